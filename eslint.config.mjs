@@ -7,7 +7,11 @@ import tseslint from 'typescript-eslint';
 /** Who may import whom: domain ← contracts ← adapters ← services. Tags are in each project's package.json. */
 const boundaries = [
   { sourceTag: 'type:domain', onlyDependOnLibsWithTags: [], allowedExternalImports: ['zod'] },
-  { sourceTag: 'type:contract', onlyDependOnLibsWithTags: ['type:domain'], allowedExternalImports: ['zod', 'avsc'] },
+  {
+    sourceTag: 'type:contract',
+    onlyDependOnLibsWithTags: ['type:domain'],
+    allowedExternalImports: ['zod', 'avsc'],
+  },
   { sourceTag: 'type:actions', onlyDependOnLibsWithTags: ['type:domain'], allowedExternalImports: ['zod'] },
   {
     sourceTag: 'type:runtime',
@@ -26,7 +30,14 @@ const boundaries = [
   },
   {
     sourceTag: 'type:service',
-    onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'type:actions', 'type:runtime', 'type:adapter', 'type:testing'],
+    onlyDependOnLibsWithTags: [
+      'type:domain',
+      'type:contract',
+      'type:actions',
+      'type:runtime',
+      'type:adapter',
+      'type:testing',
+    ],
   },
   { sourceTag: 'type:testing', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
@@ -41,11 +52,17 @@ export default tseslint.config(
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     plugins: { '@nx': nx },
     rules: {
-      '@nx/enforce-module-boundaries': ['error', { allow: [], depConstraints: boundaries, enforceBuildableLibDependency: false }],
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { allow: [], depConstraints: boundaries, enforceBuildableLibDependency: false },
+      ],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/consistent-type-imports': 'error',
       eqeqeq: 'error',

@@ -1,1 +1,6 @@
-export {};
+export * from './batch-codec.ts';
+export * from './http.ts';
+export * from './messages.ts';
+export * from './progress-view.ts';
+export * from './topics.ts';
+export * from './websocket.ts';

@@ -1,1 +1,7 @@
-export {};
+export * from './client.ts';
+export * from './config.ts';
+export * from './consumer.ts';
+export * from './message-codec.ts';
+export * from './producer.ts';
+export * from './topics.ts';
+export type { Kafka } from 'kafkajs';

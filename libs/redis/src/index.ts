@@ -1,1 +1,4 @@
-export {};
+export * from './client.ts';
+export * from './config.ts';
+export * from './first-positions.ts';
+export type { Redis } from 'ioredis';

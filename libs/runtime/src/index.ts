@@ -1,1 +1,9 @@
-export {};
+export * from './admin-server.ts';
+export * from './config.ts';
+export * from './delay.ts';
+export * from './dependency.ts';
+export * from './health.ts';
+export * from './logger.ts';
+export * from './releasers.ts';
+export * from './run-service.ts';
+export * from './service-main.ts';

@@ -1,0 +1,114 @@
+import type { Fields, FieldIssue } from '@bulk/domain';
+import { z } from 'zod';
+
+/** An index of an entity's collection, within an account: `accountId` is put in front of the fields. */
+export interface EntityIndex {
+  readonly fields: readonly string[];
+  /** Whether two entities of an account may not share the values; entities without the fields are not counted. */
+  readonly unique?: boolean;
+}
+
+/** What the author of an entity type writes. */
+export interface EntityTypeSource {
+  /** Name in the API, e.g. `contact`. */
+  readonly name: string;
+  /** MongoDB collection, e.g. `contacts`. */
+  readonly collection: string;
+  /** The fields of a whole entity, without its id. Unknown fields are refused. */
+  readonly shape: Readonly<Record<string, z.ZodType>>;
+  readonly indexes?: readonly EntityIndex[];
+}
+
+/** A validated change: fields to set and fields to clear. */
+export interface Patch {
+  readonly set: Fields;
+  readonly unset: readonly string[];
+}
+
+/** Result of validating what a caller sent. */
+export type Validated<T> =
+  { readonly ok: true; readonly value: T } | { readonly ok: false; readonly issues: FieldIssue[] };
+
+/** An entity type, compiled once. */
+export interface EntityType {
+  readonly name: string;
+  readonly collection: string;
+  readonly indexes: readonly EntityIndex[];
+  /** A whole entity. */
+  readonly recordSchema: z.ZodObject;
+  /** Some of an entity's fields; an optional field may be null, which clears it. */
+  readonly patchSchema: z.ZodObject;
+  /** Validates some fields; names each field at fault and what was expected. */
+  validatePatch(fields: Fields): Validated<Patch>;
+}
+
+/** Names that an entity's document uses itself. */
+const RESERVED = new Set([
+  '_id',
+  'id',
+  'ref',
+  'accountId',
+  'expectedVersion',
+  'version',
+  'fence',
+  'createdAt',
+  'updatedAt',
+]);
+const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
+
+/**
+ * Compiles an entity type.
+ *
+ * @throws Error when a field's name is reserved or could not be a key of a MongoDB document.
+ */
+export function defineEntityType(source: EntityTypeSource): EntityType {
+  for (const field of Object.keys(source.shape)) {
+    if (RESERVED.has(field) || !FIELD_NAME.test(field)) {
+      throw new Error(`entity type ${source.name}: "${field}" cannot be the name of a field`);
+    }
+  }
+  const patchShape = Object.fromEntries(
+    Object.entries(source.shape).map(([field, schema]) => [
+      field,
+      schema.safeParse(undefined).success ? schema.nullable() : schema.optional(),
+    ]),
+  );
+  const patchSchema = z.strictObject(patchShape);
+  return Object.freeze({
+    name: source.name,
+    collection: source.collection,
+    indexes: source.indexes ?? [],
+    recordSchema: z.strictObject(source.shape),
+    patchSchema,
+    validatePatch: (fields: Fields) => toPatch(patchSchema.safeParse(fields)),
+  });
+}
+
+function toPatch(parsed: z.ZodSafeParseResult<Record<string, unknown>>): Validated<Patch> {
+  if (!parsed.success) return { ok: false, issues: fieldIssues(parsed.error) };
+  const set: Record<string, unknown> = {};
+  const unset: string[] = [];
+  for (const [field, value] of Object.entries(parsed.data)) {
+    if (value === null) unset.push(field);
+    else if (value !== undefined) set[field] = value;
+  }
+  return { ok: true, value: { set, unset } };
+}
+
+/** The faults that zod found, as paths and sentences; each unknown field is a fault of its own. */
+export function fieldIssues(error: z.ZodError, prefix: readonly PropertyKey[] = []): FieldIssue[] {
+  return error.issues.flatMap((issue) => {
+    const path = [...prefix, ...issue.path];
+    return issue.code === 'unrecognized_keys'
+      ? issue.keys.map((key) => ({ field: pathText([...path, key]), message: 'unknown field' }))
+      : [{ field: pathText(path), message: issue.message }];
+  });
+}
+
+/** `['entities', 3, 'id']` as `entities[3].id`. */
+export function pathText(path: readonly PropertyKey[]): string {
+  return path.reduce<string>((text, part) => {
+    if (typeof part === 'number') return `${text}[${part}]`;
+    return text === '' ? String(part) : `${text}.${String(part)}`;
+  }, '');
+}

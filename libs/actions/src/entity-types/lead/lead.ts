@@ -1,0 +1,23 @@
+import { z } from 'zod';
+import { defineEntityType } from '../../entity-type.ts';
+import { email, longText, phone, reference, shortText, tags } from '../fields.ts';
+
+/** A person or organisation that may become a customer. */
+export const lead = defineEntityType({
+  name: 'lead',
+  collection: 'leads',
+  shape: {
+    firstName: shortText.optional(),
+    lastName: shortText,
+    company: shortText.optional(),
+    email: email.optional(),
+    phone: phone.optional(),
+    source: z.enum(['web', 'event', 'referral', 'partner', 'outbound', 'other']).optional(),
+    stage: z.enum(['new', 'contacted', 'qualified', 'unqualified', 'converted']).optional(),
+    value: z.number().min(0).optional(),
+    ownerId: reference.optional(),
+    tags: tags.optional(),
+    notes: longText.optional(),
+  },
+  indexes: [{ fields: ['email'] }, { fields: ['ownerId'] }],
+});

@@ -1,0 +1,49 @@
+import type { ActionIdentity, Entity, Fields, LanePosition, Outcome } from '@bulk/domain';
+import type { z } from 'zod';
+import type { EntityStore } from './entity-store.ts';
+import type { EntityType } from './entity-type.ts';
+
+/** What intake has of an action when it asks the action type to validate it. */
+export interface ActionPayload {
+  readonly entityType: EntityType;
+  /** As the caller sent it. */
+  readonly config: Fields;
+}
+
+/** What an action type works with while it processes a batch. */
+export interface ActionContext {
+  readonly identity: ActionIdentity;
+  readonly entityType: EntityType;
+  /** Where the batch stands in its lane. */
+  readonly at: LanePosition;
+  readonly store: EntityStore;
+  readonly now: Date;
+}
+
+/**
+ * An action type: what one bulk request does to each of its entities.
+ *
+ * Processing is at least once: after a crash the same batch comes again, so an effect must be recognisable as done
+ * (`EntityStore` does that for entities). Throwing means that the whole batch is tried again; what is one entity's fault
+ * is returned as its outcome.
+ */
+export interface BulkActionHandler<Config = unknown> {
+  readonly actionType: string;
+  /**
+   * Called once, at intake, before anything is stored.
+   *
+   * @returns the config as it will be handed to `processEntity`.
+   * @throws InvalidInputError naming each field at fault, e.g. `config.set.email`.
+   */
+  validatePayload(payload: ActionPayload): Promise<Config>;
+  /** The schema of `config`, shown in the API's documentation. */
+  getConfigSchema(): z.ZodType<Config>;
+  /** Applies one entity. */
+  processEntity(entity: Entity, config: Config, context: ActionContext): Promise<Outcome>;
+  /**
+   * Applies a batch of different entities at once, where that beats one by one.
+   *
+   * @returns an outcome for each entity, in the same order.
+   */
+  processBatch?(entities: readonly Entity[], config: Config, context: ActionContext): Promise<Outcome[]>;
+}

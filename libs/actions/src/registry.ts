@@ -1,0 +1,53 @@
+import { InvalidInputError } from '@bulk/domain';
+import type { EntityType } from './entity-type.ts';
+import type { BulkActionHandler } from './handler.ts';
+
+/** What an installation can do: its action types and entity types, by name. */
+export class ActionRegistry {
+  readonly #handlers: ReadonlyMap<string, BulkActionHandler>;
+  readonly #entityTypes: ReadonlyMap<string, EntityType>;
+
+  /** @throws Error when two share a name. */
+  constructor(handlers: readonly BulkActionHandler[], entityTypes: readonly EntityType[]) {
+    this.#handlers = byName(handlers, (handler) => handler.actionType);
+    this.#entityTypes = byName(entityTypes, (type) => type.name);
+  }
+
+  get handlers(): BulkActionHandler[] {
+    return [...this.#handlers.values()];
+  }
+
+  get entityTypes(): EntityType[] {
+    return [...this.#entityTypes.values()];
+  }
+
+  /** @throws InvalidInputError `UNKNOWN_ACTION_TYPE`, naming those that exist. */
+  handler(actionType: string): BulkActionHandler {
+    return (
+      this.#handlers.get(actionType) ??
+      unknown('actionType', actionType, 'UNKNOWN_ACTION_TYPE', this.#handlers)
+    );
+  }
+
+  /** @throws InvalidInputError `UNKNOWN_ENTITY_TYPE`, naming those that exist. */
+  entityType(name: string): EntityType {
+    return (
+      this.#entityTypes.get(name) ?? unknown('entityType', name, 'UNKNOWN_ENTITY_TYPE', this.#entityTypes)
+    );
+  }
+}
+
+function byName<T>(items: readonly T[], nameOf: (item: T) => string): Map<string, T> {
+  const map = new Map<string, T>();
+  for (const item of items) {
+    if (map.has(nameOf(item))) throw new Error(`"${nameOf(item)}" is registered twice`);
+    map.set(nameOf(item), item);
+  }
+  return map;
+}
+
+function unknown(field: string, name: string, code: string, known: ReadonlyMap<string, unknown>): never {
+  throw new InvalidInputError(code, `unknown ${field} "${name}"`, [
+    { field, message: `expected one of: ${[...known.keys()].join(', ')}` },
+  ]);
+}

@@ -1,0 +1,115 @@
+import type { ActionIdentity, Batch, Entity, Fields, PositionOutcome } from '@bulk/domain';
+import { CodedError, success, type Outcome } from '@bulk/domain';
+import { z } from 'zod';
+import type { BatchResult, BatchSource, EntityBatch } from './messages.ts';
+
+const jsonObjectSchema = z.record(z.string(), z.unknown());
+
+/** Thrown when a message decodes as Avro and yet says something impossible; never retryable. */
+export class MalformedMessageError extends CodedError {
+  constructor(message: string, cause?: unknown) {
+    super('MALFORMED_MESSAGE', message, { cause });
+  }
+}
+
+/** A batch as the handler works on it. */
+export interface EntityBatchContent {
+  readonly identity: ActionIdentity;
+  readonly config: Fields;
+  readonly batchNo: number;
+  readonly entities: readonly Entity[];
+}
+
+export function encodeEntityBatch(identity: ActionIdentity, config: Fields, batch: Batch): EntityBatch {
+  return {
+    actionId: identity.actionId,
+    accountId: identity.accountId,
+    actionType: identity.actionType,
+    entityType: identity.entityType,
+    lane: identity.lane,
+    config: JSON.stringify(config),
+    batchNo: batch.batchNo,
+    entities: batch.entities.map(({ position, id, ref, fields }) => ({
+      position,
+      id,
+      ref,
+      fields: JSON.stringify(fields),
+    })),
+  };
+}
+
+/** @throws MalformedMessageError when `config` or an entity's `fields` is not a JSON object. */
+export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
+  const { actionId, accountId, actionType, entityType, lane } = message;
+  return {
+    identity: { actionId, accountId, actionType, entityType, lane },
+    config: jsonObject(message.config, 'config'),
+    batchNo: message.batchNo,
+    entities: message.entities.map(({ position, id, ref, fields }) => ({
+      position,
+      id,
+      ref,
+      fields: jsonObject(fields, `fields of position ${position}`),
+    })),
+  };
+}
+
+/** The id by which every repetition of a batch's result is recognised. */
+export function resultIdOf(actionId: string, batchNo: number): string {
+  return `${actionId}:${batchNo}`;
+}
+
+/** One outcome, with how often the entity was tried. */
+export interface AttemptedOutcome extends PositionOutcome {
+  readonly attempts: number;
+}
+
+export function encodeBatchResult(
+  batch: Pick<EntityBatchContent, 'identity' | 'batchNo'>,
+  source: BatchSource,
+  outcomes: readonly AttemptedOutcome[],
+  processedAt: Date,
+): BatchResult {
+  const { actionId, accountId, actionType, entityType } = batch.identity;
+  return {
+    resultId: resultIdOf(actionId, batch.batchNo),
+    actionId,
+    accountId,
+    actionType,
+    entityType,
+    batchNo: batch.batchNo,
+    source,
+    outcomes: outcomes.map(({ position, entityId, ref, outcome, attempts }) => ({
+      position,
+      entityId,
+      ref,
+      status: outcome.status,
+      code: outcome.code,
+      message: outcome.message,
+      attempts,
+    })),
+    processedAt: processedAt.getTime(),
+  };
+}
+
+/** @throws MalformedMessageError when a failure or skip carries no code. */
+export function decodeOutcomes(message: BatchResult): AttemptedOutcome[] {
+  return message.outcomes.map(({ position, entityId, ref, status, code, message: text, attempts }) => {
+    const outcome: Outcome =
+      status === 'success' ? success() : { status, code: required(code, position), message: text ?? '' };
+    return { position, entityId, ref, outcome, attempts };
+  });
+}
+
+function required(code: string | null, position: number): string {
+  if (code === null) throw new MalformedMessageError(`the outcome of position ${position} has no code`);
+  return code;
+}
+
+function jsonObject(text: string, what: string): Fields {
+  try {
+    return jsonObjectSchema.parse(JSON.parse(text));
+  } catch (cause) {
+    throw new MalformedMessageError(`${what} is not a JSON object`, cause);
+  }
+}

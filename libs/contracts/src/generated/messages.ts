@@ -1,0 +1,650 @@
+// Generated from schemas/*.avsc by `npm run codegen`. Do not edit.
+import { z } from 'zod';
+
+export const actionStatusSchema = z.enum([
+  'pending',
+  'queued',
+  'processing',
+  'paused',
+  'completed',
+  'failed',
+  'cancelled',
+]);
+export type ActionStatus = z.infer<typeof actionStatusSchema>;
+
+/** The whole state of an action's counts after a change. Topic: progress; key: actionId. Delivered at least once; a higher version is newer. */
+export const actionProgressSchema = z.strictObject({
+  /** UUID of the action. */
+  actionId: z.string(),
+  /** The account that the action belongs to. */
+  accountId: z.string(),
+  /** For example update. */
+  actionType: z.string(),
+  /** For example contact. */
+  entityType: z.string(),
+  /** Rises with every change of the action. */
+  version: z.int(),
+  /** Status of the action. */
+  status: actionStatusSchema,
+  /** Positions of the action. */
+  total: z.int32(),
+  /** Positions that succeeded. */
+  success: z.int32(),
+  /** Positions that failed. */
+  failure: z.int32(),
+  /** Positions that were skipped. */
+  skipped: z.int32(),
+  /** First outcome, milliseconds since the epoch. */
+  startedAt: z.int().nullable(),
+  /** Last outcome, milliseconds since the epoch. */
+  finishedAt: z.int().nullable(),
+  /** When the counts changed last, milliseconds since the epoch. */
+  updatedAt: z.int(),
+});
+export type ActionProgress = z.infer<typeof actionProgressSchema>;
+
+/** Avro schema of ActionProgress, from schemas/action-progress.avsc. */
+export const actionProgressAvro = {
+  type: 'record',
+  name: 'ActionProgress',
+  namespace: 'bulk.v1',
+  doc: "The whole state of an action's counts after a change. Topic: progress; key: actionId. Delivered at least once; a higher version is newer.",
+  fields: [
+    {
+      name: 'actionId',
+      type: 'string',
+      doc: 'UUID of the action.',
+    },
+    {
+      name: 'accountId',
+      type: 'string',
+      doc: 'The account that the action belongs to.',
+    },
+    {
+      name: 'actionType',
+      type: 'string',
+      doc: 'For example update.',
+    },
+    {
+      name: 'entityType',
+      type: 'string',
+      doc: 'For example contact.',
+    },
+    {
+      name: 'version',
+      type: 'long',
+      doc: 'Rises with every change of the action.',
+    },
+    {
+      name: 'status',
+      type: {
+        type: 'enum',
+        name: 'ActionStatus',
+        symbols: ['pending', 'queued', 'processing', 'paused', 'completed', 'failed', 'cancelled'],
+        default: 'processing',
+      },
+      doc: 'Status of the action.',
+    },
+    {
+      name: 'total',
+      type: 'int',
+      doc: 'Positions of the action.',
+    },
+    {
+      name: 'success',
+      type: 'int',
+      doc: 'Positions that succeeded.',
+    },
+    {
+      name: 'failure',
+      type: 'int',
+      doc: 'Positions that failed.',
+    },
+    {
+      name: 'skipped',
+      type: 'int',
+      doc: 'Positions that were skipped.',
+    },
+    {
+      name: 'startedAt',
+      type: [
+        'null',
+        {
+          type: 'long',
+          logicalType: 'timestamp-millis',
+        },
+      ],
+      default: null,
+      doc: 'First outcome, milliseconds since the epoch.',
+    },
+    {
+      name: 'finishedAt',
+      type: [
+        'null',
+        {
+          type: 'long',
+          logicalType: 'timestamp-millis',
+        },
+      ],
+      default: null,
+      doc: 'Last outcome, milliseconds since the epoch.',
+    },
+    {
+      name: 'updatedAt',
+      type: {
+        type: 'long',
+        logicalType: 'timestamp-millis',
+      },
+      doc: 'When the counts changed last, milliseconds since the epoch.',
+    },
+  ],
+};
+
+export const laneSchema = z.enum(['high', 'normal', 'low']);
+export type Lane = z.infer<typeof laneSchema>;
+
+/** An action was accepted whole and its dispatch begins. Topic: actions; key: actionId. */
+export const actionSubmittedSchema = z.strictObject({
+  /** UUID of the action. */
+  actionId: z.string(),
+  /** The account that the action belongs to. */
+  accountId: z.string(),
+  /** For example update. */
+  actionType: z.string(),
+  /** For example contact. */
+  entityType: z.string(),
+  /** Priority class; each has a topic of its own. */
+  lane: laneSchema,
+  /** The validated config of the action type, a JSON object. */
+  config: z.string(),
+  /** Positions of the action. */
+  total: z.int32(),
+  /** Batches that will be published. */
+  batchCount: z.int32(),
+  /** When it was accepted, milliseconds since the epoch. */
+  submittedAt: z.int(),
+  /** When it was to start, milliseconds since the epoch; null: at once. */
+  scheduledFor: z.int().nullable(),
+});
+export type ActionSubmitted = z.infer<typeof actionSubmittedSchema>;
+
+/** Avro schema of ActionSubmitted, from schemas/action-submitted.avsc. */
+export const actionSubmittedAvro = {
+  type: 'record',
+  name: 'ActionSubmitted',
+  namespace: 'bulk.v1',
+  doc: 'An action was accepted whole and its dispatch begins. Topic: actions; key: actionId.',
+  fields: [
+    {
+      name: 'actionId',
+      type: 'string',
+      doc: 'UUID of the action.',
+    },
+    {
+      name: 'accountId',
+      type: 'string',
+      doc: 'The account that the action belongs to.',
+    },
+    {
+      name: 'actionType',
+      type: 'string',
+      doc: 'For example update.',
+    },
+    {
+      name: 'entityType',
+      type: 'string',
+      doc: 'For example contact.',
+    },
+    {
+      name: 'lane',
+      type: {
+        type: 'enum',
+        name: 'Lane',
+        symbols: ['high', 'normal', 'low'],
+        default: 'normal',
+      },
+      doc: 'Priority class; each has a topic of its own.',
+    },
+    {
+      name: 'config',
+      type: 'string',
+      doc: 'The validated config of the action type, a JSON object.',
+    },
+    {
+      name: 'total',
+      type: 'int',
+      doc: 'Positions of the action.',
+    },
+    {
+      name: 'batchCount',
+      type: 'int',
+      doc: 'Batches that will be published.',
+    },
+    {
+      name: 'submittedAt',
+      type: {
+        type: 'long',
+        logicalType: 'timestamp-millis',
+      },
+      doc: 'When it was accepted, milliseconds since the epoch.',
+    },
+    {
+      name: 'scheduledFor',
+      type: [
+        'null',
+        {
+          type: 'long',
+          logicalType: 'timestamp-millis',
+        },
+      ],
+      default: null,
+      doc: 'When it was to start, milliseconds since the epoch; null: at once.',
+    },
+  ],
+};
+
+/** Where the batch stood in its lane. */
+export const batchSourceSchema = z.strictObject({
+  /** Topic of the lane. */
+  topic: z.string(),
+  /** Partition. */
+  partition: z.int32(),
+  /** Offset. */
+  offset: z.int(),
+});
+export type BatchSource = z.infer<typeof batchSourceSchema>;
+
+export const outcomeStatusSchema = z.enum(['success', 'failure', 'skipped']);
+export type OutcomeStatus = z.infer<typeof outcomeStatusSchema>;
+
+/** What became of one entity. */
+export const positionOutcomeSchema = z.strictObject({
+  /** 0-based place in the request. */
+  position: z.int32(),
+  /** Entity id within its account and type. */
+  entityId: z.string(),
+  /** The caller's own row identity. */
+  ref: z.string().nullable(),
+  /** Kind of outcome. */
+  status: outcomeStatusSchema,
+  /** Null for a success; else for example ENTITY_NOT_FOUND. */
+  code: z.string().nullable(),
+  /** Null for a success; else one sentence for people. */
+  message: z.string().nullable(),
+  /** How often it was tried. */
+  attempts: z.int32(),
+});
+export type PositionOutcome = z.infer<typeof positionOutcomeSchema>;
+
+/** The outcome of each position of one batch. Topic: results; key: actionId. Delivered at least once: a repetition has the same resultId, and the first one counts. */
+export const batchResultSchema = z.strictObject({
+  /** actionId:batchNo; the same for every repetition of this result. */
+  resultId: z.string(),
+  /** UUID of the action. */
+  actionId: z.string(),
+  /** The account that the action belongs to. */
+  accountId: z.string(),
+  /** For example update. */
+  actionType: z.string(),
+  /** For example contact. */
+  entityType: z.string(),
+  /** 0-based number of the batch within its action. */
+  batchNo: z.int32(),
+  /** The message that carried the batch. */
+  source: batchSourceSchema,
+  /** In ascending order of position; one for each entity of the batch. */
+  outcomes: z.array(positionOutcomeSchema),
+  /** When the batch was applied, milliseconds since the epoch. */
+  processedAt: z.int(),
+});
+export type BatchResult = z.infer<typeof batchResultSchema>;
+
+/** Avro schema of BatchResult, from schemas/batch-result.avsc. */
+export const batchResultAvro = {
+  type: 'record',
+  name: 'BatchResult',
+  namespace: 'bulk.v1',
+  doc: 'The outcome of each position of one batch. Topic: results; key: actionId. Delivered at least once: a repetition has the same resultId, and the first one counts.',
+  fields: [
+    {
+      name: 'resultId',
+      type: 'string',
+      doc: 'actionId:batchNo; the same for every repetition of this result.',
+    },
+    {
+      name: 'actionId',
+      type: 'string',
+      doc: 'UUID of the action.',
+    },
+    {
+      name: 'accountId',
+      type: 'string',
+      doc: 'The account that the action belongs to.',
+    },
+    {
+      name: 'actionType',
+      type: 'string',
+      doc: 'For example update.',
+    },
+    {
+      name: 'entityType',
+      type: 'string',
+      doc: 'For example contact.',
+    },
+    {
+      name: 'batchNo',
+      type: 'int',
+      doc: '0-based number of the batch within its action.',
+    },
+    {
+      name: 'source',
+      type: {
+        type: 'record',
+        name: 'BatchSource',
+        doc: 'Where the batch stood in its lane.',
+        fields: [
+          {
+            name: 'topic',
+            type: 'string',
+            doc: 'Topic of the lane.',
+          },
+          {
+            name: 'partition',
+            type: 'int',
+            doc: 'Partition.',
+          },
+          {
+            name: 'offset',
+            type: 'long',
+            doc: 'Offset.',
+          },
+        ],
+      },
+      doc: 'The message that carried the batch.',
+    },
+    {
+      name: 'outcomes',
+      type: {
+        type: 'array',
+        items: {
+          type: 'record',
+          name: 'PositionOutcome',
+          doc: 'What became of one entity.',
+          fields: [
+            {
+              name: 'position',
+              type: 'int',
+              doc: '0-based place in the request.',
+            },
+            {
+              name: 'entityId',
+              type: 'string',
+              doc: 'Entity id within its account and type.',
+            },
+            {
+              name: 'ref',
+              type: ['null', 'string'],
+              default: null,
+              doc: "The caller's own row identity.",
+            },
+            {
+              name: 'status',
+              type: {
+                type: 'enum',
+                name: 'OutcomeStatus',
+                symbols: ['success', 'failure', 'skipped'],
+              },
+              doc: 'Kind of outcome.',
+            },
+            {
+              name: 'code',
+              type: ['null', 'string'],
+              default: null,
+              doc: 'Null for a success; else for example ENTITY_NOT_FOUND.',
+            },
+            {
+              name: 'message',
+              type: ['null', 'string'],
+              default: null,
+              doc: 'Null for a success; else one sentence for people.',
+            },
+            {
+              name: 'attempts',
+              type: 'int',
+              doc: 'How often it was tried.',
+              default: 1,
+            },
+          ],
+        },
+      },
+      doc: 'In ascending order of position; one for each entity of the batch.',
+    },
+    {
+      name: 'processedAt',
+      type: {
+        type: 'long',
+        logicalType: 'timestamp-millis',
+      },
+      doc: 'When the batch was applied, milliseconds since the epoch.',
+    },
+  ],
+};
+
+/** A message that could not be processed. Topic: dead-letters; key: that of the original. */
+export const deadLetterSchema = z.strictObject({
+  /** Who gave it up. */
+  service: z.string(),
+  /** Stable code of the cause. */
+  code: z.string(),
+  /** The cause in words. */
+  message: z.string(),
+  /** How often it was tried. */
+  attempts: z.int32(),
+  /** Topic it came from. */
+  topic: z.string(),
+  /** Partition it came from. */
+  partition: z.int32(),
+  /** Offset it came from. */
+  offset: z.int(),
+  /** Original key. */
+  key: z.instanceof(Uint8Array).nullable(),
+  /** Original value, byte for byte. */
+  value: z.instanceof(Uint8Array).nullable(),
+  /** Original headers. */
+  headers: z.record(z.string(), z.instanceof(Uint8Array)),
+  /** When it was given up, milliseconds since the epoch. */
+  failedAt: z.int(),
+});
+export type DeadLetter = z.infer<typeof deadLetterSchema>;
+
+/** Avro schema of DeadLetter, from schemas/dead-letter.avsc. */
+export const deadLetterAvro = {
+  type: 'record',
+  name: 'DeadLetter',
+  namespace: 'bulk.v1',
+  doc: 'A message that could not be processed. Topic: dead-letters; key: that of the original.',
+  fields: [
+    {
+      name: 'service',
+      type: 'string',
+      doc: 'Who gave it up.',
+    },
+    {
+      name: 'code',
+      type: 'string',
+      doc: 'Stable code of the cause.',
+    },
+    {
+      name: 'message',
+      type: 'string',
+      doc: 'The cause in words.',
+    },
+    {
+      name: 'attempts',
+      type: 'int',
+      doc: 'How often it was tried.',
+    },
+    {
+      name: 'topic',
+      type: 'string',
+      doc: 'Topic it came from.',
+    },
+    {
+      name: 'partition',
+      type: 'int',
+      doc: 'Partition it came from.',
+    },
+    {
+      name: 'offset',
+      type: 'long',
+      doc: 'Offset it came from.',
+    },
+    {
+      name: 'key',
+      type: ['null', 'bytes'],
+      default: null,
+      doc: 'Original key.',
+    },
+    {
+      name: 'value',
+      type: ['null', 'bytes'],
+      default: null,
+      doc: 'Original value, byte for byte.',
+    },
+    {
+      name: 'headers',
+      type: {
+        type: 'map',
+        values: 'bytes',
+      },
+      doc: 'Original headers.',
+    },
+    {
+      name: 'failedAt',
+      type: {
+        type: 'long',
+        logicalType: 'timestamp-millis',
+      },
+      doc: 'When it was given up, milliseconds since the epoch.',
+    },
+  ],
+};
+
+/** One entity at its position. */
+export const batchEntitySchema = z.strictObject({
+  /** 0-based place in the request. */
+  position: z.int32(),
+  /** Entity id within its account and type. */
+  id: z.string(),
+  /** The caller's own row identity. */
+  ref: z.string().nullable(),
+  /** What the caller sent beside id and ref, a JSON object. */
+  fields: z.string(),
+});
+export type BatchEntity = z.infer<typeof batchEntitySchema>;
+
+/** Entities of one action that share a partition. Topic: entity-batches.<lane>; key: actionId; the partition is chosen by hash of (entityType, entityId). */
+export const entityBatchSchema = z.strictObject({
+  /** UUID of the action. */
+  actionId: z.string(),
+  /** The account that the action belongs to. */
+  accountId: z.string(),
+  /** For example update. */
+  actionType: z.string(),
+  /** For example contact. */
+  entityType: z.string(),
+  /** Priority class; each has a topic of its own. */
+  lane: laneSchema,
+  /** The validated config of the action type, a JSON object. */
+  config: z.string(),
+  /** 0-based number of the batch within its action. */
+  batchNo: z.int32(),
+  /** In ascending order of position. */
+  entities: z.array(batchEntitySchema),
+});
+export type EntityBatch = z.infer<typeof entityBatchSchema>;
+
+/** Avro schema of EntityBatch, from schemas/entity-batch.avsc. */
+export const entityBatchAvro = {
+  type: 'record',
+  name: 'EntityBatch',
+  namespace: 'bulk.v1',
+  doc: 'Entities of one action that share a partition. Topic: entity-batches.<lane>; key: actionId; the partition is chosen by hash of (entityType, entityId).',
+  fields: [
+    {
+      name: 'actionId',
+      type: 'string',
+      doc: 'UUID of the action.',
+    },
+    {
+      name: 'accountId',
+      type: 'string',
+      doc: 'The account that the action belongs to.',
+    },
+    {
+      name: 'actionType',
+      type: 'string',
+      doc: 'For example update.',
+    },
+    {
+      name: 'entityType',
+      type: 'string',
+      doc: 'For example contact.',
+    },
+    {
+      name: 'lane',
+      type: {
+        type: 'enum',
+        name: 'Lane',
+        symbols: ['high', 'normal', 'low'],
+        default: 'normal',
+      },
+      doc: 'Priority class; each has a topic of its own.',
+    },
+    {
+      name: 'config',
+      type: 'string',
+      doc: 'The validated config of the action type, a JSON object.',
+    },
+    {
+      name: 'batchNo',
+      type: 'int',
+      doc: '0-based number of the batch within its action.',
+    },
+    {
+      name: 'entities',
+      type: {
+        type: 'array',
+        items: {
+          type: 'record',
+          name: 'BatchEntity',
+          doc: 'One entity at its position.',
+          fields: [
+            {
+              name: 'position',
+              type: 'int',
+              doc: '0-based place in the request.',
+            },
+            {
+              name: 'id',
+              type: 'string',
+              doc: 'Entity id within its account and type.',
+            },
+            {
+              name: 'ref',
+              type: ['null', 'string'],
+              default: null,
+              doc: "The caller's own row identity.",
+            },
+            {
+              name: 'fields',
+              type: 'string',
+              doc: 'What the caller sent beside id and ref, a JSON object.',
+            },
+          ],
+        },
+      },
+      doc: 'In ascending order of position.',
+    },
+  ],
+};

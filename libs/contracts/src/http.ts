@@ -1,0 +1,168 @@
+import {
+  accountIdSchema,
+  ACTION_STATUSES,
+  actionIdSchema,
+  actionStatusSchema,
+  DEFAULT_ENTITY_TYPE,
+  DEFAULT_LANE,
+  incomingEntitySchema,
+  LANES,
+  laneSchema,
+  outcomeStatusSchema,
+  typeNameSchema,
+} from '@bulk/domain';
+import { z } from 'zod';
+
+/** ISO 8601 with `Z` or an offset; a time without one would mean something else on each machine. */
+export const instantSchema = z.iso
+  .datetime({
+    offset: true,
+    error: 'expected an ISO 8601 date and time with an offset, e.g. 2026-11-24T22:00:00Z',
+  })
+  .meta({ description: 'ISO 8601 date and time with Z or an offset.' });
+
+/** The parameters of a new action: all of the body of POST /bulk-actions but its entities. */
+export const actionParametersSchema = z.strictObject({
+  actionType: typeNameSchema.meta({ description: 'What to do, e.g. update.' }),
+  entityType: typeNameSchema
+    .default(DEFAULT_ENTITY_TYPE)
+    .meta({ description: 'What to do it to: contact, company, lead, …' }),
+  accountId: accountIdSchema.optional().meta({ description: 'The account; or header x-account-id.' }),
+  config: z
+    .record(z.string(), z.unknown())
+    .default({})
+    .meta({ description: "The action type's own settings; see its schema." }),
+  scheduledFor: instantSchema
+    .optional()
+    .meta({ description: 'Start not before this instant; a past one: now.' }),
+  priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
+});
+export type ActionParameters = z.infer<typeof actionParametersSchema>;
+
+/** The JSON body of POST /bulk-actions. */
+export const createActionRequestSchema = actionParametersSchema.extend({
+  entities: z.array(incomingEntitySchema).min(1, 'expected at least one entity'),
+});
+export type CreateActionRequest = z.input<typeof createActionRequestSchema>;
+
+/** Instants in answers are ISO 8601 in UTC. */
+const answeredInstant = z.iso.datetime();
+
+const countsShape = {
+  total: z.int().nonnegative(),
+  processed: z.int().nonnegative(),
+  success: z.int().nonnegative(),
+  failure: z.int().nonnegative(),
+  skipped: z.int().nonnegative(),
+  percent: z.number().min(0).max(100),
+};
+
+/** An action as the API shows it, without its entities. */
+export const actionViewSchema = z.object({
+  actionId: actionIdSchema,
+  accountId: accountIdSchema,
+  actionType: typeNameSchema,
+  entityType: typeNameSchema,
+  priority: laneSchema,
+  config: z.record(z.string(), z.unknown()),
+  status: actionStatusSchema.meta({ description: ACTION_STATUSES.join(', ') }),
+  ...countsShape,
+  scheduledFor: answeredInstant.nullable(),
+  created: answeredInstant,
+  queued: answeredInstant.nullable(),
+  started: answeredInstant.nullable(),
+  finished: answeredInstant.nullable(),
+});
+export type ActionView = z.infer<typeof actionViewSchema>;
+
+/** GET /bulk-actions/:id/stats. */
+export const actionStatsSchema = z.object({
+  actionId: actionIdSchema,
+  status: actionStatusSchema,
+  ...countsShape,
+  rate: z.number().nullable().meta({ description: 'Positions per second since the first outcome.' }),
+  started: answeredInstant.nullable(),
+  finished: answeredInstant.nullable(),
+  eta: answeredInstant.nullable(),
+});
+export type ActionStats = z.infer<typeof actionStatsSchema>;
+
+/** One row of GET /bulk-actions/:actionId/logs. */
+export const logEntrySchema = z.object({
+  position: z.int().nonnegative(),
+  entityId: z.string(),
+  ref: z.string().nullable(),
+  status: outcomeStatusSchema,
+  code: z.string().nullable(),
+  message: z.string().nullable(),
+  attempts: z.int().positive(),
+  at: answeredInstant,
+});
+export type LogEntry = z.infer<typeof logEntrySchema>;
+
+/** GET /bulk-actions/:actionId/logs/summary. */
+export const logSummarySchema = z.object({
+  actionId: actionIdSchema,
+  success: z.int().nonnegative(),
+  failure: z.int().nonnegative(),
+  skipped: z.int().nonnegative(),
+  codes: z.record(z.string(), z.int().positive()),
+});
+export type LogSummary = z.infer<typeof logSummarySchema>;
+
+export const MAX_LIMIT = 1000;
+export const DEFAULT_LIMIT = 50;
+
+const queryNumber = (what: string) =>
+  z
+    .string()
+    .regex(/^\d{1,15}$/, `expected ${what}`)
+    .transform(Number);
+
+/** `limit` and `skip` of a collection, as they come in a query string. */
+export const pageQueryShape = {
+  limit: queryNumber(`a whole number from 1 to ${MAX_LIMIT}`)
+    .refine((n) => n >= 1 && n <= MAX_LIMIT, `expected a whole number from 1 to ${MAX_LIMIT}`)
+    .default(DEFAULT_LIMIT),
+  skip: queryNumber('a whole number from 0').default(0),
+};
+
+/** Query of GET /bulk-actions/:actionId/logs; `after` is a position and replaces `skip` on deep pages. */
+export const logsQuerySchema = z
+  .strictObject({
+    type: outcomeStatusSchema.optional(),
+    ...pageQueryShape,
+    after: queryNumber('a position: a whole number from 0').optional(),
+    accountId: accountIdSchema.optional(),
+  })
+  .refine((query) => query.after === undefined || query.skip === 0, {
+    path: ['after'],
+    message: 'expected either after or skip, not both',
+  });
+export type LogsQuery = z.infer<typeof logsQuerySchema>;
+
+/** Query of the reads of one action. */
+export const accountQuerySchema = z.strictObject({ accountId: accountIdSchema.optional() });
+
+export const paginationSchema = z.object({
+  total: z.int().nonnegative(),
+  limit: z.int().positive(),
+  skip: z.int().nonnegative(),
+});
+export type Pagination = z.infer<typeof paginationSchema>;
+
+export const errorBodySchema = z.object({
+  code: z.string(),
+  message: z.string(),
+  details: z.unknown().optional(),
+});
+export type ErrorBody = z.infer<typeof errorBodySchema>;
+
+/** The envelope of a successful answer. */
+export function successSchema<T extends z.ZodType>(data: T) {
+  return z.object({ success: z.literal(true), data, pagination: paginationSchema.optional() });
+}
+
+/** The envelope of a refusal. */
+export const failureSchema = z.object({ success: z.literal(false), error: errorBodySchema });
+export type FailureEnvelope = z.infer<typeof failureSchema>;

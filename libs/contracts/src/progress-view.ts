@@ -1,0 +1,43 @@
+import { progressFigures } from '@bulk/domain';
+import type { ActionStats } from './http.ts';
+import type { ActionProgress } from './messages.ts';
+import type { ActionUpdate } from './websocket.ts';
+
+/** The state of an action's counts, wherever it was read. */
+export type ProgressState = Omit<ActionProgress, 'updatedAt'>;
+
+/** The figures that REST (`/stats`) and WebSocket (`actionUpdate`) both show. */
+export function toActionStats(state: ProgressState, now: Date): ActionStats {
+  const startedAt = dateOrNull(state.startedAt);
+  const finishedAt = dateOrNull(state.finishedAt);
+  const { total, success, failure, skipped } = state;
+  const figures = progressFigures({ total, success, failure, skipped, startedAt, finishedAt }, now);
+  return {
+    actionId: state.actionId,
+    status: state.status,
+    total,
+    processed: figures.processed,
+    success,
+    failure,
+    skipped,
+    percent: figures.percent,
+    rate: figures.rate,
+    started: startedAt?.toISOString() ?? null,
+    finished: finishedAt?.toISOString() ?? null,
+    eta: figures.eta?.toISOString() ?? null,
+  };
+}
+
+export function toActionUpdate(state: ProgressState, now: Date): ActionUpdate {
+  return {
+    ...toActionStats(state, now),
+    accountId: state.accountId,
+    actionType: state.actionType,
+    entityType: state.entityType,
+    version: state.version,
+  };
+}
+
+function dateOrNull(ms: number | null): Date | null {
+  return ms === null ? null : new Date(ms);
+}

@@ -1,0 +1,48 @@
+import { LANES, type Lane } from '@bulk/domain';
+
+/** The topics of one installation; all share a prefix, so that installations can share a cluster. */
+export interface TopicNames {
+  /** `ActionSubmitted`; key: actionId. */
+  readonly actions: string;
+  /** `EntityBatch`, a topic per lane; key: actionId, partition by hash of the entity. */
+  readonly entityBatches: Readonly<Record<Lane, string>>;
+  /** `BatchResult`; key: actionId. */
+  readonly results: string;
+  /** `ActionProgress`; key: actionId. */
+  readonly progress: string;
+  /** `DeadLetter`; key of the original message. */
+  readonly deadLetters: string;
+}
+
+export const DEFAULT_TOPIC_PREFIX = 'bulk.';
+
+/** @param prefix prepended to each name; default `bulk.`, giving `bulk.actions`, `bulk.entity-batches.high`, … */
+export function topicNames(prefix: string = DEFAULT_TOPIC_PREFIX): TopicNames {
+  return {
+    actions: `${prefix}actions`,
+    entityBatches: {
+      high: `${prefix}entity-batches.high`,
+      normal: `${prefix}entity-batches.normal`,
+      low: `${prefix}entity-batches.low`,
+    },
+    results: `${prefix}results`,
+    progress: `${prefix}progress`,
+    deadLetters: `${prefix}dead-letters`,
+  };
+}
+
+/** The lane that a topic carries, or undefined where the topic is not a lane's. */
+export function laneOfTopic(topics: TopicNames, topic: string): Lane | undefined {
+  return LANES.find((lane) => topics.entityBatches[lane] === topic);
+}
+
+/** Every topic name, once. */
+export function allTopics(topics: TopicNames): string[] {
+  return [
+    topics.actions,
+    ...LANES.map((lane) => topics.entityBatches[lane]),
+    topics.results,
+    topics.progress,
+    topics.deadLetters,
+  ];
+}

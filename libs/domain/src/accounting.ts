@@ -1,0 +1,87 @@
+import { isFinal, type ActionStatus } from './action.ts';
+import type { Outcome } from './outcome.ts';
+
+/** Number of positions by outcome. */
+export interface Counts {
+  readonly success: number;
+  readonly failure: number;
+  readonly skipped: number;
+}
+
+/** Counts, with how often each code of a failure or skip was given. */
+export interface Tally extends Counts {
+  readonly codes: Readonly<Record<string, number>>;
+}
+
+export const EMPTY_TALLY: Tally = Object.freeze({
+  success: 0,
+  failure: 0,
+  skipped: 0,
+  codes: Object.freeze({}),
+});
+
+/** Counts a list of outcomes. */
+export function tally(outcomes: Iterable<Outcome>): Tally {
+  const counts = { success: 0, failure: 0, skipped: 0 };
+  const codes: Record<string, number> = {};
+  for (const { status, code } of outcomes) {
+    counts[status] += 1;
+    if (code !== null) codes[code] = (codes[code] ?? 0) + 1;
+  }
+  return { ...counts, codes };
+}
+
+export function addTallies(a: Tally, b: Tally): Tally {
+  const codes: Record<string, number> = { ...a.codes };
+  for (const [code, n] of Object.entries(b.codes)) codes[code] = (codes[code] ?? 0) + n;
+  return {
+    success: a.success + b.success,
+    failure: a.failure + b.failure,
+    skipped: a.skipped + b.skipped,
+    codes,
+  };
+}
+
+/** Positions that have an outcome. */
+export function processed(counts: Counts): number {
+  return counts.success + counts.failure + counts.skipped;
+}
+
+/** The status of an action once `counts` of its `total` positions have an outcome. A final status stays. */
+export function statusAfter(status: ActionStatus, counts: Counts, total: number): ActionStatus {
+  if (isFinal(status)) return status;
+  const done = processed(counts);
+  if (done >= total) return 'completed';
+  return done > 0 && (status === 'pending' || status === 'queued') ? 'processing' : status;
+}
+
+/** How far an action is, derived from its counts and times. */
+export interface ProgressFigures {
+  readonly processed: number;
+  /** 0 to 100, rounded down to one decimal: 100 only when every position has an outcome. */
+  readonly percent: number;
+  /** Positions per second since the first outcome, one decimal; null before there is a measurable span. */
+  readonly rate: number | null;
+  /** When the last outcome is to be expected at this rate; null when unknown or finished. */
+  readonly eta: Date | null;
+}
+
+export interface ProgressInput extends Counts {
+  readonly total: number;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+}
+
+export function progressFigures(input: ProgressInput, now: Date): ProgressFigures {
+  const done = processed(input);
+  const percent = input.total === 0 ? 100 : Math.floor((done / input.total) * 1000) / 10;
+  const until = input.finishedAt ?? now;
+  const seconds = input.startedAt === null ? 0 : (until.getTime() - input.startedAt.getTime()) / 1000;
+  const rate = seconds > 0 ? Math.round((done / seconds) * 10) / 10 : null;
+  const remaining = input.total - done;
+  const eta =
+    rate !== null && rate > 0 && remaining > 0 && input.finishedAt === null
+      ? new Date(now.getTime() + (remaining / rate) * 1000)
+      : null;
+  return { processed: done, percent, rate, eta };
+}

@@ -1,0 +1,54 @@
+import { z } from 'zod';
+
+/** Priority classes, the most urgent first; each has a Kafka topic of its own. */
+export const LANES = ['high', 'normal', 'low'] as const;
+export const laneSchema = z.enum(LANES);
+export type Lane = z.infer<typeof laneSchema>;
+
+/** The life of an action; `completed`, `failed` and `cancelled` are final. */
+export const ACTION_STATUSES = [
+  'pending',
+  'queued',
+  'processing',
+  'paused',
+  'completed',
+  'failed',
+  'cancelled',
+] as const;
+export const actionStatusSchema = z.enum(ACTION_STATUSES);
+export type ActionStatus = z.infer<typeof actionStatusSchema>;
+
+const FINAL: ReadonlySet<ActionStatus> = new Set(['completed', 'failed', 'cancelled']);
+
+/** Whether an action in this status can change no more. */
+export function isFinal(status: ActionStatus): boolean {
+  return FINAL.has(status);
+}
+
+/**
+ * An account: letters, digits, `.`, `_`, `-`, at most 64. It holds no `:` so that `accountId:entityId` is unambiguous.
+ */
+export const accountIdSchema = z
+  .string()
+  .regex(/^[A-Za-z0-9._-]{1,64}$/, 'expected 1 to 64 letters, digits, ".", "_" or "-"');
+
+/** An action id: a UUID (version 7, so that ids sort by time of creation). */
+export const actionIdSchema = z.uuid('expected a UUID');
+
+/** The name of an action type or entity type: a lower-case word, e.g. `update`, `contact`. */
+export const typeNameSchema = z
+  .string()
+  .regex(/^[a-z][a-z0-9-]{0,63}$/, 'expected a lower-case name such as "update" or "contact"');
+
+/** The entity type of an action that names none. */
+export const DEFAULT_ENTITY_TYPE = 'contact';
+export const DEFAULT_LANE: Lane = 'normal';
+
+/** What of an action is the same from its acceptance to its end; travels with each of its batches. */
+export interface ActionIdentity {
+  readonly actionId: string;
+  readonly accountId: string;
+  readonly actionType: string;
+  readonly entityType: string;
+  readonly lane: Lane;
+}

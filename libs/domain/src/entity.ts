@@ -1,0 +1,39 @@
+import { z } from 'zod';
+
+/** Longest entity id and `ref`, in UTF-16 units. */
+export const MAX_ENTITY_ID_LENGTH = 256;
+
+/** An entity's id within its account and entity type. */
+export const entityIdSchema = z
+  .string()
+  .min(1, 'expected a non-empty string')
+  .max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`);
+
+/**
+ * An entity as a caller sends it: `id`, perhaps `ref` (the caller's own row identity, echoed in results), and the
+ * fields. Only `id` and `ref` are checked here; the fields are the entity type's business and can fail only this entity.
+ */
+export const incomingEntitySchema = z.looseObject({
+  id: entityIdSchema,
+  ref: z.string().max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`).optional(),
+});
+export type IncomingEntity = z.infer<typeof incomingEntitySchema>;
+
+/** A plain JSON object: field name to JSON value. */
+export type Fields = Readonly<Record<string, unknown>>;
+
+/** An entity of an accepted action, at its place in the request. */
+export interface Entity {
+  /** 0-based place in the request. */
+  readonly position: number;
+  readonly id: string;
+  readonly ref: string | null;
+  /** What the caller sent beside `id` and `ref`, not yet validated. */
+  readonly fields: Fields;
+}
+
+/** Splits what the caller sent into identity and fields. */
+export function toEntity(position: number, incoming: IncomingEntity): Entity {
+  const { id, ref, ...fields } = incoming;
+  return { position, id, ref: ref ?? null, fields };
+}

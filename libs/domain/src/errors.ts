@@ -1,0 +1,49 @@
+/** What a coded error carries besides its message. */
+export interface CodedErrorOptions {
+  /** Whether trying the same again may succeed. Default false. */
+  retryable?: boolean;
+  /** Facts for the reader of the error; never secrets and never entity values. */
+  details?: Readonly<Record<string, unknown>>;
+  cause?: unknown;
+}
+
+/** The root of every error this project throws: a stable `code` to act on, a message to read. */
+export class CodedError extends Error {
+  readonly code: string;
+  readonly retryable: boolean;
+  readonly details: Readonly<Record<string, unknown>> | undefined;
+
+  constructor(code: string, message: string, options: CodedErrorOptions = {}) {
+    super(message, { cause: options.cause });
+    this.name = new.target.name;
+    this.code = code;
+    this.retryable = options.retryable ?? false;
+    this.details = options.details;
+  }
+}
+
+/** Thrown when a caller's input is refused: each issue names the field and what was expected. */
+export class InvalidInputError extends CodedError {
+  readonly issues: readonly FieldIssue[];
+
+  constructor(code: string, message: string, issues: readonly FieldIssue[] = []) {
+    super(code, message, { details: { issues } });
+    this.issues = issues;
+  }
+}
+
+/** One fault of an input: `field` is a path such as `entities[3].id`. */
+export interface FieldIssue {
+  readonly field: string;
+  readonly message: string;
+}
+
+/**
+ * Thrown when a write finds that a later batch of the same lane has already changed the entity: whoever asks has lost
+ * its partition (a stalled handler that woke up). It must report nothing; the later owner has reported already.
+ */
+export class SupersededError extends CodedError {
+  constructor(message: string, details: Readonly<Record<string, unknown>>) {
+    super('SUPERSEDED', message, { details });
+  }
+}

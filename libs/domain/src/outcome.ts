@@ -1,0 +1,60 @@
+import { z } from 'zod';
+
+export const OUTCOME_STATUSES = ['success', 'failure', 'skipped'] as const;
+export const outcomeStatusSchema = z.enum(OUTCOME_STATUSES);
+export type OutcomeStatus = z.infer<typeof outcomeStatusSchema>;
+
+/** Codes the engine itself gives; an action type may give codes of its own, in the same form. */
+export const OUTCOME_CODES = {
+  /** No entity of this id in this account. */
+  ENTITY_NOT_FOUND: 'ENTITY_NOT_FOUND',
+  /** A field is unknown, of the wrong type or out of range; or there is nothing to change. */
+  INVALID_ENTITY: 'INVALID_ENTITY',
+  /** The same entity was named at an earlier position of this action. */
+  DUPLICATE_ENTITY: 'DUPLICATE_ENTITY',
+  /** A unique value (an index of the entity's collection) belongs to another entity. */
+  UNIQUE_VIOLATION: 'UNIQUE_VIOLATION',
+  /** The action type's code failed on this entity in an unexpected way. */
+  PROCESSING_ERROR: 'PROCESSING_ERROR',
+  /** The message that carried this entity could not be processed and is in the dead letters. */
+  DEAD_LETTERED: 'DEAD_LETTERED',
+} as const;
+
+/** The form of an outcome code; no `.` or `$`, so that it can be a key of a MongoDB document. */
+export const outcomeCodeSchema = z.string().regex(/^[A-Z][A-Z0-9_]{0,63}$/);
+
+/** What became of one entity. A success needs no code; a failure or a skip always has one. */
+export type Outcome =
+  | { readonly status: 'success'; readonly code: null; readonly message: null }
+  | { readonly status: 'failure' | 'skipped'; readonly code: string; readonly message: string };
+
+/** Longest message kept of an outcome, in UTF-16 units: logs of a million failures stay bounded. */
+export const MAX_OUTCOME_MESSAGE_LENGTH = 500;
+
+const SUCCESS: Outcome = Object.freeze({ status: 'success', code: null, message: null });
+
+export function success(): Outcome {
+  return SUCCESS;
+}
+
+export function failure(code: string, message: string): Outcome {
+  return { status: 'failure', code, message: clip(message) };
+}
+
+export function skipped(code: string, message: string): Outcome {
+  return { status: 'skipped', code, message: clip(message) };
+}
+
+function clip(message: string): string {
+  return message.length <= MAX_OUTCOME_MESSAGE_LENGTH
+    ? message
+    : `${message.slice(0, MAX_OUTCOME_MESSAGE_LENGTH - 1)}…`;
+}
+
+/** The outcome of one position, with the identity the caller knows it by. */
+export interface PositionOutcome {
+  readonly position: number;
+  readonly entityId: string;
+  readonly ref: string | null;
+  readonly outcome: Outcome;
+}

@@ -1,0 +1,34 @@
+import type { Logger } from '@bulk/runtime';
+import { Kafka, logLevel, type logCreator } from 'kafkajs';
+
+/** kafkajs says this much louder than it is: it mends these by itself, on a broker just started or in a rebalance. */
+const EXPECTED =
+  /rebalanc|coordinator is (not available|loading)|not the coordinator|re-joining|Connection (timeout|error)|ECONNREFUSED|no leader|leaderless/i;
+
+/**
+ * A kafkajs client that logs through `log`. Retries within a request are few, since every caller has a loop of its own
+ * that keeps heartbeats going.
+ */
+export function createKafka(clientId: string, brokers: readonly string[], log: Logger): Kafka {
+  return new Kafka({
+    clientId,
+    brokers: [...brokers],
+    connectionTimeout: 3_000,
+    requestTimeout: 20_000,
+    retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },
+    logLevel: logLevel.WARN,
+    logCreator: bridge(log),
+  });
+}
+
+function bridge(log: Logger): logCreator {
+  return () =>
+    ({ namespace, level, log: entry }) => {
+      const { message, ...rest } = entry;
+      const reason = typeof rest['error'] === 'string' ? rest['error'] : '';
+      const text = `kafka: ${message}`;
+      if (EXPECTED.test(`${message} ${reason}`)) log.debug({ namespace, ...rest }, text);
+      else if (level <= logLevel.ERROR) log.error({ namespace, ...rest }, text);
+      else log.warn({ namespace, ...rest }, text);
+    };
+}

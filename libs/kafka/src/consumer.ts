@@ -1,0 +1,217 @@
+import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/runtime';
+import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
+import type { ConsumerConfig } from './config.ts';
+
+/** A message as it came, before decoding. */
+export interface ReceivedMessage {
+  readonly topic: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly headers: IHeaders;
+}
+
+/** Messages of one partition, in order, that are processed together and committed together. */
+export interface Chunk {
+  readonly topic: string;
+  readonly partition: number;
+  readonly messages: readonly ReceivedMessage[];
+  /** Offset of the next message that will be appended to the partition, as of the fetch. */
+  readonly highWatermark: number;
+  /** Tries of this chunk before this one. */
+  readonly previousAttempts: number;
+  /** Tells the group that there is progress; rejects when the partition is lost. Call between steps of a long chunk. */
+  heartbeat(): Promise<void>;
+}
+
+/** What to do with a chunk whose processing threw. */
+export type FailureDisposition = 'retry' | 'skip';
+
+export interface ChunkConsumerOptions {
+  readonly kafka: Kafka;
+  readonly groupId: string;
+  readonly topics: readonly string[];
+  readonly config: ConsumerConfig;
+  /** Messages per chunk at most. */
+  readonly chunkSize: number;
+  /** Partitions processed at the same time by this process. */
+  readonly concurrency: number;
+  /** Where a group without a committed offset begins. */
+  readonly fromBeginning: boolean;
+  /** Longest time between commits of a partition that makes progress, in ms. */
+  readonly commitIntervalMs: number;
+  readonly backoff: BackoffOptions;
+  /** Resolves when the chunk's effects are durable; only then is it committed. May see a chunk again. */
+  readonly process: (chunk: Chunk) => Promise<void>;
+  /**
+   * Decides on an error of `process`. `retry` waits (exponential backoff, full jitter, heartbeats going on) and tries the
+   * chunk again, blocking its partition; `skip` means that the callee has put the chunk away durably.
+   */
+  readonly onFailure: (error: unknown, chunk: Chunk) => Promise<FailureDisposition>;
+  /** The consumer is down for good; the process should end and be restarted. */
+  readonly onCrash: (error: unknown) => void;
+  /** Each time the group has given this member its partitions. */
+  readonly onAssigned?: (partitions: Readonly<Record<string, readonly number[]>>) => void;
+  readonly log: Logger;
+}
+
+/**
+ * A consumer group member that processes each partition in order and commits only what is durable: at least once.
+ *
+ * What it keeps of kafkajs' traps from its users: `eachBatchAutoResolve` would mark a whole fetch as done on an early
+ * return, so it is off and each chunk is resolved after its effects; a plain Error thrown out of `eachBatch` can stop the
+ * consumer for good while the process lives (tulios/kafkajs#1443, #1445), so nothing but a lost partition leaves it; there
+ * is no heartbeat in the background (#447, #624), so one is sent per chunk and while waiting for a retry; a crash that
+ * kafkajs does not restart from is handed to `onCrash`.
+ */
+export class ChunkConsumer {
+  readonly #options: ChunkConsumerOptions;
+  readonly #consumer: Consumer;
+  readonly #stopping = new AbortController();
+
+  private constructor(options: ChunkConsumerOptions) {
+    this.#options = options;
+    this.#consumer = options.kafka.consumer({
+      groupId: options.groupId,
+      sessionTimeout: options.config.KAFKA_SESSION_TIMEOUT_MS,
+      rebalanceTimeout: Math.max(60_000, options.config.KAFKA_SESSION_TIMEOUT_MS),
+      heartbeatInterval: options.config.KAFKA_HEARTBEAT_INTERVAL_MS,
+      maxBytes: options.config.KAFKA_FETCH_MAX_BYTES,
+      maxBytesPerPartition: Math.min(1_048_576, options.config.KAFKA_FETCH_MAX_BYTES),
+      maxWaitTimeInMs: 250,
+      allowAutoTopicCreation: false,
+      retry: {
+        initialRetryTime: 100,
+        maxRetryTime: 2_000,
+        retries: 8,
+        restartOnFailure: () => Promise.resolve(true),
+      },
+    });
+  }
+
+  /** Joins the group and begins to process. */
+  static async start(options: ChunkConsumerOptions): Promise<ChunkConsumer> {
+    const self = new ChunkConsumer(options);
+    await self.#run();
+    return self;
+  }
+
+  /** Lets the chunks under way finish, commits them, leaves the group. */
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#consumer.disconnect();
+  }
+
+  async #run(): Promise<void> {
+    const { topics, fromBeginning, concurrency, onCrash, onAssigned } = this.#options;
+    const { CRASH, GROUP_JOIN } = this.#consumer.events;
+    this.#consumer.on(CRASH, ({ payload }) => {
+      if (!payload.restart && !this.#stopping.signal.aborted) onCrash(payload.error);
+    });
+    if (onAssigned !== undefined) {
+      this.#consumer.on(GROUP_JOIN, ({ payload }) => onAssigned(payload.memberAssignment));
+    }
+    await this.#consumer.connect();
+    await this.#consumer.subscribe({ topics: [...topics], fromBeginning });
+    await this.#consumer.run({
+      autoCommit: true,
+      autoCommitInterval: this.#options.commitIntervalMs,
+      eachBatchAutoResolve: false,
+      partitionsConsumedConcurrently: concurrency,
+      eachBatch: (payload) => this.#processFetch(payload),
+    });
+  }
+
+  async #processFetch(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
+    for (let from = 0; from < batch.messages.length; from += this.#options.chunkSize) {
+      if (payload.isStale() || !this.#mayGoOn(payload)) return;
+      const messages = batch.messages.slice(from, from + this.#options.chunkSize);
+      const done = await this.#processChunk(payload, messages);
+      const last = messages.at(-1);
+      if (!done || last === undefined) return;
+      payload.resolveOffset(last.offset);
+      await payload.heartbeat();
+      await payload.commitOffsetsIfNecessary();
+    }
+  }
+
+  /** @returns false when the consumer is to stop before the chunk is done. */
+  async #processChunk(payload: EachBatchPayload, messages: readonly KafkaMessage[]): Promise<boolean> {
+    const { batch } = payload;
+    const heartbeat = (): Promise<void> => payload.heartbeat();
+    const chunk = {
+      topic: batch.topic,
+      partition: batch.partition,
+      highWatermark: Number(batch.highWatermark),
+      messages: messages.map((message) => received(batch.topic, batch.partition, message)),
+      heartbeat,
+    };
+    for (let previousAttempts = 0; ; previousAttempts += 1) {
+      const attempt: Chunk = { ...chunk, previousAttempts };
+      try {
+        await this.#options.process(attempt);
+        return true;
+      } catch (error) {
+        if (isLostPartition(error)) throw error;
+        if (!this.#mayGoOn(payload)) return false;
+        if ((await this.#disposition(error, attempt)) === 'skip') return true;
+      }
+      await this.#waitForRetry(previousAttempts + 1, heartbeat);
+      if (!this.#mayGoOn(payload)) return false;
+    }
+  }
+
+  #mayGoOn(payload: EachBatchPayload): boolean {
+    return payload.isRunning() && !this.#stopping.signal.aborted;
+  }
+
+  async #disposition(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
+    try {
+      return await this.#options.onFailure(error, chunk);
+    } catch (failure) {
+      // What was to put the chunk away failed itself: the chunk is still ours.
+      this.#options.log.warn(
+        { err: failure, topic: chunk.topic, partition: chunk.partition },
+        'could not give up a chunk',
+      );
+      return 'retry';
+    }
+  }
+
+  async #waitForRetry(attempt: number, heartbeat: () => Promise<void>): Promise<void> {
+    const step = this.#options.config.KAFKA_HEARTBEAT_INTERVAL_MS;
+    let left = backoffDelay(attempt, this.#options.backoff);
+    while (left > 0 && !this.#stopping.signal.aborted) {
+      await delay(Math.min(left, step), this.#stopping.signal);
+      await heartbeat();
+      left -= step;
+    }
+  }
+}
+
+/** Errors by which kafkajs says that the partition is, or may be, someone else's; it rejoins when it sees them. */
+function isLostPartition(error: unknown): boolean {
+  return (
+    error instanceof Error &&
+    'type' in error &&
+    [
+      'REBALANCE_IN_PROGRESS',
+      'NOT_COORDINATOR_FOR_GROUP',
+      'ILLEGAL_GENERATION',
+      'UNKNOWN_MEMBER_ID',
+    ].includes(String(error.type))
+  );
+}
+
+function received(topic: string, partition: number, message: KafkaMessage): ReceivedMessage {
+  return {
+    topic,
+    partition,
+    offset: Number(message.offset),
+    key: message.key,
+    value: message.value,
+    headers: message.headers ?? {},
+  };
+}

@@ -1,0 +1,134 @@
+import { MESSAGES, MalformedMessageError, type MessageType, type TopicNames } from '@bulk/contracts';
+import { CodedError, LANES } from '@bulk/domain';
+import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
+import avsc from 'avsc';
+
+/** The subject of a topic's values (Confluent's TopicNameStrategy). */
+export function subjectOf(topic: string): string {
+  return `${topic}-value`;
+}
+
+/** Which message each topic carries. */
+export function messagesByTopic(topics: TopicNames): Map<string, MessageType<unknown>> {
+  return new Map<string, MessageType<unknown>>([
+    [topics.actions, MESSAGES.actionSubmitted],
+    ...LANES.map((lane): [string, MessageType<unknown>] => [
+      topics.entityBatches[lane],
+      MESSAGES.entityBatch,
+    ]),
+    [topics.results, MESSAGES.batchResult],
+    [topics.progress, MESSAGES.actionProgress],
+    [topics.deadLetters, MESSAGES.deadLetter],
+  ]);
+}
+
+/** Thrown when the Schema Registry does not answer; the message at hand may well be sound. */
+export class RegistryUnavailableError extends CodedError {
+  constructor(cause: unknown) {
+    super('SCHEMA_REGISTRY_UNAVAILABLE', `the Schema Registry did not answer: ${messageOf(cause)}`, {
+      retryable: true,
+      cause,
+    });
+  }
+}
+
+/** Confluent's wire format: this byte, the schema id as a 32-bit big-endian integer, the Avro body. */
+const MAGIC_BYTE = 0;
+const HEADER_BYTES = 5;
+
+type Resolve = (body: Buffer) => unknown;
+
+/** Avro in Confluent's wire format, by schemas registered under FULL compatibility. */
+export class MessageCodec {
+  readonly #registry: SchemaRegistry;
+  readonly #ids: ReadonlyMap<string, number>;
+  /**
+   * One compiled reader per (message, writer's schema id). The registry client's own `decode` with a reader schema
+   * compiles that schema anew for every message, which costs more than the decoding.
+   */
+  readonly #readers = new Map<string, Resolve>();
+
+  private constructor(registry: SchemaRegistry, ids: ReadonlyMap<string, number>) {
+    this.#registry = registry;
+    this.#ids = ids;
+  }
+
+  /**
+   * Registers the schema of every topic; registering the same schema again changes nothing.
+   *
+   * @throws the registry's error when it is away, or when a schema is not FULLy compatible with the registered one.
+   */
+  static async register(registryUrl: string, topics: TopicNames): Promise<MessageCodec> {
+    const registry = new SchemaRegistry({ host: registryUrl });
+    const ids = new Map<string, number>();
+    for (const [topic, { avro }] of messagesByTopic(topics)) {
+      const { id } = await registry.register(
+        { type: SchemaType.AVRO, schema: JSON.stringify(avro) },
+        { subject: subjectOf(topic), compatibility: COMPATIBILITY.FULL },
+      );
+      ids.set(topic, id);
+    }
+    return new MessageCodec(registry, ids);
+  }
+
+  /** @throws MalformedMessageError when the topic is none of ours or the value does not fit its schema. */
+  async encode(topic: string, value: unknown): Promise<Buffer> {
+    const id = this.#ids.get(topic);
+    if (id === undefined) throw new MalformedMessageError(`no schema is registered for topic ${topic}`);
+    return this.#registry.encode(id, value);
+  }
+
+  /**
+   * Decodes with the schema it was written with, into today's shape.
+   *
+   * @throws MalformedMessageError when the bytes are not such a message: never worth another try.
+   * @throws RegistryUnavailableError when the writer's schema cannot be looked up now.
+   */
+  async decode<T>(type: MessageType<T>, bytes: Buffer | null): Promise<T> {
+    if (bytes === null || bytes.length < HEADER_BYTES || bytes[0] !== MAGIC_BYTE) {
+      throw new MalformedMessageError(`expected a ${type.name} in Confluent's wire format`);
+    }
+    const read = await this.#reader(type, bytes.readInt32BE(1));
+    try {
+      return type.schema.parse(read(bytes.subarray(HEADER_BYTES)));
+    } catch (cause) {
+      throw new MalformedMessageError(`expected a ${type.name}: ${messageOf(cause)}`, cause);
+    }
+  }
+
+  async #reader(type: MessageType<unknown>, schemaId: number): Promise<Resolve> {
+    const key = `${type.name}:${schemaId}`;
+    const known = this.#readers.get(key);
+    if (known !== undefined) return known;
+    const writer = await this.#writerSchema(type, schemaId);
+    const reader = avsc.Type.forSchema(type.avro as avsc.Schema);
+    let resolve: Resolve;
+    try {
+      const resolver = reader.createResolver(writer);
+      resolve = (body) => reader.fromBuffer(body, resolver) as unknown;
+    } catch (cause) {
+      throw new MalformedMessageError(`expected a ${type.name}, schema ${schemaId} is another`, cause);
+    }
+    this.#readers.set(key, resolve);
+    return resolve;
+  }
+
+  async #writerSchema(type: MessageType<unknown>, schemaId: number): Promise<avsc.Type> {
+    try {
+      return (await this.#registry.getSchema(schemaId)) as unknown as avsc.Type;
+    } catch (cause) {
+      if (statusOf(cause) !== 404) throw new RegistryUnavailableError(cause);
+      throw new MalformedMessageError(`expected a ${type.name}, schema id ${schemaId} is unknown`, cause);
+    }
+  }
+}
+
+function statusOf(error: unknown): number | undefined {
+  return typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number'
+    ? error.status
+    : undefined;
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,77 @@
+import { LANES } from '@bulk/domain';
+import type { TopicNames } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import type { Kafka } from 'kafkajs';
+import type { KafkaConfig } from './config.ts';
+
+/** Thrown when a topic exists with another number of partitions than configured: entities would change their lanes. */
+export class TopicMismatchError extends CodedError {
+  constructor(topic: string, expected: number, actual: number) {
+    super(
+      'TOPIC_PARTITIONS_MISMATCH',
+      `topic ${topic} has ${actual} partitions and ${expected} are configured; the number of partitions of a lane is fixed when it is created (see docs/architecture.md)`,
+    );
+  }
+}
+
+const HOUR_MS = 3_600_000;
+/** Progress is a stream of whole states: only the newest matters, so an hour is ample. */
+const PROGRESS_RETENTION_MS = HOUR_MS;
+/** The largest message: a batch of 1,000 entities of 8 KB. */
+const MAX_MESSAGE_BYTES = 8_388_608;
+
+interface TopicPlan {
+  readonly topic: string;
+  readonly partitions: number;
+  readonly retentionMs: number;
+}
+
+/**
+ * Creates the topics that are missing; leaves the others as they are. Safe to call from every service at once.
+ *
+ * @throws TopicMismatchError when a lane has another number of partitions than configured.
+ */
+export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: KafkaConfig): Promise<void> {
+  const retentionMs = config.KAFKA_RETENTION_HOURS * HOUR_MS;
+  const plans: TopicPlan[] = [
+    { topic: topics.actions, partitions: 1, retentionMs },
+    ...LANES.map((lane) => ({
+      topic: topics.entityBatches[lane],
+      partitions: config.KAFKA_LANE_PARTITIONS,
+      retentionMs,
+    })),
+    { topic: topics.results, partitions: config.KAFKA_RESULTS_PARTITIONS, retentionMs },
+    {
+      topic: topics.progress,
+      partitions: config.KAFKA_RESULTS_PARTITIONS,
+      retentionMs: PROGRESS_RETENTION_MS,
+    },
+    { topic: topics.deadLetters, partitions: 1, retentionMs },
+  ];
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    await admin.createTopics({
+      waitForLeaders: true,
+      topics: plans.map(({ topic, partitions, retentionMs: retention }) => ({
+        topic,
+        numPartitions: partitions,
+        replicationFactor: config.KAFKA_REPLICATION_FACTOR,
+        configEntries: [
+          { name: 'retention.ms', value: String(retention) },
+          { name: 'min.insync.replicas', value: String(config.KAFKA_MIN_INSYNC_REPLICAS) },
+          { name: 'max.message.bytes', value: String(MAX_MESSAGE_BYTES) },
+        ],
+      })),
+    });
+    const { topics: metadata } = await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) });
+    for (const lane of LANES) {
+      const actual = metadata.find(({ name }) => name === topics.entityBatches[lane])?.partitions.length ?? 0;
+      if (actual !== config.KAFKA_LANE_PARTITIONS) {
+        throw new TopicMismatchError(topics.entityBatches[lane], config.KAFKA_LANE_PARTITIONS, actual);
+      }
+    }
+  } finally {
+    await admin.disconnect();
+  }
+}

@@ -1,0 +1,57 @@
+import { MongoClient, type Collection, type Db } from 'mongodb';
+import type { MongoConfig } from './config.ts';
+import type { ActionDocument, ActionLogDocument, EntityDocument, StagedBatchDocument } from './documents.ts';
+
+/** The collections of an installation. */
+export class Database {
+  readonly db: Db;
+  readonly actions: Collection<ActionDocument>;
+  readonly stagedBatches: Collection<StagedBatchDocument>;
+  readonly actionLogs: Collection<ActionLogDocument>;
+  readonly #client: MongoClient;
+
+  private constructor(client: MongoClient, db: Db) {
+    this.#client = client;
+    this.db = db;
+    this.actions = db.collection('actions');
+    this.stagedBatches = db.collection('staged_batches');
+    this.actionLogs = db.collection('action_logs');
+  }
+
+  /**
+   * Connects and asks for an answer. Writes are acknowledged by a majority, so that what was confirmed survives a
+   * failover.
+   *
+   * @throws the driver's MongoServerSelectionError when nobody answers in time.
+   */
+  static async connect(appName: string, config: MongoConfig): Promise<Database> {
+    const client = new MongoClient(config.MONGODB_URI, {
+      appName,
+      maxPoolSize: config.MONGODB_POOL_SIZE,
+      serverSelectionTimeoutMS: config.MONGODB_TIMEOUT_MS,
+      connectTimeoutMS: config.MONGODB_TIMEOUT_MS,
+      socketTimeoutMS: config.MONGODB_TIMEOUT_MS,
+      waitQueueTimeoutMS: config.MONGODB_TIMEOUT_MS,
+      writeConcern: { w: 'majority' },
+      ignoreUndefined: true,
+    });
+    try {
+      await client.connect();
+      const db = client.db(config.MONGODB_DATABASE);
+      await db.command({ ping: 1 });
+      return new Database(client, db);
+    } catch (error) {
+      await client.close().catch(() => undefined);
+      throw error;
+    }
+  }
+
+  /** The entities of one type. */
+  entities(collection: string): Collection<EntityDocument> {
+    return this.db.collection(collection);
+  }
+
+  close(): Promise<void> {
+    return this.#client.close();
+  }
+}

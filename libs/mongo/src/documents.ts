@@ -1,0 +1,100 @@
+import type { BatchEntity } from '@bulk/contracts';
+import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus } from '@bulk/domain';
+
+/** `staging` is an upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
+export type StoredStatus = ActionStatus | 'staging';
+
+/** Collection `actions`. Written by intake (creation, dispatch) and stats-aggregator (counts, status). */
+export interface ActionDocument {
+  /** actionId. */
+  readonly _id: string;
+  readonly accountId: string;
+  readonly actionType: string;
+  readonly entityType: string;
+  readonly lane: Lane;
+  readonly config: Fields;
+  readonly status: StoredStatus;
+  /** Rises with every change of status or counts. */
+  readonly version: number;
+  readonly total: number;
+  readonly batchCount: number;
+  readonly counts: Counts;
+  /** Code of a failure or skip → how often. */
+  readonly codes: Readonly<Record<string, number>>;
+  /** Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). */
+  readonly applied: Readonly<Record<string, number>>;
+  readonly dispatch: DispatchState;
+  readonly scheduledFor: Date | null;
+  readonly createdAt: Date;
+  readonly queuedAt: Date | null;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  readonly updatedAt: Date;
+}
+
+/** How far an action's batches are published, and by whom. */
+export interface DispatchState {
+  /** Lowest batch that is not known to be in Kafka. */
+  readonly nextBatch: number;
+  readonly done: boolean;
+  /** Who may publish, and until when; null: anyone may take it. */
+  readonly lease: { readonly owner: string; readonly until: Date } | null;
+}
+
+/** Collection `staged_batches`. Written by intake before an action is accepted, read by its dispatch. */
+export interface StagedBatchDocument {
+  /** `actionId:batchNo`. */
+  readonly _id: string;
+  readonly actionId: string;
+  readonly batchNo: number;
+  readonly partition: number;
+  /** Fields as JSON text, since a caller's field names need not be legal in BSON. */
+  readonly entities: readonly BatchEntity[];
+}
+
+/** Collection `action_logs`: one document per batch (bucket pattern). Written by stats-aggregator. */
+export interface ActionLogDocument {
+  /** `actionId:batchNo`: a batch has one log, however often it is delivered (G3). */
+  readonly _id: string;
+  readonly actionId: string;
+  readonly batchNo: number;
+  /** Partition of the lane: positions ascend within (actionId, partition) by batchNo. */
+  readonly partition: number;
+  readonly firstPosition: number;
+  readonly lastPosition: number;
+  readonly counts: Counts;
+  readonly outcomes: readonly LoggedOutcome[];
+  /** The message of the results topic that this log came from. */
+  readonly source: { readonly partition: number; readonly offset: number };
+  readonly at: Date;
+}
+
+export interface LoggedOutcome {
+  readonly position: number;
+  readonly entityId: string;
+  readonly ref: string | null;
+  readonly status: OutcomeStatus;
+  readonly code: string | null;
+  readonly message: string | null;
+  readonly attempts: number;
+}
+
+/** An entity of the CRM: its type's fields beside these. */
+export interface EntityDocument {
+  /** `accountId:entityId`. */
+  readonly _id: string;
+  readonly accountId: string;
+  readonly id: string;
+  /** Rises with every change. */
+  readonly version: number;
+  /** Lane → the last batch of that lane that changed it (G5). */
+  readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
+  readonly createdAt: Date;
+  readonly updatedAt: Date;
+  readonly [field: string]: unknown;
+}
+
+/** The key of an entity; unambiguous, since an account id holds no `:`. */
+export function entityKey(accountId: string, entityId: string): string {
+  return `${accountId}:${entityId}`;
+}

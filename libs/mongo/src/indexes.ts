@@ -1,0 +1,32 @@
+import type { EntityType } from '@bulk/actions';
+import type { IndexDescription } from 'mongodb';
+import type { Database } from './database.ts';
+
+/** Creates the indexes that are missing. Safe to call from every service at once. */
+export async function ensureIndexes(database: Database, entityTypes: readonly EntityType[]): Promise<void> {
+  await database.actions.createIndexes([
+    // The account's actions, newest first (ids are UUIDs of version 7, which sort by time).
+    { key: { accountId: 1, _id: -1 } },
+    { key: { accountId: 1, status: 1, _id: -1 } },
+    // What dispatch and the janitor look for.
+    { key: { status: 1, 'dispatch.done': 1, scheduledFor: 1 } },
+  ]);
+  await database.stagedBatches.createIndexes([{ key: { actionId: 1, batchNo: 1 }, unique: true }]);
+  await database.actionLogs.createIndexes([{ key: { actionId: 1, partition: 1, batchNo: 1 }, unique: true }]);
+  for (const type of entityTypes) {
+    const indexes = entityIndexes(type);
+    if (indexes.length > 0) await database.entities(type.collection).createIndexes(indexes);
+  }
+}
+
+function entityIndexes(type: EntityType): IndexDescription[] {
+  return type.indexes.map(({ fields, unique }) => ({
+    key: Object.fromEntries(['accountId', ...fields].map((field) => [field, 1])),
+    ...(unique === true
+      ? {
+          unique: true,
+          partialFilterExpression: Object.fromEntries(fields.map((field) => [field, { $exists: true }])),
+        }
+      : {}),
+  }));
+}

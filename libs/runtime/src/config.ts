@@ -1,0 +1,85 @@
+import { CodedError, type FieldIssue } from '@bulk/domain';
+import { z } from 'zod';
+
+/** Thrown at start when the environment is not a valid configuration; lists every fault at once. */
+export class InvalidConfigError extends CodedError {
+  constructor(issues: readonly FieldIssue[]) {
+    const lines = issues.map(({ field, message }) => `  ${field}: ${message}`);
+    super('INVALID_CONFIG', `invalid configuration:\n${lines.join('\n')}`, { details: { issues } });
+  }
+}
+
+/** The environment as a process sees it. */
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+/**
+ * Reads a service's configuration; an empty variable counts as absent, unknown variables are left alone.
+ *
+ * @throws InvalidConfigError naming every variable at fault and what was expected.
+ */
+export function loadConfig<T>(schema: z.ZodType<T>, env: Environment): Readonly<T> {
+  const present = Object.fromEntries(
+    Object.entries(env).filter(([, value]) => value !== undefined && value !== ''),
+  );
+  const result = schema.safeParse(present);
+  if (result.success) return Object.freeze(result.data);
+  throw new InvalidConfigError(
+    result.error.issues.map(({ path, message }) => ({
+      field: path.map(String).join('.') || '(all)',
+      message,
+    })),
+  );
+}
+
+/** A whole number from the environment, within bounds. */
+export function integer(bounds: { min: number; max: number }, fallback: number, description: string) {
+  const expected = `expected a whole number from ${bounds.min} to ${bounds.max}`;
+  return z
+    .string()
+    .regex(/^-?\d{1,15}$/, expected)
+    .transform(Number)
+    .refine((n) => n >= bounds.min && n <= bounds.max, expected)
+    .default(fallback)
+    .meta({ description });
+}
+
+/** `true` or `false` from the environment. */
+export function flag(fallback: boolean, description: string) {
+  return z
+    .enum(['true', 'false'], 'expected true or false')
+    .transform((text) => text === 'true')
+    .default(fallback)
+    .meta({ description });
+}
+
+/** A comma-separated list from the environment. */
+export function list(fallback: string[], description: string) {
+  return z
+    .string()
+    .transform((text) =>
+      text
+        .split(',')
+        .map((part) => part.trim())
+        .filter((part) => part !== ''),
+    )
+    .refine((parts) => parts.length > 0, 'expected at least one value, separated by commas')
+    .default(fallback)
+    .meta({ description });
+}
+
+/** Variables that every service has. */
+export const runtimeConfigShape = {
+  LOG_LEVEL: z
+    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .default('info')
+    .meta({ description: 'Least severe level that is logged; error means that someone must act.' }),
+  LOG_FORMAT: z
+    .enum(['json', 'pretty'])
+    .default('json')
+    .meta({ description: 'JSON lines, or coloured text where pino-pretty is installed.' }),
+  SHUTDOWN_GRACE_MS: integer(
+    { min: 100, max: 600_000 },
+    20_000,
+    'Longest time from SIGTERM to the end of the process, in ms.',
+  ),
+};

@@ -1,0 +1,35 @@
+import { pino, type Logger } from 'pino';
+
+export type { Logger } from 'pino';
+
+export interface LoggerOptions {
+  readonly service: string;
+  readonly level: string;
+  readonly format: 'json' | 'pretty';
+}
+
+/**
+ * A JSON logger on standard output. Levels: `error`, someone must act; `warn`, degraded and mending itself; `info`, a
+ * change of state; `debug`, a step.
+ */
+export function createLogger(options: LoggerOptions): Logger {
+  return pino({
+    level: options.level,
+    base: { service: options.service },
+    timestamp: pino.stdTimeFunctions.isoTime,
+    formatters: { level: (label) => ({ level: label }) },
+    ...(options.format === 'pretty'
+      ? {
+          transport: {
+            target: 'pino-pretty',
+            options: { ignore: 'pid,hostname,service', translateTime: 'HH:MM:ss.l' },
+          },
+        }
+      : {}),
+  });
+}
+
+/** A logger that says nothing, for tests and tools. */
+export function silentLogger(): Logger {
+  return pino({ level: 'silent' });
+}

@@ -1,0 +1,35 @@
+import type { z } from 'zod';
+import { InvalidConfigError, loadConfig, type Environment, type runtimeConfigShape } from './config.ts';
+import { createLogger } from './logger.ts';
+import { runService, type ServiceContext } from './run-service.ts';
+
+type RuntimeConfig = z.infer<z.ZodObject<typeof runtimeConfigShape>>;
+
+export interface ServiceMainOptions<C extends RuntimeConfig> {
+  readonly name: string;
+  readonly configSchema: z.ZodType<C>;
+  readonly env: Environment;
+  /** Connects, wires and starts; registers with `context.releasers` how each thing is closed. */
+  readonly start: (config: Readonly<C>, context: ServiceContext) => Promise<void>;
+}
+
+/** The process edge of a service: configuration, logger, signals. A bad configuration ends it with exit code 78. */
+export async function serviceMain<C extends RuntimeConfig>(options: ServiceMainOptions<C>): Promise<void> {
+  let config: Readonly<C>;
+  try {
+    config = loadConfig(options.configSchema, options.env);
+  } catch (error) {
+    if (!(error instanceof InvalidConfigError)) throw error;
+    process.stderr.write(`${options.name}: ${error.message}\n`);
+    process.exit(EX_CONFIG);
+  }
+  const log = createLogger({ service: options.name, level: config.LOG_LEVEL, format: config.LOG_FORMAT });
+  await runService({
+    log,
+    graceMs: config.SHUTDOWN_GRACE_MS,
+    start: (context) => options.start(config, context),
+  });
+}
+
+/** "Configuration error" of sysexits.h. */
+const EX_CONFIG = 78;
