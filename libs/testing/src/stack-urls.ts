@@ -1,0 +1,20 @@
+import { z } from 'zod';
+
+const urlsSchema = z.object({
+  KAFKA_BROKERS: z.string(),
+  SCHEMA_REGISTRY_URL: z.url(),
+  MONGODB_URI: z.string(),
+  REDIS_URL: z.string(),
+});
+
+/** Where the real parts are, in the names that every service reads. */
+export type StackEnvironment = z.infer<typeof urlsSchema>;
+
+/**
+ * The real parts that jest's global setup started (or was given by URL).
+ *
+ * @throws ZodError naming the missing variables when the tests run without that setup.
+ */
+export function testUrls(env: Readonly<Record<string, string | undefined>> = process.env): StackEnvironment {
+  return urlsSchema.parse(env);
+}
