@@ -1,0 +1,242 @@
+import { mkdirSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { z } from 'zod';
+import { type ControlCommand, serveControl, socketPath } from './control.ts';
+import type { Environment } from './env.ts';
+import { StackError } from './errors.ts';
+import { readJson, writeAtomically } from './files.ts';
+import type { StackPaths } from './paths.ts';
+import { parts } from './parts/index.ts';
+import type { Launcher } from './parts/part.ts';
+import { isPortFree, releasePorts, reservePorts } from './ports.ts';
+import { ownIdentity } from './processes.ts';
+import { checkSpace } from './provision/disk.ts';
+import type { EndSignal, RunningStack } from './running.ts';
+import {
+  envLines,
+  type PartName,
+  partNames,
+  partVariables,
+  removeState,
+  type StackState,
+  type StackUrls,
+  urlsOf,
+  writeState,
+} from './state.ts';
+import { Supervisor } from './supervisor.ts';
+
+export interface OwnedStackOptions {
+  readonly name: string;
+  readonly paths: StackPaths;
+  readonly cache: string;
+  readonly env: Environment;
+  readonly external: Partial<Record<PartName, string>>;
+  readonly log: (line: string) => void;
+  readonly dedicated: boolean;
+  readonly signal?: AbortSignal | undefined;
+}
+
+const portsSchema = z.record(z.string(), z.number().int());
+
+type PortKey = PartName | `${PartName}.extra`;
+
+/**
+ * The stack that this process supervises: starting → ready → stopping → closed. It is left by `stop`, by
+ * the abort of the caller's signal, by another process's `down`, or by the death of a part; all of them
+ * go through `stop`, which runs once. Should the process die instead, the kernel ends the parts, and the
+ * state file tells the next `up` or `down` what to look for.
+ */
+export class OwnedStack implements RunningStack {
+  readonly attached = false;
+  readonly name: string;
+  readonly closed: Promise<StackError | undefined>;
+  readonly #options: OwnedStackOptions;
+  readonly #supervisor: Supervisor;
+  readonly #control: string;
+  readonly #starting = new AbortController();
+  readonly #reserved = new Set<number>();
+  #resolveClosed: (error: StackError | undefined) => void = () => undefined;
+  #phase: StackState['phase'] = 'starting';
+  #server: Server | undefined;
+  #stopped: Promise<void> | undefined;
+  #failure: StackError | undefined;
+
+  private constructor(options: OwnedStackOptions) {
+    this.name = options.name;
+    this.#options = options;
+    this.#control = socketPath(options.paths.control);
+    this.closed = new Promise((resolve) => (this.#resolveClosed = resolve));
+    this.#supervisor = new Supervisor({
+      paths: options.paths,
+      cache: options.cache,
+      env: options.env,
+      log: options.log,
+      onChange: () => this.#record(),
+      onDeath: (error) => this.#fail(error),
+    });
+  }
+
+  /** Starts all parts, those that are independent at the same time. The caller holds the stack's lock. */
+  static async start(options: OwnedStackOptions): Promise<OwnedStack> {
+    const stack = new OwnedStack(options);
+    const { signal } = options;
+    signal?.throwIfAborted();
+    signal?.addEventListener('abort', stack.#onAbort, { once: true });
+    process.once('exit', stack.#onExit);
+    try {
+      await stack.#start();
+      return stack;
+    } catch (error) {
+      await stack.stop();
+      throw stack.#failure ?? error;
+    }
+  }
+
+  get urls(): StackUrls {
+    return urlsOf(this.#supervisor.states());
+  }
+
+  stop(): Promise<void> {
+    this.#stopped ??= this.#stop();
+    return this.#stopped;
+  }
+
+  halt(part: PartName, signal?: EndSignal): Promise<void> {
+    return this.#supervisor.halt(part, signal);
+  }
+
+  resume(part: PartName): Promise<void> {
+    return this.#supervisor.resume(part);
+  }
+
+  async restart(part: PartName, signal?: EndSignal): Promise<void> {
+    await this.halt(part, signal);
+    await this.resume(part);
+  }
+
+  async #start(): Promise<void> {
+    const { paths, cache, external } = this.#options;
+    await checkSpace(paths.root);
+    mkdirSync(cache, { recursive: true });
+    this.#record();
+    this.#server = await serveControl(this.#control, (command) => this.#obey(command));
+    const ports = await this.#choosePorts(partNames.filter((name) => external[name] === undefined));
+    const launches = partNames.map((name) =>
+      this.#startPart(name, ports).catch((error: unknown) => {
+        // The first failure breaks the others off; theirs are then only its echo.
+        this.#starting.abort(error);
+        throw error;
+      }),
+    );
+    await Promise.allSettled(launches);
+    this.#starting.signal.throwIfAborted();
+    this.#phase = 'ready';
+    this.#record();
+    const chosen = Object.fromEntries(ports);
+    writeAtomically(paths.ports, JSON.stringify(chosen));
+    writeAtomically(paths.env, `${envLines(this.urls).join('\n')}\n`);
+  }
+
+  async #startPart(name: PartName, ports: Map<PortKey, number>): Promise<void> {
+    const { cache, env, log, external } = this.#options;
+    const signal = this.#starting.signal;
+    const url = external[name];
+    if (url !== undefined) {
+      await this.#supervisor.useExternal(name, url, partVariables[name], signal);
+      return;
+    }
+    const launcher = await parts[name].provide({ cache, env, log, signal });
+    await this.#launch(name, launcher, ports);
+  }
+
+  /** A stranger may take a port between our choice and the part's listening: then another one is chosen, once. */
+  async #launch(name: PartName, launcher: Launcher, ports: Map<PortKey, number>): Promise<void> {
+    const current = (): { port: number; extraPort: number } => ({
+      port: ports.get(name) ?? 0,
+      extraPort: ports.get(`${name}.extra`) ?? 0,
+    });
+    try {
+      await this.#supervisor.launch(name, launcher, current(), this.#starting.signal);
+    } catch (error) {
+      const own = [current().port, current().extraPort].filter((port) => port !== 0);
+      const free = await Promise.all(own.map((port) => isPortFree(port)));
+      if (!(error instanceof StackError) || error.code !== 'PART_DIED' || free.every(Boolean)) throw error;
+      this.#options.log(`${name}: somebody else took its port meanwhile; trying another`);
+      for (const [key, port] of await this.#choosePorts([name])) ports.set(key, port);
+      await this.#supervisor.launch(name, launcher, current(), this.#starting.signal);
+    }
+  }
+
+  /** The ports of last time, so that URLs stay; else the usual ones; else free ones. */
+  async #choosePorts(names: readonly PartName[]): Promise<Map<PortKey, number>> {
+    const last = readJson(this.#options.paths.ports, portsSchema) ?? {};
+    const wanted = new Map<PortKey, number[]>();
+    const add = (key: PortKey, usual: number): void => {
+      wanted.set(
+        key,
+        [last[key], usual].filter((port) => port !== undefined),
+      );
+    };
+    for (const name of names) {
+      const { usualPort, usualExtraPort } = parts[name];
+      add(name, usualPort);
+      if (usualExtraPort !== undefined) add(`${name}.extra`, usualExtraPort);
+    }
+    const chosen = await reservePorts(this.#options.cache, wanted, this.#options.signal);
+    for (const port of chosen.values()) this.#reserved.add(port);
+    return chosen;
+  }
+
+  async #stop(): Promise<void> {
+    this.#starting.abort(
+      this.#options.signal?.reason ??
+        new StackError('ABORTED', 'the stack was asked to stop', 'npm run stack -- up'),
+    );
+    this.#phase = 'stopping';
+    this.#record();
+    await this.#supervisor.stop();
+    this.#server?.close();
+    await releasePorts(this.#options.cache, this.#reserved);
+    removeState(this.#options.paths);
+    this.#options.signal?.removeEventListener('abort', this.#onAbort);
+    process.removeListener('exit', this.#onExit);
+    this.#resolveClosed(this.#failure);
+  }
+
+  #fail(error: StackError): void {
+    this.#failure ??= error;
+    this.#options.log(`${error.message}; ending the stack`);
+    if (this.#phase === 'starting') this.#starting.abort(error);
+    else void this.stop();
+  }
+
+  async #obey(command: ControlCommand): Promise<void> {
+    if (command.do === 'halt') await this.halt(command.part, command.signal);
+    else if (command.do === 'resume') await this.resume(command.part);
+    else if (this.#phase === 'starting') {
+      this.#starting.abort(
+        new StackError('ABORTED', 'the start was broken off by `down`', 'npm run stack -- up'),
+      );
+      await this.closed;
+    } else await this.stop();
+  }
+
+  #record(): void {
+    writeState(this.#options.paths, {
+      version: 1,
+      name: this.name,
+      phase: this.#phase,
+      supervisor: ownIdentity(),
+      dedicated: this.#options.dedicated,
+      control: this.#control,
+      parts: this.#supervisor.states(),
+    });
+  }
+
+  readonly #onAbort = (): void => {
+    if (this.#phase === 'starting') this.#starting.abort(this.#options.signal?.reason);
+    else void this.stop();
+  };
+
+  readonly #onExit = (): void => this.#supervisor.terminateNow();
+}

@@ -1,0 +1,141 @@
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { Kafka, logLevel } from 'kafkajs';
+import { StackError } from '../errors.ts';
+import { writeAtomically } from '../files.ts';
+import { packageRoot } from '../paths.ts';
+import { within } from '../poll.ts';
+import { provideJava } from '../provision/java.ts';
+import { kafkaVersion, provideKafka } from '../provision/maven.ts';
+import { run, tail } from '../provision/tools.ts';
+import type { LaunchContext, Part } from './part.ts';
+
+/** Few, so that loading them all takes no time; see `probe`. */
+const offsetsPartitions = 5;
+
+/** A constant id: the data folder belongs to this stack alone. */
+const clusterId = 'YnVsay1sb2NhbC1zdGFjaw';
+
+/** A Kafka broker and controller in one process (KRaft). */
+export const kafka: Part = {
+  name: 'kafka',
+  usualPort: 9092,
+  usualExtraPort: 9093,
+  readyMs: 60_000,
+  stopMs: 15_000,
+  urlFor: (port) => `127.0.0.1:${port}`,
+
+  async provide(context) {
+    const java = await provideJava(context);
+    const jars = await provideKafka(context);
+    const classPath = join(jars, '*');
+    return {
+      engine: `Kafka ${kafkaVersion}`,
+      prepare: async (launch) => {
+        const data = launch.paths.data('kafka');
+        const config = launch.paths.data('kafka.properties');
+        writeAtomically(config, serverProperties(launch, data));
+        if (!existsSync(join(data, 'meta.properties'))) await format(launch, java, classPath, config, data);
+        const log4j = join(packageRoot, 'maven', 'log4j2.properties');
+        return {
+          command: java,
+          args: [
+            '-Xmx768m',
+            '-Xms256m',
+            `-Dlog4j2.configurationFile=${log4j}`,
+            '-cp',
+            classPath,
+            'kafka.Kafka',
+            config,
+          ],
+          cwd: launch.paths.root,
+        };
+      },
+    };
+  },
+
+  /**
+   * Ready means: the cluster answers, and so does every group coordinator. A broker just started says
+   * "coordinator is loading" for each partition of the offsets topic until it has read it, so one
+   * group of each partition is asked: the hashes of names that differ in the last digit are consecutive.
+   */
+  async probe(url) {
+    const client = new Kafka({
+      clientId: 'local-stack',
+      brokers: url.split(','),
+      logLevel: logLevel.NOTHING,
+      connectionTimeout: 2_000,
+      requestTimeout: 5_000,
+      retry: { retries: 0 },
+    });
+    const admin = client.admin();
+    try {
+      await within(5_000, 'kafka', admin.connect());
+      const { brokers } = await within(5_000, 'kafka', admin.describeCluster());
+      if (brokers.length === 0) throw new Error('no broker has registered');
+      for (let group = 0; group < offsetsPartitions; group++) {
+        await within(5_000, 'kafka', admin.fetchOffsets({ groupId: `local-stack-probe-${group}` }));
+      }
+    } finally {
+      await admin.disconnect().catch(() => undefined);
+    }
+  },
+};
+
+function serverProperties({ port, extraPort }: LaunchContext, data: string): string {
+  const properties: Record<string, string | number | boolean> = {
+    'process.roles': 'broker,controller',
+    'node.id': 1,
+    'controller.quorum.voters': `1@127.0.0.1:${extraPort}`,
+    listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${extraPort}`,
+    'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
+    'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
+    'inter.broker.listener.name': 'PLAINTEXT',
+    'controller.listener.names': 'CONTROLLER',
+    'log.dirs': data,
+    // Topics are made on purpose, with their number of partitions: a mistyped name must fail.
+    'auto.create.topics.enable': false,
+    'offsets.topic.replication.factor': 1,
+    'offsets.topic.num.partitions': offsetsPartitions,
+    'transaction.state.log.replication.factor': 1,
+    'transaction.state.log.min.isr': 1,
+    'transaction.state.log.num.partitions': offsetsPartitions,
+    'share.coordinator.state.topic.replication.factor': 1,
+    'share.coordinator.state.topic.min.isr': 1,
+    'share.coordinator.state.topic.num.partitions': 1,
+    // One consumer is all there is to wait for; and fault tests want a dead one noticed soon.
+    'group.initial.rebalance.delay.ms': 0,
+    'group.min.session.timeout.ms': 1_000,
+  };
+  const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}`);
+  return `${lines.join('\n')}\n`;
+}
+
+async function format(
+  context: LaunchContext,
+  java: string,
+  classPath: string,
+  config: string,
+  data: string,
+): Promise<void> {
+  mkdirSync(data, { recursive: true });
+  const args = [
+    '-cp',
+    classPath,
+    'kafka.tools.StorageTool',
+    'format',
+    '-t',
+    clusterId,
+    '-c',
+    config,
+    '--ignore-formatted',
+  ];
+  const result = await run(java, args, context);
+  if (result.code !== 0) {
+    throw new StackError(
+      'NOT_READY',
+      `kafka: the data folder could not be formatted:\n${tail(result.output)}`,
+      'npm run stack -- reset',
+    );
+  }
+}

@@ -1,0 +1,40 @@
+import { homedir } from 'node:os';
+import { join, resolve } from 'node:path';
+import type { Environment } from './env.ts';
+
+/** Folder of this package. */
+export const packageRoot = resolve(import.meta.dirname, '..');
+
+/** Root of the workspace, wherever the command was started from. */
+export const workspaceRoot = resolve(packageRoot, '..', '..');
+
+/** Where downloads are kept, shared by all checkouts and all stacks of a user. */
+export function cacheFolder(environment: Environment = process.env): string {
+  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'bulk-action-platform');
+}
+
+/** Everything that belongs to one stack. */
+export interface StackPaths {
+  readonly root: string;
+  readonly state: string;
+  readonly env: string;
+  readonly lock: string;
+  readonly ports: string;
+  readonly control: string;
+  readonly data: (folder: string) => string;
+  readonly log: (part: string) => string;
+}
+
+export function stackPaths(name: string, base = join(workspaceRoot, '.stack')): StackPaths {
+  const root = join(base, name);
+  return {
+    root,
+    state: join(root, 'state.json'),
+    env: join(root, 'env'),
+    lock: join(root, 'lock'),
+    ports: join(root, 'ports.json'),
+    control: join(root, 'control.sock'),
+    data: (folder) => join(root, 'data', folder),
+    log: (part) => join(root, 'logs', `${part}.log`),
+  };
+}

@@ -1,0 +1,35 @@
+import type { Environment } from './env.ts';
+import type { StackError } from './errors.ts';
+import type { PartName, StackUrls } from './state.ts';
+
+/** A stack that is up, supervised by this process or by another. */
+export interface RunningStack {
+  readonly name: string;
+  readonly urls: StackUrls;
+  /** True when another process supervises it: then `stop` leaves it running. */
+  readonly attached: boolean;
+  /** Settles when the stack has ended: with the error when a part died, else with nothing. Never rejects. */
+  readonly closed: Promise<StackError | undefined>;
+  /** Ends all parts in reverse order, bounded. Idempotent. */
+  stop(): Promise<void>;
+  /** Ends one part and leaves it down. */
+  halt(part: PartName, signal?: EndSignal): Promise<void>;
+  /** Starts a halted part on the same port with the same data; settles when it is ready. */
+  resume(part: PartName): Promise<void>;
+  /** `halt`, then `resume`. */
+  restart(part: PartName, signal?: EndSignal): Promise<void>;
+}
+
+/** SIGTERM (the default) lets a part close its files; SIGKILL is a crash. */
+export type EndSignal = 'SIGTERM' | 'SIGKILL';
+
+export interface StartOptions {
+  /** Default: STACK_NAME of the environment, else `default`. */
+  readonly name?: string;
+  /** Progress, a few calm lines. Default: none. */
+  readonly log?: (line: string) => void;
+  /** Default: `loadEnv()`. */
+  readonly env?: Environment;
+  /** Aborting it breaks off the start, or ends the running stack if it is ours. */
+  readonly signal?: AbortSignal;
+}

@@ -1,0 +1,195 @@
+import { rmSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
+import { type ControlCommand, sendControl } from './control.ts';
+import { loadEnv, readStackEnvironment } from './env.ts';
+import { reasonOf, StackError } from './errors.ts';
+import { acquireLock } from './lock.ts';
+import { OwnedStack } from './owned.ts';
+import { cacheFolder, stackPaths, type StackPaths } from './paths.ts';
+import { parts } from './parts/index.ts';
+import { within } from './poll.ts';
+import { isAlive, terminate, waitForEnd } from './processes.ts';
+import type { RunningStack, StartOptions } from './running.ts';
+import {
+  type PartName,
+  partNames,
+  type PartState,
+  readState,
+  removeState,
+  type StackState,
+  urlsOf,
+} from './state.ts';
+
+/**
+ * Gives a running stack: attaches to the one of that name, or else starts it with this process as its
+ * supervisor. Nothing of it outlives this process, however that ends.
+ */
+export async function startStack(options: StartOptions = {}, dedicated = false): Promise<RunningStack> {
+  const env = options.env ?? loadEnv();
+  const log = options.log ?? ((): void => undefined);
+  const { name, external } = readStackEnvironment(env, options.name);
+  const paths = stackPaths(name);
+  const release = await acquireLock(paths.lock, {
+    timeoutMs: 1_200_000,
+    signal: options.signal,
+    onWait: (pid) => log(`stack ${name}: process ${pid} is starting or stopping it; waiting…`),
+  });
+  try {
+    const state = await settledState(paths, options.signal);
+    if (state !== undefined && isAlive(state.supervisor)) return await attach(state, external);
+    await endLeftovers(paths, log);
+    const cache = cacheFolder(env);
+    return await OwnedStack.start({
+      name,
+      paths,
+      cache,
+      env,
+      external,
+      log,
+      dedicated,
+      signal: options.signal,
+    });
+  } finally {
+    release();
+  }
+}
+
+/** Starting happens under the lock, stopping does not: waits out a stop. */
+async function settledState(paths: StackPaths, signal?: AbortSignal): Promise<StackState | undefined> {
+  const deadline = Date.now() + 60_000;
+  for (;;) {
+    const state = readState(paths);
+    const passing = state !== undefined && state.phase !== 'ready' && isAlive(state.supervisor);
+    if (!passing || Date.now() > deadline) return state;
+    await delay(100, undefined, { signal });
+  }
+}
+
+async function attach(state: StackState, external: Partial<Record<PartName, string>>): Promise<RunningStack> {
+  const health = await probeParts(state.parts);
+  const ill = health.find((part) => part.problem !== undefined && external[part.name] === undefined);
+  if (ill !== undefined) {
+    throw new StackError(
+      'UNHEALTHY',
+      `stack ${state.name} is up, but ${ill.name} does not answer: ${ill.problem ?? ''}`,
+      `npm run stack -- down --name ${state.name}   # then up`,
+    );
+  }
+  const send = (command: ControlCommand): Promise<void> => sendControl(state.control, command);
+  const halt: RunningStack['halt'] = (part, signal = 'SIGTERM') => send({ do: 'halt', part, signal });
+  const resume: RunningStack['resume'] = (part) => send({ do: 'resume', part });
+  return {
+    name: state.name,
+    urls: urlsOf(state.parts, external),
+    attached: true,
+    closed: new Promise((resolve) => {
+      const timer = setInterval(() => {
+        if (isAlive(state.supervisor)) return;
+        clearInterval(timer);
+        resolve(undefined);
+      }, 500);
+      timer.unref();
+    }),
+    stop: () => Promise.resolve(),
+    halt,
+    resume,
+    restart: async (part, signal) => {
+      await halt(part, signal);
+      await resume(part);
+    },
+  };
+}
+
+/** Ends the stack of that name, whoever supervises it. Returns whether there was anything to end. */
+export async function stopStack(
+  name: string,
+  log: (line: string) => void = () => undefined,
+): Promise<boolean> {
+  const paths = stackPaths(name);
+  const state = readState(paths);
+  const running = state !== undefined && isAlive(state.supervisor);
+  // Asked through its socket, not under the lock: a supervisor that is still starting holds that.
+  if (running) await endSupervisor(state, log);
+  const release = await acquireLock(paths.lock, { timeoutMs: 60_000 });
+  try {
+    const cleaned = await endLeftovers(paths, log);
+    return running || cleaned;
+  } finally {
+    release();
+  }
+}
+
+/**
+ * Has a supervisor end its parts. One made by `up` then ends too, and is made to when it does not answer;
+ * any other process is its own master, and only the parts in it are ours to end (see `endLeftovers`).
+ */
+async function endSupervisor(state: StackState, log: (line: string) => void): Promise<void> {
+  try {
+    await within(45_000, 'stop', sendControl(state.control, { do: 'stop' }));
+    if (state.dedicated) await waitForEnd(state.supervisor, 5_000);
+  } catch (error) {
+    if (isAlive(state.supervisor))
+      log(`stack ${state.name}: its supervisor does not stop by itself: ${reasonOf(error)}`);
+  }
+  if (state.dedicated) await terminate(state.supervisor, 20_000);
+}
+
+/** Ends the stack and deletes its data. */
+export async function resetStack(name: string, log?: (line: string) => void): Promise<void> {
+  await stopStack(name, log);
+  rmSync(stackPaths(name).root, { recursive: true, force: true });
+}
+
+export interface PartHealth {
+  readonly name: PartName;
+  readonly state: PartState;
+  /** Why it does not serve; absent when it does. */
+  readonly problem?: string;
+}
+
+/** The state of a stack with each part's health, asked by its protocol; undefined when it is down. */
+export async function inspectStack(
+  name: string,
+): Promise<{ state: StackState; health: PartHealth[] } | undefined> {
+  const state = readState(stackPaths(name));
+  if (state === undefined || !isAlive(state.supervisor)) return undefined;
+  return { state, health: await probeParts(state.parts) };
+}
+
+function probeParts(states: StackState['parts']): Promise<PartHealth[]> {
+  return Promise.all(
+    partNames.map(async (name): Promise<PartHealth[]> => {
+      const state = states[name];
+      if (state === undefined) return [];
+      if (state.kind === 'managed' && state.process === undefined)
+        return [{ name, state, problem: 'halted' }];
+      try {
+        await parts[name].probe(state.url);
+        return [{ name, state }];
+      } catch (error) {
+        return [{ name, state, problem: reasonOf(error) }];
+      }
+    }),
+  ).then((all) => all.flat());
+}
+
+/**
+ * Ends what a supervisor that died without a goodbye has left. Where the kernel tied the children to it
+ * they are ending by now, and this only waits for them.
+ */
+async function endLeftovers(paths: StackPaths, log: (line: string) => void): Promise<boolean> {
+  const state = readState(paths);
+  if (state === undefined) return false;
+  const left = partNames.flatMap((name) => {
+    const part = state.parts[name];
+    return part?.kind === 'managed' && part.process !== undefined && isAlive(part.process)
+      ? [{ name, process: part.process }]
+      : [];
+  });
+  for (const { name, process } of left)
+    log(`${name}: ending process ${process.pid}, which its supervisor has left behind`);
+  await Promise.all(left.map(({ name, process }) => terminate(process, parts[name].stopMs)));
+  removeState(paths);
+  rmSync(state.control, { force: true });
+  return true;
+}

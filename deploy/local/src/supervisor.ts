@@ -1,0 +1,210 @@
+import { type Child, startChild } from './child.ts';
+import { type Environment } from './env.ts';
+import { reasonOf, StackError } from './errors.ts';
+import type { StackPaths } from './paths.ts';
+import { parts } from './parts/index.ts';
+import type { Launcher, Part } from './parts/part.ts';
+import { pollUntil } from './poll.ts';
+import { signalProcess } from './processes.ts';
+import type { PartName, PartState } from './state.ts';
+
+export interface SupervisorOptions {
+  readonly paths: StackPaths;
+  readonly cache: string;
+  readonly env: Environment;
+  readonly log: (line: string) => void;
+  /** Called at each change of a part, so that the state file always names every living child. */
+  readonly onChange: (states: Partial<Record<PartName, PartState>>) => void;
+  /** Called once when a part has ended by itself; the owner then stops the stack. */
+  readonly onDeath: (error: StackError) => void;
+}
+
+interface ManagedPart {
+  readonly part: Part;
+  readonly launcher: Launcher;
+  readonly port: number;
+  readonly extraPort: number;
+  child?: Child | undefined;
+  /** Whether it has served: before, its end is the failure of whoever waits for it. */
+  ready?: boolean;
+}
+
+/**
+ * Runs the parts of one stack as children of this process.
+ *
+ * A part is launched → ready → (halted → ready)* → stopped. The unforeseen end of a ready part is a
+ * death: reported once, never mended in silence, because a part that restarts by itself hides what a
+ * developer needs to see. Halting and resuming are asked for (fault tests), keep port and data, and are no
+ * death.
+ */
+export class Supervisor {
+  readonly #options: SupervisorOptions;
+  readonly #managed = new Map<PartName, ManagedPart>();
+  readonly #external = new Map<PartName, string>();
+  /** Launch order; the stop goes through it backwards. */
+  readonly #order: PartName[] = [];
+  readonly #expectedEnds = new Set<Child>();
+  #stopping = false;
+
+  constructor(options: SupervisorOptions) {
+    this.#options = options;
+  }
+
+  /** Waits until an existing server answers; it is never started or stopped by us. */
+  async useExternal(name: PartName, url: string, variable: string, signal?: AbortSignal): Promise<void> {
+    this.#external.set(name, url);
+    try {
+      await pollUntil(() => parts[name].probe(url), { timeoutMs: 10_000, intervalMs: 500, signal });
+    } catch (error) {
+      signal?.throwIfAborted();
+      throw new StackError(
+        'EXTERNAL_UNREACHABLE',
+        `${name}: ${variable} says ${redact(url)}, but nothing usable answers there: ${reasonOf(error)}`,
+        `unset ${variable}   # also in .env, and the stack starts its own`,
+        { cause: error },
+      );
+    }
+    this.#options.log(`${name}: using ${redact(url)} (${variable})`);
+    this.#changed();
+  }
+
+  /** Launches a part and waits until it is ready. */
+  async launch(
+    name: PartName,
+    launcher: Launcher,
+    ports: { port: number; extraPort: number },
+    signal?: AbortSignal,
+  ): Promise<void> {
+    const managed: ManagedPart = { part: parts[name], launcher, ...ports };
+    this.#managed.set(name, managed);
+    if (!this.#order.includes(name)) this.#order.push(name);
+    await this.#run(managed, signal);
+  }
+
+  /** Ends one part on purpose; its port and data stay its own. */
+  async halt(name: PartName, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+    const { child, part } = this.#get(name);
+    if (child === undefined) return;
+    this.#expectedEnds.add(child);
+    await (signal === 'SIGKILL' ? child.kill() : child.stop(part.stopMs));
+    this.#get(name).child = undefined;
+    this.#changed();
+    this.#options.log(`${name}: halted (${signal})`);
+  }
+
+  /** Starts a halted part again on its port with its data, and waits until it is ready. */
+  async resume(name: PartName, signal?: AbortSignal): Promise<void> {
+    const managed = this.#get(name);
+    if (managed.child === undefined) await this.#run(managed, signal);
+  }
+
+  /** Ends all parts in reverse order. Bounded: a part that does not end when asked is killed. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    for (const name of this.#order.toReversed()) {
+      const managed = this.#managed.get(name);
+      const child = managed?.child;
+      if (managed === undefined || child === undefined) continue;
+      await child.stop(managed.part.stopMs);
+      managed.child = undefined;
+      this.#changed();
+    }
+  }
+
+  /** Last resort when this process is about to exit: asks without waiting. */
+  terminateNow(): void {
+    for (const { child } of this.#managed.values()) {
+      if (child !== undefined) signalProcess(child.identity, 'SIGTERM');
+    }
+  }
+
+  states(): Partial<Record<PartName, PartState>> {
+    const states: Partial<Record<PartName, PartState>> = {};
+    for (const [name, url] of this.#external) states[name] = { kind: 'external', url };
+    for (const [name, { part, launcher, port, child }] of this.#managed) {
+      states[name] = {
+        kind: 'managed',
+        url: part.urlFor(port),
+        port,
+        engine: launcher.engine,
+        log: this.#options.paths.log(name),
+        ...(child !== undefined && { process: child.identity }),
+      };
+    }
+    return states;
+  }
+
+  async #run(managed: ManagedPart, signal?: AbortSignal): Promise<void> {
+    const { part, launcher, port, extraPort } = managed;
+    const { paths, cache, env, log } = this.#options;
+    const startedAt = performance.now();
+    const spec = await launcher.prepare({ paths, cache, env, log, signal, port, extraPort });
+    signal?.throwIfAborted();
+    const child = await startChild(spec, paths.log(part.name), env);
+    managed.child = child;
+    managed.ready = false;
+    this.#changed();
+    // The stop may have come by while the process was being made.
+    if (this.#stopping) await child.stop(part.stopMs);
+    const died = new AbortController();
+    void child.exited.then((exit) => {
+      if (this.#stopping || this.#expectedEnds.has(child)) return;
+      managed.child = undefined;
+      const how = exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
+      const error = new StackError(
+        'PART_DIED',
+        `${part.name} ended by itself (${how}); its log: ${paths.log(part.name)}`,
+        `npm run stack -- logs ${part.name}`,
+      );
+      died.abort(error);
+      this.#changed();
+      if (managed.ready === true) this.#options.onDeath(error);
+    });
+    await this.#untilReady(
+      managed,
+      AbortSignal.any([died.signal, ...(signal === undefined ? [] : [signal])]),
+    );
+    managed.ready = true;
+    const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+    log(`${part.name}: ready on 127.0.0.1:${port} (${launcher.engine}, ${seconds} s)`);
+  }
+
+  async #untilReady({ part, launcher, port }: ManagedPart, signal: AbortSignal): Promise<void> {
+    const attempt = async (): Promise<void> => {
+      await launcher.initialise?.(port);
+      await part.probe(part.urlFor(port));
+    };
+    try {
+      await pollUntil(attempt, { timeoutMs: part.readyMs, intervalMs: 150, signal });
+    } catch (error) {
+      signal.throwIfAborted();
+      throw new StackError(
+        'NOT_READY',
+        `${part.name} was not ready on 127.0.0.1:${port} after ${part.readyMs / 1000} s: ${reasonOf(error)}`,
+        `npm run stack -- logs ${part.name}`,
+        { cause: error },
+      );
+    }
+  }
+
+  #get(name: PartName): ManagedPart {
+    const managed = this.#managed.get(name);
+    if (managed === undefined) {
+      throw new StackError(
+        'NOT_MANAGED',
+        `${name} is not started by this stack, so it cannot be restarted by it`,
+        'npm run stack -- status',
+      );
+    }
+    return managed;
+  }
+
+  #changed(): void {
+    this.#options.onChange(this.states());
+  }
+}
+
+/** A URL fit for a log: without its password. */
+function redact(url: string): string {
+  return url.replace(/(\/\/[^:/@]*):[^@]*@/, '$1:***@');
+}
