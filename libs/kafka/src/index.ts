@@ -1,6 +1,7 @@
 export * from './client.ts';
 export * from './config.ts';
 export * from './consumer.ts';
+export * from './dead-letters.ts';
 export * from './message-codec.ts';
 export * from './producer.ts';
 export * from './topics.ts';

@@ -1,0 +1,68 @@
+import type { DeadLetter } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import type { IHeaders } from 'kafkajs';
+import type { ReceivedMessage } from './consumer.ts';
+import type { MessageProducer } from './producer.ts';
+
+/** Why a message is given up. */
+export interface GivenUp {
+  readonly message: ReceivedMessage;
+  readonly error: unknown;
+  /** How often it was tried. */
+  readonly attempts: number;
+}
+
+/** Puts messages that cannot be processed away, whole, so that one of them stops no partition (G6). */
+export class DeadLetters {
+  readonly #producer: MessageProducer;
+  readonly #topic: string;
+  readonly #service: string;
+  readonly #now: () => Date;
+
+  constructor(producer: MessageProducer, topic: string, service: string, now: () => Date = () => new Date()) {
+    this.#producer = producer;
+    this.#topic = topic;
+    this.#service = service;
+    this.#now = now;
+  }
+
+  /**
+   * Resolves when the dead letter is confirmed: original key, value and headers byte for byte, with cause and origin.
+   * A repetition is possible and harmless.
+   *
+   * @throws ProduceError when that is not known.
+   */
+  async bury({ message, error, attempts }: GivenUp): Promise<void> {
+    const code = error instanceof CodedError ? error.code : 'PROCESSING_ERROR';
+    const letter: DeadLetter = {
+      service: this.#service,
+      code,
+      message: error instanceof Error ? error.message : String(error),
+      attempts,
+      topic: message.topic,
+      partition: message.partition,
+      offset: message.offset,
+      key: message.key,
+      value: message.value,
+      headers: bytesByName(message.headers),
+      failedAt: this.#now().getTime(),
+    };
+    const headers = {
+      'dead-letter-code': code,
+      'dead-letter-service': this.#service,
+      'dead-letter-attempts': String(attempts),
+      'dead-letter-origin': `${message.topic}/${message.partition}/${message.offset}`,
+    };
+    await this.#producer.send(this.#topic, [{ key: message.key, value: letter, headers }]);
+  }
+}
+
+function bytesByName(headers: IHeaders): Record<string, Uint8Array> {
+  return Object.fromEntries(
+    Object.entries(headers).flatMap(([name, value]) => {
+      // A header that was sent more than once keeps its last value, as a map can hold one.
+      const last = Array.isArray(value) ? value.at(-1) : value;
+      return last === undefined ? [] : [[name, typeof last === 'string' ? Buffer.from(last) : last]];
+    }),
+  );
+}
