@@ -447,11 +447,14 @@ export const deadLetterSchema = z.strictObject({
   /** Offset it came from. */
   offset: z.int(),
   /** Original key. */
-  key: z.instanceof(Uint8Array).nullable(),
+  key: z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes').nullable(),
   /** Original value, byte for byte. */
-  value: z.instanceof(Uint8Array).nullable(),
+  value: z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes').nullable(),
   /** Original headers. */
-  headers: z.record(z.string(), z.instanceof(Uint8Array)),
+  headers: z.record(
+    z.string(),
+    z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes'),
+  ),
   /** When it was given up, milliseconds since the epoch. */
   failedAt: z.int(),
 });
