@@ -3,10 +3,18 @@ import type { Logger } from '@bulk/runtime';
 import { Partitioners, type Kafka, type Producer, type RecordMetadata } from 'kafkajs';
 import type { MessageCodec } from './message-codec.ts';
 
+/** Refusals of the message itself: the same message is refused again. */
+const REFUSED = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD']);
+
 /** Thrown when Kafka did not confirm a send: the messages may or may not be there. Sending again is safe, see G2, G3. */
 export class ProduceError extends CodedError {
   constructor(topic: string, cause: unknown) {
-    super('PRODUCE_FAILED', `Kafka did not confirm messages for ${topic}`, { retryable: true, cause });
+    const type = cause instanceof Error && 'type' in cause ? String(cause.type) : '';
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super('PRODUCE_FAILED', `Kafka did not confirm messages for ${topic}: ${reason}`, {
+      retryable: !REFUSED.has(type),
+      cause,
+    });
   }
 }
 

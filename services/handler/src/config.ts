@@ -1,0 +1,44 @@
+import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
+import { mongoConfigShape } from '@bulk/mongo';
+import { redisConfigShape } from '@bulk/redis';
+import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { z } from 'zod';
+
+/** Everything that handler reads from its environment. */
+export const handlerConfigSchema = z.object({
+  ...runtimeConfigShape,
+  ...kafkaConfigShape,
+  ...consumerConfigShape,
+  ...mongoConfigShape,
+  ...redisConfigShape,
+  ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_102, 'Port of /livez and /readyz; 0: any free one.'),
+  PARTITION_CONCURRENCY: integer(
+    { min: 1, max: 1_000 },
+    4,
+    'Partitions processed at the same time by one process; each in order.',
+  ),
+  COMMIT_INTERVAL_MS: integer(
+    { min: 10, max: 60_000 },
+    500,
+    'Longest time between commits of a partition, in ms.',
+  ),
+  ENTITY_CONCURRENCY: integer(
+    { min: 1, max: 1_000 },
+    8,
+    'Entities of a batch processed at the same time where the action type has no processBatch.',
+  ),
+  MAX_ATTEMPTS: integer(
+    { min: 1, max: 100 },
+    3,
+    'Tries of a batch whose processing fails for a reason that is not known to pass; then it is a dead letter.',
+  ),
+  RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Longest wait before the second try, in ms.'),
+  RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Longest wait before any later try, in ms.'),
+  FIRST_POSITIONS_TTL_HOURS: integer(
+    { min: 1, max: 87_600 },
+    168,
+    "How long an action's entities are remembered to recognise duplicates; not shorter than Kafka's retention.",
+  ),
+});
+
+export type HandlerConfig = z.infer<typeof handlerConfigSchema>;

@@ -1,0 +1,103 @@
+import { createRegistry, type ActionRegistry } from '@bulk/actions';
+import { topicNames, type TopicNames } from '@bulk/contracts';
+import {
+  createKafka,
+  DeadLetters,
+  ensureTopics,
+  MessageCodec,
+  MessageProducer,
+  type Kafka,
+} from '@bulk/kafka';
+import { Database, ensureIndexes, MongoEntityStore } from '@bulk/mongo';
+import { connectRedis, FirstPositions, type Redis } from '@bulk/redis';
+import { openDependency, type ServiceContext } from '@bulk/runtime';
+import { Container, type ServiceIdentifier } from 'inversify';
+import { BatchApplier } from './apply/batch-applier.ts';
+import type { HandlerConfig } from './config.ts';
+import { BatchConsumer } from './consume/batch-consumer.ts';
+
+const SECONDS_PER_HOUR = 3_600;
+
+export const TOKENS = {
+  kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
+  topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
+  codec: Symbol('MessageCodec') as ServiceIdentifier<MessageCodec>,
+  producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
+  database: Symbol('Database') as ServiceIdentifier<Database>,
+  redis: Symbol('Redis') as ServiceIdentifier<Redis>,
+  registry: Symbol('ActionRegistry') as ServiceIdentifier<ActionRegistry>,
+  applier: Symbol('BatchApplier') as ServiceIdentifier<BatchApplier>,
+  consumer: Symbol('BatchConsumer') as ServiceIdentifier<BatchConsumer>,
+} as const;
+
+/**
+ * Connects to everything that handler needs, waiting for what is absent, and wires it: the composition root.
+ *
+ * @param registry what this installation can do; by default the catalog of @bulk/actions.
+ */
+export async function createContainer(
+  config: HandlerConfig,
+  context: ServiceContext,
+  registry: ActionRegistry = createRegistry(),
+): Promise<Container> {
+  const { log, releasers } = context;
+  const topics = topicNames(config.TOPIC_PREFIX);
+  const kafka = createKafka('bulk-handler', config.KAFKA_BROKERS, log);
+
+  const database = await openDependency('mongodb', () => Database.connect('bulk-handler', config), context);
+  releasers.push('mongodb', () => database.close());
+  await openDependency('mongodb indexes', () => ensureIndexes(database, registry.entityTypes), context);
+  const redis = await openDependency('redis', () => connectRedis(config, log), context);
+  releasers.push('redis', () => redis.disconnect());
+  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
+  const codec = await openDependency(
+    'schema registry',
+    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
+    context,
+  );
+  const producer = await openDependency(
+    'kafka producer',
+    () => MessageProducer.connect(kafka, codec, log),
+    context,
+  );
+  releasers.push('kafka producer', () => producer.disconnect());
+
+  const now = (): Date => new Date();
+  const container = new Container({ defaultScope: 'Singleton' });
+  container.bind(TOKENS.kafka).toConstantValue(kafka);
+  container.bind(TOKENS.topics).toConstantValue(topics);
+  container.bind(TOKENS.codec).toConstantValue(codec);
+  container.bind(TOKENS.producer).toConstantValue(producer);
+  container.bind(TOKENS.database).toConstantValue(database);
+  container.bind(TOKENS.redis).toConstantValue(redis);
+  container.bind(TOKENS.registry).toConstantValue(registry);
+  container.bind(TOKENS.applier).toDynamicValue(
+    () =>
+      new BatchApplier({
+        registry,
+        firstPositions: new FirstPositions(
+          redis,
+          config.REDIS_PREFIX,
+          config.FIRST_POSITIONS_TTL_HOURS * SECONDS_PER_HOUR,
+        ),
+        store: new MongoEntityStore(database),
+        entityConcurrency: config.ENTITY_CONCURRENCY,
+        maxAttempts: config.MAX_ATTEMPTS,
+        now,
+      }),
+  );
+  container.bind(TOKENS.consumer).toDynamicValue(
+    (resolution) =>
+      new BatchConsumer({
+        topics,
+        codec,
+        applier: resolution.get(TOKENS.applier),
+        producer,
+        deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now),
+        maxAttempts: config.MAX_ATTEMPTS,
+        now,
+        log,
+      }),
+  );
+  return container;
+}

@@ -1,0 +1,50 @@
+import type { ActionRegistry } from '@bulk/actions';
+import { LANES } from '@bulk/domain';
+import { ChunkConsumer } from '@bulk/kafka';
+import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
+import type { HandlerConfig } from './config.ts';
+import { createContainer, TOKENS } from './container.ts';
+
+/** The consumer group of all handlers of an installation. */
+export function handlerGroup(topicPrefix: string): string {
+  return `${topicPrefix}handler`;
+}
+
+/** Starts handler; resolves when it consumes. */
+export async function startHandler(
+  config: Readonly<HandlerConfig>,
+  context: ServiceContext,
+  registry?: ActionRegistry,
+): Promise<void> {
+  const { log, health, releasers, fail } = context;
+  health.set('consumer', 'waiting');
+  const admin = await startAdminServer(config.ADMIN_PORT, health);
+  releasers.push('admin server', () => admin.close());
+
+  const container = await createContainer(config, context, registry);
+  const topics = container.get(TOKENS.topics);
+  const batches = container.get(TOKENS.consumer);
+  const consumer = await openDependency(
+    'consumer',
+    () =>
+      ChunkConsumer.start({
+        kafka: container.get(TOKENS.kafka),
+        groupId: handlerGroup(config.TOPIC_PREFIX),
+        topics: LANES.map((lane) => topics.entityBatches[lane]),
+        config,
+        // One message at a time: see BatchConsumer on why results come before the next batch.
+        chunkSize: 1,
+        concurrency: config.PARTITION_CONCURRENCY,
+        fromBeginning: true,
+        commitIntervalMs: config.COMMIT_INTERVAL_MS,
+        backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
+        process: (chunk) => batches.process(chunk),
+        onFailure: (error, chunk) => batches.onFailure(error, chunk),
+        onCrash: fail,
+        log,
+      }),
+    context,
+  );
+  releasers.push('consumer', () => consumer.stop());
+  log.info({ adminPort: admin.port }, 'ready');
+}
