@@ -1,1 +1,4 @@
+export * from './eventually.ts';
+export * from './installation.ts';
 export * from './stack-urls.ts';
+export * from './topic-reader.ts';

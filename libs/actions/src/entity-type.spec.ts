@@ -1,0 +1,51 @@
+import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { defineEntityType, fieldIssues, pathText } from './entity-type.ts';
+
+const deal = defineEntityType({
+  name: 'deal',
+  collection: 'deals',
+  shape: { title: z.string().min(1), amount: z.number().min(0).optional() },
+});
+
+describe('defineEntityType', () => {
+  it('sets what is given and clears an optional field that is null', () => {
+    expect(deal.validatePatch({ title: 'A', amount: null })).toEqual({
+      ok: true,
+      value: { set: { title: 'A' }, unset: ['amount'] },
+    });
+  });
+
+  it('does not clear a required field', () => {
+    const result = deal.validatePatch({ title: null });
+    expect(result.ok).toBe(false);
+  });
+
+  it('names every field at fault, unknown ones each', () => {
+    const result = deal.validatePatch({ amount: 'much', colour: 'red', size: 1 });
+    expect(result.ok ? [] : result.issues.map(({ field }) => field).sort()).toEqual([
+      'amount',
+      'colour',
+      'size',
+    ]);
+  });
+
+  it('requires in a record what is not optional', () => {
+    expect(deal.recordSchema.safeParse({ amount: 1 }).success).toBe(false);
+    expect(deal.recordSchema.safeParse({ title: 'A' }).success).toBe(true);
+  });
+
+  it.each(['_id', 'fence', 'accountId', 'ref', '$set', 'a.b', ''])('refuses a field named "%s"', (field) => {
+    const define = () => defineEntityType({ name: 'x', collection: 'xs', shape: { [field]: z.string() } });
+    expect(define).toThrow(`"${field}" cannot be the name of a field`);
+  });
+});
+
+describe('fieldIssues', () => {
+  it('writes paths as a caller would', () => {
+    const schema = z.object({ entities: z.array(z.strictObject({ id: z.string() })) });
+    const { error } = schema.safeParse({ entities: [{ id: 'a' }, { id: 1, x: 2 }] });
+    expect(fieldIssues(error!).map(({ field }) => field)).toEqual(['entities[1].id', 'entities[1].x']);
+    expect(pathText(['config', 'set', 'email'])).toBe('config.set.email');
+  });
+});

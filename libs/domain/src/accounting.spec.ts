@@ -1,0 +1,93 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { addTallies, EMPTY_TALLY, processed, progressFigures, statusAfter, tally } from './accounting.ts';
+import { ACTION_STATUSES, isFinal } from './action.ts';
+import { failure, skipped, success, type Outcome } from './outcome.ts';
+
+const outcome: fc.Arbitrary<Outcome> = fc.oneof(
+  fc.constant(success()),
+  fc.constantFrom('A', 'B').map((code) => failure(code, 'm')),
+  fc.constantFrom('C', 'D').map((code) => skipped(code, 'm')),
+);
+const outcomes = fc.array(outcome, { maxLength: 60 });
+const counts = fc.record({ success: fc.nat(50), failure: fc.nat(50), skipped: fc.nat(50) });
+
+describe('tally', () => {
+  it('counts every outcome once, and every code of those that have one', () => {
+    fc.assert(
+      fc.property(outcomes, (list) => {
+        const { codes, ...byStatus } = tally(list);
+        expect(processed(byStatus)).toBe(list.length);
+        const coded = Object.values(codes).reduce((sum, n) => sum + n, 0);
+        expect(coded).toBe(byStatus.failure + byStatus.skipped);
+      }),
+    );
+  });
+
+  it('of two lists together is the sum of their tallies, however they are split', () => {
+    fc.assert(
+      fc.property(outcomes, fc.nat(60), (list, cut) => {
+        const sum = addTallies(tally(list.slice(0, cut)), tally(list.slice(cut)));
+        expect(sum).toEqual(tally(list));
+        expect(addTallies(sum, EMPTY_TALLY)).toEqual(sum);
+      }),
+    );
+  });
+});
+
+describe('statusAfter', () => {
+  it('is completed exactly when every position has an outcome, and never leaves a final status', () => {
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...ACTION_STATUSES),
+        counts,
+        fc.integer({ min: 1, max: 150 }),
+        (status, c, total) => {
+          const next = statusAfter(status, c, total);
+          if (isFinal(status)) expect(next).toBe(status);
+          else expect(next === 'completed').toBe(processed(c) >= total);
+        },
+      ),
+    );
+  });
+
+  it('turns pending and queued into processing at the first outcome, and leaves paused as it is', () => {
+    const one = { success: 1, failure: 0, skipped: 0 };
+    const none = { success: 0, failure: 0, skipped: 0 };
+    expect(statusAfter('pending', one, 2)).toBe('processing');
+    expect(statusAfter('queued', one, 2)).toBe('processing');
+    expect(statusAfter('queued', none, 2)).toBe('queued');
+    expect(statusAfter('paused', one, 2)).toBe('paused');
+  });
+});
+
+describe('progressFigures', () => {
+  const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000);
+
+  it('shows 100 percent only when every position has an outcome', () => {
+    fc.assert(
+      fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.nat(1_000_000), (total, n) => {
+        const success_ = Math.min(total, n);
+        const input = { total, success: success_, failure: 0, skipped: 0, startedAt: null, finishedAt: null };
+        const { percent } = progressFigures(input, at(0));
+        expect(percent === 100).toBe(success_ === total);
+        expect(percent).toBeGreaterThanOrEqual(0);
+      }),
+    );
+  });
+
+  it('gives rate and time of arrival from what was done since the first outcome', () => {
+    const input = { total: 1000, success: 150, failure: 30, skipped: 20, startedAt: at(0), finishedAt: null };
+    expect(progressFigures(input, at(10))).toEqual({ processed: 200, percent: 20, rate: 20, eta: at(50) });
+  });
+
+  it('freezes the rate at the end and expects nothing more', () => {
+    const input = { total: 100, success: 100, failure: 0, skipped: 0, startedAt: at(0), finishedAt: at(4) };
+    expect(progressFigures(input, at(3600))).toEqual({ processed: 100, percent: 100, rate: 25, eta: null });
+  });
+
+  it('has no rate before there is a span to measure', () => {
+    const input = { total: 100, success: 5, failure: 0, skipped: 0, startedAt: at(7), finishedAt: null };
+    expect(progressFigures(input, at(7))).toEqual({ processed: 5, percent: 5, rate: null, eta: null });
+  });
+});

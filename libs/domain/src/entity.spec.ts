@@ -1,0 +1,36 @@
+import { describe, expect, it } from '@jest/globals';
+import { incomingEntitySchema, toEntity } from './entity.ts';
+import { failure, MAX_OUTCOME_MESSAGE_LENGTH } from './outcome.ts';
+
+describe('incomingEntitySchema', () => {
+  it('takes any fields beside id and ref, and keeps them apart', () => {
+    const incoming = incomingEntitySchema.parse({ id: 'c1', ref: 'row 7', email: 1, $odd: null });
+    expect(toEntity(4, incoming)).toEqual({
+      position: 4,
+      id: 'c1',
+      ref: 'row 7',
+      fields: { email: 1, $odd: null },
+    });
+    expect(toEntity(0, incomingEntitySchema.parse({ id: 'c1' })).ref).toBeNull();
+  });
+
+  it.each([
+    ['no id', {}],
+    ['an empty id', { id: '' }],
+    ['a number as id', { id: 7 }],
+    ['an id too long', { id: 'x'.repeat(257) }],
+    ['a ref that is no string', { id: 'a', ref: 1 }],
+    ['no object', 'c1'],
+    ['null', null],
+    ['a list', ['c1']],
+  ])('refuses %s', (_what, value) => {
+    expect(incomingEntitySchema.safeParse(value).success).toBe(false);
+  });
+});
+
+describe('failure', () => {
+  it('keeps messages within their bound', () => {
+    expect(failure('X', 'm'.repeat(10_000)).message).toHaveLength(MAX_OUTCOME_MESSAGE_LENGTH);
+    expect(failure('X', 'short').message).toBe('short');
+  });
+});

@@ -1,0 +1,100 @@
+import { randomBytes } from 'node:crypto';
+import { allTopics, topicNames, type TopicNames } from '@bulk/contracts';
+import {
+  createKafka,
+  ensureTopics,
+  kafkaConfigShape,
+  MessageCodec,
+  MessageProducer,
+  type Kafka,
+  type KafkaConfig,
+} from '@bulk/kafka';
+import { Database, mongoConfigShape } from '@bulk/mongo';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { z } from 'zod';
+import { testUrls } from './stack-urls.ts';
+
+/**
+ * An installation of its own on the shared real parts: topics, database and keys by a unique name, so that test files
+ * run beside each other and leave nothing behind.
+ */
+export class TestInstallation {
+  /** Environment of a service of this installation. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly topics: TopicNames;
+  readonly kafka: Kafka;
+  readonly #config: KafkaConfig;
+  readonly #cleanups: (() => Promise<void>)[] = [];
+
+  private constructor(name: string, extra: Readonly<Record<string, string>>) {
+    const id = `${name}-${randomBytes(4).toString('hex')}`;
+    this.env = {
+      ...testUrls(),
+      TOPIC_PREFIX: `${id}.`,
+      MONGODB_DATABASE: id,
+      REDIS_PREFIX: `${id}:`,
+      KAFKA_LANE_PARTITIONS: '3',
+      KAFKA_RESULTS_PARTITIONS: '3',
+      ADMIN_PORT: '0',
+      LOG_LEVEL: 'warn',
+      ...extra,
+    };
+    this.#config = loadConfig(z.object(kafkaConfigShape), this.env);
+    this.topics = topicNames(this.#config.TOPIC_PREFIX);
+    this.kafka = createKafka(`test-${name}`, this.#config.KAFKA_BROKERS, silentLogger());
+  }
+
+  /**
+   * Creates the topics.
+   *
+   * @param name short, lower case; part of every name of this installation.
+   * @param extra further variables of its environment.
+   */
+  static async create(name: string, extra: Readonly<Record<string, string>> = {}): Promise<TestInstallation> {
+    const self = new TestInstallation(name, extra);
+    await ensureTopics(self.kafka, self.topics, self.#config);
+    self.#cleanups.push(() => self.#deleteTopics());
+    return self;
+  }
+
+  /** A codec with every schema registered. */
+  codec(): Promise<MessageCodec> {
+    return MessageCodec.register(this.#config.SCHEMA_REGISTRY_URL, this.topics);
+  }
+
+  /** A producer that is disconnected at `dispose`. */
+  async producer(codec: MessageCodec): Promise<MessageProducer> {
+    const producer = await MessageProducer.connect(this.kafka, codec, silentLogger());
+    this.#cleanups.push(() => producer.disconnect());
+    return producer;
+  }
+
+  /** The database, dropped and closed at `dispose`. */
+  async database(): Promise<Database> {
+    const database = await Database.connect('test', loadConfig(z.object(mongoConfigShape), this.env));
+    this.#cleanups.push(async () => {
+      await database.db.dropDatabase();
+      await database.close();
+    });
+    return database;
+  }
+
+  /** Has `cleanup` called at `dispose`, last added first. */
+  onDispose(cleanup: () => Promise<void>): void {
+    this.#cleanups.push(cleanup);
+  }
+
+  async dispose(): Promise<void> {
+    for (let next = this.#cleanups.pop(); next !== undefined; next = this.#cleanups.pop()) await next();
+  }
+
+  async #deleteTopics(): Promise<void> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    try {
+      await admin.deleteTopics({ topics: allTopics(this.topics) });
+    } finally {
+      await admin.disconnect();
+    }
+  }
+}
