@@ -43,6 +43,22 @@ const boundaries = [
   { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
 ];
 
+/** The adapters' own integration tests use the harness, which uses the adapters. */
+const ignoredCircularDependencies = ['@bulk/kafka', '@bulk/mongo', '@bulk/redis'].map((lib) => [
+  '@bulk/testing',
+  lib,
+]);
+
+/** Tests may use any lib and any package; a service still imports no other service. */
+const testBoundaries = [
+  { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
+  { sourceTag: 'type:testing', onlyDependOnLibsWithTags: ['*'] },
+  ...['domain', 'contract', 'actions', 'runtime', 'adapter', 'client', 'service'].map((type) => ({
+    sourceTag: `type:${type}`,
+    notDependOnLibsWithTags: ['type:service'],
+  })),
+];
+
 export default tseslint.config(
   { ignores: ['**/dist', '**/node_modules', '.nx', '.stack', 'coverage'] },
   js.configs.recommended,
@@ -54,7 +70,7 @@ export default tseslint.config(
     rules: {
       '@nx/enforce-module-boundaries': [
         'error',
-        { allow: [], depConstraints: boundaries, enforceBuildableLibDependency: false },
+        { allow: [], depConstraints: boundaries, ignoredCircularDependencies },
       ],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
@@ -70,7 +86,13 @@ export default tseslint.config(
   },
   {
     files: ['**/test/**/*.ts', '**/*.spec.ts'],
-    rules: { '@typescript-eslint/no-non-null-assertion': 'off' },
+    rules: {
+      '@nx/enforce-module-boundaries': [
+        'error',
+        { allow: [], depConstraints: testBoundaries, ignoredCircularDependencies },
+      ],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+    },
   },
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
   prettier,
