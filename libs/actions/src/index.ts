@@ -4,3 +4,6 @@ export * from './entity-type.ts';
 export * from './handler.ts';
 export * from './handlers/update-handler.ts';
 export * from './registry.ts';
+export * from './entity-types/company/company.ts';
+export * from './entity-types/contact/contact.ts';
+export * from './entity-types/lead/lead.ts';

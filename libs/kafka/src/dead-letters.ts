@@ -57,7 +57,7 @@ export class DeadLetters {
   }
 }
 
-function bytesByName(headers: IHeaders): Record<string, Uint8Array> {
+function bytesByName(headers: IHeaders): Record<string, Buffer> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) => {
       // A header that was sent more than once keeps its last value, as a map can hold one.

@@ -101,7 +101,7 @@ export class MessageCodec {
     const known = this.#readers.get(key);
     if (known !== undefined) return known;
     const writer = await this.#writerSchema(type, schemaId);
-    const reader = avsc.Type.forSchema(type.avro as avsc.Schema);
+    const reader = avsc.Type.forSchema(type.avro as avsc.Schema, { omitRecordMethods: true });
     let resolve: Resolve;
     try {
       const resolver = reader.createResolver(writer);

@@ -24,7 +24,7 @@ const PRIMITIVES: Readonly<Record<string, string>> = {
   // avsc decodes a long to a number and throws on one that is not a safe integer.
   long: 'z.int()',
   double: 'z.number()',
-  bytes: "z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes')",
+  bytes: 'z.custom<Buffer>((value) => Buffer.isBuffer(value), "expected bytes")',
 };
 
 /**

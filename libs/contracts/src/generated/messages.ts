@@ -447,13 +447,13 @@ export const deadLetterSchema = z.strictObject({
   /** Offset it came from. */
   offset: z.int(),
   /** Original key. */
-  key: z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes').nullable(),
+  key: z.custom<Buffer>((value) => Buffer.isBuffer(value), 'expected bytes').nullable(),
   /** Original value, byte for byte. */
-  value: z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes').nullable(),
+  value: z.custom<Buffer>((value) => Buffer.isBuffer(value), 'expected bytes').nullable(),
   /** Original headers. */
   headers: z.record(
     z.string(),
-    z.custom<Uint8Array>((value) => value instanceof Uint8Array, 'expected bytes'),
+    z.custom<Buffer>((value) => Buffer.isBuffer(value), 'expected bytes'),
   ),
   /** When it was given up, milliseconds since the epoch. */
   failedAt: z.int(),

@@ -1,0 +1,192 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { eventually, TestInstallation } from '@bulk/testing';
+import { z } from 'zod';
+import { consumerConfigShape } from '../src/config.ts';
+import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer.ts';
+
+const installations: TestInstallation[] = [];
+afterEach(async () => {
+  for (const installation of installations.splice(0)) await installation.dispose();
+});
+
+const config = loadConfig(z.object(consumerConfigShape), {
+  KAFKA_SESSION_TIMEOUT_MS: '6000',
+  KAFKA_HEARTBEAT_INTERVAL_MS: '500',
+});
+
+async function topicWith(count: number): Promise<TestInstallation> {
+  const installation = await TestInstallation.create('chunks');
+  installations.push(installation);
+  const producer = installation.kafka.producer();
+  await producer.connect();
+  await producer.send({
+    topic: installation.topics.actions, // one partition
+    messages: Array.from({ length: count }, (_, i) => ({ value: String(i) })),
+  });
+  await producer.disconnect();
+  return installation;
+}
+
+type Behaviour = Pick<ChunkConsumerOptions, 'process'> & Partial<ChunkConsumerOptions>;
+
+async function consume(installation: TestInstallation, behaviour: Behaviour): Promise<ChunkConsumer> {
+  const consumer = await ChunkConsumer.start({
+    kafka: installation.kafka,
+    groupId: `${installation.env['TOPIC_PREFIX']!}group`,
+    topics: [installation.topics.actions],
+    config,
+    chunkSize: 4,
+    concurrency: 1,
+    fromBeginning: true,
+    commitIntervalMs: 50,
+    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
+    onFailure: () => Promise.resolve('retry'),
+    onCrash: (error) => {
+      throw error;
+    },
+    log: silentLogger(),
+    ...behaviour,
+  });
+  installation.onDispose(() => consumer.stop());
+  return consumer;
+}
+const values = (chunk: Chunk): number[] => chunk.messages.map(({ value }) => Number(String(value)));
+const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+describe('ChunkConsumer', () => {
+  it('hands over every message once, in order, in chunks of at most the size', async () => {
+    const installation = await topicWith(30);
+    const seen: number[] = [];
+    const sizes: number[] = [];
+    await consume(installation, {
+      process: (chunk) => {
+        seen.push(...values(chunk));
+        sizes.push(chunk.messages.length);
+        return Promise.resolve();
+      },
+    });
+    await eventually('all messages', () => seen.length >= 30);
+    expect(seen).toEqual(upTo(30));
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(4);
+  });
+
+  it('tries a chunk again in its place until it goes well, whatever kind of error it throws', async () => {
+    const installation = await topicWith(6);
+    const done: number[] = [];
+    const attempts: number[] = [];
+    const faults = [new TypeError('a bug'), new RangeError('another'), new Error('away')];
+    await consume(installation, {
+      process: (chunk) => {
+        attempts.push(chunk.previousAttempts);
+        const fault = faults.shift();
+        if (fault !== undefined) return Promise.reject(fault);
+        done.push(...values(chunk));
+        return Promise.resolve();
+      },
+    });
+    await eventually('all messages', () => done.length >= 6);
+    expect(done).toEqual(upTo(6));
+    expect(attempts.slice(0, 4)).toEqual([0, 1, 2, 3]);
+  });
+
+  it('goes on after a chunk that was put away', async () => {
+    const installation = await topicWith(8);
+    const done: number[] = [];
+    const given: number[] = [];
+    await consume(installation, {
+      process: (chunk) => {
+        if (values(chunk).includes(0)) return Promise.reject(new TypeError('poison'));
+        done.push(...values(chunk));
+        return Promise.resolve();
+      },
+      onFailure: (_error, chunk) => {
+        given.push(...values(chunk));
+        return Promise.resolve('skip');
+      },
+    });
+    await eventually('the second chunk', () => done.length >= 4);
+    expect(given).toEqual([0, 1, 2, 3]);
+    expect(done).toEqual([4, 5, 6, 7]);
+  });
+
+  it('does not lose the chunk when putting it away fails', async () => {
+    const installation = await topicWith(2);
+    let refusals = 0;
+    const given: number[] = [];
+    await consume(installation, {
+      process: () => Promise.reject(new Error('poison')),
+      onFailure: (_error, chunk) => {
+        refusals += 1;
+        if (refusals < 3) return Promise.reject(new Error('dead letters are away'));
+        given.push(...values(chunk));
+        return Promise.resolve('skip');
+      },
+    });
+    await eventually('the chunk is put away', () => given.length > 0);
+    expect(given).toEqual([0, 1]);
+    expect(refusals).toBe(3);
+  });
+
+  it('commits only what is done: a successor gets the rest, from the chunk that was under way', async () => {
+    const installation = await topicWith(12);
+    const first: number[] = [];
+    let fails = 0;
+    const consumer = await consume(installation, {
+      process: (chunk) => {
+        if (values(chunk).includes(4)) {
+          fails += 1;
+          return Promise.reject(new Error('stuck'));
+        }
+        first.push(...values(chunk));
+        return Promise.resolve();
+      },
+    });
+    await eventually('the first chunk is done and the second is stuck', () => fails > 1);
+    await consumer.stop();
+    const second: number[] = [];
+    await consume(installation, {
+      process: (chunk) => {
+        second.push(...values(chunk));
+        return Promise.resolve();
+      },
+    });
+    await eventually('the rest', () => second.length >= 8);
+    expect(first).toEqual([0, 1, 2, 3]);
+    expect(second).toEqual([4, 5, 6, 7, 8, 9, 10, 11]);
+  });
+
+  it('finishes and commits the chunk under way when it is stopped', async () => {
+    const installation = await topicWith(8);
+    const finish = deferred();
+    const done: number[] = [];
+    const started = deferred();
+    const consumer = await consume(installation, {
+      process: async (chunk) => {
+        started.resolve();
+        await finish.promise;
+        done.push(...values(chunk));
+      },
+    });
+    await started.promise;
+    const stopped = consumer.stop();
+    finish.resolve();
+    await stopped;
+    expect(done).toEqual([0, 1, 2, 3]);
+    const rest: number[] = [];
+    await consume(installation, {
+      process: (chunk) => {
+        rest.push(...values(chunk));
+        return Promise.resolve();
+      },
+    });
+    await eventually('the rest', () => rest.length >= 4);
+    expect(rest).toEqual([4, 5, 6, 7]);
+  });
+});
+
+function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => (resolve = done));
+  return { promise, resolve };
+}

@@ -1,0 +1,87 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { MalformedMessageError, MESSAGES, type ActionProgress, type DeadLetter } from '@bulk/contracts';
+import { TestInstallation } from '@bulk/testing';
+import type { MessageCodec } from '../src/message-codec.ts';
+
+let installation: TestInstallation;
+let codec: MessageCodec;
+
+beforeAll(async () => {
+  installation = await TestInstallation.create('codec');
+  codec = await installation.codec();
+});
+afterAll(() => installation.dispose());
+
+const progress: ActionProgress = {
+  actionId: '0198f7c0-0000-7000-8000-000000000000',
+  accountId: 'acme',
+  actionType: 'update',
+  entityType: 'contact',
+  version: 2 ** 52,
+  status: 'processing',
+  total: 10,
+  success: 1,
+  failure: 2,
+  skipped: 3,
+  startedAt: 1_700_000_000_123,
+  finishedAt: null,
+  updatedAt: 1_700_000_001_000,
+};
+
+describe('MessageCodec', () => {
+  it('gives back what it was given, in Confluent’s wire format', async () => {
+    const bytes = await codec.encode(installation.topics.progress, progress);
+    expect(bytes[0]).toBe(0);
+    expect(await codec.decode(MESSAGES.actionProgress, bytes)).toEqual(progress);
+  });
+
+  it('carries bytes untouched', async () => {
+    const letter: DeadLetter = {
+      service: 'handler',
+      code: 'X',
+      message: 'm',
+      attempts: 1,
+      topic: 't',
+      partition: 0,
+      offset: 4,
+      key: null,
+      value: Buffer.from([0, 255, 128, 10]),
+      headers: { h: Buffer.from([7]) },
+      failedAt: 1,
+    };
+    const read = await codec.decode(
+      MESSAGES.deadLetter,
+      await codec.encode(installation.topics.deadLetters, letter),
+    );
+    expect(Buffer.from(read.value!)).toEqual(Buffer.from([0, 255, 128, 10]));
+    expect(Buffer.from(read.headers['h']!)).toEqual(Buffer.from([7]));
+  });
+
+  it('registers again without a change, as every service does at its start', async () => {
+    const again = await installation.codec();
+    const bytes = await again.encode(installation.topics.progress, progress);
+    expect(bytes).toEqual(await codec.encode(installation.topics.progress, progress));
+  });
+
+  it.each([
+    ['nothing', null],
+    ['too little', Buffer.from([0, 0])],
+    ['text', Buffer.from('{"actionId":"x"}')],
+    ['an unknown schema', Buffer.from([0, 0x7f, 0xff, 0xff, 0xff, 1, 2])],
+  ])('refuses %s as malformed', async (_what, bytes) => {
+    await expect(codec.decode(MESSAGES.actionProgress, bytes)).rejects.toThrow(MalformedMessageError);
+  });
+
+  it('refuses a body cut short, and another message than expected', async () => {
+    const bytes = await codec.encode(installation.topics.progress, progress);
+    await expect(codec.decode(MESSAGES.actionProgress, bytes.subarray(0, 30))).rejects.toThrow(
+      MalformedMessageError,
+    );
+    await expect(codec.decode(MESSAGES.entityBatch, bytes)).rejects.toThrow(MalformedMessageError);
+  });
+
+  it('refuses to encode what does not fit, and a topic that is not ours', async () => {
+    await expect(codec.encode(installation.topics.progress, { ...progress, total: 'ten' })).rejects.toThrow();
+    await expect(codec.encode('elsewhere', progress)).rejects.toThrow(MalformedMessageError);
+  });
+});

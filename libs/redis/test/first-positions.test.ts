@@ -1,0 +1,88 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { testUrls } from '@bulk/testing';
+import { z } from 'zod';
+import { connectRedis, RedisUnavailableError } from '../src/client.ts';
+import { redisConfigShape } from '../src/config.ts';
+import { FirstPositions, type BatchClaim } from '../src/first-positions.ts';
+import type { Redis } from '../src/index.ts';
+
+const prefix = `first-positions-${randomBytes(4).toString('hex')}:`;
+const schema = z.object(redisConfigShape);
+let redis: Redis;
+let firsts: FirstPositions;
+
+beforeAll(async () => {
+  redis = await connectRedis(loadConfig(schema, testUrls()), silentLogger());
+  firsts = new FirstPositions(redis, prefix, 60);
+});
+afterAll(async () => {
+  const keys = await redis.keys(`${prefix}*`);
+  if (keys.length > 0) await redis.del(...keys);
+  redis.disconnect();
+});
+
+let action = 0;
+const claimOf = (
+  batchNo: number,
+  offset: number,
+  entities: [number, string][],
+  actionId: string,
+): BatchClaim => ({
+  actionId,
+  batchNo,
+  partition: 2,
+  offset,
+  entities: entities.map(([position, id]) => ({ position, id })),
+});
+const newAction = (): string => `a${(action += 1)}`;
+
+describe('FirstPositions.claim', () => {
+  it('gives each entity to its first position, within a batch and from batch to batch', async () => {
+    const id = newAction();
+    const one = await firsts.claim(claimOf(0, 10, [[0, 'x'], [3, 'y'], [5, 'x']], id)); // prettier-ignore
+    expect(one).toEqual({ kind: 'claimed', first: [0, 3, 0] });
+    const two = await firsts.claim(claimOf(1, 11, [[7, 'y'], [8, 'z']], id)); // prettier-ignore
+    expect(two).toEqual({ kind: 'claimed', first: [3, 8] });
+  });
+
+  it('knows a redelivered batch again: its positions stay its own', async () => {
+    const id = newAction();
+    const claim = claimOf(0, 10, [[0, 'x'], [1, 'x']], id); // prettier-ignore
+    const first = await firsts.claim(claim);
+    expect(await firsts.claim(claim)).toEqual(first);
+  });
+
+  it('tells the second copy of a batch that was published twice', async () => {
+    const id = newAction();
+    await firsts.claim(claimOf(4, 10, [[0, 'x']], id));
+    expect(await firsts.claim(claimOf(4, 12, [[0, 'x']], id))).toEqual({
+      kind: 'published-twice',
+      firstOffset: 10,
+    });
+  });
+
+  it('keeps actions apart, and entity ids that look like batch numbers', async () => {
+    const id = newAction();
+    await firsts.claim(claimOf(0, 1, [[0, '0'], [1, 'b:0']], id)); // prettier-ignore
+    const other = await firsts.claim(claimOf(0, 2, [[0, '0']], newAction()));
+    expect(other).toEqual({ kind: 'claimed', first: [0] });
+    expect(await firsts.claim(claimOf(1, 3, [[2, 'b:0']], id))).toEqual({ kind: 'claimed', first: [1] });
+  });
+
+  it('forgets an action after its lifetime', async () => {
+    const id = newAction();
+    await firsts.claim(claimOf(0, 1, [[0, 'x']], id));
+    const ttl = await redis.ttl(`${prefix}first:${id}:2`);
+    expect(ttl).toBeGreaterThan(0);
+    expect(ttl).toBeLessThanOrEqual(60);
+  });
+
+  it('says that Redis is away, as a fault that passes', async () => {
+    const away = { ...loadConfig(schema, {}), REDIS_URL: 'redis://127.0.0.1:1', REDIS_TIMEOUT_MS: 200 };
+    const refusal = await connectRedis(away, silentLogger()).catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(RedisUnavailableError);
+    expect(refusal).toMatchObject({ code: 'REDIS_UNAVAILABLE', retryable: true });
+  });
+});
