@@ -24,6 +24,7 @@ export async function connectRedis(config: RedisConfig, log: Logger): Promise<Re
     lazyConnect: true,
     connectTimeout: config.REDIS_TIMEOUT_MS,
     commandTimeout: config.REDIS_TIMEOUT_MS,
+    disconnectTimeout: 500,
     maxRetriesPerRequest: 1,
     retryStrategy: (times: number) => Math.min(100 * times, 2_000),
   };
@@ -31,13 +32,18 @@ export async function connectRedis(config: RedisConfig, log: Logger): Promise<Re
     config.REDIS_URL === undefined
       ? new Redis({ ...options, host: config.REDIS_HOST, port: config.REDIS_PORT })
       : new Redis(config.REDIS_URL, options);
-  redis.on('error', (error: Error) => log.debug({ reason: error.message }, 'redis connection error'));
+  // The client rejects with "Connection is closed"; why it is, it only emits.
+  let lastError: Error | undefined;
+  redis.on('error', (error: Error) => {
+    lastError = error;
+    log.debug({ reason: error.message }, 'redis connection error');
+  });
   try {
     await redis.connect();
     await redis.ping();
     return redis;
   } catch (error) {
     redis.disconnect();
-    throw new RedisUnavailableError(error);
+    throw new RedisUnavailableError(lastError ?? error);
   }
 }

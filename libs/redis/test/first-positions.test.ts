@@ -83,6 +83,10 @@ describe('FirstPositions.claim', () => {
     const away = { ...loadConfig(schema, {}), REDIS_URL: 'redis://127.0.0.1:1', REDIS_TIMEOUT_MS: 200 };
     const refusal = await connectRedis(away, silentLogger()).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(RedisUnavailableError);
-    expect(refusal).toMatchObject({ code: 'REDIS_UNAVAILABLE', retryable: true });
+    expect(refusal).toMatchObject({
+      code: 'REDIS_UNAVAILABLE',
+      retryable: true,
+      message: expect.stringContaining('ECONNREFUSED'),
+    });
   });
 });

@@ -1,4 +1,5 @@
 export * from './eventually.ts';
 export * from './installation.ts';
+export * from './service-context.ts';
 export * from './stack-urls.ts';
 export * from './topic-reader.ts';

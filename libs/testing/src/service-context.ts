@@ -1,0 +1,36 @@
+import { Health, Releasers, silentLogger, type ServiceContext } from '@bulk/runtime';
+
+/** A service that a test runs inside its own process. */
+export interface InProcessService {
+  readonly context: ServiceContext;
+  /** What the service called fatal; empty when all is well. */
+  readonly failures: readonly unknown[];
+  /** Stops it in order, as SIGTERM would. */
+  stop(): Promise<void>;
+}
+
+const STEP_TIMEOUT_MS = 20_000;
+
+/** A context for `start` functions of services, without a process of their own. */
+export function inProcessService(): InProcessService {
+  const log = silentLogger();
+  const abort = new AbortController();
+  const releasers = new Releasers(log);
+  const failures: unknown[] = [];
+  const context: ServiceContext = {
+    log,
+    health: new Health(),
+    releasers,
+    signal: abort.signal,
+    fail: (error) => failures.push(error),
+  };
+  return {
+    context,
+    failures,
+    stop: async () => {
+      context.health.stop();
+      abort.abort(new Error('the service is stopping'));
+      await releasers.releaseAll(STEP_TIMEOUT_MS);
+    },
+  };
+}
