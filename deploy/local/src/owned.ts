@@ -56,6 +56,7 @@ export class OwnedStack implements RunningStack {
   readonly #starting = new AbortController();
   readonly #reserved = new Set<number>();
   #resolveClosed: (error: StackError | undefined) => void = () => undefined;
+  readonly #startedAt = new Date().toISOString();
   #phase: StackState['phase'] = 'starting';
   #server: Server | undefined;
   #stopped: Promise<void> | undefined;
@@ -225,6 +226,7 @@ export class OwnedStack implements RunningStack {
     writeState(this.#options.paths, {
       version: 1,
       name: this.name,
+      startedAt: this.#startedAt,
       phase: this.#phase,
       supervisor: ownIdentity(),
       dedicated: this.#options.dedicated,

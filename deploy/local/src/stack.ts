@@ -36,7 +36,7 @@ export async function startStack(options: StartOptions = {}, dedicated = false):
   });
   try {
     const state = await settledState(paths, options.signal);
-    if (state !== undefined && isAlive(state.supervisor)) return await attach(state, external);
+    if (state !== undefined && isAlive(state.supervisor)) return await attach(paths, state, external);
     await endLeftovers(paths, log);
     const cache = cacheFolder(env);
     return await OwnedStack.start({
@@ -54,6 +54,12 @@ export async function startStack(options: StartOptions = {}, dedicated = false):
   }
 }
 
+/** Its supervisor may end a stack and live on, or another start may have come since. */
+function isStillUp(paths: StackPaths, state: StackState): boolean {
+  const current = readState(paths);
+  return current?.startedAt === state.startedAt && isAlive(state.supervisor);
+}
+
 /** Starting happens under the lock, stopping does not: waits out a stop. */
 async function settledState(paths: StackPaths, signal?: AbortSignal): Promise<StackState | undefined> {
   const deadline = Date.now() + 60_000;
@@ -65,7 +71,11 @@ async function settledState(paths: StackPaths, signal?: AbortSignal): Promise<St
   }
 }
 
-async function attach(state: StackState, external: Partial<Record<PartName, string>>): Promise<RunningStack> {
+async function attach(
+  paths: StackPaths,
+  state: StackState,
+  external: Partial<Record<PartName, string>>,
+): Promise<RunningStack> {
   const health = await probeParts(state.parts);
   const ill = health.find((part) => part.problem !== undefined && external[part.name] === undefined);
   if (ill !== undefined) {
@@ -84,7 +94,7 @@ async function attach(state: StackState, external: Partial<Record<PartName, stri
     attached: true,
     closed: new Promise((resolve) => {
       const timer = setInterval(() => {
-        if (isAlive(state.supervisor)) return;
+        if (isStillUp(paths, state)) return;
         clearInterval(timer);
         resolve(undefined);
       }, 500);

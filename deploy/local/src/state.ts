@@ -33,6 +33,8 @@ export type PartState = z.infer<typeof partStateSchema>;
 const stateSchema = z.object({
   version: z.literal(1),
   name: z.string(),
+  /** Tells this start from any other under the same name. */
+  startedAt: z.string().default(''),
   phase: z.enum(['starting', 'ready', 'stopping']),
   supervisor: identitySchema,
   /** Whether the supervisor is a process of its own, made by `up`; else it is the caller of `startStack`. */

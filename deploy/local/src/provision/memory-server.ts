@@ -67,11 +67,12 @@ async function download(context: ProvisionContext, folder: string): Promise<stri
 
 async function watchProgress(folder: string, until: AbortSignal, onStall: () => void): Promise<void> {
   let [bytes, changedAt] = [folderSize(folder), Date.now()];
-  while (!until.aborted) {
+  for (;;) {
     await delay(250, undefined, { signal: until }).catch(() => undefined);
+    if (until.aborted) return;
     const now = folderSize(folder);
     if (now !== bytes) [bytes, changedAt] = [now, Date.now()];
-    if (Date.now() - changedAt > stallMs && !until.aborted) {
+    if (Date.now() - changedAt > stallMs) {
       onStall();
       return;
     }

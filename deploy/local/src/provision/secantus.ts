@@ -69,9 +69,9 @@ export async function buildSecantusRust(context: ProvisionContext): Promise<stri
 function reportCrates(log: (line: string) => void): (text: string) => void {
   let compiled = 0;
   return (text) => {
-    for (const _line of text.matchAll(/^\s*Compiling /gm)) {
-      if (++compiled % 50 === 0) log(`mongo: ${compiled} crates compiled…`);
-    }
+    const before = Math.floor(compiled / 50);
+    compiled += text.match(/^\s*Compiling /gm)?.length ?? 0;
+    if (Math.floor(compiled / 50) > before) log(`mongo: ${compiled} crates compiled…`);
   };
 }
 

@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
 import { accessSync, constants, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
+import { stripVTControlCharacters } from 'node:util';
 import type { Environment } from '../env.ts';
 
 /** What every provisioning step is given. */
@@ -91,11 +92,5 @@ export function run(command: string, args: readonly string[], options: RunOption
 
 /** The last lines of a program's output, for an error message. */
 export function tail(output: string, lines = 8): string {
-  // eslint-disable-next-line no-control-regex -- colours of the tools' terminals
-  return output
-    .replaceAll(/\u001B\[[0-9;]*m/g, '')
-    .trimEnd()
-    .split('\n')
-    .slice(-lines)
-    .join('\n');
+  return stripVTControlCharacters(output).trimEnd().split('\n').slice(-lines).join('\n');
 }
