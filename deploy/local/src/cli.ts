@@ -1,4 +1,4 @@
-import { Command, Argument } from 'commander';
+import { Argument, Command } from 'commander';
 import { follow, showLogs } from './commands/logs.ts';
 import { showStatus } from './commands/status.ts';
 import { superviseHere, up } from './commands/up.ts';
@@ -6,7 +6,7 @@ import { loadEnv, readStackEnvironment } from './env.ts';
 import { reasonOf, StackError } from './errors.ts';
 import { cacheFolder } from './paths.ts';
 import { buildSecantusRust } from './provision/secantus.ts';
-import { resetStack, startStack, stopStack } from './stack.ts';
+import { inspectStack, resetStack, startStack, stopStack } from './stack.ts';
 import { type PartName, partNames } from './state.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
@@ -76,7 +76,6 @@ program
   });
 
 async function attachOnly(name: string): ReturnType<typeof startStack> {
-  const { inspectStack } = await import('./stack.ts');
   if ((await inspectStack(name)) === undefined) {
     throw new StackError('NOT_UP', `stack ${name} is not up`, `npm run stack -- up --name ${name}`);
   }

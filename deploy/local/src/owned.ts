@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { z } from 'zod';
 import { type ControlCommand, serveControl, socketPath } from './control.ts';
 import type { Environment } from './env.ts';
-import { StackError } from './errors.ts';
+import { reasonOf, StackError } from './errors.ts';
 import { readJson, writeAtomically } from './files.ts';
 import type { StackPaths } from './paths.ts';
 import { parts } from './parts/index.ts';
@@ -197,7 +197,8 @@ export class OwnedStack implements RunningStack {
     this.#record();
     await this.#supervisor.stop();
     this.#server?.close();
-    await releasePorts(this.#options.cache, this.#reserved);
+    // A reservation that stays lapses with this process.
+    await releasePorts(this.#options.cache, this.#reserved).catch(() => undefined);
     removeState(this.#options.paths);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
     process.removeListener('exit', this.#onExit);
@@ -223,16 +224,22 @@ export class OwnedStack implements RunningStack {
   }
 
   #record(): void {
-    writeState(this.#options.paths, {
-      version: 1,
-      name: this.name,
-      startedAt: this.#startedAt,
-      phase: this.#phase,
-      supervisor: ownIdentity(),
-      dedicated: this.#options.dedicated,
-      control: this.#control,
-      parts: this.#supervisor.states(),
-    });
+    try {
+      writeState(this.#options.paths, {
+        version: 1,
+        name: this.name,
+        startedAt: this.#startedAt,
+        phase: this.#phase,
+        supervisor: ownIdentity(),
+        dedicated: this.#options.dedicated,
+        control: this.#control,
+        parts: this.#supervisor.states(),
+      });
+    } catch (error) {
+      // A full disk must not keep the parts from being ended.
+      if (this.#phase !== 'stopping') throw error;
+      this.#options.log(`stack ${this.name}: its state could not be written: ${reasonOf(error)}`);
+    }
   }
 
   readonly #onAbort = (): void => {

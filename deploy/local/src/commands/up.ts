@@ -42,7 +42,7 @@ export async function up(name: string, print: (line: string) => void): Promise<v
   });
   closeSync(output);
   // Ctrl-C reaches this command only: the supervisor leads its own session. It is waited for.
-  const interrupt = (): void => void child.kill('SIGTERM');
+  const interrupt = (signal: NodeJS.Signals): void => void child.kill(signal);
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const urls = await new Promise<StackUrls>((resolve, reject) => {
     child.on('message', (raw) => {
