@@ -37,8 +37,8 @@ export async function buildSecantusRust(context: ProvisionContext): Promise<stri
     if (findOnPath('cargo', context.env) === undefined) {
       throw new StackError(
         'MISSING_TOOL',
-        'cargo is missing (a Rust toolchain builds the fast MongoDB-compatible server)',
-        'sudo apt-get install -y rustup clang cmake && rustup default stable',
+        'cargo is missing: the fast build needs a recent Rust toolchain (Debian 12 has none), clang and cmake',
+        'npm run stack -- up   # does without it, on the wheel',
       );
     }
     context.log('mongo: building SecantusDB (about 8 minutes on 2 cores, once)…');
