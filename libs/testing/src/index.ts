@@ -1,3 +1,4 @@
+export * from './accounting-checker.ts';
 export * from './eventually.ts';
 export * from './installation.ts';
 export * from './service-context.ts';

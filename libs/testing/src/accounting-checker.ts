@@ -1,0 +1,70 @@
+import { addTallies, EMPTY_TALLY, tally, type Outcome, type Tally } from '@bulk/domain';
+import type { Database, LoggedOutcome } from '@bulk/mongo';
+
+/** What must be true of a completed action whatever died in between (G2, G3). */
+export interface AccountingReport {
+  readonly total: number;
+  /** Counts of the action document. */
+  readonly counted: Tally;
+  /** The same, recomputed from the logs. */
+  readonly logged: Tally;
+  /** The outcome of each position, in order. */
+  readonly outcomes: readonly LoggedOutcome[];
+  /** Every breach, in words; empty when all is well. */
+  readonly breaches: readonly string[];
+}
+
+/**
+ * Recomputes an action's accounts from its logs: every position from 0 to total - 1 has exactly one outcome, and the
+ * counts and codes are those of the logs.
+ *
+ * @throws Error when there is no such action.
+ */
+export async function checkAccounting(database: Database, actionId: string): Promise<AccountingReport> {
+  const action = await database.actions.findOne({ _id: actionId });
+  if (action === null) throw new Error(`there is no action ${actionId}`);
+  const logs = await database.actionLogs.find({ actionId }).toArray();
+  const outcomes = logs.flatMap((log) => log.outcomes).sort((a, b) => a.position - b.position);
+  const counted: Tally = { ...action.counts, codes: action.codes };
+  const logged = logs.reduce<Tally>(
+    (sum, log) => addTallies(sum, tally(log.outcomes.map(toOutcome))),
+    EMPTY_TALLY,
+  );
+  const breaches = [...positionBreaches(outcomes, action.total), ...tallyBreaches(counted, logged)];
+  const sum = counted.success + counted.failure + counted.skipped;
+  if (sum !== action.total) breaches.push(`success + failure + skipped is ${sum}, total is ${action.total}`);
+  if (action.status !== 'completed') breaches.push(`the action is ${action.status}`);
+  return { total: action.total, counted, logged, outcomes, breaches };
+}
+
+function positionBreaches(outcomes: readonly LoggedOutcome[], total: number): string[] {
+  const breaches: string[] = [];
+  outcomes.forEach(({ position }, i) => {
+    const before = outcomes[i - 1]?.position ?? -1;
+    if (position === before) breaches.push(`position ${position} has more than one outcome`);
+    else if (position !== before + 1)
+      breaches.push(`no outcome for positions ${before + 1} to ${position - 1}`);
+  });
+  const last = outcomes.at(-1)?.position ?? -1;
+  if (last !== total - 1) breaches.push(`the last position with an outcome is ${last}, of ${total}`);
+  return breaches;
+}
+
+function tallyBreaches(counted: Tally, logged: Tally): string[] {
+  const kinds = (['success', 'failure', 'skipped'] as const)
+    .filter((kind) => counted[kind] !== logged[kind])
+    .map((kind) => `${kind} is counted ${counted[kind]} times and logged ${logged[kind]} times`);
+  const codes = [...new Set([...Object.keys(counted.codes), ...Object.keys(logged.codes)])]
+    .filter((code) => (counted.codes[code] ?? 0) !== (logged.codes[code] ?? 0))
+    .map(
+      (code) =>
+        `${code} is counted ${counted.codes[code] ?? 0} times and logged ${logged.codes[code] ?? 0} times`,
+    );
+  return [...kinds, ...codes];
+}
+
+function toOutcome({ status, code, message }: LoggedOutcome): Outcome {
+  return status === 'success'
+    ? { status, code: null, message: null }
+    : { status, code: code ?? '', message: message ?? '' };
+}

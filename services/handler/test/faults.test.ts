@@ -1,0 +1,271 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  ACTION_HANDLERS,
+  ActionRegistry,
+  ENTITY_TYPES,
+  type ActionContext,
+  type BulkActionHandler,
+} from '@bulk/actions';
+import { MESSAGES } from '@bulk/contracts';
+import { CodedError, success, type Entity, type Outcome } from '@bulk/domain';
+import { eventually } from '@bulk/testing';
+import { z } from 'zod';
+import { handlerGroup } from '../src/start.ts';
+import { entity, HandlerHarness, idsIn } from './harness.ts';
+
+let harness: HandlerHarness;
+beforeEach(async () => {
+  harness = await HandlerHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+/** An action type of a test's own. */
+function actionType(
+  name: string,
+  process: (entity: Entity, context: ActionContext) => Promise<Outcome>,
+  batch?: () => Promise<Outcome[]>,
+): ActionRegistry {
+  const handler: BulkActionHandler<Record<string, unknown>> = {
+    actionType: name,
+    getConfigSchema: () => z.record(z.string(), z.unknown()),
+    validatePayload: ({ config }) => Promise.resolve(config),
+    processEntity: (one, _config, context) => process(one, context),
+    ...(batch === undefined ? {} : { processBatch: batch }),
+  };
+  return new ActionRegistry([...ACTION_HANDLERS, handler], ENTITY_TYPES);
+}
+
+async function rewind(): Promise<void> {
+  const admin = harness.installation.kafka.admin();
+  await admin.connect();
+  await admin.setOffsets({
+    groupId: handlerGroup(harness.installation.env['TOPIC_PREFIX']!),
+    topic: harness.installation.topics.entityBatches.normal,
+    partitions: [0, 1, 2].map((partition) => ({ partition, offset: '0' })),
+  });
+  await admin.disconnect();
+}
+
+describe('a redelivery', () => {
+  it('reports the outcomes of the first run and changes nothing again (G2)', async () => {
+    const [known, unknown, twice] = idsIn(0, 3) as [string, string, string];
+    await harness.givenContacts([known, twice]);
+    const actionId = randomUUID();
+    const rename = { lastName: 'After' };
+    await harness.publish(
+      {
+        actionId,
+        batchNo: 0,
+        partition: 0,
+        entities: [entity(0, known, rename), entity(1, unknown, rename), entity(2, twice, rename)],
+      },
+      {
+        actionId,
+        batchNo: 1,
+        partition: 0,
+        entities: [entity(3, twice, rename), entity(4, known, { email: 1 })],
+      },
+    );
+    await harness.start();
+    const first = await harness.awaitResults(2, actionId);
+    const before = await harness.contact(known);
+    await harness.stop();
+    await rewind();
+    await harness.start();
+    const all = await harness.awaitResults(4, actionId);
+    const again = all.slice(2);
+    expect(again.map(({ resultId }) => resultId)).toEqual(first.map(({ resultId }) => resultId));
+    expect(again.map(({ outcomes }) => outcomes)).toEqual(first.map(({ outcomes }) => outcomes));
+    expect(await harness.contact(known)).toEqual(before);
+  });
+
+  it('of a batch that was left half done finishes it', async () => {
+    const ids = idsIn(1, 6);
+    await harness.givenContacts(ids);
+    const actionId = randomUUID();
+    const entities = ids.map((id, i) => entity(i, id, { lastName: 'After' }));
+    // What a handler that died in the middle of its bulk write leaves: three of six are changed, nothing is reported.
+    await harness.database
+      .entities('contacts')
+      .updateMany(
+        { id: { $in: ids.slice(0, 3) } },
+        { $set: { lastName: 'After', 'fence.normal': { partition: 1, offset: 0 }, version: 2 } },
+      );
+    await harness.publish({ actionId, batchNo: 0, partition: 1, entities });
+    await harness.start();
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes.map(({ status }) => status)).toEqual(ids.map(() => 'success'));
+    for (const id of ids) expect(await harness.contact(id)).toMatchObject({ lastName: 'After', version: 2 });
+  });
+});
+
+describe('a poison message', () => {
+  it('goes to the dead letters whole, and the partition goes on (G6)', async () => {
+    const [id] = idsIn(2, 1) as [string];
+    await harness.givenContacts([id]);
+    const topic = harness.installation.topics.entityBatches.normal;
+    const raw = harness.installation.kafka.producer();
+    await raw.connect();
+    const poison = Buffer.from([0, 1, 2, 255]);
+    await raw.send({
+      topic,
+      messages: [{ key: 'k', value: poison, partition: 2, headers: { who: 'a stranger' } }],
+    });
+    await raw.disconnect();
+    const actionId = randomUUID();
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 2,
+      entities: [entity(0, id, { lastName: 'After' })],
+    });
+    await harness.start();
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes[0]!.status).toBe('success');
+    const letter = await eventually('a dead letter', () => harness.deadLetters.messages[0]);
+    const content = await harness.codec.decode(MESSAGES.deadLetter, letter.message.value);
+    expect(content).toMatchObject({
+      service: 'handler',
+      code: 'MALFORMED_MESSAGE',
+      topic,
+      partition: 2,
+      offset: 0,
+    });
+    expect(content.value).toEqual(poison);
+    expect(String(content.headers['who'])).toBe('a stranger');
+    expect(String(letter.message.headers?.['dead-letter-code'])).toBe('MALFORMED_MESSAGE');
+  });
+
+  it('that can be read has its positions fail, so that the action completes', async () => {
+    const actionId = randomUUID();
+    const ids = idsIn(0, 2);
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 0,
+      actionType: 'of-a-newer-version',
+      entities: ids.map((id, i) => entity(i, id, {})),
+    });
+    await harness.start();
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes.map(({ code, attempts }) => [code, attempts])).toEqual([
+      ['DEAD_LETTERED', 3],
+      ['DEAD_LETTERED', 3],
+    ]);
+    await eventually('a dead letter', () => harness.deadLetters.messages[0]);
+  });
+});
+
+describe('an action type of one’s own', () => {
+  it('fails only the entity that its code breaks on', async () => {
+    const ids = idsIn(0, 5);
+    const actionId = randomUUID();
+    const registry = actionType('touchy', ({ id }) =>
+      id === ids[2]
+        ? Promise.reject(new TypeError('cannot read "x" of undefined'))
+        : Promise.resolve(success()),
+    );
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 0,
+      actionType: 'touchy',
+      entities: ids.map((id, i) => entity(i, id, {})),
+    });
+    await harness.start(registry);
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes.map(({ code }) => code)).toEqual([null, null, 'PROCESSING_ERROR', null, null]);
+    expect(result!.outcomes[2]!.message).toContain('cannot read "x"');
+  });
+
+  it('whose processBatch breaks is taken apart in the last try, entity by entity', async () => {
+    const ids = idsIn(1, 3);
+    const actionId = randomUUID();
+    let batches = 0;
+    const registry = actionType(
+      'fragile',
+      ({ id }) => (id === ids[1] ? Promise.reject(new Error('this one')) : Promise.resolve(success())),
+      () => {
+        batches += 1;
+        return Promise.reject(new RangeError('one of them'));
+      },
+    );
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 1,
+      actionType: 'fragile',
+      entities: ids.map((id, i) => entity(i, id, {})),
+    });
+    await harness.start(registry);
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(batches).toBe(2);
+    expect(result!.outcomes.map(({ code, attempts }) => [code, attempts])).toEqual([
+      [null, 3],
+      ['PROCESSING_ERROR', 3],
+      [null, 3],
+    ]);
+  });
+
+  it('that says its fault will pass is tried again for as long as it takes', async () => {
+    const [id] = idsIn(2, 1) as [string];
+    const actionId = randomUUID();
+    let calls = 0;
+    const registry = actionType('patient', () => {
+      calls += 1;
+      return calls < 8
+        ? Promise.reject(new CodedError('UPSTREAM_AWAY', 'not now', { retryable: true }))
+        : Promise.resolve(success());
+    });
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 2,
+      actionType: 'patient',
+      entities: [entity(0, id, {})],
+    });
+    await harness.start(registry);
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes[0]).toMatchObject({ status: 'success', attempts: 8 });
+    expect(harness.deadLetters.messages).toHaveLength(0);
+  });
+});
+
+describe('a batch that a later owner has overtaken', () => {
+  it('reports nothing and changes nothing (G5)', async () => {
+    const [id, next] = idsIn(0, 2) as [string, string];
+    await harness.givenContacts([id, next]);
+    const [late, after] = [randomUUID(), randomUUID()];
+    await harness.publish(
+      { actionId: late, batchNo: 0, partition: 0, entities: [entity(0, id, { lastName: 'Late' })] },
+      { actionId: after, batchNo: 0, partition: 0, entities: [entity(0, next, { lastName: 'After' })] },
+    );
+    await harness.database
+      .entities('contacts')
+      .updateOne({ id }, { $set: { lastName: 'Owner', 'fence.normal': { partition: 0, offset: 1 } } });
+    await harness.start();
+    await harness.awaitResults(1, after);
+    expect(await harness.resultsOf(late)).toEqual([]);
+    expect((await harness.contact(id))?.['lastName']).toBe('Owner');
+  });
+
+  it('is not mistaken for one whose topic was created anew: that is said, and its positions fail', async () => {
+    const [id] = idsIn(0, 1) as [string];
+    await harness.givenContacts([id]);
+    await harness.database
+      .entities('contacts')
+      .updateOne({ id }, { $set: { 'fence.normal': { partition: 0, offset: 5_000 } } });
+    const actionId = randomUUID();
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 0,
+      entities: [entity(0, id, { lastName: 'After' })],
+    });
+    await harness.start();
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes[0]).toMatchObject({ code: 'DEAD_LETTERED' });
+    expect(result!.outcomes[0]!.message).toContain('created anew');
+  });
+});

@@ -1,0 +1,167 @@
+import type { ActionRegistry } from '@bulk/actions';
+import { encodeEntityBatch, MESSAGES, type BatchResult } from '@bulk/contracts';
+import type { Entity, Lane } from '@bulk/domain';
+import { partitionOf } from '@bulk/domain';
+import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
+import { loadConfig } from '@bulk/runtime';
+import {
+  eventually,
+  inProcessService,
+  TestInstallation,
+  TopicReader,
+  type InProcessService,
+} from '@bulk/testing';
+import { handlerConfigSchema } from '../src/config.ts';
+import { startHandler } from '../src/start.ts';
+
+export const PARTITIONS = 3;
+
+/** A batch to publish; every entity must belong to `partition`. */
+export interface GivenBatch {
+  readonly actionId: string;
+  readonly batchNo: number;
+  readonly partition: number;
+  readonly entities: readonly Entity[];
+  readonly lane?: Lane;
+  readonly actionType?: string;
+  readonly entityType?: string;
+  readonly config?: Record<string, unknown>;
+}
+
+/** handler in this process, on an installation of its own, with what its neighbours would do. */
+export class HandlerHarness {
+  readonly installation: TestInstallation;
+  readonly database: Database;
+  readonly producer: MessageProducer;
+  readonly codec: MessageCodec;
+  readonly results: TopicReader;
+  readonly deadLetters: TopicReader;
+  #service: InProcessService | undefined;
+
+  private constructor(
+    installation: TestInstallation,
+    database: Database,
+    codec: MessageCodec,
+    producer: MessageProducer,
+    results: TopicReader,
+    deadLetters: TopicReader,
+  ) {
+    this.installation = installation;
+    this.database = database;
+    this.codec = codec;
+    this.producer = producer;
+    this.results = results;
+    this.deadLetters = deadLetters;
+  }
+
+  static async create(): Promise<HandlerHarness> {
+    const installation = await TestInstallation.create('handler', {
+      KAFKA_LANE_PARTITIONS: String(PARTITIONS),
+      KAFKA_SESSION_TIMEOUT_MS: '6000',
+      KAFKA_HEARTBEAT_INTERVAL_MS: '500',
+      RETRY_INITIAL_DELAY_MS: '5',
+      RETRY_MAX_DELAY_MS: '50',
+      COMMIT_INTERVAL_MS: '50',
+    });
+    const codec = await installation.codec();
+    const harness = new HandlerHarness(
+      installation,
+      await installation.database(),
+      codec,
+      await installation.producer(codec),
+      await TopicReader.open(installation.kafka, [installation.topics.results]),
+      await TopicReader.open(installation.kafka, [installation.topics.deadLetters]),
+    );
+    installation.onDispose(() => harness.results.close());
+    installation.onDispose(() => harness.deadLetters.close());
+    installation.onDispose(() => harness.stop());
+    return harness;
+  }
+
+  /** Starts handler; with `registry`, with other action and entity types. */
+  async start(registry?: ActionRegistry): Promise<InProcessService> {
+    const service = inProcessService();
+    this.#service = service;
+    await startHandler(loadConfig(handlerConfigSchema, this.installation.env), service.context, registry);
+    return service;
+  }
+
+  async stop(): Promise<void> {
+    await this.#service?.stop();
+    this.#service = undefined;
+  }
+
+  async publish(...batches: readonly GivenBatch[]): Promise<void> {
+    for (const { actionId, batchNo, partition, entities, config = {}, ...given } of batches) {
+      const lane = given.lane ?? 'normal';
+      const identity = {
+        actionId,
+        accountId: 'acme',
+        actionType: given.actionType ?? 'update',
+        entityType: given.entityType ?? 'contact',
+        lane,
+      };
+      await this.producer.send(this.installation.topics.entityBatches[lane], [
+        {
+          key: actionId,
+          value: encodeEntityBatch(identity, config, { batchNo, partition, entities }),
+          partition,
+        },
+      ]);
+    }
+  }
+
+  async givenContacts(ids: readonly string[], collection = 'contacts'): Promise<void> {
+    const at = new Date(0);
+    await this.database.entities(collection).insertMany(
+      ids.map((id) => ({
+        _id: entityKey('acme', id),
+        accountId: 'acme',
+        id,
+        version: 1,
+        lastName: 'Before',
+        createdAt: at,
+        updatedAt: at,
+      })),
+    );
+  }
+
+  contact(id: string, collection = 'contacts'): Promise<EntityDocument | null> {
+    return this.database.entities(collection).findOne({ _id: entityKey('acme', id) });
+  }
+
+  /** Every result of these actions so far, in the order in which they were produced. */
+  async resultsOf(...actionIds: readonly string[]): Promise<BatchResult[]> {
+    const all = await Promise.all(
+      this.results.messages.map(({ message }) => this.codec.decode(MESSAGES.batchResult, message.value)),
+    );
+    return all.filter(({ actionId }) => actionIds.includes(actionId));
+  }
+
+  awaitResults(count: number, ...actionIds: readonly string[]): Promise<BatchResult[]> {
+    return eventually(`${count} results`, async () => {
+      const results = await this.resultsOf(...actionIds);
+      return results.length >= count ? results : undefined;
+    });
+  }
+}
+
+/** Ids of contacts that are routed to `partition`. */
+export function idsIn(partition: number, count: number, prefix = 'c', entityType = 'contact'): string[] {
+  const ids: string[] = [];
+  for (let i = 0; ids.length < count; i += 1) {
+    const id = `${prefix}${i}`;
+    if (partitionOf(entityType, id, PARTITIONS) === partition) ids.push(id);
+  }
+  return ids;
+}
+
+export function entity(
+  position: number,
+  id: string,
+  fields: Record<string, unknown>,
+  ref: string | null = null,
+): Entity {
+  return { position, id, ref, fields };
+}

@@ -1,0 +1,84 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { loadConfig } from '@bulk/runtime';
+import { inProcessService } from '@bulk/testing';
+import { BatchApplier } from '../src/apply/batch-applier.ts';
+import { handlerConfigSchema } from '../src/config.ts';
+import { BatchConsumer } from '../src/consume/batch-consumer.ts';
+import { createContainer, TOKENS } from '../src/container.ts';
+import { entity, HandlerHarness, idsIn } from './harness.ts';
+
+let harness: HandlerHarness;
+beforeEach(async () => {
+  harness = await HandlerHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+describe('handler', () => {
+  it('resolves its root', async () => {
+    const service = inProcessService();
+    const config = loadConfig(handlerConfigSchema, harness.installation.env);
+    const container = await createContainer(config, service.context);
+    expect(container.get(TOKENS.consumer)).toBeInstanceOf(BatchConsumer);
+    expect(container.get(TOKENS.applier)).toBeInstanceOf(BatchApplier);
+    expect(container.get(TOKENS.applier)).toBe(container.get(TOKENS.applier));
+    await service.stop();
+  });
+
+  it('is ready when it consumes, and not while it stops', async () => {
+    const service = await harness.start();
+    expect(service.context.health.report()).toMatchObject({ ready: true });
+    await harness.stop();
+    expect(service.context.health.report()).toMatchObject({ ready: false, stopping: true });
+    expect(service.failures).toEqual([]);
+  });
+
+  it('two of them share the partitions, and every batch has one result', async () => {
+    const actionId = randomUUID();
+    const second = new HarnessTwin(harness);
+    await harness.start();
+    await second.start();
+    const ids = [0, 1, 2].map((partition) => idsIn(partition, 40, 'two'));
+    await harness.givenContacts(ids.flat());
+    let batchNo = 0;
+    for (let i = 0; i < 40; i += 1) {
+      for (const partition of [0, 1, 2]) {
+        const id = ids[partition]![i]!;
+        await harness.publish({
+          actionId,
+          batchNo,
+          partition,
+          entities: [entity(batchNo, id, { score: 1 })],
+        });
+        batchNo += 1;
+      }
+      if (i === 20) await second.stop(); // its partitions move in the middle
+    }
+    const results = await harness.awaitResults(120, actionId);
+    expect(new Set(results.map(({ resultId }) => resultId)).size).toBe(120);
+    expect(results.every(({ outcomes }) => outcomes[0]!.status === 'success')).toBe(true);
+    const versions = await harness.database.entities('contacts').distinct('version');
+    expect(versions).toEqual([2]);
+  });
+});
+
+/** A second handler of the same installation. */
+class HarnessTwin {
+  readonly #harness: HandlerHarness;
+  #stop: (() => Promise<void>) | undefined;
+
+  constructor(harness_: HandlerHarness) {
+    this.#harness = harness_;
+  }
+
+  async start(): Promise<void> {
+    const { startHandler } = await import('../src/start.ts');
+    const service = inProcessService();
+    await startHandler(loadConfig(handlerConfigSchema, this.#harness.installation.env), service.context);
+    this.#stop = () => service.stop();
+  }
+
+  async stop(): Promise<void> {
+    await this.#stop?.();
+  }
+}
