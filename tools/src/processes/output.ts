@@ -1,0 +1,41 @@
+import {
+  closeSync,
+  existsSync,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+} from 'node:fs';
+import { dirname } from 'node:path';
+
+/** Where a service's output goes: a log file, our own output, or a callback, line by line. */
+export type ServiceOutput =
+  | { readonly kind: 'file'; readonly path: string }
+  | { readonly kind: 'inherit' }
+  | { readonly kind: 'lines'; readonly onLine: (line: string) => void };
+
+const MAX_LOG_BYTES = 20 * 1024 * 1024;
+const TAIL_BYTES = 64 * 1024;
+
+/** Opens a log to append to; one that has grown large is kept once as `.old`. */
+export function openLog(path: string): number {
+  mkdirSync(dirname(path), { recursive: true });
+  if (existsSync(path) && statSync(path).size > MAX_LOG_BYTES) renameSync(path, `${path}.old`);
+  return openSync(path, 'a');
+}
+
+/** The last lines of a log, at most 64 KiB of it. */
+export function tailOfLog(path: string, lines: number): string {
+  if (!existsSync(path)) return '';
+  const file = openSync(path, 'r');
+  try {
+    const { size } = fstatSync(file);
+    const buffer = Buffer.alloc(Math.min(size, TAIL_BYTES));
+    readSync(file, buffer, 0, buffer.length, size - buffer.length);
+    return buffer.toString('utf8').trimEnd().split('\n').slice(-lines).join('\n');
+  } finally {
+    closeSync(file);
+  }
+}

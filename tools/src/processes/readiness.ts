@@ -1,0 +1,32 @@
+import { z } from 'zod';
+
+const reportSchema = z.object({
+  components: z.record(z.string(), z.object({ state: z.string(), reason: z.string().optional() })),
+});
+
+/** `ready`, or what is missing. */
+export type Readiness = 'ready' | { readonly waitingFor: string };
+
+/** Asks a service once whether it is ready. */
+export async function probeReadiness(adminPort: number): Promise<Readiness> {
+  try {
+    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`, {
+      signal: AbortSignal.timeout(2_000),
+    });
+    const text = await response.text();
+    if (response.status === 200) return 'ready';
+    const report = reportSchema.safeParse(JSON.parse(text));
+    return { waitingFor: report.success ? missing(report.data.components) : `status ${response.status}` };
+  } catch (error) {
+    return {
+      waitingFor: `/readyz does not answer: ${error instanceof Error ? error.message : String(error)}`,
+    };
+  }
+}
+
+function missing(components: z.infer<typeof reportSchema>['components']): string {
+  const waiting = Object.entries(components)
+    .filter(([, { state }]) => state !== 'ready')
+    .map(([name, { reason }]) => (reason === undefined ? name : `${name}: ${reason}`));
+  return waiting.length === 0 ? 'it has not begun' : `waits for ${waiting.join(', ')}`;
+}
