@@ -14,13 +14,29 @@ const base = {
 
 const places = ['libs', 'services', 'deploy', 'tools'];
 
+/** How tests are run, with the real parts started around them: tools/test.mjs. */
 export default {
   projects: [
     // Pure logic, beside the code it tests.
-    { ...base, displayName: 'unit', testMatch: places.map((p) => `<rootDir>/${p}/**/src/**/*.spec.ts`) },
+    {
+      ...base,
+      displayName: 'unit',
+      testTimeout: 20_000,
+      testMatch: places.map((p) => `<rootDir>/${p}/**/src/**/*.spec.ts`),
+    },
     // Against the real Kafka, Schema Registry, MongoDB and Redis.
-    { ...base, displayName: 'integration', testMatch: places.map((p) => `<rootDir>/${p}/**/test/**/*.test.ts`) },
+    {
+      ...base,
+      displayName: 'integration',
+      testTimeout: 60_000,
+      testMatch: places.map((p) => `<rootDir>/${p}/**/test/**/*.test.ts`),
+    },
     // The four services as processes.
-    { ...base, displayName: 'e2e', testMatch: places.map((p) => `<rootDir>/${p}/**/test/**/*.e2e.ts`) },
+    {
+      ...base,
+      displayName: 'e2e',
+      testTimeout: 180_000,
+      testMatch: places.map((p) => `<rootDir>/${p}/**/test/**/*.e2e.ts`),
+    },
   ],
 };

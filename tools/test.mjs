@@ -1,0 +1,186 @@
+/**
+ * The tests: `node tools/test.mjs [all|unit|integration|e2e] [jest arguments]`.
+ *
+ * Its last line is `N passed, N failed`, jest's totals of tests over all runs; a suite that could not run counts as one
+ * failure, no test at all is a failure too. The real parts are started once, here, outside of jest: they are children of
+ * this process, and the kernel ends them with it, however it ends.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { register } from 'tsx/esm/api';
+
+// From here on TypeScript can be imported.
+register();
+const { loadEnv, inspectStack, resetStack, startStack, tiedToUs } = await import('@bulk/local-stack');
+
+const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
+const node = process.execPath;
+const bin = (path) => join(root, 'node_modules', ...path.split('/'));
+
+/** What each run gives to jest. Two workers on two cores; the end-to-end tests have the machine to themselves. */
+const RUNS = {
+  unit: { needsStack: false, needsBuild: false, args: ['--maxWorkers=2'] },
+  integration: { needsStack: true, needsBuild: false, args: ['--maxWorkers=2'] },
+  e2e: { needsStack: true, needsBuild: true, args: ['--runInBand'] },
+};
+const URLS = ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL'];
+
+const ending = new AbortController();
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
+  process.on(signal, () => ending.abort(new Error(`ended by ${signal}`)));
+}
+
+const [suite = 'all', ...rest] = process.argv.slice(2);
+const jestArgs = rest.filter((argument) => argument !== '--');
+if (suite !== 'all' && !(suite in RUNS)) {
+  process.stderr.write(`unknown tests "${suite}", expected one of: all, ${Object.keys(RUNS).join(', ')}\n`);
+  process.exit(2);
+}
+const names = suite === 'all' ? Object.keys(RUNS) : [suite];
+const totals = { passed: 0, failed: 0 };
+const problems = [];
+const scratch = mkdtempSync(join(tmpdir(), 'bulk-test-'));
+let stack;
+
+try {
+  if (suite === 'all') await check();
+  for (const name of names) {
+    ending.signal.throwIfAborted();
+    const run = RUNS[name];
+    if (run.needsBuild) await build();
+    if (run.needsStack) stack ??= await startParts();
+    await runJest(name, run, stack?.env ?? {});
+  }
+  if (totals.passed + totals.failed === 0) problems.push('no test was run');
+} catch (error) {
+  totals.failed += 1;
+  problems.push(error instanceof Error ? String(error) : 'ended early');
+} finally {
+  await stack?.stop();
+  rmSync(scratch, { recursive: true, force: true });
+}
+for (const problem of problems) process.stderr.write(`FAILED: ${problem}\n`);
+process.exitCode = totals.failed > 0 || problems.length > 0 ? 1 : 0;
+process.stdout.write(`${totals.passed} passed, ${totals.failed} failed\n`, () => process.exit());
+
+/** Everything that can be said without running the code. */
+async function check() {
+  const quiet = { NX_DAEMON: 'false', NX_TUI: 'false' };
+  await step('nx graph', [bin('nx/dist/bin/nx.js'), 'show', 'projects'], { env: quiet, silent: true });
+  await step('eslint', [bin('eslint/bin/eslint.js'), '.', '--max-warnings=0']);
+  await step('prettier', [bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.']);
+  await step('tsc', [bin('typescript/bin/tsc'), '-p', 'tsconfig.json']);
+}
+
+async function build() {
+  const args = [bin('nx/dist/bin/nx.js'), 'run-many', '-t', 'build'];
+  await step('build', args, { env: { NX_DAEMON: 'false', NX_TUI: 'false' }, silent: true });
+}
+
+/** Runs a step; a failure is noted, said before the last line, and does not keep the tests from running. */
+async function step(name, args, { env = {}, silent = false } = {}) {
+  ending.signal.throwIfAborted();
+  const startedAt = performance.now();
+  const { code, output } = await run(args, env, silent);
+  const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
+  process.stdout.write(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)\n`);
+  if (code === 0) return;
+  process.stderr.write(output);
+  problems.push(name);
+}
+
+/** The real parts: those of the environment when it names all four, else a stack of our own with fresh data. */
+async function startParts() {
+  const env = loadEnv();
+  if (URLS.every((name) => env[name])) {
+    return { env: Object.fromEntries(URLS.map((name) => [name, env[name]])), stop: async () => undefined };
+  }
+  // Two runs at once must not share a stack, since the first to end would stop it.
+  const name = (await inspectStack('test')) === undefined ? 'test' : `test-${process.pid}`;
+  await resetStack(name);
+  const log = (line) => process.stdout.write(`stack ${name}: ${line}\n`);
+  const running = await startStack({ name, env, log, signal: ending.signal });
+  void running.closed.then((error) => {
+    if (error !== undefined) ending.abort(error);
+  });
+  return {
+    env: {
+      KAFKA_BROKERS: running.urls.kafkaBrokers,
+      SCHEMA_REGISTRY_URL: running.urls.schemaRegistryUrl,
+      MONGODB_URI: running.urls.mongodbUri,
+      REDIS_URL: running.urls.redisUrl,
+    },
+    stop: async () => {
+      await running.stop();
+      // The logs of a failure stay, the data of a success goes.
+      if (totals.failed === 0) await resetStack(name);
+    },
+  };
+}
+
+async function runJest(name, { args }, env) {
+  const report = join(scratch, `${name}.json`);
+  const { code } = await run(
+    [
+      '--experimental-vm-modules',
+      '--disable-warning=ExperimentalWarning',
+      bin('jest/bin/jest.js'),
+      '--selectProjects',
+      name,
+      ...args,
+      '--json',
+      `--outputFile=${report}`,
+      ...jestArgs,
+    ],
+    env,
+    false,
+    'ignore',
+  );
+  const { passed, failed } = readReport(report);
+  totals.passed += passed;
+  totals.failed += failed;
+  process.stdout.write(`${name}: ${passed} passed, ${failed} failed\n`);
+  if (passed + failed === 0) problems.push(`${name}: no test was run`);
+  else if (code !== 0 && failed === 0) problems.push(`${name}: jest ended with exit code ${code}`);
+}
+
+function readReport(file) {
+  try {
+    const report = JSON.parse(readFileSync(file, 'utf8'));
+    return {
+      passed: report.numPassedTests,
+      failed: report.numFailedTests + report.numRuntimeErrorTestSuites,
+    };
+  } catch {
+    // jest itself crashed or was ended: whatever it had done is not known.
+    return { passed: 0, failed: 1 };
+  }
+}
+
+/** Runs Node to its end, or to ours: then it is asked to end and waited for. */
+function run(args, env, silent, stdout = 'inherit') {
+  const [command, list] = tiedToUs(node, args, process.env);
+  const child = spawn(command, list, {
+    cwd: root,
+    env: { ...process.env, ...env },
+    stdio: ['ignore', silent ? 'pipe' : stdout, silent ? 'pipe' : 'inherit'],
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream?.on('data', (chunk) => {
+      output = (output + chunk.toString('utf8')).slice(-20_000);
+    });
+  }
+  const end = () => child.kill('SIGTERM');
+  ending.signal.addEventListener('abort', end, { once: true });
+  return new Promise((settle, reject) => {
+    child.once('error', reject);
+    child.once('close', (code) => {
+      ending.signal.removeEventListener('abort', end);
+      settle({ code: code ?? 1, output });
+    });
+  });
+}
