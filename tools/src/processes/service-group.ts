@@ -17,6 +17,8 @@ export interface ServiceGroupOptions {
   readonly instances?: Partial<Record<ServiceName, number>>;
   /** Further variables of one service. */
   readonly extraEnv?: Partial<Record<ServiceName, Readonly<Record<string, string>>>>;
+  /** Arguments to Node in place of those of `mode`: a build of another place. */
+  readonly args?: Partial<Record<ServiceName, readonly string[]>>;
   /** Longest time until all are ready, in ms; default 60,000. */
   readonly readyTimeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
@@ -117,7 +119,7 @@ export class ServiceGroup {
     await this.#spawn({
       launch: {
         name: instance,
-        args: launchArguments(name, mode),
+        args: this.#options.args?.[name] ?? launchArguments(name, mode),
         cwd: workspaceRoot,
         env: {
           ...env,

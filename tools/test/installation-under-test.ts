@@ -1,0 +1,111 @@
+import { join } from 'node:path';
+import { contact } from '@bulk/actions';
+import { BulkClient } from '@bulk/client';
+import { entityKey, type Database } from '@bulk/mongo';
+import { workspaceRoot } from '@bulk/local-stack';
+import { TestInstallation, type GivenEntity } from '@bulk/testing';
+import { ServiceGroup, type ServiceGroupOptions } from '../src/index.ts';
+
+export const ACCOUNT = 'acme';
+
+/** The four services as processes, on an installation of their own. */
+export class InstallationUnderTest {
+  readonly installation: TestInstallation;
+  readonly database: Database;
+  readonly services: ServiceGroup;
+
+  private constructor(installation: TestInstallation, database: Database, services: ServiceGroup) {
+    this.installation = installation;
+    this.database = database;
+    this.services = services;
+  }
+
+  /** Short sessions and leases, so that what a killed process held is taken over within seconds. */
+  static async start(
+    instances: NonNullable<ServiceGroupOptions['instances']> = {},
+    args: NonNullable<ServiceGroupOptions['args']> = {},
+  ): Promise<InstallationUnderTest> {
+    const installation = await TestInstallation.create('e2e', {
+      KAFKA_SESSION_TIMEOUT_MS: '6000',
+      KAFKA_HEARTBEAT_INTERVAL_MS: '500',
+      COMMIT_INTERVAL_MS: '100',
+      DISPATCH_LEASE_MS: '3000',
+      LOG_LEVEL: 'info',
+    });
+    const database = await installation.database();
+    const folder = join(workspaceRoot, '.stack', 'e2e', installation.env['MONGODB_DATABASE'] ?? '');
+    const services = await ServiceGroup.start({
+      env: { PATH: process.env['PATH'], ...installation.env },
+      mode: 'built',
+      instances,
+      args,
+      output: (instance) => ({ kind: 'file', path: join(folder, `${instance}.log`) }),
+    });
+    installation.onDispose(() => services.stop());
+    return new InstallationUnderTest(installation, database, services);
+  }
+
+  client(accountId: string = ACCOUNT): BulkClient {
+    return new BulkClient({
+      baseUrl: this.services.intakeUrl,
+      websocketUrl: this.services.notifierUrl,
+      accountId,
+    });
+  }
+
+  /** Contacts of the account, with these fields. */
+  async givenContacts(fields: ReadonlyMap<string, Readonly<Record<string, unknown>>>): Promise<void> {
+    const at = new Date(0);
+    const documents = [...fields].map(([id, own]) => ({
+      _id: entityKey(ACCOUNT, id),
+      accountId: ACCOUNT,
+      id,
+      version: 1,
+      createdAt: at,
+      updatedAt: at,
+      ...own,
+    }));
+    const collection = this.database.entities(contact.collection);
+    for (let i = 0; i < documents.length; i += 1_000)
+      await collection.insertMany(documents.slice(i, i + 1_000));
+  }
+
+  /** Entity id → its own fields, of every contact of the account. */
+  async storedContacts(): Promise<Map<string, Record<string, unknown>>> {
+    const documents = await this.database.entities(contact.collection).find({ accountId: ACCOUNT }).toArray();
+    const own = new Set(Object.keys(contact.recordSchema.shape));
+    return new Map(
+      documents.map((document) => [
+        document.id,
+        Object.fromEntries(Object.entries(document).filter(([field]) => own.has(field))),
+      ]),
+    );
+  }
+
+  dispose(): Promise<void> {
+    return this.installation.dispose();
+  }
+}
+
+/** What was there, and what is asked for: duplicates, unknown ids and invalid rows among good ones, always the same. */
+export interface Scenario {
+  readonly before: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+  readonly entities: readonly GivenEntity[];
+}
+
+/** @param size number of positions; about one in ten is unknown, invalid or a duplicate. */
+export function scenario(size: number, mark: string): Scenario {
+  const before = new Map<string, Readonly<Record<string, unknown>>>();
+  const entities = Array.from({ length: size }, (_, i): GivenEntity => {
+    const id = `${mark}-${i}`;
+    const ref = `row ${i}`;
+    if (i % 31 === 7) return { id: `${mark}-unknown-${i}`, ref, lastName: 'Nobody' };
+    // A duplicate of a position some way back, so that it is mostly in another batch.
+    if (i % 17 === 5)
+      return { id: `${mark}-${Math.max(0, i - 1_000 - (i % 7))}`, ref, lastName: `Again ${i}` };
+    before.set(id, { lastName: `Before ${i}`, city: 'Bonn', score: 1 });
+    if (i % 41 === 3) return { id, ref, score: 'high', shoeSize: 44 };
+    return { id, ref, lastName: `After ${i}`, city: null, score: i % 101 };
+  });
+  return { before, entities };
+}

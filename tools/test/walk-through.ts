@@ -1,0 +1,96 @@
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { workspaceRoot } from '@bulk/local-stack';
+import { build } from 'esbuild';
+
+/** One step of a walk-through in the README: a file to write, or a change of one. */
+export interface Step {
+  readonly path: string;
+  readonly kind: 'file' | 'diff';
+  readonly text: string;
+}
+
+/** A step is a marker that names the file, then a code block: the whole file, or a diff. */
+const STEP = /<!-- walk-through: (\S+) -->\n\s*\n( *)```(ts|diff)\n([\s\S]*?)\n\2```/g;
+
+/** The steps of all walk-throughs, in the order of the README. */
+export function readSteps(readme: string): Step[] {
+  return [...readme.matchAll(STEP)].map(([, path = '', indent = '', language, body = '']) => ({
+    path,
+    kind: language === 'diff' ? 'diff' : 'file',
+    text: body
+      .split('\n')
+      .map((line) => (line.startsWith(indent) ? line.slice(indent.length) : line))
+      .join('\n'),
+  }));
+}
+
+/** A copy of libs/actions in which the walk-throughs were followed, inside the workspace so that packages are found. */
+export function followIn(folder: string, steps: readonly Step[]): string {
+  const actions = join('libs', 'actions');
+  cpSync(join(workspaceRoot, actions), join(folder, actions), { recursive: true });
+  for (const { path, kind, text } of steps) {
+    const file = join(folder, path);
+    mkdirSync(dirname(file), { recursive: true });
+    writeFileSync(file, kind === 'file' ? `${text}\n` : applyDiff(readFileSync(file, 'utf8'), text, path));
+  }
+  writeFileSync(
+    join(folder, 'tsconfig.json'),
+    JSON.stringify({
+      extends: relative(folder, join(workspaceRoot, 'tsconfig.base.json')),
+      include: ['libs/actions/src'],
+      exclude: ['**/*.spec.ts'],
+    }),
+  );
+  return join(folder, actions);
+}
+
+/** A line to add after a line to remove takes its place; one without goes to the top, as an import does. */
+function applyDiff(source: string, diff: string, path: string): string {
+  let text = source;
+  let replaced: string | undefined;
+  for (const line of diff.split('\n')) {
+    const content = line.slice(1);
+    if (line.startsWith('-')) {
+      if (!text.includes(`${content}\n`)) throw new Error(`${path} has no line: ${content}`);
+      replaced = content;
+    } else if (replaced === undefined) {
+      text = `${content}\n${text}`;
+    } else {
+      text = text.replace(`${replaced}\n`, `${content}\n`);
+      replaced = undefined;
+    }
+  }
+  return text;
+}
+
+/** Builds a service with the changed libs/actions in place of the workspace's; gives the bundle's path. */
+export async function buildWith(service: string, folder: string, actions: string): Promise<string> {
+  const outfile = join(folder, service, 'main.js');
+  await build({
+    absWorkingDir: workspaceRoot,
+    entryPoints: [join(workspaceRoot, 'services', service, 'src', 'main.ts')],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    packages: 'external',
+    logLevel: 'warning',
+    plugins: [
+      {
+        name: 'changed-actions',
+        setup({ onResolve }) {
+          onResolve({ filter: /^@bulk\// }, ({ path, resolveDir }) => ({
+            path:
+              path === '@bulk/actions'
+                ? join(actions, 'src', 'index.ts')
+                : createRequire(join(resolveDir, 'importer.js')).resolve(path),
+          }));
+        },
+      },
+    ],
+  });
+  return outfile;
+}

@@ -1,0 +1,130 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { contact } from '@bulk/actions';
+import { MESSAGES, type ActionUpdate } from '@bulk/contracts';
+import { LANES, partitionOf } from '@bulk/domain';
+import { checkAccounting, eventually, modelUpdate, TopicReader } from '@bulk/testing';
+import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+
+let system: InstallationUnderTest;
+beforeAll(async () => {
+  system = await InstallationUnderTest.start();
+}, 120_000);
+afterAll(() => system.dispose());
+
+describe('an action, from the POST to the last frame', () => {
+  const { before, entities } = scenario(1_500, 'way');
+  const model = modelUpdate(contact, before, entities);
+  const frames: ActionUpdate[] = [];
+  let actionId: string;
+
+  beforeAll(async () => {
+    await system.givenContacts(before);
+    const client = system.client();
+    const action = await client.createAction({ actionType: 'update', entities: [...entities] });
+    actionId = action.actionId;
+    expect(action).toMatchObject({
+      accountId: 'acme',
+      entityType: 'contact',
+      total: entities.length,
+      processed: 0,
+    });
+    await client.waitForCompletion(actionId, {
+      timeoutMs: 90_000,
+      onProgress: (update) => frames.push(update),
+    });
+  }, 120_000);
+
+  it('is submitted once, and its batches are on the partitions of their entities', async () => {
+    const codec = await system.installation.codec();
+    const { topics, kafka } = system.installation;
+    const submitted = await TopicReader.open(kafka, [topics.actions]);
+    const batches = await TopicReader.open(kafka, LANES.map((lane) => topics.entityBatches[lane])); // prettier-ignore
+    const count = Math.ceil(entities.length / 100);
+    await eventually('the messages', () => submitted.messages.length > 0 && batches.messages.length >= count);
+    const decoded = await Promise.all(
+      batches.messages.map(async ({ partition, message }) => ({
+        partition,
+        batch: await codec.decode(MESSAGES.entityBatch, message.value),
+      })),
+    );
+    const action = await codec.decode(MESSAGES.actionSubmitted, submitted.messages[0]!.message.value);
+    await submitted.close();
+    await batches.close();
+    expect(submitted.messages).toHaveLength(1);
+    expect(action).toMatchObject({
+      actionId,
+      total: entities.length,
+      batchCount: decoded.length,
+      lane: 'normal',
+    });
+    const positions = decoded.flatMap(({ batch }) => batch.entities.map(({ position }) => position));
+    expect(positions.sort((a, b) => a - b)).toEqual(entities.map((_, i) => i));
+    for (const { partition, batch } of decoded) {
+      for (const { id } of batch.entities) expect(partitionOf('contact', id, 3)).toBe(partition);
+    }
+  });
+
+  it('has the outcomes of the sequential model, in its logs and in its counts', async () => {
+    const report = await checkAccounting(system.database, actionId);
+    expect(report.breaches).toEqual([]);
+    const logged = report.outcomes.map(({ position, entityId, status, code }) => ({
+      position,
+      entityId,
+      status,
+      code,
+    }));
+    expect(logged).toEqual(model.outcomes);
+  });
+
+  it('leaves the entities that the sequential model leaves', async () => {
+    const stored = await system.storedContacts();
+    for (const [id, fields] of model.entities) expect([id, stored.get(id)]).toEqual([id, fields]);
+  });
+
+  it('shows the same over REST', async () => {
+    const client = system.client();
+    const of = (status: string): number =>
+      model.outcomes.filter((outcome) => outcome.status === status).length;
+    const counts = { success: of('success'), failure: of('failure'), skipped: of('skipped') };
+    expect(await client.getStats(actionId)).toMatchObject({
+      ...counts,
+      status: 'completed',
+      total: entities.length,
+      processed: entities.length,
+      percent: 100,
+      eta: null,
+    });
+    expect(await client.getLogSummary(actionId)).toMatchObject(counts);
+    const entries = [];
+    for await (const entry of client.iterateLogs(actionId)) entries.push(entry);
+    expect(entries.map(({ position }) => position)).toEqual(entities.map((_, i) => i));
+    expect(entries.map(({ ref }) => ref)).toEqual(entities.map(({ ref }) => ref));
+    const { entries: failures, pagination } = await client.getLogs(actionId, {
+      type: 'failure',
+      limit: 5,
+      skip: 2,
+    });
+    expect(pagination).toEqual({ total: counts.failure, limit: 5, skip: 2 });
+    const expected = model.outcomes.filter(({ status }) => status === 'failure').slice(2, 7);
+    expect(failures.map(({ position, code }) => [position, code])).toEqual(
+      expected.map(({ position, code }) => [position, code]),
+    );
+  });
+
+  it('was shown live: whole states that never went backwards, the last one complete', () => {
+    const versions = frames.map(({ version }) => version);
+    expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
+    const processed = frames.map((frame) => frame.processed);
+    expect(processed).toEqual([...processed].sort((a, b) => a - b));
+    expect(frames.at(-1)).toMatchObject({ status: 'completed', processed: entities.length, percent: 100 });
+  });
+
+  it("is another account's business in no way", async () => {
+    const stranger = system.client('other');
+    const refused = { code: 'ACTION_NOT_FOUND', status: 404 };
+    await expect(stranger.getAction(actionId)).rejects.toMatchObject(refused);
+    await expect(stranger.getStats(actionId)).rejects.toMatchObject(refused);
+    await expect(stranger.getLogs(actionId, {})).rejects.toMatchObject(refused);
+    await expect(stranger.getLogSummary(actionId)).rejects.toMatchObject(refused);
+  });
+});
