@@ -53,6 +53,14 @@ export interface ChunkConsumerOptions {
   readonly onCrash: (error: unknown) => void;
   /** Each time the group has given this member its partitions. */
   readonly onAssigned?: (partitions: Readonly<Record<string, readonly number[]>>) => void;
+  /**
+   * Each time after `onAssigned`, when the place in every partition is known: whatever is appended from now on will be
+   * seen. Where `fromBeginning` is false, a partition without a commit begins at its end as of the first fetch, later than
+   * `onAssigned`: who reads a state from elsewhere, to be kept up to date by the messages, has to read it here.
+   */
+  readonly onPositioned?: () => void;
+  /** The consumer fell over and starts again by itself; `onAssigned` follows when it is back. */
+  readonly onInterrupted?: (error: unknown) => void;
   readonly log: Logger;
 }
 
@@ -104,14 +112,18 @@ export class ChunkConsumer {
   }
 
   async #run(): Promise<void> {
-    const { topics, fromBeginning, concurrency, onCrash, onAssigned } = this.#options;
+    const { topics, fromBeginning, concurrency, onCrash, onInterrupted, onAssigned, onPositioned } =
+      this.#options;
     const { CRASH, GROUP_JOIN } = this.#consumer.events;
     this.#consumer.on(CRASH, ({ payload }) => {
-      if (!payload.restart && !this.#stopping.signal.aborted) onCrash(payload.error);
+      if (this.#stopping.signal.aborted) return;
+      if (payload.restart) onInterrupted?.(payload.error);
+      else onCrash(payload.error);
     });
     if (onAssigned !== undefined) {
       this.#consumer.on(GROUP_JOIN, ({ payload }) => onAssigned(payload.memberAssignment));
     }
+    if (onPositioned !== undefined) this.#watchPositions(onPositioned);
     await this.#consumer.connect();
     await this.#consumer.subscribe({ topics: [...topics], fromBeginning });
     await this.#consumer.run({
@@ -120,6 +132,25 @@ export class ChunkConsumer {
       eachBatchAutoResolve: false,
       partitionsConsumedConcurrently: concurrency,
       eachBatch: (payload) => this.#processFetch(payload),
+    });
+  }
+
+  /** kafkajs looks its offsets up at the begin of a fetch; one that began before the last join looked up older ones. */
+  #watchPositions(onPositioned: () => void): void {
+    const { GROUP_JOIN, FETCH_START, FETCH } = this.#consumer.events;
+    const fetching = new Set<number>();
+    let joined = false;
+    this.#consumer.on(GROUP_JOIN, () => {
+      joined = true;
+      fetching.clear();
+    });
+    this.#consumer.on(FETCH_START, ({ payload }) => {
+      if (joined) fetching.add(payload.nodeId);
+    });
+    this.#consumer.on(FETCH, ({ payload }) => {
+      if (!joined || !fetching.has(payload.nodeId)) return;
+      joined = false;
+      onPositioned();
     });
   }
 

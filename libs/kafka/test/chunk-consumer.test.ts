@@ -183,6 +183,27 @@ describe('ChunkConsumer', () => {
     await eventually('the rest', () => rest.length >= 4);
     expect(rest).toEqual([4, 5, 6, 7]);
   });
+
+  it('sees whatever is appended after it is positioned, from the end of the topic', async () => {
+    const installation = await topicWith(5);
+    const seen: number[] = [];
+    await new Promise<void>((resolve, reject) => {
+      consume(installation, {
+        fromBeginning: false,
+        onPositioned: resolve,
+        process: (chunk) => {
+          seen.push(...values(chunk));
+          return Promise.resolve();
+        },
+      }).catch(reject);
+    });
+    const producer = installation.kafka.producer();
+    await producer.connect();
+    await producer.send({ topic: installation.topics.actions, messages: [{ value: '5' }] });
+    await producer.disconnect();
+    await eventually('the message', () => seen.length > 0);
+    expect(seen).toEqual([5]);
+  });
 });
 
 function deferred(): { promise: Promise<void>; resolve: () => void } {
