@@ -1,7 +1,8 @@
 import { LANES } from '@bulk/domain';
 import type { TopicNames } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
-import type { Kafka } from 'kafkajs';
+import { delay } from '@bulk/runtime';
+import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 
 /** Thrown when a topic exists with another number of partitions than configured: entities would change their lanes. */
@@ -51,20 +52,7 @@ export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: Kaf
   const admin = kafka.admin();
   await admin.connect();
   try {
-    await admin.createTopics({
-      waitForLeaders: true,
-      topics: plans.map(({ topic, partitions, retentionMs: retention }) => ({
-        topic,
-        numPartitions: partitions,
-        replicationFactor: config.KAFKA_REPLICATION_FACTOR,
-        configEntries: [
-          { name: 'retention.ms', value: String(retention) },
-          { name: 'min.insync.replicas', value: String(config.KAFKA_MIN_INSYNC_REPLICAS) },
-          { name: 'max.message.bytes', value: String(MAX_MESSAGE_BYTES) },
-        ],
-      })),
-    });
-    const { topics: metadata } = await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) });
+    const metadata = await createTopics(admin, plans, config);
     for (const lane of LANES) {
       const actual = metadata.find(({ name }) => name === topics.entityBatches[lane])?.partitions.length ?? 0;
       if (actual !== config.KAFKA_LANE_PARTITIONS) {
@@ -74,4 +62,43 @@ export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: Kaf
   } finally {
     await admin.disconnect();
   }
+}
+
+const CREATION_TRIES = 50;
+const CREATION_RETRY_MS = 100;
+
+/**
+ * Creates what is missing and waits until the broker knows all of it. kafkajs waits while a leader is elected and gives up on a broker
+ * that has not heard of the new topic yet, as happens for some milliseconds under KRaft.
+ */
+async function createTopics(
+  admin: Admin,
+  plans: readonly TopicPlan[],
+  config: KafkaConfig,
+): Promise<ITopicMetadata[]> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      await admin.createTopics({
+        waitForLeaders: true,
+        topics: plans.map(({ topic, partitions, retentionMs: retention }) => ({
+          topic,
+          numPartitions: partitions,
+          replicationFactor: config.KAFKA_REPLICATION_FACTOR,
+          configEntries: [
+            { name: 'retention.ms', value: String(retention) },
+            { name: 'min.insync.replicas', value: String(config.KAFKA_MIN_INSYNC_REPLICAS) },
+            { name: 'max.message.bytes', value: String(MAX_MESSAGE_BYTES) },
+          ],
+        })),
+      });
+      return (await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) })).topics;
+    } catch (error) {
+      if (attempt >= CREATION_TRIES || !isUnknownTopic(error)) throw error;
+      await delay(CREATION_RETRY_MS);
+    }
+  }
+}
+
+function isUnknownTopic(error: unknown): boolean {
+  return error instanceof Error && 'type' in error && error.type === 'UNKNOWN_TOPIC_OR_PARTITION';
 }
