@@ -1,0 +1,27 @@
+import { describe, expect, it } from '@jest/globals';
+import { loadConfig } from '@bulk/runtime';
+import { notifierConfigSchema } from './config.ts';
+
+describe('notifierConfigSchema', () => {
+  it('has a default for everything', () => {
+    expect(loadConfig(notifierConfigSchema, {})).toMatchObject({
+      PORT: 3001,
+      PROGRESS_HZ: 5,
+      MAX_BUFFERED_BYTES: 1_048_576,
+      HEARTBEAT_MS: 30_000,
+      MAX_MESSAGE_BYTES: 4096,
+      MAX_SUBSCRIPTIONS: 100,
+      MAX_CONNECTIONS: 10_000,
+    });
+  });
+
+  it.each(['0.2', '0.5', '5', '50'])('takes %s updates a second', (hz) => {
+    expect(loadConfig(notifierConfigSchema, { PROGRESS_HZ: hz }).PROGRESS_HZ).toBe(Number(hz));
+  });
+
+  it.each(['0', '0.1', '51', '-1', 'fast', '1e1', 'NaN'])('refuses %s updates a second', (hz) => {
+    expect(() => loadConfig(notifierConfigSchema, { PROGRESS_HZ: hz })).toThrow(
+      /PROGRESS_HZ: expected a number/,
+    );
+  });
+});

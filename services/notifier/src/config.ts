@@ -1,0 +1,59 @@
+import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
+import { mongoConfigShape } from '@bulk/mongo';
+import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { z } from 'zod';
+
+const MIN_HZ = 0.2;
+const MAX_HZ = 50;
+const EXPECTED_HZ = `expected a number from ${MIN_HZ} to ${MAX_HZ}`;
+
+/** Everything that notifier reads from its environment. */
+export const notifierConfigSchema = z.object({
+  ...runtimeConfigShape,
+  ...kafkaConfigShape,
+  ...consumerConfigShape,
+  ...mongoConfigShape,
+  PORT: integer({ min: 0, max: 65_535 }, 3_001, 'Port of the WebSockets; 0: any free one.'),
+  ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_104, 'Port of /livez and /readyz; 0: any free one.'),
+  PROGRESS_HZ: z
+    .string()
+    .regex(/^\d{1,3}(\.\d{1,3})?$/, EXPECTED_HZ)
+    .transform(Number)
+    .refine((hz) => hz >= MIN_HZ && hz <= MAX_HZ, EXPECTED_HZ)
+    .default(5)
+    .meta({ description: 'Most updates a second per subscription; the newest state wins.' }),
+  MAX_BUFFERED_BYTES: integer(
+    // Above the high-water mark of a socket, so that `drain` follows whenever this is exceeded.
+    { min: 65_536, max: 67_108_864 },
+    1_048_576,
+    'A connection with more than this unsent gets only the newest states, once it has caught up.',
+  ),
+  HEARTBEAT_MS: integer(
+    { min: 100, max: 600_000 },
+    30_000,
+    'Time between pings; a peer that does not answer until the next one is dropped, in ms.',
+  ),
+  MAX_MESSAGE_BYTES: integer(
+    { min: 128, max: 1_048_576 },
+    4_096,
+    'Largest frame of a client; a larger one closes its connection (1009).',
+  ),
+  MAX_SUBSCRIPTIONS: integer({ min: 1, max: 10_000 }, 100, 'Subscriptions of one connection at most.'),
+  MAX_CONNECTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    10_000,
+    'Connections of one process at most; more are refused with 503.',
+  ),
+  RESYNC_MS: integer(
+    { min: 100, max: 600_000 },
+    10_000,
+    'Time between reads of the states of all subscribed actions: bounds how late a change without an event is seen, in ms.',
+  ),
+  CLOSE_TIMEOUT_MS: integer(
+    { min: 0, max: 60_000 },
+    3_000,
+    'How long a stop waits for clients to close before it ends their connections, in ms.',
+  ),
+});
+
+export type NotifierConfig = z.infer<typeof notifierConfigSchema>;

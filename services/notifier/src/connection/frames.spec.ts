@@ -1,0 +1,82 @@
+import { describe, expect, it } from '@jest/globals';
+import { serverFrameSchema } from '@bulk/contracts';
+import { CodedError, InvalidInputError } from '@bulk/domain';
+import fc from 'fast-check';
+import { errorFrame, parseClientFrame } from './frames.ts';
+
+const ID = '01920f5e-7b2a-7c3d-8e4f-5a6b7c8d9e0f';
+const parse = (text: string): unknown => parseClientFrame(Buffer.from(text), false);
+
+function refusal(run: () => unknown): InvalidInputError {
+  try {
+    run();
+  } catch (error) {
+    if (error instanceof InvalidInputError) return error;
+    throw error;
+  }
+  throw new Error('expected a refusal');
+}
+
+describe('parseClientFrame', () => {
+  it('reads subscribe and unsubscribe', () => {
+    for (const event of ['subscribe', 'unsubscribe']) {
+      expect(parse(JSON.stringify({ event, data: ID }))).toEqual({ event, data: ID });
+    }
+  });
+
+  it.each([
+    ['not JSON', '{', 'INVALID_JSON', '(frame)'],
+    ['empty', '', 'INVALID_JSON', '(frame)'],
+    ['no object', '[]', 'INVALID_FRAME', '(frame)'],
+    ['null', 'null', 'INVALID_FRAME', '(frame)'],
+    ['an unknown event', JSON.stringify({ event: 'dance', data: ID }), 'INVALID_FRAME', 'event'],
+    ['no event', JSON.stringify({ data: ID }), 'INVALID_FRAME', 'event'],
+    ['no id', JSON.stringify({ event: 'subscribe' }), 'INVALID_FRAME', 'data'],
+    ['a bad id', JSON.stringify({ event: 'subscribe', data: 'x' }), 'INVALID_FRAME', 'data'],
+    [
+      'an id that is none',
+      JSON.stringify({ event: 'unsubscribe', data: { $ne: 1 } }),
+      'INVALID_FRAME',
+      'data',
+    ],
+    ['an unknown field', JSON.stringify({ event: 'subscribe', data: ID, x: 1 }), 'INVALID_FRAME', '(frame)'],
+  ])('refuses %s', (_what, text, code, field) => {
+    const error = refusal(() => parse(text));
+    expect([error.code, error.issues[0]?.field]).toEqual([code, field]);
+    expect(error.issues[0]?.message).not.toBe('');
+  });
+
+  it('refuses a binary frame', () => {
+    const bytes = Buffer.from(JSON.stringify({ event: 'subscribe', data: ID }));
+    expect(refusal(() => parseClientFrame(bytes, true)).code).toBe('INVALID_FRAME');
+  });
+
+  it('refuses whatever else comes with a coded error', () => {
+    fc.assert(
+      fc.property(fc.oneof(fc.string(), fc.json(), fc.uint8Array().map(String)), (text) => {
+        expect(['INVALID_JSON', 'INVALID_FRAME']).toContain(refusal(() => parse(text)).code);
+      }),
+    );
+  });
+});
+
+describe('errorFrame', () => {
+  it('carries code, message, the action and whether to try again', () => {
+    const frame = errorFrame(
+      new CodedError('SOME_CODE', 'why', { retryable: true, details: { limit: 1 } }),
+      ID,
+    );
+    expect(serverFrameSchema.parse(frame)).toEqual({
+      event: 'error',
+      data: {
+        code: 'SOME_CODE',
+        message: 'why',
+        details: { limit: 1, actionId: ID, retryable: true },
+      },
+    });
+    expect(errorFrame(new CodedError('X', 'y'))).toEqual({
+      event: 'error',
+      data: { code: 'X', message: 'y' },
+    });
+  });
+});

@@ -1,0 +1,51 @@
+import { clientFrameSchema, type ClientFrame, type ServerFrame } from '@bulk/contracts';
+import { InvalidInputError, type CodedError } from '@bulk/domain';
+
+/** How every frame is to look; part of each refusal. */
+export const EXPECTED_FRAME =
+  'expected one JSON text frame: {"event":"subscribe","data":"<actionId>"} or {"event":"unsubscribe","data":"<actionId>"}';
+
+/**
+ * Reads what a client sent.
+ *
+ * @throws InvalidInputError `INVALID_JSON` or `INVALID_FRAME`, naming the field at fault.
+ */
+export function parseClientFrame(bytes: Buffer, isBinary: boolean): ClientFrame {
+  if (isBinary) throw invalid('INVALID_FRAME', 'this frame is binary');
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    throw invalid('INVALID_JSON', 'this frame is not JSON');
+  }
+  const result = clientFrameSchema.safeParse(value);
+  if (result.success) return result.data;
+  throw new InvalidInputError(
+    'INVALID_FRAME',
+    EXPECTED_FRAME,
+    result.error.issues.map(({ path, message, code }) =>
+      code === 'invalid_union'
+        ? { field: 'event', message: 'expected "subscribe" or "unsubscribe"' }
+        : { field: path.map(String).join('.') || '(frame)', message },
+    ),
+  );
+}
+
+function invalid(code: string, message: string): InvalidInputError {
+  return new InvalidInputError(code, `${EXPECTED_FRAME}; ${message}`, [{ field: '(frame)', message }]);
+}
+
+/** The `error` event for a coded error: what a client may see of it, with the action that it is about. */
+export function errorFrame(error: CodedError, actionId?: string): ServerFrame {
+  const about = actionId === undefined ? {} : { actionId };
+  const retry = error.retryable ? { retryable: true } : {};
+  const details = { ...error.details, ...about, ...retry };
+  return {
+    event: 'error',
+    data: {
+      code: error.code,
+      message: error.message,
+      ...(Object.keys(details).length === 0 ? {} : { details }),
+    },
+  };
+}

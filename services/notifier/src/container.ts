@@ -1,0 +1,96 @@
+import { randomUUID } from 'node:crypto';
+import { topicNames } from '@bulk/contracts';
+import { createKafka, ensureTopics, MessageCodec } from '@bulk/kafka';
+import { Database, ensureIndexes } from '@bulk/mongo';
+import { openDependency, type ServiceContext } from '@bulk/runtime';
+import { Container, type ServiceIdentifier } from 'inversify';
+import type { NotifierConfig } from './config.ts';
+import { ProgressFeed } from './progress/progress-feed.ts';
+import { NotifierServer } from './server/notifier-server.ts';
+import { SubscriptionHub } from './subscriptions/hub.ts';
+import { Resync } from './subscriptions/resync.ts';
+import { Snapshots } from './subscriptions/snapshots.ts';
+import { systemScheduler } from './system-scheduler.ts';
+
+export const TOKENS = {
+  groupId: Symbol('groupId') as ServiceIdentifier<string>,
+  hub: Symbol('SubscriptionHub') as ServiceIdentifier<SubscriptionHub>,
+  snapshots: Symbol('Snapshots') as ServiceIdentifier<Snapshots>,
+  resync: Symbol('Resync') as ServiceIdentifier<Resync>,
+  feed: Symbol('ProgressFeed') as ServiceIdentifier<ProgressFeed>,
+  server: Symbol('NotifierServer') as ServiceIdentifier<NotifierServer>,
+} as const;
+
+/** The consumer group of one process. */
+export function notifierGroup(topicPrefix: string, instanceId: string): string {
+  return `${topicPrefix}notifier-${instanceId}`;
+}
+
+/** Connects to everything that notifier needs, waiting for what is absent, and wires it: the composition root. */
+export async function createContainer(config: NotifierConfig, context: ServiceContext): Promise<Container> {
+  const { log, health, releasers, fail } = context;
+  const topics = topicNames(config.TOPIC_PREFIX);
+  const kafka = createKafka('bulk-notifier', config.KAFKA_BROKERS, log);
+
+  const database = await openDependency('mongodb', () => Database.connect('bulk-notifier', config), context);
+  releasers.push('mongodb', () => database.close());
+  await openDependency('mongodb indexes', () => ensureIndexes(database, []), context);
+  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
+  const codec = await openDependency(
+    'schema registry',
+    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
+    context,
+  );
+
+  const container = new Container({ defaultScope: 'Singleton' });
+  container.bind(TOKENS.groupId).toConstantValue(notifierGroup(config.TOPIC_PREFIX, randomUUID()));
+  container.bind(TOKENS.hub).toDynamicValue(() => new SubscriptionHub());
+  container.bind(TOKENS.snapshots).toDynamicValue(() => new Snapshots(database));
+  container.bind(TOKENS.resync).toDynamicValue(
+    (resolution) =>
+      new Resync({
+        hub: resolution.get(TOKENS.hub),
+        snapshots: resolution.get(TOKENS.snapshots),
+        health,
+        intervalMs: config.RESYNC_MS,
+        log,
+      }),
+  );
+  container.bind(TOKENS.feed).toDynamicValue((resolution) => {
+    const hub = resolution.get(TOKENS.hub);
+    const resync = resolution.get(TOKENS.resync);
+    return new ProgressFeed({
+      kafka,
+      codec,
+      topic: topics.progress,
+      groupId: resolution.get(TOKENS.groupId),
+      config,
+      publish: (progress) => hub.publish(progress),
+      onPositioned: () => resync.request(),
+      onCrash: fail,
+      health,
+      log,
+    });
+  });
+  container.bind(TOKENS.server).toDynamicValue(
+    (resolution) =>
+      new NotifierServer({
+        settings: {
+          hub: resolution.get(TOKENS.hub),
+          snapshots: resolution.get(TOKENS.snapshots),
+          scheduler: systemScheduler,
+          now: () => new Date(),
+          intervalMs: 1_000 / config.PROGRESS_HZ,
+          maxSubscriptions: config.MAX_SUBSCRIPTIONS,
+          maxBufferedBytes: config.MAX_BUFFERED_BYTES,
+          log,
+        },
+        maxConnections: config.MAX_CONNECTIONS,
+        maxMessageBytes: config.MAX_MESSAGE_BYTES,
+        heartbeatMs: config.HEARTBEAT_MS,
+        closeTimeoutMs: config.CLOSE_TIMEOUT_MS,
+        log,
+      }),
+  );
+  return container;
+}

@@ -1,0 +1,115 @@
+import { MESSAGES, MalformedMessageError, type ActionProgress } from '@bulk/contracts';
+import { ChunkConsumer, type Chunk, type ConsumerConfig, type Kafka, type MessageCodec } from '@bulk/kafka';
+import type { Health, Logger } from '@bulk/runtime';
+
+export interface ProgressFeedOptions {
+  readonly kafka: Kafka;
+  readonly codec: MessageCodec;
+  readonly topic: string;
+  /** A group of this process alone, so that it sees every event. */
+  readonly groupId: string;
+  readonly config: ConsumerConfig;
+  /** Takes an action's state; never throws. */
+  readonly publish: (progress: ActionProgress) => void;
+  /** The feed has found its place, now or again: what came before may have been missed. */
+  readonly onPositioned: () => void;
+  readonly onCrash: (error: unknown) => void;
+  readonly health: Health;
+  readonly log: Logger;
+}
+
+/** Name of the feed on `/readyz`. */
+export const PROGRESS_FEED = 'progress feed';
+const CHUNK_SIZE = 100;
+const COMMIT_INTERVAL_MS = 5_000;
+const BACKOFF = { initialDelayMs: 100, maxDelayMs: 5_000 };
+
+/**
+ * Every progress event of the installation, from now on. Its group begins at the end of the topic and ends with the
+ * process; what it missed is made up from MongoDB, since events are whole states.
+ */
+export class ProgressFeed {
+  readonly #options: ProgressFeedOptions;
+  #consumer: ChunkConsumer | undefined;
+
+  constructor(options: ProgressFeedOptions) {
+    this.#options = options;
+  }
+
+  /** Joins; resolves when the feed has found its place for the first time. */
+  async start(): Promise<void> {
+    const { health, kafka, groupId, topic, config, onCrash, log } = this.#options;
+    const positioned = new Promise<void>((resolve) => {
+      this.#firstPositioned = resolve;
+    });
+    this.#consumer = await ChunkConsumer.start({
+      kafka,
+      groupId,
+      topics: [topic],
+      config,
+      chunkSize: CHUNK_SIZE,
+      concurrency: 1,
+      fromBeginning: false,
+      commitIntervalMs: COMMIT_INTERVAL_MS,
+      backoff: BACKOFF,
+      process: (chunk) => this.#process(chunk),
+      onFailure: (error) => {
+        log.warn({ err: error }, 'progress events wait');
+        return Promise.resolve('retry');
+      },
+      onCrash,
+      onInterrupted: (error) => health.set(PROGRESS_FEED, 'waiting', String(error)),
+      onPositioned: () => this.#positioned(),
+      log,
+    });
+    await positioned;
+  }
+
+  /** Leaves and deletes the group; the broker would forget it by itself, later. */
+  async stop(): Promise<void> {
+    const { kafka, groupId, log } = this.#options;
+    await this.#consumer?.stop();
+    const admin = kafka.admin({ retry: { retries: 1 } });
+    try {
+      await admin.connect();
+      await admin.deleteGroups([groupId]);
+    } catch (error) {
+      log.debug({ err: error, groupId }, 'the consumer group is left to the broker');
+    } finally {
+      await admin.disconnect();
+    }
+  }
+
+  #firstPositioned: () => void = () => undefined;
+
+  #positioned(): void {
+    this.#options.health.set(PROGRESS_FEED, 'ready');
+    this.#options.onPositioned();
+    this.#firstPositioned();
+  }
+
+  /** Of each action only the newest state counts. Rejects only when the Schema Registry is away: the events wait. */
+  async #process(chunk: Chunk): Promise<void> {
+    const newest = new Map<string, ActionProgress>();
+    for (const message of chunk.messages) {
+      const progress = await this.#decode(chunk, message);
+      if (progress === undefined) continue;
+      const known = newest.get(progress.actionId);
+      if (known === undefined || progress.version > known.version) newest.set(progress.actionId, progress);
+    }
+    for (const progress of newest.values()) this.#options.publish(progress);
+  }
+
+  async #decode(
+    { topic, partition }: Chunk,
+    { value, offset }: Chunk['messages'][number],
+  ): Promise<ActionProgress | undefined> {
+    try {
+      return await this.#options.codec.decode(MESSAGES.actionProgress, value);
+    } catch (error) {
+      if (!(error instanceof MalformedMessageError)) throw error;
+      this.#options.log.warn({ err: error, topic, partition, offset }, 'skipped an undecodable message');
+      return undefined;
+    }
+  }
+}

@@ -1,0 +1,147 @@
+import { createServer, type IncomingMessage, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { CodedError, InvalidInputError } from '@bulk/domain';
+import { delay, listen, type Logger } from '@bulk/runtime';
+import { WebSocketServer } from 'ws';
+import { accountOf, HOW_TO_NAME_ACCOUNT } from '../connection/account.ts';
+import { Connection, type ConnectionSettings } from '../connection/connection.ts';
+import { EXPECTED_FRAME } from '../connection/frames.ts';
+import { refuseRequest, refuseUpgrade, type Refusal } from './refusals.ts';
+
+export interface NotifierServerOptions {
+  readonly settings: ConnectionSettings;
+  readonly maxConnections: number;
+  /** Largest frame of a client, in bytes. */
+  readonly maxMessageBytes: number;
+  /** Time between pings, in ms. */
+  readonly heartbeatMs: number;
+  /** How long a stop waits for the closing handshakes, in ms. */
+  readonly closeTimeoutMs: number;
+  readonly log: Logger;
+}
+
+/** What a refused client is told to wait, in seconds. */
+const RETRY_AFTER_S = 5;
+/** Connections beyond the limit that are still told so. */
+const REFUSED_AT_ONCE = 1_000;
+/** "Going away" of RFC 6455. */
+const GOING_AWAY = 1001;
+
+/** Takes connections on the root URL, within limits, until it is closed. */
+export class NotifierServer {
+  readonly #options: NotifierServerOptions;
+  readonly #http: Server;
+  readonly #webSockets: WebSocketServer;
+  readonly #connections = new Set<Connection>();
+  #heartbeat: NodeJS.Timeout | undefined;
+  #closing = false;
+  #onEmpty: (() => void) | undefined;
+
+  constructor(options: NotifierServerOptions) {
+    this.#options = options;
+    this.#webSockets = new WebSocketServer({
+      noServer: true,
+      clientTracking: false,
+      maxPayload: options.maxMessageBytes,
+      perMessageDeflate: false,
+    });
+    this.#http = createServer((_request, response) => refuseRequest(response, UPGRADE_REQUIRED));
+    this.#http.maxConnections = options.maxConnections + REFUSED_AT_ONCE;
+    this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+  }
+
+  /**
+   * Begins to take connections.
+   *
+   * @param port 0 for any free one.
+   * @returns the port it listens on; rejects when the port is refused.
+   */
+  async listen(port: number): Promise<number> {
+    await listen(this.#http, port);
+    this.#heartbeat = setInterval(() => {
+      for (const connection of this.#connections) connection.beat();
+    }, this.#options.heartbeatMs);
+    return (this.#http.address() as AddressInfo).port;
+  }
+
+  /** Connections open now. */
+  get size(): number {
+    return this.#connections.size;
+  }
+
+  /** Takes no more, tells every client that it goes away (1001), and ends what has not closed in time. */
+  async close(): Promise<void> {
+    this.#closing = true;
+    clearInterval(this.#heartbeat);
+    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    for (const connection of this.#connections) connection.close(GOING_AWAY, 'the service is stopping');
+    if (this.#connections.size > 0) {
+      const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
+      const waited = new AbortController();
+      await Promise.race([empty, delay(this.#options.closeTimeoutMs, waited.signal)]);
+      waited.abort();
+    }
+    for (const connection of this.#connections) connection.terminate();
+    this.#http.closeAllConnections();
+    await closed;
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    // Until ws takes it, nobody else listens, and an unheard error would end the process.
+    socket.on('error', (error) => this.#options.log.debug({ err: error }, 'a connection broke'));
+    let accountId: string | undefined;
+    try {
+      accountId = this.#admit(request);
+    } catch (error) {
+      refuseUpgrade(socket, refusalOf(error));
+      return;
+    }
+    this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
+      const connection = new Connection(webSocket, socket, accountId, this.#options.settings);
+      this.#connections.add(connection);
+      webSocket.once('close', () => {
+        this.#connections.delete(connection);
+        if (this.#connections.size === 0) this.#onEmpty?.();
+      });
+    });
+  }
+
+  /** @returns the account; throws a CodedError when the request is refused. */
+  #admit(request: IncomingMessage): string | undefined {
+    const url = requestUrl(request);
+    if (url?.pathname !== '/') {
+      throw new CodedError('NOT_FOUND', `expected the root URL: ${HOW_TO_CONNECT}`);
+    }
+    const { maxConnections } = this.#options;
+    if (this.#closing || this.#connections.size >= maxConnections) {
+      throw new CodedError(
+        'TOO_MANY_CONNECTIONS',
+        this.#closing ? 'the service is stopping' : `at most ${maxConnections} connections are taken`,
+        { retryable: true },
+      );
+    }
+    return accountOf(request, url);
+  }
+}
+
+const HOW_TO_CONNECT = `connect with a WebSocket to ws://<host>/, naming the account by ${HOW_TO_NAME_ACCOUNT}; then ${EXPECTED_FRAME}`;
+
+const UPGRADE_REQUIRED: Refusal = {
+  status: 426,
+  error: new CodedError('UPGRADE_REQUIRED', `this is a WebSocket server: ${HOW_TO_CONNECT}`),
+  headers: { Upgrade: 'websocket', Connection: 'Upgrade' },
+};
+
+function refusalOf(error: unknown): Refusal {
+  if (error instanceof InvalidInputError) return { status: 400, error };
+  if (!(error instanceof CodedError)) throw error;
+  return error.retryable
+    ? { status: 503, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } }
+    : { status: 404, error };
+}
+
+function requestUrl(request: IncomingMessage): URL | undefined {
+  const url = request.url ?? '/';
+  return URL.canParse(url, 'ws://host') ? new URL(url, 'ws://host') : undefined;
+}

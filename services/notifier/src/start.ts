@@ -1,0 +1,35 @@
+import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
+import type { NotifierConfig } from './config.ts';
+import { createContainer, TOKENS } from './container.ts';
+import { PROGRESS_FEED } from './progress/progress-feed.ts';
+
+/** Where a started notifier is reached. */
+export interface NotifierPorts {
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+/** Starts notifier; resolves when it takes connections and sees every event. */
+export async function startNotifier(
+  config: Readonly<NotifierConfig>,
+  context: ServiceContext,
+): Promise<NotifierPorts> {
+  const { log, health, releasers } = context;
+  health.set('websocket', 'waiting');
+  const admin = await startAdminServer(config.ADMIN_PORT, health);
+  releasers.push('admin server', () => admin.close());
+
+  const container = await createContainer(config, context);
+  const resync = container.get(TOKENS.resync);
+  releasers.push('resync', () => resync.stop());
+  resync.start();
+  const feed = container.get(TOKENS.feed);
+  releasers.push('progress feed', () => feed.stop());
+  await openDependency(PROGRESS_FEED, () => feed.start(), context);
+  const server = container.get(TOKENS.server);
+  releasers.push('websocket', () => server.close());
+  const port = await server.listen(config.PORT);
+  health.set('websocket', 'ready');
+  log.info({ port, adminPort: admin.port }, 'ready');
+  return { port, adminPort: admin.port };
+}
