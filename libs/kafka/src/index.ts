@@ -5,4 +5,5 @@ export * from './dead-letters.ts';
 export * from './message-codec.ts';
 export * from './producer.ts';
 export * from './topics.ts';
+export * from './transient.ts';
 export type { Kafka } from 'kafkajs';

@@ -10,7 +10,7 @@ import {
   type Outcome,
 } from '@bulk/domain';
 import type { FirstPositions } from '@bulk/redis';
-import { isTransient } from '../transient.ts';
+import { isTransient } from '@bulk/kafka';
 import { splitDuplicates } from './duplicates.ts';
 
 /** Thrown when an action type breaks its contract; a fault of its code that no retry mends. */

@@ -21,7 +21,7 @@ import type {
 import type { Logger } from '@bulk/runtime';
 import type { BatchApplier } from '../apply/batch-applier.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
-import { isTransient } from '../transient.ts';
+import { isTransient } from '@bulk/kafka';
 
 export interface BatchConsumerOptions {
   readonly topics: TopicNames;

@@ -1,0 +1,51 @@
+import {
+  decodeOutcomes,
+  MalformedMessageError,
+  type AttemptedOutcome,
+  type BatchResult,
+} from '@bulk/contracts';
+import { outcomeCodeSchema, tally, type Tally } from '@bulk/domain';
+
+/** The result of one batch, checked, with where it stands in the results topic. */
+export interface BatchLog {
+  readonly actionId: string;
+  readonly batchNo: number;
+  /** Partition of the lane that the batch came from. */
+  readonly lanePartition: number;
+  readonly outcomes: readonly AttemptedOutcome[];
+  readonly tally: Tally;
+  readonly source: { readonly partition: number; readonly offset: number };
+  readonly at: Date;
+}
+
+/**
+ * Checks what Avro cannot say of a result and counts it.
+ *
+ * @throws MalformedMessageError when positions do not ascend, there are none, or a code is not of the form of codes.
+ */
+export function toBatchLog(result: BatchResult, source: BatchLog['source']): BatchLog {
+  const outcomes = decodeOutcomes(result);
+  if (outcomes.length === 0) throw new MalformedMessageError('a result without outcomes');
+  outcomes.forEach(({ position, outcome }, i) => {
+    if (position <= (outcomes[i - 1]?.position ?? -1)) {
+      throw new MalformedMessageError(`positions do not ascend at position ${position}`);
+    }
+    if (outcome.code !== null && !outcomeCodeSchema.safeParse(outcome.code).success) {
+      throw new MalformedMessageError(`"${outcome.code}" at position ${position} is not the form of a code`);
+    }
+  });
+  return {
+    actionId: result.actionId,
+    batchNo: result.batchNo,
+    lanePartition: result.source.partition,
+    outcomes,
+    tally: tally(outcomes.map(({ outcome }) => outcome)),
+    source,
+    at: new Date(result.processedAt),
+  };
+}
+
+/** Position after the last one that a log names. */
+export function endPosition(log: BatchLog): number {
+  return (log.outcomes.at(-1)?.position ?? -1) + 1;
+}

@@ -1,0 +1,105 @@
+import { MESSAGES, type TopicNames } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import {
+  isTransient,
+  type Chunk,
+  type DeadLetters,
+  type FailureDisposition,
+  type MessageCodec,
+  type MessageProducer,
+  type ReceivedMessage,
+} from '@bulk/kafka';
+import type { Logger } from '@bulk/runtime';
+import type { Accountant } from '../account/accountant.ts';
+import { toBatchLog, type BatchLog } from '../account/batch-log.ts';
+import { toProgress } from '../account/progress.ts';
+
+export interface ResultConsumerOptions {
+  readonly topics: TopicNames;
+  readonly codec: MessageCodec;
+  readonly accountant: Accountant;
+  readonly producer: MessageProducer;
+  readonly deadLetters: DeadLetters;
+  /** Tries of a message that fails for a reason that is not known to pass. */
+  readonly maxAttempts: number;
+  readonly log: Logger;
+}
+
+/**
+ * What becomes of a chunk of results: logs, counts, progress events; the offset is committed after that. A crash anywhere
+ * leads to a redelivery, which changes no count and tells the state again, so that the last event is never lost.
+ */
+export class ResultConsumer {
+  readonly #options: ResultConsumerOptions;
+
+  constructor(options: ResultConsumerOptions) {
+    this.#options = options;
+  }
+
+  async process(chunk: Chunk): Promise<void> {
+    const logs = await Promise.all(chunk.messages.map((message) => this.#decode(message)));
+    const actions = await this.#options.accountant.account(chunk.partition, logs);
+    await this.#options.producer.send(
+      this.#options.topics.progress,
+      actions.map((action) => ({
+        key: action._id,
+        value: toProgress(action),
+        headers: { 'account-id': action.accountId },
+      })),
+    );
+  }
+
+  /**
+   * What will pass is tried again. Otherwise the chunk is taken apart, message by message, and only a message that cannot
+   * be processed alone goes to the dead letters (G6).
+   */
+  async onFailure(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
+    const { log, maxAttempts } = this.#options;
+    const attempts = chunk.previousAttempts + 1;
+    const where = {
+      topic: chunk.topic,
+      partition: chunk.partition,
+      offset: chunk.messages[0]?.offset,
+      attempts,
+    };
+    if (isTransient(error)) {
+      if (attempts === 1) log.warn({ ...where, err: error }, 'results wait for a dependency');
+      return 'retry';
+    }
+    if (!isPermanent(error) && attempts < maxAttempts) {
+      log.warn({ ...where, err: error }, 'results failed and are tried again');
+      return 'retry';
+    }
+    for (const message of chunk.messages) {
+      await chunk.heartbeat();
+      await this.#processAlone(message, chunk, attempts);
+    }
+    return 'skip';
+  }
+
+  async #processAlone(message: ReceivedMessage, chunk: Chunk, attempts: number): Promise<void> {
+    try {
+      await this.process({ ...chunk, messages: [message] });
+    } catch (error) {
+      if (isTransient(error)) throw error;
+      const { topic, partition, offset } = message;
+      this.#options.log.error(
+        { topic, partition, offset, err: error },
+        'a result is given up: see the dead letters',
+      );
+      await this.#options.deadLetters.bury({ message, error, attempts });
+    }
+  }
+
+  async #decode(message: ReceivedMessage): Promise<BatchLog> {
+    const result = await this.#options.codec.decode(MESSAGES.batchResult, message.value);
+    return toBatchLog(result, { partition: message.partition, offset: message.offset });
+  }
+}
+
+/** Codes of faults that lie in the message: no further try of the chunk as a whole is worth it. */
+const PERMANENT = new Set(['MALFORMED_MESSAGE', 'ACTION_NOT_FOUND']);
+
+function isPermanent(error: unknown): boolean {
+  return error instanceof CodedError && PERMANENT.has(error.code);
+}
