@@ -5,7 +5,7 @@ export const MAX_ENTITY_ID_LENGTH = 256;
 
 /** An entity's id within its account and entity type. */
 export const entityIdSchema = z
-  .string()
+  .string('expected a non-empty string')
   .min(1, 'expected a non-empty string')
   .max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`);
 
@@ -13,10 +13,16 @@ export const entityIdSchema = z
  * An entity as a caller sends it: `id`, perhaps `ref` (the caller's own row identity, echoed in results), and the
  * fields. Only `id` and `ref` are checked here; the fields are the entity type's business and can fail only this entity.
  */
-export const incomingEntitySchema = z.looseObject({
-  id: entityIdSchema,
-  ref: z.string().max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`).optional(),
-});
+export const incomingEntitySchema = z.looseObject(
+  {
+    id: entityIdSchema,
+    ref: z
+      .string()
+      .max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`)
+      .optional(),
+  },
+  'expected an object with an id',
+);
 export type IncomingEntity = z.infer<typeof incomingEntitySchema>;
 
 /** A plain JSON object: field name to JSON value. */

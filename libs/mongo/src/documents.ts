@@ -39,6 +39,8 @@ export interface DispatchState {
   readonly done: boolean;
   /** Who may publish, and until when; null: anyone may take it. */
   readonly lease: { readonly owner: string; readonly until: Date } | null;
+  /** Whether the staged batches of the ended action are removed. */
+  readonly purged?: boolean;
 }
 
 /** Collection `staged_batches`. Written by intake before an action is accepted, read by its dispatch. */

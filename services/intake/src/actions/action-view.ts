@@ -1,0 +1,47 @@
+import type { ActionView, ProgressState } from '@bulk/contracts';
+import { actionStatusSchema, progressFigures } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+
+/** An action as the API shows it. */
+export function toActionView(action: ActionDocument): ActionView {
+  const { total, counts, startedAt, finishedAt } = action;
+  const figures = progressFigures({ ...counts, total, startedAt, finishedAt }, action.updatedAt);
+  return {
+    actionId: action._id,
+    accountId: action.accountId,
+    actionType: action.actionType,
+    entityType: action.entityType,
+    priority: action.lane,
+    config: { ...action.config },
+    status: actionStatusSchema.parse(action.status),
+    total,
+    processed: figures.processed,
+    ...counts,
+    percent: figures.percent,
+    scheduledFor: iso(action.scheduledFor),
+    created: action.createdAt.toISOString(),
+    queued: iso(action.queuedAt),
+    started: iso(startedAt),
+    finished: iso(finishedAt),
+  };
+}
+
+/** The state that stats and progress are computed from. */
+export function toProgressState(action: ActionDocument): ProgressState {
+  return {
+    actionId: action._id,
+    accountId: action.accountId,
+    actionType: action.actionType,
+    entityType: action.entityType,
+    version: action.version,
+    status: actionStatusSchema.parse(action.status),
+    total: action.total,
+    ...action.counts,
+    startedAt: action.startedAt?.getTime() ?? null,
+    finishedAt: action.finishedAt?.getTime() ?? null,
+  };
+}
+
+function iso(date: Date | null): string | null {
+  return date?.toISOString() ?? null;
+}

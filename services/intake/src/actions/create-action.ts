@@ -1,0 +1,112 @@
+import { fieldIssues, type ActionRegistry } from '@bulk/actions';
+import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
+import {
+  incomingEntitySchema,
+  InvalidInputError,
+  type FieldIssue,
+  type Fields,
+  type IncomingEntity,
+} from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+import { z } from 'zod';
+import type { StagingArea } from '../staging/staging-area.ts';
+
+/** A request that has been checked as a whole. */
+export interface CreateRequest {
+  readonly parameters: ActionParameters;
+  readonly entities: readonly IncomingEntity[];
+}
+
+const bodySchema = z.record(z.string(), z.unknown());
+/** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
+const MAX_COLLECTED_ISSUES = 100;
+
+/**
+ * Checks the body of POST /bulk-actions, all but what belongs to the action type.
+ *
+ * @throws InvalidInputError naming every field at fault.
+ */
+export function parseCreateRequest(body: unknown, maxEntities: number): CreateRequest {
+  const object = bodySchema.safeParse(body);
+  if (!object.success) {
+    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
+      { field: '(body)', message: 'expected a JSON object' },
+    ]);
+  }
+  const { entities, ...rest } = object.data;
+  const parameters = actionParametersSchema.safeParse(rest);
+  const issues: FieldIssue[] = parameters.success ? [] : fieldIssues(parameters.error);
+  const parsed = parseEntities(entities, maxEntities, issues);
+  if (!parameters.success || issues.length > 0) {
+    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
+  }
+  return { parameters: parameters.data, entities: parsed };
+}
+
+function parseEntities(entities: unknown, maxEntities: number, issues: FieldIssue[]): IncomingEntity[] {
+  if (!Array.isArray(entities) || entities.length === 0) {
+    issues.push({ field: 'entities', message: 'expected a list of at least one entity' });
+    return [];
+  }
+  if (entities.length > maxEntities) {
+    issues.push({
+      field: 'entities',
+      message: `expected at most ${maxEntities} entities, found ${entities.length}`,
+    });
+    return [];
+  }
+  const parsed: IncomingEntity[] = [];
+  for (const [i, entity] of entities.entries()) {
+    const result = incomingEntitySchema.safeParse(entity);
+    if (result.success) parsed.push(result.data);
+    else issues.push(...fieldIssues(result.error, ['entities', i]));
+    if (issues.length >= MAX_COLLECTED_ISSUES) break;
+  }
+  return parsed;
+}
+
+export interface CreateActionOptions {
+  readonly registry: ActionRegistry;
+  readonly staging: StagingArea;
+  readonly newActionId: () => string;
+  /** Called after each acceptance. */
+  readonly onAccepted: () => void;
+}
+
+/** Accepts actions. */
+export class CreateAction {
+  readonly #options: CreateActionOptions;
+
+  constructor(options: CreateActionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Validates what belongs to the action type, stages the entities and accepts the action. When it throws, nothing is
+   * left behind (G1).
+   *
+   * @throws InvalidInputError naming the field; StoreError.
+   */
+  async execute(accountId: string, { parameters, entities }: CreateRequest): Promise<ActionDocument> {
+    const { registry, staging, newActionId, onAccepted } = this.#options;
+    const handler = registry.handler(parameters.actionType);
+    const entityType = registry.entityType(parameters.entityType);
+    const config = await handler.validatePayload({ entityType, config: parameters.config });
+    const action = await staging.stage(
+      {
+        identity: {
+          actionId: newActionId(),
+          accountId,
+          actionType: parameters.actionType,
+          entityType: parameters.entityType,
+          lane: parameters.priority,
+        },
+        config: config as Fields,
+        scheduledFor: parameters.scheduledFor === undefined ? null : new Date(parameters.scheduledFor),
+      },
+      entities,
+    );
+    onAccepted();
+    return action;
+  }
+}

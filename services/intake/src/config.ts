@@ -1,0 +1,72 @@
+import { kafkaConfigShape } from '@bulk/kafka';
+import { mongoConfigShape } from '@bulk/mongo';
+import { integer, runtimeConfigShape } from '@bulk/runtime';
+import cron from 'node-cron';
+import { z } from 'zod';
+
+const MINUTE_MS = 60_000;
+const MEBIBYTE = 1_048_576;
+
+/** Everything that intake reads from its environment. */
+export const intakeConfigSchema = z.object({
+  ...runtimeConfigShape,
+  ...kafkaConfigShape,
+  ...mongoConfigShape,
+  PORT: integer({ min: 0, max: 65_535 }, 3_000, 'Port of the REST API; 0: any free one.'),
+  ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_100, 'Port of /livez and /readyz; 0: any free one.'),
+  BODY_LIMIT_BYTES: integer(
+    { min: 1_024, max: 1_073_741_824 },
+    64 * MEBIBYTE,
+    'Largest JSON body, in bytes.',
+  ),
+  MAX_ENTITIES: integer({ min: 1, max: 10_000_000 }, 1_000_000, 'Entities of one action at most.'),
+  MAX_ENTITY_BYTES: integer(
+    { min: 64, max: 1_048_576 },
+    65_536,
+    "Largest JSON of one entity's fields, in bytes.",
+  ),
+  BATCH_SIZE: integer({ min: 1, max: 1_000 }, 100, 'Entities per batch at most.'),
+  STAGING_GROUP_BATCHES: integer({ min: 1, max: 1_000 }, 20, 'Batches that are staged by one write.'),
+  STAGING_TIMEOUT_MS: integer(
+    { min: 1_000, max: 1_440 * MINUTE_MS },
+    15 * MINUTE_MS,
+    'An upload without progress for this long is taken for broken off and removed, in ms.',
+  ),
+  STAGED_RETENTION_MS: integer(
+    { min: 0, max: 525_600 * MINUTE_MS },
+    1_440 * MINUTE_MS,
+    "How long an action's batches are kept after its end, in ms.",
+  ),
+  DISPATCH_CRON: z
+    .string()
+    .refine((text) => cron.validate(text), 'expected a cron expression, with or without seconds')
+    .default('*/5 * * * * *')
+    .meta({ description: 'When to look for scheduled actions that are due and for interrupted dispatches.' }),
+  DISPATCH_WINDOW_BATCHES: integer(
+    { min: 1, max: 1_000 },
+    50,
+    'Batches of an action that are published at once.',
+  ),
+  DISPATCH_CONCURRENCY: integer(
+    { min: 1, max: 100 },
+    4,
+    'Actions that are dispatched side by side, window by window.',
+  ),
+  DISPATCH_LEASE_MS: integer(
+    { min: 1_000, max: 60 * MINUTE_MS },
+    30_000,
+    'Another instance goes on with a dispatch that made no progress for this long, in ms.',
+  ),
+  REQUEST_TIMEOUT_MS: integer(
+    { min: 1_000, max: 60 * MINUTE_MS },
+    5 * MINUTE_MS,
+    'Longest time to receive a request, in ms.',
+  ),
+  KEEP_ALIVE_TIMEOUT_MS: integer(
+    { min: 0, max: 60 * MINUTE_MS },
+    65_000,
+    'How long an idle connection stays open, in ms; longer than that of a load balancer in front.',
+  ),
+});
+
+export type IntakeConfig = z.infer<typeof intakeConfigSchema>;

@@ -1,0 +1,138 @@
+import { randomUUID } from 'node:crypto';
+import { createRegistry, type ActionRegistry } from '@bulk/actions';
+import { topicNames, type TopicNames } from '@bulk/contracts';
+import { createKafka, ensureTopics, MessageCodec, MessageProducer } from '@bulk/kafka';
+import { Database, ensureIndexes } from '@bulk/mongo';
+import { openDependency, type ServiceContext } from '@bulk/runtime';
+import { Container, type ServiceIdentifier } from 'inversify';
+import type Koa from 'koa';
+import { uuidv7 } from 'uuidv7';
+import { ActionStore } from './actions/action-store.ts';
+import { CreateAction } from './actions/create-action.ts';
+import type { IntakeConfig } from './config.ts';
+import { DispatchStore } from './dispatch/dispatch-store.ts';
+import { Dispatcher } from './dispatch/dispatcher.ts';
+import { createApp } from './http/app.ts';
+import { createRouter } from './http/routes.ts';
+import { LogReader } from './logs/log-reader.ts';
+import { Janitor } from './staging/janitor.ts';
+import { StagingArea } from './staging/staging-area.ts';
+
+export const TOKENS = {
+  database: Symbol('Database') as ServiceIdentifier<Database>,
+  topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
+  producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
+  staging: Symbol('StagingArea') as ServiceIdentifier<StagingArea>,
+  createAction: Symbol('CreateAction') as ServiceIdentifier<CreateAction>,
+  dispatcher: Symbol('Dispatcher') as ServiceIdentifier<Dispatcher>,
+  janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
+  app: Symbol('Koa') as ServiceIdentifier<Koa>,
+} as const;
+
+/**
+ * Connects to everything that intake needs, waiting for what is absent, and wires it: the composition root.
+ *
+ * @param registry what this installation can do; by default the catalog of @bulk/actions.
+ */
+export async function createContainer(
+  config: IntakeConfig,
+  context: ServiceContext,
+  registry: ActionRegistry = createRegistry(),
+): Promise<Container> {
+  const { log, releasers } = context;
+  const topics = topicNames(config.TOPIC_PREFIX);
+  const kafka = createKafka('bulk-intake', config.KAFKA_BROKERS, log);
+
+  const database = await openDependency('mongodb', () => Database.connect('bulk-intake', config), context);
+  releasers.push('mongodb', () => database.close());
+  await openDependency('mongodb indexes', () => ensureIndexes(database, registry.entityTypes), context);
+  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
+  const codec = await openDependency(
+    'schema registry',
+    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
+    context,
+  );
+  const producer = await openDependency(
+    'kafka producer',
+    () => MessageProducer.connect(kafka, codec, log),
+    context,
+  );
+  releasers.push('kafka producer', () => producer.disconnect());
+
+  const container = new Container({ defaultScope: 'Singleton' });
+  container.bind(TOKENS.database).toConstantValue(database);
+  container.bind(TOKENS.topics).toConstantValue(topics);
+  container.bind(TOKENS.producer).toConstantValue(producer);
+  bindFeatures(container, config, context, registry);
+  return container;
+}
+
+function bindFeatures(
+  container: Container,
+  config: IntakeConfig,
+  { log }: ServiceContext,
+  registry: ActionRegistry,
+): void {
+  const now = (): Date => new Date();
+  const database = container.get(TOKENS.database);
+  container.bind(TOKENS.staging).toDynamicValue(
+    () =>
+      new StagingArea(
+        database,
+        {
+          batchSize: config.BATCH_SIZE,
+          partitions: config.KAFKA_LANE_PARTITIONS,
+          groupBatches: config.STAGING_GROUP_BATCHES,
+          maxEntityBytes: config.MAX_ENTITY_BYTES,
+          now,
+        },
+        log,
+      ),
+  );
+  container
+    .bind(TOKENS.janitor)
+    .toDynamicValue(
+      () =>
+        new Janitor(
+          database,
+          { stagingTimeoutMs: config.STAGING_TIMEOUT_MS, stagedRetentionMs: config.STAGED_RETENTION_MS, now },
+          log,
+        ),
+    );
+  container.bind(TOKENS.dispatcher).toDynamicValue(
+    (resolution) =>
+      new Dispatcher({
+        store: new DispatchStore(database, config.DISPATCH_LEASE_MS, now),
+        producer: resolution.get(TOKENS.producer),
+        topics: resolution.get(TOKENS.topics),
+        windowBatches: config.DISPATCH_WINDOW_BATCHES,
+        leaseMs: config.DISPATCH_LEASE_MS,
+        monotonic: () => performance.now(),
+        instanceId: randomUUID(),
+        concurrency: config.DISPATCH_CONCURRENCY,
+        log,
+      }),
+  );
+  container.bind(TOKENS.createAction).toDynamicValue((resolution) => {
+    const dispatcher = resolution.get(TOKENS.dispatcher);
+    return new CreateAction({
+      registry,
+      staging: resolution.get(TOKENS.staging),
+      newActionId: uuidv7,
+      onAccepted: () => dispatcher.wake(),
+    });
+  });
+  container.bind(TOKENS.app).toDynamicValue((resolution) =>
+    createApp(
+      createRouter({
+        createAction: resolution.get(TOKENS.createAction),
+        actions: new ActionStore(database),
+        logs: new LogReader(database, config.KAFKA_LANE_PARTITIONS),
+        bodyLimitBytes: config.BODY_LIMIT_BYTES,
+        maxEntities: config.MAX_ENTITIES,
+        now,
+      }),
+      log,
+    ),
+  );
+}

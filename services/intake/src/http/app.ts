@@ -1,0 +1,59 @@
+import { STATUS_CODES } from 'node:http';
+import type Router from '@koa/router';
+import type { Logger } from '@bulk/runtime';
+import Koa, { type Context, type Middleware } from 'koa';
+import { toErrorResponse } from './error-response.ts';
+import { HttpRefusal } from './refusals.ts';
+import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
+
+/** The REST API: routes, in the envelope of every answer. */
+export function createApp(router: Router, log: Logger): Koa {
+  const app = new Koa();
+  app.use(envelope(log));
+  app.use(refuseUnrouted());
+  app.use(router.routes());
+  app.use(router.allowedMethods());
+  // What still escapes is a broken socket, which the client has noticed itself.
+  app.on('error', (error: Error) => log.debug({ err: error }, 'a response could not be sent'));
+  return app;
+}
+
+/** Gives every request its id, every error its envelope, and says in the log what went wrong on our side. */
+function envelope(log: Logger): Middleware {
+  return async (ctx, next) => {
+    const requestId = requestIdOf(ctx.get(REQUEST_ID_HEADER) || undefined);
+    ctx.set(REQUEST_ID_HEADER, requestId);
+    try {
+      await next();
+    } catch (error) {
+      const { status, headers, body } = toErrorResponse(error);
+      const request = { requestId, method: ctx.method, path: ctx.path, status };
+      if (status >= 500) log.error({ ...request, err: error }, 'request failed');
+      else log.debug({ ...request, code: body.error.code }, 'request refused');
+      ctx.set(headers);
+      ctx.status = status;
+      ctx.body = body;
+    }
+  };
+}
+
+function refuseUnrouted(): Middleware {
+  return async (ctx, next) => {
+    await next();
+    if (hasBody(ctx)) return;
+    if (ctx.status === 404) {
+      throw new HttpRefusal(404, 'NOT_FOUND', `there is nothing at ${ctx.method} ${ctx.path}`);
+    }
+    if (ctx.status === 405 || ctx.status === 501) {
+      const allow = ctx.response.get('allow');
+      const code = ctx.status === 405 ? 'METHOD_NOT_ALLOWED' : 'NOT_IMPLEMENTED';
+      throw new HttpRefusal(ctx.status, code, `${STATUS_CODES[ctx.status] ?? ''}: expected one of ${allow}`, {
+        allow,
+      });
+    }
+  };
+}
+
+function hasBody(ctx: Context): boolean {
+  return ctx.body !== undefined && ctx.body !== null;
+}

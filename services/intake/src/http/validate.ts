@@ -1,0 +1,14 @@
+import { fieldIssues } from '@bulk/actions';
+import { InvalidInputError } from '@bulk/domain';
+import type { z } from 'zod';
+
+/**
+ * Parses input from outside.
+ *
+ * @throws InvalidInputError naming every field at fault and what was expected.
+ */
+export function validate<T>(schema: z.ZodType<T>, input: unknown, code = 'INVALID_REQUEST'): T {
+  const parsed = schema.safeParse(input);
+  if (parsed.success) return parsed.data;
+  throw new InvalidInputError(code, 'the request is invalid', fieldIssues(parsed.error));
+}
