@@ -1,0 +1,89 @@
+import { randomBytes } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { allTopics, topicNames } from '@bulk/contracts';
+import { MessageCodec, messagesByTopic, subjectOf } from '@bulk/kafka';
+import { testUrls } from '@bulk/testing';
+import { z } from 'zod';
+
+const registryUrl = testUrls().SCHEMA_REGISTRY_URL;
+const topics = topicNames(`compat-${randomBytes(4).toString('hex')}.`);
+
+const fieldSchema = z.looseObject({ name: z.string(), type: z.unknown() });
+const recordSchema = z.looseObject({ name: z.string(), fields: z.array(fieldSchema) });
+type AvroRecord = z.infer<typeof recordSchema>;
+
+/** What the registry says to a new version of a topic's schema: its status code. */
+async function offer(topic: string, schema: AvroRecord): Promise<number> {
+  const response = await fetch(`${registryUrl}/subjects/${subjectOf(topic)}/versions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/vnd.schemaregistry.v1+json' },
+    body: JSON.stringify({ schemaType: 'AVRO', schema: JSON.stringify(schema) }),
+  });
+  await response.text();
+  return response.status;
+}
+
+/** Each message once, with a topic that carries it: the lanes share theirs. */
+const topicByMessage = new Map([...messagesByTopic(topics)].map(([topic, { avro }]) => [avro, topic]));
+const schemas = [...topicByMessage].map(([avro, topic]) => ({
+  topic,
+  name: avro.name,
+  schema: recordSchema.parse(avro),
+}));
+
+describe('the Schema Registry', () => {
+  beforeAll(async () => {
+    await MessageCodec.register(registryUrl, topics);
+  });
+
+  afterAll(async () => {
+    await Promise.all(
+      allTopics(topics).map((topic) =>
+        fetch(`${registryUrl}/subjects/${subjectOf(topic)}`, { method: 'DELETE' }),
+      ),
+    );
+  });
+
+  describe.each(schemas)('for $name', ({ topic, schema }) => {
+    const { fields } = schema;
+    const required = fields.find((field) => !('default' in field) && field.type === 'string');
+
+    it('takes the same schema again', async () => {
+      expect(await offer(topic, schema)).toBe(200);
+    });
+
+    it('refuses a new field without a default', async () => {
+      const added = { name: 'added', type: 'string' };
+      expect(await offer(topic, { ...schema, fields: [...fields, added] })).toBe(409);
+    });
+
+    it('refuses to lose a field that has no default', async () => {
+      const left = fields.filter((field) => field !== required);
+      expect(left).toHaveLength(fields.length - 1);
+      expect(await offer(topic, { ...schema, fields: left })).toBe(409);
+    });
+
+    it('refuses another type of a field', async () => {
+      const changed = fields.map((field) => (field === required ? { ...field, type: 'int' } : field));
+      expect(await offer(topic, { ...schema, fields: changed })).toBe(409);
+    });
+
+    it('takes a new field that has a default', async () => {
+      const added = { name: 'added', type: ['null', 'string'], default: null };
+      expect(await offer(topic, { ...schema, fields: [...fields, added] })).toBe(200);
+    });
+  });
+
+  it('makes a service that brings an incompatible schema fail at its start', async () => {
+    const other = topicNames(`compat-start-${randomBytes(4).toString('hex')}.`);
+    const future = { type: 'record', name: 'BatchResult', namespace: 'bulk.v1', fields: [] };
+    expect(await offer(other.results, future)).toBe(200);
+    const config = await fetch(`${registryUrl}/config/${subjectOf(other.results)}`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ compatibility: 'FULL' }),
+    });
+    expect(config.status).toBe(200);
+    await expect(MessageCodec.register(registryUrl, other)).rejects.toThrow(/incompatible/i);
+  });
+});
