@@ -1,0 +1,108 @@
+import type { ActionUpdate, ErrorBody } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import { z } from 'zod';
+
+const detailsSchema = z.record(z.string(), z.unknown());
+
+function detailsOf(body: ErrorBody): Readonly<Record<string, unknown>> {
+  const result = detailsSchema.safeParse(body.details);
+  return result.success ? result.data : {};
+}
+
+/** Statuses after which the same request may succeed later. */
+const RETRYABLE_STATUSES = new Set([408, 429, 502, 503, 504]);
+
+/** Thrown when the API refuses a request; `code`, `message` and `details` are the API's own. */
+export class BulkApiError extends CodedError {
+  /** HTTP status. */
+  readonly status: number;
+  /** The answer's `x-request-id`, to be quoted to the operators; null when it had none. */
+  readonly requestId: string | null;
+
+  constructor(status: number, body: ErrorBody, requestId: string | null) {
+    super(body.code, body.message, { details: detailsOf(body), retryable: RETRYABLE_STATUSES.has(status) });
+    this.status = status;
+    this.requestId = requestId;
+  }
+}
+
+/** Thrown when the API could not be reached or did not answer in time: whether it acted is not known. */
+export class NetworkError extends CodedError {
+  constructor(url: string, cause: unknown) {
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super('NETWORK_ERROR', `no answer from ${url}: ${reason}`, { retryable: true, cause });
+  }
+}
+
+/** Thrown when an answer is not what this version of the client understands. */
+export class InvalidAnswerError extends CodedError {
+  constructor(what: string, cause?: unknown) {
+    const reason = cause instanceof Error ? `: ${cause.message}` : '';
+    super('INVALID_ANSWER', `${what}${reason}`, { cause });
+  }
+}
+
+/** Thrown when the notifier refuses a subscription; `code` is the notifier's, e.g. ACTION_NOT_FOUND. */
+export class SubscriptionRefusedError extends CodedError {
+  constructor(body: ErrorBody) {
+    const details = detailsOf(body);
+    super(body.code, body.message, { details, retryable: details['retryable'] === true });
+  }
+}
+
+/** Thrown when the WebSocket could not be had again within the configured number of tries. */
+export class ConnectionLostError extends CodedError {
+  constructor(url: string, attempts: number, reason: string) {
+    super('CONNECTION_LOST', `no WebSocket to ${url} after ${attempts} tries: ${reason}`, {
+      retryable: true,
+    });
+  }
+}
+
+/** Thrown to whoever still waits when the client is closed, or uses it afterwards. */
+export class ClientClosedError extends CodedError {
+  constructor() {
+    super('CLIENT_CLOSED', 'the client is closed');
+  }
+}
+
+/** Thrown by `waitForCompletion` when the action ended without completing: `ACTION_FAILED` or `ACTION_CANCELLED`. */
+export class ActionEndedError extends CodedError {
+  /** The final state. */
+  readonly update: ActionUpdate;
+
+  constructor(update: ActionUpdate) {
+    super(
+      update.status === 'cancelled' ? 'ACTION_CANCELLED' : 'ACTION_FAILED',
+      `action ${update.actionId} is ${update.status} with ${update.processed} of ${update.total} processed`,
+      { details: { actionId: update.actionId, status: update.status } },
+    );
+    this.update = update;
+  }
+}
+
+/** Thrown by `waitForCompletion` when its time is over; the action goes on. */
+export class CompletionTimeoutError extends CodedError {
+  constructor(actionId: string, timeoutMs: number) {
+    super('COMPLETION_TIMEOUT', `action ${actionId} did not end within ${timeoutMs} ms`, { retryable: true });
+  }
+}
+
+/** Thrown by `waitForCompletion` when its signal aborts; the cause is the signal's reason. */
+export class AbortedError extends CodedError {
+  constructor(reason: unknown) {
+    super('ABORTED', 'the wait was aborted', { cause: reason });
+  }
+}
+
+/** Thrown when an argument is not what was expected, before anything is sent. */
+export class InvalidArgumentError extends CodedError {
+  constructor(argument: string, expected: string) {
+    super('INVALID_ARGUMENT', `${argument}: ${expected}`, { details: { argument } });
+  }
+}
+
+/** For what is thrown by others, which may be anything. */
+export function asError(thrown: unknown): Error {
+  return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
