@@ -62,6 +62,7 @@ export class ServiceGroup {
       return group;
     } catch (error) {
       await group.stop();
+      options.signal?.throwIfAborted();
       throw error;
     }
   }

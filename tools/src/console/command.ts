@@ -1,0 +1,64 @@
+import { CodedError } from '@bulk/domain';
+import { StackError } from '@bulk/local-stack';
+import { Releasers, silentLogger } from '@bulk/runtime';
+
+/** What a command works with. */
+export interface CommandContext {
+  /** Aborts at Ctrl-C or SIGTERM; its reason is an `Interrupted`. */
+  readonly signal: AbortSignal;
+  /** What was opened, closed at the end in the opposite order, however the command ends. */
+  readonly releasers: Releasers;
+}
+
+/** The reason of an abort by a signal. */
+export class Interrupted extends Error {
+  readonly exitCode: number;
+
+  constructor(signal: 'SIGINT' | 'SIGTERM' | 'SIGHUP') {
+    super(`ended by ${signal}`);
+    this.exitCode = 128 + { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 }[signal];
+  }
+}
+
+/** Longest time to close one thing: a service's own grace time and a little. */
+const RELEASE_MS = 60_000;
+
+/**
+ * The process edge of a command: signals, faults, exit code. The first Ctrl-C ends it in order, the second at once; child
+ * processes are tied to this one by the kernel, so that nothing stays behind in either case.
+ */
+export async function runCommand(work: (context: CommandContext) => Promise<void>): Promise<void> {
+  const abort = new AbortController();
+  const releasers = new Releasers(silentLogger());
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.on(signal, () => {
+      const reason = new Interrupted(signal);
+      if (abort.signal.aborted) process.exit(reason.exitCode);
+      abort.abort(reason);
+    });
+  }
+  let exitCode = 0;
+  try {
+    await work({ signal: abort.signal, releasers });
+  } catch (error) {
+    exitCode = report(error, abort.signal);
+  }
+  await releasers.releaseAll(RELEASE_MS);
+  process.exit(exitCode);
+}
+
+function report(error: unknown, signal: AbortSignal): number {
+  const { reason } = signal as { reason: unknown };
+  if (signal.aborted && reason instanceof Interrupted) {
+    process.stderr.write(`\n${reason.message}\n`);
+    return reason.exitCode;
+  }
+  process.stderr.write(`\n${describe(error)}\n`);
+  return 1;
+}
+
+function describe(error: unknown): string {
+  if (error instanceof StackError) return error.toString();
+  if (error instanceof CodedError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}

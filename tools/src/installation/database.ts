@@ -1,0 +1,25 @@
+import { CodedError } from '@bulk/domain';
+import { inspectStack, type Environment } from '@bulk/local-stack';
+import { Database, mongoConfigShape } from '@bulk/mongo';
+import { loadConfig } from '@bulk/runtime';
+import { z } from 'zod';
+
+/**
+ * Connects to the installation's MongoDB: that of `MONGODB_URI`, else that of the running local stack.
+ *
+ * @throws CodedError `NO_MONGODB` when there is neither; InvalidConfigError; the driver's error when nobody answers.
+ */
+export async function openDatabase(appName: string, env: Environment): Promise<Database> {
+  const uri = env['MONGODB_URI'] || (await uriOfStack(env['STACK_NAME'] || 'default'));
+  return Database.connect(appName, loadConfig(z.object(mongoConfigShape), { ...env, MONGODB_URI: uri }));
+}
+
+async function uriOfStack(name: string): Promise<string> {
+  const found = await inspectStack(name);
+  const url = found?.state.parts.mongo?.url;
+  if (url !== undefined) return url;
+  throw new CodedError(
+    'NO_MONGODB',
+    `MONGODB_URI is not set and the local stack ${name} is not up; mend it with: npm run stack -- up`,
+  );
+}

@@ -1,0 +1,42 @@
+import type { RunningStack } from '@bulk/local-stack';
+import { CodedError } from '@bulk/domain';
+import type { ServiceGroup } from '../processes/service-group.ts';
+
+/**
+ * Runs `work` while everything lives.
+ *
+ * @throws the error of the first service or part that ends by itself; the signal's reason when it aborts.
+ */
+export async function whileAllLive<T>(
+  { services, stack, signal }: { services: ServiceGroup; stack?: RunningStack; signal: AbortSignal },
+  work: Promise<T>,
+): Promise<T> {
+  const died = services.died.then((error) => {
+    throw error;
+  });
+  const ending = stack === undefined ? signal : AbortSignal.any([signal, deathOf(stack)]);
+  return Promise.race([work, died, aborted(ending)]);
+}
+
+/** Aborts when the stack ends, whoever has ended it; the reason says why. */
+export function deathOf(stack: RunningStack): AbortSignal {
+  const abort = new AbortController();
+  void stack.closed.then((error) =>
+    abort.abort(
+      error ?? new CodedError('STACK_CLOSED', `the stack ${stack.name} was stopped by somebody else`),
+    ),
+  );
+  return abort.signal;
+}
+
+/** Rejects with the signal's reason when it aborts. */
+function aborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_resolve, reject) => {
+    const fail = (): void => {
+      const { reason } = signal as { reason: unknown };
+      reject(reason instanceof Error ? reason : new Error(String(reason)));
+    };
+    if (signal.aborted) fail();
+    else signal.addEventListener('abort', fail, { once: true });
+  });
+}

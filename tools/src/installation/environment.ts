@@ -1,0 +1,12 @@
+import type { Environment, StackUrls } from '@bulk/local-stack';
+
+/** Environment of the services on a stack: what was given, with the URLs of the real parts. */
+export function serviceEnvironment(env: Environment, urls: StackUrls): Environment {
+  return {
+    ...env,
+    KAFKA_BROKERS: urls.kafkaBrokers,
+    SCHEMA_REGISTRY_URL: urls.schemaRegistryUrl,
+    MONGODB_URI: urls.mongodbUri,
+    REDIS_URL: urls.redisUrl,
+  };
+}
