@@ -1,9 +1,12 @@
 import type { Logger } from '@bulk/runtime';
 import { Kafka, logLevel, type logCreator } from 'kafkajs';
 
-/** kafkajs says this much louder than it is: it mends these by itself, on a broker just started or in a rebalance. */
+/**
+ * kafkajs says this much louder than it is: it mends these by itself, on a broker just started or in a rebalance; that
+ * topics exist already is what every start but the first finds; bounded retries are meant (see MessageProducer).
+ */
 const EXPECTED =
-  /rebalanc|coordinator is (not available|loading)|not the coordinator|re-joining|Connection (timeout|error)|ECONNREFUSED|no leader|leaderless/i;
+  /Topic creation errors|Limiting retries for the idempotent producer|rebalanc|coordinator is (not available|loading)|not the coordinator|re-joining|Connection (timeout|error)|ECONNREFUSED|no leader|leaderless/i;
 
 /**
  * A kafkajs client that logs through `log`. Retries within a request are few, since every caller has a loop of its own
