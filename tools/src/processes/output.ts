@@ -16,13 +16,17 @@ export type ServiceOutput =
   | { readonly kind: 'inherit' }
   | { readonly kind: 'lines'; readonly onLine: (line: string) => void };
 
-const MAX_LOG_BYTES = 20 * 1024 * 1024;
 const TAIL_BYTES = 64 * 1024;
 
-/** Opens a log to append to; one that has grown large is kept once as `.old`. */
+/** Puts the log of a former run aside as `.old`, so that a log tells of one run. */
+export function beginLog(path: string): void {
+  mkdirSync(dirname(path), { recursive: true });
+  if (existsSync(path)) renameSync(path, `${path}.old`);
+}
+
+/** Opens a log to append to. */
 export function openLog(path: string): number {
   mkdirSync(dirname(path), { recursive: true });
-  if (existsSync(path) && statSync(path).size > MAX_LOG_BYTES) renameSync(path, `${path}.old`);
   return openSync(path, 'a');
 }
 

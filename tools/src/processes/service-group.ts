@@ -1,6 +1,6 @@
 import { workspaceRoot, type Environment } from '@bulk/local-stack';
 import { InvalidPortError, type ServiceDiedError } from './errors.ts';
-import type { ServiceOutput } from './output.ts';
+import { beginLog, type ServiceOutput } from './output.ts';
 import { choosePorts, type PortWish, type ServicePorts } from './service-ports.ts';
 import { ServiceProcess } from './service-process.ts';
 import { launchArguments, SERVICES, type LaunchMode, type ServiceName } from './services.ts';
@@ -114,7 +114,9 @@ export class ServiceGroup {
   }
 
   async #launch(name: ServiceName, instance: string): Promise<void> {
-    const { env, mode, output, extraEnv } = this.#options;
+    const { env, mode, extraEnv } = this.#options;
+    const output = this.#options.output(instance);
+    if (output.kind === 'file') beginLog(output.path);
     const adminPort = this.#ports.port(`${instance}.admin`);
     const ownPort = name === 'intake' || name === 'notifier' ? this.#ports.port(instance) : undefined;
     await this.#spawn({
@@ -129,7 +131,7 @@ export class ServiceGroup {
           ADMIN_PORT: String(adminPort),
         },
         adminPort,
-        output: output(instance),
+        output,
       },
     });
   }
