@@ -28,3 +28,10 @@ export class InvalidPortError extends CodedError {
     super('INVALID_PORT', `${variable}="${value}": expected a port, a whole number from 1 to 65535`);
   }
 }
+
+/** Thrown when a service is to run from its production build and has none. */
+export class NotBuiltError extends CodedError {
+  constructor(name: string) {
+    super('NOT_BUILT', `services/${name}/dist/main.js is not there; mend it with: npm run build`);
+  }
+}

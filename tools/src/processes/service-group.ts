@@ -26,6 +26,16 @@ export interface ServiceGroupOptions {
 
 const DEFAULT_READY_TIMEOUT_MS = 60_000;
 
+/** The services' own defaults; further instances take any. */
+const USUAL_PORTS: Readonly<Record<string, number | undefined>> = {
+  intake: 3_000,
+  notifier: 3_001,
+  'intake.admin': 3_100,
+  'handler.admin': 3_102,
+  'stats-aggregator.admin': 3_103,
+  'notifier.admin': 3_104,
+};
+
 /**
  * The services of one installation as children of this process, started together and stopped together.
  *
@@ -160,13 +170,12 @@ function portWishes(instances: readonly Instance[], env: Environment): PortWish[
     ...demand('intake', 'INTAKE_PORT', env),
     ...demand('notifier', 'NOTIFIER_PORT', env),
   };
-  const usual: Partial<Record<string, number>> = { intake: 3_000, notifier: 3_001 };
   return instances.flatMap(({ name, instance }): PortWish[] => {
-    const admin = { purpose: `${instance}.admin` };
+    const admin = { purpose: `${instance}.admin`, preferred: USUAL_PORTS[`${instance}.admin`] };
     if (name !== 'intake' && name !== 'notifier') return [admin];
     const wanted = demanded[instance];
     return wanted === undefined
-      ? [{ purpose: instance, preferred: usual[instance] }, admin]
+      ? [{ purpose: instance, preferred: USUAL_PORTS[instance] }, admin]
       : [{ purpose: instance, preferred: wanted.port, demandedBy: wanted.variable }, admin];
   });
 }

@@ -1,6 +1,8 @@
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { workspaceRoot } from '@bulk/local-stack';
+import { NotBuiltError } from './errors.ts';
 
 /** The services of an installation. */
 export const SERVICES = ['intake', 'handler', 'stats-aggregator', 'notifier'] as const;
@@ -9,10 +11,18 @@ export type ServiceName = (typeof SERVICES)[number];
 /** `built` runs dist/main.js, as in production; `watch` runs the sources and restarts when they change. */
 export type LaunchMode = 'built' | 'watch';
 
-/** The arguments to Node that run a service. */
+/**
+ * The arguments to Node that run a service.
+ *
+ * @throws NotBuiltError.
+ */
 export function launchArguments(name: ServiceName, mode: LaunchMode): string[] {
   const folder = join(workspaceRoot, 'services', name);
-  if (mode === 'built') return ['--enable-source-maps', join(folder, 'dist', 'main.js')];
+  if (mode === 'built') {
+    const main = join(folder, 'dist', 'main.js');
+    if (!existsSync(main)) throw new NotBuiltError(name);
+    return ['--enable-source-maps', main];
+  }
   // tsx' own watcher: Node's does not see what is imported through a loader.
   const tsx = createRequire(import.meta.url).resolve('tsx/cli');
   return [tsx, 'watch', '--clear-screen=false', join(folder, 'src', 'main.ts')];

@@ -14,6 +14,7 @@ import { Screen, thousands } from '../console/screen.ts';
 import { deathOf, whileAllLive } from '../installation/deaths.ts';
 import { buildServices } from '../installation/build.ts';
 import { openDatabase } from '../installation/database.ts';
+import { runUntilEnded } from '../installation/run-until-ended.ts';
 import { serviceEnvironment } from '../installation/environment.ts';
 import { ServiceGroup } from '../processes/service-group.ts';
 import { DEFAULT_ACCOUNT, DEFAULT_COUNTS, seedSampleData } from '../seed/sample-data.ts';
@@ -58,12 +59,8 @@ export async function start({ once, signal, releasers, out }: StartOptions): Pro
   const live = { services, stack, signal };
   await whileAllLive(live, demonstrate({ screen, env, services, logs, signal, once }));
   if (once) return;
-  try {
-    await whileAllLive(live, new Promise<never>(() => undefined));
-  } catch (error) {
-    if (!signal.aborted) throw error;
-    screen.line();
-  }
+  await runUntilEnded(signal, (never) => whileAllLive(live, never));
+  screen.line();
 }
 
 async function raiseStack(screen: Screen, signal: AbortSignal, releasers: Releasers): Promise<RunningStack> {

@@ -1,0 +1,58 @@
+import { contact } from '@bulk/actions';
+import { entityKey, type Database } from '@bulk/mongo';
+import { inParallel } from '../loadtest/in-parallel.ts';
+import { SAMPLE_CONTACTS } from '../seed/records.ts';
+
+export interface RawWriteOptions {
+  readonly accountId: string;
+  readonly contacts: number;
+  /** Updates per bulk write. */
+  readonly batchSize: number;
+  /** Bulk writes at the same time. */
+  readonly concurrency: number;
+}
+
+/** Beyond any offset that the action's batches had, so that every fence lets these pass. */
+const FIRST_OFFSET = 1_000_000_000;
+
+/**
+ * The bulk writes that handler makes for such an action, with the same filters and updates, and nothing around them.
+ *
+ * @returns seconds.
+ * @throws Error when a contact was not matched: then other writes would have been measured.
+ */
+export async function measureRawWrites(database: Database, options: RawWriteOptions): Promise<number> {
+  const { accountId, contacts, batchSize, concurrency } = options;
+  const collection = database.entities(contact.collection);
+  const startedAt = performance.now();
+  let matched = 0;
+  await inParallel(Math.ceil(contacts / batchSize), concurrency, async (batch) => {
+    const offset = FIRST_OFFSET + batch;
+    const size = Math.min(batchSize, contacts - batch * batchSize);
+    const operations = Array.from({ length: size }, (_, i) => {
+      const number = batch * batchSize + i + 1;
+      return {
+        updateOne: {
+          filter: {
+            _id: entityKey(accountId, SAMPLE_CONTACTS.idOf(number)),
+            'fence.normal.offset': { $not: { $gte: offset } },
+          },
+          update: {
+            $set: {
+              ownerId: `user-${number % 25}`,
+              score: number % 101,
+              'fence.normal': { partition: 0, offset },
+              updatedAt: new Date(),
+            },
+            $inc: { version: 1 },
+          },
+        },
+      };
+    });
+    const result = await collection.bulkWrite(operations, { ordered: false });
+    matched += result.matchedCount;
+  });
+  const seconds = (performance.now() - startedAt) / 1000;
+  if (matched !== contacts) throw new Error(`${matched} of ${contacts} contacts were matched`);
+  return seconds;
+}
