@@ -15,7 +15,7 @@ import {
 import { accountIdSchema, actionIdSchema, type OutcomeStatus } from '@bulk/domain';
 import { checked, checkedUrl, HTTP_PROTOCOLS, webSocketUrl } from './arguments.ts';
 import { completionOf, type WaitOptions } from './completion.ts';
-import { asError } from './errors.ts';
+import { asError, ClientClosedError } from './errors.ts';
 import { HttpApi, type Fetch } from './http-api.ts';
 import { ProgressConnection, type ProgressListener, type ReconnectOptions } from './progress-connection.ts';
 import { platformWebSocket, type WebSocketConstructor } from './web-socket.ts';
@@ -128,8 +128,9 @@ export class BulkClient {
    * Follows an action: `listener` gets its state at once, then each newer one, over lost connections. Resolves when the
    * notifier has acknowledged, with a function that ends it.
    *
-   * @param onError gets what ends it later: ConnectionLostError, SubscriptionRefusedError, or what `listener` threw. Without
-   * it, such an error is thrown where nothing catches it, like an `error` event without a listener.
+   * @param onError gets what ends it later: ConnectionLostError, SubscriptionRefusedError, ClientClosedError, or what
+   * `listener` threw. Without it, such an error (but the closing) is thrown where nothing catches it, like an `error` event
+   * without a listener.
    * @throws SubscriptionRefusedError (e.g. ACTION_NOT_FOUND), ConnectionLostError, ClientClosedError,
    * InvalidArgumentError.
    */
@@ -186,6 +187,8 @@ function pathOf(actionId: string, rest = ''): string {
 }
 
 function throwUncaught(error: unknown): void {
+  // Whoever closed the client knows.
+  if (error instanceof ClientClosedError) return;
   queueMicrotask(() => {
     throw asError(error);
   });

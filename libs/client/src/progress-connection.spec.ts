@@ -1,0 +1,232 @@
+import type { AddressInfo } from 'node:net';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import type { ActionUpdate } from '@bulk/contracts';
+import { WebSocketServer, type WebSocket } from 'ws';
+import { BulkClient, type BulkClientOptions } from './client.ts';
+
+const A = '01920f5e-7b2a-7c3d-8e4f-5a6b7c8d9e0a';
+const B = '01920f5e-7b2a-7c3d-8e4f-5a6b7c8d9e0b';
+
+const cleanups: (() => void)[] = [];
+afterEach(() => {
+  for (const cleanup of cleanups.splice(0)) cleanup();
+});
+
+function update(version: number, status: ActionUpdate['status'] = 'processing', actionId = A): string {
+  const data: ActionUpdate = {
+    actionId,
+    accountId: 'acme',
+    actionType: 'update',
+    entityType: 'contact',
+    status,
+    version,
+    total: 10,
+    processed: 0,
+    success: 0,
+    failure: 0,
+    skipped: 0,
+    percent: 0,
+    rate: null,
+    started: null,
+    finished: null,
+    eta: null,
+  };
+  return JSON.stringify({ event: 'actionUpdate', data });
+}
+
+const subscribed = (actionId: string): string => JSON.stringify({ event: 'subscribed', data: actionId });
+const refused = (code: string, details: object): string =>
+  JSON.stringify({ event: 'error', data: { code, message: 'no', details } });
+
+type Script = (socket: WebSocket, frame: { event: string; data: string }, connection: number) => void;
+
+/** A notifier that answers by script, and a client of it; `frames` is what it got. */
+async function given(script: Script, options: Partial<BulkClientOptions> = {}) {
+  const server = new WebSocketServer({ port: 0 });
+  await new Promise<void>((resolve) => server.once('listening', resolve));
+  const frames: string[] = [];
+  const urls: string[] = [];
+  server.on('connection', (socket, request) => {
+    const connection = urls.push(request.url!);
+    socket.on('message', (data) => {
+      const frame = JSON.parse((data as Buffer).toString()) as { event: string; data: string };
+      frames.push(`${connection} ${frame.event} ${frame.data === A ? 'A' : 'B'}`);
+      script(socket, frame, connection);
+    });
+  });
+  const client = new BulkClient({
+    baseUrl: 'http://127.0.0.1:9',
+    websocketUrl: `ws://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    accountId: 'acme',
+    reconnect: { initialDelayMs: 5, maxDelayMs: 20, maxAttempts: 5 },
+    ...options,
+  });
+  cleanups.push(() => {
+    client.close();
+    for (const socket of server.clients) socket.terminate();
+    server.close();
+  });
+  return { client, frames, urls, server };
+}
+
+describe('following', () => {
+  it('names the account in the URL, and drops what is not newer', async () => {
+    const { client, urls } = await given((socket) => {
+      for (const frame of [subscribed(A), update(2), update(1), update(2), update(4), update(3)])
+        socket.send(frame);
+      socket.send(update(5, 'completed'));
+    });
+    const versions: number[] = [];
+    await client.waitForCompletion(A, { onProgress: ({ version }) => versions.push(version) });
+    expect(versions).toEqual([2, 4, 5]);
+    expect(urls).toEqual(['/?accountId=acme']);
+  });
+
+  it('subscribes again to all after a loss, and misses no end', async () => {
+    const { client, frames } = await given((socket, { data }, connection) => {
+      socket.send(subscribed(data));
+      socket.send(update(connection, 'processing', data));
+      if (connection < 3 && data === B) socket.terminate();
+      if (connection === 3) socket.send(update(9, 'completed', data));
+    });
+    await Promise.all([client.waitForCompletion(A), client.waitForCompletion(B)]);
+    expect(frames.filter((frame) => frame.includes(' subscribe '))).toEqual(
+      [1, 2, 3].flatMap((connection) => [`${connection} subscribe A`, `${connection} subscribe B`]),
+    );
+  });
+
+  it('uses one subscription for all who follow an action, and closes after the last', async () => {
+    const { client, frames, server } = await given((socket, { data, event }) => {
+      if (event !== 'subscribe') return;
+      socket.send(subscribed(data));
+      socket.send(update(1, 'processing', data));
+    });
+    const seen: string[] = [];
+    const first = await client.onProgress(A, ({ version }) => seen.push(`first ${version}`));
+    await client.onProgress(B, () => undefined).then((stop) => stop());
+    const second = await client.onProgress(A, ({ version }) => seen.push(`second ${version}`));
+    expect(seen).toEqual(['first 1', 'second 1']);
+    await first();
+    await first();
+    expect(server.clients.size).toBe(1);
+    const closed = new Promise((resolve) => [...server.clients][0]!.once('close', resolve));
+    await second();
+    expect(await closed).toBe(1000);
+    expect(frames).toEqual(['1 subscribe A', '1 subscribe B', '1 unsubscribe B']);
+  });
+
+  it('is told when it is refused; what may pass is tried again', async () => {
+    const { client, urls } = await given((socket, { data }, connection) => {
+      if (data === B) socket.send(refused('ACTION_NOT_FOUND', { actionId: B }));
+      else if (connection < 3) socket.send(refused('STORE_UNAVAILABLE', { actionId: A, retryable: true }));
+      else socket.send(update(1, 'completed'));
+    });
+    await expect(client.onProgress(B, () => undefined)).rejects.toMatchObject({ code: 'ACTION_NOT_FOUND' });
+    expect(await client.waitForCompletion(A)).toMatchObject({ version: 1 });
+    expect(urls.length).toBeGreaterThanOrEqual(3);
+  });
+
+  it('gives up on a refusal that does not pass', async () => {
+    const { client, urls } = await given((socket, { data }) =>
+      socket.send(refused('STORE_UNAVAILABLE', { actionId: data, retryable: true })),
+    );
+    await expect(client.waitForCompletion(A)).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+      message: expect.stringContaining('STORE_UNAVAILABLE'),
+    });
+    expect(urls).toHaveLength(5);
+  });
+
+  it('rejects on what it does not understand', async () => {
+    for (const frame of ['{', JSON.stringify({ event: 'dance' })]) {
+      const { client } = await given((socket) => socket.send(frame));
+      await expect(client.waitForCompletion(A)).rejects.toMatchObject({ code: 'INVALID_ANSWER' });
+    }
+  });
+
+  it('notices a peer that went silent', async () => {
+    const { client, frames } = await given(
+      (socket, { data }, connection) => {
+        if (connection === 1 && frames.length > 1) return;
+        socket.send(subscribed(data));
+        socket.send(connection === 1 ? update(1) : update(2, 'completed'));
+      },
+      { keepAliveMs: 40 },
+    );
+    expect(await client.waitForCompletion(A)).toMatchObject({ version: 2 });
+    // The question for a sign of life, then another connection.
+    expect(frames).toEqual(['1 subscribe A', '1 subscribe A', '2 subscribe A']);
+  });
+
+  it('keeps a quiet connection that answers', async () => {
+    let asked = 0;
+    const { client, urls } = await given(
+      (socket, { data }) => {
+        asked += 1;
+        socket.send(subscribed(data));
+        socket.send(asked < 5 ? update(1) : update(2, 'completed'));
+      },
+      { keepAliveMs: 20 },
+    );
+    await client.waitForCompletion(A);
+    expect(urls).toHaveLength(1);
+  });
+
+  it('hands an error of a listener to whoever gave the listener', async () => {
+    const { client } = await given((socket, { data }) => {
+      socket.send(subscribed(data));
+      socket.send(update(1));
+      socket.send(update(2, 'completed'));
+    });
+    const versions: number[] = [];
+    const fault = new Error('mine');
+    const failing = client.waitForCompletion(A, {
+      onProgress: () => {
+        throw fault;
+      },
+    });
+    const fine = client.waitForCompletion(A, { onProgress: ({ version }) => versions.push(version) });
+    await expect(failing).rejects.toBe(fault);
+    await fine;
+    expect(versions).toEqual([1, 2]);
+  });
+});
+
+describe('waiting', () => {
+  const silent: Script = (socket, { data }) => socket.send(subscribed(data));
+
+  it('ends when its time is over', async () => {
+    const { client } = await given(silent);
+    await expect(client.waitForCompletion(A, { timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'COMPLETION_TIMEOUT',
+    });
+  });
+
+  it('ends when it is aborted, before or later', async () => {
+    const { client } = await given(silent);
+    const reason = new Error('enough');
+    const abort = new AbortController();
+    const waiting = client.waitForCompletion(A, { signal: abort.signal });
+    abort.abort(reason);
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORTED', cause: reason });
+    await expect(client.waitForCompletion(A, { signal: abort.signal })).rejects.toMatchObject({
+      code: 'ABORTED',
+    });
+  });
+
+  it('ends when the client is closed, and cannot begin afterwards', async () => {
+    const { client } = await given(silent);
+    const waiting = client.waitForCompletion(A);
+    client.close();
+    await expect(waiting).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });
+    await expect(client.waitForCompletion(A)).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });
+  });
+
+  it('does not begin for what is no id', async () => {
+    const { client } = await given(silent);
+    await expect(client.waitForCompletion('x')).rejects.toMatchObject({
+      code: 'INVALID_ARGUMENT',
+      details: { argument: 'actionId' },
+    });
+  });
+});

@@ -1,0 +1,136 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { BulkClient, type BulkClientOptions } from '@bulk/client';
+import type { ActionUpdate } from '@bulk/contracts';
+import { eventually } from '@bulk/testing';
+import { ACCOUNT, NotifierHarness, type RunningNotifier } from './harness.ts';
+
+jest.setTimeout(60_000);
+
+let harness: NotifierHarness;
+let notifier: RunningNotifier;
+beforeAll(async () => {
+  harness = await NotifierHarness.create();
+  notifier = await harness.start();
+});
+afterAll(() => harness.installation.dispose());
+
+/** @bulk/client as a user has it, speaking to the notifier. */
+function client(options: Partial<BulkClientOptions> = {}): BulkClient {
+  const made = new BulkClient({
+    baseUrl: 'http://127.0.0.1:9',
+    websocketUrl: notifier.url,
+    accountId: ACCOUNT,
+    reconnect: { initialDelayMs: 50, maxDelayMs: 200, maxAttempts: 100 },
+    ...options,
+  });
+  harness.installation.onDispose(() => {
+    made.close();
+    return Promise.resolve();
+  });
+  return made;
+}
+
+describe('the client', () => {
+  it('follows an action, and lets go of it', async () => {
+    const actionId = await harness.givenAction();
+    const user = client();
+    const updates: ActionUpdate[] = [];
+    const stop = await user.onProgress(actionId, (update) => updates.push(update));
+    await eventually('the snapshot', () => updates.length === 1);
+    await harness.publish({ actionId, version: 2 });
+    await eventually('the change', () => updates.at(-1)?.version === 2);
+    await stop();
+    const followed = await harness.givenAction();
+    const other: ActionUpdate[] = [];
+    await user.onProgress(followed, (update) => other.push(update));
+    await harness.publish(
+      { actionId, version: 3, partition: 0 },
+      { actionId: followed, version: 2, partition: 0 },
+    );
+    await eventually('the other', () => other.at(-1)?.version === 2);
+    expect(updates.map(({ version }) => version)).toEqual([1, 2]);
+  });
+
+  it('waits for completion', async () => {
+    const actionId = await harness.givenAction();
+    const versions: number[] = [];
+    const completed = client().waitForCompletion(actionId, {
+      timeoutMs: 30_000,
+      onProgress: ({ version }) => versions.push(version),
+    });
+    await eventually('the snapshot', () => versions.length > 0);
+    await harness.publish({
+      actionId,
+      version: 2,
+      status: 'completed',
+      success: 1_000,
+      finishedAt: Date.now(),
+    });
+    expect(await completed).toMatchObject({ actionId, status: 'completed', success: 1_000, percent: 100 });
+    expect(versions).toEqual([1, 2]);
+  });
+
+  it('knows at once that an action had completed before', async () => {
+    const actionId = await harness.givenAction({ status: 'completed', finishedAt: new Date() });
+    expect(await client().waitForCompletion(actionId)).toMatchObject({ status: 'completed' });
+  });
+
+  it.each(['failed', 'cancelled'] as const)('rejects when the action is %s', async (status) => {
+    const actionId = await harness.givenAction({ status });
+    await expect(client().waitForCompletion(actionId)).rejects.toMatchObject({
+      code: `ACTION_${status.toUpperCase()}`,
+      update: { actionId, status },
+    });
+  });
+
+  it("rejects on an unknown action and on another account's, and others go on", async () => {
+    const actionId = await harness.givenAction();
+    const stranger = client({ accountId: 'other' });
+    const own = await harness.givenAction({ accountId: 'other' });
+    const completed = stranger.waitForCompletion(own);
+    for (const id of [actionId, randomUUID()]) {
+      await expect(stranger.onProgress(id, () => undefined)).rejects.toMatchObject({
+        code: 'ACTION_NOT_FOUND',
+        details: { actionId: id },
+      });
+    }
+    await harness.publish({ actionId: own, accountId: 'other', version: 2, status: 'completed' });
+    expect(await completed).toMatchObject({ version: 2 });
+  });
+
+  it('goes on after the notifier was started again on the same port, and misses nothing', async () => {
+    const first = await harness.start();
+    const actionId = await harness.givenAction();
+    const user = client({ websocketUrl: first.url });
+    const versions: number[] = [];
+    const completed = user.waitForCompletion(actionId, {
+      onProgress: ({ version }) => versions.push(version),
+    });
+    await eventually('the snapshot', () => versions.length > 0);
+    await harness.publish({ actionId, version: 2 });
+    await eventually('the second', () => versions.at(-1) === 2);
+    await first.stop();
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { version: 3 } });
+    await harness.publish({ actionId, version: 3 });
+    await harness.start({ PORT: String(first.port) });
+    await eventually('what was missed', () => versions.at(-1) === 3);
+    await harness.publish({ actionId, version: 4, status: 'completed' });
+    expect(await completed).toMatchObject({ version: 4 });
+    expect(versions).toEqual([1, 2, 3, 4]);
+  });
+
+  it('gives up after so many tries', async () => {
+    const gone = await harness.start();
+    await gone.stop();
+    const user = client({
+      websocketUrl: gone.url,
+      reconnect: { initialDelayMs: 1, maxDelayMs: 5, maxAttempts: 3 },
+    });
+    await expect(user.waitForCompletion(randomUUID())).rejects.toMatchObject({
+      code: 'CONNECTION_LOST',
+      retryable: true,
+      message: expect.stringMatching(/after 3 tries.*ECONNREFUSED/),
+    });
+  });
+});

@@ -1,0 +1,217 @@
+import { randomUUID } from 'node:crypto';
+import { serverFrameSchema, type ActionProgress, type ActionUpdate, type ServerFrame } from '@bulk/contracts';
+import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import type { ActionDocument, Database } from '@bulk/mongo';
+import { loadConfig } from '@bulk/runtime';
+import { eventually, inProcessService, TestInstallation, type InProcessService } from '@bulk/testing';
+import { WebSocket, type ClientOptions } from 'ws';
+import { notifierConfigSchema } from '../src/config.ts';
+import { startNotifier } from '../src/start.ts';
+
+export const ACCOUNT = 'acme';
+
+export interface RunningNotifier extends InProcessService {
+  readonly port: number;
+  readonly url: string;
+}
+
+/** Notifiers in this process, on an installation of their own, with what their neighbours would write. */
+export class NotifierHarness {
+  readonly installation: TestInstallation;
+  readonly database: Database;
+  readonly codec: MessageCodec;
+  readonly producer: MessageProducer;
+
+  private constructor(
+    installation: TestInstallation,
+    database: Database,
+    codec: MessageCodec,
+    producer: MessageProducer,
+  ) {
+    this.installation = installation;
+    this.database = database;
+    this.codec = codec;
+    this.producer = producer;
+  }
+
+  static async create(): Promise<NotifierHarness> {
+    const installation = await TestInstallation.create('notifier', {
+      KAFKA_SESSION_TIMEOUT_MS: '6000',
+      KAFKA_HEARTBEAT_INTERVAL_MS: '200',
+      PROGRESS_HZ: '50',
+      // So long that no test passes thanks to it, unless it says so.
+      RESYNC_MS: '600000',
+      PORT: '0',
+    });
+    const codec = await installation.codec();
+    const database = await installation.database();
+    return new NotifierHarness(installation, database, codec, await installation.producer(codec));
+  }
+
+  /** Starts a notifier; `env` adds to the installation's. It is stopped at `dispose` at the latest. */
+  async start(env: Readonly<Record<string, string>> = {}): Promise<RunningNotifier> {
+    const service = inProcessService();
+    this.installation.onDispose(() => service.stop());
+    const config = loadConfig(notifierConfigSchema, { ...this.installation.env, ...env });
+    const { port } = await startNotifier(config, service.context);
+    return { ...service, port, url: `ws://127.0.0.1:${port}/` };
+  }
+
+  async connect(
+    { url }: Pick<RunningNotifier, 'url'>,
+    account: string | null = ACCOUNT,
+  ): Promise<TestClient> {
+    const headers = account === null ? {} : { 'x-account-id': account };
+    const client = await TestClient.connect(url, { headers });
+    this.installation.onDispose(() => {
+      client.socket.terminate();
+      return Promise.resolve();
+    });
+    return client;
+  }
+
+  /** An action as intake and stats-aggregator would have written it; gives its id. */
+  async givenAction(state: Partial<ActionDocument> = {}): Promise<string> {
+    const actionId = state._id ?? randomUUID();
+    const at = new Date();
+    await this.database.actions.insertOne({
+      _id: actionId,
+      accountId: ACCOUNT,
+      actionType: 'update',
+      entityType: 'contact',
+      lane: 'normal',
+      config: {},
+      status: 'processing',
+      version: 1,
+      total: 1_000,
+      batchCount: 10,
+      counts: { success: 0, failure: 0, skipped: 0 },
+      codes: {},
+      applied: {},
+      dispatch: { nextBatch: 10, done: true, lease: null },
+      scheduledFor: null,
+      createdAt: at,
+      queuedAt: at,
+      startedAt: at,
+      finishedAt: null,
+      updatedAt: at,
+      ...state,
+    });
+    return actionId;
+  }
+
+  /** Publishes states, in this order; each on the given partition, else on that of its action. */
+  async publish(...states: readonly (Partial<ActionProgress> & { partition?: number })[]): Promise<void> {
+    await this.producer.send(
+      this.installation.topics.progress,
+      states.map(({ partition, ...state }) => {
+        const value = progress(state);
+        return { key: value.actionId, value, ...(partition === undefined ? {} : { partition }) };
+      }),
+    );
+  }
+
+  /** The consumer groups of this installation's notifiers that the broker knows. */
+  async groups(): Promise<string[]> {
+    const admin = this.installation.kafka.admin();
+    await admin.connect();
+    try {
+      const { groups } = await admin.listGroups();
+      const prefix = `${this.installation.env['TOPIC_PREFIX']!}notifier-`;
+      return groups.map(({ groupId }) => groupId).filter((groupId) => groupId.startsWith(prefix));
+    } finally {
+      await admin.disconnect();
+    }
+  }
+}
+
+export function progress(state: Partial<ActionProgress>): ActionProgress {
+  return {
+    actionId: randomUUID(),
+    accountId: ACCOUNT,
+    actionType: 'update',
+    entityType: 'contact',
+    version: 2,
+    status: 'processing',
+    total: 1_000,
+    success: 0,
+    failure: 0,
+    skipped: 0,
+    startedAt: Date.now() - 1_000,
+    finishedAt: null,
+    updatedAt: Date.now(),
+    ...state,
+  };
+}
+
+/** A client that keeps every frame, each checked against the contract. */
+export class TestClient {
+  readonly socket: WebSocket;
+  readonly frames: ServerFrame[] = [];
+  /** How it was closed, once it is. */
+  closed: { code: number; reason: string } | undefined;
+
+  private constructor(socket: WebSocket) {
+    this.socket = socket;
+    socket.on('message', (data, isBinary) => {
+      if (isBinary) throw new Error('expected text frames only');
+      this.frames.push(serverFrameSchema.parse(JSON.parse((data as Buffer).toString())));
+    });
+    socket.on('error', () => undefined);
+    socket.on('close', (code, reason) => (this.closed = { code, reason: reason.toString() }));
+  }
+
+  static async connect(url: string, options: ClientOptions = {}): Promise<TestClient> {
+    const client = new TestClient(new WebSocket(url, options));
+    await new Promise<void>((resolve, reject) => {
+      client.socket.once('open', resolve);
+      client.socket.once('error', reject);
+    });
+    return client;
+  }
+
+  send(event: string, data: unknown): void {
+    this.socket.send(JSON.stringify({ event, data }));
+  }
+
+  /** Subscribes, and waits for the first snapshot. */
+  async subscribe(actionId: string): Promise<ActionUpdate> {
+    const before = this.updatesOf(actionId).length;
+    this.send('subscribe', actionId);
+    return eventually('the snapshot', () => this.updatesOf(actionId)[before]);
+  }
+
+  updatesOf(actionId: string): ActionUpdate[] {
+    return this.frames.flatMap((frame) =>
+      frame.event === 'actionUpdate' && frame.data.actionId === actionId ? [frame.data] : [],
+    );
+  }
+
+  versionsOf(actionId: string): number[] {
+    return this.updatesOf(actionId).map(({ version }) => version);
+  }
+
+  errors(): { code: string; message: string; details?: unknown }[] {
+    return this.frames.flatMap((frame) => (frame.event === 'error' ? [frame.data] : []));
+  }
+
+  awaitVersion(actionId: string, version: number): Promise<ActionUpdate> {
+    return eventually(`version ${version}`, () => {
+      const last = this.updatesOf(actionId).at(-1);
+      return last !== undefined && last.version >= version ? last : undefined;
+    });
+  }
+
+  /** Waits for the answers to what was sent before: an unsubscribe from nothing is answered in turn. */
+  async settle(): Promise<void> {
+    const marker = randomUUID();
+    this.send('unsubscribe', marker);
+    await eventually('the answers', () =>
+      this.frames.some((frame) => frame.event === 'unsubscribed' && frame.data === marker),
+    );
+  }
+
+  awaitClose(): Promise<{ code: number; reason: string }> {
+    return eventually('the close', () => this.closed);
+  }
+}

@@ -1,0 +1,133 @@
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { loadConfig } from '@bulk/runtime';
+import { eventually, inProcessService } from '@bulk/testing';
+import { notifierConfigSchema } from '../src/config.ts';
+import { createContainer, TOKENS } from '../src/container.ts';
+import { ProgressFeed } from '../src/progress/progress-feed.ts';
+import { NotifierServer } from '../src/server/notifier-server.ts';
+import { ACCOUNT, NotifierHarness } from './harness.ts';
+import { RawClient } from './raw-client.ts';
+
+jest.setTimeout(60_000);
+
+let harness: NotifierHarness;
+beforeEach(async () => {
+  harness = await NotifierHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+describe('notifier', () => {
+  it('resolves its root', async () => {
+    const service = inProcessService();
+    const config = loadConfig(notifierConfigSchema, harness.installation.env);
+    const container = await createContainer(config, service.context);
+    expect(container.get(TOKENS.server)).toBeInstanceOf(NotifierServer);
+    expect(container.get(TOKENS.feed)).toBeInstanceOf(ProgressFeed);
+    expect(container.get(TOKENS.hub)).toBe(container.get(TOKENS.hub));
+    await service.stop();
+  });
+
+  it('is ready when it sees every event, and leaves nothing behind when it stops', async () => {
+    const actionId = await harness.givenAction();
+    const notifier = await harness.start();
+    expect(notifier.context.health.report()).toMatchObject({
+      ready: true,
+      components: { 'progress feed': { state: 'ready' }, websocket: { state: 'ready' } },
+    });
+    expect(await harness.groups()).toHaveLength(1);
+    const clients = await Promise.all([1, 2, 3].map(() => harness.connect(notifier)));
+    for (const client of clients) await client.subscribe(actionId);
+    await notifier.stop();
+    for (const client of clients) expect(await client.awaitClose()).toMatchObject({ code: 1001 });
+    expect(notifier.context.health.ready).toBe(false);
+    expect(notifier.failures).toEqual([]);
+    expect(await harness.groups()).toEqual([]);
+    await expect(harness.connect(notifier)).rejects.toThrow(/ECONNREFUSED/);
+  });
+
+  it('does not wait long for clients that do not close', async () => {
+    const notifier = await harness.start({ CLOSE_TIMEOUT_MS: '200' });
+    const raw = await RawClient.connect(notifier.port, ACCOUNT);
+    raw.socket.pause();
+    const begin = Date.now();
+    await notifier.stop();
+    expect(Date.now() - begin).toBeLessThan(5_000);
+    raw.socket.resume();
+    await eventually('the end', () => raw.closed);
+  });
+
+  it('is one of many: each sees every event', async () => {
+    const actionId = await harness.givenAction();
+    const [one, two] = await Promise.all([harness.start(), harness.start()]);
+    const clients = [await harness.connect(one), await harness.connect(two)];
+    for (const client of clients) await client.subscribe(actionId);
+    for (const partition of [0, 1, 2]) await harness.publish({ actionId, version: partition + 2, partition });
+    for (const client of clients) await client.awaitVersion(actionId, 4);
+    expect(await harness.groups()).toHaveLength(2);
+  });
+
+  it('misses no change that is published right after a subscription', async () => {
+    const notifier = await harness.start();
+    const client = await harness.connect(notifier);
+    // Change and subscription race; whoever wins, the newest state arrives.
+    for (let i = 0; i < 30; i += 1) {
+      const actionId = await harness.givenAction();
+      client.send('subscribe', actionId);
+      await harness.database.actions.updateOne(
+        { _id: actionId },
+        { $set: { version: 2, status: 'completed', counts: { success: 1_000, failure: 0, skipped: 0 } } },
+      );
+      await harness.publish({ actionId, version: 2, status: 'completed', success: 1_000 });
+      await client.awaitVersion(actionId, 2);
+      client.send('unsubscribe', actionId);
+    }
+  });
+
+  it('makes up what it missed when its partitions were away', async () => {
+    const actionId = await harness.givenAction();
+    const notifier = await harness.start();
+    const client = await harness.connect(notifier);
+    await client.subscribe(actionId);
+    const [groupId] = await harness.groups();
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { version: 7 } });
+
+    const intruder = harness.installation.kafka.consumer({ groupId: groupId! });
+    await intruder.connect();
+    await intruder.subscribe({ topics: [harness.installation.topics.progress] });
+    await intruder.run({ autoCommit: false, eachMessage: () => Promise.resolve() });
+    await client.awaitVersion(actionId, 7);
+
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { version: 8 } });
+    await intruder.disconnect();
+    await client.awaitVersion(actionId, 8);
+    // And it has all partitions again.
+    for (const partition of [0, 1, 2]) {
+      await eventually(`an event of partition ${partition}`, async () => {
+        const version = client.versionsOf(actionId).at(-1)! + 1;
+        await harness.publish({ actionId, version, partition });
+        return eventually('it', () => client.versionsOf(actionId).at(-1) === version, { timeoutMs: 2_000 });
+      });
+    }
+  });
+
+  it('skips what it cannot decode', async () => {
+    const actionId = await harness.givenAction();
+    const notifier = await harness.start();
+    const client = await harness.connect(notifier);
+    await client.subscribe(actionId);
+    const producer = harness.installation.kafka.producer();
+    await producer.connect();
+    const topic = harness.installation.topics.progress;
+    await producer.send({
+      topic,
+      messages: [null, Buffer.from('junk'), Buffer.from([0, 0, 0, 0, 1, 255, 255])].map((value) => ({
+        value,
+        partition: 0,
+      })),
+    });
+    await producer.disconnect();
+    await harness.publish({ actionId, version: 2, partition: 0 });
+    await client.awaitVersion(actionId, 2);
+    expect(notifier.failures).toEqual([]);
+  });
+});

@@ -1,0 +1,186 @@
+import { request, type IncomingHttpHeaders } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { failureSchema } from '@bulk/contracts';
+import { eventually } from '@bulk/testing';
+import { ACCOUNT, NotifierHarness, type RunningNotifier } from './harness.ts';
+import { RawClient } from './raw-client.ts';
+
+jest.setTimeout(60_000);
+
+let harness: NotifierHarness;
+let notifier: RunningNotifier;
+beforeAll(async () => {
+  harness = await NotifierHarness.create();
+  notifier = await harness.start({
+    MAX_SUBSCRIPTIONS: '3',
+    MAX_MESSAGE_BYTES: '512',
+    MAX_BUFFERED_BYTES: '65536',
+  });
+});
+afterAll(() => harness.installation.dispose());
+
+interface HttpAnswer {
+  readonly status: number;
+  readonly headers: IncomingHttpHeaders;
+  readonly error: { readonly code: string; readonly message: string };
+}
+
+const UPGRADE = {
+  Connection: 'Upgrade',
+  Upgrade: 'websocket',
+  'Sec-WebSocket-Version': '13',
+  'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
+};
+
+/** The answer to a request that is to become no WebSocket. */
+function ask(port: number, path: string, headers: Record<string, string>): Promise<HttpAnswer> {
+  return new Promise((resolve, reject) => {
+    const asked = request({ port, host: '127.0.0.1', path, headers }, (response) => {
+      let text = '';
+      response.setEncoding('utf8');
+      response.on('data', (part: string) => (text += part));
+      response.on('end', () => {
+        const { error } = failureSchema.parse(JSON.parse(text));
+        resolve({ status: response.statusCode!, headers: response.headers, error });
+      });
+    });
+    asked.on('upgrade', (_response, socket) => {
+      socket.destroy();
+      reject(new Error('it became a WebSocket'));
+    });
+    asked.on('error', reject);
+    asked.end();
+  });
+}
+
+describe('an upgrade request', () => {
+  it.each([
+    ['an invalid account', '/', { 'x-account-id': 'a:b' }],
+    ['an invalid account in the query', '/?accountId=a%20b', {}],
+    ['two accounts', '/?accountId=other', { 'x-account-id': ACCOUNT }],
+  ])('with %s is refused with 400', async (_what, path, headers) => {
+    const answer = await ask(notifier.port, path, { ...UPGRADE, ...headers });
+    expect(answer).toMatchObject({ status: 400, error: { code: 'INVALID_ACCOUNT' } });
+  });
+
+  it('of another path is refused with 404', async () => {
+    const answer = await ask(notifier.port, '/socket', UPGRADE);
+    expect(answer).toMatchObject({ status: 404, error: { code: 'NOT_FOUND' } });
+  });
+
+  it('beyond the connections allowed is refused with 503, until there is room', async () => {
+    const small = await harness.start({ MAX_CONNECTIONS: '2' });
+    const first = await harness.connect(small);
+    await harness.connect(small);
+    const answer = await ask(small.port, '/', UPGRADE);
+    expect(answer).toMatchObject({ status: 503, error: { code: 'TOO_MANY_CONNECTIONS' } });
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    first.socket.close();
+    await eventually('room', () => harness.connect(small));
+    await small.stop();
+  });
+});
+
+describe('a plain request', () => {
+  it('is answered with 426 and how to connect', async () => {
+    const answer = await ask(notifier.port, '/', {});
+    expect(answer).toMatchObject({ status: 426, error: { code: 'UPGRADE_REQUIRED' } });
+    expect(answer.headers.upgrade).toBe('websocket');
+    expect(answer.error.message).toMatch(/ws:\/\/.*x-account-id.*subscribe/s);
+  });
+});
+
+describe('a connection', () => {
+  it('has at most so many subscriptions, and room again after an unsubscribe', async () => {
+    const ids = await Promise.all([1, 2, 3, 4].map(() => harness.givenAction()));
+    const client = await harness.connect(notifier);
+    for (const id of ids.slice(0, 3)) await client.subscribe(id);
+    client.send('subscribe', ids[3]);
+    await client.settle();
+    expect(client.errors()).toEqual([
+      {
+        code: 'TOO_MANY_SUBSCRIPTIONS',
+        message: expect.any(String),
+        details: { limit: 3, actionId: ids[3] },
+      },
+    ]);
+    await client.subscribe(ids[0]!); // one that it has already
+    client.send('unsubscribe', ids[0]);
+    await client.subscribe(ids[3]!);
+  });
+
+  it('is closed on a frame that is too large', async () => {
+    const client = await harness.connect(notifier);
+    client.socket.send('x'.repeat(513));
+    expect(await client.awaitClose()).toMatchObject({ code: 1009 });
+  });
+
+  it('has its many requests answered, in order', async () => {
+    const actionId = await harness.givenAction();
+    const client = await harness.connect(notifier);
+    for (let i = 0; i < 500; i += 1) client.send(i % 2 === 0 ? 'subscribe' : 'unsubscribe', actionId);
+    await eventually('every answer', () => client.frames.length === 750);
+    const answers = client.frames.map(({ event }) => event).filter((event) => event !== 'actionUpdate');
+    expect(answers).toEqual(answers.map((_, i) => (i % 2 === 0 ? 'subscribed' : 'unsubscribed')));
+  });
+});
+
+describe('a peer', () => {
+  it('that is gone without a word is dropped, one that answers is not', async () => {
+    const beating = await harness.start({ HEARTBEAT_MS: '100' });
+    const silent = await RawClient.connect(beating.port, ACCOUNT);
+    const healthy = await harness.connect(beating);
+    let pings = 0;
+    healthy.socket.on('ping', () => (pings += 1));
+    await eventually('the drop', () => silent.closed);
+    await eventually('more pings', () => pings >= 5);
+    expect(healthy.closed).toBeUndefined();
+    await beating.stop();
+  });
+
+  it('that does not read costs a bounded buffer, and gets the newest state when it reads again', async () => {
+    const actionId = await harness.givenAction();
+    const raw = await RawClient.connect(notifier.port, ACCOUNT);
+    raw.send('subscribe', actionId);
+    await eventually('the snapshot', () => raw.texts.length === 2);
+    raw.socket.pause();
+    // Fill every buffer on the way there and back, until the notifier stops reading.
+    await eventually(
+      'back-pressure',
+      () => {
+        while (raw.socket.writableLength === 0) raw.sendJunk(500);
+        return stalled(raw);
+      },
+      { everyMs: 5 },
+    );
+
+    const witness = await harness.connect(notifier);
+    await witness.subscribe(actionId);
+    for (let version = 2; version <= 100; version += 1) await harness.publish({ actionId, version });
+    await witness.awaitVersion(actionId, 100);
+    expect(witness.versionsOf(actionId).length).toBeGreaterThan(3);
+    expect(raw.socket.writableLength).toBeGreaterThan(0);
+
+    raw.socket.resume();
+    const updates = await eventually('the newest state', () => {
+      const texts = raw.texts.filter((text) => text.includes('actionUpdate'));
+      return texts.at(-1)!.includes('"version":100') ? texts : undefined;
+    });
+    // The snapshot and the newest; nothing was queued in between.
+    expect(updates).toHaveLength(2);
+    await eventually('that it reads again', () => raw.socket.writableLength === 0);
+    raw.socket.destroy();
+  });
+});
+
+let lastSent = 0;
+let lastSentAt = 0;
+/** Whether nothing more has left for a second, though more waits. */
+function stalled({ socket: { bytesWritten, writableLength } }: RawClient): boolean {
+  const sent = bytesWritten - writableLength;
+  if (sent !== lastSent) {
+    lastSent = sent;
+    lastSentAt = Date.now();
+  }
+  return Date.now() - lastSentAt >= 1_000;
+}

@@ -1,0 +1,74 @@
+import { randomBytes } from 'node:crypto';
+import { connect, type Socket } from 'node:net';
+import { eventually } from '@bulk/testing';
+
+const TEXT = 0x1;
+
+/** A WebSocket client by hand, which does only what it is told: answers no ping, and reads only when it is to. */
+export class RawClient {
+  readonly socket: Socket;
+  /** Every text frame so far. */
+  readonly texts: string[] = [];
+  upgraded = false;
+  closed = false;
+  #rest = Buffer.alloc(0);
+
+  private constructor(socket: Socket) {
+    this.socket = socket;
+    socket.on('data', (bytes: Buffer) => this.#receive(bytes));
+    socket.on('error', () => undefined);
+    socket.on('close', () => (this.closed = true));
+  }
+
+  static async connect(port: number, account: string): Promise<RawClient> {
+    const socket = connect(port, '127.0.0.1');
+    const client = new RawClient(socket);
+    const key = randomBytes(16).toString('base64');
+    socket.write(
+      `GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n` +
+        `Sec-WebSocket-Key: ${key}\r\nx-account-id: ${account}\r\n\r\n`,
+    );
+    await eventually('the handshake', () => client.upgraded);
+    return client;
+  }
+
+  send(event: string, data: string): void {
+    this.socket.write(frame(TEXT, Buffer.from(JSON.stringify({ event, data }))));
+  }
+
+  /** Many frames in one write that are no JSON: each is answered with an error more than twice its size. */
+  sendJunk(count: number): void {
+    this.socket.write(
+      Buffer.concat(Array.from({ length: count }, () => frame(TEXT, Buffer.alloc(125, 'x')))),
+    );
+  }
+
+  #receive(bytes: Buffer): void {
+    this.#rest = Buffer.concat([this.#rest, bytes]);
+    if (!this.upgraded) {
+      const end = this.#rest.indexOf('\r\n\r\n');
+      if (end < 0) return;
+      this.upgraded = true;
+      this.#rest = this.#rest.subarray(end + 4);
+    }
+    this.#rest = this.#rest.subarray(this.#parse(this.#rest));
+  }
+
+  /** @returns how many bytes are whole frames. */
+  #parse(bytes: Buffer): number {
+    for (let at = 0; ;) {
+      const short = (bytes[at + 1] ?? 0) & 0x7f;
+      const start = at + (short < 126 ? 2 : 4);
+      if (bytes.length < start) return at;
+      const end = start + (short < 126 ? short : bytes.readUInt16BE(at + 2));
+      if (bytes.length < end) return at;
+      if ((bytes[at]! & 0x0f) === TEXT) this.texts.push(bytes.toString('utf8', start, end));
+      at = end;
+    }
+  }
+}
+
+/** A client's frame of less than 126 bytes; the mask is zero, which leaves the payload as it is. */
+function frame(opcode: number, payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
+}
