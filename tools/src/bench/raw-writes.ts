@@ -1,5 +1,7 @@
 import { contact } from '@bulk/actions';
-import { entityKey, type Database } from '@bulk/mongo';
+import { DEFAULT_LANE } from '@bulk/domain';
+import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
+import type { AnyBulkWriteOperation, Document } from 'mongodb';
 import { inParallel } from '../loadtest/in-parallel.ts';
 import { SAMPLE_CONTACTS } from '../seed/records.ts';
 
@@ -12,6 +14,8 @@ export interface RawWriteOptions {
   readonly concurrency: number;
 }
 
+/** Of the lane that an action without a priority takes. */
+const FENCE = `fence.${DEFAULT_LANE}`;
 /** Beyond any offset that the action's batches had, so that every fence lets these pass. */
 const FIRST_OFFSET = 1_000_000_000;
 
@@ -29,30 +33,30 @@ export async function measureRawWrites(database: Database, options: RawWriteOpti
   await inParallel(Math.ceil(contacts / batchSize), concurrency, async (batch) => {
     const offset = FIRST_OFFSET + batch;
     const size = Math.min(batchSize, contacts - batch * batchSize);
-    const operations = Array.from({ length: size }, (_, i) => {
-      const number = batch * batchSize + i + 1;
-      return {
-        updateOne: {
-          filter: {
-            _id: entityKey(accountId, SAMPLE_CONTACTS.idOf(number)),
-            'fence.normal.offset': { $not: { $gte: offset } },
-          },
-          update: {
-            $set: {
-              ownerId: `user-${number % 25}`,
-              score: number % 101,
-              'fence.normal': { partition: 0, offset },
-              updatedAt: new Date(),
-            },
-            $inc: { version: 1 },
-          },
-        },
-      };
-    });
+    const operations = Array.from({ length: size }, (_, i) =>
+      updateOf(accountId, batch * batchSize + i + 1, offset),
+    );
     const result = await collection.bulkWrite(operations, { ordered: false });
     matched += result.matchedCount;
   });
   const seconds = (performance.now() - startedAt) / 1000;
   if (matched !== contacts) throw new Error(`${matched} of ${contacts} contacts were matched`);
   return seconds;
+}
+
+function updateOf(accountId: string, number: number, offset: number): AnyBulkWriteOperation<EntityDocument> {
+  const filter = {
+    _id: entityKey(accountId, SAMPLE_CONTACTS.idOf(number)),
+    [`${FENCE}.offset`]: { $not: { $gte: offset } },
+  };
+  const update: Document = {
+    $set: {
+      ownerId: `user-${number % 25}`,
+      score: number % 101,
+      [FENCE]: { partition: 0, offset },
+      updatedAt: new Date(),
+    },
+    $inc: { version: 1 },
+  };
+  return { updateOne: { filter, update } };
 }
