@@ -5,6 +5,7 @@ import { notifierConfigSchema } from '../src/config.ts';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { ProgressFeed } from '../src/progress/progress-feed.ts';
 import { NotifierServer } from '../src/server/notifier-server.ts';
+import { BreakableLink } from './breakable-link.ts';
 import { ACCOUNT, NotifierHarness } from './harness.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -127,6 +128,33 @@ describe('notifier', () => {
     });
     await producer.disconnect();
     await harness.publish({ actionId, version: 2, partition: 0 });
+    await client.awaitVersion(actionId, 2);
+    expect(notifier.failures).toEqual([]);
+  });
+
+  it('says that MongoDB is away, to clients and on its readiness, and recovers', async () => {
+    const actionId = await harness.givenAction();
+    const uri = new URL(harness.installation.env['MONGODB_URI']!);
+    const link = await BreakableLink.to(uri.hostname, Number(uri.port));
+    harness.installation.onDispose(() => link.close());
+    uri.host = `127.0.0.1:${link.port}`;
+    const notifier = await harness.start({
+      MONGODB_URI: uri.href,
+      MONGODB_TIMEOUT_MS: '500',
+      RESYNC_MS: '100',
+    });
+    const client = await harness.connect(notifier);
+    link.break();
+    await eventually('not ready', () => !notifier.context.health.ready);
+    expect(notifier.context.health.report().components['mongodb']).toMatchObject({ state: 'waiting' });
+    client.send('subscribe', actionId);
+    const [error] = await eventually('the refusal', () => client.errors().length > 0 && client.errors());
+    expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', details: { actionId, retryable: true } });
+
+    link.mend();
+    await eventually('ready', () => notifier.context.health.ready);
+    await client.subscribe(actionId);
+    await harness.publish({ actionId, version: 2 });
     await client.awaitVersion(actionId, 2);
     expect(notifier.failures).toEqual([]);
   });

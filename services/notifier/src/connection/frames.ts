@@ -1,9 +1,11 @@
 import { clientFrameSchema, type ClientFrame, type ServerFrame } from '@bulk/contracts';
 import { InvalidInputError, type CodedError } from '@bulk/domain';
 
-/** How every frame is to look; part of each refusal. */
-export const EXPECTED_FRAME =
-  'expected one JSON text frame: {"event":"subscribe","data":"<actionId>"} or {"event":"unsubscribe","data":"<actionId>"}';
+/** What a client may send. */
+export const CLIENT_FRAMES =
+  '{"event":"subscribe","data":"<actionId>"} or {"event":"unsubscribe","data":"<actionId>"}';
+
+const EXPECTED_FRAME = `expected one JSON text frame: ${CLIENT_FRAMES}`;
 
 /**
  * Reads what a client sent.

@@ -6,7 +6,7 @@ import { delay, listen, type Logger } from '@bulk/runtime';
 import { WebSocketServer } from 'ws';
 import { accountOf, HOW_TO_NAME_ACCOUNT } from '../connection/account.ts';
 import { Connection, type ConnectionSettings } from '../connection/connection.ts';
-import { EXPECTED_FRAME } from '../connection/frames.ts';
+import { CLIENT_FRAMES } from '../connection/frames.ts';
 import { refuseRequest, refuseUpgrade, type Refusal } from './refusals.ts';
 
 export interface NotifierServerOptions {
@@ -125,7 +125,7 @@ export class NotifierServer {
   }
 }
 
-const HOW_TO_CONNECT = `connect with a WebSocket to ws://<host>/, naming the account by ${HOW_TO_NAME_ACCOUNT}; then ${EXPECTED_FRAME}`;
+const HOW_TO_CONNECT = `connect with a WebSocket to ws://<host>/, naming the account by ${HOW_TO_NAME_ACCOUNT}; then send JSON text frames: ${CLIENT_FRAMES}`;
 
 const UPGRADE_REQUIRED: Refusal = {
   status: 426,
