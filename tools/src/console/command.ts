@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { CodedError } from '@bulk/domain';
 import { StackError } from '@bulk/local-stack';
 import { Releasers, silentLogger } from '@bulk/runtime';
@@ -29,6 +30,8 @@ const RELEASE_MS = 60_000;
  */
 export async function runCommand(work: (context: CommandContext) => Promise<void>): Promise<void> {
   const abort = new AbortController();
+  // Everything that waits listens to this one signal; that is no leak.
+  setMaxListeners(0, abort.signal);
   const releasers = new Releasers(silentLogger());
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.on(signal, () => {
