@@ -1,6 +1,6 @@
 /** Shared by every jest project: ESM TypeScript through swc; workspaces resolve through their package exports. */
 const base = {
-  testEnvironment: 'node',
+  testEnvironment: '<rootDir>/tools/jest-environment.mjs',
   extensionsToTreatAsEsm: ['.ts'],
   moduleFileExtensions: ['ts', 'js', 'mjs', 'cjs', 'json', 'node'],
   transform: {
