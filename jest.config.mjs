@@ -16,26 +16,25 @@ const places = ['libs', 'services', 'deploy', 'tools'];
 
 /** How tests are run, with the real parts started around them: tools/test.mjs. */
 export default {
+  // A project's own would not be heeded; tools/test.mjs gives the end-to-end tests more.
+  testTimeout: 60_000,
   projects: [
     // Pure logic, beside the code it tests.
     {
       ...base,
       displayName: 'unit',
-      testTimeout: 20_000,
       testMatch: places.map((p) => `<rootDir>/${p}/**/src/**/*.spec.ts`),
     },
     // Against the real Kafka, Schema Registry, MongoDB and Redis.
     {
       ...base,
       displayName: 'integration',
-      testTimeout: 60_000,
       testMatch: places.map((p) => `<rootDir>/${p}/**/test/**/*.test.ts`),
     },
     // The four services as processes.
     {
       ...base,
       displayName: 'e2e',
-      testTimeout: 180_000,
       testMatch: places.map((p) => `<rootDir>/${p}/**/test/**/*.e2e.ts`),
     },
   ],

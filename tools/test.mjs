@@ -22,9 +22,9 @@ const bin = (path) => join(root, 'node_modules', ...path.split('/'));
 
 /** What each run gives to jest. Two workers on two cores; the end-to-end tests have the machine to themselves. */
 const RUNS = {
-  unit: { needsStack: false, needsBuild: false, args: ['--maxWorkers=2'] },
-  integration: { needsStack: true, needsBuild: false, args: ['--maxWorkers=2'] },
-  e2e: { needsStack: true, needsBuild: true, args: ['--runInBand'] },
+  unit: { needsStack: false, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=20000'] },
+  integration: { needsStack: true, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=60000'] },
+  e2e: { needsStack: true, needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
 };
 const URLS = ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL'];
 
@@ -130,7 +130,7 @@ async function runJest(name, { args }, env) {
       bin('jest/bin/jest.js'),
       '--selectProjects',
       name,
-      ...args,
+      ...args.filter((own) => !jestArgs.some((given) => nameOf(given) === nameOf(own))),
       '--json',
       `--outputFile=${report}`,
       ...jestArgs,
@@ -145,6 +145,11 @@ async function runJest(name, { args }, env) {
   process.stdout.write(`${name}: ${passed} passed, ${failed} failed\n`);
   if (passed + failed === 0) problems.push(`${name}: no test was run`);
   else if (code !== 0 && failed === 0) problems.push(`${name}: jest ended with exit code ${code}`);
+}
+
+/** `--testTimeout` of `--testTimeout=60000`: what the user gives replaces what the run has. */
+function nameOf(argument) {
+  return argument.split('=')[0];
 }
 
 function readReport(file) {

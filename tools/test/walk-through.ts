@@ -81,8 +81,8 @@ export async function buildWith(service: string, folder: string, actions: string
     plugins: [
       {
         name: 'changed-actions',
-        setup({ onResolve }) {
-          onResolve({ filter: /^@bulk\// }, ({ path, resolveDir }) => ({
+        setup(build) {
+          build.onResolve({ filter: /^@bulk\// }, ({ path, resolveDir }) => ({
             path:
               path === '@bulk/actions'
                 ? join(actions, 'src', 'index.ts')
