@@ -1,0 +1,175 @@
+import { MESSAGES, type ActionProgress, type BatchResult } from '@bulk/contracts';
+import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
+import { loadConfig } from '@bulk/runtime';
+import {
+  eventually,
+  inProcessService,
+  TestInstallation,
+  TopicReader,
+  type InProcessService,
+} from '@bulk/testing';
+import { statsAggregatorConfigSchema } from '../src/config.ts';
+import { startStatsAggregator, statsAggregatorGroup } from '../src/start.ts';
+
+/** stats-aggregator in this process, on an installation of its own, with what its neighbours would do. */
+export class AggregatorHarness {
+  readonly installation: TestInstallation;
+  readonly database: Database;
+  readonly codec: MessageCodec;
+  readonly producer: MessageProducer;
+  readonly progress: TopicReader;
+  readonly deadLetters: TopicReader;
+  readonly #services: InProcessService[] = [];
+
+  private constructor(
+    installation: TestInstallation,
+    database: Database,
+    codec: MessageCodec,
+    producer: MessageProducer,
+    progress: TopicReader,
+    deadLetters: TopicReader,
+  ) {
+    this.installation = installation;
+    this.database = database;
+    this.codec = codec;
+    this.producer = producer;
+    this.progress = progress;
+    this.deadLetters = deadLetters;
+  }
+
+  static async create(): Promise<AggregatorHarness> {
+    const installation = await TestInstallation.create('aggregator', {
+      KAFKA_SESSION_TIMEOUT_MS: '6000',
+      KAFKA_HEARTBEAT_INTERVAL_MS: '500',
+      RETRY_INITIAL_DELAY_MS: '5',
+      RETRY_MAX_DELAY_MS: '50',
+      COMMIT_INTERVAL_MS: '50',
+      CHUNK_SIZE: '5',
+    });
+    const codec = await installation.codec();
+    const harness = new AggregatorHarness(
+      installation,
+      await installation.database(),
+      codec,
+      await installation.producer(codec),
+      await TopicReader.open(installation.kafka, [installation.topics.progress]),
+      await TopicReader.open(installation.kafka, [installation.topics.deadLetters]),
+    );
+    await ensureIndexes(harness.database, []);
+    installation.onDispose(() => harness.progress.close());
+    installation.onDispose(() => harness.deadLetters.close());
+    installation.onDispose(() => harness.stop());
+    return harness;
+  }
+
+  /** Starts one more instance. */
+  async start(): Promise<InProcessService> {
+    const service = inProcessService();
+    this.#services.push(service);
+    await startStatsAggregator(
+      loadConfig(statsAggregatorConfigSchema, this.installation.env),
+      service.context,
+    );
+    return service;
+  }
+
+  async stop(): Promise<void> {
+    for (const service of this.#services.splice(0)) await service.stop();
+  }
+
+  /** Has the group begin at the begin of the topic again, as after a loss of all commits. */
+  async rewind(): Promise<void> {
+    const admin = this.installation.kafka.admin();
+    await admin.connect();
+    await admin.resetOffsets({
+      groupId: statsAggregatorGroup(this.installation.env['TOPIC_PREFIX']!),
+      topic: this.installation.topics.results,
+      earliest: true,
+    });
+    await admin.disconnect();
+  }
+
+  async givenAction(actionId: string, total: number, more: Partial<ActionDocument> = {}): Promise<void> {
+    const at = new Date(0);
+    await this.database.actions.insertOne({
+      _id: actionId,
+      accountId: 'acme',
+      actionType: 'update',
+      entityType: 'contact',
+      lane: 'normal',
+      config: {},
+      status: 'queued',
+      version: 2,
+      total,
+      batchCount: Math.ceil(total / 10),
+      counts: { success: 0, failure: 0, skipped: 0 },
+      codes: {},
+      applied: {},
+      dispatch: { nextBatch: 0, done: true, lease: null },
+      scheduledFor: null,
+      createdAt: at,
+      queuedAt: at,
+      startedAt: null,
+      finishedAt: null,
+      updatedAt: at,
+      ...more,
+    });
+  }
+
+  /** The result of a batch of ten positions: every third is a failure, every seventh is skipped. */
+  result(actionId: string, batchNo: number, more: Partial<BatchResult> = {}): BatchResult {
+    const positions = Array.from({ length: 10 }, (_, i) => batchNo * 10 + i);
+    return {
+      resultId: `${actionId}:${batchNo}`,
+      actionId,
+      accountId: 'acme',
+      actionType: 'update',
+      entityType: 'contact',
+      batchNo,
+      source: {
+        topic: this.installation.topics.entityBatches.normal,
+        partition: batchNo % 3,
+        offset: batchNo,
+      },
+      outcomes: positions.map((position) => ({
+        position,
+        entityId: `e${position}`,
+        ref: null,
+        ...outcomeAt(position),
+        attempts: 1,
+      })),
+      processedAt: 1_700_000_000_000,
+      ...more,
+    };
+  }
+
+  async publish(...results: readonly BatchResult[]): Promise<void> {
+    await this.producer.send(
+      this.installation.topics.results,
+      results.map((value) => ({ key: value.actionId, value })),
+    );
+  }
+
+  /** Every progress event of an action so far. */
+  async progressOf(actionId: string): Promise<ActionProgress[]> {
+    const all = await Promise.all(
+      this.progress.messages.map(({ message }) => this.codec.decode(MESSAGES.actionProgress, message.value)),
+    );
+    return all.filter((event) => event.actionId === actionId);
+  }
+
+  awaitStatus(actionId: string, status: string): Promise<ActionDocument> {
+    return eventually(`action is ${status}`, async () => {
+      const action = await this.database.actions.findOne({ _id: actionId });
+      return action?.status === status ? action : undefined;
+    });
+  }
+}
+
+function outcomeAt(position: number): Pick<BatchResult['outcomes'][number], 'status' | 'code' | 'message'> {
+  if (position % 3 === 0)
+    return { status: 'failure', code: 'ENTITY_NOT_FOUND', message: 'no contact has this id' };
+  if (position % 7 === 0) return { status: 'skipped', code: 'DUPLICATE_ENTITY', message: 'the same entity' };
+  return { status: 'success', code: null, message: null };
+}
