@@ -1,23 +1,14 @@
+import { MalformedMessageError } from '@bulk/contracts';
 import { CodedError, processed } from '@bulk/domain';
 import type { ActionCounts, CountedAction } from './action-counts.ts';
 import { endPosition, type BatchLog } from './batch-log.ts';
-import { deltaOf, type Countable } from './counting.ts';
+import { deltaOf, isSettled, type Countable } from './counting.ts';
 import type { LogStore } from './log-store.ts';
 
 /** Thrown when a result names an action that does not exist or was not accepted. */
 export class UnknownActionError extends CodedError {
   constructor(actionId: string) {
     super('ACTION_NOT_FOUND', `there is no action ${actionId}`);
-  }
-}
-
-/** Thrown when a result names a position that its action does not have. */
-export class PositionOutOfRangeError extends CodedError {
-  constructor(actionId: string, end: number, total: number) {
-    super(
-      'MALFORMED_MESSAGE',
-      `action ${actionId} has ${total} positions, a result names position ${end - 1}`,
-    );
   }
 }
 
@@ -47,20 +38,33 @@ export class Accountant {
    * Accounts for results of one partition, in its order.
    *
    * @returns the state of every action concerned, also when nothing was new: a crash may have kept it from being told.
-   * @throws UnknownActionError or PositionOutOfRangeError before anything is stored; StoreError.
+   * @throws UnknownActionError or MalformedMessageError for a result that its action cannot have; StoreError. After any of
+   * them some logs may be stored: account for them again, or give them up.
    */
   async account(partition: number, logs: readonly BatchLog[]): Promise<CountedAction[]> {
     const actions = await this.#counts.find([...new Set(logs.map(({ actionId }) => actionId))]);
-    for (const log of logs) checkAgainst(actions.get(log.actionId), log);
-    const stored = await this.#logs.store(logs);
-    const countable = new Map<string, Countable[]>();
-    logs.forEach((log, i) => {
-      const entry = { tally: log.tally, source: log.source, stored: stored[i] ?? log.source };
-      countable.set(log.actionId, [...(countable.get(log.actionId) ?? []), entry]);
+    const open = logs.filter((log) => isOpen(actions.get(log.actionId), log));
+    const stored = open.length === 0 ? [] : await this.#logs.store(open);
+    const countable = new Map<string, Countable[]>([...actions.keys()].map((id) => [id, []]));
+    open.forEach((log, i) => {
+      const { actionId, tally, source } = log;
+      countable.get(actionId)?.push({ tally, source, stored: stored[i] ?? source });
     });
     return Promise.all(
       [...actions.values()].map((action) => this.#count(partition, action, countable.get(action._id) ?? [])),
     );
+  }
+
+  /**
+   * Has a result that could not be accounted for leave nothing behind: a log that is not counted would never be, and would
+   * have a replay of its batch dropped as a repetition. A result that was counted after all stays as it is.
+   *
+   * @throws StoreError.
+   */
+  async giveUp(log: BatchLog): Promise<void> {
+    const action = (await this.#counts.find([log.actionId])).get(log.actionId);
+    if (action !== undefined && isSettled(log.source, appliedOf(action, log.source.partition))) return;
+    await this.#logs.remove(log);
   }
 
   async #count(
@@ -70,11 +74,12 @@ export class Accountant {
   ): Promise<CountedAction> {
     let action = before;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const applied = action.applied[String(partition)];
+      const applied = appliedOf(action, partition);
       const delta = deltaOf(results, applied);
       if (delta === undefined) return action;
+      if (processed(action.counts) + processed(delta.tally) > action.total) throw overcount(action);
       const after = await this.#counts.add(action._id, partition, applied, delta);
-      if (after !== undefined) return checked(after);
+      if (after !== undefined) return after;
       const again = (await this.#counts.find([action._id])).get(action._id);
       if (again === undefined) throw new UnknownActionError(action._id);
       action = again;
@@ -83,20 +88,34 @@ export class Accountant {
   }
 }
 
-function checkAgainst(action: CountedAction | undefined, log: BatchLog): void {
-  if (action === undefined) throw new UnknownActionError(log.actionId);
-  if (endPosition(log) > action.total)
-    throw new PositionOutOfRangeError(log.actionId, endPosition(log), action.total);
+function appliedOf(action: CountedAction, partition: number): number | undefined {
+  return action.applied[String(partition)];
 }
 
-/** More outcomes than positions can only be a fault of ours: never in silence. */
-function checked(action: CountedAction): CountedAction {
-  const done = processed(action.counts);
-  if (done > action.total) {
-    throw new CodedError(
-      'OVERCOUNTED',
-      `action ${action._id} has ${done} outcomes for ${action.total} positions`,
+/**
+ * Whether a result is still to be accounted for.
+ *
+ * @throws when its action does not exist or cannot have it.
+ */
+function isOpen(action: CountedAction | undefined, log: BatchLog): boolean {
+  if (action === undefined) throw new UnknownActionError(log.actionId);
+  if (isSettled(log.source, appliedOf(action, log.source.partition))) return false;
+  const { total, batchCount } = action;
+  if (endPosition(log) > total) {
+    throw new MalformedMessageError(
+      `action ${action._id} has ${total} positions, a result names position ${endPosition(log) - 1}`,
     );
   }
-  return action;
+  if (log.batchNo < 0 || log.batchNo >= batchCount) {
+    throw new MalformedMessageError(
+      `action ${action._id} has ${batchCount} batches, a result names batch ${log.batchNo}`,
+    );
+  }
+  return true;
+}
+
+function overcount({ _id, total, counts }: CountedAction): MalformedMessageError {
+  return new MalformedMessageError(
+    `action ${_id} has outcomes for ${processed(counts)} of ${total} positions, results name more than are left`,
+  );
 }

@@ -1,3 +1,4 @@
+import { processed } from '@bulk/domain';
 import { StoreError, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 import type { Delta } from './counting.ts';
@@ -6,6 +7,7 @@ import type { Delta } from './counting.ts';
 export type CountedAction = Omit<ActionDocument, 'dispatch' | 'config'>;
 
 const PROJECTION = { dispatch: 0, config: 0 } as const;
+const PROCESSED = { $add: ['$counts.success', '$counts.failure', '$counts.skipped'] };
 
 /** The counts and the status of actions, in MongoDB. */
 export class ActionCounts {
@@ -31,11 +33,12 @@ export class ActionCounts {
 
   /**
    * Adds a delta in one atomic update that also moves the status: `processing` at the first outcome, `completed` when
-   * every position has one. Fenced on the offset that the delta was computed from.
+   * every position has one. Fenced on the offset that the delta was computed from, and on the positions that are left.
    *
    * @param partition of the results topic.
    * @param appliedBefore what the action had applied of that partition when the delta was computed.
-   * @returns the action afterwards, or undefined when someone else has counted in the meantime: read and compute again.
+   * @returns the action afterwards, or undefined when someone else has counted in the meantime, or the delta exceeds what is
+   * left: read and compute again.
    * @throws StoreError.
    */
   async add(
@@ -48,7 +51,11 @@ export class ActionCounts {
     const fence = appliedBefore === undefined ? { $exists: false } : appliedBefore;
     try {
       const after = await this.#database.actions.findOneAndUpdate(
-        { _id: actionId, [field]: fence },
+        {
+          _id: actionId,
+          [field]: fence,
+          $expr: { $lte: [{ $add: [PROCESSED, processed(delta.tally)] }, '$total'] },
+        },
         addition(field, delta, this.#now()),
         { returnDocument: 'after', projection: PROJECTION },
       );
@@ -66,10 +73,9 @@ function addition(appliedField: string, { tally, applied }: Delta, now: Date): D
     `codes.${code}`,
     added(`codes.${code}`, n),
   ]);
-  const processed = { $add: ['$counts.success', '$counts.failure', '$counts.skipped'] };
   const isFinal = { $in: ['$status', ['completed', 'failed', 'cancelled']] };
-  const complete = { $gte: [processed, '$total'] };
-  const begins = { $and: [{ $gt: [processed, 0] }, { $in: ['$status', ['pending', 'queued']] }] };
+  const complete = { $gte: [PROCESSED, '$total'] };
+  const begins = { $and: [{ $gt: [PROCESSED, 0] }, { $in: ['$status', ['pending', 'queued']] }] };
   return [
     {
       $set: {
@@ -85,7 +91,7 @@ function addition(appliedField: string, { tally, applied }: Delta, now: Date): D
     {
       // The rules of `statusAfter` in @bulk/domain, in the database's words; a test holds one against the other.
       $set: {
-        startedAt: { $cond: [{ $gt: [processed, 0] }, { $ifNull: ['$startedAt', now] }, '$startedAt'] },
+        startedAt: { $cond: [{ $gt: [PROCESSED, 0] }, { $ifNull: ['$startedAt', now] }, '$startedAt'] },
         finishedAt: { $cond: [{ $and: [complete, { $not: [isFinal] }] }, now, '$finishedAt'] },
         status: {
           $switch: {

@@ -22,15 +22,24 @@ export interface Delta {
 }
 
 /**
+ * Whether an action whose counts are complete up to `applied` has done with the message at `source`: it was counted, dropped
+ * as a repetition, or given up. Whatever it was stays: the message may neither count nor leave a log any more.
+ *
+ * @param applied of the partition that the message is in; undefined when nothing of it was counted yet.
+ */
+export function isSettled(source: StoredSource, applied: number | undefined): boolean {
+  return applied !== undefined && source.offset <= applied;
+}
+
+/**
  * What a run of results of one partition adds to an action whose counts are complete up to `applied` (G3): a result at or
- * below that offset was counted in an earlier run; one whose batch is stored from elsewhere is a repetition and counts
- * nothing, for ever.
+ * below that offset is settled; one whose batch is stored from elsewhere is a repetition and counts nothing, for ever.
  *
  * @param applied undefined when nothing of this partition was counted yet.
  * @returns undefined when there is nothing new, not even an offset.
  */
 export function deltaOf(results: readonly Countable[], applied: number | undefined): Delta | undefined {
-  const fresh = results.filter(({ source }) => applied === undefined || source.offset > applied);
+  const fresh = results.filter(({ source }) => !isSettled(source, applied));
   const last = fresh.at(-1);
   if (last === undefined) return undefined;
   const counted = fresh.filter(({ source, stored }) => isSame(source, stored));

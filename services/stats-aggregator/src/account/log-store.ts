@@ -1,3 +1,4 @@
+import { resultIdOf } from '@bulk/contracts';
 import { DUPLICATE_KEY, StoreError, type ActionLogDocument, type Database } from '@bulk/mongo';
 import { MongoBulkWriteError } from 'mongodb';
 import type { BatchLog } from './batch-log.ts';
@@ -23,6 +24,27 @@ export class LogStore {
     if (taken.length === 0) return logs.map(({ source }) => source);
     const earlier = await this.#sources(taken);
     return logs.map((log, i) => earlier.get(documents[i]?._id ?? '') ?? log.source);
+  }
+
+  /**
+   * Removes the log that came from this very message; one of the same batch from elsewhere stays. Idempotent.
+   *
+   * @throws StoreError.
+   */
+  async remove({
+    actionId,
+    batchNo,
+    source,
+  }: Pick<BatchLog, 'actionId' | 'batchNo' | 'source'>): Promise<void> {
+    try {
+      await this.#database.actionLogs.deleteOne({
+        _id: resultIdOf(actionId, batchNo),
+        'source.partition': source.partition,
+        'source.offset': source.offset,
+      });
+    } catch (error) {
+      throw new StoreError(error);
+    }
   }
 
   /** @returns the ids that have a log already. */
@@ -54,7 +76,7 @@ export class LogStore {
 function toDocument(log: BatchLog): ActionLogDocument {
   const { success, failure, skipped } = log.tally;
   return {
-    _id: `${log.actionId}:${log.batchNo}`,
+    _id: resultIdOf(log.actionId, log.batchNo),
     actionId: log.actionId,
     batchNo: log.batchNo,
     partition: log.lanePartition,

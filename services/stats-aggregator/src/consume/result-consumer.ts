@@ -38,7 +38,74 @@ export class ResultConsumer {
 
   async process(chunk: Chunk): Promise<void> {
     const logs = await Promise.all(chunk.messages.map((message) => this.#decode(message)));
-    const actions = await this.#options.accountant.account(chunk.partition, logs);
+    await this.#account(chunk.partition, logs);
+  }
+
+  /**
+   * What will pass is tried again. Otherwise the chunk is taken apart, and only a message that cannot be processed alone goes
+   * to the dead letters (G6).
+   */
+  async onFailure(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
+    const { log, maxAttempts } = this.#options;
+    const attempts = chunk.previousAttempts + 1;
+    const { topic, partition } = chunk;
+    const where = { topic, partition, offset: chunk.messages[0]?.offset, attempts };
+    try {
+      if (isTransient(error)) throw error;
+      if (!isPermanent(error) && attempts < maxAttempts) {
+        log.warn({ ...where, err: error }, 'results failed and are tried again');
+        return 'retry';
+      }
+      await this.#takeApart(chunk, attempts);
+      return 'skip';
+    } catch (transient) {
+      if (!isTransient(transient)) throw transient;
+      if (attempts === 1) log.warn({ ...where, err: transient }, 'results wait for a dependency');
+      return 'retry';
+    }
+  }
+
+  /** Halves until what fails is a single message: few rounds where few messages are bad. In order of offset. */
+  async #takeApart(chunk: Chunk, attempts: number): Promise<void> {
+    const { messages } = chunk;
+    const [only] = messages;
+    if (messages.length === 1 && only !== undefined) {
+      await this.#processAlone(only, attempts);
+      return;
+    }
+    const middle = Math.ceil(messages.length / 2);
+    for (const half of [messages.slice(0, middle), messages.slice(middle)]) {
+      await chunk.heartbeat();
+      const part = { ...chunk, messages: half };
+      try {
+        await this.process(part);
+      } catch (error) {
+        if (isTransient(error)) throw error;
+        await this.#takeApart(part, attempts);
+      }
+    }
+  }
+
+  async #processAlone(message: ReceivedMessage, attempts: number): Promise<void> {
+    const { topic, partition, offset } = message;
+    let log: BatchLog | undefined;
+    try {
+      log = await this.#decode(message);
+      await this.#account(partition, [log]);
+    } catch (error) {
+      if (isTransient(error)) throw error;
+      this.#options.log.error(
+        { topic, partition, offset, err: error },
+        'a result is given up: see the dead letters',
+      );
+      // In this order: a crash in between buries it twice, the other way round it could vanish.
+      await this.#options.deadLetters.bury({ message, error, attempts });
+      if (log !== undefined) await this.#options.accountant.giveUp(log);
+    }
+  }
+
+  async #account(partition: number, logs: readonly BatchLog[]): Promise<void> {
+    const actions = await this.#options.accountant.account(partition, logs);
     await this.#options.producer.send(
       this.#options.topics.progress,
       actions.map((action) => ({
@@ -47,48 +114,6 @@ export class ResultConsumer {
         headers: { 'account-id': action.accountId },
       })),
     );
-  }
-
-  /**
-   * What will pass is tried again. Otherwise the chunk is taken apart, message by message, and only a message that cannot
-   * be processed alone goes to the dead letters (G6).
-   */
-  async onFailure(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
-    const { log, maxAttempts } = this.#options;
-    const attempts = chunk.previousAttempts + 1;
-    const where = {
-      topic: chunk.topic,
-      partition: chunk.partition,
-      offset: chunk.messages[0]?.offset,
-      attempts,
-    };
-    if (isTransient(error)) {
-      if (attempts === 1) log.warn({ ...where, err: error }, 'results wait for a dependency');
-      return 'retry';
-    }
-    if (!isPermanent(error) && attempts < maxAttempts) {
-      log.warn({ ...where, err: error }, 'results failed and are tried again');
-      return 'retry';
-    }
-    for (const message of chunk.messages) {
-      await chunk.heartbeat();
-      await this.#processAlone(message, chunk, attempts);
-    }
-    return 'skip';
-  }
-
-  async #processAlone(message: ReceivedMessage, chunk: Chunk, attempts: number): Promise<void> {
-    try {
-      await this.process({ ...chunk, messages: [message] });
-    } catch (error) {
-      if (isTransient(error)) throw error;
-      const { topic, partition, offset } = message;
-      this.#options.log.error(
-        { topic, partition, offset, err: error },
-        'a result is given up: see the dead letters',
-      );
-      await this.#options.deadLetters.bury({ message, error, attempts });
-    }
   }
 
   async #decode(message: ReceivedMessage): Promise<BatchLog> {

@@ -1,0 +1,179 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { MESSAGES, type BatchResult, type DeadLetter } from '@bulk/contracts';
+import { CodedError, EMPTY_TALLY } from '@bulk/domain';
+import { silentLogger } from '@bulk/runtime';
+import { DeadLetters, type Chunk, type ReceivedMessage } from '@bulk/kafka';
+import { checkAccounting, eventually } from '@bulk/testing';
+import { Accountant } from '../src/account/accountant.ts';
+import { ActionCounts } from '../src/account/action-counts.ts';
+import { toBatchLog } from '../src/account/batch-log.ts';
+import { LogStore } from '../src/account/log-store.ts';
+import { ResultConsumer } from '../src/consume/result-consumer.ts';
+import { statsAggregatorGroup } from '../src/start.ts';
+import { AggregatorHarness } from './harness.ts';
+
+let harness: AggregatorHarness;
+beforeEach(async () => {
+  harness = await AggregatorHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+async function letters(n: number): Promise<DeadLetter[]> {
+  const found = await eventually(`${n} dead letters`, () => {
+    const { messages } = harness.deadLetters;
+    return messages.length >= n ? messages : undefined;
+  });
+  return Promise.all(found.map(({ message }) => harness.codec.decode(MESSAGES.deadLetter, message.value)));
+}
+
+/** Positions `from` to `from + 9`, in the name of another batch. */
+function claiming(actionId: string, batchNo: number, from: number): BatchResult {
+  const { outcomes } = harness.result(actionId, from / 10);
+  return harness.result(actionId, batchNo, { outcomes });
+}
+
+describe('counts never exceed the total', () => {
+  it('when a batch that the action does not have repeats the positions of another', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    await harness.publish(harness.result(actionId, 0), claiming(actionId, 9, 0), harness.result(actionId, 1));
+    await harness.start();
+    await harness.awaitStatus(actionId, 'completed');
+    const [letter] = await letters(1);
+    expect(letter).toMatchObject({ code: 'MALFORMED_MESSAGE', offset: 1 });
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+
+  it('when a batch names more positions than are left: it is put away, and leaves no log', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    const { outcomes } = harness.result(actionId, 0);
+    const greedy = harness.result(actionId, 1, {
+      outcomes: [...outcomes, ...harness.result(actionId, 1).outcomes],
+    });
+    await harness.publish(harness.result(actionId, 0), greedy, harness.result(actionId, 1));
+    await harness.start();
+    await harness.awaitStatus(actionId, 'completed');
+    const [letter] = await letters(1);
+    expect(letter).toMatchObject({ code: 'MALFORMED_MESSAGE', offset: 1 });
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+});
+
+describe('a result that was given up', () => {
+  /** Fails to count one batch, as a fault of the store that does not pass would. */
+  class Failing extends ActionCounts {
+    faults = 0;
+
+    override add(...args: Parameters<ActionCounts['add']>): ReturnType<ActionCounts['add']> {
+      if (this.faults === 0) return super.add(...args);
+      this.faults -= 1;
+      return Promise.reject(new CodedError('STORE_FAILED', 'refused for good'));
+    }
+  }
+
+  function consumerWith(counts: ActionCounts): ResultConsumer {
+    const { topics } = harness.installation;
+    return new ResultConsumer({
+      topics,
+      codec: harness.codec,
+      accountant: new Accountant(new LogStore(harness.database), counts),
+      producer: harness.producer,
+      deadLetters: new DeadLetters(harness.producer, topics.deadLetters, 'stats-aggregator'),
+      maxAttempts: 1,
+      log: silentLogger(),
+    });
+  }
+
+  async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
+    const topic = harness.installation.topics.results;
+    const messages = await Promise.all(
+      results.map(async (result, offset): Promise<ReceivedMessage> => ({
+        topic,
+        partition: 0,
+        offset,
+        key: Buffer.from(result.actionId),
+        value: await harness.codec.encode(topic, result),
+        headers: {},
+      })),
+    );
+    const heartbeat = () => Promise.resolve();
+    return { topic, partition: 0, messages, highWatermark: messages.length, previousAttempts: 0, heartbeat };
+  }
+
+  it('leaves no log behind, not even when it comes again after its successors, and counts when replayed', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 30);
+    const [a, b, c] = [0, 1, 2].map((n) => harness.result(actionId, n));
+    const counts = new Failing(harness.database, () => new Date());
+    const consumer = consumerWith(counts);
+    const logged = (batchNo: number) =>
+      harness.database.actionLogs.countDocuments({ _id: `${actionId}:${batchNo}` });
+
+    counts.faults = 1;
+    const first = await chunkOf(a!);
+    expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), first)).toBe('skip');
+    expect(await letters(1)).toMatchObject([{ code: 'STORE_FAILED', offset: 0 }]);
+    expect(await logged(0)).toBe(0);
+
+    const all = await chunkOf(a!, b!, c!);
+    await consumer.process({ ...all, messages: all.messages.slice(1) });
+    await consumer.process(all); // the commit was lost
+    expect(await logged(0)).toBe(0);
+
+    const replayed = await chunkOf(a!, b!, c!, a!);
+    await consumer.process({ ...replayed, messages: replayed.messages.slice(3) });
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+
+  it('keeps its log when another instance has counted it after all', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 10);
+    const log = toBatchLog(harness.result(actionId, 0), { partition: 0, offset: 4 });
+    const counts = new ActionCounts(harness.database, () => new Date());
+    const accountant = new Accountant(new LogStore(harness.database), counts);
+    await accountant.account(0, [log]);
+    await accountant.giveUp(log);
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+    expect(await counts.add(actionId, 0, undefined, { tally: EMPTY_TALLY, applied: 9 })).toBeUndefined();
+  });
+
+  it('does not take the log of the first copy of its batch with it', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 10);
+    const at = (offset: number) => toBatchLog(harness.result(actionId, 0), { partition: 0, offset });
+    const counts = new ActionCounts(harness.database, () => new Date());
+    const accountant = new Accountant(new LogStore(harness.database), counts);
+    await accountant.account(0, [at(0)]);
+    await accountant.giveUp(at(3));
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+});
+
+describe('stopping under load', () => {
+  it('finishes the chunk under way and commits exactly what is counted', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 2_000);
+    await harness.publish(...Array.from({ length: 200 }, (_, n) => harness.result(actionId, n)));
+    await harness.start();
+    const applied = async () => {
+      const action = await harness.database.actions.findOne({ _id: actionId });
+      return Object.entries(action?.applied ?? {})[0];
+    };
+    await eventually('some are counted', async () => (await applied()) !== undefined, { everyMs: 1 });
+    await harness.stop();
+    const [partition, offset] = (await applied())!;
+    const admin = harness.installation.kafka.admin();
+    await admin.connect();
+    const groupId = statsAggregatorGroup(harness.installation.env['TOPIC_PREFIX']!);
+    const [committed] = await admin.fetchOffsets({ groupId, topics: [harness.installation.topics.results] });
+    await admin.disconnect();
+    const own = committed!.partitions.find((one) => one.partition === Number(partition));
+    expect(own!.offset).toBe(String(offset + 1));
+    expect(offset).toBeLessThan(199); // else nothing was under way
+    await harness.start();
+    await harness.awaitStatus(actionId, 'completed');
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+});
