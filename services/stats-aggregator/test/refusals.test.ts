@@ -33,6 +33,47 @@ function claiming(actionId: string, batchNo: number, from: number): BatchResult 
   return harness.result(actionId, batchNo, { outcomes });
 }
 
+/** Fails to count, as often as `faults` says. */
+class Failing extends ActionCounts {
+  faults = 0;
+  error = new CodedError('STORE_FAILED', 'refused for good');
+
+  override add(...args: Parameters<ActionCounts['add']>): ReturnType<ActionCounts['add']> {
+    if (this.faults === 0) return super.add(...args);
+    this.faults -= 1;
+    return Promise.reject(this.error);
+  }
+}
+
+function consumerWith(counts: ActionCounts): ResultConsumer {
+  const { topics } = harness.installation;
+  return new ResultConsumer({
+    topics,
+    codec: harness.codec,
+    accountant: new Accountant(new LogStore(harness.database), counts),
+    producer: harness.producer,
+    deadLetters: new DeadLetters(harness.producer, topics.deadLetters, 'stats-aggregator'),
+    maxAttempts: 1,
+    log: silentLogger(),
+  });
+}
+
+async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
+  const topic = harness.installation.topics.results;
+  const messages = await Promise.all(
+    results.map(async (result, offset): Promise<ReceivedMessage> => ({
+      topic,
+      partition: 0,
+      offset,
+      key: Buffer.from(result.actionId),
+      value: await harness.codec.encode(topic, result),
+      headers: {},
+    })),
+  );
+  const heartbeat = () => Promise.resolve();
+  return { topic, partition: 0, messages, highWatermark: messages.length, previousAttempts: 0, heartbeat };
+}
+
 describe('counts never exceed the total', () => {
   it('when a batch that the action does not have repeats the positions of another', async () => {
     const actionId = randomUUID();
@@ -43,6 +84,31 @@ describe('counts never exceed the total', () => {
     const [letter] = await letters(1);
     expect(letter).toMatchObject({ code: 'MALFORMED_MESSAGE', offset: 1 });
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+
+  it('when a batch names a position that the action does not have', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    await harness.publish(
+      harness.result(actionId, 0),
+      claiming(actionId, 1, 20),
+      harness.result(actionId, 1),
+    );
+    await harness.start();
+    await harness.awaitStatus(actionId, 'completed');
+    const [letter] = await letters(1);
+    expect(letter).toMatchObject({ code: 'MALFORMED_MESSAGE', offset: 1 });
+    expect(letter!.message).toContain('position 29');
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+
+  it('not even by two results from different partitions, each of which would fit alone', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    const counts = new ActionCounts(harness.database, () => new Date());
+    const twelve = { tally: { ...EMPTY_TALLY, success: 12 }, applied: 0 };
+    const states = await Promise.all([0, 1].map((p) => counts.add(actionId, p, undefined, twelve)));
+    expect(states.filter((state) => state !== undefined)).toHaveLength(1);
   });
 
   it('when a batch names more positions than are left: it is put away, and leaves no log', async () => {
@@ -62,46 +128,6 @@ describe('counts never exceed the total', () => {
 });
 
 describe('a result that was given up', () => {
-  /** Fails to count one batch, as a fault of the store that does not pass would. */
-  class Failing extends ActionCounts {
-    faults = 0;
-
-    override add(...args: Parameters<ActionCounts['add']>): ReturnType<ActionCounts['add']> {
-      if (this.faults === 0) return super.add(...args);
-      this.faults -= 1;
-      return Promise.reject(new CodedError('STORE_FAILED', 'refused for good'));
-    }
-  }
-
-  function consumerWith(counts: ActionCounts): ResultConsumer {
-    const { topics } = harness.installation;
-    return new ResultConsumer({
-      topics,
-      codec: harness.codec,
-      accountant: new Accountant(new LogStore(harness.database), counts),
-      producer: harness.producer,
-      deadLetters: new DeadLetters(harness.producer, topics.deadLetters, 'stats-aggregator'),
-      maxAttempts: 1,
-      log: silentLogger(),
-    });
-  }
-
-  async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
-    const topic = harness.installation.topics.results;
-    const messages = await Promise.all(
-      results.map(async (result, offset): Promise<ReceivedMessage> => ({
-        topic,
-        partition: 0,
-        offset,
-        key: Buffer.from(result.actionId),
-        value: await harness.codec.encode(topic, result),
-        headers: {},
-      })),
-    );
-    const heartbeat = () => Promise.resolve();
-    return { topic, partition: 0, messages, highWatermark: messages.length, previousAttempts: 0, heartbeat };
-  }
-
   it('leaves no log behind, not even when it comes again after its successors, and counts when replayed', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 30);
@@ -148,6 +174,30 @@ describe('a result that was given up', () => {
     await accountant.account(0, [at(0)]);
     await accountant.giveUp(at(3));
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+});
+
+describe('a fault that will pass', () => {
+  const away = new CodedError('STORE_UNAVAILABLE', 'away', { retryable: true });
+
+  it('is waited for however often it was tried, of a whole chunk or of a part', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    const counts = new Failing(harness.database, () => new Date());
+    const consumer = consumerWith(counts);
+    const chunk = {
+      ...(await chunkOf(harness.result(actionId, 0), claiming(actionId, 7, 0))),
+      previousAttempts: 99,
+    };
+    expect(await consumer.onFailure(away, chunk)).toBe('retry');
+    counts.faults = 1;
+    counts.error = away;
+    expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), chunk)).toBe('retry');
+    // It has passed: only the bad one is put away, once.
+    expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), chunk)).toBe('skip');
+    expect(await letters(1)).toMatchObject([{ offset: 1, code: 'MALFORMED_MESSAGE' }]);
+    const action = await harness.database.actions.findOne({ _id: actionId });
+    expect(action!.counts.success + action!.counts.failure + action!.counts.skipped).toBe(10);
   });
 });
 
