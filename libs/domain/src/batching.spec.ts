@@ -1,21 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Batcher, type Batch } from './batching.ts';
+import { Batcher, type Batch, type BatcherOptions } from './batching.ts';
 import { partitionOf } from './routing.ts';
 
-const options = fc.record({
-  entityType: fc.constantFrom('contact', 'lead'),
-  partitions: fc.integer({ min: 1, max: 9 }),
-  batchSize: fc.integer({ min: 1, max: 7 }),
-});
+const options = fc.record(
+  {
+    entityType: fc.constantFrom('contact', 'lead'),
+    partitions: fc.integer({ min: 1, max: 9 }),
+    batchSize: fc.integer({ min: 1, max: 7 }),
+    maxBatchBytes: fc.integer({ min: 1, max: 12 }),
+  },
+  { requiredKeys: ['entityType', 'partitions', 'batchSize'] },
+);
+/** An entity's size, for these tests. */
+const sizeOf = ({ id }: { id: string }): number => id.length;
 const ids = fc.array(fc.stringMatching(/^[a-z]{1,3}$/), { maxLength: 200 });
 
-function batchesOf(
-  list: readonly string[],
-  o: { entityType: string; partitions: number; batchSize: number },
-): Batch[] {
+function batchesOf(list: readonly string[], o: BatcherOptions): Batch[] {
   const batcher = new Batcher(o);
-  const closed = list.flatMap((id, position) => batcher.add({ position, id, ref: null, fields: {} }) ?? []);
+  const closed = list.flatMap(
+    (id, position) => batcher.add({ position, id, ref: null, fields: {} }, sizeOf({ id })) ?? [],
+  );
   const all = [...closed, ...batcher.flush()];
   expect(batcher.batchCount).toBe(all.length);
   expect(batcher.flush()).toEqual([]);
@@ -40,6 +45,8 @@ describe('Batcher', () => {
         for (const { partition, entities } of batchesOf(list, o)) {
           expect(entities.length).toBeGreaterThan(0);
           expect(entities.length).toBeLessThanOrEqual(o.batchSize);
+          const bytes = entities.reduce((sum, entity) => sum + sizeOf(entity), 0);
+          if (entities.length > 1) expect(bytes).toBeLessThanOrEqual(o.maxBatchBytes ?? bytes);
           for (const { id } of entities) expect(partitionOf(o.entityType, id, o.partitions)).toBe(partition);
         }
       }),

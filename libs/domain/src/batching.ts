@@ -15,16 +15,24 @@ export interface BatcherOptions {
   readonly partitions: number;
   /** Entities per batch at most. */
   readonly batchSize: number;
+  /** Bytes per batch at most, as told to `add`; one entity alone may exceed it. Without it there is no such limit. */
+  readonly maxBatchBytes?: number;
+}
+
+interface OpenBatch {
+  readonly entities: Entity[];
+  bytes: number;
 }
 
 /**
- * Sorts a stream of entities into batches by partition, holding at most `partitions × batchSize` entities.
+ * Sorts a stream of entities into batches by partition, holding at most `partitions × batchSize` entities
+ * (and `partitions × maxBatchBytes` bytes).
  * Positions ascend within a batch and from batch to batch of a partition, so that a read of an action's outcomes in
  * order of position is a merge of one cursor per partition.
  */
 export class Batcher {
   readonly #options: BatcherOptions;
-  readonly #open = new Map<number, Entity[]>();
+  readonly #open = new Map<number, OpenBatch>();
   #nextBatchNo = 0;
 
   constructor(options: BatcherOptions) {
@@ -36,23 +44,34 @@ export class Batcher {
     return this.#nextBatchNo;
   }
 
-  /** Takes the next entity; returns the batch that it filled, if it filled one. */
-  add(entity: Entity): Batch | undefined {
-    const partition = partitionOf(this.#options.entityType, entity.id, this.#options.partitions);
+  /**
+   * Takes the next entity; returns the batch that it filled or for which there was no room left, if there is one.
+   *
+   * @param bytes its size, counted against `maxBatchBytes`.
+   */
+  add(entity: Entity, bytes = 0): Batch | undefined {
+    const { entityType, partitions, batchSize, maxBatchBytes = Number.POSITIVE_INFINITY } = this.#options;
+    const partition = partitionOf(entityType, entity.id, partitions);
     const open = this.#open.get(partition);
-    if (open === undefined) {
-      this.#open.set(partition, [entity]);
-      return this.#options.batchSize === 1 ? this.#close(partition, [entity]) : undefined;
+    if (open !== undefined && open.bytes + bytes > maxBatchBytes) {
+      // Only reached with a batch size above 1, so that the entity cannot fill its new batch at once.
+      const closed = this.#close(partition, open.entities);
+      this.#open.set(partition, { entities: [entity], bytes });
+      return closed;
     }
-    open.push(entity);
-    return open.length >= this.#options.batchSize ? this.#close(partition, open) : undefined;
+    const batch = open ?? { entities: [], bytes: 0 };
+    batch.entities.push(entity);
+    batch.bytes += bytes;
+    if (batch.entities.length >= batchSize) return this.#close(partition, batch.entities);
+    if (open === undefined) this.#open.set(partition, batch);
+    return undefined;
   }
 
   /** Closes every open batch, the one with the lowest first position first. The batcher is empty afterwards. */
   flush(): Batch[] {
     return [...this.#open]
-      .sort(([, a], [, b]) => firstPosition(a) - firstPosition(b))
-      .map(([partition, entities]) => this.#close(partition, entities));
+      .sort(([, a], [, b]) => firstPosition(a.entities) - firstPosition(b.entities))
+      .map(([partition, { entities }]) => this.#close(partition, entities));
   }
 
   #close(partition: number, entities: readonly Entity[]): Batch {
