@@ -20,6 +20,7 @@ describe('incomingEntitySchema', () => {
     ['a number as id', { id: 7 }],
     ['an id too long', { id: 'x'.repeat(257) }],
     ['a ref that is no string', { id: 'a', ref: 1 }],
+    ['an id that is not well-formed Unicode', { id: 'a\ud800' }],
     ['no object', 'c1'],
     ['null', null],
     ['a list', ['c1']],

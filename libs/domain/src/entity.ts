@@ -3,11 +3,19 @@ import { z } from 'zod';
 /** Longest entity id and `ref`, in UTF-16 units. */
 export const MAX_ENTITY_ID_LENGTH = 256;
 
+/** A lone surrogate has no UTF-8: two different strings would become one on their way through Kafka and MongoDB. */
+const LONE_SURROGATE = /\p{Surrogate}/u;
+
+function isWellFormed(text: string): boolean {
+  return !LONE_SURROGATE.test(text);
+}
+
 /** An entity's id within its account and entity type. */
 export const entityIdSchema = z
   .string('expected a non-empty string')
   .min(1, 'expected a non-empty string')
-  .max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`);
+  .max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`)
+  .refine(isWellFormed, 'expected well-formed Unicode');
 
 /**
  * An entity as a caller sends it: `id`, perhaps `ref` (the caller's own row identity, echoed in results), and the

@@ -12,7 +12,11 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     { key: { status: 1, 'dispatch.done': 1, scheduledFor: 1 } },
   ]);
   await database.stagedBatches.createIndexes([{ key: { actionId: 1, batchNo: 1 }, unique: true }]);
-  await database.actionLogs.createIndexes([{ key: { actionId: 1, partition: 1, batchNo: 1 }, unique: true }]);
+  await database.actionLogs.createIndexes([
+    { key: { actionId: 1, partition: 1, batchNo: 1 }, unique: true },
+    // A page of logs begins behind a position: in each partition, at the first bucket that ends behind it.
+    { key: { actionId: 1, partition: 1, lastPosition: 1 } },
+  ]);
   for (const type of entityTypes) {
     const indexes = entityIndexes(type);
     if (indexes.length > 0) await database.entities(type.collection).createIndexes(indexes);

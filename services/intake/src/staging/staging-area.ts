@@ -30,6 +30,12 @@ export interface StagingOptions {
   readonly now: () => Date;
 }
 
+/**
+ * Largest batch, in bytes of its entities' JSON: far enough below MongoDB's 16 MB for a document and the topics' 8 MB for
+ * a message.
+ */
+const MAX_BATCH_BYTES = 4_194_304;
+
 /** Thrown when an upload took so long between two writes that it was taken for broken off. */
 export class StagingExpiredError extends CodedError {
   constructor(actionId: string) {
@@ -83,14 +89,19 @@ export class StagingArea {
     entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
   ): Promise<{ total: number; batchCount: number }> {
     const { batchSize, partitions, groupBatches } = this.#options;
-    const batcher = new Batcher({ entityType: identity.entityType, partitions, batchSize });
+    const batcher = new Batcher({
+      entityType: identity.entityType,
+      partitions,
+      batchSize,
+      maxBatchBytes: MAX_BATCH_BYTES,
+    });
     let group: Batch[] = [];
     let total = 0;
     for await (const incoming of entities) {
       const entity = toEntity(total, incoming);
-      this.#checkSize(entity.position, entity.fields);
+      const bytes = this.#sizeOf(entity.position, entity.fields);
       total += 1;
-      const closed = batcher.add(entity);
+      const closed = batcher.add(entity, bytes);
       if (closed === undefined) continue;
       group.push(closed);
       if (group.length < groupBatches) continue;
@@ -101,10 +112,10 @@ export class StagingArea {
     return { total, batchCount: batcher.batchCount };
   }
 
-  #checkSize(position: number, fields: Fields): void {
+  #sizeOf(position: number, fields: Fields): number {
     const { maxEntityBytes } = this.#options;
     const bytes = Buffer.byteLength(JSON.stringify(fields));
-    if (bytes <= maxEntityBytes) return;
+    if (bytes <= maxEntityBytes) return bytes;
     throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [
       { field: `entities[${position}]`, message: `expected at most ${maxEntityBytes} bytes, found ${bytes}` },
     ]);

@@ -1,0 +1,41 @@
+import { describe, expect, it } from '@jest/globals';
+import { CodedError, InvalidInputError } from '@bulk/domain';
+import { toErrorResponse } from './error-response.ts';
+import { HttpRefusal } from './refusals.ts';
+
+describe('toErrorResponse', () => {
+  it('names the fields of bad input, twenty at most, and says how many more there are', () => {
+    const issues = Array.from({ length: 25 }, (_, i) => ({
+      field: `entities[${i}].id`,
+      message: 'expected',
+    }));
+    const { status, body } = toErrorResponse(
+      new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues),
+    );
+    expect(status).toBe(400);
+    expect(body.error.details).toEqual(issues.slice(0, 20));
+    expect(body.error.message).toBe('the request is invalid; 5 more faults are not listed');
+  });
+
+  it('gives a refusal its own status and headers', () => {
+    const response = toErrorResponse(new HttpRefusal(405, 'METHOD_NOT_ALLOWED', 'm', { allow: 'GET' }));
+    expect(response).toMatchObject({ status: 405, headers: { allow: 'GET' }, body: { success: false } });
+  });
+
+  it('says of a fault that will pass that it will, and when to come again', () => {
+    const response = toErrorResponse(
+      new CodedError('STORE_UNAVAILABLE', 'mongodb://u:secret@h', { retryable: true }),
+    );
+    expect(response).toMatchObject({ status: 503, headers: { 'retry-after': '5' } });
+    expect(JSON.stringify(response)).not.toContain('secret');
+  });
+
+  it.each([new Error('secret'), new CodedError('X', 'secret'), 'secret', undefined])(
+    'tells nothing of the insides of %p',
+    (error) => {
+      const response = toErrorResponse(error);
+      expect(response).toMatchObject({ status: 500, body: { error: { code: 'INTERNAL' } } });
+      expect(JSON.stringify(response)).not.toContain('secret');
+    },
+  );
+});

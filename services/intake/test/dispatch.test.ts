@@ -1,0 +1,213 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { MESSAGES } from '@bulk/contracts';
+import { partitionOf } from '@bulk/domain';
+import { silentLogger } from '@bulk/runtime';
+import { eventually, inProcessService } from '@bulk/testing';
+import { createContainer, TOKENS } from '../src/container.ts';
+import { ActionDispatch } from '../src/dispatch/action-dispatch.ts';
+import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { Dispatcher } from '../src/dispatch/dispatcher.ts';
+import { IntakeHarness, PARTITIONS, positionsOf, type PublishedBatch } from './harness.ts';
+
+let harness: IntakeHarness;
+beforeEach(async () => {
+  harness = await IntakeHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+const LEASE_MS = 1_000;
+/** A store whose clock is ahead by `ms`: for it, the leases of others have run out earlier. */
+const storeAhead = (ms: number) =>
+  new DispatchStore(harness.database, LEASE_MS, () => new Date(Date.now() + ms));
+const options = (store: DispatchStore, windowBatches = 3) => ({
+  store,
+  producer: harness.producer,
+  topics: harness.installation.topics,
+  windowBatches,
+  leaseMs: LEASE_MS,
+  monotonic: () => performance.now(),
+});
+function dispatcher(store: DispatchStore, instanceId: string = randomUUID()): Dispatcher {
+  const one = new Dispatcher({ ...options(store), instanceId, concurrency: 4, log: silentLogger() });
+  harness.installation.onDispose(() => one.stop());
+  return one;
+}
+const isDone = (actionId: string) => async (): Promise<boolean> =>
+  (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done === true;
+const isUpTo = (size: number, actionId: string) => async (): Promise<PublishedBatch[] | undefined> => {
+  const published = await harness.published(actionId);
+  return new Set(positionsOf(published)).size >= size ? published : undefined;
+};
+const ascends = (numbers: readonly number[]): boolean =>
+  numbers.every((n, i) => i === 0 || n > numbers[i - 1]!);
+
+describe('a dispatch', () => {
+  it('publishes every batch once, on the partition of its entities, in order; then the action is queued', async () => {
+    const actionId = randomUUID();
+    const { batchCount } = await harness.accepted(actionId, 123);
+    dispatcher(storeAhead(0)).wake();
+    await eventually('the dispatch is done', isDone(actionId));
+    const published = await eventually('all positions', isUpTo(123, actionId));
+    expect(published).toHaveLength(batchCount);
+    expect(positionsOf(published)).toEqual(Array.from({ length: 123 }, (_, i) => i));
+    for (const { partition, batch } of published) {
+      for (const { id } of batch.entities) expect(partitionOf('contact', id, PARTITIONS)).toBe(partition);
+    }
+    for (let partition = 0; partition < PARTITIONS; partition += 1) {
+      expect(
+        ascends(published.filter((one) => one.partition === partition).map(({ batch }) => batch.batchNo)),
+      ).toBe(true);
+    }
+    const submitted = await eventually('the announcement', () => harness.submitted.messages[0]);
+    expect(await harness.codec.decode(MESSAGES.actionSubmitted, submitted.message.value)).toMatchObject({
+      actionId,
+      total: 123,
+      batchCount,
+    });
+    const action = await harness.database.actions.findOne({ _id: actionId });
+    expect(action).toMatchObject({
+      status: 'queued',
+      version: 2,
+      dispatch: { lease: null, nextBatch: batchCount },
+    });
+    expect(action?.queuedAt).toBeInstanceOf(Date);
+  });
+
+  it('that an instance left in the middle is finished by another when its lease has run out (G1)', async () => {
+    const actionId = randomUUID();
+    const { batchCount } = await harness.accepted(actionId, 200);
+    const claimed = (await storeAhead(0).claim('first/1'))!;
+    const first = new ActionDispatch(claimed, 'first/1', performance.now(), options(storeAhead(0)));
+    expect(await first.step()).toBe('more');
+    // first dies here. As long as its lease lasts, nobody touches the action.
+    expect(await storeAhead(0).claim('second/1')).toBeUndefined();
+    dispatcher(storeAhead(2 * LEASE_MS)).wake();
+    await eventually('the dispatch is done', isDone(actionId));
+    const published = await eventually('all positions', isUpTo(200, actionId));
+    expect(published).toHaveLength(batchCount);
+    // And if it was only asleep, it finds that it has lost the action, and harms nothing.
+    expect(await first.step()).toBe('lost');
+    expect((await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done).toBe(true);
+  });
+
+  it('that died between publishing and recording publishes the window again, for handler to recognise', async () => {
+    const actionId = randomUUID();
+    const { batchCount } = await harness.accepted(actionId, 100);
+    const claimed = (await storeAhead(0).claim('first/1'))!;
+    const first = new ActionDispatch(claimed, 'first/1', performance.now(), options(storeAhead(0)));
+    await first.step();
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { 'dispatch.nextBatch': 0 } });
+    dispatcher(storeAhead(2 * LEASE_MS)).wake();
+    await eventually('the dispatch is done', isDone(actionId));
+    const published = await eventually('all copies', async () => {
+      const seen = await harness.published(actionId);
+      return seen.length >= batchCount + 3 ? seen : undefined;
+    });
+    expect(published).toHaveLength(batchCount + 3);
+    expect(new Set(published.map(({ batch }) => batch.batchNo)).size).toBe(batchCount);
+  });
+
+  it('does not move an action back that has its first outcome already', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 100);
+    await harness.database.actions.updateOne(
+      { _id: actionId },
+      { $set: { status: 'processing', version: 9 } },
+    );
+    dispatcher(storeAhead(0)).wake();
+    await eventually('the dispatch is done', isDone(actionId));
+    expect(await harness.database.actions.findOne({ _id: actionId })).toMatchObject({
+      status: 'processing',
+      version: 9,
+    });
+  });
+
+  it('of a big action lets a small one through', async () => {
+    const [big, small] = [randomUUID(), randomUUID()].sort() as [string, string];
+    await harness.accepted(big, 900);
+    await harness.accepted(small, 5);
+    dispatcher(storeAhead(0)).wake();
+    await eventually('both are done', async () => (await isDone(big)()) && (await isDone(small)()));
+    const all = await eventually('all positions', async () => {
+      const [ofBig, ofSmall] = [await harness.published(big), await harness.published(small)];
+      return positionsOf(ofBig).length >= 900 && positionsOf(ofSmall).length >= 5
+        ? { ofBig, ofSmall }
+        : undefined;
+    });
+    for (const { partition, offset } of all.ofSmall) {
+      const behind = all.ofBig.filter((one) => one.partition === partition && one.offset > offset);
+      expect(behind.length).toBeGreaterThan(0);
+    }
+  });
+
+  it('of several instances at once publishes each batch once', async () => {
+    const actionIds = Array.from({ length: 6 }, () => randomUUID());
+    for (const actionId of actionIds) await harness.accepted(actionId, 120);
+    for (let i = 0; i < 3; i += 1) dispatcher(storeAhead(0)).wake();
+    for (const actionId of actionIds) {
+      await eventually('the dispatch is done', isDone(actionId));
+      expect(positionsOf(await eventually('all positions', isUpTo(120, actionId)))).toHaveLength(120);
+    }
+  });
+});
+
+describe('a scheduled action', () => {
+  it('waits until it is due, on the clock of whoever looks', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 10, new Date(Date.now() + 3_600_000));
+    expect(await storeAhead(0).claim('a/1')).toBeUndefined();
+    expect((await storeAhead(2 * 3_600_000).claim('b/1'))?._id).toBe(actionId);
+  });
+
+  it('that is due soon is started by the clock alone', async () => {
+    await harness.start();
+    const scheduledFor = new Date(Date.now() + 1_500);
+    const { body } = await harness.post({
+      actionType: 'update',
+      entities: [{ id: 'c1', lastName: 'A' }],
+      scheduledFor: scheduledFor.toISOString(),
+    });
+    const actionId = String(body.data!['actionId']);
+    expect(body.data).toMatchObject({ status: 'pending', scheduledFor: scheduledFor.toISOString() });
+    await eventually('it is queued', isDone(actionId));
+    const action = await harness.database.actions.findOne({ _id: actionId });
+    expect(action!.queuedAt!.getTime()).toBeGreaterThanOrEqual(scheduledFor.getTime());
+  });
+});
+
+describe('intake', () => {
+  it('resolves its root', async () => {
+    const service = inProcessService();
+    const container = await createContainer(harness.config(), service.context);
+    expect(container.get(TOKENS.dispatcher)).toBeInstanceOf(Dispatcher);
+    expect(typeof container.get(TOKENS.app).callback()).toBe('function');
+    await service.stop();
+  });
+
+  it('hands back its leases when it stops, so that another goes on at once', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 900);
+    const stopping = dispatcher(storeAhead(0));
+    stopping.wake();
+    await eventually('the first window', async () => (await harness.published(actionId)).length > 0, {
+      everyMs: 5,
+    });
+    await stopping.stop();
+    const { dispatch } = (await harness.database.actions.findOne({ _id: actionId }))!;
+    expect(dispatch.lease).toBeNull();
+    dispatcher(storeAhead(0)).wake();
+    await eventually('the dispatch is done', isDone(actionId));
+    expect(positionsOf(await eventually('all positions', isUpTo(900, actionId)))).toHaveLength(900);
+  });
+
+  it('is ready, takes nothing more when it stops, and has an answer for requests under way', async () => {
+    const service = await harness.start();
+    expect(service.context.health.ready).toBe(true);
+    const under = harness.post({ actionType: 'update', entities: [{ id: 'c1', lastName: 'A' }] });
+    expect((await under).status).toBe(202);
+    await service.stop();
+    await expect(harness.get('/bulk-actions/7')).rejects.toThrow();
+    expect(service.failures).toEqual([]);
+  });
+});

@@ -1,0 +1,202 @@
+import { MESSAGES, type EntityBatch } from '@bulk/contracts';
+import { LANES } from '@bulk/domain';
+import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import {
+  eventually,
+  inProcessService,
+  TestInstallation,
+  TopicReader,
+  type InProcessService,
+} from '@bulk/testing';
+import type { Admin } from 'kafkajs';
+import { intakeConfigSchema, type IntakeConfig } from '../src/config.ts';
+import { startIntake } from '../src/start.ts';
+import { StagingArea } from '../src/staging/staging-area.ts';
+
+export const PARTITIONS = 3;
+
+/** A batch as it came out of a lane. */
+export interface PublishedBatch {
+  readonly partition: number;
+  readonly offset: number;
+  readonly batch: EntityBatch;
+}
+
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: {
+    success: boolean;
+    data?: Record<string, unknown>;
+    error?: { code: string; message: string; details?: { field: string; message: string }[] };
+    pagination?: Record<string, number>;
+  };
+}
+
+/** intake's surroundings: an installation of its own, and readers of what it publishes. */
+export class IntakeHarness {
+  readonly installation: TestInstallation;
+  readonly database: Database;
+  readonly codec: MessageCodec;
+  readonly producer: MessageProducer;
+  readonly lanes: TopicReader;
+  readonly submitted: TopicReader;
+  readonly #admin: Admin;
+  url = '';
+
+  private constructor(
+    installation: TestInstallation,
+    database: Database,
+    codec: MessageCodec,
+    producer: MessageProducer,
+    lanes: TopicReader,
+    submitted: TopicReader,
+  ) {
+    this.installation = installation;
+    this.database = database;
+    this.codec = codec;
+    this.producer = producer;
+    this.lanes = lanes;
+    this.submitted = submitted;
+    this.#admin = installation.kafka.admin();
+  }
+
+  static async create(): Promise<IntakeHarness> {
+    const installation = await TestInstallation.create('intake', {
+      PORT: '0',
+      KAFKA_LANE_PARTITIONS: String(PARTITIONS),
+      BATCH_SIZE: '10',
+      BODY_LIMIT_BYTES: '200000',
+      MAX_ENTITIES: '1000',
+      MAX_ENTITY_BYTES: '2000',
+      DISPATCH_CRON: '* * * * * *',
+      DISPATCH_LEASE_MS: '1000',
+    });
+    const codec = await installation.codec();
+    const { topics, kafka } = installation;
+    const harness = new IntakeHarness(
+      installation,
+      await installation.database(),
+      codec,
+      await installation.producer(codec),
+      await TopicReader.open(
+        kafka,
+        LANES.map((lane) => topics.entityBatches[lane]),
+      ),
+      await TopicReader.open(kafka, [topics.actions]),
+    );
+    await ensureIndexes(harness.database, []);
+    await harness.#admin.connect();
+    installation.onDispose(() => harness.#admin.disconnect());
+    installation.onDispose(() => harness.lanes.close());
+    installation.onDispose(() => harness.submitted.close());
+    return harness;
+  }
+
+  config(extra: Readonly<Record<string, string>> = {}): IntakeConfig {
+    return loadConfig(intakeConfigSchema, { ...this.installation.env, ...extra });
+  }
+
+  /** Starts intake in this process; it is stopped at the end of the test file at the latest. */
+  async start(extra: Readonly<Record<string, string>> = {}): Promise<InProcessService> {
+    const service = inProcessService();
+    this.installation.onDispose(() => service.stop());
+    const port = await startIntake(this.config(extra), service.context);
+    this.url = `http://127.0.0.1:${port}`;
+    return service;
+  }
+
+  staging(now: () => Date = () => new Date()): StagingArea {
+    return new StagingArea(
+      this.database,
+      { batchSize: 10, partitions: PARTITIONS, groupBatches: 2, maxEntityBytes: 2_000, now },
+      silentLogger(),
+    );
+  }
+
+  /** An accepted action of `size` entities, that nobody has dispatched yet. */
+  accepted(actionId: string, size: number, scheduledFor: Date | null = null): Promise<ActionDocument> {
+    const identity = {
+      actionId,
+      accountId: 'acme',
+      actionType: 'update',
+      entityType: 'contact',
+      lane: 'normal',
+    } as const;
+    return this.staging().stage({ identity, config: {}, scheduledFor }, entitiesOf(size));
+  }
+
+  async get(
+    path: string,
+    headers: Readonly<Record<string, string>> = { 'x-account-id': 'acme' },
+  ): Promise<Answer> {
+    return answer(await fetch(`${this.url}${path}`, { headers }));
+  }
+
+  async post(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {
+    return answer(
+      await fetch(`${this.url}/bulk-actions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', 'x-account-id': 'acme', ...headers },
+        body: typeof body === 'string' ? body : JSON.stringify(body),
+      }),
+    );
+  }
+
+  /** The batches of an action in the lanes, in order of partition and offset. */
+  async published(actionId: string): Promise<PublishedBatch[]> {
+    const all = await Promise.all(
+      this.lanes.messages.map(async ({ partition, offset, message }) => ({
+        partition,
+        offset,
+        batch: await this.codec.decode(MESSAGES.entityBatch, message.value),
+      })),
+    );
+    return all
+      .filter(({ batch }) => batch.actionId === actionId)
+      .sort((a, b) => a.partition - b.partition || a.offset - b.offset);
+  }
+
+  /** Everything that is stored or published of anything, once what was accepted before has been dispatched. */
+  async traces(): Promise<Record<string, number>> {
+    await eventually('what was accepted is dispatched', async () => {
+      const waiting = { status: { $ne: 'staging' as const }, scheduledFor: null, 'dispatch.done': false };
+      return (await this.database.actions.countDocuments(waiting)) === 0;
+    });
+    const { actions, entityBatches } = this.installation.topics;
+    const lanes = await Promise.all(LANES.map((lane) => this.#messagesIn(entityBatches[lane])));
+    return {
+      actions: await this.database.actions.countDocuments({}),
+      staged: await this.database.stagedBatches.countDocuments({}),
+      submitted: await this.#messagesIn(actions),
+      batches: lanes.reduce((sum, n) => sum + n, 0),
+    };
+  }
+
+  /** Messages that a topic holds, by its offsets. */
+  async #messagesIn(topic: string): Promise<number> {
+    const offsets = await this.#admin.fetchTopicOffsets(topic);
+    return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
+  }
+}
+
+export function entitiesOf(size: number): { id: string; lastName: string }[] {
+  return Array.from({ length: size }, (_, i) => ({ id: `c${i}`, lastName: `Name ${i}` }));
+}
+
+/** Positions of batches, sorted. */
+export function positionsOf(published: readonly PublishedBatch[]): number[] {
+  return published
+    .flatMap(({ batch }) => batch.entities.map(({ position }) => position))
+    .sort((a, b) => a - b);
+}
+
+async function answer(response: Response): Promise<Answer> {
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Answer['body'],
+  };
+}
