@@ -10,6 +10,8 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     { key: { accountId: 1, status: 1, _id: -1 } },
     // What dispatch and the janitor look for.
     { key: { status: 1, 'dispatch.done': 1, scheduledFor: 1 } },
+    // Actions that ended and whose staged batches are still kept; the others would be looked through time and again.
+    { key: { 'dispatch.purged': 1, finishedAt: 1 } },
   ]);
   await database.stagedBatches.createIndexes([{ key: { actionId: 1, batchNo: 1 }, unique: true }]);
   await database.actionLogs.createIndexes([
