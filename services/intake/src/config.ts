@@ -20,11 +20,7 @@ export const intakeConfigSchema = z.object({
     'Largest JSON body, in bytes.',
   ),
   MAX_ENTITIES: integer({ min: 1, max: 10_000_000 }, 1_000_000, 'Entities of one action at most.'),
-  MAX_ENTITY_BYTES: integer(
-    { min: 64, max: 1_048_576 },
-    65_536,
-    "Largest JSON of one entity's fields, in bytes.",
-  ),
+  MAX_ENTITY_BYTES: integer({ min: 64, max: 1_048_576 }, 65_536, 'Largest JSON of one entity, in bytes.'),
   BATCH_SIZE: integer({ min: 1, max: 1_000 }, 100, 'Entities per batch at most.'),
   STAGING_GROUP_BATCHES: integer({ min: 1, max: 1_000 }, 20, 'Batches that are staged by one write.'),
   STAGING_TIMEOUT_MS: integer(
@@ -47,6 +43,11 @@ export const intakeConfigSchema = z.object({
     50,
     'Batches of an action that are published at once.',
   ),
+  DISPATCH_WINDOW_BYTES: integer(
+    { min: 65_536, max: 6 * MEBIBYTE },
+    4 * MEBIBYTE,
+    'Bytes of entities that are published at once, but for a single batch; they must fit into one Kafka message.',
+  ),
   DISPATCH_CONCURRENCY: integer(
     { min: 1, max: 100 },
     4,
@@ -57,11 +58,22 @@ export const intakeConfigSchema = z.object({
     30_000,
     'Another instance goes on with a dispatch that made no progress for this long, in ms.',
   ),
+  DISPATCH_RETRY_DELAY_MS: integer(
+    { min: 100, max: 10 * MINUTE_MS },
+    5_000,
+    'A dispatch that failed is tried again after this time at the earliest, in ms.',
+  ),
   REQUEST_TIMEOUT_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     5 * MINUTE_MS,
     'Longest time to receive a request, in ms.',
   ),
+  HEADERS_TIMEOUT_MS: integer(
+    { min: 100, max: 10 * MINUTE_MS },
+    15_000,
+    "Longest time to receive a request's headers, in ms.",
+  ),
+  MAX_HEADER_BYTES: integer({ min: 1_024, max: MEBIBYTE }, 16_384, "Most bytes of a request's headers."),
   KEEP_ALIVE_TIMEOUT_MS: integer(
     { min: 0, max: 60 * MINUTE_MS },
     65_000,

@@ -11,12 +11,15 @@ import { ActionStore } from './actions/action-store.ts';
 import { CreateAction } from './actions/create-action.ts';
 import type { IntakeConfig } from './config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
-import { Dispatcher } from './dispatch/dispatcher.ts';
+import { Dispatcher, KAFKA_PRODUCER, MONGODB } from './dispatch/dispatcher.ts';
 import { createApp } from './http/app.ts';
 import { createRouter } from './http/routes.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { Janitor } from './staging/janitor.ts';
 import { StagingArea } from './staging/staging-area.ts';
+
+/** A write that the driver has given up is done or dead at the server after so many of the driver's timeouts. */
+const LATE_WRITE_TIMEOUTS = 3;
 
 export const TOKENS = {
   database: Symbol('Database') as ServiceIdentifier<Database>,
@@ -43,7 +46,7 @@ export async function createContainer(
   const topics = topicNames(config.TOPIC_PREFIX);
   const kafka = createKafka('bulk-intake', config.KAFKA_BROKERS, log);
 
-  const database = await openDependency('mongodb', () => Database.connect('bulk-intake', config), context);
+  const database = await openDependency(MONGODB, () => Database.connect('bulk-intake', config), context);
   releasers.push('mongodb', () => database.close());
   await openDependency('mongodb indexes', () => ensureIndexes(database, registry.entityTypes), context);
   await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
@@ -53,7 +56,7 @@ export async function createContainer(
     context,
   );
   const producer = await openDependency(
-    'kafka producer',
+    KAFKA_PRODUCER,
     () => MessageProducer.connect(kafka, codec, log),
     context,
   );
@@ -70,7 +73,7 @@ export async function createContainer(
 function bindFeatures(
   container: Container,
   config: IntakeConfig,
-  { log }: ServiceContext,
+  { log, health }: ServiceContext,
   registry: ActionRegistry,
 ): void {
   const now = (): Date => new Date();
@@ -84,32 +87,38 @@ function bindFeatures(
           partitions: config.KAFKA_LANE_PARTITIONS,
           groupBatches: config.STAGING_GROUP_BATCHES,
           maxEntityBytes: config.MAX_ENTITY_BYTES,
+          lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
           now,
         },
         log,
       ),
   );
-  container
-    .bind(TOKENS.janitor)
-    .toDynamicValue(
-      () =>
-        new Janitor(
-          database,
-          { stagingTimeoutMs: config.STAGING_TIMEOUT_MS, stagedRetentionMs: config.STAGED_RETENTION_MS, now },
-          log,
-        ),
-    );
+  container.bind(TOKENS.janitor).toDynamicValue(
+    () =>
+      new Janitor(
+        database,
+        {
+          stagingTimeoutMs: config.STAGING_TIMEOUT_MS,
+          stagedRetentionMs: config.STAGED_RETENTION_MS,
+          lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
+          now,
+        },
+        log,
+      ),
+  );
   container.bind(TOKENS.dispatcher).toDynamicValue(
     (resolution) =>
       new Dispatcher({
         store: new DispatchStore(database, config.DISPATCH_LEASE_MS, now),
         producer: resolution.get(TOKENS.producer),
         topics: resolution.get(TOKENS.topics),
-        windowBatches: config.DISPATCH_WINDOW_BATCHES,
+        window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
         leaseMs: config.DISPATCH_LEASE_MS,
         monotonic: () => performance.now(),
         instanceId: randomUUID(),
         concurrency: config.DISPATCH_CONCURRENCY,
+        retryDelayMs: config.DISPATCH_RETRY_DELAY_MS,
+        health,
         log,
       }),
   );
@@ -129,7 +138,7 @@ function bindFeatures(
         actions: new ActionStore(database),
         logs: new LogReader(database, config.KAFKA_LANE_PARTITIONS),
         bodyLimitBytes: config.BODY_LIMIT_BYTES,
-        maxEntities: config.MAX_ENTITIES,
+        limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
         now,
       }),
       log,

@@ -1,11 +1,10 @@
-import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import type { ActionRegistry } from '@bulk/actions';
-import { listen, startAdminServer, type ServiceContext } from '@bulk/runtime';
+import { startAdminServer, type ServiceContext } from '@bulk/runtime';
 import cron from 'node-cron';
 import type { IntakeConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
+import { startHttpServer } from './http/server.ts';
 import type { Janitor } from './staging/janitor.ts';
 
 /** Once a minute is often enough to clean up. */
@@ -27,14 +26,19 @@ export async function startIntake(
   releasers.push('dispatcher', () => dispatcher.stop());
   schedule(config, context, dispatcher, container.get(TOKENS.janitor));
 
-  const app = container.get(TOKENS.app);
-  const handle = app.callback();
-  const server = createServer((request, response) => void handle(request, response));
-  server.requestTimeout = config.REQUEST_TIMEOUT_MS;
-  server.keepAliveTimeout = config.KEEP_ALIVE_TIMEOUT_MS;
-  await listen(server, config.PORT);
-  releasers.push('http server', () => close(server));
-  const { port } = server.address() as AddressInfo;
+  const handle = container.get(TOKENS.app).callback();
+  const server = await startHttpServer(
+    {
+      port: config.PORT,
+      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+      headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
+      keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
+      maxHeaderBytes: config.MAX_HEADER_BYTES,
+    },
+    (request, response) => void handle(request, response),
+  );
+  releasers.push('http server', () => server.close());
+  const { port } = server;
   health.set('http', 'ready');
   dispatcher.wake();
   log.info({ port, adminPort: admin.port }, 'ready');
@@ -61,13 +65,5 @@ function schedule(
   ];
   releasers.push('schedules', async () => {
     for (const task of tasks) await task.destroy();
-  });
-}
-
-/** Lets requests under way finish; idle connections are closed at once, the others after their answer. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve());
-    server.closeIdleConnections();
   });
 }

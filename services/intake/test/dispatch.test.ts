@@ -2,7 +2,8 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MESSAGES } from '@bulk/contracts';
 import { partitionOf } from '@bulk/domain';
-import { silentLogger } from '@bulk/runtime';
+import type { ActionDocument } from '@bulk/mongo';
+import { Health, silentLogger } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { ActionDispatch } from '../src/dispatch/action-dispatch.ts';
@@ -20,16 +21,23 @@ const LEASE_MS = 1_000;
 /** A store whose clock is ahead by `ms`: for it, the leases of others have run out earlier. */
 const storeAhead = (ms: number) =>
   new DispatchStore(harness.database, LEASE_MS, () => new Date(Date.now() + ms));
-const options = (store: DispatchStore, windowBatches = 3) => ({
+const options = (store: DispatchStore) => ({
   store,
   producer: harness.producer,
   topics: harness.installation.topics,
-  windowBatches,
+  window: { batches: 3, bytes: 1_000_000 },
   leaseMs: LEASE_MS,
   monotonic: () => performance.now(),
 });
 function dispatcher(store: DispatchStore, instanceId: string = randomUUID()): Dispatcher {
-  const one = new Dispatcher({ ...options(store), instanceId, concurrency: 4, log: silentLogger() });
+  const one = new Dispatcher({
+    ...options(store),
+    instanceId,
+    concurrency: 4,
+    retryDelayMs: 5_000,
+    health: new Health(),
+    log: silentLogger(),
+  });
   harness.installation.onDispose(() => one.stop());
   return one;
 }
@@ -38,6 +46,10 @@ const isDone = (actionId: string) => async (): Promise<boolean> =>
 const isUpTo = (size: number, actionId: string) => async (): Promise<PublishedBatch[] | undefined> => {
   const published = await harness.published(actionId);
   return new Set(positionsOf(published)).size >= size ? published : undefined;
+};
+const nonEmpty = async <T>(found: Promise<readonly T[]>): Promise<readonly T[] | undefined> => {
+  const list = await found;
+  return list.length > 0 ? list : undefined;
 };
 const ascends = (numbers: readonly number[]): boolean =>
   numbers.every((n, i) => i === 0 || n > numbers[i - 1]!);
@@ -87,7 +99,7 @@ describe('a dispatch', () => {
     const published = await eventually('all positions', isUpTo(200, actionId));
     expect(published).toHaveLength(batchCount);
     // And if it was only asleep, it finds that it has lost the action, and harms nothing.
-    expect(await first.step()).toBe('lost');
+    expect(await first.step()).toBe('stopped');
     expect((await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done).toBe(true);
   });
 
@@ -121,6 +133,84 @@ describe('a dispatch', () => {
       status: 'processing',
       version: 9,
     });
+  });
+
+  it('that cannot go on rests, and holds up no other', async () => {
+    const [broken, sound] = [randomUUID(), randomUUID()].sort() as [string, string];
+    await harness.accepted(broken, 50);
+    await harness.database.stagedBatches.deleteMany({ actionId: broken, batchNo: 1 });
+    await harness.accepted(sound, 50);
+    const store = storeAhead(0);
+    dispatcher(store).wake();
+    await eventually('the sound one is done', isDone(sound));
+    await eventually(
+      'the broken one rests',
+      async () => {
+        const lease = (await harness.database.actions.findOne({ _id: broken }))?.dispatch.lease;
+        return lease?.owner.endsWith('/postponed') === true && lease.until.getTime() > Date.now() + LEASE_MS;
+      },
+      { timeoutMs: 5_000 },
+    );
+    expect(await store.claim('another/1')).toBeUndefined();
+    const action = await harness.database.actions.findOne({ _id: broken });
+    expect(action).toMatchObject({ status: 'pending', dispatch: { done: false, nextBatch: 0 } });
+    expect((await storeAhead(60_000).claim('later/1'))?._id).toBe(broken);
+  });
+
+  it.each(['paused', 'cancelled'] as const)(
+    'stops when its action is %s, and hands it back',
+    async (status) => {
+      const actionId = randomUUID();
+      await harness.accepted(actionId, 200);
+      const claimed = (await storeAhead(0).claim('a/1'))!;
+      const dispatch = new ActionDispatch(claimed, 'a/1', performance.now(), options(storeAhead(0)));
+      expect(await dispatch.step()).toBe('more');
+      await harness.database.actions.updateOne({ _id: actionId }, { $set: { status } });
+      expect(await dispatch.step()).toBe('stopped');
+      expect(await harness.database.actions.findOne({ _id: actionId })).toMatchObject({
+        status,
+        dispatch: { nextBatch: 6, done: false },
+      });
+      expect(await storeAhead(60_000).claim('b/1')).toBeUndefined();
+    },
+  );
+
+  it('sends nothing on a lease that may have run out: it renews it first, or stops', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 200);
+    let clock = 0;
+    const slow = (owner: string, claimed: ActionDocument) =>
+      new ActionDispatch(claimed, owner, 0, { ...options(storeAhead(0)), monotonic: () => clock });
+    const first = slow('a/1', (await storeAhead(0).claim('a/1'))!);
+    clock = LEASE_MS;
+    expect(await first.step()).toBe('more'); // nobody else had it
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { 'dispatch.lease': null } });
+    const second = slow('b/1', (await storeAhead(0).claim('b/1'))!);
+    clock = 3 * LEASE_MS;
+    const before = (await eventually('a window', () => nonEmpty(harness.published(actionId)))).length;
+    expect(await first.step()).toBe('stopped');
+    expect(await second.step()).toBe('more');
+    const after = await eventually('another window', async () => {
+      const published = await harness.published(actionId);
+      return published.length >= before + 3 ? published : undefined;
+    });
+    expect(new Set(after.map(({ batch }) => batch.batchNo)).size).toBe(after.length);
+  });
+
+  it('of large entities keeps within what one Kafka message carries', async () => {
+    const entities = Array.from({ length: 240 }, (_, i) => ({ id: `c${i}`, notes: 'x'.repeat(120_000) }));
+    const service = await harness.start({
+      MAX_ENTITY_BYTES: '130000',
+      BODY_LIMIT_BYTES: '40000000',
+      BATCH_SIZE: '1000',
+    });
+    const { status, body } = await harness.post({ actionType: 'update', entities });
+    expect(status).toBe(202);
+    const actionId = String(body.data!['actionId']);
+    await eventually('the dispatch is done', isDone(actionId));
+    const published = await eventually('all positions', isUpTo(entities.length, actionId));
+    expect(positionsOf(published)).toHaveLength(entities.length);
+    await service.stop();
   });
 
   it('of a big action lets a small one through', async () => {

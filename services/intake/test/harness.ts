@@ -16,6 +16,7 @@ import { startIntake } from '../src/start.ts';
 import { StagingArea } from '../src/staging/staging-area.ts';
 
 export const PARTITIONS = 3;
+export const LATE_WRITE_MS = 30_000;
 
 /** A batch as it came out of a lane. */
 export interface PublishedBatch {
@@ -108,10 +109,17 @@ export class IntakeHarness {
     return service;
   }
 
-  staging(now: () => Date = () => new Date()): StagingArea {
+  staging(now: () => Date = () => new Date(), database: Database = this.database): StagingArea {
     return new StagingArea(
-      this.database,
-      { batchSize: 10, partitions: PARTITIONS, groupBatches: 2, maxEntityBytes: 2_000, now },
+      database,
+      {
+        batchSize: 10,
+        partitions: PARTITIONS,
+        groupBatches: 2,
+        maxEntityBytes: 2_000,
+        lateWriteMs: LATE_WRITE_MS,
+        now,
+      },
       silentLogger(),
     );
   }

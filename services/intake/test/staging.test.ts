@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
+import { MongoNetworkError } from 'mongodb';
 import { Janitor } from '../src/staging/janitor.ts';
 import { StagingExpiredError } from '../src/staging/staging-area.ts';
-import { entitiesOf, IntakeHarness } from './harness.ts';
+import { entitiesOf, IntakeHarness, LATE_WRITE_MS } from './harness.ts';
 
 let harness: IntakeHarness;
 beforeEach(async () => {
@@ -27,7 +29,12 @@ const draft = (actionId: string) => ({
 const janitorAhead = (ms: number) =>
   new Janitor(
     harness.database,
-    { stagingTimeoutMs: HOUR_MS, stagedRetentionMs: HOUR_MS, now: () => new Date(Date.now() + ms) },
+    {
+      stagingTimeoutMs: HOUR_MS,
+      stagedRetentionMs: HOUR_MS,
+      lateWriteMs: LATE_WRITE_MS,
+      now: () => new Date(Date.now() + ms),
+    },
     silentLogger(),
   );
 
@@ -63,6 +70,52 @@ describe('staging', () => {
   });
 });
 
+describe('a write whose answer is lost', () => {
+  /** The database, except that the answer of one operation on `actions` is lost after it was carried out. */
+  function losing(operation: 'findOneAndUpdate' | 'updateOne', carriedOut: boolean): Database {
+    const { actions } = harness.database;
+    let lost = false;
+    const proxied = new Proxy(actions, {
+      get: (target, name) => {
+        const own: unknown = Reflect.get(target, name, target);
+        if (typeof own !== 'function') return own;
+        return async (...args: unknown[]): Promise<unknown> => {
+          const lose = name === operation && !lost;
+          lost ||= lose;
+          if (lose && !carriedOut) throw new MongoNetworkError('the connection is gone');
+          const answer: unknown = own.apply(target, args);
+          if (!lose) return answer;
+          await answer;
+          throw new MongoNetworkError('the connection is gone');
+        };
+      },
+    });
+    return new Proxy(harness.database, {
+      get: (target, name): unknown => (name === 'actions' ? proxied : Reflect.get(target, name, target)),
+    });
+  }
+
+  it('is an acceptance where it was carried out: the action is answered, and stays', async () => {
+    const actionId = randomUUID();
+    const staging = harness.staging(undefined, losing('findOneAndUpdate', true));
+    const action = await staging.stage(draft(actionId), entitiesOf(25));
+    expect(action).toMatchObject({ _id: actionId, status: 'pending', total: 25 });
+    expect(await harness.database.stagedBatches.countDocuments({ actionId })).toBe(action.batchCount);
+  });
+
+  it('is none where it was not: the batches go at once, the rest when nothing can come after it', async () => {
+    const actionId = randomUUID();
+    const staging = harness.staging(undefined, losing('findOneAndUpdate', false));
+    await expect(staging.stage(draft(actionId), entitiesOf(25))).rejects.toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+    });
+    expect(await harness.traces()).toMatchObject({ actions: 1, staged: 0 });
+    expect(await janitorAhead(0).sweep()).toEqual({ broken: 0, ended: 0 });
+    expect(await janitorAhead(2 * LATE_WRITE_MS).sweep()).toEqual({ broken: 1, ended: 0 });
+    expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
+  });
+});
+
 describe('the janitor', () => {
   it('removes what a process that died in the middle of an upload left, and nothing else', async () => {
     const kept = randomUUID();
@@ -71,7 +124,10 @@ describe('the janitor', () => {
     await harness.accepted(dead, 20);
     await harness.database.actions.updateOne({ _id: dead }, { $set: { status: 'staging' } });
     expect(await janitorAhead(HOUR_MS / 2).sweep()).toEqual({ broken: 0, ended: 0 });
-    expect(await janitorAhead(2 * HOUR_MS).sweep()).toEqual({ broken: 1, ended: 0 });
+    // First it is claimed, so that it can no longer be accepted; it is removed when no write can be under way any more.
+    expect(await janitorAhead(2 * HOUR_MS).sweep()).toEqual({ broken: 0, ended: 0 });
+    expect(await janitorAhead(2 * HOUR_MS).sweep()).toEqual({ broken: 0, ended: 0 });
+    expect(await janitorAhead(2 * HOUR_MS + 2 * LATE_WRITE_MS).sweep()).toEqual({ broken: 1, ended: 0 });
     expect(await harness.database.actions.distinct('_id')).toEqual([kept]);
     expect(await harness.database.stagedBatches.distinct('actionId')).toEqual([kept]);
   });
@@ -85,6 +141,27 @@ describe('the janitor', () => {
       yield { id: 'last' };
     }
     await expect(harness.staging().stage(draft(actionId), slow())).rejects.toThrow(StagingExpiredError);
+    expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
+  });
+
+  it('has removed an upload, and what its process still wrote goes too', async () => {
+    const actionId = randomUUID();
+    async function* asleep(): AsyncGenerator<{ id: string }> {
+      yield* entitiesOf(70);
+      await janitorAhead(2 * HOUR_MS).sweep();
+      await janitorAhead(3 * HOUR_MS).sweep();
+      expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
+      // What a write does that had passed its check before the janitor came.
+      await harness.database.stagedBatches.insertOne({
+        _id: `${actionId}:6`,
+        actionId,
+        batchNo: 6,
+        partition: 0,
+        entities: [],
+      });
+      yield { id: 'last' };
+    }
+    await expect(harness.staging().stage(draft(actionId), asleep())).rejects.toThrow(StagingExpiredError);
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 

@@ -1,14 +1,9 @@
 import { fieldIssues, type ActionRegistry } from '@bulk/actions';
 import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
-import {
-  incomingEntitySchema,
-  InvalidInputError,
-  type FieldIssue,
-  type Fields,
-  type IncomingEntity,
-} from '@bulk/domain';
+import { incomingEntitySchema, InvalidInputError, type FieldIssue, type IncomingEntity } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
+import { checkedSize } from '../staging/entity-size.ts';
 import type { StagingArea } from '../staging/staging-area.ts';
 
 /** A request that has been checked as a whole. */
@@ -17,6 +12,13 @@ export interface CreateRequest {
   readonly entities: readonly IncomingEntity[];
 }
 
+export interface EntityLimits {
+  readonly maxEntities: number;
+  /** Largest JSON of one entity, in bytes. */
+  readonly maxEntityBytes: number;
+}
+
+const configSchema = z.record(z.string(), z.unknown());
 const bodySchema = z.record(z.string(), z.unknown());
 /** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
 const MAX_COLLECTED_ISSUES = 100;
@@ -26,7 +28,7 @@ const MAX_COLLECTED_ISSUES = 100;
  *
  * @throws InvalidInputError naming every field at fault.
  */
-export function parseCreateRequest(body: unknown, maxEntities: number): CreateRequest {
+export function parseCreateRequest(body: unknown, limits: EntityLimits): CreateRequest {
   const object = bodySchema.safeParse(body);
   if (!object.success) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
@@ -36,14 +38,18 @@ export function parseCreateRequest(body: unknown, maxEntities: number): CreateRe
   const { entities, ...rest } = object.data;
   const parameters = actionParametersSchema.safeParse(rest);
   const issues: FieldIssue[] = parameters.success ? [] : fieldIssues(parameters.error);
-  const parsed = parseEntities(entities, maxEntities, issues);
+  const parsed = parseEntities(entities, limits, issues);
   if (!parameters.success || issues.length > 0) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
   }
   return { parameters: parameters.data, entities: parsed };
 }
 
-function parseEntities(entities: unknown, maxEntities: number, issues: FieldIssue[]): IncomingEntity[] {
+function parseEntities(
+  entities: unknown,
+  { maxEntities, maxEntityBytes }: EntityLimits,
+  issues: FieldIssue[],
+): IncomingEntity[] {
   if (!Array.isArray(entities) || entities.length === 0) {
     issues.push({ field: 'entities', message: 'expected a list of at least one entity' });
     return [];
@@ -58,10 +64,12 @@ function parseEntities(entities: unknown, maxEntities: number, issues: FieldIssu
   const parsed: IncomingEntity[] = [];
   for (const [i, entity] of entities.entries()) {
     const result = incomingEntitySchema.safeParse(entity);
-    if (result.success) parsed.push(result.data);
+    // The entity as it was sent: zod's copy lacks a field `__proto__`, which is the handler's to refuse.
+    if (result.success) parsed.push(entity as IncomingEntity);
     else issues.push(...fieldIssues(result.error, ['entities', i]));
     if (issues.length >= MAX_COLLECTED_ISSUES) break;
   }
+  if (issues.length === 0) parsed.forEach((entity, i) => checkedSize(entity, i, maxEntityBytes));
   return parsed;
 }
 
@@ -101,7 +109,7 @@ export class CreateAction {
           entityType: parameters.entityType,
           lane: parameters.priority,
         },
-        config: config as Fields,
+        config: configSchema.parse(config),
         scheduledFor: parameters.scheduledFor === undefined ? null : new Date(parameters.scheduledFor),
       },
       entities,

@@ -2,15 +2,12 @@ import type { ActionSubmitted, EntityBatch, TopicNames } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
-import type { DispatchStore, StagedBatch } from './dispatch-store.ts';
+import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
-/** Thrown when batches of an accepted action are not there. Someone must act: data was deleted behind our back. */
-export class StagedBatchesMissingError extends CodedError {
-  constructor(actionId: string, from: number, expected: number, found: number) {
-    super(
-      'STAGED_BATCHES_MISSING',
-      `action ${actionId}: expected ${expected} staged batches from ${from} on, found ${found}`,
-    );
+/** Thrown when a batch of an accepted action is not there. Someone must act: data was deleted behind our back. */
+export class StagedBatchMissingError extends CodedError {
+  constructor(actionId: string, batchNo: number) {
+    super('STAGED_BATCH_MISSING', `action ${actionId}: its staged batch ${batchNo} is missing`);
   }
 }
 
@@ -18,14 +15,14 @@ export interface ActionDispatchOptions {
   readonly store: DispatchStore;
   readonly producer: MessageProducer;
   readonly topics: TopicNames;
-  readonly windowBatches: number;
+  readonly window: WindowLimits;
   readonly leaseMs: number;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
 }
 
-/** What became of a step: there is more to publish; all is published; the lease is lost, someone else goes on. */
-export type StepResult = 'more' | 'done' | 'lost';
+/** What became of a step: there is more to publish; all is published; it is not ours to go on (any more). */
+export type StepResult = 'more' | 'done' | 'stopped';
 
 /** The part of a lease within which a window is begun: the rest is left for the send to come back. */
 const SAFE_PART = 0.5;
@@ -52,22 +49,26 @@ export class ActionDispatch {
   }
 
   /**
-   * Publishes the next window and records it. A crash in between has the window published twice, which handler
-   * recognises; a lease that may have run out is not used any more, by the clock of this process, which a pause of the
-   * whole process does not stop.
+   * Publishes the next window and records it.
+   *
+   * A crash in between has the window published twice, which handler recognises. Before each send the lease must have
+   * most of its time left, by the clock of this process, which does not stand still while the process does. Even a send
+   * that arrives late does no harm: whoever has taken over began with the same batches, so that all of the late ones are
+   * second copies; and `advance` lets nobody past them who has lost the lease.
    *
    * @throws ProduceError, StoreError: the dispatch may be taken up again, here or elsewhere.
    */
   async step(): Promise<StepResult> {
-    const { store, windowBatches, leaseMs, monotonic } = this.#options;
-    if (monotonic() - this.#leasedAt > leaseMs * SAFE_PART && !(await this.#renew())) return 'lost';
+    const { store, monotonic } = this.#options;
+    const window = await this.#readWindow();
+    if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
-    const window = await this.#readWindow(windowBatches);
+    if (!(await this.#holdsLease())) return 'stopped';
     await this.#publish(window);
     const nextBatch = this.#nextBatch + window.length;
     const done = nextBatch >= this.#action.batchCount;
     const renewedAt = monotonic();
-    if (!(await store.advance(this.actionId, this.owner, nextBatch, done))) return 'lost';
+    if (!(await store.advance(this.actionId, this.owner, nextBatch, done))) return 'stopped';
     this.#nextBatch = nextBatch;
     this.#leasedAt = renewedAt;
     return done ? 'done' : 'more';
@@ -77,12 +78,19 @@ export class ActionDispatch {
     return this.#options.store.release(this.actionId, this.owner);
   }
 
-  async #renew(): Promise<boolean> {
-    const { store, monotonic } = this.#options;
-    const renewedAt = monotonic();
-    if (!(await store.advance(this.actionId, this.owner, this.#nextBatch, false))) return false;
-    this.#leasedAt = renewedAt;
-    return true;
+  postpone(delayMs: number): Promise<void> {
+    return this.#options.store.postpone(this.actionId, this.owner, delayMs);
+  }
+
+  /** Whether the lease has enough time left for a send, if need be after it was renewed. */
+  async #holdsLease(): Promise<boolean> {
+    const { store, leaseMs, monotonic } = this.#options;
+    const askedAt = monotonic();
+    if (askedAt - this.#leasedAt <= leaseMs * SAFE_PART) return true;
+    if (!(await store.renew(this.actionId, this.owner))) return false;
+    this.#leasedAt = askedAt;
+    // The answer itself may have been late.
+    return monotonic() - askedAt <= leaseMs * SAFE_PART;
   }
 
   async #announce(): Promise<void> {
@@ -116,12 +124,12 @@ export class ActionDispatch {
     ]);
   }
 
-  async #readWindow(size: number): Promise<StagedBatch[]> {
-    const expected = Math.min(size, this.#action.batchCount - this.#nextBatch);
-    const window = await this.#options.store.readWindow(this.actionId, this.#nextBatch, size);
-    if (window.length !== expected) {
-      throw new StagedBatchesMissingError(this.actionId, this.#nextBatch, expected, window.length);
-    }
+  async #readWindow(): Promise<StagedBatch[]> {
+    const from = this.#nextBatch;
+    const window = await this.#options.store.readWindow(this.actionId, from, this.#options.window);
+    const missing = window.findIndex(({ batchNo }, i) => batchNo !== from + i);
+    if (window.length === 0) throw new StagedBatchMissingError(this.actionId, from);
+    if (missing >= 0) throw new StagedBatchMissingError(this.actionId, from + missing);
     return window;
   }
 

@@ -1,5 +1,5 @@
 import type { BatchEntity } from '@bulk/contracts';
-import { StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import { StoreError, type ActionDocument, type Database, type StoredStatus } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 
 /** A batch that waits to be published. */
@@ -8,6 +8,19 @@ export interface StagedBatch {
   readonly partition: number;
   readonly entities: readonly BatchEntity[];
 }
+
+/** What of a window is read at once, at most; the first batch is always read. */
+export interface WindowLimits {
+  readonly batches: number;
+  /** Bytes of the entities. */
+  readonly bytes: number;
+}
+
+/** Statuses in which an action's batches are published. */
+const DISPATCHED: readonly StoredStatus[] = ['pending', 'queued', 'processing'];
+
+/** Staged batches that the driver fetches at a time: bounds what is read beyond the end of a window. */
+const FETCH = 10;
 
 /** How far the dispatch of an action is, and who carries it out. All times are this process's. */
 export class DispatchStore {
@@ -32,25 +45,34 @@ export class DispatchStore {
     return stored(
       this.#database.actions.findOneAndUpdate(
         {
-          status: { $in: ['pending', 'queued', 'processing'] },
+          status: { $in: [...DISPATCHED] },
           'dispatch.done': false,
           $and: [
             { $or: [{ scheduledFor: null }, { scheduledFor: { $lte: now } }] },
             { $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lt: now } }] },
           ],
         },
-        { $set: { 'dispatch.lease': { owner, until: this.#until(now) } } },
+        { $set: { 'dispatch.lease': { owner, until: this.#in(this.#leaseMs, now) } } },
         { sort: { _id: 1 }, returnDocument: 'after' },
       ),
     );
   }
 
-  /** The staged batches from `from` on, at most `count`, in order. @throws StoreError. */
-  async readWindow(actionId: string, from: number, count: number): Promise<StagedBatch[]> {
+  /** The staged batches from `from` on, in order, within the limits. @throws StoreError. */
+  async readWindow(actionId: string, from: number, limits: WindowLimits): Promise<StagedBatch[]> {
+    const window: StagedBatch[] = [];
+    let bytes = 0;
     try {
-      return await this.#database.stagedBatches
-        .find({ actionId, batchNo: { $gte: from, $lt: from + count } }, { sort: { batchNo: 1 } })
-        .toArray();
+      const cursor = this.#database.stagedBatches.find(
+        { actionId, batchNo: { $gte: from, $lt: from + limits.batches } },
+        { sort: { batchNo: 1 }, batchSize: Math.min(FETCH, limits.batches) },
+      );
+      for await (const batch of cursor) {
+        bytes += bytesOf(batch);
+        if (window.length > 0 && bytes > limits.bytes) break;
+        window.push(batch);
+      }
+      return window;
     } catch (error) {
       throw new StoreError(error);
     }
@@ -59,36 +81,65 @@ export class DispatchStore {
   /**
    * Records that all batches below `nextBatch` are in Kafka and renews the lease; a pending action becomes queued.
    *
-   * @returns whether the lease was still held; if not, someone else dispatches the action: stop.
+   * @returns whether this is still the one to go on: it is not when someone else has the lease, or when the action has
+   *   been paused or cancelled.
    * @throws StoreError.
    */
   async advance(actionId: string, owner: string, nextBatch: number, done: boolean): Promise<boolean> {
     const now = this.#now();
-    const lease = done ? null : { owner, until: this.#until(now) };
+    const lease = done ? null : { owner, until: this.#in(this.#leaseMs, now) };
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         { _id: actionId, 'dispatch.lease.owner': owner },
         advanced(nextBatch, done, lease, now),
+        { projection: { status: 1 }, returnDocument: 'after' },
+      ),
+    );
+    // Where all batches are published it does not matter that the action has ended in the meantime.
+    return updated !== undefined && (done || DISPATCHED.includes(updated.status));
+  }
+
+  /** Keeps the lease. @returns whether it was still held. @throws StoreError. */
+  renew(actionId: string, owner: string): Promise<boolean> {
+    return this.#setLease(actionId, owner, { owner, until: this.#in(this.#leaseMs) });
+  }
+
+  /** Hands an action back, so that any instance may go on with it at once. @throws StoreError. */
+  async release(actionId: string, owner: string): Promise<void> {
+    await this.#setLease(actionId, owner, null);
+  }
+
+  /** Hands an action back that failed: nobody tries it again before `delayMs` have passed. @throws StoreError. */
+  async postpone(actionId: string, owner: string, delayMs: number): Promise<void> {
+    await this.#setLease(actionId, owner, { owner: `${owner}/postponed`, until: this.#in(delayMs) });
+  }
+
+  async #setLease(
+    actionId: string,
+    owner: string,
+    lease: { readonly owner: string; readonly until: Date } | null,
+  ): Promise<boolean> {
+    const updated = await stored(
+      this.#database.actions.findOneAndUpdate(
+        { _id: actionId, 'dispatch.lease.owner': owner },
+        { $set: { 'dispatch.lease': lease } },
         { projection: { _id: 1 } },
       ),
     );
     return updated !== undefined;
   }
 
-  /** Hands an action back, so that any instance may go on with it at once. @throws StoreError. */
-  async release(actionId: string, owner: string): Promise<void> {
-    await stored(
-      this.#database.actions.findOneAndUpdate(
-        { _id: actionId, 'dispatch.lease.owner': owner },
-        { $set: { 'dispatch.lease': null } },
-        { projection: { _id: 1 } },
-      ),
-    );
+  #in(ms: number, now: Date = this.#now()): Date {
+    return new Date(now.getTime() + ms);
   }
+}
 
-  #until(now: Date): Date {
-    return new Date(now.getTime() + this.#leaseMs);
-  }
+function bytesOf({ entities }: StagedBatch): number {
+  return entities.reduce(
+    (sum, { id, ref, fields }) =>
+      sum + Buffer.byteLength(fields) + Buffer.byteLength(id) + Buffer.byteLength(ref ?? ''),
+    0,
+  );
 }
 
 /** A pipeline, since the first outcome may have come before and moved the status already. */

@@ -1,5 +1,5 @@
-import { isTransient } from '@bulk/kafka';
-import type { Logger } from '@bulk/runtime';
+import { isTransient, ProduceError } from '@bulk/kafka';
+import type { Health, Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 
 export interface DispatcherOptions extends ActionDispatchOptions {
@@ -7,15 +7,23 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly instanceId: string;
   /** Actions side by side, at most. */
   readonly concurrency: number;
+  /** After a fault an action rests for this long, in ms, before any instance tries it again. */
+  readonly retryDelayMs: number;
+  readonly health: Health;
   readonly log: Logger;
 }
+
+/** The components of `/readyz` that the dispatcher hears from all the time. */
+export const MONGODB = 'mongodb';
+export const KAFKA_PRODUCER = 'kafka producer';
 
 /**
  * Publishes the batches of accepted actions that are due: one window of each leased action in turn, so that a small
  * action does not wait behind a big one.
  *
  * Idle → (wake) running → idle when nothing is due. Stopping: the window under way is finished, leases are handed back.
- * A fault ends an action's turn: its lease is handed back, and the next wake takes it up again.
+ * A fault ends an action's turn: it rests for a while, so that one that fails does not hold the others up, and a wake
+ * after that takes it up again.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -24,6 +32,8 @@ export class Dispatcher {
   #awake = false;
   #stopping = false;
   #claims = 0;
+  /** Monotonic time of the last send that Kafka did not confirm. */
+  #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -51,7 +61,10 @@ export class Dispatcher {
     while (this.#mayGoOn()) {
       this.#awake = false;
       await this.#claimDue();
-      if (this.#active.length === 0) return;
+      if (this.#active.length === 0) {
+        this.#forgetOldFault();
+        return;
+      }
       for (const dispatch of [...this.#active]) {
         if (!this.#mayGoOn()) return;
         await this.#step(dispatch);
@@ -59,40 +72,69 @@ export class Dispatcher {
     }
   }
 
+  /** What failed was handed to another instance or cancelled: no send of ours will tell that Kafka is back. */
+  #forgetOldFault(): void {
+    const { monotonic, retryDelayMs, health } = this.#options;
+    if (monotonic() - this.#failedAt > 2 * retryDelayMs) health.set(KAFKA_PRODUCER, 'ready');
+  }
+
   #mayGoOn(): boolean {
     return !this.#stopping;
   }
 
   async #claimDue(): Promise<void> {
-    const { store, monotonic, instanceId, concurrency, log } = this.#options;
+    const { store, monotonic, instanceId, concurrency, health, log } = this.#options;
     try {
       while (this.#active.length < concurrency) {
         const owner = `${instanceId}/${(this.#claims += 1)}`;
         const leasedAt = monotonic();
         const action = await store.claim(owner);
+        health.set(MONGODB, 'ready');
         if (action === undefined) return;
         this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
       }
     } catch (error) {
+      health.set(MONGODB, 'waiting', reasonOf(error));
       log.warn({ err: error }, 'cannot look for actions to dispatch now');
     }
   }
 
   async #step(dispatch: ActionDispatch): Promise<void> {
-    const { log } = this.#options;
+    const { log, health } = this.#options;
     const { actionId } = dispatch;
     try {
       const result = await dispatch.step();
+      health.set(KAFKA_PRODUCER, 'ready');
       if (result === 'more') return;
-      if (result === 'lost') log.warn({ actionId }, 'lost the lease of a dispatch, another instance goes on');
-      else log.info({ actionId }, 'dispatched');
+      if (result === 'done') log.info({ actionId }, 'dispatched');
+      else
+        log.warn(
+          { actionId },
+          'a dispatch stops here: another instance has it, or it is paused or cancelled',
+        );
+      if (result === 'stopped') await this.#release(dispatch);
     } catch (error) {
-      if (isTransient(error))
-        log.warn({ actionId, err: error }, 'a dispatch is interrupted and taken up again');
-      else log.error({ actionId, err: error }, 'a dispatch fails');
-      await this.#release(dispatch);
+      await this.#postpone(dispatch, error);
     }
     this.#active = this.#active.filter((other) => other !== dispatch);
+  }
+
+  async #postpone(dispatch: ActionDispatch, error: unknown): Promise<void> {
+    const { log, health, monotonic, retryDelayMs } = this.#options;
+    const { actionId } = dispatch;
+    if (error instanceof ProduceError) {
+      this.#failedAt = monotonic();
+      health.set(KAFKA_PRODUCER, 'waiting', error.message);
+    }
+    if (isTransient(error))
+      log.warn({ actionId, err: error }, 'a dispatch is interrupted and taken up again');
+    else log.error({ actionId, err: error }, 'a dispatch fails');
+    try {
+      await dispatch.postpone(retryDelayMs);
+    } catch (failure) {
+      // The lease runs out by itself.
+      log.debug({ actionId, err: failure }, 'could not hand back a lease');
+    }
   }
 
   async #release(dispatch: ActionDispatch): Promise<void> {
@@ -103,4 +145,8 @@ export class Dispatcher {
       this.#options.log.debug({ actionId: dispatch.actionId, err: error }, 'could not hand back a lease');
     }
   }
+}
+
+function reasonOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
 }

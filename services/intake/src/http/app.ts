@@ -23,16 +23,26 @@ function envelope(log: Logger): Middleware {
   return async (ctx, next) => {
     const requestId = requestIdOf(ctx.get(REQUEST_ID_HEADER) || undefined);
     ctx.set(REQUEST_ID_HEADER, requestId);
+    const startedAt = performance.now();
+    const facts = (): Record<string, unknown> => ({
+      requestId,
+      method: ctx.method,
+      path: ctx.path,
+      status: ctx.status,
+      ms: Math.round(performance.now() - startedAt),
+    });
     try {
       await next();
+      log.debug(facts(), 'request answered');
     } catch (error) {
       const { status, headers, body } = toErrorResponse(error);
-      const request = { requestId, method: ctx.method, path: ctx.path, status };
-      if (status >= 500) log.error({ ...request, err: error }, 'request failed');
-      else log.debug({ ...request, code: body.error.code }, 'request refused');
       ctx.set(headers);
       ctx.status = status;
       ctx.body = body;
+      // What is down comes back by itself; only what nobody foresaw is for someone to look at.
+      if (status === 503) log.warn({ ...facts(), err: error }, 'request failed, a dependency is down');
+      else if (status >= 500) log.error({ ...facts(), err: error }, 'request failed');
+      else log.debug({ ...facts(), code: body.error.code }, 'request refused');
     }
   };
 }

@@ -11,7 +11,7 @@ import type { ActionDocument } from '@bulk/mongo';
 import type { Context } from 'koa';
 import type { ActionStore } from '../actions/action-store.ts';
 import { toActionView, toProgressState } from '../actions/action-view.ts';
-import { parseCreateRequest, type CreateAction } from '../actions/create-action.ts';
+import { parseCreateRequest, type CreateAction, type EntityLimits } from '../actions/create-action.ts';
 import type { LogReader } from '../logs/log-reader.ts';
 import { ACCOUNT_HEADER, resolveAccount } from './account.ts';
 import { jsonBody } from './body.ts';
@@ -23,7 +23,7 @@ export interface RoutesOptions {
   readonly actions: ActionStore;
   readonly logs: LogReader;
   readonly bodyLimitBytes: number;
-  readonly maxEntities: number;
+  readonly limits: EntityLimits;
   readonly now: () => Date;
 }
 
@@ -46,7 +46,7 @@ export function createRouter(options: RoutesOptions): Router {
     requested(ctx, validate(accountQuerySchema, ctx.query).accountId);
 
   router.post(BASE, jsonBody(options.bodyLimitBytes), async (ctx) => {
-    const request = parseCreateRequest(ctx.request.body, options.maxEntities);
+    const request = parseCreateRequest(ctx.request.body, options.limits);
     const accountId = accountOf(ctx, request.parameters.accountId);
     const action = await createAction.execute(accountId, request);
     ctx.status = 202;

@@ -62,10 +62,11 @@ export class LogReader {
       {
         actionId,
         partition,
-        ...(after < 0 ? {} : { lastPosition: { $gt: after } }),
+        lastPosition: { $gt: after },
         ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }),
       },
-      { sort: { batchNo: 1 }, batchSize: FETCH },
+      // The order of batchNo, too, and of an index that finds `after` without reading what lies before it.
+      { sort: { lastPosition: 1 }, batchSize: FETCH },
     );
     try {
       for await (const { outcomes, at } of cursor) {

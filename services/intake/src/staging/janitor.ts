@@ -1,11 +1,14 @@
 import type { Database } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
+import { removeStagedBatches } from './removal.ts';
 
 export interface JanitorOptions {
   /** An upload without progress for this long is broken off. */
   readonly stagingTimeoutMs: number;
   /** How long an action's batches are kept after its end. */
   readonly stagedRetentionMs: number;
+  /** How long a write of a broken-off upload may still arrive at MongoDB, in ms. */
+  readonly lateWriteMs: number;
   readonly now: () => Date;
 }
 
@@ -29,22 +32,30 @@ export class Janitor {
     return { broken: await this.#removeBrokenUploads(), ended: await this.#removeStagedOfEnded() };
   }
 
+  /**
+   * Two steps. The claim shuts the door to acceptance: an upload that is slow and not dead fails at its next write. The
+   * removal comes when a write that had passed the door before must have arrived, so that none is left behind.
+   */
   async #removeBrokenUploads(): Promise<number> {
     const now = this.#options.now();
     const stale = new Date(now.getTime() - this.#options.stagingTimeoutMs);
-    for (let removed = 0; removed < ROUND; removed += 1) {
-      // The lease shuts the door to acceptance before anything is deleted; the new time keeps other janitors away.
-      const claimed = await this.#database.actions.findOneAndUpdate(
-        { status: 'staging', updatedAt: { $lt: stale } },
-        { $set: { 'dispatch.lease': { owner: 'janitor', until: now }, updatedAt: now } },
-        { projection: { _id: 1 } },
-      );
-      if (claimed === null) return removed;
-      await this.#database.stagedBatches.deleteMany({ actionId: claimed._id });
-      await this.#database.actions.deleteOne({ _id: claimed._id, status: 'staging' });
-      this.#log.info({ actionId: claimed._id }, 'removed a broken-off upload');
+    const until = new Date(now.getTime() + this.#options.lateWriteMs);
+    await this.#database.actions.updateMany(
+      { status: 'staging', 'dispatch.lease': null, updatedAt: { $lt: stale } },
+      { $set: { 'dispatch.lease': { owner: 'janitor', until } } },
+    );
+    const claimed = await this.#database.actions
+      .find(
+        { status: 'staging', 'dispatch.lease.until': { $lte: now } },
+        { projection: { _id: 1 }, limit: ROUND },
+      )
+      .toArray();
+    for (const { _id } of claimed) {
+      await removeStagedBatches(this.#database, _id);
+      await this.#database.actions.deleteOne({ _id, status: 'staging' });
+      this.#log.info({ actionId: _id }, 'removed a broken-off upload');
     }
-    return ROUND;
+    return claimed.length;
   }
 
   async #removeStagedOfEnded(): Promise<number> {
@@ -53,15 +64,14 @@ export class Janitor {
       .find(
         {
           status: { $in: ['completed', 'failed', 'cancelled'] },
-          'dispatch.done': true,
-          'dispatch.purged': { $ne: true },
+          'dispatch.purged': null,
           finishedAt: { $lt: before },
         },
         { projection: { _id: 1 }, limit: ROUND },
       )
       .toArray();
     for (const { _id } of ended) {
-      await this.#database.stagedBatches.deleteMany({ actionId: _id });
+      await removeStagedBatches(this.#database, _id);
       await this.#database.actions.updateOne({ _id }, { $set: { 'dispatch.purged': true } });
     }
     return ended.length;

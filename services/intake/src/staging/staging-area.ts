@@ -11,6 +11,8 @@ import {
 } from '@bulk/domain';
 import { StoreError, type ActionDocument, type Database, type StagedBatchDocument } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
+import { checkedSize } from './entity-size.ts';
+import { removeStagedBatches } from './removal.ts';
 
 /** An action before its entities are there. */
 export interface ActionDraft {
@@ -25,8 +27,10 @@ export interface StagingOptions {
   readonly partitions: number;
   /** Batches per write: bounds what is held in memory, together with one open batch per partition. */
   readonly groupBatches: number;
-  /** Largest JSON of one entity's fields, in bytes. */
+  /** Largest JSON of one entity, in bytes. */
   readonly maxEntityBytes: number;
+  /** How long a write that was given up may still arrive at MongoDB, in ms. */
+  readonly lateWriteMs: number;
   readonly now: () => Date;
 }
 
@@ -35,6 +39,9 @@ export interface StagingOptions {
  * a message.
  */
 const MAX_BATCH_BYTES = 4_194_304;
+
+/** Entities that are taken in between two writes, in bytes of their JSON: a write comes no later, if a batch is full. */
+const GROUP_BYTES = 8_388_608;
 
 /** Thrown when an upload took so long between two writes that it was taken for broken off. */
 export class StagingExpiredError extends CodedError {
@@ -79,8 +86,9 @@ export class StagingArea {
       if (total === 0) throw noEntities();
       return await this.#accept(actionId, total, batchCount);
     } catch (error) {
-      await this.#discard(actionId);
-      throw error;
+      const accepted = await this.#discard(actionId, error);
+      if (accepted === undefined) throw error;
+      return accepted;
     }
   }
 
@@ -88,7 +96,7 @@ export class StagingArea {
     identity: ActionIdentity,
     entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
   ): Promise<{ total: number; batchCount: number }> {
-    const { batchSize, partitions, groupBatches } = this.#options;
+    const { batchSize, partitions, groupBatches, maxEntityBytes } = this.#options;
     const batcher = new Batcher({
       entityType: identity.entityType,
       partitions,
@@ -97,28 +105,22 @@ export class StagingArea {
     });
     let group: Batch[] = [];
     let total = 0;
+    let unwritten = 0;
     for await (const incoming of entities) {
+      const bytes = checkedSize(incoming, total, maxEntityBytes);
       const entity = toEntity(total, incoming);
-      const bytes = this.#sizeOf(entity.position, entity.fields);
       total += 1;
+      unwritten += bytes;
       const closed = batcher.add(entity, bytes);
       if (closed === undefined) continue;
       group.push(closed);
-      if (group.length < groupBatches) continue;
+      if (group.length < groupBatches && unwritten < GROUP_BYTES) continue;
       await this.#write(identity, group);
       group = [];
+      unwritten = 0;
     }
     await this.#write(identity, [...group, ...batcher.flush()]);
     return { total, batchCount: batcher.batchCount };
-  }
-
-  #sizeOf(position: number, fields: Fields): number {
-    const { maxEntityBytes } = this.#options;
-    const bytes = Buffer.byteLength(JSON.stringify(fields));
-    if (bytes <= maxEntityBytes) return bytes;
-    throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [
-      { field: `entities[${position}]`, message: `expected at most ${maxEntityBytes} bytes, found ${bytes}` },
-    ]);
   }
 
   async #write(identity: ActionIdentity, batches: readonly Batch[]): Promise<void> {
@@ -149,19 +151,32 @@ export class StagingArea {
     return accepted;
   }
 
-  async #discard(actionId: string): Promise<void> {
+  /**
+   * Removes what was staged; what cannot be removed now is left to the janitor.
+   *
+   * @returns the action where it was accepted after all: the update went through and only its answer was lost.
+   */
+  async #discard(actionId: string, cause: unknown): Promise<ActionDocument | undefined> {
+    const { lateWriteMs, now } = this.#options;
+    // A write whose answer is missing may arrive yet: then the janitor looks again later.
+    const late = cause instanceof StoreError;
+    const until = new Date(now().getTime() + (late ? lateWriteMs : 0));
     try {
       const claimed = await this.#database.actions.updateOne(
         { _id: actionId, status: 'staging' },
-        { $set: { 'dispatch.lease': { owner: 'discard', until: this.#options.now() } } },
+        { $set: { 'dispatch.lease': { owner: 'discard', until } } },
       );
-      // Accepted after all: the update went through and its answer was lost. Then it stays.
-      if (claimed.matchedCount === 0) return;
-      await this.#database.stagedBatches.deleteMany({ actionId });
-      await this.#database.actions.deleteOne({ _id: actionId, status: 'staging' });
+      if (claimed.matchedCount === 0) {
+        const found = await this.#database.actions.findOne({ _id: actionId });
+        if (found !== null) return found;
+      }
+      // Also where the janitor was faster: a batch may have come after it.
+      await removeStagedBatches(this.#database, actionId);
+      if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: 'staging' });
     } catch (error) {
       this.#log.warn({ actionId, err: error }, 'a refused upload is left to the janitor');
     }
+    return undefined;
   }
 
   #newAction({ identity, config, scheduledFor }: ActionDraft): ActionDocument {

@@ -1,0 +1,14 @@
+import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+
+/**
+ * The size of an entity: the bytes of its JSON.
+ *
+ * @throws InvalidInputError `ENTITY_TOO_LARGE` when that is more than `maxBytes`.
+ */
+export function checkedSize(entity: IncomingEntity, position: number, maxBytes: number): number {
+  const bytes = Buffer.byteLength(JSON.stringify(entity));
+  if (bytes <= maxBytes) return bytes;
+  throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [
+    { field: `entities[${position}]`, message: `expected at most ${maxBytes} bytes, found ${bytes}` },
+  ]);
+}

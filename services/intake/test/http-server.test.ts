@@ -1,0 +1,123 @@
+import { once } from 'node:events';
+import { connect } from 'node:net';
+import { Agent, request } from 'node:http';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '@bulk/testing';
+import { IntakeHarness } from './harness.ts';
+
+let harness: IntakeHarness;
+beforeAll(async () => {
+  harness = await IntakeHarness.create();
+  await harness.start({ HEADERS_TIMEOUT_MS: '300', REQUEST_TIMEOUT_MS: '1000', MAX_HEADER_BYTES: '4096' });
+});
+afterAll(() => harness.installation.dispose());
+
+const action = { actionType: 'update', entities: [{ id: 'c1', lastName: 'A' }] };
+
+/** Writes raw bytes and gives all that comes back until the server closes the connection. */
+function raw(text: string): Promise<string> {
+  return new Promise((resolve, reject) => {
+    const socket = connect(Number(new URL(harness.url).port), '127.0.0.1', () => socket.write(text));
+    let answer = '';
+    socket.on('data', (chunk) => (answer += chunk.toString()));
+    socket.on('close', () => resolve(answer));
+    socket.on('error', reject);
+  });
+}
+
+const envelope = (answer: string): unknown => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4));
+
+describe('the HTTP server', () => {
+  it.each([
+    [
+      'headers that are too large',
+      `GET / HTTP/1.1\r\nx: ${'x'.repeat(5_000)}\r\n\r\n`,
+      431,
+      'HEADERS_TOO_LARGE',
+    ],
+    ['headers that do not come to an end', 'GET / HTTP/1.1\r\nx: y', 408, 'REQUEST_TIMEOUT'],
+    ['what is not HTTP', 'hello\r\n\r\n', 400, 'INVALID_HTTP'],
+  ])('refuses %s in the envelope', async (_what, text, status, code) => {
+    const answer = await raw(text);
+    expect(answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
+    expect(envelope(answer)).toMatchObject({ success: false, error: { code } });
+  });
+
+  it('gives up a body that does not come to its end', async () => {
+    const before = await harness.traces();
+    const answer = await raw(
+      'POST /bulk-actions HTTP/1.1\r\nhost: h\r\nx-account-id: acme\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{',
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 4/);
+    expect(await harness.traces()).toEqual(before);
+  });
+
+  it('refuses a body over the limit while it is still being sent, with an answer that arrives', async () => {
+    const answer = await harness.post({ ...action, config: { x: 'x'.repeat(5_000_000) } });
+    expect([answer.status, answer.body.error?.code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
+    expect((await harness.get('/bulk-actions/7')).status).toBe(400);
+  });
+
+  it('takes a trailing slash, HEAD and OPTIONS, and refuses an escape that means nothing', async () => {
+    const headers = { 'x-account-id': 'acme', 'content-type': 'application/json' };
+    const body = JSON.stringify(action);
+    const posted = await fetch(`${harness.url}/bulk-actions/`, { method: 'POST', headers, body });
+    expect(posted.status).toBe(202);
+    const url = `${harness.url}${posted.headers.get('location')!}`;
+    const head = await fetch(url, { method: 'HEAD', headers: { 'x-account-id': 'acme' } });
+    expect([head.status, await head.text()]).toEqual([200, '']);
+    expect((await fetch(`${url}/`, { headers: { 'x-account-id': 'acme' } })).status).toBe(200);
+    const options = await fetch(url, { method: 'OPTIONS' });
+    expect([options.status, options.headers.get('allow')]).toEqual([200, 'HEAD, GET']);
+    const { status, body: refusal } = await harness.get('/bulk-actions/%E0%A4%A');
+    expect([status, refusal.error?.code]).toEqual([400, 'INVALID_ID']);
+  });
+
+  it('stops at once although clients keep their connections alive, and answers what is under way', async () => {
+    const service = await harness.start();
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    const { port } = new URL(harness.url);
+    const get = () =>
+      new Promise<number>((resolve, reject) => {
+        request({ port, agent, path: '/bulk-actions/7' }, (response) => {
+          response.resume().on('end', () => resolve(response.statusCode ?? 0));
+        })
+          .on('error', reject)
+          .end();
+      });
+    expect(await get()).toBe(400);
+    // Under way when the service is told to stop: its headers are there, as the server says, its body is not.
+    const text = JSON.stringify(action);
+    const slow = request({
+      port,
+      agent: new Agent({ keepAlive: true }),
+      method: 'POST',
+      path: '/bulk-actions',
+      headers: {
+        'content-type': 'application/json',
+        'x-account-id': 'acme',
+        'content-length': text.length,
+        expect: '100-continue',
+      },
+    });
+    const answered = new Promise<number>((resolve, reject) => {
+      slow.on('response', (response) => response.resume().on('end', () => resolve(response.statusCode ?? 0)));
+      slow.on('error', reject);
+    });
+    slow.flushHeaders();
+    await once(slow, 'continue');
+    const startedAt = performance.now();
+    const stopped = service.stop();
+    await eventually('new connections are refused', () =>
+      fetch(harness.url).then(
+        () => false,
+        () => true,
+      ),
+    );
+    slow.end(text);
+    expect(await answered).toBe(202);
+    await stopped;
+    expect(performance.now() - startedAt).toBeLessThan(10_000);
+    agent.destroy();
+  });
+});
