@@ -30,6 +30,8 @@ export class InstallationUnderTest {
       KAFKA_HEARTBEAT_INTERVAL_MS: '500',
       COMMIT_INTERVAL_MS: '100',
       DISPATCH_LEASE_MS: '3000',
+      // The slowest MongoDB of the local stack, with four handlers' worth of writes queued in front of a question.
+      MONGODB_TIMEOUT_MS: '60000',
       LOG_LEVEL: 'info',
     });
     const database = await installation.database();

@@ -37,7 +37,7 @@ describe('a process killed in the middle of an action', () => {
             action === null ? 0 : action.counts.success + action.counts.failure + action.counts.skipped;
           return done >= SIZE * after ? { done } : undefined;
         },
-        { everyMs: 5 },
+        { everyMs: 10, timeoutMs: 60_000 },
       );
       await system.services.member(victim).kill();
       // Killed after the end, it would prove nothing.
