@@ -19,6 +19,20 @@ const TRANSIENT_CODES = new Set([
 /** Driver errors that it does not export: the pool was cleared by a fault, or no connection came free in time. */
 const TRANSIENT_NAMES = new Set(['MongoPoolClearedError', 'MongoWaitQueueTimeoutError']);
 
+/** The socket's own errors, which the driver lets through where a write meets a connection that is just ending. */
+const TRANSIENT_SOCKET_CODES = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+]);
+
 /** Thrown in place of the driver's error where an operation failed as a whole. */
 export class StoreError extends CodedError {
   constructor(cause: unknown) {
@@ -39,7 +53,7 @@ export function isTransientMongoError(error: unknown): boolean {
   ) {
     return true;
   }
-  if (!(error instanceof MongoError)) return false;
+  if (!(error instanceof MongoError)) return isSocketError(error);
   if (
     error.hasErrorLabel(MongoErrorLabel.RetryableWriteError) ||
     error.hasErrorLabel(MongoErrorLabel.TransientTransactionError)
@@ -51,6 +65,16 @@ export function isTransientMongoError(error: unknown): boolean {
     (error instanceof MongoServerError || error instanceof MongoBulkWriteError) &&
     typeof error.code === 'number' &&
     TRANSIENT_CODES.has(error.code)
+  );
+}
+
+function isSocketError(error: unknown): boolean {
+  return (
+    typeof error === 'object' &&
+    error !== null &&
+    'code' in error &&
+    typeof error.code === 'string' &&
+    TRANSIENT_SOCKET_CODES.has(error.code)
   );
 }
 
