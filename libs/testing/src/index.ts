@@ -1,4 +1,5 @@
 export * from './accounting-checker.ts';
+export * from './breakable-link.ts';
 export * from './eventually.ts';
 export * from './installation.ts';
 export * from './sequential-model.ts';

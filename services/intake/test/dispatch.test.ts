@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MESSAGES } from '@bulk/contracts';
 import { partitionOf } from '@bulk/domain';
+import { ProduceError } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
 import { Health, silentLogger } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { ActionDispatch } from '../src/dispatch/action-dispatch.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
-import { Dispatcher } from '../src/dispatch/dispatcher.ts';
+import { Dispatcher, KAFKA_PRODUCER, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
 import { IntakeHarness, PARTITIONS, positionsOf, type PublishedBatch } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -29,14 +30,15 @@ const options = (store: DispatchStore) => ({
   leaseMs: LEASE_MS,
   monotonic: () => performance.now(),
 });
-function dispatcher(store: DispatchStore, instanceId: string = randomUUID()): Dispatcher {
+function dispatcher(store: DispatchStore, other: Partial<DispatcherOptions> = {}): Dispatcher {
   const one = new Dispatcher({
     ...options(store),
-    instanceId,
+    instanceId: randomUUID(),
     concurrency: 4,
     retryDelayMs: 5_000,
     health: new Health(),
     log: silentLogger(),
+    ...other,
   });
   harness.installation.onDispose(() => one.stop());
   return one;
@@ -155,6 +157,38 @@ describe('a dispatch', () => {
     const action = await harness.database.actions.findOne({ _id: broken });
     expect(action).toMatchObject({ status: 'pending', dispatch: { done: false, nextBatch: 0 } });
     expect((await storeAhead(60_000).claim('later/1'))?._id).toBe(broken);
+  });
+
+  it('that Kafka does not confirm says so on the readiness, and goes on when it does', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 50);
+    let refusals = 2;
+    const producer = new Proxy(harness.producer, {
+      get: (target, name): unknown => {
+        if (name === 'send' && refusals > 0) {
+          return (topic: string): Promise<never> => {
+            refusals -= 1;
+            return Promise.reject(new ProduceError(topic, new Error('not now')));
+          };
+        }
+        const own: unknown = Reflect.get(target, name, target);
+        return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+      },
+    });
+    const health = new Health();
+    const one = dispatcher(storeAhead(0), { producer, health, retryDelayMs: 100 });
+    one.wake();
+    await eventually(
+      'it is not ready',
+      () => health.report().components[KAFKA_PRODUCER]?.state === 'waiting',
+    );
+    await eventually('the dispatch is done', async () => {
+      one.wake();
+      return isDone(actionId)();
+    });
+    expect(health.report().components[KAFKA_PRODUCER]).toEqual({ state: 'ready' });
+    const published = await eventually('all positions', isUpTo(50, actionId));
+    expect(positionsOf(published)).toHaveLength(50);
   });
 
   it.each(['paused', 'cancelled'] as const)(

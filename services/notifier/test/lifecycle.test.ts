@@ -1,11 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 import { loadConfig } from '@bulk/runtime';
-import { eventually, inProcessService } from '@bulk/testing';
+import { BreakableLink, eventually, inProcessService } from '@bulk/testing';
 import { notifierConfigSchema } from '../src/config.ts';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { ProgressFeed } from '../src/progress/progress-feed.ts';
 import { NotifierServer } from '../src/server/notifier-server.ts';
-import { BreakableLink } from './breakable-link.ts';
 import { ACCOUNT, NotifierHarness } from './harness.ts';
 import { RawClient } from './raw-client.ts';
 

@@ -28,6 +28,7 @@ export class BreakableLink {
     });
   }
 
+  /** Opens a link to a server, on a free port of this machine. */
   static async to(host: string, port: number): Promise<BreakableLink> {
     const link = new BreakableLink(host, port);
     await new Promise<void>((resolve) => link.#server.listen(0, '127.0.0.1', resolve));

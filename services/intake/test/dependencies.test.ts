@@ -1,0 +1,44 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { BreakableLink, eventually } from '@bulk/testing';
+import { entitiesOf, IntakeHarness, positionsOf } from './harness.ts';
+
+let harness: IntakeHarness;
+beforeAll(async () => {
+  harness = await IntakeHarness.create();
+});
+afterAll(() => harness.installation.dispose());
+
+const action = { actionType: 'update', entities: entitiesOf(25) };
+
+describe('while MongoDB is away', () => {
+  it('requests are refused as to be repeated, readiness says why; afterwards all is well by itself', async () => {
+    const uri = new URL(harness.installation.env['MONGODB_URI']!);
+    const link = await BreakableLink.to(uri.hostname, Number(uri.port));
+    harness.installation.onDispose(() => link.close());
+    uri.host = `127.0.0.1:${link.port}`;
+    const service = await harness.start({ MONGODB_URI: uri.href, MONGODB_TIMEOUT_MS: '500' });
+    const { body } = await harness.post(action);
+    const actionId = String(body.data!['actionId']);
+    const before = await harness.traces();
+
+    link.break();
+    for (const answer of [await harness.post(action), await harness.get(`/bulk-actions/${actionId}`)]) {
+      expect([answer.status, answer.body.error?.code]).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
+      expect(answer.headers.get('retry-after')).toBe('5');
+    }
+    await eventually('not ready', () => !service.context.health.ready);
+    expect(service.context.health.report().components['mongodb']).toMatchObject({ state: 'waiting' });
+
+    link.mend();
+    await eventually('ready', () => service.context.health.ready);
+    expect(await harness.traces()).toEqual(before);
+    const again = await harness.post(action);
+    expect(again.status).toBe(202);
+    const published = await eventually('all positions', async () => {
+      const batches = await harness.published(String(again.body.data!['actionId']));
+      return positionsOf(batches).length >= 25 ? batches : undefined;
+    });
+    expect(positionsOf(published)).toHaveLength(25);
+    expect(service.failures).toEqual([]);
+  });
+});
