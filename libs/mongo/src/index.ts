@@ -4,3 +4,4 @@ export * from './documents.ts';
 export * from './entity-store.ts';
 export * from './errors.ts';
 export * from './indexes.ts';
+export * from './progress-state.ts';

@@ -1,4 +1,4 @@
-import type { ActionView, ProgressState } from '@bulk/contracts';
+import type { ActionView } from '@bulk/contracts';
 import { actionStatusSchema, progressFigures } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 
@@ -23,22 +23,6 @@ export function toActionView(action: ActionDocument): ActionView {
     queued: iso(action.queuedAt),
     started: iso(startedAt),
     finished: iso(finishedAt),
-  };
-}
-
-/** The state that stats and progress are computed from. */
-export function toProgressState(action: ActionDocument): ProgressState {
-  return {
-    actionId: action._id,
-    accountId: action.accountId,
-    actionType: action.actionType,
-    entityType: action.entityType,
-    version: action.version,
-    status: actionStatusSchema.parse(action.status),
-    total: action.total,
-    ...action.counts,
-    startedAt: action.startedAt?.getTime() ?? null,
-    finishedAt: action.finishedAt?.getTime() ?? null,
   };
 }
 

@@ -7,10 +7,10 @@ import {
   type Pagination,
 } from '@bulk/contracts';
 import { actionIdSchema, InvalidInputError } from '@bulk/domain';
-import type { ActionDocument } from '@bulk/mongo';
+import { progressStateOf, type ActionDocument } from '@bulk/mongo';
 import type { Context } from 'koa';
 import type { ActionStore } from '../actions/action-store.ts';
-import { toActionView, toProgressState } from '../actions/action-view.ts';
+import { toActionView } from '../actions/action-view.ts';
 import { parseCreateRequest, type CreateAction, type EntityLimits } from '../actions/create-action.ts';
 import type { LogReader } from '../logs/log-reader.ts';
 import { ACCOUNT_HEADER, resolveAccount } from './account.ts';
@@ -59,7 +59,7 @@ export function createRouter(options: RoutesOptions): Router {
   });
 
   router.get(`${BASE}/:id/stats`, async (ctx) => {
-    ctx.body = succeeded(toActionStats(toProgressState(await byAccountQuery(ctx)), now()));
+    ctx.body = succeeded(toActionStats(progressStateOf(await byAccountQuery(ctx)), now()));
   });
 
   router.get(`${BASE}/:id/logs`, async (ctx) => {

@@ -1,6 +1,5 @@
 import type { ProgressState } from '@bulk/contracts';
-import type { ActionStatus } from '@bulk/domain';
-import { StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import { progressStateOf, StoreError, type Database, type ProgressDocument } from '@bulk/mongo';
 
 /** Actions per query at most. */
 const BATCH = 1_000;
@@ -15,9 +14,7 @@ const PROJECTION = {
   counts: 1,
   startedAt: 1,
   finishedAt: 1,
-} as const;
-
-type StateDocument = Pick<ActionDocument, '_id' | keyof typeof PROJECTION>;
+} as const satisfies Record<Exclude<keyof ProgressDocument, '_id'>, 1>;
 
 interface Wanted {
   readonly _id: string | { readonly $in: string[] };
@@ -68,32 +65,11 @@ export class Snapshots {
     try {
       const found = await this.#database.actions
         .find({ ...wanted, status: { $ne: 'staging' } })
-        .project<StateDocument>(PROJECTION)
+        .project<ProgressDocument>(PROJECTION)
         .toArray();
-      return found.flatMap((document) => {
-        const { status } = document;
-        return status === 'staging' ? [] : [toState(document, status)];
-      });
+      return found.map(progressStateOf);
     } catch (cause) {
       throw new StoreError(cause);
     }
   }
-}
-
-function toState(document: StateDocument, status: ActionStatus): ProgressState {
-  const { _id, accountId, actionType, entityType, version, total, counts, startedAt, finishedAt } = document;
-  return {
-    actionId: _id,
-    accountId,
-    actionType,
-    entityType,
-    version,
-    status,
-    total,
-    success: counts.success,
-    failure: counts.failure,
-    skipped: counts.skipped,
-    startedAt: startedAt?.getTime() ?? null,
-    finishedAt: finishedAt?.getTime() ?? null,
-  };
 }

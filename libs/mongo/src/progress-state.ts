@@ -1,0 +1,41 @@
+import type { ProgressState } from '@bulk/contracts';
+import { actionStatusSchema } from '@bulk/domain';
+import type { ActionDocument } from './documents.ts';
+
+/** The part of an action's document that its progress is read from. */
+export type ProgressDocument = Pick<
+  ActionDocument,
+  | '_id'
+  | 'accountId'
+  | 'actionType'
+  | 'entityType'
+  | 'version'
+  | 'status'
+  | 'total'
+  | 'counts'
+  | 'startedAt'
+  | 'finishedAt'
+>;
+
+/**
+ * The state that stats, events and snapshots all show.
+ *
+ * @throws ZodError for an action that is still `staging`: no one is to be shown it.
+ */
+export function progressStateOf(action: ProgressDocument): ProgressState {
+  const { success, failure, skipped } = action.counts;
+  return {
+    actionId: action._id,
+    accountId: action.accountId,
+    actionType: action.actionType,
+    entityType: action.entityType,
+    version: action.version,
+    status: actionStatusSchema.parse(action.status),
+    total: action.total,
+    success,
+    failure,
+    skipped,
+    startedAt: action.startedAt?.getTime() ?? null,
+    finishedAt: action.finishedAt?.getTime() ?? null,
+  };
+}
