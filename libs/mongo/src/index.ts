@@ -4,4 +4,5 @@ export * from './documents.ts';
 export * from './entity-store.ts';
 export * from './errors.ts';
 export * from './indexes.ts';
+export * from './open-database.ts';
 export * from './progress-state.ts';

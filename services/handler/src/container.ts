@@ -1,14 +1,14 @@
 import { createRegistry, type ActionRegistry } from '@bulk/actions';
-import { topicNames, type TopicNames } from '@bulk/contracts';
+import type { TopicNames } from '@bulk/contracts';
 import {
-  createKafka,
   DeadLetters,
-  ensureTopics,
-  MessageCodec,
-  MessageProducer,
+  openMessaging,
+  openProducer,
   type Kafka,
+  type MessageCodec,
+  type MessageProducer,
 } from '@bulk/kafka';
-import { Database, ensureIndexes, MongoEntityStore } from '@bulk/mongo';
+import { MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
 import { connectRedis, FirstPositions, type Redis } from '@bulk/redis';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
@@ -41,26 +41,12 @@ export async function createContainer(
   registry: ActionRegistry = createRegistry(),
 ): Promise<Container> {
   const { log, releasers } = context;
-  const topics = topicNames(config.TOPIC_PREFIX);
-  const kafka = createKafka('bulk-handler', config.KAFKA_BROKERS, log);
-
-  const database = await openDependency('mongodb', () => Database.connect('bulk-handler', config), context);
-  releasers.push('mongodb', () => database.close());
-  await openDependency('mongodb indexes', () => ensureIndexes(database, registry.entityTypes), context);
+  const database = await openDatabase('bulk-handler', config, registry.entityTypes, context);
   const redis = await openDependency('redis', () => connectRedis(config, log), context);
   releasers.push('redis', () => redis.disconnect());
-  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
-  const codec = await openDependency(
-    'schema registry',
-    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
-    context,
-  );
-  const producer = await openDependency(
-    'kafka producer',
-    () => MessageProducer.connect(kafka, codec, log),
-    context,
-  );
-  releasers.push('kafka producer', () => producer.disconnect());
+  const messaging = await openMessaging('bulk-handler', config, context);
+  const producer = await openProducer(messaging, context);
+  const { kafka, topics, codec } = messaging;
 
   const now = (): Date => new Date();
   const container = new Container({ defaultScope: 'Singleton' });

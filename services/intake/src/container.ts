@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { createRegistry, type ActionRegistry } from '@bulk/actions';
-import { topicNames, type TopicNames } from '@bulk/contracts';
-import { createKafka, ensureTopics, MessageCodec, MessageProducer } from '@bulk/kafka';
-import { Database, ensureIndexes } from '@bulk/mongo';
-import { openDependency, type ServiceContext } from '@bulk/runtime';
+import type { TopicNames } from '@bulk/contracts';
+import { openMessaging, openProducer, type MessageProducer } from '@bulk/kafka';
+import { openDatabase, type Database } from '@bulk/mongo';
+import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
 import { uuidv7 } from 'uuidv7';
@@ -11,7 +11,7 @@ import { ActionStore } from './actions/action-store.ts';
 import { CreateAction } from './actions/create-action.ts';
 import type { IntakeConfig } from './config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
-import { Dispatcher, KAFKA_PRODUCER, MONGODB } from './dispatch/dispatcher.ts';
+import { Dispatcher } from './dispatch/dispatcher.ts';
 import { createApp } from './http/app.ts';
 import { createRouter } from './http/routes.ts';
 import { LogReader } from './logs/log-reader.ts';
@@ -42,29 +42,13 @@ export async function createContainer(
   context: ServiceContext,
   registry: ActionRegistry = createRegistry(),
 ): Promise<Container> {
-  const { log, releasers } = context;
-  const topics = topicNames(config.TOPIC_PREFIX);
-  const kafka = createKafka('bulk-intake', config.KAFKA_BROKERS, log);
-
-  const database = await openDependency(MONGODB, () => Database.connect('bulk-intake', config), context);
-  releasers.push('mongodb', () => database.close());
-  await openDependency('mongodb indexes', () => ensureIndexes(database, registry.entityTypes), context);
-  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
-  const codec = await openDependency(
-    'schema registry',
-    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
-    context,
-  );
-  const producer = await openDependency(
-    KAFKA_PRODUCER,
-    () => MessageProducer.connect(kafka, codec, log),
-    context,
-  );
-  releasers.push('kafka producer', () => producer.disconnect());
+  const database = await openDatabase('bulk-intake', config, registry.entityTypes, context);
+  const messaging = await openMessaging('bulk-intake', config, context);
+  const producer = await openProducer(messaging, context);
 
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.database).toConstantValue(database);
-  container.bind(TOKENS.topics).toConstantValue(topics);
+  container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
   bindFeatures(container, config, context, registry);
   return container;

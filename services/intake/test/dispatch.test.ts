@@ -9,7 +9,8 @@ import { eventually, inProcessService } from '@bulk/testing';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { ActionDispatch } from '../src/dispatch/action-dispatch.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
-import { Dispatcher, KAFKA_PRODUCER, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
+import { Dispatcher, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
+import { KAFKA_PRODUCER } from '@bulk/kafka';
 import { IntakeHarness, PARTITIONS, positionsOf, type PublishedBatch } from './harness.ts';
 
 let harness: IntakeHarness;

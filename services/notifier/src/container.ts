@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto';
-import { topicNames } from '@bulk/contracts';
-import { createKafka, ensureTopics, MessageCodec } from '@bulk/kafka';
-import { Database, ensureIndexes } from '@bulk/mongo';
-import { openDependency, type ServiceContext } from '@bulk/runtime';
+import { openMessaging } from '@bulk/kafka';
+import { openDatabase } from '@bulk/mongo';
+import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type { NotifierConfig } from './config.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
@@ -28,19 +27,9 @@ export function notifierGroup(topicPrefix: string, instanceId: string): string {
 
 /** Connects to everything that notifier needs, waiting for what is absent, and wires it: the composition root. */
 export async function createContainer(config: NotifierConfig, context: ServiceContext): Promise<Container> {
-  const { log, health, releasers, fail } = context;
-  const topics = topicNames(config.TOPIC_PREFIX);
-  const kafka = createKafka('bulk-notifier', config.KAFKA_BROKERS, log);
-
-  const database = await openDependency('mongodb', () => Database.connect('bulk-notifier', config), context);
-  releasers.push('mongodb', () => database.close());
-  await openDependency('mongodb indexes', () => ensureIndexes(database, []), context);
-  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
-  const codec = await openDependency(
-    'schema registry',
-    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
-    context,
-  );
+  const { log, health, fail } = context;
+  const database = await openDatabase('bulk-notifier', config, [], context);
+  const { kafka, topics, codec } = await openMessaging('bulk-notifier', config, context);
 
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.groupId).toConstantValue(notifierGroup(config.TOPIC_PREFIX, randomUUID()));

@@ -1,15 +1,8 @@
 import { createRegistry } from '@bulk/actions';
-import { topicNames, type TopicNames } from '@bulk/contracts';
-import {
-  createKafka,
-  DeadLetters,
-  ensureTopics,
-  MessageCodec,
-  MessageProducer,
-  type Kafka,
-} from '@bulk/kafka';
-import { Database, ensureIndexes } from '@bulk/mongo';
-import { openDependency, type ServiceContext } from '@bulk/runtime';
+import type { TopicNames } from '@bulk/contracts';
+import { DeadLetters, openMessaging, openProducer, type Kafka } from '@bulk/kafka';
+import { openDatabase, type Database } from '@bulk/mongo';
+import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { Accountant } from './account/accountant.ts';
 import { ActionCounts } from './account/action-counts.ts';
@@ -30,30 +23,12 @@ export async function createContainer(
   config: StatsAggregatorConfig,
   context: ServiceContext,
 ): Promise<Container> {
-  const { log, releasers } = context;
-  const topics = topicNames(config.TOPIC_PREFIX);
-  const kafka = createKafka('bulk-stats-aggregator', config.KAFKA_BROKERS, log);
-
-  const database = await openDependency(
-    'mongodb',
-    () => Database.connect('bulk-stats-aggregator', config),
-    context,
-  );
-  releasers.push('mongodb', () => database.close());
+  const { log } = context;
   const { entityTypes } = createRegistry();
-  await openDependency('mongodb indexes', () => ensureIndexes(database, entityTypes), context);
-  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
-  const codec = await openDependency(
-    'schema registry',
-    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
-    context,
-  );
-  const producer = await openDependency(
-    'kafka producer',
-    () => MessageProducer.connect(kafka, codec, log),
-    context,
-  );
-  releasers.push('kafka producer', () => producer.disconnect());
+  const database = await openDatabase('bulk-stats-aggregator', config, entityTypes, context);
+  const messaging = await openMessaging('bulk-stats-aggregator', config, context);
+  const producer = await openProducer(messaging, context);
+  const { kafka, topics, codec } = messaging;
 
   const now = (): Date => new Date();
   const container = new Container({ defaultScope: 'Singleton' });

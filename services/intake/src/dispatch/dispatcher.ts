@@ -1,4 +1,5 @@
-import { isTransient, ProduceError } from '@bulk/kafka';
+import { isTransient, KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
+import { MONGODB } from '@bulk/mongo';
 import type { Health, Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 
@@ -12,10 +13,6 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly health: Health;
   readonly log: Logger;
 }
-
-/** The components of `/readyz` that the dispatcher hears from all the time. */
-export const MONGODB = 'mongodb';
-export const KAFKA_PRODUCER = 'kafka producer';
 
 /**
  * Publishes the batches of accepted actions that are due: one window of each leased action in turn, so that a small

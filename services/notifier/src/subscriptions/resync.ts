@@ -1,4 +1,5 @@
 import { CodedError } from '@bulk/domain';
+import { MONGODB } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
 import type { SubscriptionHub } from './hub.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -11,9 +12,6 @@ export interface ResyncOptions {
   readonly intervalMs: number;
   readonly log: Logger;
 }
-
-/** Name of MongoDB on `/readyz`. */
-const COMPONENT = 'mongodb';
 
 /**
  * Reads the states of all subscribed actions again: when the progress feed has found its place (what was published
@@ -60,10 +58,10 @@ export class Resync {
       const actionIds = hub.unsettledActionIds();
       if (actionIds.length === 0) await snapshots.ping();
       for (const state of await snapshots.readAll(actionIds)) hub.publish(state);
-      health.set(COMPONENT, 'ready');
+      health.set(MONGODB, 'ready');
     } catch (error) {
       const reason = error instanceof CodedError ? error.message : String(error);
-      health.set(COMPONENT, 'waiting', reason);
+      health.set(MONGODB, 'waiting', reason);
       log.warn({ err: error }, 'could not read the states of subscribed actions, trying again');
     }
   }
