@@ -89,6 +89,6 @@ describe("the README's walk-throughs, followed to the letter", () => {
     await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
     const { entries } = await client.getLogs(actionId, {});
     expect(entries.map(({ code }) => code)).toEqual([null, 'ENTITY_NOT_FOUND', 'NOTHING_TO_SHOUT']);
-    expect((await system.storedContacts()).get('s1')).toEqual({ lastName: 'QUIET' });
+    expect((await system.storedContacts('s1')).get('s1')?.fields).toEqual({ lastName: 'QUIET' });
   }, 90_000);
 });
