@@ -16,11 +16,25 @@ export class MalformedMessageError extends CodedError {
 export interface EntityBatchContent {
   readonly identity: ActionIdentity;
   readonly config: Fields;
+  /** Outcomes are foretold, nothing is changed. */
+  readonly dryRun: boolean;
+  /** The action was cancelled before this batch was published: its positions are skipped. */
+  readonly cancelled: boolean;
   readonly batchNo: number;
   readonly entities: readonly Entity[];
 }
 
-export function encodeEntityBatch(identity: ActionIdentity, config: Fields, batch: Batch): EntityBatch {
+/** How a batch is to be processed. */
+export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled'>;
+
+const FOR_REAL: BatchMode = { dryRun: false, cancelled: false };
+
+export function encodeEntityBatch(
+  identity: ActionIdentity,
+  config: Fields,
+  batch: Batch,
+  mode: BatchMode = FOR_REAL,
+): EntityBatch {
   return {
     actionId: identity.actionId,
     accountId: identity.accountId,
@@ -28,6 +42,8 @@ export function encodeEntityBatch(identity: ActionIdentity, config: Fields, batc
     entityType: identity.entityType,
     lane: identity.lane,
     config: JSON.stringify(config),
+    dryRun: mode.dryRun,
+    cancelled: mode.cancelled,
     batchNo: batch.batchNo,
     entities: batch.entities.map(({ position, id, ref, fields }) => ({
       position,
@@ -44,6 +60,8 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
   return {
     identity: { actionId, accountId, actionType, entityType, lane },
     config: jsonObject(message.config, 'config'),
+    dryRun: message.dryRun,
+    cancelled: message.cancelled,
     batchNo: message.batchNo,
     entities: message.entities.map(({ position, id, ref, fields }) => ({
       position,

@@ -35,6 +35,10 @@ export const actionParametersSchema = z.strictObject({
   scheduledFor: instantSchema
     .optional()
     .meta({ description: 'Start not before this instant; a past one: now.' }),
+  dryRun: z
+    .boolean('expected true or false')
+    .default(false)
+    .meta({ description: 'Validate and look up everything, change nothing; outcomes as they would be.' }),
   priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
 });
 export type ActionParameters = z.infer<typeof actionParametersSchema>;
@@ -65,7 +69,15 @@ export const actionViewSchema = z.object({
   entityType: typeNameSchema,
   priority: laneSchema,
   config: z.record(z.string(), z.unknown()),
+  dryRun: z.boolean(),
+  retryOf: actionIdSchema
+    .nullable()
+    .meta({ description: 'The action whose failed positions this one tries again.' }),
   status: actionStatusSchema.meta({ description: ACTION_STATUSES.join(', ') }),
+  cancelling: z.boolean().meta({
+    description:
+      'Cancelled, and the positions that are not processed are being skipped; then it is `cancelled`.',
+  }),
   ...countsShape,
   scheduledFor: answeredInstant.nullable(),
   created: answeredInstant,

@@ -14,6 +14,8 @@ export const OUTCOME_CODES = {
   DUPLICATE_ENTITY: 'DUPLICATE_ENTITY',
   /** A unique value (an index of the entity's collection) belongs to another entity. */
   UNIQUE_VIOLATION: 'UNIQUE_VIOLATION',
+  /** Its action was cancelled before it was its turn. */
+  ACTION_CANCELLED: 'ACTION_CANCELLED',
   /** The action type's code failed on this entity in an unexpected way. */
   PROCESSING_ERROR: 'PROCESSING_ERROR',
   /** The message that carried this entity could not be processed and is in the dead letters. */

@@ -13,11 +13,25 @@ export interface ActionDocument {
   readonly entityType: string;
   readonly lane: Lane;
   readonly config: Fields;
+  /** Outcomes are foretold, nothing is changed. */
+  readonly dryRun: boolean;
+  /** The action whose failed positions this one tries again. */
+  readonly retryOf: string | null;
+  /** What the caller recognises its request by; absent where it gave no key. Unique within the account. */
+  readonly idempotency?: {
+    readonly key: string;
+    /** SHA-256 of the request; null until it has arrived whole. */
+    readonly digest: string | null;
+  };
   readonly status: StoredStatus;
+  /** When its cancelling was asked for: what is not dispatched yet is skipped. */
+  readonly cancelRequestedAt: Date | null;
   /** Rises with every change of status or counts. */
   readonly version: number;
   readonly total: number;
   readonly batchCount: number;
+  /** Batches whose outcomes are in `counts`: what is dispatched and not counted is in flight. */
+  readonly countedBatches: number;
   readonly counts: Counts;
   /** Code of a failure or skip → how often. */
   readonly codes: Readonly<Record<string, number>>;

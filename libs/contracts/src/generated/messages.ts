@@ -560,6 +560,10 @@ export const entityBatchSchema = z.strictObject({
   lane: laneSchema,
   /** The validated config of the action type, a JSON object. */
   config: z.string(),
+  /** Whether outcomes are only foretold: everything is validated and looked up, nothing is changed. */
+  dryRun: z.boolean(),
+  /** Whether the action was cancelled before this batch was published: its positions are skipped. */
+  cancelled: z.boolean(),
   /** 0-based number of the batch within its action. */
   batchNo: z.int32(),
   /** In ascending order of position. */
@@ -608,6 +612,18 @@ export const entityBatchAvro = {
       name: 'config',
       type: 'string',
       doc: 'The validated config of the action type, a JSON object.',
+    },
+    {
+      name: 'dryRun',
+      type: 'boolean',
+      default: false,
+      doc: 'Whether outcomes are only foretold: everything is validated and looked up, nothing is changed.',
+    },
+    {
+      name: 'cancelled',
+      type: 'boolean',
+      default: false,
+      doc: 'Whether the action was cancelled before this batch was published: its positions are skipped.',
     },
     {
       name: 'batchNo',

@@ -1,10 +1,11 @@
 import type { ActionView } from '@bulk/contracts';
-import { actionStatusSchema, progressFigures } from '@bulk/domain';
+import { actionStatusSchema, isFinal, progressFigures } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 
 /** An action as the API shows it. */
 export function toActionView(action: ActionDocument): ActionView {
   const { total, counts, startedAt, finishedAt } = action;
+  const status = actionStatusSchema.parse(action.status);
   const figures = progressFigures({ ...counts, total, startedAt, finishedAt }, action.updatedAt);
   return {
     actionId: action._id,
@@ -13,7 +14,10 @@ export function toActionView(action: ActionDocument): ActionView {
     entityType: action.entityType,
     priority: action.lane,
     config: { ...action.config },
-    status: actionStatusSchema.parse(action.status),
+    dryRun: action.dryRun,
+    retryOf: action.retryOf,
+    status,
+    cancelling: action.cancelRequestedAt !== null && !isFinal(status),
     total,
     processed: figures.processed,
     ...counts,

@@ -110,6 +110,7 @@ export class CreateAction {
           lane: parameters.priority,
         },
         config: configSchema.parse(config),
+        dryRun: parameters.dryRun,
         scheduledFor: parameters.scheduledFor === undefined ? null : new Date(parameters.scheduledFor),
       },
       entities,

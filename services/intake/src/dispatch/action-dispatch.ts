@@ -140,7 +140,14 @@ export class ActionDispatch {
     await this.#options.producer.send(
       this.#options.topics.entityBatches[lane],
       window.map(({ batchNo, partition, entities }) => {
-        const value: EntityBatch = { ...identity, config, batchNo, entities: [...entities] };
+        const value: EntityBatch = {
+          ...identity,
+          config,
+          dryRun: this.#action.dryRun,
+          cancelled: this.#action.cancelRequestedAt !== null,
+          batchNo,
+          entities: [...entities],
+        };
         return { key: _id, value, partition, headers: { 'action-id': _id, 'batch-no': String(batchNo) } };
       }),
     );

@@ -18,6 +18,7 @@ import { removeStagedBatches } from './removal.ts';
 export interface ActionDraft {
   readonly identity: ActionIdentity;
   readonly config: Fields;
+  readonly dryRun: boolean;
   readonly scheduledFor: Date | null;
 }
 
@@ -179,17 +180,21 @@ export class StagingArea {
     return undefined;
   }
 
-  #newAction({ identity, config, scheduledFor }: ActionDraft): ActionDocument {
+  #newAction({ identity, config, dryRun, scheduledFor }: ActionDraft): ActionDocument {
     const now = this.#options.now();
     const { actionId, ...rest } = identity;
     return {
       _id: actionId,
       ...rest,
       config,
+      dryRun,
+      retryOf: null,
       status: 'staging',
+      cancelRequestedAt: null,
       version: 0,
       total: 0,
       batchCount: 0,
+      countedBatches: 0,
       counts: { success: 0, failure: 0, skipped: 0 },
       codes: {},
       applied: {},
