@@ -23,6 +23,7 @@ const draft = (actionId: string) => ({
     lane: 'normal',
   } as const,
   config: {},
+  dryRun: false,
   scheduledFor: null,
 });
 /** A janitor whose clock is ahead by `ms`. */
