@@ -41,19 +41,21 @@ describe('statusAfter', () => {
       fc.property(
         fc.constantFrom(...ACTION_STATUSES),
         counts,
+        fc.nat(1),
         fc.integer({ min: 1, max: 150 }),
-        (status, c, total) => {
-          const next = statusAfter(status, c, total);
+        (status, c, cancelled, total) => {
+          const next = statusAfter(status, { ...c, codes: { ACTION_CANCELLED: cancelled } }, total);
           if (isFinal(status)) expect(next).toBe(status);
-          else expect(next === 'completed').toBe(processed(c) >= total);
+          else if (processed(c) < total) expect(isFinal(next)).toBe(false);
+          else expect(next).toBe(cancelled > 0 ? 'cancelled' : 'completed');
         },
       ),
     );
   });
 
   it('turns pending and queued into processing at the first outcome, and leaves paused as it is', () => {
-    const one = { success: 1, failure: 0, skipped: 0 };
-    const none = { success: 0, failure: 0, skipped: 0 };
+    const one = { success: 1, failure: 0, skipped: 0, codes: {} };
+    const none = EMPTY_TALLY;
     expect(statusAfter('pending', one, 2)).toBe('processing');
     expect(statusAfter('queued', one, 2)).toBe('processing');
     expect(statusAfter('queued', none, 2)).toBe('queued');

@@ -1,4 +1,4 @@
-import type { ProgressState } from '@bulk/contracts';
+import type { ActionProgress, ProgressState } from '@bulk/contracts';
 import { actionStatusSchema } from '@bulk/domain';
 import type { ActionDocument } from './documents.ts';
 
@@ -38,4 +38,11 @@ export function progressStateOf(action: ProgressDocument): ProgressState {
     startedAt: action.startedAt?.getTime() ?? null,
     finishedAt: action.finishedAt?.getTime() ?? null,
   };
+}
+
+/** The event that tells an action's state. @throws ZodError for an action that is still `staging`. */
+export function progressEventOf(
+  action: ProgressDocument & Pick<ActionDocument, 'updatedAt'>,
+): ActionProgress {
+  return { ...progressStateOf(action), updatedAt: action.updatedAt.getTime() };
 }

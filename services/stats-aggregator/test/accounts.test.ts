@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MESSAGES } from '@bulk/contracts';
-import { statusAfter, type ActionStatus } from '@bulk/domain';
+import { isFinal, statusAfter, type ActionStatus } from '@bulk/domain';
 import { loadConfig } from '@bulk/runtime';
 import { checkAccounting, eventually, inProcessService } from '@bulk/testing';
 import { Accountant } from '../src/account/accountant.ts';
@@ -137,20 +137,28 @@ describe('the status', () => {
     'cancelled',
   ];
 
-  it.each(STATUSES)('of a %s action moves as the rules of the domain say', async (status) => {
+  const CASES = STATUSES.flatMap((status) => [
+    { status, skipped: 0 },
+    { status, skipped: 1 },
+  ]);
+
+  it.each(CASES)('of a $status action moves as the rules of the domain say', async ({ status, skipped }) => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20, { status });
     const counts = new ActionCounts(harness.database, () => new Date());
     let applied: number | undefined;
     for (const [offset, n] of [0, 10, 10].entries()) {
-      const tally = { success: n, failure: 0, skipped: 0, codes: {} };
+      const left = n === 0 ? 0 : skipped;
+      const codes = left === 0 ? {} : { ACTION_CANCELLED: left };
+      const tally = { success: n - left, failure: 0, skipped: left, codes };
       const before = await harness.database.actions.findOne({ _id: actionId });
-      const after = await counts.add(actionId, 0, applied, { tally, applied: offset });
-      const sum = { ...after!.counts };
+      const after = await counts.add(actionId, 0, applied, { tally, batches: n / 10, applied: offset });
+      const sum = { ...after!.counts, codes: after!.codes };
       expect(after!.status).toBe(statusAfter(before!.status as ActionStatus, sum, 20));
-      expect(after!.finishedAt !== null).toBe(after!.status === 'completed' && status !== 'completed');
+      expect(after!.finishedAt !== null).toBe(isFinal(after!.status as ActionStatus) && !isFinal(status));
       applied = offset;
     }
+    expect((await harness.database.actions.findOne({ _id: actionId }))?.countedBatches).toBe(2);
   });
 });
 

@@ -106,7 +106,7 @@ describe('counts never exceed the total', () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     const counts = new ActionCounts(harness.database, () => new Date());
-    const twelve = { tally: { ...EMPTY_TALLY, success: 12 }, applied: 0 };
+    const twelve = { tally: { ...EMPTY_TALLY, success: 12 }, batches: 1, applied: 0 };
     const states = await Promise.all([0, 1].map((p) => counts.add(actionId, p, undefined, twelve)));
     expect(states.filter((state) => state !== undefined)).toHaveLength(1);
   });
@@ -162,7 +162,9 @@ describe('a result that was given up', () => {
     await accountant.account(0, [log]);
     await accountant.giveUp(log);
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
-    expect(await counts.add(actionId, 0, undefined, { tally: EMPTY_TALLY, applied: 9 })).toBeUndefined();
+    expect(
+      await counts.add(actionId, 0, undefined, { tally: EMPTY_TALLY, batches: 0, applied: 9 }),
+    ).toBeUndefined();
   });
 
   it('does not take the log of the first copy of its batch with it', async () => {

@@ -1,4 +1,4 @@
-import { processed } from '@bulk/domain';
+import { OUTCOME_CODES, processed } from '@bulk/domain';
 import { StoreError, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 import type { Delta } from './counting.ts';
@@ -67,7 +67,7 @@ export class ActionCounts {
 }
 
 /** A pipeline, since the status depends on the counts of the very same update. */
-function addition(appliedField: string, { tally, applied }: Delta, now: Date): Document[] {
+function addition(appliedField: string, { tally, batches, applied }: Delta, now: Date): Document[] {
   const added = (field: string, n: number): Document => ({ $add: [{ $ifNull: [`$${field}`, 0] }, n] });
   const codes = Object.entries(tally.codes).map(([code, n]): [string, Document] => [
     `codes.${code}`,
@@ -75,6 +75,7 @@ function addition(appliedField: string, { tally, applied }: Delta, now: Date): D
   ]);
   const isFinal = { $in: ['$status', ['completed', 'failed', 'cancelled']] };
   const complete = { $gte: [PROCESSED, '$total'] };
+  const cancelled = { $gt: [{ $ifNull: [`$codes.${OUTCOME_CODES.ACTION_CANCELLED}`, 0] }, 0] };
   const begins = { $and: [{ $gt: [PROCESSED, 0] }, { $in: ['$status', ['pending', 'queued']] }] };
   return [
     {
@@ -83,6 +84,7 @@ function addition(appliedField: string, { tally, applied }: Delta, now: Date): D
         'counts.failure': added('counts.failure', tally.failure),
         'counts.skipped': added('counts.skipped', tally.skipped),
         ...Object.fromEntries(codes),
+        countedBatches: added('countedBatches', batches),
         [appliedField]: applied,
         version: { $add: ['$version', 1] },
         updatedAt: now,
@@ -97,6 +99,7 @@ function addition(appliedField: string, { tally, applied }: Delta, now: Date): D
           $switch: {
             branches: [
               { case: isFinal, then: '$status' },
+              { case: { $and: [complete, cancelled] }, then: 'cancelled' },
               { case: complete, then: 'completed' },
               { case: begins, then: 'processing' },
             ],

@@ -131,6 +131,6 @@ describe('deltaOf', () => {
       source: { partition: 0, offset: 9 },
       stored: { partition: 0, offset: 2 },
     };
-    expect(deltaOf([repeated], 8)).toEqual({ tally: EMPTY_TALLY, applied: 9 });
+    expect(deltaOf([repeated], 8)).toEqual({ tally: EMPTY_TALLY, batches: 0, applied: 9 });
   });
 });

@@ -17,6 +17,8 @@ export interface Countable {
 /** What is to be added to an action's counts. */
 export interface Delta {
   readonly tally: Tally;
+  /** Batches that the tally counts. */
+  readonly batches: number;
   /** Offset up to which the action's counts are complete afterwards, in this partition. */
   readonly applied: number;
 }
@@ -45,6 +47,7 @@ export function deltaOf(results: readonly Countable[], applied: number | undefin
   const counted = fresh.filter(({ source, stored }) => isSame(source, stored));
   return {
     tally: counted.reduce((sum, { tally }) => addTallies(sum, tally), EMPTY_TALLY),
+    batches: counted.length,
     applied: last.source.offset,
   };
 }

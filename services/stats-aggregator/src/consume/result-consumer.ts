@@ -9,10 +9,10 @@ import {
   type MessageProducer,
   type ReceivedMessage,
 } from '@bulk/kafka';
+import { progressEventOf } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import type { Accountant } from '../account/accountant.ts';
 import { toBatchLog, type BatchLog } from '../account/batch-log.ts';
-import { toProgress } from '../account/progress.ts';
 
 export interface ResultConsumerOptions {
   readonly topics: TopicNames;
@@ -110,7 +110,7 @@ export class ResultConsumer {
       this.#options.topics.progress,
       actions.map((action) => ({
         key: action._id,
-        value: toProgress(action),
+        value: progressEventOf(action),
         headers: { 'account-id': action.accountId },
       })),
     );
