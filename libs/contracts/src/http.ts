@@ -153,6 +153,18 @@ export const logsQuerySchema = z
   });
 export type LogsQuery = z.infer<typeof logsQuerySchema>;
 
+/** Query of GET /bulk-actions/:id/results.csv and .ndjson. */
+export const resultsQuerySchema = z.strictObject({
+  type: outcomeStatusSchema.optional().meta({ description: 'Only these outcomes.' }),
+  accountId: accountIdSchema.optional(),
+});
+
+const EXPECTED_KEY = 'expected 1 to 255 printable ASCII characters without spaces';
+/** Header of POST /bulk-actions: the same key and request give the same action. */
+export const idempotencyKeySchema = z.object({
+  'idempotency-key': z.string(EXPECTED_KEY).regex(/^[\x21-\x7e]{1,255}$/, EXPECTED_KEY),
+});
+
 /** Query of the reads of one action. */
 export const accountQuerySchema = z.strictObject({ accountId: accountIdSchema.optional() });
 

@@ -68,6 +68,15 @@ export function isTransientMongoError(error: unknown): boolean {
   );
 }
 
+/** Awaits an operation of the driver. @throws StoreError in place of the driver's error. */
+export async function stored<T>(operation: Promise<T>): Promise<T> {
+  try {
+    return await operation;
+  } catch (error) {
+    throw new StoreError(error);
+  }
+}
+
 function isSocketError(error: unknown): boolean {
   return (
     typeof error === 'object' &&

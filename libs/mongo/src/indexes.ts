@@ -8,6 +8,16 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     // The account's actions, newest first (ids are UUIDs of version 7, which sort by time).
     { key: { accountId: 1, _id: -1 } },
     { key: { accountId: 1, status: 1, _id: -1 } },
+    // The other orders of the list. None of them changes with the counts.
+    { key: { accountId: 1, finishedAt: 1, _id: 1 } },
+    { key: { accountId: 1, scheduledFor: 1, _id: 1 } },
+    { key: { accountId: 1, total: 1, _id: 1 } },
+    // Decides between requests with the same key that come at the same time.
+    {
+      key: { accountId: 1, 'idempotency.key': 1 },
+      unique: true,
+      partialFilterExpression: { 'idempotency.key': { $exists: true } },
+    },
     // What dispatch and the janitor look for.
     { key: { status: 1, 'dispatch.done': 1, scheduledFor: 1 } },
     // Actions that ended and whose staged batches are still kept; the others would be looked through time and again.

@@ -19,6 +19,16 @@ export const intakeConfigSchema = z.object({
     64 * MEBIBYTE,
     'Largest JSON body, in bytes.',
   ),
+  UPLOAD_LIMIT_BYTES: integer(
+    { min: 1_024, max: 1_099_511_627_776 },
+    4_096 * MEBIBYTE,
+    'Largest CSV or NDJSON body, in bytes after decompression; it is streamed.',
+  ),
+  IDEMPOTENCY_STALE_MS: integer(
+    { min: 1_000, max: 60 * MINUTE_MS },
+    30_000,
+    'A request with the Idempotency-Key of an upload that made no progress for this long takes its place, in ms.',
+  ),
   MAX_ENTITIES: integer({ min: 1, max: 10_000_000 }, 1_000_000, 'Entities of one action at most.'),
   MAX_ENTITY_BYTES: integer({ min: 64, max: 1_048_576 }, 65_536, 'Largest JSON of one entity, in bytes.'),
   BATCH_SIZE: integer({ min: 1, max: 1_000 }, 100, 'Entities per batch at most.'),
@@ -48,9 +58,19 @@ export const intakeConfigSchema = z.object({
     4 * MEBIBYTE,
     'Bytes of entities that are published at once, but for a single batch; they must fit into one Kafka message.',
   ),
+  DISPATCH_IN_FLIGHT_BATCHES: integer(
+    { min: 1, max: 100_000 },
+    200,
+    'Batches of an action that are published and have no outcome yet, at most: what a pause or a cancelling does not stop.',
+  ),
+  DISPATCH_POLL_MS: integer(
+    { min: 5, max: 10_000 },
+    50,
+    'How often it is looked whether an action with that many in flight can go on, in ms.',
+  ),
   DISPATCH_CONCURRENCY: integer(
-    { min: 1, max: 100 },
-    4,
+    { min: 1, max: 1_000 },
+    100,
     'Actions that are dispatched side by side, window by window.',
   ),
   DISPATCH_LEASE_MS: integer(

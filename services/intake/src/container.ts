@@ -7,8 +7,13 @@ import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
 import { uuidv7 } from 'uuidv7';
+import { ActionControl } from './actions/action-control.ts';
 import { ActionStore } from './actions/action-store.ts';
 import { CreateAction } from './actions/create-action.ts';
+import { FailedEntities } from './actions/failed-entities.ts';
+import { IdempotencyKeys } from './actions/idempotency.ts';
+import { ProgressEvents } from './actions/progress-events.ts';
+import { RetryAction } from './actions/retry-action.ts';
 import type { IntakeConfig } from './config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
@@ -27,6 +32,8 @@ export const TOKENS = {
   producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
   staging: Symbol('StagingArea') as ServiceIdentifier<StagingArea>,
   createAction: Symbol('CreateAction') as ServiceIdentifier<CreateAction>,
+  progressEvents: Symbol('ProgressEvents') as ServiceIdentifier<ProgressEvents>,
+  actions: Symbol('ActionStore') as ServiceIdentifier<ActionStore>,
   dispatcher: Symbol('Dispatcher') as ServiceIdentifier<Dispatcher>,
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
@@ -90,6 +97,12 @@ function bindFeatures(
         log,
       ),
   );
+  container.bind(TOKENS.actions).toDynamicValue(() => new ActionStore(database));
+  container
+    .bind(TOKENS.progressEvents)
+    .toDynamicValue(
+      (resolution) => new ProgressEvents(resolution.get(TOKENS.producer), resolution.get(TOKENS.topics), log),
+    );
   container.bind(TOKENS.dispatcher).toDynamicValue(
     (resolution) =>
       new Dispatcher({
@@ -97,6 +110,9 @@ function bindFeatures(
         producer: resolution.get(TOKENS.producer),
         topics: resolution.get(TOKENS.topics),
         window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
+        maxInFlight: config.DISPATCH_IN_FLIGHT_BATCHES,
+        pollMs: config.DISPATCH_POLL_MS,
+        onChanged: (action) => resolution.get(TOKENS.progressEvents).tell(action),
         leaseMs: config.DISPATCH_LEASE_MS,
         monotonic: () => performance.now(),
         instanceId: randomUUID(),
@@ -111,21 +127,45 @@ function bindFeatures(
     return new CreateAction({
       registry,
       staging: resolution.get(TOKENS.staging),
+      keys: new IdempotencyKeys(database, {
+        staleMs: config.IDEMPOTENCY_STALE_MS,
+        lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
+        now,
+      }),
       newActionId: uuidv7,
       onAccepted: () => dispatcher.wake(),
     });
   });
-  container.bind(TOKENS.app).toDynamicValue((resolution) =>
-    createApp(
-      createRouter({
-        createAction: resolution.get(TOKENS.createAction),
-        actions: new ActionStore(database),
-        logs: new LogReader(database, config.KAFKA_LANE_PARTITIONS),
-        bodyLimitBytes: config.BODY_LIMIT_BYTES,
-        limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
+  container.bind(TOKENS.app).toDynamicValue((resolution) => {
+    const actions = resolution.get(TOKENS.actions);
+    const createAction = resolution.get(TOKENS.createAction);
+    const dispatcher = resolution.get(TOKENS.dispatcher);
+    const events = resolution.get(TOKENS.progressEvents);
+    const router = createRouter({
+      createAction,
+      registry,
+      actions,
+      logs: new LogReader(database, config.KAFKA_LANE_PARTITIONS),
+      control: new ActionControl({
+        database,
+        actions,
+        onChanged: (action) => {
+          events.tell(action);
+          dispatcher.wake();
+        },
         now,
       }),
-      log,
-    ),
-  );
+      retryAction: new RetryAction({
+        actions,
+        createAction,
+        failedEntities: new FailedEntities(database, config.KAFKA_LANE_PARTITIONS),
+        newActionId: uuidv7,
+      }),
+      bodyLimitBytes: config.BODY_LIMIT_BYTES,
+      uploadLimitBytes: config.UPLOAD_LIMIT_BYTES,
+      limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
+      now,
+    });
+    return createApp(router, log);
+  });
 }

@@ -28,6 +28,8 @@ const options = (store: DispatchStore) => ({
   producer: harness.producer,
   topics: harness.installation.topics,
   window: { batches: 3, bytes: 1_000_000 },
+  maxInFlight: 1_000,
+  onChanged: () => undefined,
   leaseMs: LEASE_MS,
   monotonic: () => performance.now(),
 });
@@ -37,6 +39,7 @@ function dispatcher(store: DispatchStore, other: Partial<DispatcherOptions> = {}
     instanceId: randomUUID(),
     concurrency: 4,
     retryDelayMs: 5_000,
+    pollMs: 10,
     health: new Health(),
     log: silentLogger(),
     ...other,

@@ -133,7 +133,7 @@ export class IntakeHarness {
       entityType: 'contact',
       lane: 'normal',
     } as const;
-    return this.staging().stage({ identity, config: {}, dryRun: false, scheduledFor }, entitiesOf(size));
+    return this.staging().stage({ identity, config: {}, dryRun: false, scheduledFor, retryOf: null }, entitiesOf(size));
   }
 
   async get(

@@ -25,6 +25,7 @@ const draft = (actionId: string) => ({
   config: {},
   dryRun: false,
   scheduledFor: null,
+  retryOf: null,
 });
 /** A janitor whose clock is ahead by `ms`. */
 const janitorAhead = (ms: number) =>

@@ -1,9 +1,9 @@
 import type { ActionView } from '@bulk/contracts';
 import { actionStatusSchema, isFinal, progressFigures } from '@bulk/domain';
-import type { ActionDocument } from '@bulk/mongo';
+import type { AccountAction } from './action-store.ts';
 
 /** An action as the API shows it. */
-export function toActionView(action: ActionDocument): ActionView {
+export function toActionView(action: AccountAction): ActionView {
   const { total, counts, startedAt, finishedAt } = action;
   const status = actionStatusSchema.parse(action.status);
   const figures = progressFigures({ ...counts, total, startedAt, finishedAt }, action.updatedAt);

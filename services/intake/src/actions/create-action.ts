@@ -1,85 +1,40 @@
-import { fieldIssues, type ActionRegistry } from '@bulk/actions';
-import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
-import { incomingEntitySchema, InvalidInputError, type FieldIssue, type IncomingEntity } from '@bulk/domain';
+import type { ActionRegistry } from '@bulk/actions';
+import type { ActionParameters } from '@bulk/contracts';
+import type { IncomingEntity } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
-import { checkedSize } from '../staging/entity-size.ts';
-import type { StagingArea } from '../staging/staging-area.ts';
+import type { ActionDraft, StagingArea } from '../staging/staging-area.ts';
+import {
+  checkSameRequest,
+  inProgress,
+  isKeyTaken,
+  type IdempotencyKey,
+  type IdempotencyKeys,
+} from './idempotency.ts';
 
-/** A request that has been checked as a whole. */
+/** A request whose parameters have been checked. Its entities may still be on their way, and throw what is wrong with them. */
 export interface CreateRequest {
   readonly parameters: ActionParameters;
-  readonly entities: readonly IncomingEntity[];
+  readonly entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>;
+  readonly idempotency?: IdempotencyKey | undefined;
 }
 
-export interface EntityLimits {
-  readonly maxEntities: number;
-  /** Largest JSON of one entity, in bytes. */
-  readonly maxEntityBytes: number;
-}
-
-const configSchema = z.record(z.string(), z.unknown());
-const bodySchema = z.record(z.string(), z.unknown());
-/** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
-const MAX_COLLECTED_ISSUES = 100;
-
-/**
- * Checks the body of POST /bulk-actions, all but what belongs to the action type.
- *
- * @throws InvalidInputError naming every field at fault.
- */
-export function parseCreateRequest(body: unknown, limits: EntityLimits): CreateRequest {
-  const object = bodySchema.safeParse(body);
-  if (!object.success) {
-    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
-      { field: '(body)', message: 'expected a JSON object' },
-    ]);
-  }
-  const { entities, ...rest } = object.data;
-  const parameters = actionParametersSchema.safeParse(rest);
-  const issues: FieldIssue[] = parameters.success ? [] : fieldIssues(parameters.error);
-  const parsed = parseEntities(entities, limits, issues);
-  if (!parameters.success || issues.length > 0) {
-    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
-  }
-  return { parameters: parameters.data, entities: parsed };
-}
-
-function parseEntities(
-  entities: unknown,
-  { maxEntities, maxEntityBytes }: EntityLimits,
-  issues: FieldIssue[],
-): IncomingEntity[] {
-  if (!Array.isArray(entities) || entities.length === 0) {
-    issues.push({ field: 'entities', message: 'expected a list of at least one entity' });
-    return [];
-  }
-  if (entities.length > maxEntities) {
-    issues.push({
-      field: 'entities',
-      message: `expected at most ${maxEntities} entities, found ${entities.length}`,
-    });
-    return [];
-  }
-  const parsed: IncomingEntity[] = [];
-  for (const [i, entity] of entities.entries()) {
-    const result = incomingEntitySchema.safeParse(entity);
-    // The entity as it was sent: zod's copy lacks a field `__proto__`, which is the handler's to refuse.
-    if (result.success) parsed.push(entity as IncomingEntity);
-    else issues.push(...fieldIssues(result.error, ['entities', i]));
-    if (issues.length >= MAX_COLLECTED_ISSUES) break;
-  }
-  if (issues.length === 0) parsed.forEach((entity, i) => checkedSize(entity, i, maxEntityBytes));
-  return parsed;
+/** The action of a request, and whether an earlier one with the same key has brought it about. */
+export interface CreateResult {
+  readonly action: ActionDocument;
+  readonly replayed: boolean;
 }
 
 export interface CreateActionOptions {
   readonly registry: ActionRegistry;
   readonly staging: StagingArea;
+  readonly keys: IdempotencyKeys;
   readonly newActionId: () => string;
   /** Called after each acceptance. */
   readonly onAccepted: () => void;
 }
+
+const configSchema = z.record(z.string(), z.unknown());
 
 /** Accepts actions. */
 export class CreateAction {
@@ -91,16 +46,17 @@ export class CreateAction {
 
   /**
    * Validates what belongs to the action type, stages the entities and accepts the action. When it throws, nothing is
-   * left behind (G1).
+   * left behind (G1). With an idempotency key the same request may be made again and leads to the same action.
    *
-   * @throws InvalidInputError naming the field; StoreError.
+   * @throws InvalidInputError naming the field; RefusedError for a key in use; StoreError; what the entities throw.
    */
-  async execute(accountId: string, { parameters, entities }: CreateRequest): Promise<ActionDocument> {
-    const { registry, staging, newActionId, onAccepted } = this.#options;
+  async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
+    const { registry, newActionId } = this.#options;
+    const { parameters, entities, idempotency } = request;
     const handler = registry.handler(parameters.actionType);
     const entityType = registry.entityType(parameters.entityType);
     const config = await handler.validatePayload({ entityType, config: parameters.config });
-    const action = await staging.stage(
+    return this.stage(
       {
         identity: {
           actionId: newActionId(),
@@ -112,10 +68,36 @@ export class CreateAction {
         config: configSchema.parse(config),
         dryRun: parameters.dryRun,
         scheduledFor: parameters.scheduledFor === undefined ? null : new Date(parameters.scheduledFor),
+        retryOf: null,
       },
       entities,
+      idempotency,
     );
-    onAccepted();
-    return action;
+  }
+
+  /** Stages and accepts what has been validated; see `execute`. */
+  async stage(
+    draft: ActionDraft,
+    entities: CreateRequest['entities'],
+    idempotency?: IdempotencyKey,
+  ): Promise<CreateResult> {
+    const { staging, keys, onAccepted } = this.#options;
+    if (idempotency !== undefined) {
+      const earlier = await keys.find(draft.identity.accountId, idempotency.key);
+      if (earlier !== undefined) {
+        // The request is the same one only if its body is, to the end.
+        for await (const entity of entities) void entity;
+        checkSameRequest(earlier, idempotency);
+        return { action: earlier, replayed: true };
+      }
+    }
+    try {
+      const action = await staging.stage(draft, entities, idempotency);
+      onAccepted();
+      return { action, replayed: false };
+    } catch (error) {
+      if (idempotency !== undefined && isKeyTaken(error)) throw inProgress(idempotency.key);
+      throw error;
+    }
   }
 }

@@ -2,7 +2,13 @@ import type { ActionSubmitted, EntityBatch, TopicNames } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
-import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
+import {
+  progressOf,
+  type DispatchProgress,
+  type DispatchStore,
+  type StagedBatch,
+  type WindowLimits,
+} from './dispatch-store.ts';
 
 /** Thrown when a batch of an accepted action is not there. Someone must act: data was deleted behind our back. */
 export class StagedBatchMissingError extends CodedError {
@@ -16,13 +22,20 @@ export interface ActionDispatchOptions {
   readonly producer: MessageProducer;
   readonly topics: TopicNames;
   readonly window: WindowLimits;
+  /** Batches of an action that are published and not counted yet, at most: what a pause or a cancelling cannot stop. */
+  readonly maxInFlight: number;
+  /** Told each state of an action that dispatch brings about; never throws. */
+  readonly onChanged: (action: ActionDocument) => void;
   readonly leaseMs: number;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
 }
 
-/** What became of a step: there is more to publish; all is published; it is not ours to go on (any more). */
-export type StepResult = 'more' | 'done' | 'stopped';
+/**
+ * What became of a step: there is more to publish; all is published; too much is in flight, so nothing was done; it is not
+ * ours to go on (any more), or the action is paused.
+ */
+export type StepResult = 'more' | 'done' | 'full' | 'stopped';
 
 /** The part of a lease within which a window is begun: the rest is left for the send to come back. */
 const SAFE_PART = 0.5;
@@ -32,6 +45,7 @@ export class ActionDispatch {
   readonly owner: string;
   readonly #action: ActionDocument;
   readonly #options: ActionDispatchOptions;
+  #progress: DispatchProgress;
   #nextBatch: number;
   #leasedAt: number;
 
@@ -40,12 +54,29 @@ export class ActionDispatch {
     this.owner = owner;
     this.#action = action;
     this.#options = options;
+    this.#progress = progressOf(action);
     this.#nextBatch = action.dispatch.nextBatch;
     this.#leasedAt = leasedAt;
   }
 
   get actionId(): string {
     return this.#action._id;
+  }
+
+  /** Whether the next step would publish something, as far as is known. */
+  get hasRoom(): boolean {
+    return this.#room > 0;
+  }
+
+  /** Takes note of how the action stands. @returns whether it is still to be dispatched, by us. */
+  note(progress: DispatchProgress): boolean {
+    this.#progress = progress;
+    return progress.open && progress.owner === this.owner;
+  }
+
+  /** Keeps the lease while there is nothing to do. @returns whether it is still held. @throws StoreError. */
+  keep(): Promise<boolean> {
+    return this.#holdsLease();
   }
 
   /**
@@ -59,7 +90,8 @@ export class ActionDispatch {
    * @throws ProduceError, StoreError: the dispatch may be taken up again, here or elsewhere.
    */
   async step(): Promise<StepResult> {
-    const { store, monotonic } = this.#options;
+    const { store, monotonic, onChanged } = this.#options;
+    if (!this.hasRoom) return 'full';
     const window = await this.#readWindow();
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
@@ -68,10 +100,15 @@ export class ActionDispatch {
     const nextBatch = this.#nextBatch + window.length;
     const done = nextBatch >= this.#action.batchCount;
     const renewedAt = monotonic();
-    if (!(await store.advance(this.actionId, this.owner, nextBatch, done))) return 'stopped';
+    const first = this.#nextBatch === 0;
+    const after = await store.advance(this.actionId, this.owner, nextBatch, done);
+    if (after === undefined) return 'stopped';
     this.#nextBatch = nextBatch;
     this.#leasedAt = renewedAt;
-    return done ? 'done' : 'more';
+    if (first) onChanged(after);
+    // Where all batches are published it does not matter that the action has been paused or has ended in the meantime.
+    if (done) return 'done';
+    return this.note(progressOf(after)) ? 'more' : 'stopped';
   }
 
   release(): Promise<void> {
@@ -80,6 +117,11 @@ export class ActionDispatch {
 
   postpone(delayMs: number): Promise<void> {
     return this.#options.store.postpone(this.actionId, this.owner, delayMs);
+  }
+
+  /** Batches that may be published now. */
+  get #room(): number {
+    return this.#options.maxInFlight - (this.#nextBatch - this.#progress.countedBatches);
   }
 
   /** Whether the lease has enough time left for a send, if need be after it was renewed. */
@@ -126,7 +168,9 @@ export class ActionDispatch {
 
   async #readWindow(): Promise<StagedBatch[]> {
     const from = this.#nextBatch;
-    const window = await this.#options.store.readWindow(this.actionId, from, this.#options.window);
+    const { batches, bytes } = this.#options.window;
+    const limits = { batches: Math.min(batches, this.#room), bytes };
+    const window = await this.#options.store.readWindow(this.actionId, from, limits);
     const missing = window.findIndex(({ batchNo }, i) => batchNo !== from + i);
     if (window.length === 0) throw new StagedBatchMissingError(this.actionId, from);
     if (missing >= 0) throw new StagedBatchMissingError(this.actionId, from + missing);
@@ -144,7 +188,7 @@ export class ActionDispatch {
           ...identity,
           config,
           dryRun: this.#action.dryRun,
-          cancelled: this.#action.cancelRequestedAt !== null,
+          cancelled: this.#progress.cancelled,
           batchNo,
           entities: [...entities],
         };

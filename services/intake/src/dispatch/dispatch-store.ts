@@ -1,5 +1,5 @@
 import type { BatchEntity } from '@bulk/contracts';
-import { StoreError, type ActionDocument, type Database, type StoredStatus } from '@bulk/mongo';
+import { stored, StoreError, type ActionDocument, type Database, type StoredStatus } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 
 /** A batch that waits to be published. */
@@ -15,6 +15,20 @@ export interface WindowLimits {
   /** Bytes of the entities. */
   readonly bytes: number;
 }
+
+/** How an action stands, as far as its dispatch is concerned. */
+export interface DispatchProgress {
+  /** Who has the lease; null: nobody. */
+  readonly owner: string | null;
+  /** Whether its batches are to be published: it is neither paused nor ended. */
+  readonly open: boolean;
+  /** Whether it is cancelled, so that what is published from now on is skipped. */
+  readonly cancelled: boolean;
+  /** Batches whose outcomes are counted. */
+  readonly countedBatches: number;
+}
+
+const PROGRESS = { status: 1, cancelRequestedAt: 1, countedBatches: 1, 'dispatch.lease': 1 } as const;
 
 /** Statuses in which an action's batches are published. */
 const DISPATCHED: readonly StoredStatus[] = ['pending', 'queued', 'processing'];
@@ -35,20 +49,26 @@ export class DispatchStore {
   }
 
   /**
-   * Leases the oldest action that is due and that nobody dispatches.
+   * Leases the oldest action that is due and that nobody dispatches. A cancelled one is due whatever it was scheduled for.
    *
    * @param owner a name that no other claim has ever had: it fences `advance`.
    * @throws StoreError.
    */
   async claim(owner: string): Promise<ActionDocument | undefined> {
     const now = this.#now();
-    return stored(
+    const claimed = await stored(
       this.#database.actions.findOneAndUpdate(
         {
           status: { $in: [...DISPATCHED] },
           'dispatch.done': false,
           $and: [
-            { $or: [{ scheduledFor: null }, { scheduledFor: { $lte: now } }] },
+            {
+              $or: [
+                { scheduledFor: null },
+                { scheduledFor: { $lte: now } },
+                { cancelRequestedAt: { $ne: null } },
+              ],
+            },
             { $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lt: now } }] },
           ],
         },
@@ -56,6 +76,15 @@ export class DispatchStore {
         { sort: { _id: 1 }, returnDocument: 'after' },
       ),
     );
+    return claimed ?? undefined;
+  }
+
+  /** How those of the actions stand that exist. @throws StoreError. */
+  async look(actionIds: readonly string[]): Promise<Map<string, DispatchProgress>> {
+    const found = await stored(
+      this.#database.actions.find({ _id: { $in: [...actionIds] } }, { projection: PROGRESS }).toArray(),
+    );
+    return new Map(found.map((action) => [action._id, progressOf(action)]));
   }
 
   /** The staged batches from `from` on, in order, within the limits. @throws StoreError. */
@@ -81,22 +110,25 @@ export class DispatchStore {
   /**
    * Records that all batches below `nextBatch` are in Kafka and renews the lease; a pending action becomes queued.
    *
-   * @returns whether this is still the one to go on: it is not when someone else has the lease, or when the action has
-   *   been paused or cancelled.
+   * @returns the action afterwards; undefined where someone else has the lease: this is not the one to go on.
    * @throws StoreError.
    */
-  async advance(actionId: string, owner: string, nextBatch: number, done: boolean): Promise<boolean> {
+  async advance(
+    actionId: string,
+    owner: string,
+    nextBatch: number,
+    done: boolean,
+  ): Promise<ActionDocument | undefined> {
     const now = this.#now();
     const lease = done ? null : { owner, until: this.#in(this.#leaseMs, now) };
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         { _id: actionId, 'dispatch.lease.owner': owner },
         advanced(nextBatch, done, lease, now),
-        { projection: { status: 1 }, returnDocument: 'after' },
+        { returnDocument: 'after' },
       ),
     );
-    // Where all batches are published it does not matter that the action has ended in the meantime.
-    return updated !== undefined && (done || DISPATCHED.includes(updated.status));
+    return updated ?? undefined;
   }
 
   /** Keeps the lease. @returns whether it was still held. @throws StoreError. */
@@ -126,7 +158,7 @@ export class DispatchStore {
         { projection: { _id: 1 } },
       ),
     );
-    return updated !== undefined;
+    return updated !== null;
   }
 
   #in(ms: number, now: Date = this.#now()): Date {
@@ -160,10 +192,14 @@ function advanced(nextBatch: number, done: boolean, lease: Document | null, now:
   ];
 }
 
-async function stored(operation: Promise<ActionDocument | null>): Promise<ActionDocument | undefined> {
-  try {
-    return (await operation) ?? undefined;
-  } catch (error) {
-    throw new StoreError(error);
-  }
+/** What the dispatch has to know of an action's document. */
+export function progressOf(
+  action: Pick<ActionDocument, 'status' | 'cancelRequestedAt' | 'countedBatches' | 'dispatch'>,
+): DispatchProgress {
+  return {
+    owner: action.dispatch.lease?.owner ?? null,
+    open: DISPATCHED.includes(action.status),
+    cancelled: action.cancelRequestedAt !== null,
+    countedBatches: action.countedBatches,
+  };
 }

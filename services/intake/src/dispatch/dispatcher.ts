@@ -1,6 +1,6 @@
 import { isTransient, KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
-import type { Health, Logger } from '@bulk/runtime';
+import { delay, type Health, type Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 
 export interface DispatcherOptions extends ActionDispatchOptions {
@@ -10,6 +10,8 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly concurrency: number;
   /** After a fault an action rests for this long, in ms, before any instance tries it again. */
   readonly retryDelayMs: number;
+  /** How often it is looked how much of the leased actions is still in flight, in ms. */
+  readonly pollMs: number;
   readonly health: Health;
   readonly log: Logger;
 }
@@ -28,6 +30,8 @@ export class Dispatcher {
   #running: Promise<void> | undefined;
   #awake = false;
   #stopping = false;
+  /** Aborted to end a wait for room. */
+  #rest = new AbortController();
   #claims = 0;
   /** Monotonic time of the last send that Kafka did not confirm. */
   #failedAt = Number.NEGATIVE_INFINITY;
@@ -39,6 +43,7 @@ export class Dispatcher {
   /** Something may be due. Returns at once. */
   wake(): void {
     this.#awake = true;
+    this.#rest.abort();
     if (this.#stopping) return;
     this.#running ??= this.#run().finally(() => {
       this.#running = undefined;
@@ -49,6 +54,7 @@ export class Dispatcher {
   /** Finishes the window under way and hands every lease back. */
   async stop(): Promise<void> {
     this.#stopping = true;
+    this.#rest.abort();
     await this.#running;
     await Promise.all(this.#active.map((dispatch) => this.#release(dispatch)));
     this.#active = [];
@@ -62,11 +68,50 @@ export class Dispatcher {
         this.#forgetOldFault();
         return;
       }
-      for (const dispatch of [...this.#active]) {
+      let published = false;
+      for (const dispatch of this.#active.filter(({ hasRoom }) => hasRoom)) {
         if (!this.#mayGoOn()) return;
         await this.#step(dispatch);
+        published = true;
       }
+      if (!published) await this.#waitForRoom();
+      await this.#look();
     }
+  }
+
+  /** Ends early when something new may be due, or on a stop. */
+  async #waitForRoom(): Promise<void> {
+    this.#rest = new AbortController();
+    if (!this.#awake && this.#mayGoOn()) await delay(this.#options.pollMs, this.#rest.signal);
+  }
+
+  /** How the leased actions stand: which have room again, and which are paused, cancelled or another's. */
+  async #look(): Promise<void> {
+    const waiting = this.#active.filter(({ hasRoom }) => !hasRoom);
+    if (waiting.length === 0 || !this.#mayGoOn()) return;
+    const { store, health, log } = this.#options;
+    try {
+      const states = await store.look(waiting.map(({ actionId }) => actionId));
+      for (const dispatch of waiting) {
+        const state = states.get(dispatch.actionId);
+        if (state !== undefined && dispatch.note(state) && (await dispatch.keep())) continue;
+        await this.#end(dispatch);
+      }
+      health.set(MONGODB, 'ready');
+    } catch (error) {
+      health.set(MONGODB, 'waiting', reasonOf(error));
+      log.warn({ err: error }, 'cannot look how much is in flight now');
+    }
+  }
+
+  /** A dispatch that is not to go on here. */
+  async #end(dispatch: ActionDispatch): Promise<void> {
+    this.#options.log.info(
+      { actionId: dispatch.actionId },
+      'a dispatch stops here: the action is paused or has ended, or another instance has it',
+    );
+    await this.#release(dispatch);
+    this.#active = this.#active.filter((other) => other !== dispatch);
   }
 
   /** What failed was handed to another instance or cancelled: no send of ours will tell that Kafka is back. */
@@ -102,14 +147,12 @@ export class Dispatcher {
     try {
       const result = await dispatch.step();
       health.set(KAFKA_PRODUCER, 'ready');
-      if (result === 'more') return;
-      if (result === 'done') log.info({ actionId }, 'dispatched');
-      else
-        log.warn(
-          { actionId },
-          'a dispatch stops here: another instance has it, or it is paused or cancelled',
-        );
-      if (result === 'stopped') await this.#release(dispatch);
+      if (result === 'more' || result === 'full') return;
+      if (result === 'stopped') {
+        await this.#end(dispatch);
+        return;
+      }
+      log.info({ actionId }, 'dispatched');
     } catch (error) {
       await this.#postpone(dispatch, error);
     }

@@ -1,6 +1,7 @@
 import type { FailureEnvelope } from '@bulk/contracts';
 import { CodedError, InvalidInputError, type FieldIssue } from '@bulk/domain';
 import { isTransientMongoError } from '@bulk/mongo';
+import { RefusedError, type RefusalKind } from '../actions/refusals.ts';
 import { HttpRefusal } from './refusals.ts';
 
 /** An answer to a request that failed. */
@@ -13,11 +14,19 @@ export interface ErrorResponse {
 /** Faults that are listed at most; a body with a million faulty rows gets a short answer. */
 const MAX_ISSUES = 20;
 const RETRY_AFTER_SECONDS = '5';
+const STATUS_OF: Readonly<Record<RefusalKind, number>> = {
+  'not-found': 404,
+  conflict: 409,
+  unprocessable: 422,
+};
 
 /** What a client is told about an error. Anything unforeseen is `INTERNAL`, without its insides. */
 export function toErrorResponse(error: unknown): ErrorResponse {
   if (error instanceof InvalidInputError) {
     return response(400, error.code, clipped(error), issuesOf(error));
+  }
+  if (error instanceof RefusedError) {
+    return response(STATUS_OF[error.kind], error.code, error.message, error.details);
   }
   if (error instanceof HttpRefusal) {
     return response(error.status, error.code, error.message, undefined, error.headers);

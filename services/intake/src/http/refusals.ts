@@ -11,7 +11,3 @@ export class HttpRefusal extends CodedError {
     this.headers = headers;
   }
 }
-
-export function actionNotFound(actionId: string): HttpRefusal {
-  return new HttpRefusal(404, 'ACTION_NOT_FOUND', `there is no action ${actionId} in this account`);
-}

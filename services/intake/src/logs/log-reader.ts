@@ -9,6 +9,9 @@ export interface LogPage {
   readonly pagination: Pagination;
 }
 
+/** What of an action its logs are read by. */
+type CountedAction = Pick<ActionDocument, '_id' | 'counts' | 'total'>;
+
 /** Log documents that one partition's cursor fetches at a time. */
 const FETCH = 4;
 
@@ -28,7 +31,7 @@ export class LogReader {
    *
    * @throws StoreError.
    */
-  async page(action: ActionDocument, { type, limit, skip, after }: LogsQuery): Promise<LogPage> {
+  async page(action: CountedAction, { type, limit, skip, after }: LogsQuery): Promise<LogPage> {
     const start = startOf(action, type, skip, after);
     const entries: LogEntry[] = [];
     let left = start.skip;
@@ -43,6 +46,15 @@ export class LogReader {
     }
     const total = type === undefined ? processed(action.counts) : action.counts[type];
     return { entries, pagination: { total, limit, skip } };
+  }
+
+  /** All outcomes so far, of the type where one is given, as they are asked for. @throws StoreError. */
+  async *all(actionId: string, type: OutcomeStatus | undefined): AsyncGenerator<LogEntry> {
+    try {
+      yield* this.#entries(actionId, type, -1);
+    } catch (error) {
+      throw new StoreError(error);
+    }
   }
 
   #entries(actionId: string, type: OutcomeStatus | undefined, after: number): AsyncGenerator<LogEntry> {
@@ -82,7 +94,7 @@ export class LogReader {
 
 /** Where to begin: when every position has an outcome, the k-th is position k, and a deep page needs no counting. */
 function startOf(
-  action: ActionDocument,
+  action: CountedAction,
   type: OutcomeStatus | undefined,
   skip: number,
   after: number | undefined,

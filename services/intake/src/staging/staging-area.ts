@@ -9,8 +9,15 @@ import {
   type Fields,
   type IncomingEntity,
 } from '@bulk/domain';
-import { StoreError, type ActionDocument, type Database, type StagedBatchDocument } from '@bulk/mongo';
+import {
+  stored,
+  StoreError,
+  type ActionDocument,
+  type Database,
+  type StagedBatchDocument,
+} from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
+import type { IdempotencyKey } from '../actions/idempotency.ts';
 import { checkedSize } from './entity-size.ts';
 import { removeStagedBatches } from './removal.ts';
 
@@ -20,6 +27,8 @@ export interface ActionDraft {
   readonly config: Fields;
   readonly dryRun: boolean;
   readonly scheduledFor: Date | null;
+  /** The action whose failed positions this one tries again. */
+  readonly retryOf: string | null;
 }
 
 export interface StagingOptions {
@@ -74,18 +83,20 @@ export class StagingArea {
   /**
    * Stages all entities and accepts the action. When it throws, nothing is left behind.
    *
+   * @param idempotency the key is stored with the first write, the digest with the acceptance.
    * @throws InvalidInputError when an entity is too large, or there is none; StoreError; what `entities` throws.
    */
   async stage(
     draft: ActionDraft,
     entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
+    idempotency?: IdempotencyKey,
   ): Promise<ActionDocument> {
     const { actionId } = draft.identity;
-    await stored(this.#database.actions.insertOne(this.#newAction(draft)));
+    await stored(this.#database.actions.insertOne(this.#newAction(draft, idempotency?.key)));
     try {
       const { total, batchCount } = await this.#stageBatches(draft.identity, entities);
       if (total === 0) throw noEntities();
-      return await this.#accept(actionId, total, batchCount);
+      return await this.#accept(actionId, { total, batchCount }, idempotency?.digest());
     } catch (error) {
       const accepted = await this.#discard(actionId, error);
       if (accepted === undefined) throw error;
@@ -139,12 +150,24 @@ export class StagingArea {
     }
   }
 
-  async #accept(actionId: string, total: number, batchCount: number): Promise<ActionDocument> {
+  async #accept(
+    actionId: string,
+    size: { readonly total: number; readonly batchCount: number },
+    digest: string | undefined,
+  ): Promise<ActionDocument> {
     const now = this.#options.now();
     const accepted = await stored(
       this.#database.actions.findOneAndUpdate(
         stagingBy(actionId),
-        { $set: { status: 'pending', total, batchCount, updatedAt: now }, $inc: { version: 1 } },
+        {
+          $set: {
+            status: 'pending',
+            ...size,
+            updatedAt: now,
+            ...(digest === undefined ? {} : { 'idempotency.digest': digest }),
+          },
+          $inc: { version: 1 },
+        },
         { returnDocument: 'after' },
       ),
     );
@@ -180,15 +203,14 @@ export class StagingArea {
     return undefined;
   }
 
-  #newAction({ identity, config, dryRun, scheduledFor }: ActionDraft): ActionDocument {
+  #newAction({ identity, ...draft }: ActionDraft, key: string | undefined): ActionDocument {
     const now = this.#options.now();
     const { actionId, ...rest } = identity;
     return {
       _id: actionId,
       ...rest,
-      config,
-      dryRun,
-      retryOf: null,
+      ...draft,
+      ...(key === undefined ? {} : { idempotency: { key, digest: null } }),
       status: 'staging',
       cancelRequestedAt: null,
       version: 0,
@@ -199,7 +221,6 @@ export class StagingArea {
       codes: {},
       applied: {},
       dispatch: { nextBatch: 0, done: false, lease: null },
-      scheduledFor,
       createdAt: now,
       queuedAt: null,
       startedAt: null,
@@ -223,12 +244,4 @@ function noEntities(): InvalidInputError {
   return new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
     { field: 'entities', message: 'expected at least one entity' },
   ]);
-}
-
-async function stored<T>(operation: Promise<T>): Promise<T> {
-  try {
-    return await operation;
-  } catch (error) {
-    throw new StoreError(error);
-  }
 }

@@ -1,0 +1,38 @@
+import { z } from 'zod';
+import { actionParametersSchema } from './http.ts';
+
+/** Media types of an upload's body; a JSON body carries the parameters too. */
+export const UPLOAD_MEDIA_TYPES = ['application/x-ndjson', 'text/csv'] as const;
+
+const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' } as const;
+
+/**
+ * The query of POST /bulk-actions where the body is the entities alone: the parameters of an action as text, `config` as
+ * JSON; for a CSV its delimiter.
+ */
+export const uploadQuerySchema = z.strictObject({
+  ...actionParametersSchema.shape,
+  config: z
+    .string()
+    .transform((text, context): unknown => {
+      try {
+        return JSON.parse(text);
+      } catch {
+        context.issues.push({ code: 'custom', message: 'expected a JSON object', input: text });
+        return z.NEVER;
+      }
+    })
+    .optional()
+    .meta({ description: "The action type's own settings, as JSON." }),
+  dryRun: z
+    .enum(['true', 'false'], 'expected true or false')
+    .transform((text) => text === 'true')
+    .optional()
+    .meta({ description: 'Validate and look up everything, change nothing.' }),
+  delimiter: z
+    .enum(['comma', 'semicolon', 'tab', 'pipe'], 'expected one of comma, semicolon, tab, pipe')
+    .default('comma')
+    .transform((name) => DELIMITERS[name])
+    .meta({ description: 'What separates the cells of a CSV.' }),
+});
+export type UploadQuery = z.input<typeof uploadQuerySchema>;

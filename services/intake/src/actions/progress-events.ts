@@ -1,0 +1,32 @@
+import type { TopicNames } from '@bulk/contracts';
+import type { MessageProducer } from '@bulk/kafka';
+import { progressEventOf, type ProgressDocument } from '@bulk/mongo';
+import type { Logger } from '@bulk/runtime';
+
+/**
+ * Tells the state of actions that intake has changed itself: queued, paused, resumed, cancelling. Best effort, since the
+ * change is stored already: whoever follows an action reads its state again from time to time.
+ */
+export class ProgressEvents {
+  readonly #producer: MessageProducer;
+  readonly #topics: TopicNames;
+  readonly #log: Logger;
+
+  constructor(producer: MessageProducer, topics: TopicNames, log: Logger) {
+    this.#producer = producer;
+    this.#topics = topics;
+    this.#log = log;
+  }
+
+  /** Returns at once; never throws. */
+  tell(action: ProgressDocument & { readonly updatedAt: Date }): void {
+    const { _id, accountId } = action;
+    this.#producer
+      .send(this.#topics.progress, [
+        { key: _id, value: progressEventOf(action), headers: { 'account-id': accountId } },
+      ])
+      .catch((error: unknown) => {
+        this.#log.debug({ actionId: _id, err: error }, 'a progress event could not be sent');
+      });
+  }
+}

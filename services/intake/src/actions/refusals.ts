@@ -1,0 +1,35 @@
+import { CodedError, type ActionStatus } from '@bulk/domain';
+
+/** Why a well-formed request is not carried out: what it names is not there, is in the way, or cannot be processed. */
+export type RefusalKind = 'not-found' | 'conflict' | 'unprocessable';
+
+/** Thrown when a request is refused for what the actions are like, not for its form. */
+export class RefusedError extends CodedError {
+  readonly kind: RefusalKind;
+
+  /** @param details facts for the caller's program, shown in the answer. */
+  constructor(kind: RefusalKind, code: string, message: string, details?: Readonly<Record<string, unknown>>) {
+    super(code, message, details === undefined ? {} : { details });
+    this.kind = kind;
+  }
+}
+
+export function actionNotFound(actionId: string): RefusedError {
+  return new RefusedError('not-found', 'ACTION_NOT_FOUND', `there is no action ${actionId} in this account`);
+}
+
+/** What is asked for makes no sense for an action that is like this. */
+export function statusConflict(
+  what: string,
+  actionId: string,
+  status: ActionStatus,
+  cancelling: boolean,
+): RefusedError {
+  const is = cancelling ? `${status} and being cancelled` : status;
+  return new RefusedError(
+    'conflict',
+    'ACTION_STATUS_CONFLICT',
+    `cannot ${what} action ${actionId}: it is ${is}`,
+    { status, cancelling },
+  );
+}

@@ -1,0 +1,66 @@
+import { isFinal, type ActionStatus } from '@bulk/domain';
+import type { ActionStore } from './action-store.ts';
+import type { CreateAction, CreateResult } from './create-action.ts';
+import type { FailedEntities } from './failed-entities.ts';
+import { actionNotFound, RefusedError } from './refusals.ts';
+
+export interface RetryActionOptions {
+  readonly actions: ActionStore;
+  readonly createAction: CreateAction;
+  readonly failedEntities: FailedEntities;
+  readonly newActionId: () => string;
+}
+
+/** Tries the failed positions of an action again, as a new action. */
+export class RetryAction {
+  readonly #options: RetryActionOptions;
+
+  constructor(options: RetryActionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Accepts a new action of just the failed positions, in their order, with the config of the old one; it starts at once.
+   * Idempotent: an action has one retry; what fails again is retried by a retry of that one.
+   *
+   * @throws RefusedError when there is no such action, it has not ended, nothing failed, or its entities are not kept any
+   * more; StoreError.
+   */
+  async execute(accountId: string, actionId: string): Promise<CreateResult> {
+    const { actions, createAction, failedEntities, newActionId } = this.#options;
+    const action = await actions.find(accountId, actionId);
+    if (action === null) throw actionNotFound(actionId);
+    const status = action.status as ActionStatus;
+    if (!isFinal(status)) {
+      throw new RefusedError(
+        'conflict',
+        'ACTION_NOT_FINISHED',
+        `action ${actionId} is ${status}: retry it at its end`,
+        {
+          status,
+        },
+      );
+    }
+    if (action.counts.failure === 0) {
+      throw new RefusedError(
+        'unprocessable',
+        'NOTHING_TO_RETRY',
+        `nothing of action ${actionId} has failed`,
+        {
+          status,
+        },
+      );
+    }
+    const { actionType, entityType, lane, config, dryRun } = action;
+    const draft = {
+      identity: { actionId: newActionId(), accountId, actionType, entityType, lane },
+      config,
+      dryRun,
+      scheduledFor: null,
+      retryOf: actionId,
+    };
+    // A caller's key holds no space, so this one is nobody else's.
+    const key = { key: `retry ${actionId}`, digest: () => actionId };
+    return createAction.stage(draft, failedEntities.read(actionId), key);
+  }
+}

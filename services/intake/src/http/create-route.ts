@@ -1,0 +1,114 @@
+import { createHash } from 'node:crypto';
+import type Router from '@koa/router';
+import type { ActionRegistry } from '@bulk/actions';
+import { idempotencyKeySchema, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
+import type { IncomingEntity } from '@bulk/domain';
+import type { Context } from 'koa';
+import { toActionView } from '../actions/action-view.ts';
+import type { CreateAction, CreateResult } from '../actions/create-action.ts';
+import { parseCreateRequest, type EntityLimits } from '../actions/parse-request.ts';
+import { csvEntities } from '../upload/csv.ts';
+import { ndjsonEntities } from '../upload/ndjson.ts';
+import { drain, UploadBody } from '../upload/upload-body.ts';
+import { parseUploadQuery } from '../upload/upload-parameters.ts';
+import { atMost } from '../upload/at-most.ts';
+import { jsonBody } from './body.ts';
+import { accountOf, BASE, succeeded } from './context.ts';
+import { HttpRefusal } from './refusals.ts';
+import { validate } from './validate.ts';
+
+export interface CreateRouteOptions {
+  readonly createAction: CreateAction;
+  readonly registry: ActionRegistry;
+  readonly limits: EntityLimits;
+  /** Of a JSON body, which is read whole. */
+  readonly bodyLimitBytes: number;
+  /** Of the decoded body of an upload. */
+  readonly uploadLimitBytes: number;
+}
+
+/** POST /bulk-actions: JSON with the parameters and the entities, or the entities alone as a stream. */
+export function addCreateRoute(router: Router, options: CreateRouteOptions): void {
+  const readJson = jsonBody(options.bodyLimitBytes);
+  router.post(BASE, async (ctx) => {
+    const key = idempotencyKeyOf(ctx);
+    const type = ctx.is('json', ...UPLOAD_MEDIA_TYPES);
+    if (type === 'application/x-ndjson' || type === 'text/csv') {
+      try {
+        answerCreated(ctx, await createFromUpload(ctx, type, key, options));
+      } catch (error) {
+        drain(ctx.req);
+        throw error;
+      }
+    } else if (type === 'json' || type === null) {
+      await readJson(ctx, async () => answerCreated(ctx, await createFromJson(ctx, key, options)));
+    } else {
+      const given = ctx.get('content-type') || 'none';
+      throw new HttpRefusal(
+        415,
+        'UNSUPPORTED_MEDIA_TYPE',
+        `expected content-type application/json, ${UPLOAD_MEDIA_TYPES.join(' or ')}, found ${given}`,
+      );
+    }
+  });
+}
+
+/** The answer to a request that has brought about an action. */
+export function answerCreated(ctx: Context, { action, replayed }: CreateResult): void {
+  ctx.status = 202;
+  ctx.set('location', `${BASE}/${action._id}`);
+  if (replayed) ctx.set('idempotency-replayed', 'true');
+  ctx.body = succeeded(toActionView(action));
+}
+
+function createFromJson(
+  ctx: Context,
+  key: string | undefined,
+  { createAction, limits }: CreateRouteOptions,
+): Promise<CreateResult> {
+  const { parameters, entities } = parseCreateRequest(ctx.request.body, limits);
+  const accountId = accountOf(ctx, parameters.accountId);
+  const digest = (): string =>
+    createHash('sha256')
+      .update(ctx.request.rawBody ?? '')
+      .digest('hex');
+  return createAction.execute(accountId, {
+    parameters,
+    entities,
+    idempotency: key === undefined ? undefined : { key, digest },
+  });
+}
+
+function createFromUpload(
+  ctx: Context,
+  mediaType: (typeof UPLOAD_MEDIA_TYPES)[number],
+  key: string | undefined,
+  { createAction, registry, limits, uploadLimitBytes }: CreateRouteOptions,
+): Promise<CreateResult> {
+  const { parameters, delimiter } = parseUploadQuery(ctx.query);
+  const accountId = accountOf(ctx, parameters.accountId);
+  const body = new UploadBody(ctx.req, uploadLimitBytes);
+  const entityType = registry.entityType(parameters.entityType);
+  registry.handler(parameters.actionType);
+  const entities: AsyncIterable<IncomingEntity> =
+    mediaType === 'text/csv'
+      ? csvEntities(body.bytes(), {
+          delimiter,
+          entityType,
+          maxRowLength: limits.maxEntityBytes,
+          unknownColumns: () => [],
+        })
+      : ndjsonEntities(body.bytes(), limits.maxEntityBytes);
+  const digest = (): string => body.digest(mediaType, ctx.querystring);
+  return createAction.execute(accountId, {
+    parameters,
+    entities: atMost(entities, limits.maxEntities),
+    idempotency: key === undefined ? undefined : { key, digest },
+  });
+}
+
+function idempotencyKeyOf(ctx: Context): string | undefined {
+  const given = ctx.req.headers['idempotency-key'];
+  if (given === undefined) return undefined;
+  return validate(idempotencyKeySchema, { 'idempotency-key': given })['idempotency-key'];
+}

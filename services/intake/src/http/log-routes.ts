@@ -1,0 +1,58 @@
+import { Readable } from 'node:stream';
+import type Router from '@koa/router';
+import { logsQuerySchema, resultsQuerySchema } from '@bulk/contracts';
+import type { Context } from 'koa';
+import type { ActionStore } from '../actions/action-store.ts';
+import type { LogReader } from '../logs/log-reader.ts';
+import { RESULT_FORMATS, resultsText, type ResultFormat } from '../logs/results-export.ts';
+import { BASE, succeeded } from './context.ts';
+import { requestedAction } from './read-routes.ts';
+import { validate } from './validate.ts';
+
+export interface LogRoutesOptions {
+  readonly actions: ActionStore;
+  readonly logs: LogReader;
+}
+
+const MEDIA_TYPES: Readonly<Record<ResultFormat, string>> = {
+  csv: 'text/csv; charset=utf-8; header=present',
+  ndjson: 'application/x-ndjson; charset=utf-8',
+};
+
+/** The outcomes of an action: by page, or all of them as a file. */
+export function addLogRoutes(router: Router, { actions, logs }: LogRoutesOptions): void {
+  router.get(`${BASE}/:id/logs`, async (ctx) => {
+    const query = validate(logsQuerySchema, ctx.query);
+    const action = await requestedAction(ctx, actions, query.accountId);
+    const { entries, pagination } = await logs.page(action, query);
+    ctx.body = succeeded(entries, pagination);
+  });
+
+  for (const format of RESULT_FORMATS) {
+    router.get(`${BASE}/:id/results.${format}`, async (ctx) => {
+      const { type, accountId } = validate(resultsQuerySchema, ctx.query);
+      const { _id } = await requestedAction(ctx, actions, accountId);
+      await stream(ctx, resultsText(logs.all(_id, type), format), MEDIA_TYPES[format]);
+      ctx.attachment(`${_id}-${type ?? 'results'}.${format}`, { type: 'attachment' });
+    });
+  }
+}
+
+/**
+ * Answers with a text that is written as fast as it is read. Its first piece is awaited, so that what is wrong from the
+ * start has a proper answer; what goes wrong later breaks the connection off, which no client takes for the end.
+ */
+async function stream(ctx: Context, text: AsyncGenerator<string>, mediaType: string): Promise<void> {
+  const first = await text.next();
+  const rest = async function* (): AsyncGenerator<string> {
+    try {
+      if (first.done !== true) yield first.value;
+      yield* text;
+    } finally {
+      await text.return(undefined);
+    }
+  };
+  ctx.status = 200;
+  ctx.body = Readable.from(rest(), { objectMode: false });
+  ctx.set('content-type', mediaType);
+}

@@ -1,0 +1,56 @@
+import type { LogEntry } from '@bulk/contracts';
+import { stringify } from 'csv-stringify/sync';
+
+/** Rows that are turned into text at once: few, large writes. */
+const ROWS = 500;
+
+export const RESULT_FORMATS = ['csv', 'ndjson'] as const;
+export type ResultFormat = (typeof RESULT_FORMATS)[number];
+
+/** The columns of a CSV of results, in this order. */
+export const RESULT_COLUMNS = [
+  'position',
+  'id',
+  'ref',
+  'status',
+  'code',
+  'message',
+  'attempts',
+  'at',
+] as const;
+
+/** Outcomes as text, a piece at a time, as they are asked for. NDJSON: an object per line, as in the logs. */
+export async function* resultsText(
+  entries: AsyncIterable<LogEntry>,
+  format: ResultFormat,
+): AsyncGenerator<string> {
+  const write = format === 'csv' ? csvRows : ndjsonRows;
+  if (format === 'csv') yield stringify([[...RESULT_COLUMNS]]);
+  let rows: LogEntry[] = [];
+  for await (const entry of entries) {
+    rows.push(entry);
+    if (rows.length < ROWS) continue;
+    yield write(rows);
+    rows = [];
+  }
+  if (rows.length > 0) yield write(rows);
+}
+
+function csvRows(rows: readonly LogEntry[]): string {
+  return stringify(
+    rows.map(({ position, entityId, ref, status, code, message, attempts, at }) => [
+      position,
+      entityId,
+      ref,
+      status,
+      code,
+      message,
+      attempts,
+      at,
+    ]),
+  );
+}
+
+function ndjsonRows(rows: readonly LogEntry[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+}

@@ -1,0 +1,18 @@
+import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+
+/** The same entities. @throws InvalidInputError at the first one beyond `max`. */
+export async function* atMost(
+  entities: AsyncIterable<IncomingEntity>,
+  max: number,
+): AsyncGenerator<IncomingEntity> {
+  let count = 0;
+  for await (const entity of entities) {
+    count += 1;
+    if (count > max) {
+      throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
+        { field: 'entities', message: `expected at most ${max} entities` },
+      ]);
+    }
+    yield entity;
+  }
+}
