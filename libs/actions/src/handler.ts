@@ -38,6 +38,11 @@ export interface BulkActionHandler<Config = unknown> {
   validatePayload(payload: ActionPayload): Promise<Config>;
   /** The schema of `config`, shown in the API's documentation. */
   getConfigSchema(): z.ZodType<Config>;
+  /**
+   * Those of the names that are no fields which the action type can do anything with: asked of the columns of a CSV, so
+   * that a misspelt one is refused once and not row by row. Without it any name will do.
+   */
+  unknownFields?(names: readonly string[], entityType: EntityType): readonly string[];
   /** Applies one entity. */
   processEntity(entity: Entity, config: Config, context: ActionContext): Promise<Outcome>;
   /**

@@ -133,7 +133,10 @@ export class IntakeHarness {
       entityType: 'contact',
       lane: 'normal',
     } as const;
-    return this.staging().stage({ identity, config: {}, dryRun: false, scheduledFor, retryOf: null }, entitiesOf(size));
+    return this.staging().stage(
+      { identity, config: {}, dryRun: false, scheduledFor, retryOf: null },
+      entitiesOf(size),
+    );
   }
 
   async get(
@@ -141,6 +144,31 @@ export class IntakeHarness {
     headers: Readonly<Record<string, string>> = { 'x-account-id': 'acme' },
   ): Promise<Answer> {
     return answer(await fetch(`${this.url}${path}`, { headers }));
+  }
+
+  /** A request without a body. */
+  async send(
+    method: string,
+    path: string,
+    headers: Readonly<Record<string, string>> = { 'x-account-id': 'acme' },
+  ): Promise<Answer> {
+    return answer(await fetch(`${this.url}${path}`, { method, headers }));
+  }
+
+  /** POST with any body. */
+  async upload(
+    path: string,
+    body: string | Buffer,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Answer> {
+    const all = { 'x-account-id': 'acme', ...headers };
+    return answer(
+      await fetch(`${this.url}${path}`, {
+        method: 'POST',
+        headers: all,
+        body: new Uint8Array(Buffer.from(body)),
+      }),
+    );
   }
 
   async post(body: unknown, headers: Readonly<Record<string, string>> = {}): Promise<Answer> {

@@ -40,6 +40,10 @@ export class UpdateHandler implements BulkActionHandler<UpdateConfig> {
     return Promise.resolve(parsed.data);
   }
 
+  unknownFields(names: readonly string[], { patchSchema }: EntityType): readonly string[] {
+    return names.filter((name) => !Object.hasOwn(patchSchema.shape, name));
+  }
+
   async processEntity(entity: Entity, config: UpdateConfig, context: ActionContext): Promise<Outcome> {
     const [outcome] = await this.processBatch([entity], config, context);
     return outcome ?? failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');

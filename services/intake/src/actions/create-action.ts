@@ -1,3 +1,5 @@
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
 import type { ActionRegistry } from '@bulk/actions';
 import type { ActionParameters } from '@bulk/contracts';
 import type { IncomingEntity } from '@bulk/domain';
@@ -86,7 +88,7 @@ export class CreateAction {
       const earlier = await keys.find(draft.identity.accountId, idempotency.key);
       if (earlier !== undefined) {
         // The request is the same one only if its body is, to the end.
-        for await (const entity of entities) void entity;
+        await readToEnd(entities);
         checkSameRequest(earlier, idempotency);
         return { action: earlier, replayed: true };
       }
@@ -100,4 +102,9 @@ export class CreateAction {
       throw error;
     }
   }
+}
+
+/** @throws what the entities throw. */
+function readToEnd(entities: CreateRequest['entities']): Promise<void> {
+  return finished(Readable.from(entities).resume());
 }

@@ -68,10 +68,7 @@ function createFromJson(
 ): Promise<CreateResult> {
   const { parameters, entities } = parseCreateRequest(ctx.request.body, limits);
   const accountId = accountOf(ctx, parameters.accountId);
-  const digest = (): string =>
-    createHash('sha256')
-      .update(ctx.request.rawBody ?? '')
-      .digest('hex');
+  const digest = (): string => createHash('sha256').update(ctx.request.rawBody).digest('hex');
   return createAction.execute(accountId, {
     parameters,
     entities,
@@ -89,14 +86,14 @@ function createFromUpload(
   const accountId = accountOf(ctx, parameters.accountId);
   const body = new UploadBody(ctx.req, uploadLimitBytes);
   const entityType = registry.entityType(parameters.entityType);
-  registry.handler(parameters.actionType);
+  const handler = registry.handler(parameters.actionType);
   const entities: AsyncIterable<IncomingEntity> =
     mediaType === 'text/csv'
       ? csvEntities(body.bytes(), {
           delimiter,
           entityType,
           maxRowLength: limits.maxEntityBytes,
-          unknownColumns: () => [],
+          unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
         })
       : ndjsonEntities(body.bytes(), limits.maxEntityBytes);
   const digest = (): string => body.digest(mediaType, ctx.querystring);

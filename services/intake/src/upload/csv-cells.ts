@@ -25,6 +25,7 @@ export function cellReader(column: string, entityType: EntityType): CellReader {
     if (text === CSV_NULL) return null;
     if (takes(text)) return text;
     const value = jsonOf(text);
+    if (value === undefined || value === null) return text;
     // A number that is out of range is told so, and not that it is no number.
     return takes(value) || (takesNumbers && typeof value === 'number') ? value : text;
   };
@@ -32,7 +33,8 @@ export function cellReader(column: string, entityType: EntityType): CellReader {
 
 /** Whether a value suits a field. A column that is no field of the type is text. */
 function fieldOf(column: string, { patchSchema }: EntityType): (value: unknown) => boolean {
-  const schema = Object.hasOwn(patchSchema.shape, column) ? patchSchema.shape[column] : undefined;
+  const shape: Readonly<Record<string, z.core.$ZodType>> = patchSchema.shape;
+  const schema = Object.hasOwn(shape, column) ? shape[column] : undefined;
   return schema === undefined
     ? (value) => typeof value === 'string'
     : (value) => z.safeParse(schema, value).success;

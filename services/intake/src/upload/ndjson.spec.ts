@@ -1,0 +1,65 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { ndjsonEntities } from './ndjson.ts';
+
+/** Text as it may come over a connection: cut anywhere, also within a character. */
+async function* cut(text: string, sizes: readonly number[]): AsyncGenerator<Buffer> {
+  const bytes = Buffer.from(text);
+  let from = 0;
+  for (let i = 0; from < bytes.length; i += 1) {
+    const to = from + (sizes[i % sizes.length] ?? 1);
+    yield await Promise.resolve(bytes.subarray(from, to));
+    from = to;
+  }
+}
+
+async function all(bytes: AsyncIterable<Buffer>, maxLineBytes = 1_000): Promise<unknown[]> {
+  const found: unknown[] = [];
+  for await (const entity of ndjsonEntities(bytes, maxLineBytes)) found.push(entity);
+  return found;
+}
+const of = (text: string | Buffer, maxLineBytes?: number): Promise<unknown[]> =>
+  all(
+    (async function* () {
+      yield await Promise.resolve(Buffer.from(text));
+    })(),
+    maxLineBytes,
+  );
+
+describe('NDJSON', () => {
+  it('is the same entities however the bytes are cut', async () => {
+    const entity = fc.record({
+      id: fc.string({ minLength: 1, unit: 'grapheme' }),
+      note: fc.string({ unit: 'grapheme' }),
+    });
+    await fc.assert(
+      fc.asyncProperty(
+        fc.array(entity, { minLength: 1, maxLength: 12 }),
+        fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }),
+        fc.constantFrom('\n', '\r\n', '\n\n'),
+        fc.boolean(),
+        async (entities, sizes, newline, ends) => {
+          const text = entities.map((one) => JSON.stringify(one)).join(newline) + (ends ? newline : '');
+          expect(await all(cut(text, sizes), 100_000)).toEqual(entities);
+        },
+      ),
+    );
+  });
+
+  it('may begin with a byte order mark, and keeps a field called __proto__', async () => {
+    const [entity] = await of('\ufeff{"id":"a","__proto__":1}\n');
+    expect(Object.keys(entity as object)).toEqual(['id', '__proto__']);
+  });
+
+  it.each([
+    ['a line that is no JSON', '{"id":"a"}\n{"id":\n', 'INVALID_ROW', 'line 2'],
+    ['a list', '[1]\n', 'INVALID_ROW', 'line 1'],
+    ['no id', '{"id":"a"}\n\n{"name":"b"}', 'INVALID_ROW', 'line 3: id'],
+    ['a number', '7', 'INVALID_ROW', 'line 1'],
+    ['broken UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'INVALID_ROW', 'line 1'],
+    ['a long line', `{"id":"a"}\n{"id":"${'x'.repeat(200)}"}\n`, 'ENTITY_TOO_LARGE', 'line 2'],
+    ['a long line without end', `{"id":"a"}\n{"id":"${'x'.repeat(200)}`, 'ENTITY_TOO_LARGE', 'line 2'],
+  ])('with %s is refused, naming the line', async (_what, text, code, field) => {
+    await expect(of(text, 100)).rejects.toMatchObject({ code, issues: [{ field }] });
+  });
+});

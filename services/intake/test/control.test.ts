@@ -1,0 +1,210 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { MESSAGES, type ActionProgress } from '@bulk/contracts';
+import type { ActionStatus } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+import { eventually, TopicReader } from '@bulk/testing';
+import { IntakeHarness, positionsOf, type Answer, type PublishedBatch } from './harness.ts';
+
+let harness: IntakeHarness;
+let progress: TopicReader;
+const WINDOW = 4;
+
+beforeAll(async () => {
+  harness = await IntakeHarness.create();
+  const { kafka, topics } = harness.installation;
+  progress = await TopicReader.open(kafka, [topics.progress]);
+  harness.installation.onDispose(() => progress.close());
+  await harness.start({ DISPATCH_IN_FLIGHT_BATCHES: String(WINDOW), DISPATCH_POLL_MS: '20' });
+});
+afterAll(() => harness.installation.dispose());
+
+const FAR = new Date('2999-01-01T00:00:00Z');
+const stored = async (actionId: string): Promise<ActionDocument> =>
+  (await harness.database.actions.findOne({ _id: actionId }))!;
+const control = (actionId: string, what: string, headers?: Record<string, string>): Promise<Answer> =>
+  harness.send('POST', `/bulk-actions/${actionId}/${what}`, headers);
+
+/** Outcomes for `batches` more batches of the action are counted. */
+async function count(actionId: string, batches: number): Promise<void> {
+  await harness.database.actions.updateOne(
+    { _id: actionId },
+    {
+      $inc: { countedBatches: batches, 'counts.success': batches, version: 1 },
+      $set: { startedAt: new Date() },
+    },
+  );
+}
+
+/** Waits until as many batches are published as may be, and answers with all there are. */
+async function published(actionId: string, batches: number): Promise<PublishedBatch[]> {
+  return eventually(`${batches} batches are published`, async () => {
+    const all = await harness.published(actionId);
+    return all.length >= batches ? all : undefined;
+  });
+}
+
+async function eventsOf(actionId: string): Promise<ActionProgress[]> {
+  const all = await Promise.all(
+    progress.messages.map(({ message }) => harness.codec.decode(MESSAGES.actionProgress, message.value)),
+  );
+  return all.filter((event) => event.actionId === actionId);
+}
+
+describe('a dispatch', () => {
+  it('stays within the window that is in flight, and goes on as outcomes are counted', async () => {
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
+    expect(batchCount).toBeGreaterThan(3 * WINDOW - 1);
+    expect(await published(_id, WINDOW)).toHaveLength(WINDOW);
+    for (let counted = 1; counted + WINDOW < batchCount; counted += 1) {
+      await count(_id, 1);
+      expect(await published(_id, WINDOW + counted)).toHaveLength(WINDOW + counted);
+    }
+    await count(_id, WINDOW);
+    expect(positionsOf(await published(_id, batchCount))).toEqual(Array.from({ length: 120 }, (_, i) => i));
+  });
+
+  it('tells that the action is queued', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 5);
+    await eventually('the event', async () =>
+      (await eventsOf(_id)).some(({ status, version }) => status === 'queued' && version === 2),
+    );
+  });
+});
+
+describe('pause and resume', () => {
+  it('stop an action within the window, and let it go on where it stood', async () => {
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
+    await published(_id, WINDOW);
+    const paused = await control(_id, 'pause');
+    expect(paused).toMatchObject({ status: 200, body: { data: { status: 'paused', actionId: _id } } });
+    expect((await control(_id, 'pause')).body.data).toEqual(paused.body.data);
+    await eventually('the dispatch lets go', async () => (await stored(_id)).dispatch.lease === null);
+    await count(_id, WINDOW);
+    // Nobody takes it up, though others are dispatched at the same time.
+    const { _id: other } = await harness.accepted(randomUUID(), 5);
+    await eventually('another is dispatched', async () => (await stored(other)).dispatch.done);
+    expect(await harness.published(_id)).toHaveLength(WINDOW);
+
+    expect(await control(_id, 'resume')).toMatchObject({
+      status: 200,
+      body: { data: { status: 'processing' } },
+    });
+    expect(await control(_id, 'resume')).toMatchObject({
+      status: 200,
+      body: { data: { status: 'processing' } },
+    });
+    await published(_id, 2 * WINDOW);
+    await count(_id, batchCount);
+    const all = await published(_id, batchCount);
+    expect(positionsOf(all)).toEqual(Array.from({ length: 120 }, (_, i) => i));
+    expect(all.some(({ batch }) => batch.cancelled)).toBe(false);
+    await eventually('both are told', async () => {
+      const told = (await eventsOf(_id)).map(({ status }) => status);
+      return told.includes('paused') && told.includes('processing');
+    });
+  });
+
+  it('bring an action that has not begun back to where it was', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 5, FAR);
+    expect((await control(_id, 'pause')).body.data).toMatchObject({ status: 'paused' });
+    expect((await control(_id, 'resume')).body.data).toMatchObject({ status: 'pending', queued: null });
+    expect(await harness.published(_id)).toEqual([]);
+  });
+
+  it('keep a due action from starting', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 5, FAR);
+    await control(_id, 'pause');
+    await harness.database.actions.updateOne({ _id }, { $set: { scheduledFor: new Date(0) } });
+    const { _id: other } = await harness.accepted(randomUUID(), 5);
+    await eventually('another is dispatched', async () => (await stored(other)).dispatch.done);
+    expect(await harness.published(_id)).toEqual([]);
+    await control(_id, 'resume');
+    await published(_id, (await stored(_id)).batchCount);
+  });
+});
+
+describe('cancel', () => {
+  it('has all that is not in flight published as cancelled, through the same window', async () => {
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
+    await published(_id, WINDOW);
+    const cancelled = await control(_id, 'cancel');
+    expect(cancelled).toMatchObject({ status: 200, body: { data: { status: 'queued', cancelling: true } } });
+    expect((await control(_id, 'cancel')).body.data).toEqual(cancelled.body.data);
+    await count(_id, WINDOW);
+    await published(_id, 2 * WINDOW);
+    await count(_id, batchCount);
+    const all = await published(_id, batchCount);
+    expect(all).toHaveLength(batchCount);
+    expect(positionsOf(all)).toEqual(Array.from({ length: 120 }, (_, i) => i));
+    const byNo = all.map(({ batch }) => batch).sort((a, b) => a.batchNo - b.batchNo);
+    expect(byNo.map(({ cancelled: flag }) => flag)).toEqual(byNo.map((_, i) => i >= WINDOW));
+  });
+
+  it.each([
+    ['one that waits for its time', FAR, 'pending'],
+    ['one that is paused', FAR, 'paused'],
+  ] as const)('ends %s without delay', async (_what, at, status) => {
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 15, at);
+    if (status === 'paused') await control(_id, 'pause');
+    expect((await control(_id, 'cancel')).body.data).toMatchObject({ status: 'pending', cancelling: true });
+    const all = await published(_id, batchCount);
+    expect(all.every(({ batch }) => batch.cancelled)).toBe(true);
+  });
+});
+
+describe('where it makes no sense', () => {
+  const CASES: [string, ActionStatus, boolean, number, string?][] = [
+    ['cancel', 'completed', false, 409],
+    ['cancel', 'failed', false, 409],
+    ['cancel', 'cancelled', true, 200],
+    ['pause', 'completed', false, 409],
+    ['pause', 'cancelled', true, 409],
+    ['pause', 'processing', true, 409],
+    ['resume', 'failed', false, 409],
+    ['resume', 'cancelled', true, 409],
+    ['resume', 'queued', true, 409],
+    ['resume', 'queued', false, 200],
+  ];
+
+  it.each(CASES)(
+    '%s of an action that is %s (cancel requested: %s) answers %i',
+    async (what, status, cancelling, code) => {
+      const { _id } = await harness.accepted(randomUUID(), 5, FAR);
+      const cancelRequestedAt = cancelling ? new Date(0) : null;
+      await harness.database.actions.updateOne(
+        { _id },
+        { $set: { status, cancelRequestedAt, 'dispatch.done': true } },
+      );
+      const before = await stored(_id);
+      const answer = await control(_id, what);
+      expect(answer.status).toBe(code);
+      if (code === 409) {
+        expect(answer.body.error).toMatchObject({
+          code: 'ACTION_STATUS_CONFLICT',
+          details: { status, cancelling: cancelling && status !== 'cancelled' },
+        });
+      } else {
+        expect(answer.body.data).toMatchObject({ status });
+      }
+      expect(await stored(_id)).toEqual(before);
+    },
+  );
+
+  it.each(['cancel', 'pause', 'resume', 'retry'])('%s keeps to its account and its id', async (what) => {
+    const { _id } = await harness.accepted(randomUUID(), 5, FAR);
+    const before = await stored(_id);
+    const refused = async (id: string, headers?: Record<string, string>): Promise<unknown> => {
+      const answer = await control(id, what, headers);
+      return [answer.status, answer.body.error?.code];
+    };
+    expect(await refused(_id, { 'x-account-id': 'other' })).toEqual([404, 'ACTION_NOT_FOUND']);
+    expect(await refused(randomUUID())).toEqual([404, 'ACTION_NOT_FOUND']);
+    expect(await refused('7')).toEqual([400, 'INVALID_ID']);
+    expect(await refused(_id, {})).toEqual([400, 'ACCOUNT_REQUIRED']);
+    const unknownField = await harness.send('POST', `/bulk-actions/${_id}/${what}?force=1`);
+    expect(unknownField).toMatchObject({ status: 400, body: { error: { code: 'INVALID_REQUEST' } } });
+    expect(unknownField.body.error?.details).toEqual([{ field: 'force', message: 'unknown field' }]);
+    expect(await stored(_id)).toEqual(before);
+  });
+});

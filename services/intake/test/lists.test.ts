@@ -1,0 +1,131 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { actionViewSchema, statusSummarySchema } from '@bulk/contracts';
+import { ACTION_STATUSES } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+import { uuidv7 } from 'uuidv7';
+import { IntakeHarness, type Answer } from './harness.ts';
+
+let harness: IntakeHarness;
+/** Actions of acme, in the order in which they were created. */
+let actions: ActionDocument[];
+
+beforeAll(async () => {
+  harness = await IntakeHarness.create();
+  await harness.start();
+  actions = [];
+  for (let i = 0; i < 14; i += 1) actions.push(await given(i, 'acme'));
+  for (let i = 0; i < 3; i += 1) await given(i, 'globex');
+  await harness.database.actions.insertOne({ ...actions[0]!, _id: uuidv7(), status: 'staging' });
+});
+afterAll(() => harness.installation.dispose());
+
+/** An action that nobody works on. */
+async function given(i: number, accountId: string): Promise<ActionDocument> {
+  const template = await harness.accepted(uuidv7(), 1, new Date(Date.UTC(2999, 0, 1 + (i % 5))));
+  await harness.database.actions.deleteOne({ _id: template._id });
+  const status = ACTION_STATUSES[i % ACTION_STATUSES.length]!;
+  const action: ActionDocument = {
+    ...template,
+    accountId,
+    status,
+    lane: i % 2 === 0 ? 'high' : 'low',
+    entityType: i % 3 === 0 ? 'lead' : 'contact',
+    total: (i * 7) % 10,
+    finishedAt: status === 'completed' ? new Date(Date.UTC(2026, 0, 20 - i)) : null,
+    dispatch: { nextBatch: 0, done: true, lease: null },
+  };
+  await harness.database.actions.insertOne(action);
+  return action;
+}
+
+const idsOf = ({ body }: Answer): unknown[] =>
+  (body.data as unknown as { actionId: string }[]).map((one) => one.actionId);
+const ids = (some: readonly ActionDocument[]): string[] => some.map(({ _id }) => _id);
+const newestFirst = (): ActionDocument[] => [...actions].reverse();
+
+describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
+  it("lists the account's actions, newest first, page by page, without their entities", async () => {
+    const first = await harness.get(`${path}?limit=5`);
+    expect(first.status).toBe(200);
+    for (const view of first.body.data as unknown as unknown[]) actionViewSchema.strict().parse(view);
+    expect(first.body.pagination).toEqual({ total: 14, limit: 5, skip: 0 });
+    const rest = await harness.get(`${path}?limit=1000&skip=5`);
+    expect(rest.body.pagination).toEqual({ total: 14, limit: 1_000, skip: 5 });
+    expect([...idsOf(first), ...idsOf(rest)]).toEqual(ids(newestFirst()));
+    expect(await harness.get(path)).toMatchObject({
+      body: { pagination: { total: 14, limit: 50, skip: 0 } },
+    });
+  });
+
+  it.each(ACTION_STATUSES)('gives those that are %s', async (status) => {
+    const answer = await harness.get(`${path}?status=${status}`);
+    expect(idsOf(answer)).toEqual(ids(newestFirst().filter((action) => action.status === status)));
+    expect(answer.body.pagination?.['total']).toBe(2);
+  });
+
+  it('combines filters', async () => {
+    const answer = await harness.get(`${path}?priority=high&entityType=lead&actionType=update`);
+    const wanted = newestFirst().filter(({ lane, entityType }) => lane === 'high' && entityType === 'lead');
+    expect(idsOf(answer)).toEqual(ids(wanted));
+    expect(wanted.length).toBeGreaterThan(1);
+    expect(idsOf(await harness.get(`${path}?actionType=delete`))).toEqual([]);
+  });
+
+  it.each([
+    ['created', (action: ActionDocument) => action.createdAt.getTime()],
+    ['total', (action: ActionDocument) => action.total],
+    ['finished', (action: ActionDocument) => action.finishedAt?.getTime() ?? -1],
+    ['scheduledFor', (action: ActionDocument) => action.scheduledFor?.getTime() ?? -1],
+  ])('sorts by %s, both ways, each action once', async (field, value) => {
+    const up = [...actions].sort((a, b) => value(a) - value(b) || (a._id < b._id ? -1 : 1));
+    expect(idsOf(await harness.get(`${path}?sort=${field}`))).toEqual(ids(up));
+    const down = [
+      ...idsOf(await harness.get(`${path}?sort=-${field}&limit=6`)),
+      ...idsOf(await harness.get(`${path}?sort=-${field}&skip=6`)),
+    ];
+    expect(down).toEqual(ids(up.reverse()));
+  });
+
+  it.each([
+    ['limit=0', 'limit'],
+    ['limit=1001', 'limit'],
+    ['limit=ten', 'limit'],
+    ['skip=-1', 'skip'],
+    ['sort=name', 'sort'],
+    ['sort=--created', 'sort'],
+    ['status=done', 'status'],
+    ['status=staging', 'status'],
+    ['status=queued&status=paused', 'status'],
+    ['priority=urgent', 'priority'],
+    ['page=2', 'page'],
+  ])('refuses %s, naming the field', async (query, field) => {
+    const answer = await harness.get(`${path}?${query}`);
+    expect([answer.status, answer.body.error?.code]).toEqual([400, 'INVALID_REQUEST']);
+    expect(answer.body.error?.details?.map((issue) => issue.field)).toEqual([field]);
+  });
+
+  it('keeps to the account, which may be named in the query', async () => {
+    expect((await harness.get(path, { 'x-account-id': 'globex' })).body.pagination?.['total']).toBe(3);
+    expect((await harness.get(`${path}?accountId=globex`, {})).body.pagination?.['total']).toBe(3);
+    expect((await harness.get(path, { 'x-account-id': 'nobody' })).body.pagination?.['total']).toBe(0);
+    expect((await harness.get(path, {})).body.error?.code).toBe('ACCOUNT_REQUIRED');
+    expect((await harness.get(`${path}?accountId=globex`)).body.error?.code).toBe('ACCOUNT_MISMATCH');
+  });
+});
+
+describe('GET /bulk-actions/status/summary', () => {
+  it("counts the account's actions by status, each status named", async () => {
+    const { status, body } = await harness.get('/bulk-actions/status/summary');
+    expect(status).toBe(200);
+    expect(statusSummarySchema.parse(body.data)).toEqual(
+      Object.fromEntries(ACTION_STATUSES.map((name) => [name, 2])),
+    );
+    const nobody = await harness.get('/bulk-actions/status/summary', { 'x-account-id': 'nobody' });
+    expect(nobody.body.data).toEqual(Object.fromEntries(ACTION_STATUSES.map((name) => [name, 0])));
+  });
+
+  it('needs an account and knows no other field', async () => {
+    expect((await harness.get('/bulk-actions/status/summary', {})).status).toBe(400);
+    expect((await harness.get('/bulk-actions/status/summary?limit=1')).status).toBe(400);
+  });
+});

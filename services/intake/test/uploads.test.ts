@@ -1,0 +1,172 @@
+import { request as httpRequest } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { eventually } from '@bulk/testing';
+import { entitiesOf, IntakeHarness, positionsOf, type Answer } from './harness.ts';
+
+let harness: IntakeHarness;
+beforeAll(async () => {
+  harness = await IntakeHarness.create();
+  await harness.start({ UPLOAD_LIMIT_BYTES: '100000' });
+});
+afterAll(() => harness.installation.dispose());
+
+const CSV = { 'content-type': 'text/csv' };
+const NDJSON = { 'content-type': 'application/x-ndjson' };
+const GZIP = { 'content-encoding': 'gzip' };
+const upload = (query: string, body: string | Buffer, headers: Record<string, string>): Promise<Answer> =>
+  harness.upload(`/bulk-actions?${query}`, body, headers);
+
+const csvOf = (size: number): string =>
+  `id,lastName\n${entitiesOf(size)
+    .map(({ id, lastName }) => `${id},${lastName}\n`)
+    .join('')}`;
+const ndjsonOf = (size: number): string =>
+  entitiesOf(size)
+    .map((entity) => `${JSON.stringify(entity)}\n`)
+    .join('');
+
+describe('an upload', () => {
+  it.each([
+    ['CSV', csvOf(95), CSV],
+    ['NDJSON', ndjsonOf(95), NDJSON],
+    ['gzipped CSV', gzipSync(csvOf(95)), { ...CSV, ...GZIP }],
+    ['gzipped NDJSON', gzipSync(ndjsonOf(95)), { ...NDJSON, ...GZIP }],
+    ['CSV with a charset', csvOf(95), { 'content-type': 'text/csv; charset=utf-8' }],
+  ])('of %s is the same action as JSON', async (_what, body, headers) => {
+    const config = encodeURIComponent(JSON.stringify({ set: { ownerId: 'u7' } }));
+    const query = `actionType=update&entityType=lead&priority=high&dryRun=true&config=${config}`;
+    const { status, body: answer } = await upload(query, body, headers);
+    expect(status).toBe(202);
+    expect(answer.data).toMatchObject({
+      accountId: 'acme',
+      actionType: 'update',
+      entityType: 'lead',
+      priority: 'high',
+      dryRun: true,
+      config: { set: { ownerId: 'u7' } },
+      total: 95,
+    });
+    const actionId = String(answer.data?.['actionId']);
+    const published = await eventually('all positions', async () => {
+      const batches = await harness.published(actionId);
+      return positionsOf(batches).length >= 95 ? batches : undefined;
+    });
+    const entities = published
+      .flatMap(({ batch }) => batch.entities)
+      .sort((a, b) => a.position - b.position)
+      .map(({ id, fields }) => ({ id, ...(JSON.parse(fields) as object) }));
+    expect(entities).toEqual(entitiesOf(95));
+    expect(published.every(({ batch }) => batch.dryRun)).toBe(true);
+  });
+
+  it('takes another delimiter and keeps the caller’s row identity', async () => {
+    const { body } = await upload('actionType=update&delimiter=semicolon', 'id;ref;score\nc1;row 1;7\n', CSV);
+    const published = await eventually('it is published', async () => {
+      const batches = await harness.published(String(body.data?.['actionId']));
+      return batches.length > 0 ? batches : undefined;
+    });
+    expect(published[0]?.batch.entities).toEqual([
+      { position: 0, id: 'c1', ref: 'row 1', fields: '{"score":7}' },
+    ]);
+  });
+
+  it('may be repeated with its Idempotency-Key', async () => {
+    const headers = { ...CSV, 'idempotency-key': 'upload-1' };
+    const first = await upload('actionType=update', csvOf(20), headers);
+    const again = await upload('actionType=update', csvOf(20), headers);
+    expect(again.body.data?.['actionId']).toBe(first.body.data?.['actionId']);
+    expect(again.headers.get('idempotency-replayed')).toBe('true');
+    for (const [query, body] of [
+      ['actionType=update', csvOf(21)],
+      ['actionType=update&priority=low', csvOf(20)],
+    ] as const) {
+      expect((await upload(query, body, headers)).body.error?.code).toBe('IDEMPOTENCY_KEY_REUSED');
+    }
+  });
+
+  const UPDATE = 'actionType=update';
+  const REFUSALS: [string, string, string | Buffer, Record<string, string>, number, string, string?][] = [
+    ['no action type', '', csvOf(3), CSV, 400, 'INVALID_REQUEST', 'actionType'],
+    ['an unknown action type', 'actionType=explode', csvOf(3), CSV, 400, 'UNKNOWN_ACTION_TYPE', 'actionType'],
+    ['an unknown entity type', `${UPDATE}&entityType=planet`, csvOf(3), CSV, 400, 'UNKNOWN_ENTITY_TYPE', 'entityType'],
+    ['an unknown parameter', `${UPDATE}&dryrun=true`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'dryrun'],
+    ['a dry run that is neither', `${UPDATE}&dryRun=yes`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'dryRun'],
+    ['config that is no JSON', `${UPDATE}&config={`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],
+    ['config that is no object', `${UPDATE}&config=7`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],
+    ['a bad config', `${UPDATE}&config={"set":{"email":1}}`, csvOf(3), CSV, 400, 'INVALID_CONFIG', 'config.set.email'],
+    ['another account', `${UPDATE}&accountId=other`, csvOf(3), CSV, 400, 'ACCOUNT_MISMATCH', 'accountId'],
+    ['an unknown delimiter', `${UPDATE}&delimiter=x`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'delimiter'],
+    ['nothing', UPDATE, '', CSV, 400, 'INVALID_REQUEST', 'entities'],
+    ['a header alone', UPDATE, 'id,lastName\n', CSV, 400, 'INVALID_REQUEST', 'entities'],
+    ['a column that is no field', UPDATE, 'id,lastname\nc1,A\n', CSV, 400, 'INVALID_HEADER', 'lastname'],
+    ['a bad row far behind', UPDATE, `${csvOf(400)}c401\n`, CSV, 400, 'INVALID_ROW', 'line 402'],
+    ['a bad line far behind', UPDATE, `${ndjsonOf(400)}{"id":\n`, NDJSON, 400, 'INVALID_ROW', 'line 401'],
+    ['too many entities', UPDATE, ndjsonOf(1_001), NDJSON, 400, 'INVALID_REQUEST', 'entities'],
+    ['too large an entity', UPDATE, `${ndjsonOf(90)}{"id":"${'x'.repeat(2_100)}"}\n`, NDJSON, 400, 'ENTITY_TOO_LARGE', 'line 91'],
+    ['too large a body', UPDATE, `${csvOf(10)}${`c,${'x'.repeat(1_000)}\n`.repeat(110)}`, CSV, 413, 'PAYLOAD_TOO_LARGE'],
+    ['a small body that is a large one', UPDATE, gzipSync(`id\n${'c\n'.repeat(3)}${'\n'.repeat(200_000)}`), { ...CSV, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
+    ['what is no gzip', UPDATE, csvOf(50), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
+    ['half of a gzip', UPDATE, gzipSync(csvOf(900)).subarray(0, 2_000), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
+    ['another encoding', UPDATE, csvOf(3), { ...CSV, 'content-encoding': 'br' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+  ]; // prettier-ignore
+
+  it.each(
+    REFUSALS.map(([what, query, body, headers, status, code, field]) => ({
+      what, query, body, headers, status, code, field,
+    })), // prettier-ignore
+  )('refuses $what, and nothing is left behind', async ({ query, body, headers, status, code, field }) => {
+    const before = await harness.traces();
+    const answer = await upload(query, body, headers);
+    expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
+    if (field !== undefined) expect(answer.body.error?.details?.map((issue) => issue.field)).toContain(field);
+    expect(await harness.traces()).toEqual(before);
+  });
+});
+
+describe('an upload that is broken off', () => {
+  it.each([
+    ['while its rows still come', csvOf(300), CSV],
+    ['within a gzip', gzipSync(csvOf(900)).subarray(0, 2_000), { ...CSV, ...GZIP }],
+  ])('%s leaves nothing behind (G1)', async (_what, part, headers) => {
+    const before = await harness.traces();
+    const { hostname, port } = new URL(harness.url);
+    const sent = httpRequest({
+      hostname,
+      port,
+      method: 'POST',
+      path: '/bulk-actions?actionType=update',
+      headers: { ...headers, 'x-account-id': 'acme', 'transfer-encoding': 'chunked' },
+    });
+    const ended = new Promise((resolve) => sent.once('close', resolve).once('error', () => undefined));
+    sent.write(part);
+    await eventually('it is being staged', async () => {
+      return (await harness.database.actions.countDocuments({ status: 'staging' })) > 0;
+    });
+    sent.destroy();
+    await ended;
+    await eventually('it is gone', async () => {
+      return (await harness.database.actions.countDocuments({ status: 'staging' })) === 0;
+    });
+    expect(await harness.traces()).toEqual(before);
+  });
+});
+
+describe('a refused upload', () => {
+  it('is answered while the client still sends, and the connection stays of use', async () => {
+    const rows = (function* () {
+      yield Buffer.from('id,lastName\nc1\n');
+      for (let i = 0; i < 500; i += 1) yield Buffer.from(csvOf(100));
+    })();
+    const response = await fetch(`${harness.url}/bulk-actions?actionType=update`, {
+      method: 'POST',
+      headers: { ...CSV, 'x-account-id': 'acme' },
+      body: ReadableStream.from(rows),
+      duplex: 'half',
+    } as RequestInit);
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({
+      error: { code: 'INVALID_ROW', details: [{ field: 'line 2' }] },
+    });
+  });
+});
