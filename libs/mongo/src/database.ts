@@ -1,4 +1,4 @@
-import { MongoClient, type Collection, type Db } from 'mongodb';
+import { MongoClient, type Collection, type Db, type Document } from 'mongodb';
 import type { MongoConfig } from './config.ts';
 import type { ActionDocument, ActionLogDocument, EntityDocument, StagedBatchDocument } from './documents.ts';
 
@@ -22,9 +22,14 @@ export class Database {
    * Connects and asks for an answer. Writes are acknowledged by a majority, so that what was confirmed survives a
    * failover.
    *
+   * @param onCommand gets each command as it is sent.
    * @throws the driver's MongoServerSelectionError when nobody answers in time.
    */
-  static async connect(appName: string, config: MongoConfig): Promise<Database> {
+  static async connect(
+    appName: string,
+    config: MongoConfig,
+    onCommand?: (command: Document) => void,
+  ): Promise<Database> {
     const client = new MongoClient(config.MONGODB_URI, {
       appName,
       maxPoolSize: config.MONGODB_POOL_SIZE,
@@ -34,7 +39,9 @@ export class Database {
       waitQueueTimeoutMS: config.MONGODB_TIMEOUT_MS,
       writeConcern: { w: 'majority' },
       ignoreUndefined: true,
+      monitorCommands: onCommand !== undefined,
     });
+    if (onCommand !== undefined) client.on('commandStarted', ({ command }) => onCommand(command));
     try {
       await client.connect();
       const db = client.db(config.MONGODB_DATABASE);

@@ -18,8 +18,10 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
       unique: true,
       partialFilterExpression: { 'idempotency.key': { $exists: true } },
     },
-    // What dispatch and the janitor look for.
-    { key: { status: 1, 'dispatch.done': 1, scheduledFor: 1 } },
+    // What is not dispatched yet, oldest first.
+    { key: { 'dispatch.done': 1, _id: 1 } },
+    // Uploads, for the janitor.
+    { key: { status: 1 }, partialFilterExpression: { status: 'staging' } },
     // Actions that ended and whose staged batches are still kept; the others would be looked through time and again.
     { key: { 'dispatch.purged': 1, finishedAt: 1 } },
   ]);

@@ -69,9 +69,14 @@ export class TestInstallation {
     return producer;
   }
 
-  /** The database, dropped and closed at `dispose`. */
-  async database(): Promise<Database> {
-    const database = await Database.connect('test', loadConfig(z.object(mongoConfigShape), this.env));
+  /**
+   * The database, dropped and closed at `dispose`.
+   *
+   * @param onCommand gets each command as it is sent.
+   */
+  async database(onCommand?: (command: Readonly<Record<string, unknown>>) => void): Promise<Database> {
+    const config = loadConfig(z.object(mongoConfigShape), this.env);
+    const database = await Database.connect('test', config, onCommand);
     this.#cleanups.push(async () => {
       await database.db.dropDatabase();
       await database.close();

@@ -1,0 +1,113 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { ACTION_SORTS, listActionsQuerySchema, logsQuerySchema } from '@bulk/contracts';
+import { ACTION_STATUSES } from '@bulk/domain';
+import { ensureIndexes, type Database } from '@bulk/mongo';
+import { silentLogger } from '@bulk/runtime';
+import { QueryPlans } from '@bulk/testing';
+import { uuidv7 } from 'uuidv7';
+import { ActionControl } from '../src/actions/action-control.ts';
+import { ActionStore } from '../src/actions/action-store.ts';
+import { FailedEntities } from '../src/actions/failed-entities.ts';
+import { IdempotencyKeys } from '../src/actions/idempotency.ts';
+import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { LogReader } from '../src/logs/log-reader.ts';
+import { Janitor } from '../src/staging/janitor.ts';
+import { entitiesOf, IntakeHarness, PARTITIONS } from './harness.ts';
+
+let harness: IntakeHarness;
+let database: Database;
+const plans = new QueryPlans();
+beforeAll(async () => {
+  harness = await IntakeHarness.create();
+  database = await harness.installation.database(plans.record);
+  await ensureIndexes(database, []);
+});
+afterAll(() => harness.installation.dispose());
+
+const now = (): Date => new Date();
+
+/** Everything that intake ever asks of MongoDB, once in each form. */
+async function askEverything(): Promise<void> {
+  const actions = new ActionStore(database);
+  const staging = harness.staging(now, database);
+  const key = { key: 'a-key', digest: () => 'digest' };
+  const { _id } = await staging.stage(draft(), entitiesOf(95), key);
+  await expect(staging.stage(draft(), [])).rejects.toThrow();
+  for (const sort of ACTION_SORTS) await actions.list('acme', listActionsQuerySchema.parse({ sort }));
+  for (const status of ACTION_STATUSES) {
+    await actions.list(
+      'acme',
+      listActionsQuerySchema.parse({ status, actionType: 'update', entityType: 'lead' }),
+    );
+  }
+  await actions.list('acme', listActionsQuerySchema.parse({ priority: 'high', skip: '10', limit: '5' }));
+  await actions.find('acme', _id);
+  await actions.summary('acme');
+  const keys = new IdempotencyKeys(database, { staleMs: 1_000, lateWriteMs: 1_000, now });
+  await keys.find('acme', 'a-key');
+
+  const control = new ActionControl({ database, actions, onChanged: () => undefined, now });
+  await control.pause('acme', _id);
+  await control.resume('acme', _id);
+  await control.cancel('acme', _id);
+
+  const dispatch = new DispatchStore(database, 1_000, now);
+  await dispatch.claim('me/1');
+  await dispatch.look([_id, randomUUID()]);
+  await dispatch.readWindow(_id, 0, { batches: 3, bytes: 1_000_000 });
+  await dispatch.advance(_id, 'me/1', 3, false);
+  await dispatch.renew(_id, 'me/1');
+  await dispatch.postpone(_id, 'me/1', 10);
+  await dispatch.release(_id, 'me/1');
+
+  const logs = new LogReader(database, PARTITIONS);
+  const action = (await actions.find('acme', _id))!;
+  await logs.page(action, logsQuerySchema.parse({}));
+  await logs.page(action, logsQuerySchema.parse({ type: 'failure', after: '7' }));
+  for await (const entry of logs.all(_id, 'skipped')) expect(entry).toBeDefined();
+  for await (const entity of new FailedEntities(database, PARTITIONS).read(_id)) expect(entity).toBeDefined();
+
+  const options = { stagingTimeoutMs: 0, stagedRetentionMs: 0, lateWriteMs: 0 };
+  const later = (): Date => new Date(Date.now() + 60_000);
+  await database.actions.updateOne({ _id }, { $set: { status: 'staging', 'dispatch.lease': null } });
+  await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
+  await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
+}
+
+const draft = () => ({
+  identity: {
+    actionId: uuidv7(),
+    accountId: 'acme',
+    actionType: 'update',
+    entityType: 'contact',
+    lane: 'normal' as const,
+  },
+  config: {},
+  dryRun: false,
+  scheduledFor: null,
+  retryOf: null,
+});
+
+it('every query of intake is answered by an index', async () => {
+  await askEverything();
+  expect(plans.recorded).toEqual([
+    'aggregate actions',
+    'delete actions',
+    'delete staged_batches',
+    'find action_logs',
+    'find actions',
+    'find staged_batches',
+    'findAndModify actions',
+    'update actions',
+  ]);
+  expect(await plans.scans(database)).toEqual([]);
+});
+
+it('a query without an index would be found', async () => {
+  const careless = new QueryPlans();
+  const watched = await harness.installation.database(careless.record);
+  await watched.actions.find({ actionType: 'update' }).toArray();
+  await watched.actions.find({ lane: 'high' }, { sort: { _id: -1 } }).toArray();
+  expect(await careless.scans(database)).toHaveLength(2);
+});
