@@ -1,14 +1,30 @@
 import { Command } from 'commander';
 import { wholeNumber } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
-import { bench } from './bench.ts';
+import { benchAction } from './action-bench.ts';
+import { benchUploads } from './upload-bench.ts';
 
-const program = new Command('bench')
-  .description('one large action end to end on a stack of its own, beside the raw speed of the same writes')
+const UPLOAD_SIZES = [10_000, 100_000, 1_000_000];
+
+const program = new Command('bench').description('figures, on a stack of its own').showHelpAfterError();
+
+program
+  .command('action', { isDefault: true })
+  .description('one large action end to end, beside the raw speed of the same writes')
   .option('--contacts <n>', 'contacts', wholeNumber(1, 1_000_000), 100_000)
   .option('--concurrency <n>', 'bulk writes at the same time', wholeNumber(1, 100), 4)
-  .showHelpAfterError();
+  .action((options: { contacts: number; concurrency: number }) =>
+    runCommand((context) => benchAction(options, context)),
+  );
 
-await runCommand((context) =>
-  bench(program.parse().opts<{ contacts: number; concurrency: number }>(), context),
-);
+program
+  .command('uploads')
+  .description("streamed uploads of several sizes: time, and intake's peak memory")
+  .option('--largest <n>', 'entities of the largest one', wholeNumber(1, 10_000_000), 1_000_000)
+  .action(({ largest }: { largest: number }) =>
+    runCommand((context) =>
+      benchUploads(UPLOAD_SIZES.filter((size) => size < largest).concat(largest), context),
+    ),
+  );
+
+await program.parseAsync();

@@ -1,27 +1,16 @@
-import { join } from 'node:path';
 import { BulkClient } from '@bulk/client';
-import {
-  inspectStack,
-  loadEnv,
-  resetStack,
-  stackPaths,
-  startStack,
-  type RunningStack,
-} from '@bulk/local-stack';
-import type { Database } from '@bulk/mongo';
 import { CodedError } from '@bulk/domain';
+import type { RunningStack } from '@bulk/local-stack';
+import type { Database } from '@bulk/mongo';
 import type { CommandContext } from '../console/command.ts';
 import { Screen, thousands } from '../console/screen.ts';
-import { buildServices } from '../installation/build.ts';
-import { openDatabase } from '../installation/database.ts';
 import { whileAllLive } from '../installation/deaths.ts';
-import { serviceEnvironment } from '../installation/environment.ts';
-import { ServiceGroup } from '../processes/service-group.ts';
+import type { ServiceGroup } from '../processes/service-group.ts';
 import { SAMPLE_CONTACTS } from '../seed/records.ts';
 import { seedSampleData } from '../seed/sample-data.ts';
+import { benchInstallation, megabytes, mongoEngine } from './installation.ts';
 import { measureRawWrites } from './raw-writes.ts';
 
-const STACK = 'bench';
 const ACCOUNT = 'bench';
 const BATCH_SIZE = 100;
 const TIMEOUT_MS = 1_800_000;
@@ -33,32 +22,10 @@ export interface BenchOptions {
 }
 
 /** Measures one action from its request to its last outcome, beside the raw speed of the same writes. */
-export async function bench(options: BenchOptions, { signal, releasers }: CommandContext): Promise<void> {
+export async function benchAction(options: BenchOptions, context: CommandContext): Promise<void> {
+  const { signal } = context;
   const screen = new Screen(process.stdout);
-  const given = loadEnv();
-  await screen.step(
-    'build',
-    () => buildServices(given, signal),
-    () => '4 services',
-  );
-  const stack = await screen.step(
-    'stack',
-    async (note) => {
-      await resetStack(STACK);
-      const started = await startStack({ name: STACK, log: note, signal });
-      releasers.push('stack', () => started.stop());
-      return started;
-    },
-    () => 'up, empty',
-  );
-  const env = {
-    ...serviceEnvironment(given, stack.urls),
-    MONGODB_DATABASE: 'bench',
-    TOPIC_PREFIX: 'bench.',
-    BATCH_SIZE: String(BATCH_SIZE),
-  };
-  const database = await openDatabase('bench', env);
-  releasers.push('database', () => database.close());
+  const { stack, database, start } = await benchInstallation(screen, BATCH_SIZE, context);
   await screen.step(
     'seed',
     () =>
@@ -69,17 +36,8 @@ export async function bench(options: BenchOptions, { signal, releasers }: Comman
       ),
     () => `${thousands(options.contacts)} contacts`,
   );
-  const services = await ServiceGroup.start({
-    env,
-    mode: 'built',
-    extraEnv: { handler: { PARTITION_CONCURRENCY: String(options.concurrency) } },
-    output: (instance) => ({
-      kind: 'file',
-      path: join(stackPaths(STACK).root, 'services', `${instance}.log`),
-    }),
-    signal,
-  });
-  releasers.push('services', () => services.stop());
+  const extraEnv = { handler: { PARTITION_CONCURRENCY: String(options.concurrency) } };
+  const services = await start({ extraEnv });
   await whileAllLive(
     { services, stack, signal },
     measure(screen, { stack, services, database, options, signal }),
@@ -164,13 +122,4 @@ async function runAction(
   } finally {
     client.close();
   }
-}
-
-async function mongoEngine(stack: RunningStack): Promise<string> {
-  const state = (await inspectStack(stack.name))?.state.parts.mongo;
-  return state?.kind === 'managed' ? state.engine : 'that of MONGODB_URI';
-}
-
-function megabytes(bytes: number | undefined): string {
-  return bytes === undefined ? 'unknown' : `${Math.round(bytes / 1_048_576)} MB`;
 }
