@@ -46,20 +46,24 @@ export function followIn(folder: string, steps: readonly Step[]): string {
   return join(folder, actions);
 }
 
-/** A line to add after a line to remove takes its place; one without goes to the top, as an import does. */
+/**
+ * A line to add after a line to remove takes its place, one after a line that stays comes behind that; one without goes to
+ * the top, as an import does.
+ */
 function applyDiff(source: string, diff: string, path: string): string {
   let text = source;
-  let replaced: string | undefined;
+  let before: { readonly content: string; readonly stays: boolean } | undefined;
   for (const line of diff.split('\n')) {
     const content = line.slice(1);
-    if (line.startsWith('-')) {
+    if (!line.startsWith('+')) {
       if (!text.includes(`${content}\n`)) throw new Error(`${path} has no line: ${content}`);
-      replaced = content;
-    } else if (replaced === undefined) {
+      before = { content, stays: line.startsWith(' ') };
+    } else if (before === undefined) {
       text = `${content}\n${text}`;
     } else {
-      text = text.replace(`${replaced}\n`, `${content}\n`);
-      replaced = undefined;
+      const kept = before.stays ? `${before.content}\n` : '';
+      text = text.replace(`${before.content}\n`, `${kept}${content}\n`);
+      before = undefined;
     }
   }
   return text;

@@ -1,14 +1,22 @@
 import { company } from './entity-types/company/company.ts';
 import { contact } from './entity-types/contact/contact.ts';
 import { lead } from './entity-types/lead/lead.ts';
+import { CreateHandler } from './handlers/create-handler.ts';
+import { DeleteHandler } from './handlers/delete-handler.ts';
 import { UpdateHandler } from './handlers/update-handler.ts';
+import { UpsertHandler } from './handlers/upsert-handler.ts';
 import { ActionRegistry } from './registry.ts';
 
 /** The entity types of this installation: one line each. */
 export const ENTITY_TYPES = [contact, company, lead];
 
 /** The action types of this installation: one line each. */
-export const ACTION_HANDLERS = [new UpdateHandler()];
+export const ACTION_HANDLERS = [
+  new UpdateHandler(),
+  new CreateHandler(),
+  new UpsertHandler(),
+  new DeleteHandler(),
+];
 
 export function createRegistry(): ActionRegistry {
   return new ActionRegistry(ACTION_HANDLERS, ENTITY_TYPES);

@@ -35,10 +35,38 @@ describe('defineEntityType', () => {
     expect(deal.recordSchema.safeParse({ title: 'A' }).success).toBe(true);
   });
 
-  it.each(['_id', 'fence', 'accountId', 'ref', '$set', 'a.b', ''])('refuses a field named "%s"', (field) => {
-    const define = () => defineEntityType({ name: 'x', collection: 'xs', shape: { [field]: z.string() } });
-    expect(define).toThrow(`"${field}" cannot be the name of a field`);
+  it('validates a whole record: null is absent, what is missing is required', () => {
+    expect(deal.validateRecord({ title: 'A', amount: null })).toEqual({ ok: true, value: { title: 'A' } });
+    expect(deal.validateRecord({ title: null, colour: null })).toEqual({
+      ok: false,
+      issues: [
+        { field: 'title', message: 'required' },
+        { field: 'colour', message: 'unknown field' },
+      ],
+    });
   });
+
+  it('gives a default to a new entity that does not name the field, and never to one that is there', () => {
+    const task = defineEntityType({
+      name: 'task',
+      collection: 'tasks',
+      shape: { title: z.string(), state: z.string().default('open') },
+    });
+    expect(task.validateRecord({ title: 'A' })).toEqual({ ok: true, value: { title: 'A', state: 'open' } });
+    expect(task.validateRecord({ title: 'A', state: null })).toEqual({ ok: true, value: { title: 'A' } });
+    expect(task.validatePatch({ title: 'A' })).toEqual({
+      ok: true,
+      value: { set: { title: 'A' }, unset: [] },
+    });
+  });
+
+  it.each(['_id', 'deletedAt', 'fence', 'accountId', 'ref', '$set', 'a.b', ''])(
+    'refuses a field named "%s"',
+    (field) => {
+      const define = () => defineEntityType({ name: 'x', collection: 'xs', shape: { [field]: z.string() } });
+      expect(define).toThrow(`"${field}" cannot be the name of a field`);
+    },
+  );
 });
 
 describe('fieldIssues', () => {

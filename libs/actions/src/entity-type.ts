@@ -40,6 +40,11 @@ export interface EntityType {
   readonly patchSchema: z.ZodObject;
   /** Validates some fields; names each field at fault and what was expected. */
   validatePatch(fields: Fields): Validated<Patch>;
+  /**
+   * Validates a whole entity: null is an absent field, also where the type has a default; names each field at fault and
+   * each required one that is missing.
+   */
+  validateRecord(fields: Fields): Validated<Fields>;
 }
 
 /** Names that an entity's document uses itself. */
@@ -53,6 +58,7 @@ const RESERVED = new Set([
   'fence',
   'createdAt',
   'updatedAt',
+  'deletedAt',
 ]);
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 
@@ -74,25 +80,48 @@ export function defineEntityType(source: EntityTypeSource): EntityType {
     ]),
   );
   const patchSchema = z.strictObject(patchShape);
+  const recordSchema = z.strictObject(source.shape);
   return Object.freeze({
     name: source.name,
     collection: source.collection,
     indexes: source.indexes ?? [],
-    recordSchema: z.strictObject(source.shape),
+    recordSchema,
     patchSchema,
-    validatePatch: (fields: Fields) => toPatch(patchSchema.safeParse(fields)),
+    validatePatch: (fields: Fields) => toPatch(patchSchema, fields),
+    validateRecord: (fields: Fields) => toRecord(recordSchema, fields),
   });
 }
 
-function toPatch(parsed: z.ZodSafeParseResult<Record<string, unknown>>): Validated<Patch> {
+function toPatch(schema: z.ZodObject, fields: Fields): Validated<Patch> {
+  const parsed = schema.safeParse(fields);
   if (!parsed.success) return { ok: false, issues: fieldIssues(parsed.error) };
   const set: Record<string, unknown> = {};
   const unset: string[] = [];
   for (const [field, value] of Object.entries(parsed.data)) {
+    // What the caller did not name stays as it is: a default is for a new entity.
+    if (!Object.hasOwn(fields, field)) continue;
     if (value === null) unset.push(field);
     else if (value !== undefined) set[field] = value;
   }
   return { ok: true, value: { set, unset } };
+}
+
+function toRecord(schema: z.ZodObject, fields: Fields): Validated<Fields> {
+  const isField = (name: string): boolean => Object.hasOwn(schema.shape, name);
+  const given = Object.fromEntries(
+    Object.entries(fields).filter(([name, value]) => value !== null || !isField(name)),
+  );
+  const parsed = schema.safeParse(given);
+  if (!parsed.success) {
+    const issues = fieldIssues(parsed.error).map((issue) =>
+      isField(issue.field) && !Object.hasOwn(given, issue.field) ? { ...issue, message: 'required' } : issue,
+    );
+    return { ok: false, issues };
+  }
+  const kept = Object.entries(parsed.data).filter(
+    ([name, value]) => value !== undefined && fields[name] !== null,
+  );
+  return { ok: true, value: Object.fromEntries(kept) };
 }
 
 /** The faults that zod found, as paths and sentences; each unknown field is a fault of its own. */

@@ -16,8 +16,11 @@ export interface ActionContext {
   readonly entityType: EntityType;
   /** Where the batch stands in its lane. */
   readonly at: LanePosition;
+  /** In a dry run, one that writes nothing and foretells the results. */
   readonly store: EntityStore;
   readonly now: Date;
+  /** Whether outcomes are only foretold: an action type with side effects of its own must leave them out. */
+  readonly dryRun: boolean;
 }
 
 /**
@@ -39,10 +42,10 @@ export interface BulkActionHandler<Config = unknown> {
   /** The schema of `config`, shown in the API's documentation. */
   getConfigSchema(): z.ZodType<Config>;
   /**
-   * Those of the names that are no fields which the action type can do anything with: asked of the columns of a CSV, so
-   * that a misspelt one is refused once and not row by row. Without it any name will do.
+   * Which of these names of fields the action type can do nothing with, e.g. those of a CSV header. Without this method,
+   * none is known to be of no use.
    */
-  unknownFields?(names: readonly string[], entityType: EntityType): readonly string[];
+  unknownFields?(names: readonly string[], entityType: EntityType): string[];
   /** Applies one entity. */
   processEntity(entity: Entity, config: Config, context: ActionContext): Promise<Outcome>;
   /**

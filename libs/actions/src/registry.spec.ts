@@ -22,7 +22,7 @@ describe('ActionRegistry', () => {
     };
     expect(refusal(() => registry.handler('explode'))).toMatchObject({
       code: 'UNKNOWN_ACTION_TYPE',
-      issues: [{ field: 'actionType', message: 'expected one of: update' }],
+      issues: [{ field: 'actionType', message: 'expected one of: update, create, upsert, delete' }],
     });
     expect(refusal(() => registry.entityType('constructor'))).toMatchObject({
       code: 'UNKNOWN_ENTITY_TYPE',

@@ -8,6 +8,10 @@ export type OutcomeStatus = z.infer<typeof outcomeStatusSchema>;
 export const OUTCOME_CODES = {
   /** No entity of this id in this account. */
   ENTITY_NOT_FOUND: 'ENTITY_NOT_FOUND',
+  /** The entity that was to be created is there already. */
+  ENTITY_EXISTS: 'ENTITY_EXISTS',
+  /** The entity does not have the version that the caller expects (`expectedVersion`). */
+  VERSION_CONFLICT: 'VERSION_CONFLICT',
   /** A field is unknown, of the wrong type or out of range; or there is nothing to change. */
   INVALID_ENTITY: 'INVALID_ENTITY',
   /** The same entity was named at an earlier position of this action. */

@@ -95,7 +95,10 @@ export interface LoggedOutcome {
   readonly attempts: number;
 }
 
-/** An entity of the CRM: its type's fields beside these. */
+/**
+ * An entity of the CRM: its type's fields beside these. A deletion leaves a tombstone: these alone, with `deletedAt`;
+ * whoever reads entities takes it as absent.
+ */
 export interface EntityDocument {
   /** `accountId:entityId`. */
   readonly _id: string;
@@ -107,6 +110,8 @@ export interface EntityDocument {
   readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
   readonly createdAt: Date;
   readonly updatedAt: Date;
+  /** Only in a tombstone. */
+  readonly deletedAt?: Date;
   readonly [field: string]: unknown;
 }
 

@@ -1,9 +1,30 @@
 import type { ChangeResult, EntityChange, EntityStore, WriteScope } from '@bulk/actions';
-import { CodedError, judge, SupersededError } from '@bulk/domain';
-import { MongoBulkWriteError, type AnyBulkWriteOperation, type Document } from 'mongodb';
+import { CodedError } from '@bulk/domain';
+import { MongoBulkWriteError } from 'mongodb';
 import type { Database } from './database.ts';
-import { entityKey, type EntityDocument } from './documents.ts';
+import { operationOf } from './entity-operation.ts';
+import { readStates } from './entity-states.ts';
+import {
+  APPLIED,
+  isLiving,
+  recordOf,
+  UNIQUE_VIOLATION,
+  verdictOf,
+  type EntityState,
+} from './entity-verdict.ts';
 import { DUPLICATE_KEY, StoreError } from './errors.ts';
+
+/** Thrown when another lane changed an entity between the write and the read after it; trying again settles it. */
+export class EntityChangedError extends CodedError {
+  constructor(entityType: string, entityId: string) {
+    super('ENTITY_CHANGED', `${entityType} ${entityId} was changed by another lane at the same time`, {
+      retryable: true,
+    });
+  }
+}
+
+/** The index that every collection has: a collision there is with the entity itself. */
+const PRIMARY_INDEX = '_id_';
 
 /**
  * Entities in MongoDB, each with a fence per lane (G5).
@@ -19,103 +40,84 @@ export class MongoEntityStore implements EntityStore {
     this.#database = database;
   }
 
-  async update(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
+  async write(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
     if (changes.length === 0) return [];
-    const { matched, violations } = await this.#write(scope, changes);
-    if (matched === changes.length) return changes.map(() => 'applied' as const);
-    return this.#classify(scope, changes, violations);
+    const { done, refusals } = await this.#bulkWrite(scope, changes);
+    if (done === changes.length) return changes.map(() => APPLIED);
+    const states = await readStates(this.#database, scope, changes);
+    const results = changes.map((change, i) =>
+      resultOf(scope, change, states.get(change.entityId), refusals.get(i)),
+    );
+    return this.#revive(scope, changes, results);
   }
 
-  async #write(
-    scope: WriteScope,
-    changes: readonly EntityChange[],
-  ): Promise<{ matched: number; violations: ReadonlySet<number> }> {
-    const operations = changes.map((change) => updateOperation(scope, change));
+  async #bulkWrite(scope: WriteScope, changes: readonly EntityChange[]): Promise<BulkWritten> {
+    const operations = changes.map((change) => operationOf(scope, change));
     try {
       // The entities differ, so their order means nothing and one refusal need not stop the others.
-      const result = await this.#database
+      const { matchedCount, upsertedCount } = await this.#database
         .entities(scope.entityType.collection)
         .bulkWrite(operations, { ordered: false });
-      return { matched: result.matchedCount, violations: new Set() };
+      return { done: matchedCount + upsertedCount, refusals: new Map() };
     } catch (error) {
-      return { matched: -1, violations: uniqueViolations(error) };
+      return { done: -1, refusals: refusalsOf(error) };
     }
   }
 
-  async #classify(
+  /** The rare second write: upserts that met a tombstone, as creations. */
+  async #revive(
     scope: WriteScope,
     changes: readonly EntityChange[],
-    violations: ReadonlySet<number>,
+    results: readonly (ChangeResult | 'revive')[],
   ): Promise<ChangeResult[]> {
-    const keys = changes.map(({ entityId }) => entityKey(scope.accountId, entityId));
-    const { lane } = scope.at;
-    const found = await this.#read(scope, keys);
-    return changes.map(({ entityId }, i) => {
-      const document = found.get(keys[i] ?? '');
-      if (document === undefined) return 'not-found';
-      const fence = document.fence?.[lane];
-      switch (judge(fence, scope.at)) {
-        case 'replay':
-          return 'applied';
-        case 'superseded':
-          throw new SupersededError(
-            `a later batch of lane ${lane} has changed ${scope.entityType.name} ${entityId}`,
-            {
-              at: scope.at,
-              fence,
-            },
-          );
-        case 'apply':
-          if (violations.has(i)) return 'unique-violation';
-          // It was not there when the write came by, and is now: another lane has just created it. Try again.
-          throw new CodedError(
-            'ENTITY_APPEARED',
-            `${scope.entityType.name} ${entityId} appeared during its update`,
-            {
-              retryable: true,
-            },
-          );
-      }
+    const creations = changes.flatMap((change, i): EntityChange[] =>
+      results[i] === 'revive'
+        ? [{ kind: 'create', entityId: change.entityId, set: recordOf(change) ?? {} }]
+        : [],
+    );
+    const created = await this.write(scope, creations);
+    const byId = new Map(creations.map(({ entityId }, i) => [entityId, created[i]]));
+    return results.map((result, i) => {
+      if (result !== 'revive') return result;
+      const { entityId = '' } = changes[i] ?? {};
+      const revived = byId.get(entityId);
+      if (revived === undefined || revived.kind === 'exists')
+        throw new EntityChangedError(scope.entityType.name, entityId);
+      return revived;
     });
   }
-
-  async #read(
-    scope: WriteScope,
-    keys: readonly string[],
-  ): Promise<Map<string, Pick<EntityDocument, '_id' | 'fence'>>> {
-    try {
-      const documents = await this.#database
-        .entities(scope.entityType.collection)
-        .find({ _id: { $in: [...keys] } }, { projection: { fence: 1 } })
-        .toArray();
-      return new Map(documents.map((document) => [document._id, document]));
-    } catch (error) {
-      throw new StoreError(error);
-    }
-  }
 }
 
-function updateOperation(scope: WriteScope, change: EntityChange): AnyBulkWriteOperation<EntityDocument> {
-  const { at, now, accountId } = scope;
-  const fence = `fence.${at.lane}`;
-  const update: Document = {
-    $set: { ...change.set, [fence]: { partition: at.partition, offset: at.offset }, updatedAt: now },
-    $inc: { version: 1 },
-  };
-  if (change.unset.length > 0)
-    update['$unset'] = Object.fromEntries(change.unset.map((field) => [field, '']));
-  // The second condition also matches where there is no fence yet.
-  const filter = {
-    _id: entityKey(accountId, change.entityId),
-    [`${fence}.offset`]: { $not: { $gte: at.offset } },
-  };
-  return { updateOne: { filter, update } };
+interface BulkWritten {
+  /** Changes that were made; -1 where some were refused. */
+  readonly done: number;
+  /** Index of a change → the unique index that refused it; empty where the server does not say which. */
+  readonly refusals: ReadonlyMap<number, string>;
 }
 
-/** Indexes of the operations that a unique index refused; any other failure is thrown. */
-function uniqueViolations(error: unknown): Set<number> {
+/** What became of a change in a bulk write that did not make them all, by what is stored after it. */
+function resultOf(
+  scope: WriteScope,
+  change: EntityChange,
+  stored: EntityState | undefined,
+  refusedBy: string | undefined,
+): ChangeResult | 'revive' {
+  const verdict = verdictOf(scope, change, stored);
+  if (verdict !== undefined) return verdict;
+  if (change.kind === 'upsert' && stored !== undefined && !isLiving(stored)) return 'revive';
+  if (refusedBy !== undefined && refusedBy !== PRIMARY_INDEX) return UNIQUE_VIOLATION;
+  throw new EntityChangedError(scope.entityType.name, change.entityId);
+}
+
+/** The operations that a unique index refused; any other failure is thrown. */
+function refusalsOf(error: unknown): Map<number, string> {
   if (!(error instanceof MongoBulkWriteError) || !error.result.hasWriteErrors()) throw new StoreError(error);
   const errors = error.result.getWriteErrors();
   if (errors.some(({ code }) => code !== DUPLICATE_KEY)) throw new StoreError(error);
-  return new Set(errors.map(({ index }) => index));
+  return new Map(errors.map(({ index, errmsg }) => [index, indexName(errmsg)]));
+}
+
+/** `E11000 duplicate key error collection: bulk.contacts index: _id_ dup key: { … }` */
+function indexName(message: string | undefined): string {
+  return / index: (\S+) /.exec(message ?? '')?.[1] ?? '';
 }

@@ -1,6 +1,7 @@
 export * from './config.ts';
 export * from './database.ts';
 export * from './documents.ts';
+export * from './dry-run-entity-store.ts';
 export * from './entity-store.ts';
 export * from './errors.ts';
 export * from './indexes.ts';

@@ -2,6 +2,13 @@ import type { EntityType } from '@bulk/actions';
 import type { IndexDescription } from 'mongodb';
 import type { Database } from './database.ts';
 
+/**
+ * How long a tombstone of a deleted entity is kept, in days. Not shorter than Kafka keeps the batches of a lane
+ * (`KAFKA_RETENTION_HOURS`): a batch that is older than the deletion must still meet its fence (G5).
+ */
+export const TOMBSTONE_DAYS = 7;
+const SECONDS_PER_DAY = 86_400;
+
 /** Creates the indexes that are missing. Safe to call from every service at once. */
 export async function ensureIndexes(database: Database, entityTypes: readonly EntityType[]): Promise<void> {
   await database.actions.createIndexes([
@@ -32,10 +39,16 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     { key: { actionId: 1, partition: 1, lastPosition: 1 } },
   ]);
   for (const type of entityTypes) {
-    const indexes = entityIndexes(type);
-    if (indexes.length > 0) await database.entities(type.collection).createIndexes(indexes);
+    await database.entities(type.collection).createIndexes([...entityIndexes(type), TOMBSTONE_INDEX]);
   }
 }
+
+/** Removes tombstones in time; partial, so that living entities cost nothing. */
+const TOMBSTONE_INDEX: IndexDescription = {
+  key: { deletedAt: 1 },
+  partialFilterExpression: { deletedAt: { $exists: true } },
+  expireAfterSeconds: TOMBSTONE_DAYS * SECONDS_PER_DAY,
+};
 
 function entityIndexes(type: EntityType): IndexDescription[] {
   return type.indexes.map(({ fields, unique }) => ({

@@ -8,7 +8,7 @@ import {
   type MessageCodec,
   type MessageProducer,
 } from '@bulk/kafka';
-import { MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
+import { DryRunEntityStore, MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
 import { connectRedis, FirstPositions, type Redis } from '@bulk/redis';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
@@ -67,6 +67,7 @@ export async function createContainer(
           config.FIRST_POSITIONS_TTL_HOURS * SECONDS_PER_HOUR,
         ),
         store: new MongoEntityStore(database),
+        dryRunStore: new DryRunEntityStore(database),
         entityConcurrency: config.ENTITY_CONCURRENCY,
         maxAttempts: config.MAX_ATTEMPTS,
         now,

@@ -27,6 +27,8 @@ export interface GivenBatch {
   readonly actionType?: string;
   readonly entityType?: string;
   readonly config?: Record<string, unknown>;
+  readonly dryRun?: boolean;
+  readonly cancelled?: boolean;
 }
 
 /** handler in this process, on an installation of its own, with what its neighbours would do. */
@@ -105,7 +107,12 @@ export class HandlerHarness {
       await this.producer.send(this.installation.topics.entityBatches[lane], [
         {
           key: actionId,
-          value: encodeEntityBatch(identity, config, { batchNo, partition, entities }),
+          value: encodeEntityBatch(
+            identity,
+            config,
+            { batchNo, partition, entities },
+            { dryRun: given.dryRun ?? false, cancelled: given.cancelled ?? false },
+          ),
           partition,
         },
       ]);

@@ -4,6 +4,7 @@ import {
   CodedError,
   failure,
   OUTCOME_CODES,
+  skipped,
   SupersededError,
   type Entity,
   type LanePosition,
@@ -24,6 +25,8 @@ export interface BatchApplierOptions {
   readonly registry: ActionRegistry;
   readonly firstPositions: FirstPositions;
   readonly store: EntityStore;
+  /** Foretells what `store` would answer, and writes nothing: what action types get in a dry run. */
+  readonly dryRunStore: EntityStore;
   /** Entities at the same time where the action type has no `processBatch`. */
   readonly entityConcurrency: number;
   /** The try of a batch, from 1, in which its entities are processed one by one, to find the one that breaks it. */
@@ -42,6 +45,9 @@ export interface BatchAt {
 /**
  * Applies one batch: one outcome for each of its positions. At least once execution, exactly once effect: the same batch
  * at the same offset may be applied again and gives the outcomes of its first run (G2).
+ *
+ * Of a dry run the outcomes are foretold and nothing is written. A batch of an action that was cancelled before it was
+ * published is not processed: each of its positions is skipped.
  */
 export class BatchApplier {
   readonly #options: BatchApplierOptions;
@@ -66,16 +72,18 @@ export class BatchApplier {
       entities,
     });
     if (claim.kind === 'published-twice') return undefined;
+    const attempts = previousAttempts + 1;
+    if (content.cancelled) return entities.map((entity) => attempted(entity, CANCELLED, attempts));
     const { firsts, duplicates } = splitDuplicates(entities, claim.first);
-    const isolate = previousAttempts + 1 >= this.#options.maxAttempts;
+    const isolate = attempts >= this.#options.maxAttempts;
     const processed = await this.#process(content, at, firsts, isolate);
-    return entities.map((entity) => ({
-      position: entity.position,
-      entityId: entity.id,
-      ref: entity.ref,
-      outcome: duplicates.get(entity.position) ?? outcomeOf(processed, entity, identity.actionType),
-      attempts: previousAttempts + 1,
-    }));
+    return entities.map((entity) =>
+      attempted(
+        entity,
+        duplicates.get(entity.position) ?? outcomeOf(processed, entity, identity.actionType),
+        attempts,
+      ),
+    );
   }
 
   async #process(
@@ -84,15 +92,16 @@ export class BatchApplier {
     entities: readonly Entity[],
     isolate: boolean,
   ): Promise<ReadonlyMap<number, Outcome>> {
-    const { registry, store, now } = this.#options;
-    const { identity, config } = content;
+    const { registry, store, dryRunStore, now } = this.#options;
+    const { identity, config, dryRun } = content;
     const handler = registry.handler(identity.actionType);
     const context: ActionContext = {
       identity,
       entityType: registry.entityType(identity.entityType),
       at,
-      store,
+      store: dryRun ? dryRunStore : store,
       now: now(),
+      dryRun,
     };
     if (entities.length === 0) return new Map();
     const outcomes =
@@ -124,6 +133,13 @@ export class BatchApplier {
     await Promise.all(Array.from({ length: workers }, work));
     return outcomes;
   }
+}
+
+/** Whatever a position of a cancelled action was to be, also one that names its entity again. */
+const CANCELLED = skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancelled before it was its turn');
+
+function attempted({ position, id, ref }: Entity, outcome: Outcome, attempts: number): AttemptedOutcome {
+  return { position, entityId: id, ref, outcome, attempts };
 }
 
 /** @throws only what concerns the whole batch: a lost partition, a dependency that is away. */

@@ -67,7 +67,7 @@ function columnsOf(record: readonly string[], { entityType, unknownColumns }: Cs
   if (!names.includes('id')) {
     issues.push({ field: 'id', message: `expected a column id, found ${names.join(', ')}` });
   }
-  const own = names.filter((name) => !['', 'id', 'ref', 'expectedVersion'].includes(name));
+  const own = names.filter((name) => !['', 'id', 'ref'].includes(name));
   for (const name of unknownColumns(own)) issues.push({ field: name, message: 'unknown field' });
   if (issues.length > 0) {
     throw new InvalidInputError('INVALID_HEADER', 'the first row of the CSV is invalid', issues);

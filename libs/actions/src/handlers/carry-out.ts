@@ -1,0 +1,82 @@
+import {
+  failure,
+  OUTCOME_CODES,
+  success,
+  type Entity,
+  type FieldIssue,
+  type Fields,
+  type Outcome,
+} from '@bulk/domain';
+import type { ChangeResult, EntityChange } from '../entity-store.ts';
+import type { Validated } from '../entity-type.ts';
+import type { ActionContext } from '../handler.ts';
+
+/** What an action type makes of an entity. */
+export interface Plan {
+  readonly change: EntityChange;
+  /** The outcome where there is no such entity; by default `ENTITY_NOT_FOUND`. */
+  readonly ifAbsent?: Outcome;
+}
+
+/**
+ * Plans the change of each entity, writes them at once, and says what became of each; what cannot be planned is
+ * `INVALID_ENTITY` and not written.
+ *
+ * @param plan what to do with an entity that has these fields.
+ * @returns an outcome for each entity, in the same order.
+ * @throws what `EntityStore.write` throws.
+ */
+export async function carryOut(
+  entities: readonly Entity[],
+  context: ActionContext,
+  plan: (entityId: string, fields: Fields) => Validated<Plan>,
+): Promise<Outcome[]> {
+  const { identity, entityType, at, now, store } = context;
+  const planned = entities.map(({ id, fields }) => plan(id, fields));
+  const changes = planned.flatMap((one) => (one.ok ? [one.value.change] : []));
+  const results = await store.write({ accountId: identity.accountId, entityType, at, now }, changes);
+  const inOrder = results.values();
+  return planned.map((one) =>
+    one.ok
+      ? toOutcome(inOrder.next().value, one.value, entityType.name)
+      : failure(OUTCOME_CODES.INVALID_ENTITY, sentence(one.issues)),
+  );
+}
+
+/** Carries out one entity by the batch way. */
+export async function single(outcomes: Promise<Outcome[]>): Promise<Outcome> {
+  const [outcome] = await outcomes;
+  return outcome ?? failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');
+}
+
+function toOutcome(result: ChangeResult | undefined, plan: Plan, entityType: string): Outcome {
+  switch (result?.kind) {
+    case 'applied':
+      return success();
+    case 'not-found':
+      return plan.ifAbsent ?? failure(OUTCOME_CODES.ENTITY_NOT_FOUND, `no ${entityType} has this id`);
+    case 'exists':
+      return failure(OUTCOME_CODES.ENTITY_EXISTS, `there is a ${entityType} of this id`);
+    case 'unique-violation':
+      return failure(
+        OUTCOME_CODES.UNIQUE_VIOLATION,
+        `another ${entityType} has this value of a unique field`,
+      );
+    case 'version-conflict':
+      return failure(
+        OUTCOME_CODES.VERSION_CONFLICT,
+        `expected version ${expectedBy(plan.change)}, and the ${entityType} has version ${result.version}`,
+      );
+    case undefined:
+      return failure(OUTCOME_CODES.PROCESSING_ERROR, 'the store gave no result');
+  }
+}
+
+function expectedBy(change: EntityChange): string {
+  return change.kind === 'create' ? 'none' : String(change.expectedVersion);
+}
+
+/** Faults as one sentence. */
+export function sentence(issues: readonly FieldIssue[]): string {
+  return issues.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
+}

@@ -1,0 +1,74 @@
+import { failure, OUTCOME_CODES, type Entity, type Fields, type Outcome } from '@bulk/domain';
+import type { z } from 'zod';
+import type { EntityType, Validated } from '../entity-type.ts';
+import type { ActionContext, ActionPayload, BulkActionHandler } from '../handler.ts';
+import { carryOut, sentence, single, type Plan } from './carry-out.ts';
+import {
+  EXPECTED_VERSION,
+  issuesOf,
+  namesBeside,
+  refuse,
+  takeExpectedVersion,
+  validateChange,
+} from './entity-fields.ts';
+import { parseSetConfig, setConfigSchema, type SetConfig } from './set-config.ts';
+
+const configSchema = setConfigSchema(
+  "Fields to set on every entity, also on those that are created; an entity's own fields win.",
+);
+
+/**
+ * Changes fields of entities that exist, as `update` does, and adds those that do not, as `create` does: one that does
+ * not exist fails where a required field is missing, and where a version was expected of it.
+ */
+export class UpsertHandler implements BulkActionHandler<SetConfig> {
+  readonly actionType = 'upsert';
+
+  getConfigSchema(): z.ZodType<SetConfig> {
+    return configSchema;
+  }
+
+  async validatePayload(payload: ActionPayload): Promise<SetConfig> {
+    return Promise.resolve(parseSetConfig(configSchema, payload));
+  }
+
+  unknownFields(names: readonly string[], entityType: EntityType): string[] {
+    return namesBeside(names, entityType, EXPECTED_VERSION);
+  }
+
+  processEntity(entity: Entity, config: SetConfig, context: ActionContext): Promise<Outcome> {
+    return single(this.processBatch([entity], config, context));
+  }
+
+  processBatch(entities: readonly Entity[], config: SetConfig, context: ActionContext): Promise<Outcome[]> {
+    return carryOut(entities, context, (id, fields) => planUpsert(id, fields, config, context.entityType));
+  }
+}
+
+function planUpsert(
+  entityId: string,
+  sent: Fields,
+  config: SetConfig,
+  entityType: EntityType,
+): Validated<Plan> {
+  const own = takeExpectedVersion(sent);
+  const fields = { ...config.set, ...own.fields };
+  const patch = validateChange(fields, entityType);
+  if (!patch.ok || !own.expectedVersion.ok) return refuse(...issuesOf(own.expectedVersion, patch));
+  const expectedVersion = own.expectedVersion.value;
+  const change = { kind: 'upsert', entityId, ...patch.value, expectedVersion } as const;
+  if (expectedVersion !== undefined) {
+    const ifAbsent = failure(
+      OUTCOME_CODES.VERSION_CONFLICT,
+      `expected version ${expectedVersion}, and no ${entityType.name} has this id`,
+    );
+    return { ok: true, value: { change: { ...change, record: null }, ifAbsent } };
+  }
+  const record = entityType.validateRecord(fields);
+  if (record.ok) return { ok: true, value: { change: { ...change, record: record.value } } };
+  const ifAbsent = failure(
+    OUTCOME_CODES.INVALID_ENTITY,
+    `no ${entityType.name} has this id, and it cannot be created: ${sentence(record.issues)}`,
+  );
+  return { ok: true, value: { change: { ...change, record: null }, ifAbsent } };
+}

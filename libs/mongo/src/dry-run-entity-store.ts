@@ -1,0 +1,47 @@
+import type { ChangeResult, EntityChange, EntityStore, WriteScope } from '@bulk/actions';
+import type { Database } from './database.ts';
+import { readStates } from './entity-states.ts';
+import { APPLIED, isLiving, recordOf, UNIQUE_VIOLATION, verdictOf } from './entity-verdict.ts';
+import { findTaken, uniqueIndexes, type Claim } from './unique-values.ts';
+
+/**
+ * Foretells what `MongoEntityStore` would answer, by the same rules, and writes nothing: no field and no fence.
+ *
+ * It looks at what is stored now. Unique values that other entities of the same action would take or give up are not
+ * considered, nor is what anyone else changes between this and a real run.
+ */
+export class DryRunEntityStore implements EntityStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async write(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
+    if (changes.length === 0) return [];
+    const unique = uniqueIndexes(scope.entityType);
+    const states = await readStates(this.#database, scope, changes, [...new Set(unique.flat())]);
+    const claims: Claim[] = [];
+    const verdicts = changes.map((change) => {
+      const stored = states.get(change.entityId);
+      const verdict = verdictOf(scope, change, stored);
+      if (verdict === undefined && change.kind !== 'delete')
+        claims.push({ entityId: change.entityId, fields: fieldsAfter(change, stored) });
+      return verdict;
+    });
+    const taken = await findTaken(this.#database, scope, unique, claims);
+    return changes.map(
+      ({ entityId }, i) => verdicts[i] ?? (taken.has(entityId) ? UNIQUE_VIOLATION : APPLIED),
+    );
+  }
+}
+
+/** The fields that an entity would have; of those that it has already, only what was read. */
+function fieldsAfter(
+  change: Exclude<EntityChange, { kind: 'delete' }>,
+  stored: Parameters<typeof isLiving>[0],
+): Claim['fields'] {
+  if (change.kind === 'create' || !isLiving(stored)) return recordOf(change) ?? {};
+  const after = Object.entries({ ...stored, ...change.set });
+  return Object.fromEntries(after.filter(([field]) => !change.unset.includes(field)));
+}

@@ -1,0 +1,30 @@
+import type { EntityChange, WriteScope } from '@bulk/actions';
+import type { Database } from './database.ts';
+import { entityKey, type EntityDocument } from './documents.ts';
+import { STATE_FIELDS, type EntityState } from './entity-verdict.ts';
+import { StoreError } from './errors.ts';
+
+/**
+ * What is stored of the entities to change, by entity id; tombstones too.
+ *
+ * @param fields to be read beside the state.
+ * @throws StoreError
+ */
+export async function readStates(
+  database: Database,
+  { accountId, entityType }: WriteScope,
+  changes: readonly EntityChange[],
+  fields: readonly string[] = [],
+): Promise<Map<string, EntityState & Readonly<Partial<EntityDocument>>>> {
+  const idOf = new Map(changes.map(({ entityId }) => [entityKey(accountId, entityId), entityId]));
+  const projection = { ...STATE_FIELDS, ...Object.fromEntries(fields.map((field) => [field, 1])) };
+  try {
+    const documents = await database
+      .entities(entityType.collection)
+      .find({ _id: { $in: [...idOf.keys()] } }, { projection })
+      .toArray();
+    return new Map(documents.map((document) => [idOf.get(document._id) ?? '', document]));
+  } catch (error) {
+    throw new StoreError(error);
+  }
+}
