@@ -3,7 +3,7 @@ import { ENTITY_TYPES } from '@bulk/actions';
 import { csvEntities } from './csv.ts';
 
 const contact = ENTITY_TYPES.find(({ name }) => name === 'contact')!;
-const KNOWN = new Set(['lastName', 'score', 'email', 'notes']);
+const KNOWN = new Set(['expectedVersion', 'lastName', 'score', 'email', 'notes']);
 
 async function of(text: string, delimiter = ','): Promise<unknown[]> {
   const bytes = (async function* () {
