@@ -30,6 +30,7 @@ export class InstallationUnderTest {
   static async start(
     instances: NonNullable<ServiceGroupOptions['instances']> = {},
     args: NonNullable<ServiceGroupOptions['args']> = {},
+    extra: Readonly<Record<string, string>> = {},
   ): Promise<InstallationUnderTest> {
     const installation = await TestInstallation.create('e2e', {
       KAFKA_SESSION_TIMEOUT_MS: '6000',
@@ -39,6 +40,7 @@ export class InstallationUnderTest {
       // The slowest MongoDB of the local stack, with four handlers' worth of writes queued in front of a question.
       MONGODB_TIMEOUT_MS: '60000',
       LOG_LEVEL: 'info',
+      ...extra,
     });
     const database = await installation.database();
     const folder = join(workspaceRoot, '.stack', 'e2e', installation.env['MONGODB_DATABASE'] ?? '');

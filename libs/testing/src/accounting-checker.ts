@@ -1,7 +1,7 @@
-import { addTallies, EMPTY_TALLY, tally, type Outcome, type Tally } from '@bulk/domain';
+import { addTallies, EMPTY_TALLY, OUTCOME_CODES, tally, type Outcome, type Tally } from '@bulk/domain';
 import type { Database, LoggedOutcome } from '@bulk/mongo';
 
-/** What must be true of a completed action whatever died in between (G2, G3). */
+/** What must be true of an action that ran to its end, or was cancelled, whatever died in between (G2, G3). */
 export interface AccountingReport {
   readonly total: number;
   /** Counts of the action document. */
@@ -33,7 +33,10 @@ export async function checkAccounting(database: Database, actionId: string): Pro
   const breaches = [...positionBreaches(outcomes, action.total), ...tallyBreaches(counted, logged)];
   const sum = counted.success + counted.failure + counted.skipped;
   if (sum !== action.total) breaches.push(`success + failure + skipped is ${sum}, total is ${action.total}`);
-  if (action.status !== 'completed') breaches.push(`the action is ${action.status}`);
+  const cancelled = (counted.codes[OUTCOME_CODES.ACTION_CANCELLED] ?? 0) > 0;
+  if (action.status !== (cancelled ? 'cancelled' : 'completed')) {
+    breaches.push(`the action is ${action.status}, with the codes ${JSON.stringify(counted.codes)}`);
+  }
   return { total: action.total, counted, logged, outcomes, breaches };
 }
 

@@ -163,7 +163,7 @@ describe('a refused upload', () => {
       headers: { ...CSV, 'x-account-id': 'acme' },
       body: ReadableStream.from(rows),
       duplex: 'half',
-    } as RequestInit);
+    });
     expect(response.status).toBe(400);
     expect(await response.json()).toMatchObject({
       error: { code: 'INVALID_ROW', details: [{ field: 'line 2' }] },
