@@ -1,1 +1,3 @@
-export {};
+export * from './authenticator.ts';
+export * from './config.ts';
+export * from './errors.ts';

@@ -6,4 +6,5 @@ export * from './query-plans.ts';
 export * from './sequential-model.ts';
 export * from './service-context.ts';
 export * from './stack-urls.ts';
+export * from './token-issuer.ts';
 export * from './topic-reader.ts';
