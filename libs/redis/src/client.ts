@@ -1,6 +1,6 @@
 import { CodedError } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
-import { Redis } from 'ioredis';
+import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisConfig } from './config.ts';
 
 /** Thrown in place of the client's error; the fault is Redis' or the network's, so a later try may succeed. */
@@ -20,18 +20,7 @@ export class RedisUnavailableError extends CodedError {
  * @throws RedisUnavailableError when nobody answers.
  */
 export async function connectRedis(config: RedisConfig, log: Logger): Promise<Redis> {
-  const options = {
-    lazyConnect: true,
-    connectTimeout: config.REDIS_TIMEOUT_MS,
-    commandTimeout: config.REDIS_TIMEOUT_MS,
-    disconnectTimeout: 500,
-    maxRetriesPerRequest: 1,
-    retryStrategy: (times: number) => Math.min(100 * times, 2_000),
-  };
-  const redis =
-    config.REDIS_URL === undefined
-      ? new Redis({ ...options, host: config.REDIS_HOST, port: config.REDIS_PORT })
-      : new Redis(config.REDIS_URL, options);
+  const redis = newClient(config, { commandTimeout: config.REDIS_TIMEOUT_MS, maxRetriesPerRequest: 1 });
   // The client rejects with "Connection is closed"; why it is, it only emits.
   let lastError: Error | undefined;
   redis.on('error', (error: Error) => {
@@ -46,4 +35,39 @@ export async function connectRedis(config: RedisConfig, log: Logger): Promise<Re
     redis.disconnect();
     throw new RedisUnavailableError(lastError ?? error);
   }
+}
+
+/**
+ * A client that connects in the background and reconnects by itself, for what a service can do without for a while: a
+ * command fails at once while Redis is away, and within `commandTimeoutMs` when it hangs. Nothing is sent a second time.
+ */
+export function connectRedisInBackground(config: RedisConfig, commandTimeoutMs: number, log: Logger): Redis {
+  const redis = newClient(config, {
+    commandTimeout: commandTimeoutMs,
+    maxRetriesPerRequest: 0,
+    enableOfflineQueue: false,
+    autoResendUnfulfilledCommands: false,
+  });
+  redis.on('error', (error: Error) => log.debug({ reason: error.message }, 'redis connection error'));
+  // The first try may fail; the client goes on trying, and says `ready`.
+  redis.connect().catch(() => undefined);
+  return redis;
+}
+
+type OwnOptions = Pick<
+  RedisOptions,
+  'commandTimeout' | 'maxRetriesPerRequest' | 'enableOfflineQueue' | 'autoResendUnfulfilledCommands'
+>;
+
+function newClient(config: RedisConfig, own: OwnOptions): Redis {
+  const options = {
+    lazyConnect: true,
+    connectTimeout: config.REDIS_TIMEOUT_MS,
+    disconnectTimeout: 500,
+    retryStrategy: (times: number) => Math.min(100 * times, 2_000),
+    ...own,
+  };
+  return config.REDIS_URL === undefined
+    ? new Redis({ ...options, host: config.REDIS_HOST, port: config.REDIS_PORT })
+    : new Redis(config.REDIS_URL, options);
 }

@@ -44,6 +44,11 @@ export class BreakableLink {
     for (const socket of this.#sockets) socket.destroy();
   }
 
+  /** What is connected stays so, and nothing passes any more: for good, only new connections do. */
+  hang(): void {
+    for (const socket of this.#sockets) socket.unpipe().pause();
+  }
+
   mend(): void {
     this.#broken = false;
   }
