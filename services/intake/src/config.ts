@@ -1,17 +1,22 @@
+import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
+import { redisConfigShape } from '@bulk/redis';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
 import cron from 'node-cron';
 import { z } from 'zod';
+import { rateLimitConfigShape } from './http/rate-limit-config.ts';
 
 const MINUTE_MS = 60_000;
 const MEBIBYTE = 1_048_576;
 
-/** Everything that intake reads from its environment. */
-export const intakeConfigSchema = z.object({
+const variables = z.object({
   ...runtimeConfigShape,
   ...kafkaConfigShape,
   ...mongoConfigShape,
+  ...redisConfigShape,
+  ...authConfigShape,
+  ...rateLimitConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_000, 'Port of the REST API; 0: any free one.'),
   ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_100, 'Port of /livez and /readyz; 0: any free one.'),
   BODY_LIMIT_BYTES: integer(
@@ -47,7 +52,9 @@ export const intakeConfigSchema = z.object({
     .string()
     .refine((text) => cron.validate(text), 'expected a cron expression, with or without seconds')
     .default('*/5 * * * * *')
-    .meta({ description: 'When to look for scheduled actions that are due and for interrupted dispatches.' }),
+    .meta({
+      description: 'When to look for scheduled actions that are due and for interrupted dispatches.',
+    }),
   DISPATCH_WINDOW_BATCHES: integer(
     { min: 1, max: 1_000 },
     50,
@@ -100,5 +107,8 @@ export const intakeConfigSchema = z.object({
     'How long an idle connection stays open, in ms; longer than that of a load balancer in front.',
   ),
 });
+
+/** Everything that intake reads from its environment. */
+export const intakeConfigSchema = variables.superRefine(checkAuthConfig);
 
 export type IntakeConfig = z.infer<typeof intakeConfigSchema>;

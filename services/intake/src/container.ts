@@ -1,11 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { createRegistry, type ActionRegistry } from '@bulk/actions';
+import { createAuthenticator } from '@bulk/auth';
 import type { TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
+import type { Middleware } from 'koa';
 import { uuidv7 } from 'uuidv7';
 import { ActionControl } from './actions/action-control.ts';
 import { ActionStore } from './actions/action-store.ts';
@@ -17,7 +19,9 @@ import { RetryAction } from './actions/retry-action.ts';
 import type { IntakeConfig } from './config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
+import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
+import { openRateLimit } from './http/open-rate-limit.ts';
 import { createRouter } from './http/routes.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { Janitor } from './staging/janitor.ts';
@@ -36,6 +40,7 @@ export const TOKENS = {
   actions: Symbol('ActionStore') as ServiceIdentifier<ActionStore>,
   dispatcher: Symbol('Dispatcher') as ServiceIdentifier<Dispatcher>,
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
+  admission: Symbol('admission') as ServiceIdentifier<Middleware>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
 } as const;
 
@@ -52,11 +57,14 @@ export async function createContainer(
   const database = await openDatabase('bulk-intake', config, registry.entityTypes, context);
   const messaging = await openMessaging('bulk-intake', config, context);
   const producer = await openProducer(messaging, context);
+  const rateLimit = await openRateLimit(config, context);
+  const authenticator = createAuthenticator(config, context.log);
 
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.database).toConstantValue(database);
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
+  container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
   bindFeatures(container, config, context, registry);
   return container;
 }
@@ -166,6 +174,6 @@ function bindFeatures(
       limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
       now,
     });
-    return createApp(router, log);
+    return createApp(router, resolution.get(TOKENS.admission), log);
   });
 }

@@ -6,11 +6,16 @@ import { toErrorResponse } from './error-response.ts';
 import { HttpRefusal } from './refusals.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 
-/** The REST API: routes, in the envelope of every answer. */
-export function createApp(router: Router, log: Logger): Koa {
+/**
+ * The REST API: routes, in the envelope of every answer.
+ *
+ * @param admit who may come in, before anything of the request but its headers is read.
+ */
+export function createApp(router: Router, admit: Middleware, log: Logger): Koa {
   const app = new Koa();
   app.use(envelope(log));
   app.use(refuseUnrouted());
+  app.use(admit);
   app.use(router.routes());
   app.use(router.allowedMethods());
   // What still escapes is a broken socket, which the client has noticed itself.

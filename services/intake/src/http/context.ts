@@ -1,15 +1,9 @@
 import type { Pagination } from '@bulk/contracts';
 import { actionIdSchema, InvalidInputError } from '@bulk/domain';
 import type { Context } from 'koa';
-import { ACCOUNT_HEADER, resolveAccount } from './account.ts';
 
 /** Path of the actions. */
 export const BASE = '/bulk-actions';
-
-/** The account of a request. @param parameter `accountId` of the query or the body. @throws InvalidInputError. */
-export function accountOf(ctx: Context, parameter: string | undefined): string {
-  return resolveAccount({ header: ctx.get(ACCOUNT_HEADER) || undefined, parameter });
-}
 
 /** The id in the path. @throws InvalidInputError `INVALID_ID`. */
 export function actionIdOf(ctx: Context): string {

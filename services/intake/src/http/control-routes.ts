@@ -3,7 +3,8 @@ import { accountQuerySchema } from '@bulk/contracts';
 import type { ActionControl } from '../actions/action-control.ts';
 import { toActionView } from '../actions/action-view.ts';
 import type { RetryAction } from '../actions/retry-action.ts';
-import { accountOf, actionIdOf, BASE, succeeded } from './context.ts';
+import { accountOf } from './admission.ts';
+import { actionIdOf, BASE, succeeded } from './context.ts';
 import { answerCreated } from './create-route.ts';
 import { validate } from './validate.ts';
 
@@ -19,13 +20,13 @@ export function addControlRoutes(router: Router, { control, retryAction }: Contr
   for (const name of CONTROLS) {
     router.post(`${BASE}/:id/${name}`, async (ctx) => {
       const { accountId } = validate(accountQuerySchema, ctx.query);
-      const action = await control[name](accountOf(ctx, accountId), actionIdOf(ctx));
+      const action = await control[name](await accountOf(ctx, accountId), actionIdOf(ctx));
       ctx.body = succeeded(toActionView(action));
     });
   }
 
   router.post(`${BASE}/:id/retry`, async (ctx) => {
     const { accountId } = validate(accountQuerySchema, ctx.query);
-    answerCreated(ctx, await retryAction.execute(accountOf(ctx, accountId), actionIdOf(ctx)));
+    answerCreated(ctx, await retryAction.execute(await accountOf(ctx, accountId), actionIdOf(ctx)));
   });
 }

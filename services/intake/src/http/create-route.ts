@@ -13,7 +13,8 @@ import { drain, UploadBody } from '../upload/upload-body.ts';
 import { parseUploadQuery } from '../upload/upload-parameters.ts';
 import { atMost } from '../upload/at-most.ts';
 import { jsonBody } from './body.ts';
-import { accountOf, BASE, succeeded } from './context.ts';
+import { accountOf } from './admission.ts';
+import { BASE, succeeded } from './context.ts';
 import { HttpRefusal } from './refusals.ts';
 import { validate } from './validate.ts';
 
@@ -61,13 +62,13 @@ export function answerCreated(ctx: Context, { action, replayed }: CreateResult):
   ctx.body = succeeded(toActionView(action));
 }
 
-function createFromJson(
+async function createFromJson(
   ctx: Context,
   key: string | undefined,
   { createAction, limits }: CreateRouteOptions,
 ): Promise<CreateResult> {
   const { parameters, entities } = parseCreateRequest(ctx.request.body, limits);
-  const accountId = accountOf(ctx, parameters.accountId);
+  const accountId = await accountOf(ctx, parameters.accountId);
   const digest = (): string => createHash('sha256').update(ctx.request.rawBody).digest('hex');
   return createAction.execute(accountId, {
     parameters,
@@ -76,14 +77,14 @@ function createFromJson(
   });
 }
 
-function createFromUpload(
+async function createFromUpload(
   ctx: Context,
   mediaType: (typeof UPLOAD_MEDIA_TYPES)[number],
   key: string | undefined,
   { createAction, registry, limits, uploadLimitBytes }: CreateRouteOptions,
 ): Promise<CreateResult> {
   const { parameters, delimiter } = parseUploadQuery(ctx.query);
-  const accountId = accountOf(ctx, parameters.accountId);
+  const accountId = await accountOf(ctx, parameters.accountId);
   const body = new UploadBody(ctx.req, uploadLimitBytes);
   const entityType = registry.entityType(parameters.entityType);
   const handler = registry.handler(parameters.actionType);

@@ -1,3 +1,4 @@
+import { AccountForbiddenError, UnauthenticatedError } from '@bulk/auth';
 import type { FailureEnvelope } from '@bulk/contracts';
 import { CodedError, InvalidInputError, type FieldIssue } from '@bulk/domain';
 import { isTransientMongoError } from '@bulk/mongo';
@@ -29,8 +30,12 @@ export function toErrorResponse(error: unknown): ErrorResponse {
     return response(STATUS_OF[error.kind], error.code, error.message, error.details);
   }
   if (error instanceof HttpRefusal) {
-    return response(error.status, error.code, error.message, undefined, error.headers);
+    return response(error.status, error.code, error.message, error.details, error.headers);
   }
+  if (error instanceof UnauthenticatedError) {
+    return response(401, error.code, error.message, undefined, { 'www-authenticate': error.challenge });
+  }
+  if (error instanceof AccountForbiddenError) return response(403, error.code, error.message);
   if ((error instanceof CodedError && error.retryable) || isTransientMongoError(error)) {
     return response(
       503,

@@ -5,7 +5,8 @@ import type { Context } from 'koa';
 import type { AccountAction, ActionStore } from '../actions/action-store.ts';
 import { toActionView } from '../actions/action-view.ts';
 import { actionNotFound } from '../actions/refusals.ts';
-import { accountOf, actionIdOf, BASE, succeeded } from './context.ts';
+import { accountOf } from './admission.ts';
+import { actionIdOf, BASE, succeeded } from './context.ts';
 import { validate } from './validate.ts';
 
 export interface ReadRoutesOptions {
@@ -20,7 +21,7 @@ export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOption
 
   const list = async (ctx: Context): Promise<void> => {
     const query = validate(listActionsQuerySchema, ctx.query);
-    const page = await actions.list(accountOf(ctx, query.accountId), query);
+    const page = await actions.list(await accountOf(ctx, query.accountId), query);
     const { limit, skip } = query;
     ctx.body = succeeded(page.actions.map(toActionView), { total: page.total, limit, skip });
   };
@@ -29,7 +30,7 @@ export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOption
 
   router.get(`${BASE}/status/summary`, async (ctx) => {
     const { accountId } = validate(accountQuerySchema, ctx.query);
-    ctx.body = succeeded(await actions.summary(accountOf(ctx, accountId)));
+    ctx.body = succeeded(await actions.summary(await accountOf(ctx, accountId)));
   });
 
   router.get(`${BASE}/:id`, async (ctx) => {
@@ -57,7 +58,7 @@ export async function requestedAction(
   actions: ActionStore,
   accountParameter: string | undefined,
 ): Promise<AccountAction> {
-  const accountId = accountOf(ctx, accountParameter);
+  const accountId = await accountOf(ctx, accountParameter);
   const actionId = actionIdOf(ctx);
   const action = await actions.find(accountId, actionId);
   if (action === null) throw actionNotFound(actionId);

@@ -1,0 +1,80 @@
+import { AccountForbiddenError, type Authenticator, type Identity } from '@bulk/auth';
+import { accountIdSchema } from '@bulk/domain';
+import type { Context, Middleware } from 'koa';
+import { ACCOUNT_HEADER, resolveAccount } from './account.ts';
+import type { RateLimit } from './rate-limit.ts';
+
+export interface AdmissionOptions {
+  readonly authenticator: Authenticator;
+  /** Undefined: nobody is limited. */
+  readonly rateLimit: RateLimit | undefined;
+}
+
+/** Left by `admission` for `accountOf`. */
+interface AdmittedState {
+  accountFor?: (parameter: string | undefined) => Promise<string>;
+}
+
+/** What belongs to an account; routes match in any case as well. The documentation of the API is open. */
+const BELONGS_TO_ACCOUNT = /^\/(bulk-actions|webhook-secret)(\/|$)/i;
+
+/**
+ * Finds out whose a request is and counts it, before its body is read: a request that may not come in costs little. Where only
+ * the body names the account (mode `header`), both happen in `accountOf`.
+ */
+export function admission({ authenticator, rateLimit }: AdmissionOptions): Middleware {
+  return async (ctx, next) => {
+    // OPTIONS tells what a path offers, and nothing of an account.
+    if (ctx.method === 'OPTIONS' || !BELONGS_TO_ACCOUNT.test(ctx.path)) {
+      await next();
+      return;
+    }
+    const header = ctx.get(ACCOUNT_HEADER) || undefined;
+    const inQuery = [ctx.query['accountId'] ?? []].flat();
+    const identity = await authenticator.authenticate({ authorization: ctx.get('authorization') }, [
+      header,
+      ...inQuery,
+    ]);
+
+    let counted: string | undefined;
+    const count = async (accountId: string): Promise<string> => {
+      if (counted !== accountId) await rateLimit?.count(ctx, accountId);
+      counted = accountId;
+      return accountId;
+    };
+    const early = identity?.accountId ?? namedEarly(header, inQuery);
+    if (early !== undefined) await count(early);
+    (ctx.state as AdmittedState).accountFor = (parameter) =>
+      count(identity === null ? resolveAccount({ header, parameter }) : ownAccount(identity, parameter));
+    await next();
+  };
+}
+
+/**
+ * The account that an admitted request is for.
+ *
+ * @param parameter `accountId` of the body or the query, validated.
+ * @throws InvalidInputError when there is none, two that differ, or one of a wrong form; AccountForbiddenError when it is not
+ *   the token's; HttpRefusal when its rate limit, not known before, is reached.
+ */
+export function accountOf(ctx: Context, parameter: string | undefined): Promise<string> {
+  const { accountFor } = ctx.state as AdmittedState;
+  if (accountFor === undefined) throw new TypeError(`${ctx.path}: nobody has asked whose this request is`);
+  return accountFor(parameter);
+}
+
+/**
+ * The account by which mode `header` counts a request already now. The header decides alone; what is wrong with the query, or
+ * between the two, is for the route to say, which knows whether it has such a parameter.
+ */
+function namedEarly(header: string | undefined, [inQuery]: readonly string[]): string | undefined {
+  if (header !== undefined) return resolveAccount({ header, parameter: undefined });
+  const parsed = accountIdSchema.safeParse(inQuery);
+  return parsed.success ? parsed.data : undefined;
+}
+
+function ownAccount({ accountId }: Identity, parameter: string | undefined): string {
+  if (parameter !== undefined && parameter !== '' && parameter !== accountId)
+    throw new AccountForbiddenError();
+  return accountId;
+}
