@@ -1,3 +1,4 @@
+import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
@@ -7,12 +8,12 @@ const MIN_HZ = 0.2;
 const MAX_HZ = 50;
 const EXPECTED_HZ = `expected a number from ${MIN_HZ} to ${MAX_HZ}`;
 
-/** Everything that notifier reads from its environment. */
-export const notifierConfigSchema = z.object({
+const variables = z.object({
   ...runtimeConfigShape,
   ...kafkaConfigShape,
   ...consumerConfigShape,
   ...mongoConfigShape,
+  ...authConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_001, 'Port of the WebSockets; 0: any free one.'),
   ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_104, 'Port of /livez and /readyz; 0: any free one.'),
   PROGRESS_HZ: z
@@ -55,5 +56,8 @@ export const notifierConfigSchema = z.object({
     'How long a stop waits for clients to close before it ends their connections, in ms.',
   ),
 });
+
+/** Everything that notifier reads from its environment. */
+export const notifierConfigSchema = variables.superRefine(checkAuthConfig);
 
 export type NotifierConfig = z.infer<typeof notifierConfigSchema>;

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { createAuthenticator } from '@bulk/auth';
 import { openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
 import type { ServiceContext } from '@bulk/runtime';
@@ -74,6 +75,7 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
           maxBufferedBytes: config.MAX_BUFFERED_BYTES,
           log,
         },
+        authenticator: createAuthenticator(config, log),
         maxConnections: config.MAX_CONNECTIONS,
         maxMessageBytes: config.MAX_MESSAGE_BYTES,
         heartbeatMs: config.HEARTBEAT_MS,

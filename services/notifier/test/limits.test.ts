@@ -1,8 +1,7 @@
-import { request, type IncomingHttpHeaders } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
-import { failureSchema } from '@bulk/contracts';
 import { eventually } from '@bulk/testing';
 import { ACCOUNT, NotifierHarness, type RunningNotifier } from './harness.ts';
+import { ask, UPGRADE } from './http-client.ts';
 import { RawClient } from './raw-client.ts';
 
 jest.setTimeout(60_000);
@@ -18,40 +17,6 @@ beforeAll(async () => {
   });
 });
 afterAll(() => harness.installation.dispose());
-
-interface HttpAnswer {
-  readonly status: number;
-  readonly headers: IncomingHttpHeaders;
-  readonly error: { readonly code: string; readonly message: string };
-}
-
-const UPGRADE = {
-  Connection: 'Upgrade',
-  Upgrade: 'websocket',
-  'Sec-WebSocket-Version': '13',
-  'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
-};
-
-/** The answer to a request that is to become no WebSocket. */
-function ask(port: number, path: string, headers: Record<string, string>): Promise<HttpAnswer> {
-  return new Promise((resolve, reject) => {
-    const asked = request({ port, host: '127.0.0.1', path, headers }, (response) => {
-      let text = '';
-      response.setEncoding('utf8');
-      response.on('data', (part: string) => (text += part));
-      response.on('end', () => {
-        const { error } = failureSchema.parse(JSON.parse(text));
-        resolve({ status: response.statusCode!, headers: response.headers, error });
-      });
-    });
-    asked.on('upgrade', (_response, socket) => {
-      socket.destroy();
-      reject(new Error('it became a WebSocket'));
-    });
-    asked.on('error', reject);
-    asked.end();
-  });
-}
 
 describe('an upgrade request', () => {
   it.each([

@@ -1,10 +1,42 @@
 import type { IncomingMessage } from 'node:http';
+import type { Authenticator } from '@bulk/auth';
 import { accountIdSchema, InvalidInputError } from '@bulk/domain';
 
 /** The header that names the account; browsers, which cannot set it, use the query parameter `accountId`. */
 export const ACCOUNT_HEADER = 'x-account-id';
 export const ACCOUNT_PARAMETER = 'accountId';
 export const HOW_TO_NAME_ACCOUNT = `header ${ACCOUNT_HEADER} or query ?${ACCOUNT_PARAMETER}= of the upgrade request`;
+/**
+ * Where browsers, which cannot set a header, put their token. URLs end up in the logs of whatever lies between, and in a
+ * browser's history: such a token should live for minutes only. Whoever can set `Authorization` should.
+ */
+export const TOKEN_PARAMETER = 'access_token';
+export const HOW_TO_AUTHENTICATE = `header Authorization: Bearer <token> or query ?${TOKEN_PARAMETER}=`;
+
+/** Whose a connection is. */
+export interface ConnectionOwner {
+  /** Undefined, in mode `header` only: may connect, and is told at `subscribe` what is missing. */
+  readonly accountId: string | undefined;
+  /** When the connection must end; null: never. */
+  readonly expiresAt: Date | null;
+}
+
+/**
+ * Whose connection an upgrade request asks for.
+ *
+ * @throws InvalidInputError `INVALID_ACCOUNT` in mode `header`; in mode `jwt` what Authenticator throws.
+ */
+export async function ownerOf(
+  request: Pick<IncomingMessage, 'headers'>,
+  url: URL,
+  authenticator: Authenticator,
+): Promise<ConnectionOwner> {
+  const { authorization } = request.headers;
+  const accessToken = url.searchParams.get(TOKEN_PARAMETER) ?? undefined;
+  const named = namedAccounts(request, url).map(({ value }) => value);
+  const identity = await authenticator.authenticate({ authorization, accessToken }, named);
+  return identity ?? { accountId: accountOf(request, url), expiresAt: null };
+}
 
 /**
  * The account that an upgrade request names, or undefined.
@@ -12,13 +44,7 @@ export const HOW_TO_NAME_ACCOUNT = `header ${ACCOUNT_HEADER} or query ?${ACCOUNT
  * @throws InvalidInputError `INVALID_ACCOUNT` when a name is not one, or two differ.
  */
 export function accountOf(request: Pick<IncomingMessage, 'headers'>, url: URL): string | undefined {
-  const header = request.headers[ACCOUNT_HEADER];
-  const named = [
-    ...(header === undefined ? [] : [{ field: `header ${ACCOUNT_HEADER}`, value: String(header) }]),
-    ...url.searchParams
-      .getAll(ACCOUNT_PARAMETER)
-      .map((value) => ({ field: `query ${ACCOUNT_PARAMETER}`, value })),
-  ];
+  const named = namedAccounts(request, url);
   for (const { field, value } of named) {
     const result = accountIdSchema.safeParse(value);
     if (!result.success) throw invalid(field, result.error.issues[0]?.message ?? 'expected an account');
@@ -28,6 +54,19 @@ export function accountOf(request: Pick<IncomingMessage, 'headers'>, url: URL): 
   if (other !== undefined)
     throw invalid(other.field, 'expected one account, and two different ones are named');
   return first;
+}
+
+function namedAccounts(
+  request: Pick<IncomingMessage, 'headers'>,
+  url: URL,
+): { readonly field: string; readonly value: string }[] {
+  const header = request.headers[ACCOUNT_HEADER];
+  return [
+    ...(header === undefined ? [] : [{ field: `header ${ACCOUNT_HEADER}`, value: String(header) }]),
+    ...url.searchParams
+      .getAll(ACCOUNT_PARAMETER)
+      .map((value) => ({ field: `query ${ACCOUNT_PARAMETER}`, value })),
+  ];
 }
 
 function invalid(field: string, message: string): InvalidInputError {

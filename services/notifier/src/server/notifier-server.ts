@@ -1,16 +1,25 @@
 import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
+import { AccountForbiddenError, UnauthenticatedError, type Authenticator } from '@bulk/auth';
 import { CodedError, InvalidInputError } from '@bulk/domain';
 import { delay, listen, type Logger } from '@bulk/runtime';
 import { WebSocketServer } from 'ws';
-import { accountOf, HOW_TO_NAME_ACCOUNT } from '../connection/account.ts';
+import {
+  HOW_TO_AUTHENTICATE,
+  HOW_TO_NAME_ACCOUNT,
+  ownerOf,
+  type ConnectionOwner,
+} from '../connection/account.ts';
 import { Connection, type ConnectionSettings } from '../connection/connection.ts';
+import { InternalError } from '../connection/errors.ts';
 import { CLIENT_FRAMES } from '../connection/frames.ts';
+import { atInstant } from './at-instant.ts';
 import { refuseRequest, refuseUpgrade, type Refusal } from './refusals.ts';
 
 export interface NotifierServerOptions {
   readonly settings: ConnectionSettings;
+  readonly authenticator: Authenticator;
   readonly maxConnections: number;
   /** Largest frame of a client, in bytes. */
   readonly maxMessageBytes: number;
@@ -27,6 +36,8 @@ const RETRY_AFTER_S = 5;
 const REFUSED_AT_ONCE = 1_000;
 /** "Going away" of RFC 6455. */
 const GOING_AWAY = 1001;
+/** Of the range that is ours; the last digits as in HTTP's 401. */
+const TOKEN_EXPIRED = 4401;
 
 /** Takes connections on the root URL, within limits, until it is closed. */
 export class NotifierServer {
@@ -34,6 +45,8 @@ export class NotifierServer {
   readonly #http: Server;
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
+  /** Sockets whose requests are being authenticated. */
+  readonly #pending = new Set<Duplex>();
   #heartbeat: NodeJS.Timeout | undefined;
   #closing = false;
   #onEmpty: (() => void) | undefined;
@@ -48,7 +61,7 @@ export class NotifierServer {
     });
     this.#http = createServer((_request, response) => refuseRequest(response, UPGRADE_REQUIRED));
     this.#http.maxConnections = options.maxConnections + REFUSED_AT_ONCE;
-    this.#http.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head));
+    this.#http.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
   }
 
   /**
@@ -75,6 +88,7 @@ export class NotifierServer {
     this.#closing = true;
     clearInterval(this.#heartbeat);
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    for (const socket of this.#pending) socket.destroy();
     for (const connection of this.#connections) connection.close(GOING_AWAY, 'the service is stopping');
     if (this.#connections.size > 0) {
       const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
@@ -87,45 +101,61 @@ export class NotifierServer {
     await closed;
   }
 
-  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+  /** Never rejects. */
+  async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     // Until ws takes it, nobody else listens, and an unheard error would end the process.
     socket.on('error', (error) => this.#options.log.debug({ err: error }, 'a connection broke'));
-    let accountId: string | undefined;
     try {
-      accountId = this.#admit(request);
+      const url = this.#admit(request);
+      // It has its place already: those that wait here are connections to come.
+      this.#pending.add(socket);
+      const owner = await ownerOf(request, url, this.#options.authenticator).finally(() =>
+        this.#pending.delete(socket),
+      );
+      // What went away meanwhile is destroyed, and ws would take it all the same while we are closing.
+      if (!this.#closing) this.#take(request, socket, head, owner);
     } catch (error) {
+      if (!(error instanceof CodedError)) this.#options.log.error({ err: error }, 'an upgrade failed');
       refuseUpgrade(socket, refusalOf(error));
-      return;
     }
+  }
+
+  #take(request: IncomingMessage, socket: Duplex, head: Buffer, owner: ConnectionOwner): void {
+    const { accountId, expiresAt } = owner;
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, accountId, this.#options.settings);
       this.#connections.add(connection);
+      const cancelExpiry =
+        expiresAt === null
+          ? undefined
+          : atInstant(expiresAt, () => connection.close(TOKEN_EXPIRED, 'token expired'));
       webSocket.once('close', () => {
+        cancelExpiry?.();
         this.#connections.delete(connection);
         if (this.#connections.size === 0) this.#onEmpty?.();
       });
     });
   }
 
-  /** @returns the account; throws a CodedError when the request is refused. */
-  #admit(request: IncomingMessage): string | undefined {
+  /** @returns the URL; throws a CodedError when the request is refused, whoever it is from. */
+  #admit(request: IncomingMessage): URL {
     const url = requestUrl(request);
     if (url?.pathname !== '/') {
       throw new CodedError('NOT_FOUND', `expected the root URL: ${HOW_TO_CONNECT}`);
     }
     const { maxConnections } = this.#options;
-    if (this.#closing || this.#connections.size >= maxConnections) {
+    if (this.#closing || this.#connections.size + this.#pending.size >= maxConnections) {
       throw new CodedError(
         'TOO_MANY_CONNECTIONS',
         this.#closing ? 'the service is stopping' : `at most ${maxConnections} connections are taken`,
         { retryable: true },
       );
     }
-    return accountOf(request, url);
+    return url;
   }
 }
 
-const HOW_TO_CONNECT = `connect with a WebSocket to ws://<host>/, naming the account by ${HOW_TO_NAME_ACCOUNT}; then send JSON text frames: ${CLIENT_FRAMES}`;
+const HOW_TO_CONNECT = `connect with a WebSocket to ws://<host>/, naming the account by ${HOW_TO_NAME_ACCOUNT}, or where tokens are checked by ${HOW_TO_AUTHENTICATE}; then send JSON text frames: ${CLIENT_FRAMES}`;
 
 const UPGRADE_REQUIRED: Refusal = {
   status: 426,
@@ -135,7 +165,11 @@ const UPGRADE_REQUIRED: Refusal = {
 
 function refusalOf(error: unknown): Refusal {
   if (error instanceof InvalidInputError) return { status: 400, error };
-  if (!(error instanceof CodedError)) throw error;
+  if (error instanceof UnauthenticatedError) {
+    return { status: 401, error, headers: { 'WWW-Authenticate': error.challenge } };
+  }
+  if (error instanceof AccountForbiddenError) return { status: 403, error };
+  if (!(error instanceof CodedError)) return { status: 500, error: new InternalError(error) };
   return error.retryable
     ? { status: 503, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } }
     : { status: 404, error };
