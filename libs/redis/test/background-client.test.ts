@@ -1,0 +1,47 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { BreakableLink, eventually, testUrls } from '@bulk/testing';
+import { z } from 'zod';
+import { connectRedisInBackground, redisConfigShape, type Redis } from '../src/index.ts';
+
+const TIMEOUT_MS = 300;
+let link: BreakableLink;
+let redis: Redis;
+beforeAll(async () => {
+  const url = new URL(testUrls().REDIS_URL);
+  link = await BreakableLink.to(url.hostname, Number(url.port));
+  link.break();
+  url.host = `127.0.0.1:${link.port}`;
+  const config = loadConfig(z.object(redisConfigShape), { REDIS_URL: url.href });
+  redis = connectRedisInBackground(config, TIMEOUT_MS, silentLogger());
+});
+afterAll(async () => {
+  redis.disconnect();
+  await link.close();
+});
+
+/** How long it takes until a command fails, in ms. */
+async function failsAfter(): Promise<number> {
+  const begin = Date.now();
+  await expect(redis.ping()).rejects.toThrow();
+  return Date.now() - begin;
+}
+
+describe('a client in the background', () => {
+  it('fails at once while Redis is away, in time while it hangs, and connects by itself', async () => {
+    expect(await failsAfter()).toBeLessThan(TIMEOUT_MS);
+    link.mend();
+    await eventually('the first connection', () => redis.ping());
+
+    link.hang();
+    expect(await failsAfter()).toBeGreaterThanOrEqual(TIMEOUT_MS - 10);
+    const underWay = expect(redis.ping()).rejects.toThrow();
+    link.break();
+    await underWay;
+    await eventually('that it noticed', () => redis.status !== 'ready');
+    expect(await failsAfter()).toBeLessThan(TIMEOUT_MS);
+
+    link.mend();
+    await eventually('the connection', () => redis.ping());
+  });
+});
