@@ -7,3 +7,7 @@ export * from './logger.ts';
 export * from './releasers.ts';
 export * from './run-service.ts';
 export * from './service-main.ts';
+export * from './webhooks/callback-policy.ts';
+export * from './webhooks/config.ts';
+export * from './webhooks/network-policy.ts';
+export * from './webhooks/secret.ts';
