@@ -56,6 +56,8 @@ const view: ActionView = {
   dryRun: false,
   retryOf: null,
   cancelling: false,
+  callbackUrl: null,
+  callback: null,
   status: 'pending',
   total: 1,
   processed: 0,

@@ -21,6 +21,14 @@ export const instantSchema = z.iso
   })
   .meta({ description: 'ISO 8601 date and time with Z or an offset.' });
 
+const MAX_CALLBACK_URL = 2_048;
+
+/** Where the end of an action is told. Whether this installation may call it is asked elsewhere. */
+export const callbackUrlSchema = z
+  .string()
+  .max(MAX_CALLBACK_URL, `expected at most ${MAX_CALLBACK_URL} characters`)
+  .refine(isCallbackUrl, 'expected an http or https URL without credentials and without a fragment');
+
 /** The parameters of a new action: all of the body of POST /bulk-actions but its entities. */
 export const actionParametersSchema = z.strictObject({
   actionType: typeNameSchema.meta({ description: 'What to do, e.g. update.' }),
@@ -40,6 +48,9 @@ export const actionParametersSchema = z.strictObject({
     .default(false)
     .meta({ description: 'Validate and look up everything, change nothing; outcomes as they would be.' }),
   priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
+  callbackUrl: callbackUrlSchema
+    .optional()
+    .meta({ description: "Where the action's end is told, by a signed POST.", format: 'uri' }),
 });
 export type ActionParameters = z.infer<typeof actionParametersSchema>;
 
@@ -52,6 +63,9 @@ export type CreateActionRequest = z.input<typeof createActionRequestSchema>;
 /** Instants in answers are ISO 8601 in UTC. */
 const answeredInstant = z.iso.datetime();
 
+/** `delivered` and `given-up` are final. */
+export const CALLBACK_STATES = ['waiting', 'delivering', 'delivered', 'given-up'] as const;
+
 const countsShape = {
   total: z.int().nonnegative(),
   processed: z.int().nonnegative(),
@@ -60,6 +74,21 @@ const countsShape = {
   skipped: z.int().nonnegative(),
   percent: z.number().min(0).max(100),
 };
+
+/** How far the call of an action's callback URL is. */
+export const callbackViewSchema = z.object({
+  state: z.enum(CALLBACK_STATES).meta({
+    description:
+      'waiting (for the end of the action, or for the next try), delivering, delivered, or given-up.',
+  }),
+  attempts: z.int().nonnegative().meta({ description: 'Tries so far.' }),
+  lastAttempt: answeredInstant.nullable(),
+  lastError: z
+    .string()
+    .nullable()
+    .meta({ description: 'Why the last try failed; null before one, and after one that went well.' }),
+});
+export type CallbackView = z.infer<typeof callbackViewSchema>;
 
 /** An action as the API shows it, without its entities. */
 export const actionViewSchema = z.object({
@@ -79,6 +108,8 @@ export const actionViewSchema = z.object({
       'Cancelled, and the positions that are not processed are being skipped; then it is `cancelled`.',
   }),
   ...countsShape,
+  callbackUrl: z.string().nullable(),
+  callback: callbackViewSchema.nullable().meta({ description: 'null where there is no callbackUrl.' }),
   scheduledFor: answeredInstant.nullable(),
   created: answeredInstant,
   queued: answeredInstant.nullable(),
@@ -187,6 +218,18 @@ export function successSchema<T extends z.ZodType>(data: T) {
   return z.object({ success: z.literal(true), data, pagination: paginationSchema.optional() });
 }
 
+/** GET /webhook-secret. */
+export const webhookSecretSchema = z.object({
+  secret: z.string().meta({ description: "What the account's webhooks are signed with: whsec_…" }),
+});
+export type WebhookSecret = z.infer<typeof webhookSecretSchema>;
+
 /** The envelope of a refusal. */
 export const failureSchema = z.object({ success: z.literal(false), error: errorBodySchema });
 export type FailureEnvelope = z.infer<typeof failureSchema>;
+
+function isCallbackUrl(text: string): boolean {
+  if (!URL.canParse(text) || text.includes('#')) return false;
+  const { protocol, username, password } = new URL(text);
+  return (protocol === 'https:' || protocol === 'http:') && username === '' && password === '';
+}

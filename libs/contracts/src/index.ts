@@ -5,4 +5,5 @@ export * from './http-upload.ts';
 export * from './messages.ts';
 export * from './progress-view.ts';
 export * from './topics.ts';
+export * from './webhooks.ts';
 export * from './websocket.ts';

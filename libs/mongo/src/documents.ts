@@ -1,4 +1,4 @@
-import type { BatchEntity } from '@bulk/contracts';
+import type { BatchEntity, CallbackView } from '@bulk/contracts';
 import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus } from '@bulk/domain';
 
 /** `staging` is an upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
@@ -38,6 +38,8 @@ export interface ActionDocument {
   /** Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). */
   readonly applied: Readonly<Record<string, number>>;
   readonly dispatch: DispatchState;
+  /** Absent where nobody is to be called at the end. */
+  readonly callback?: CallbackState;
   readonly scheduledFor: Date | null;
   readonly createdAt: Date;
   readonly queuedAt: Date | null;
@@ -55,6 +57,24 @@ export interface DispatchState {
   readonly lease: { readonly owner: string; readonly until: Date } | null;
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
+}
+
+/** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */
+export interface CallbackState {
+  readonly url: string;
+  readonly state: CallbackView['state'];
+  /** Tries begun. */
+  readonly attempts: number;
+  /**
+   * From when on any instance may try, once the action is final: the next try, or while one is under way the end of its
+   * lease. Absent where there is nothing left to do, which keeps the action out of the index.
+   */
+  readonly dueAt?: Date;
+  /** The try that is under way; fences the record of its outcome. */
+  readonly owner: string | null;
+  readonly lastAttemptAt: Date | null;
+  /** Short; never anything of an answer's body. */
+  readonly lastError: string | null;
 }
 
 /** Collection `staged_batches`. Written by intake before an action is accepted, read by its dispatch. */

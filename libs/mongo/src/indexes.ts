@@ -31,6 +31,11 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     { key: { status: 1 }, partialFilterExpression: { status: 'staging' } },
     // Actions that ended and whose staged batches are still kept; the others would be looked through time and again.
     { key: { 'dispatch.purged': 1, finishedAt: 1 } },
+    // Webhooks that are due; actions without a callback, or with one that is settled, are not in it.
+    {
+      key: { status: 1, 'callback.dueAt': 1, accountId: 1 },
+      partialFilterExpression: { 'callback.dueAt': { $exists: true } },
+    },
   ]);
   await database.stagedBatches.createIndexes([{ key: { actionId: 1, batchNo: 1 }, unique: true }]);
   await database.actionLogs.createIndexes([

@@ -2,7 +2,7 @@ import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
 import { redisConfigShape } from '@bulk/redis';
-import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { integer, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
 import cron from 'node-cron';
 import { z } from 'zod';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
@@ -14,6 +14,7 @@ const variables = z.object({
   ...runtimeConfigShape,
   ...kafkaConfigShape,
   ...mongoConfigShape,
+  ...webhookConfigShape,
   ...redisConfigShape,
   ...authConfigShape,
   ...rateLimitConfigShape,

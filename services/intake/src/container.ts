@@ -4,7 +4,7 @@ import { createAuthenticator } from '@bulk/auth';
 import type { TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
-import type { ServiceContext } from '@bulk/runtime';
+import { callbackPolicyOf, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
 import type { Middleware } from 'koa';
@@ -26,6 +26,7 @@ import { createRouter } from './http/routes.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { Janitor } from './staging/janitor.ts';
 import { StagingArea } from './staging/staging-area.ts';
+import { Webhooks } from './webhooks/webhooks.ts';
 
 /** A write that the driver has given up is done or dead at the server after so many of the driver's timeouts. */
 const LATE_WRITE_TIMEOUTS = 3;
@@ -35,6 +36,7 @@ export const TOKENS = {
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
   producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
   staging: Symbol('StagingArea') as ServiceIdentifier<StagingArea>,
+  webhooks: Symbol('Webhooks') as ServiceIdentifier<Webhooks>,
   createAction: Symbol('CreateAction') as ServiceIdentifier<CreateAction>,
   progressEvents: Symbol('ProgressEvents') as ServiceIdentifier<ProgressEvents>,
   actions: Symbol('ActionStore') as ServiceIdentifier<ActionStore>,
@@ -130,11 +132,15 @@ function bindFeatures(
         log,
       }),
   );
+  container
+    .bind(TOKENS.webhooks)
+    .toDynamicValue(() => new Webhooks(config.WEBHOOK_SECRET, callbackPolicyOf(config)));
   container.bind(TOKENS.createAction).toDynamicValue((resolution) => {
     const dispatcher = resolution.get(TOKENS.dispatcher);
     return new CreateAction({
       registry,
       staging: resolution.get(TOKENS.staging),
+      webhooks: resolution.get(TOKENS.webhooks),
       keys: new IdempotencyKeys(database, {
         staleMs: config.IDEMPOTENCY_STALE_MS,
         lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
@@ -151,6 +157,7 @@ function bindFeatures(
     const events = resolution.get(TOKENS.progressEvents);
     const router = createRouter({
       createAction,
+      webhooks: resolution.get(TOKENS.webhooks),
       registry,
       actions,
       logs: new LogReader(database, config.KAFKA_LANE_PARTITIONS),

@@ -1,5 +1,6 @@
 import type { ActionView } from '@bulk/contracts';
 import { actionStatusSchema, isFinal, progressFigures } from '@bulk/domain';
+import { toCallbackView } from '../webhooks/callback.ts';
 import type { AccountAction } from './action-store.ts';
 
 /** An action as the API shows it. */
@@ -16,6 +17,8 @@ export function toActionView(action: AccountAction): ActionView {
     config: { ...action.config },
     dryRun: action.dryRun,
     retryOf: action.retryOf,
+    callbackUrl: action.callback?.url ?? null,
+    callback: action.callback === undefined ? null : toCallbackView(action.callback),
     status,
     cancelling: action.cancelRequestedAt !== null && !isFinal(status),
     total,

@@ -6,6 +6,7 @@ import type { IncomingEntity } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
 import type { ActionDraft, StagingArea } from '../staging/staging-area.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
 import {
   checkSameRequest,
   inProgress,
@@ -31,6 +32,7 @@ export interface CreateActionOptions {
   readonly registry: ActionRegistry;
   readonly staging: StagingArea;
   readonly keys: IdempotencyKeys;
+  readonly webhooks: Webhooks;
   readonly newActionId: () => string;
   /** Called after each acceptance. */
   readonly onAccepted: () => void;
@@ -50,7 +52,7 @@ export class CreateAction {
    * Validates what belongs to the action type, stages the entities and accepts the action. When it throws, nothing is
    * left behind (G1). With an idempotency key the same request may be made again and leads to the same action.
    *
-   * @throws InvalidInputError naming the field; RefusedError for a key in use; StoreError; what the entities throw.
+   * @throws InvalidInputError naming the field; RefusedError for a key in use or a callback URL; StoreError; what the entities throw.
    */
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
     const { registry, newActionId } = this.#options;
@@ -71,6 +73,7 @@ export class CreateAction {
         dryRun: parameters.dryRun,
         scheduledFor: parameters.scheduledFor === undefined ? null : new Date(parameters.scheduledFor),
         retryOf: null,
+        ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
       },
       entities,
       idempotency,
@@ -83,7 +86,8 @@ export class CreateAction {
     entities: CreateRequest['entities'],
     idempotency?: IdempotencyKey,
   ): Promise<CreateResult> {
-    const { staging, keys, onAccepted } = this.#options;
+    const { staging, keys, webhooks, onAccepted } = this.#options;
+    if (draft.callbackUrl !== undefined) webhooks.checkCallback(draft.callbackUrl);
     if (idempotency !== undefined) {
       const earlier = await keys.find(draft.identity.accountId, idempotency.key);
       if (earlier !== undefined) {

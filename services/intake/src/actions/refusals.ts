@@ -1,4 +1,4 @@
-import { CodedError, type ActionStatus } from '@bulk/domain';
+import { CodedError, type ActionStatus, type FieldIssue } from '@bulk/domain';
 
 /** Why a well-formed request is not carried out: what it names is not there, is in the way, or cannot be processed. */
 export type RefusalKind = 'not-found' | 'conflict' | 'unprocessable';
@@ -6,11 +6,22 @@ export type RefusalKind = 'not-found' | 'conflict' | 'unprocessable';
 /** Thrown when a request is refused for what the actions are like, not for its form. */
 export class RefusedError extends CodedError {
   readonly kind: RefusalKind;
+  readonly issues: readonly FieldIssue[];
 
-  /** @param details facts for the caller's program, shown in the answer. */
-  constructor(kind: RefusalKind, code: string, message: string, details?: Readonly<Record<string, unknown>>) {
+  /**
+   * @param details facts for the caller's program, shown in the answer.
+   * @param issues the fields at fault, shown instead where there are any.
+   */
+  constructor(
+    kind: RefusalKind,
+    code: string,
+    message: string,
+    details?: Readonly<Record<string, unknown>>,
+    issues: readonly FieldIssue[] = [],
+  ) {
     super(code, message, details === undefined ? {} : { details });
     this.kind = kind;
+    this.issues = issues;
   }
 }
 

@@ -51,13 +51,14 @@ export class RetryAction {
         },
       );
     }
-    const { actionType, entityType, lane, config, dryRun } = action;
+    const { actionType, entityType, lane, config, dryRun, callback } = action;
     const draft = {
       identity: { actionId: newActionId(), accountId, actionType, entityType, lane },
       config,
       dryRun,
       scheduledFor: null,
       retryOf: actionId,
+      ...(callback === undefined ? {} : { callbackUrl: callback.url }),
     };
     // A caller's key holds no space, so this one is nobody else's.
     const key = { key: `retry ${actionId}`, digest: () => actionId };

@@ -27,7 +27,7 @@ export function toErrorResponse(error: unknown): ErrorResponse {
     return response(400, error.code, clipped(error), issuesOf(error));
   }
   if (error instanceof RefusedError) {
-    return response(STATUS_OF[error.kind], error.code, error.message, error.details);
+    return response(STATUS_OF[error.kind], error.code, error.message, issuesOf(error) ?? error.details);
   }
   if (error instanceof HttpRefusal) {
     return response(error.status, error.code, error.message, error.details, error.headers);
@@ -48,7 +48,7 @@ export function toErrorResponse(error: unknown): ErrorResponse {
   return response(500, 'INTERNAL', 'an unforeseen fault; quote the x-request-id of this answer');
 }
 
-function issuesOf({ issues }: InvalidInputError): readonly FieldIssue[] | undefined {
+function issuesOf({ issues }: InvalidInputError | RefusedError): readonly FieldIssue[] | undefined {
   return issues.length === 0 ? undefined : issues.slice(0, MAX_ISSUES);
 }
 

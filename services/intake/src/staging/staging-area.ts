@@ -18,6 +18,7 @@ import {
 } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import type { IdempotencyKey } from '../actions/idempotency.ts';
+import { newCallback } from '../webhooks/callback.ts';
 import { checkedSize } from './entity-size.ts';
 import { removeStagedBatches } from './removal.ts';
 
@@ -29,6 +30,8 @@ export interface ActionDraft {
   readonly scheduledFor: Date | null;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
+  /** Absent: nobody is called at the end. */
+  readonly callbackUrl?: string;
 }
 
 export interface StagingOptions {
@@ -203,13 +206,14 @@ export class StagingArea {
     return undefined;
   }
 
-  #newAction({ identity, ...draft }: ActionDraft, key: string | undefined): ActionDocument {
+  #newAction({ identity, callbackUrl, ...draft }: ActionDraft, key: string | undefined): ActionDocument {
     const now = this.#options.now();
     const { actionId, ...rest } = identity;
     return {
       _id: actionId,
       ...rest,
       ...draft,
+      ...(callbackUrl === undefined ? {} : { callback: newCallback(callbackUrl, now) }),
       ...(key === undefined ? {} : { idempotency: { key, digest: null } }),
       status: 'staging',
       cancelRequestedAt: null,
