@@ -3,6 +3,7 @@ import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
 import { z } from 'zod';
+import { deliveryConfigShape } from './webhooks/config.ts';
 
 const MIN_HZ = 0.2;
 const MAX_HZ = 50;
@@ -14,6 +15,7 @@ const variables = z.object({
   ...consumerConfigShape,
   ...mongoConfigShape,
   ...authConfigShape,
+  ...deliveryConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_001, 'Port of the WebSockets; 0: any free one.'),
   ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_104, 'Port of /livez and /readyz; 0: any free one.'),
   PROGRESS_HZ: z

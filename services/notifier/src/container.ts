@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createAuthenticator } from '@bulk/auth';
+import { isFinal } from '@bulk/domain';
 import { openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
 import type { ServiceContext } from '@bulk/runtime';
@@ -11,12 +12,14 @@ import { SubscriptionHub } from './subscriptions/hub.ts';
 import { Resync } from './subscriptions/resync.ts';
 import { Snapshots } from './subscriptions/snapshots.ts';
 import { systemScheduler } from './system-scheduler.ts';
+import { createWebhookDelivery, type WebhookWorker } from './webhooks/create-delivery.ts';
 
 export const TOKENS = {
   groupId: Symbol('groupId') as ServiceIdentifier<string>,
   hub: Symbol('SubscriptionHub') as ServiceIdentifier<SubscriptionHub>,
   snapshots: Symbol('Snapshots') as ServiceIdentifier<Snapshots>,
   resync: Symbol('Resync') as ServiceIdentifier<Resync>,
+  webhooks: Symbol('WebhookDelivery') as ServiceIdentifier<WebhookWorker>,
   feed: Symbol('ProgressFeed') as ServiceIdentifier<ProgressFeed>,
   server: Symbol('NotifierServer') as ServiceIdentifier<NotifierServer>,
 } as const;
@@ -46,16 +49,21 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
         log,
       }),
   );
+  container.bind(TOKENS.webhooks).toDynamicValue(() => createWebhookDelivery(config, database, context));
   container.bind(TOKENS.feed).toDynamicValue((resolution) => {
     const hub = resolution.get(TOKENS.hub);
     const resync = resolution.get(TOKENS.resync);
+    const webhooks = resolution.get(TOKENS.webhooks);
     return new ProgressFeed({
       kafka,
       codec,
       topic: topics.progress,
       groupId: resolution.get(TOKENS.groupId),
       config,
-      publish: (progress) => hub.publish(progress),
+      publish: (progress) => {
+        hub.publish(progress);
+        if (isFinal(progress.status)) webhooks.wake();
+      },
       onPositioned: () => resync.request(),
       onCrash: fail,
       health,

@@ -23,6 +23,9 @@ export async function startNotifier(
   const resync = container.get(TOKENS.resync);
   releasers.push('resync', () => resync.stop());
   resync.start();
+  const webhooks = container.get(TOKENS.webhooks);
+  releasers.push('webhooks', () => webhooks.stop());
+  webhooks.start();
   const feed = container.get(TOKENS.feed);
   releasers.push('progress feed', () => feed.stop());
   await openDependency(PROGRESS_FEED, () => feed.start(), context);

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import type { Database } from '@bulk/mongo';
+import { callbackPolicyOf, type ServiceContext } from '@bulk/runtime';
+import type { NotifierConfig } from '../config.ts';
+import { guardedLookup } from './guarded-lookup.ts';
+import { WebhookDelivery } from './webhook-delivery.ts';
+import { WebhookSender } from './webhook-sender.ts';
+import { WebhookStore } from './webhook-store.ts';
+
+/** What the rest of notifier knows of webhooks. */
+export type WebhookWorker = Pick<WebhookDelivery, 'start' | 'wake' | 'stop'>;
+
+const NO_WEBHOOKS: WebhookWorker = {
+  start: () => undefined,
+  wake: () => undefined,
+  stop: () => Promise.resolve(),
+};
+
+/** The delivery of webhooks as configured; without WEBHOOK_SECRET one that does nothing. */
+export function createWebhookDelivery(
+  config: NotifierConfig,
+  database: Database,
+  { log, signal }: Pick<ServiceContext, 'log' | 'signal'>,
+): WebhookWorker {
+  if (config.WEBHOOK_SECRET === undefined) return NO_WEBHOOKS;
+  const now = (): Date => new Date();
+  const policy = callbackPolicyOf(config);
+  const timeoutMs = config.WEBHOOK_TIMEOUT_MS;
+  const leaseMs = timeoutMs + config.WEBHOOK_LEASE_MARGIN_MS;
+  return new WebhookDelivery({
+    store: new WebhookStore(database, leaseMs, now),
+    sender: new WebhookSender({
+      policy,
+      lookup: guardedLookup(policy.networks),
+      timeoutMs,
+      maxResponseBytes: config.WEBHOOK_MAX_RESPONSE_BYTES,
+    }),
+    masterSecret: config.WEBHOOK_SECRET,
+    instanceId: randomUUID(),
+    pollMs: config.WEBHOOK_POLL_MS,
+    concurrency: config.WEBHOOK_CONCURRENCY,
+    accountConcurrency: config.WEBHOOK_ACCOUNT_CONCURRENCY,
+    retry: {
+      maxAttempts: config.WEBHOOK_MAX_ATTEMPTS,
+      backoff: {
+        initialDelayMs: config.WEBHOOK_INITIAL_DELAY_MS,
+        maxDelayMs: config.WEBHOOK_MAX_DELAY_MS,
+      },
+    },
+    leaseMs,
+    timeoutMs,
+    stopMs: config.WEBHOOK_STOP_MS,
+    signal,
+    monotonic: () => performance.now(),
+    now,
+    log,
+  });
+}

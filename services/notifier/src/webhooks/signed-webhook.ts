@@ -1,0 +1,64 @@
+import { createHmac } from 'node:crypto';
+import {
+  FINAL_STATUSES,
+  toActionUpdate,
+  WEBHOOK_HEADERS,
+  type FinalStatus,
+  type WebhookEvent,
+} from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import { progressStateOf } from '@bulk/mongo';
+import { WEBHOOK_SECRET_PREFIX } from '@bulk/runtime';
+import type { EndedAction } from './claimed-webhook.ts';
+
+/** A request as it goes out. */
+export interface SignedWebhook {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+}
+
+/**
+ * The event that tells an action's end: the same on each repetition, since it holds no time but the action's own.
+ *
+ * @throws CodedError `ACTION_NOT_FINAL` for an action that has not ended.
+ */
+export function toWebhookEvent(action: EndedAction): WebhookEvent {
+  const status = finalStatusOf(action);
+  const endedAt = action.finishedAt ?? action.updatedAt;
+  return {
+    type: `action.${status}`,
+    timestamp: endedAt.toISOString(),
+    data: toActionUpdate(progressStateOf(action), endedAt),
+  };
+}
+
+/** The identity of the one webhook of an action, by which a receiver recognises a repetition. */
+export function webhookId(actionId: string): string {
+  return `msg_${actionId}`;
+}
+
+/**
+ * Signs a body as the Standard Webhooks specification has it.
+ *
+ * @param secret the account's: `whsec_` and the base64 of the key.
+ * @param now when it is sent; receivers refuse what is older than some minutes.
+ */
+export function signWebhook(id: string, body: string, secret: string, now: Date): SignedWebhook {
+  const timestamp = String(Math.floor(now.getTime() / 1_000));
+  const key = Buffer.from(secret.slice(WEBHOOK_SECRET_PREFIX.length), 'base64');
+  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
+  return {
+    headers: {
+      [WEBHOOK_HEADERS.id]: id,
+      [WEBHOOK_HEADERS.timestamp]: timestamp,
+      [WEBHOOK_HEADERS.signature]: `v1,${signature}`,
+    },
+    body,
+  };
+}
+
+function finalStatusOf({ _id, status }: EndedAction): FinalStatus {
+  const found = FINAL_STATUSES.find((final) => final === status);
+  if (found === undefined) throw new CodedError('ACTION_NOT_FINAL', `action ${_id} is ${status}`);
+  return found;
+}

@@ -1,0 +1,132 @@
+import { request as httpRequest, type RequestOptions } from 'node:http';
+import { request as httpsRequest } from 'node:https';
+import type { LookupFunction } from 'node:net';
+import type { CallbackPolicy } from '@bulk/runtime';
+import { z } from 'zod';
+import { ForbiddenAddressError } from './guarded-lookup.ts';
+import type { SignedWebhook } from './signed-webhook.ts';
+
+/** What has come of one request. */
+export type SendResult =
+  | { readonly kind: 'delivered' }
+  /** May go well another time. */
+  | { readonly kind: 'failed'; readonly error: string; readonly retryAfter: string | undefined }
+  /** Never will. */
+  | { readonly kind: 'refused'; readonly error: string }
+  /** Broken off from outside before there was an answer. */
+  | { readonly kind: 'aborted' };
+
+export interface WebhookSenderOptions {
+  readonly policy: CallbackPolicy;
+  /** Gives permitted addresses only. */
+  readonly lookup: LookupFunction;
+  /** Longest time for the whole exchange, in ms. */
+  readonly timeoutMs: number;
+  /** Bytes of an answer's body that are read at most. */
+  readonly maxResponseBytes: number;
+}
+
+interface HttpAnswer {
+  readonly status: number;
+  readonly retryAfter: string | undefined;
+}
+
+const USER_AGENT = 'bulk-action-platform-webhooks/1';
+const MAX_ERROR = 200;
+const GONE = 410;
+
+/**
+ * Sends one webhook: one POST on a connection of its own, to a public address, without following redirects. The status
+ * is the answer; the body is read up to a bound, so that the receiver can end properly, and dropped.
+ */
+export class WebhookSender {
+  readonly #options: WebhookSenderOptions;
+
+  constructor(options: WebhookSenderOptions) {
+    this.#options = options;
+  }
+
+  /** Never rejects. @param signal breaks the request off. */
+  async send(callbackUrl: string, webhook: SignedWebhook, signal: AbortSignal): Promise<SendResult> {
+    const { policy, timeoutMs } = this.#options;
+    const url = new URL(callbackUrl);
+    const refusal = policy.refusalOf(url);
+    if (refusal !== undefined) return { kind: 'refused', error: `the URL is forbidden: ${refusal}` };
+    const cut = new AbortController();
+    const abort = (): void => cut.abort();
+    const timer = setTimeout(abort, timeoutMs);
+    signal.addEventListener('abort', abort, { once: true });
+    if (signal.aborted) abort();
+    try {
+      return resultOf(await this.#exchange(url, webhook, cut.signal));
+    } catch (error) {
+      if (signal.aborted) return { kind: 'aborted' };
+      if (error instanceof ForbiddenAddressError) return { kind: 'refused', error: error.message };
+      return failed(cut.signal.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error));
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', abort);
+    }
+  }
+
+  /** Resolves once there is a status and its connection has ended, by itself or by `signal`. */
+  #exchange(url: URL, { headers, body }: SignedWebhook, signal: AbortSignal): Promise<HttpAnswer> {
+    const { lookup, maxResponseBytes } = this.#options;
+    const options: RequestOptions = {
+      method: 'POST',
+      // No pool: a connection that is used again would escape the check of its address.
+      agent: false,
+      lookup,
+      signal,
+      headers: {
+        ...headers,
+        'content-type': 'application/json; charset=utf-8',
+        'content-length': String(Buffer.byteLength(body)),
+        'user-agent': USER_AGENT,
+      },
+    };
+    return new Promise((resolve, reject) => {
+      let answer: HttpAnswer | undefined;
+      let failure = new Error('the connection was closed without an answer');
+      const request = (url.protocol === 'https:' ? httpsRequest : httpRequest)(url, options);
+      request.on('error', (error) => (failure = error));
+      request.on('response', (response) => {
+        answer = { status: response.statusCode ?? 0, retryAfter: response.headers['retry-after'] };
+        let bytes = 0;
+        response.on('error', () => undefined);
+        response.on('data', (chunk: Buffer) => {
+          bytes += chunk.length;
+          if (bytes > maxResponseBytes) request.destroy();
+        });
+      });
+      // Comes last, however it ends; what breaks after the status came changes nothing.
+      request.on('close', () => {
+        if (answer === undefined) reject(failure);
+        else resolve(answer);
+      });
+      request.end(body);
+    });
+  }
+}
+
+function resultOf({ status, retryAfter }: HttpAnswer): SendResult {
+  if (status >= 200 && status < 300) return { kind: 'delivered' };
+  if (status === GONE) return { kind: 'refused', error: `HTTP ${GONE}: the receiver wants no more` };
+  const redirect = status >= 300 && status < 400 ? ', and redirects are not followed' : '';
+  return failed(`HTTP ${status}${redirect}`, retryAfter);
+}
+
+function failed(error: string, retryAfter?: string): SendResult {
+  return { kind: 'failed', error, retryAfter };
+}
+
+/** The code alone where there is one: messages of sockets name addresses. */
+function reasonOf(error: unknown): string {
+  const { code, message } = errorSchema.parse(error);
+  return (code ?? message).slice(0, MAX_ERROR);
+}
+
+const errorSchema = z.looseObject({
+  code: z.string().optional().catch(undefined),
+  message: z.string().catch('the request failed'),
+});

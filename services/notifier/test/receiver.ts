@@ -1,0 +1,70 @@
+import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+/** A webhook as it arrived. */
+export interface ReceivedWebhook {
+  readonly method: string;
+  readonly url: string;
+  readonly headers: Record<string, string>;
+  readonly body: string;
+}
+
+/** Answers the request that is `count` of its kind, from 1; one that does nothing leaves it unanswered. */
+export type Answer = (response: ServerResponse, count: number) => void;
+
+/** A receiver of webhooks, on this machine. */
+export class Receiver {
+  readonly received: ReceivedWebhook[] = [];
+  /** Connections that were ever opened, whatever came over them. */
+  connections = 0;
+  answer: Answer;
+  readonly #server: Server;
+
+  private constructor(answer: Answer) {
+    this.answer = answer;
+    this.#server = createServer((request, response) => {
+      let body = '';
+      request.setEncoding('utf8');
+      request.on('data', (part: string) => (body += part));
+      request.on('end', () => {
+        const { method = '', url = '', headers } = request;
+        this.received.push({ method, url, headers: flat(headers), body });
+        this.answer(response, this.received.length);
+      });
+    });
+    this.#server.on('connection', () => (this.connections += 1));
+  }
+
+  /** @param port 0 for any free one. */
+  static async start(answer: Answer = status(204), port = 0): Promise<Receiver> {
+    const receiver = new Receiver(answer);
+    await new Promise<void>((resolve, reject) => {
+      receiver.#server.once('error', reject);
+      receiver.#server.listen(port, '127.0.0.1', resolve);
+    });
+    return receiver;
+  }
+
+  get port(): number {
+    return (this.#server.address() as AddressInfo).port;
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}/hook?token=t`;
+  }
+
+  async stop(): Promise<void> {
+    const closed = new Promise((resolve) => this.#server.close(resolve));
+    this.#server.closeAllConnections();
+    await closed;
+  }
+}
+
+/** The same status each time. */
+export function status(code: number, headers: Readonly<Record<string, string>> = {}): Answer {
+  return (response) => response.writeHead(code, headers).end();
+}
+
+function flat(headers: IncomingHttpHeaders): Record<string, string> {
+  return Object.fromEntries(Object.entries(headers).map(([name, value]) => [name, String(value)]));
+}
