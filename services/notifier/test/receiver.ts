@@ -1,5 +1,7 @@
-import { createServer, type IncomingHttpHeaders, type Server, type ServerResponse } from 'node:http';
+import { createServer, type IncomingHttpHeaders, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { SELF_SIGNED } from './self-signed.ts';
 
 /** A webhook as it arrived. */
 export interface ReceivedWebhook {
@@ -18,11 +20,13 @@ export class Receiver {
   /** Connections that were ever opened, whatever came over them. */
   connections = 0;
   answer: Answer;
-  readonly #server: Server;
+  readonly #server: ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
+  readonly #tls: boolean;
 
-  private constructor(answer: Answer) {
+  private constructor(answer: Answer, tls: boolean) {
     this.answer = answer;
-    this.#server = createServer((request, response) => {
+    this.#tls = tls;
+    const listener: RequestListener = (request, response) => {
       let body = '';
       request.setEncoding('utf8');
       request.on('data', (part: string) => (body += part));
@@ -31,13 +35,14 @@ export class Receiver {
         this.received.push({ method, url, headers: flat(headers), body });
         this.answer(response, this.received.length);
       });
-    });
+    };
+    this.#server = tls ? createTlsServer(SELF_SIGNED, listener) : createServer(listener);
     this.#server.on('connection', () => (this.connections += 1));
   }
 
   /** @param port 0 for any free one. */
-  static async start(answer: Answer = status(204), port = 0): Promise<Receiver> {
-    const receiver = new Receiver(answer);
+  static async start(answer: Answer = status(204), port = 0, tls = false): Promise<Receiver> {
+    const receiver = new Receiver(answer, tls);
     await new Promise<void>((resolve, reject) => {
       receiver.#server.once('error', reject);
       receiver.#server.listen(port, '127.0.0.1', resolve);
@@ -50,7 +55,7 @@ export class Receiver {
   }
 
   get url(): string {
-    return `http://127.0.0.1:${this.port}/hook?token=t`;
+    return this.#tls ? `https://localhost:${this.port}/` : `http://127.0.0.1:${this.port}/hook?token=t`;
   }
 
   async stop(): Promise<void> {

@@ -6,7 +6,7 @@ import { Receiver, type Answer } from './receiver.ts';
 export const MASTER_SECRET = 'a master secret of this installation';
 
 /** Short times; local receivers allowed; the poll is so slow that only a test that sets it is served by it. */
-const WEBHOOK_ENV = {
+export const WEBHOOK_ENV = {
   WEBHOOK_SECRET: MASTER_SECRET,
   WEBHOOK_ALLOW_HTTP: 'true',
   WEBHOOK_ALLOWED_NETWORKS: '127.0.0.1/32',
@@ -33,8 +33,8 @@ export class WebhookHarness {
   }
 
   /** A receiver that is stopped at the end. */
-  async receiver(answer?: Answer, port?: number): Promise<Receiver> {
-    const receiver = await Receiver.start(answer, port);
+  async receiver(answer?: Answer, port?: number, tls?: boolean): Promise<Receiver> {
+    const receiver = await Receiver.start(answer, port, tls);
     this.notifiers.installation.onDispose(() => receiver.stop());
     return receiver;
   }
