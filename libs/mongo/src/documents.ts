@@ -4,7 +4,7 @@ import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus } from '@
 /** `staging` is an upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
 export type StoredStatus = ActionStatus | 'staging';
 
-/** Collection `actions`. Written by intake (creation, dispatch) and stats-aggregator (counts, status). */
+/** Collection `actions`. Written by intake (creation, dispatch), stats-aggregator (counts, status) and notifier (callback). */
 export interface ActionDocument {
   /** actionId. */
   readonly _id: string;
