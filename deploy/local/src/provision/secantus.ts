@@ -1,9 +1,8 @@
-import { existsSync, mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { StackError } from '../errors.ts';
-import { writeAtomically } from '../files.ts';
 import { withLock } from '../lock.ts';
-import { installPackage } from './apt.ts';
+import { providePythonProgram } from './python.ts';
 import { findOnPath, isExecutable, type ProvisionContext, run, tail } from './tools.ts';
 
 /*
@@ -76,53 +75,12 @@ function reportCrates(log: (line: string) => void): (text: string) => void {
 }
 
 /** The wheel's server, in a virtual environment of its own; installed when absent or broken. */
-export async function provideSecantusWheel(context: ProvisionContext): Promise<string> {
-  const folder = join(context.cache, `secantusdb-${wheelVersion}`);
-  const binary = join(folder, 'bin', 'secantusd-py');
-  // Written last. A virtual environment holds its own path, so it cannot be made elsewhere and renamed.
-  const marker = join(folder, 'complete');
-  const usable = async (): Promise<boolean> =>
-    existsSync(marker) && (await run(join(folder, 'bin', 'python'), ['-c', ''], context)).code === 0;
-
-  if (await usable()) return binary;
-  return withLock(`${folder}.lock`, { timeoutMs: 600_000, signal: context.signal }, async () => {
-    if (await usable()) return binary;
-    rmSync(folder, { recursive: true, force: true });
-    const python = await providePython(context);
-    context.log(`mongo: installing SecantusDB ${wheelVersion} from PyPI (once)…`);
-    const made = await run(python, ['-m', 'venv', folder], context);
-    if (made.code !== 0) {
-      await installPackage(context, { what: 'python3-venv', packages: ['python3-venv'] });
-      await must(context, python, ['-m', 'venv', '--clear', folder], 'python3 -m venv');
-    }
-    // pip compares what it downloads with the hashes of the index; the version is pinned.
-    const install = ['-m', 'pip', 'install', '--quiet', '--only-binary=:all:', `SecantusDB==${wheelVersion}`];
-    await must(context, join(folder, 'bin', 'python'), install, 'pip');
-    await must(context, binary, ['--help'], 'secantusd-py');
-    writeAtomically(marker, `${wheelVersion}\n`);
-    return binary;
+export function provideSecantusWheel(context: ProvisionContext): Promise<string> {
+  return providePythonProgram(context, {
+    folder: `secantusdb-${wheelVersion}`,
+    announcement: `mongo: installing SecantusDB ${wheelVersion} from PyPI (once)…`,
+    requirements: [`SecantusDB==${wheelVersion}`],
+    program: 'secantusd-py',
+    remedy: 'npm run stack -- up   # once the cause is gone',
   });
-}
-
-async function providePython(context: ProvisionContext): Promise<string> {
-  const python = findOnPath('python3', context.env);
-  if (python !== undefined) return python;
-  await installPackage(context, { what: 'python3', packages: ['python3-venv'] });
-  return 'python3';
-}
-
-async function must(
-  context: ProvisionContext,
-  command: string,
-  args: readonly string[],
-  what: string,
-): Promise<void> {
-  const result = await run(command, args, context);
-  if (result.code !== 0) {
-    throw new StackError(
-      'INSTALL_FAILED',
-      `${what} failed:\n${tail(result.output)}`,
-      'npm run stack -- up   # once the cause is gone',
-    );
-  }
 }
