@@ -156,27 +156,50 @@ export type LogSummary = z.infer<typeof logSummarySchema>;
 export const MAX_LIMIT = 1000;
 export const DEFAULT_LIMIT = 50;
 
+/** Fifteen digits: every number of them is exact. */
+const MAX_QUERY_NUMBER = 999_999_999_999_999;
+
 const queryNumber = (what: string) =>
   z
     .string()
     .regex(/^\d{1,15}$/, `expected ${what}`)
     .transform(Number);
 
+/** What a number in a query string is documented as: the number, not its text. */
+const documentedAs = (meta: { minimum: number; maximum: number; description: string }) =>
+  ({ type: 'integer', ...meta }) as const;
+
 /** `limit` and `skip` of a collection, as they come in a query string. */
 export const pageQueryShape = {
   limit: queryNumber(`a whole number from 1 to ${MAX_LIMIT}`)
     .refine((n) => n >= 1 && n <= MAX_LIMIT, `expected a whole number from 1 to ${MAX_LIMIT}`)
-    .default(DEFAULT_LIMIT),
-  skip: queryNumber('a whole number from 0').default(0),
+    .default(DEFAULT_LIMIT)
+    .meta(documentedAs({ minimum: 1, maximum: MAX_LIMIT, description: 'Most items of a page.' })),
+  skip: queryNumber('a whole number from 0')
+    .default(0)
+    .meta(documentedAs({ minimum: 0, maximum: MAX_QUERY_NUMBER, description: 'Items before the page.' })),
+};
+
+/** The account as it comes in a query string. */
+export const accountQueryShape = {
+  accountId: accountIdSchema.optional().meta({ description: 'The account; or header x-account-id.' }),
 };
 
 /** Query of GET /bulk-actions/:actionId/logs; `after` is a position and replaces `skip` on deep pages. */
 export const logsQuerySchema = z
   .strictObject({
-    type: outcomeStatusSchema.optional(),
+    type: outcomeStatusSchema.optional().meta({ description: 'Only outcomes of this kind.' }),
     ...pageQueryShape,
-    after: queryNumber('a position: a whole number from 0').optional(),
-    accountId: accountIdSchema.optional(),
+    after: queryNumber('a position: a whole number from 0')
+      .optional()
+      .meta(
+        documentedAs({
+          minimum: 0,
+          maximum: MAX_QUERY_NUMBER,
+          description: 'The position before the page; instead of `skip`.',
+        }),
+      ),
+    ...accountQueryShape,
   })
   .refine((query) => query.after === undefined || query.skip === 0, {
     path: ['after'],
@@ -197,7 +220,7 @@ export const idempotencyKeySchema = z.object({
 });
 
 /** Query of the reads of one action. */
-export const accountQuerySchema = z.strictObject({ accountId: accountIdSchema.optional() });
+export const accountQuerySchema = z.strictObject(accountQueryShape);
 
 export const paginationSchema = z.object({
   total: z.int().nonnegative(),

@@ -1,3 +1,4 @@
+export * from './asyncapi/document.ts';
 export * from './batch-codec.ts';
 export * from './http.ts';
 export * from './http-lists.ts';
