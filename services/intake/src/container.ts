@@ -24,6 +24,7 @@ import { createApp } from './http/app.ts';
 import { openRateLimit } from './http/open-rate-limit.ts';
 import { createRouter } from './http/routes.ts';
 import { LogReader } from './logs/log-reader.ts';
+import { documentationOf } from './openapi/documentation.ts';
 import { Janitor } from './staging/janitor.ts';
 import { StagingArea } from './staging/staging-area.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
@@ -181,6 +182,11 @@ function bindFeatures(
       limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
       now,
     });
-    return createApp(router, resolution.get(TOKENS.admission), log);
+    return createApp({
+      router,
+      documentation: documentationOf(config, registry),
+      admit: resolution.get(TOKENS.admission),
+      log,
+    });
   });
 }

@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http';
 import type Router from '@koa/router';
 import type { Logger } from '@bulk/runtime';
 import Koa, { type Context, type Middleware } from 'koa';
@@ -6,15 +5,21 @@ import { toErrorResponse } from './error-response.ts';
 import { HttpRefusal } from './refusals.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 
-/**
- * The REST API: routes, in the envelope of every answer.
- *
- * @param admit who may come in, before anything of the request but its headers is read.
- */
-export function createApp(router: Router, admit: Middleware, log: Logger): Koa {
+export interface AppOptions {
+  readonly router: Router;
+  /** The documentation of the API, open to everyone. */
+  readonly documentation: Router;
+  /** Who may come in, before anything of the request but its headers is read. */
+  readonly admit: Middleware;
+  readonly log: Logger;
+}
+
+/** The REST API and its documentation: routes, in the envelope of every answer. */
+export function createApp({ router, documentation, admit, log }: AppOptions): Koa {
   const app = new Koa();
   app.use(envelope(log));
   app.use(refuseUnrouted());
+  app.use(documentation.routes());
   app.use(admit);
   app.use(router.routes());
   app.use(router.allowedMethods());
@@ -59,12 +64,17 @@ function refuseUnrouted(): Middleware {
     if (ctx.status === 404) {
       throw new HttpRefusal(404, 'NOT_FOUND', `there is nothing at ${ctx.method} ${ctx.path}`);
     }
+    // The router's 501 is for a method that it does not know, such as TRACE: the client's fault, too, and not ours.
     if (ctx.status === 405 || ctx.status === 501) {
       const allow = ctx.response.get('allow');
-      const code = ctx.status === 405 ? 'METHOD_NOT_ALLOWED' : 'NOT_IMPLEMENTED';
-      throw new HttpRefusal(ctx.status, code, `${STATUS_CODES[ctx.status] ?? ''}: expected one of ${allow}`, {
-        allow,
-      });
+      throw new HttpRefusal(
+        405,
+        'METHOD_NOT_ALLOWED',
+        `${ctx.method} is not allowed: expected one of ${allow}`,
+        {
+          allow,
+        },
+      );
     }
   };
 }

@@ -1,0 +1,46 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+// Not the package itself, which would load the whole of Swagger UI into this process.
+import getSwaggerUiFolder from 'swagger-ui-dist/absolute-path.js';
+import { initScript } from './page.ts';
+
+/** A file that the documentation's page loads. */
+export interface Asset {
+  readonly name: string;
+  readonly mediaType: string;
+  readonly content: Buffer;
+  readonly gzipped: Buffer;
+  /** Changes with the content; part of the URL, so that a browser keeps each version for good. */
+  readonly version: string;
+}
+
+export const INIT_SCRIPT = 'init.js';
+
+const SWAGGER_UI_FILES = {
+  'swagger-ui.css': 'text/css; charset=utf-8',
+  'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
+  'favicon-32x32.png': 'image/png',
+} as const;
+
+/**
+ * The files of the documentation's page, and no others, from the installed package: read once, at the first request.
+ *
+ * @param account filled in where a request needs one; undefined: none.
+ * @throws Error when the package is not installed.
+ */
+export function loadAssets(account: string | undefined): ReadonlyMap<string, Asset> {
+  const folder = getSwaggerUiFolder();
+  const files = Object.entries(SWAGGER_UI_FILES).map(([name, mediaType]) =>
+    toAsset(name, mediaType, readFileSync(join(folder, name))),
+  );
+  const script = Buffer.from(initScript(account));
+  const own = toAsset(INIT_SCRIPT, 'text/javascript; charset=utf-8', script);
+  return new Map([...files, own].map((asset) => [asset.name, asset]));
+}
+
+function toAsset(name: string, mediaType: string, content: Buffer): Asset {
+  const version = createHash('sha256').update(content).digest('hex').slice(0, 16);
+  return { name, mediaType, content, gzipped: gzipSync(content), version };
+}

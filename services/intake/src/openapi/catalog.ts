@@ -1,0 +1,92 @@
+import type { ActionRegistry } from '@bulk/actions';
+import { createActionRequestSchema } from '@bulk/contracts';
+import { z } from 'zod';
+
+/** What an installation can do, as the document shows it. */
+export interface Catalog {
+  readonly actionTypes: readonly CatalogActionType[];
+  readonly entityTypes: readonly CatalogEntityType[];
+}
+
+interface CatalogActionType {
+  readonly name: string;
+  /** Its `config`, by the name of the schema: `UpdateConfig`. */
+  readonly config: NamedSchema;
+}
+
+interface CatalogEntityType {
+  readonly name: string;
+  /** A whole entity (`Contact`), and some of its fields (`ContactPatch`). */
+  readonly record: NamedSchema;
+  readonly patch: NamedSchema;
+}
+
+interface NamedSchema {
+  readonly name: string;
+  readonly schema: z.ZodType;
+}
+
+/** What each action type takes as `config`, and each entity type as fields. */
+export function catalogOf(registry: ActionRegistry): Catalog {
+  // `meta` gives a copy: two types may share one schema, and each has its own name here.
+  const named = (name: string, schema: z.ZodType, description: string): NamedSchema => ({
+    name,
+    schema: schema.meta({ description }),
+  });
+  return {
+    actionTypes: registry.handlers.map((handler) => ({
+      name: handler.actionType,
+      config: named(
+        `${pascalCase(handler.actionType)}Config`,
+        handler.getConfigSchema(),
+        `\`config\` of an action of type \`${handler.actionType}\`.`,
+      ),
+    })),
+    entityTypes: registry.entityTypes.map(({ name, recordSchema, patchSchema }) => ({
+      name,
+      record: named(pascalCase(name), recordSchema, `The fields of a whole ${name}, without its id.`),
+      patch: named(
+        `${pascalCase(name)}Patch`,
+        patchSchema,
+        `Some fields of a ${name}; null clears an optional one.`,
+      ),
+    })),
+  };
+}
+
+/** All schemas of a catalog by their names. */
+export function namedSchemas({ actionTypes, entityTypes }: Catalog): Record<string, z.ZodType> {
+  const all = [
+    ...actionTypes.map(({ config }) => config),
+    ...entityTypes.flatMap(({ record, patch }) => [record, patch]),
+  ];
+  return Object.fromEntries(all.map(({ name, schema }) => [name, schema]));
+}
+
+/** The JSON body of POST /bulk-actions: the schema that validates, with the configs and types of this installation. */
+export function createRequestSchema({ actionTypes, entityTypes }: Catalog): z.ZodObject {
+  const { shape } = createActionRequestSchema;
+  const [first, ...others] = actionTypes.map(({ config }) => config.schema);
+  return createActionRequestSchema.extend({
+    actionType: shape.actionType.meta({ description: `What to do: ${list(actionTypes)}.` }),
+    entityType: shape.entityType.meta({ description: `What to do it to: ${list(entityTypes)}.` }),
+    config: (first === undefined ? shape.config : z.union([first, ...others]).optional()).meta({
+      description: `The action type's own settings: ${list(actionTypes.map(({ config }) => config))}.`,
+    }),
+    entities: shape.entities.meta({
+      description: `What to do it to, in order. Beside \`id\` and \`ref\` an entity has fields, those of ${list(entityTypes.map(({ patch }) => patch))}; what is wrong with them is that entity's outcome and does no harm to the others.`,
+    }),
+  });
+}
+
+function list(items: readonly { readonly name: string }[]): string {
+  return items.map(({ name }) => `\`${name}\``).join(', ');
+}
+
+/** `custom-thing` as `CustomThing`. */
+function pascalCase(name: string): string {
+  return name
+    .split('-')
+    .map((part) => part.slice(0, 1).toUpperCase() + part.slice(1))
+    .join('');
+}

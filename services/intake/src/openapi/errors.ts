@@ -1,0 +1,200 @@
+/** An error that the REST API answers with. */
+export interface ErrorDefinition {
+  readonly status: number;
+  /** When a client meets it. */
+  readonly when: string;
+  /** A message as it is sent. */
+  readonly message: string;
+  /** `details` as they are sent. */
+  readonly details?: unknown;
+}
+
+const account = (message: string) => [{ field: 'accountId', message }];
+
+/** Every error code of the REST API. A test finds a code that the services throw and that is not here. */
+export const ERRORS = {
+  ACCOUNT_REQUIRED: {
+    status: 400,
+    when: 'the request names no account',
+    message: 'name the account in the header x-account-id',
+    details: [{ field: 'x-account-id', message: 'expected the id of an account, here or as accountId' }],
+  },
+  ACCOUNT_MISMATCH: {
+    status: 400,
+    when: 'header and parameter name different accounts',
+    message: 'the request names two accounts',
+    details: account('expected the account of the header x-account-id, or none'),
+  },
+  INVALID_ACCOUNT: {
+    status: 400,
+    when: 'the account id has a wrong form',
+    message: 'the account id is invalid',
+    details: account('expected 1 to 64 letters, digits, ".", "_" or "-"'),
+  },
+  INVALID_ID: {
+    status: 400,
+    when: 'the id in the path is not a UUID',
+    message: 'the id is not that of an action',
+    details: [{ field: 'id', message: 'expected a UUID' }],
+  },
+  INVALID_REQUEST: {
+    status: 400,
+    when: 'a field is unknown, missing, of the wrong type or out of range; every one is named',
+    message: 'the request is invalid',
+    details: [{ field: 'limit', message: 'expected a whole number from 1 to 1000' }],
+  },
+  INVALID_JSON: {
+    status: 400,
+    when: 'the body is not JSON',
+    message: 'the body is not a JSON object: Unexpected end of JSON input',
+  },
+  INVALID_CONFIG: {
+    status: 400,
+    when: "the config does not fit the action type, or its fields the entity type's",
+    message: 'the config of this action is invalid',
+    details: [{ field: 'config.set.email', message: 'expected an e-mail address' }],
+  },
+  UNKNOWN_ACTION_TYPE: {
+    status: 400,
+    when: 'this installation has no such action type; those it has are named',
+    message: 'unknown actionType "explode"',
+    details: [{ field: 'actionType', message: 'expected one of: update' }],
+  },
+  UNKNOWN_ENTITY_TYPE: {
+    status: 400,
+    when: 'this installation has no such entity type; those it has are named',
+    message: 'unknown entityType "planet"',
+    details: [{ field: 'entityType', message: 'expected one of: contact, company, lead' }],
+  },
+  ENTITY_TOO_LARGE: {
+    status: 400,
+    when: 'the JSON of one entity is larger than MAX_ENTITY_BYTES',
+    message: 'an entity is too large',
+    details: [{ field: 'entities[60]', message: 'expected at most 65536 bytes of JSON' }],
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    when: 'the installation wants a bearer token, and there is none that is valid',
+    message: 'expected a valid bearer token',
+  },
+  FORBIDDEN: {
+    status: 403,
+    when: 'the token is valid and not for this',
+    message: 'the token does not allow this',
+  },
+  ACTION_NOT_FOUND: {
+    status: 404,
+    when: 'the account has no such action',
+    message: 'there is no action 0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6 in this account',
+  },
+  NOT_FOUND: {
+    status: 404,
+    when: 'there is nothing at this path',
+    message: 'there is nothing at GET /bulk-action',
+  },
+  WEBHOOKS_DISABLED: {
+    status: 404,
+    when: 'the installation sends no webhooks',
+    message: 'this installation sends no webhooks',
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    when: 'the path is known and the method is not; `Allow` names those that are',
+    message: 'DELETE is not allowed: expected one of HEAD, GET',
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    when: 'the request did not arrive within REQUEST_TIMEOUT_MS',
+    message: 'the request did not arrive in time',
+  },
+  ACTION_STATUS_CONFLICT: {
+    status: 409,
+    when: 'the action is in a status in which this is not possible',
+    message: 'the action is completed already',
+    details: { status: 'completed' },
+  },
+  ACTION_NOT_FINISHED: {
+    status: 409,
+    when: 'only an action that has ended can be tried again',
+    message: 'the action has not ended yet',
+    details: { status: 'processing' },
+  },
+  RETRY_EXPIRED: {
+    status: 409,
+    when: "the action's entities are kept no longer",
+    message: 'the entities of the action are not kept any more',
+  },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 409,
+    when: 'the key was used for another request',
+    message: 'this Idempotency-Key belongs to another request',
+  },
+  IDEMPOTENCY_IN_PROGRESS: {
+    status: 409,
+    when: 'a request with this key is under way; try again after `Retry-After`',
+    message: 'a request with this Idempotency-Key is under way',
+  },
+  PAYLOAD_TOO_LARGE: {
+    status: 413,
+    when: 'the body is larger than the limit that the message names',
+    message: 'expected a body of at most 67108864 bytes',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    when: 'the content type, its charset or its encoding is another',
+    message: 'expected content-type application/json, found text/plain',
+  },
+  CALLBACK_URL_FORBIDDEN: {
+    status: 422,
+    when: 'webhooks may not be sent to this URL',
+    message: 'the callback URL is not allowed',
+  },
+  NOTHING_TO_RETRY: {
+    status: 422,
+    when: 'the action has no failed position',
+    message: 'no position of the action has failed',
+  },
+  RATE_LIMITED: {
+    status: 429,
+    when: 'the account asks too much; try again after `Retry-After`',
+    message: 'too many requests; try again in 3 seconds',
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    when: 'the headers or the query are larger than MAX_HEADER_BYTES',
+    message: 'the headers of the request are too large',
+  },
+  INTERNAL: {
+    status: 500,
+    when: 'nobody foresaw it',
+    message: 'an unforeseen fault; quote the x-request-id of this answer',
+  },
+  DEPENDENCY_UNAVAILABLE: {
+    status: 503,
+    when: 'a part that is needed is away; try again after `Retry-After`',
+    message: 'a part that is needed for this does not answer now; nothing was changed, try again',
+  },
+} as const satisfies Readonly<Record<string, ErrorDefinition>>;
+
+export type ErrorCode = keyof typeof ERRORS;
+
+export function errorDefinition(code: ErrorCode): ErrorDefinition {
+  return ERRORS[code];
+}
+
+/** What any request to any operation may meet. */
+export const COMMON_ERRORS: readonly ErrorCode[] = [
+  'ACCOUNT_REQUIRED',
+  'ACCOUNT_MISMATCH',
+  'INVALID_ACCOUNT',
+  'INVALID_REQUEST',
+  'UNAUTHENTICATED',
+  'FORBIDDEN',
+  'RATE_LIMITED',
+  'HEADERS_TOO_LARGE',
+  'INTERNAL',
+  'DEPENDENCY_UNAVAILABLE',
+];
+
+/** What any request that names an action may meet. */
+export const ACTION_ERRORS: readonly ErrorCode[] = [...COMMON_ERRORS, 'INVALID_ID', 'ACTION_NOT_FOUND'];

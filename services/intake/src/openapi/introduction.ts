@@ -1,0 +1,18 @@
+/** What the documentation says before it comes to the operations. */
+export const INTRODUCTION = `One request changes many CRM records. It is answered at once (202), carried out in the background, and every
+record gets exactly one outcome: \`success\`, \`failure\` or \`skipped\`.
+
+1. **POST /bulk-actions** starts an action and gives its \`actionId\`.
+2. **GET /bulk-actions/{id}/stats** shows how far it is; the WebSocket pushes the same figures.
+3. **GET /bulk-actions/{id}/logs** tells what became of each record.
+
+**Account.** Every request is for one account, named in the header \`x-account-id\` (or \`accountId\` in query or body). On
+this page it is filled in: \`demo\`, see *Authorize*. Where the installation authenticates, a bearer token names it.
+
+**Answers** are \`{ "success": true, "data": … }\`, with \`pagination\` for collections, or
+\`{ "success": false, "error": { "code", "message", "details"? } }\`. Act on \`code\`; \`details\` of a 400 names every field at
+fault and what was expected there. 429 and 503 say in \`Retry-After\` when to try again. What was never understood as a
+request has the same form: 400 \`INVALID_HTTP\`, 404 \`NOT_FOUND\`, 405 \`METHOD_NOT_ALLOWED\`.
+
+**Instants** are ISO 8601; in requests with \`Z\` or an offset, in answers in UTC.
+`;
