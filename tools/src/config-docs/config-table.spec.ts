@@ -1,10 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { CONFIG_DOCS_FILE, withConfigTable } from './config-table.ts';
+import { withConfigTable } from './config-table.ts';
+import { DOCS_FILE } from './generated-section.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const readme = readFileSync(join(root, CONFIG_DOCS_FILE), 'utf8');
+const readme = readFileSync(join(root, DOCS_FILE), 'utf8');
 
 describe('the configuration table', () => {
   it('in README.md is the one that the code gives (else: npm run docs)', async () => {

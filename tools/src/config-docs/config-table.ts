@@ -1,14 +1,8 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { format, resolveConfig } from 'prettier';
 import { z } from 'zod';
-
-/** The file that holds the table, relative to the workspace root. */
-export const CONFIG_DOCS_FILE = 'README.md';
-
-const START = '<!-- config:start -->';
-const END = '<!-- config:end -->';
+import { withGeneratedSection } from './generated-section.ts';
 
 /** One variable of one service. */
 interface Variable {
@@ -24,13 +18,8 @@ interface Variable {
  * @throws Error when the markers are missing, or a variable has no description.
  */
 export async function withConfigTable(text: string, workspaceRoot: string): Promise<string> {
-  const start = text.indexOf(START);
-  const end = text.indexOf(END);
-  if (start === -1 || end < start) throw new Error(`${CONFIG_DOCS_FILE} lacks ${START} or ${END}`);
   const table = configTable(await variablesByService(workspaceRoot));
-  const options = await resolveConfig(join(workspaceRoot, CONFIG_DOCS_FILE));
-  const formatted = await format(table, { ...options, parser: 'markdown' });
-  return `${text.slice(0, start)}${START}\n\n${formatted}\n${text.slice(end)}`;
+  return withGeneratedSection(text, 'config', table, workspaceRoot);
 }
 
 async function variablesByService(workspaceRoot: string): Promise<Map<string, Variable[]>> {

@@ -19,17 +19,22 @@ export function openApiDocumentOf(registry: ActionRegistry): OpenApiDocument {
   return createOpenApiDocument({ catalog, operations: operationsOf(catalog), version: API_VERSION });
 }
 
+/** The AsyncAPI document of an installation with these topics. */
+export function asyncApiDocumentOf(config: KafkaConfig): object {
+  return createAsyncApiDocument({
+    topics: topicNames(config.TOPIC_PREFIX),
+    lanePartitions: config.KAFKA_LANE_PARTITIONS,
+    resultsPartitions: config.KAFKA_RESULTS_PARTITIONS,
+    retentionHours: config.KAFKA_RETENTION_HOURS,
+    version: API_VERSION,
+  });
+}
+
 /** The documentation of an installation: what it can do, on which topics, in how many partitions. */
 export function documentationOf(config: KafkaConfig, registry: ActionRegistry): Router {
   return createDocumentationRouter({
     openapi: openApiDocumentOf(registry),
-    asyncapi: createAsyncApiDocument({
-      topics: topicNames(config.TOPIC_PREFIX),
-      lanePartitions: config.KAFKA_LANE_PARTITIONS,
-      resultsPartitions: config.KAFKA_RESULTS_PARTITIONS,
-      retentionHours: config.KAFKA_RETENTION_HOURS,
-      version: API_VERSION,
-    }),
+    asyncapi: asyncApiDocumentOf(config),
     account: SAMPLE_ACCOUNT,
   });
 }

@@ -1,0 +1,51 @@
+import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { MESSAGES } from '../messages.ts';
+import { allTopics, topicNames } from '../topics.ts';
+import { createAsyncApiDocument } from './document.ts';
+
+const topics = topicNames('test.');
+const document = z
+  .looseObject({
+    channels: z.record(z.string(), z.looseObject({ address: z.string(), bindings: z.unknown() })),
+    operations: z.record(z.string(), z.looseObject({ action: z.enum(['send', 'receive']) })),
+    components: z.object({
+      messages: z.record(z.string(), z.looseObject({ summary: z.string().optional() })),
+    }),
+  })
+  .parse(
+    createAsyncApiDocument({
+      topics,
+      lanePartitions: 6,
+      resultsPartitions: 4,
+      retentionHours: 2,
+      version: '1.0.0',
+    }),
+  );
+const { messages } = document.components;
+
+describe('the AsyncAPI document', () => {
+  it('has a channel for every topic, and the WebSocket', () => {
+    const addresses = Object.values(document.channels).map(({ address }) => address);
+    expect(addresses.sort()).toEqual([...allTopics(topics), '/'].sort());
+  });
+
+  it('has the Avro schema of every message as it is registered', () => {
+    for (const { name, avro } of Object.values(MESSAGES)) {
+      expect(messages[name]).toMatchObject({ payload: { schema: avro } });
+    }
+  });
+
+  it('says what every message and every frame means', () => {
+    const silent = Object.keys(messages).filter((name) => messages[name]?.summary === undefined);
+    expect(silent).toEqual([]);
+    expect(Object.keys(messages)).toEqual(expect.arrayContaining(['subscribe', 'error', 'actionUpdate']));
+  });
+
+  it('says in how many partitions a topic is and how long it is kept', () => {
+    expect(document.channels['results']?.bindings).toMatchObject({
+      kafka: { partitions: 4, topicConfiguration: { 'retention.ms': 7_200_000 } },
+    });
+    expect(document.channels['entityBatches.high']?.bindings).toMatchObject({ kafka: { partitions: 6 } });
+  });
+});

@@ -1,0 +1,30 @@
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { createRegistry } from '@bulk/actions';
+import { kafkaConfigShape, type KafkaConfig } from '@bulk/kafka';
+import { z } from 'zod';
+
+const MODULE = 'services/intake/src/openapi/documentation.ts';
+
+const isFunction = (value: unknown): boolean => typeof value === 'function';
+const moduleSchema = z.object({
+  openApiDocumentOf: z.custom<(registry: ReturnType<typeof createRegistry>) => object>(isFunction),
+  asyncApiDocumentOf: z.custom<(config: KafkaConfig) => object>(isFunction),
+});
+
+/** What intake serves as documentation. */
+export interface ApiDocuments {
+  readonly openapi: object;
+  readonly asyncapi: object;
+}
+
+/** The documents of an installation with the catalog of @bulk/actions and nothing configured. */
+export async function apiDocuments(workspaceRoot: string): Promise<ApiDocuments> {
+  // Its functions, not a service's address: a service exports nothing to others, and this reads its code as a tool.
+  const module: unknown = await import(pathToFileURL(join(workspaceRoot, MODULE)).href);
+  const { openApiDocumentOf, asyncApiDocumentOf } = moduleSchema.parse({ ...(module as object) });
+  return {
+    openapi: openApiDocumentOf(createRegistry()),
+    asyncapi: asyncApiDocumentOf(z.object(kafkaConfigShape).parse({})),
+  };
+}
