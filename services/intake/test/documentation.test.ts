@@ -73,7 +73,7 @@ describe('the page', () => {
       "default-src 'none'; script-src 'self'; style-src 'self'",
     );
     const urls = [...html.matchAll(/(?:src|href)="([^"]+)"/g)].map(([, url]) => url!);
-    expect(urls).toHaveLength(5);
+    expect(urls).toHaveLength(6);
     for (const url of urls) {
       expect(url).toMatch(/^api\/[a-z0-9.-]+(\?v=[0-9a-f]{16})?$/);
       const file = await fetch(`${harness.url}/${url}`);
@@ -191,6 +191,8 @@ describe('the page in a browser', () => {
     expect(await page.textContent('.info .title')).toContain('Bulk Action Platform');
     await page.waitForSelector('section.models');
     expect(await page.textContent('section.models')).toContain('ContactPatch');
+    await page.click('a:has-text("as AsyncAPI")');
+    expect(page.url()).toBe(`${harness.url}/api/asyncapi.json`);
     expect(wrong).toEqual([]);
     await page.close();
   });

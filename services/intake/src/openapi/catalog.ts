@@ -1,5 +1,6 @@
 import type { ActionRegistry } from '@bulk/actions';
 import { createActionRequestSchema } from '@bulk/contracts';
+import { DEFAULT_ENTITY_TYPE } from '@bulk/domain';
 import { z } from 'zod';
 
 /** What an installation can do, as the document shows it. */
@@ -68,8 +69,12 @@ export function createRequestSchema({ actionTypes, entityTypes }: Catalog): z.Zo
   const { shape } = createActionRequestSchema;
   const [first, ...others] = actionTypes.map(({ config }) => config.schema);
   return createActionRequestSchema.extend({
-    actionType: shape.actionType.meta({ description: `What to do: ${list(actionTypes)}.` }),
-    entityType: shape.entityType.meta({ description: `What to do it to: ${list(entityTypes)}.` }),
+    // Any other name is refused by the registry, which knows no other.
+    actionType: z.enum(actionTypes.map(({ name }) => name)).meta({ description: 'What to do.' }),
+    entityType: z
+      .enum(entityTypes.map(({ name }) => name))
+      .default(DEFAULT_ENTITY_TYPE)
+      .meta({ description: 'What to do it to.' }),
     config: (first === undefined ? shape.config : z.union([first, ...others]).optional()).meta({
       description: `The action type's own settings: ${list(actionTypes.map(({ config }) => config))}.`,
     }),

@@ -45,7 +45,6 @@ export function createOpenApiDocument({ catalog, operations, version }: Document
       info: { title: 'Bulk Action Platform', version, description: INTRODUCTION },
       // Relative to this document, which is below api/: right behind any prefix of a proxy.
       servers: [{ url: '..', description: 'this installation' }],
-      externalDocs: { url: 'asyncapi.json', description: 'The Kafka topics and the WebSocket (AsyncAPI)' },
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       security: [{ [ACCOUNT_SCHEME]: [] }, { bearer: [] }],
       paths,

@@ -122,6 +122,26 @@ export const REQUESTS: Readonly<
       entities: [{ id: 'company-1' }, { id: 'company-2' }],
     },
   },
+  create: {
+    summary: 'Create contacts',
+    value: {
+      actionType: 'create',
+      entityType: 'contact',
+      entities: [{ id: 'new-contact-1', lastName: 'Lovelace', email: 'ada@example.com' }],
+    },
+  },
+  upsert: {
+    summary: 'Create companies, or change those that are there',
+    value: {
+      actionType: 'upsert',
+      entityType: 'company',
+      entities: [{ id: 'company-1', name: 'Analytical Engines', city: 'London' }],
+    },
+  },
+  delete: {
+    summary: 'Delete leads',
+    value: { actionType: 'delete', entityType: 'lead', entities: [{ id: 'lead-8' }, { id: 'lead-9' }] },
+  },
   dryRun: {
     summary: 'Only look what would happen',
     value: {

@@ -15,4 +15,6 @@ fault and what was expected there. 429 and 503 say in \`Retry-After\` when to tr
 request has the same form: 400 \`INVALID_HTTP\`, 404 \`NOT_FOUND\`, 405 \`METHOD_NOT_ALLOWED\`.
 
 **Instants** are ISO 8601; in requests with \`Z\` or an offset, in answers in UTC.
+
+**Messages.** The Kafka topics and the WebSocket are described in AsyncAPI: the link is at the end of this page.
 `;

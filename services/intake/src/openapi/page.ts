@@ -28,7 +28,12 @@ export function page(urlOf: (asset: string) => string): string {
   </head>
   <body>
     <div id="swagger-ui"></div>
-    <noscript>The API is described by <a href="${urlOf('openapi.json')}">openapi.json</a>.</noscript>
+    <footer class="swagger-ui">
+      <p class="wrapper">
+        <a href="${urlOf('openapi.json')}">This API as OpenAPI</a>,
+        <a href="${urlOf('asyncapi.json')}">the Kafka topics and the WebSocket as AsyncAPI</a>
+      </p>
+    </footer>
     <script src="${urlOf('swagger-ui-bundle.js')}"></script>
     <script src="${urlOf('init.js')}"></script>
   </body>
