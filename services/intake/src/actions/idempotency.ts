@@ -76,7 +76,7 @@ export function isKeyTaken(error: unknown): boolean {
 
 export function inProgress(key: string): RefusedError {
   return new RefusedError(
-    'conflict',
+    'busy',
     'IDEMPOTENCY_IN_PROGRESS',
     `another request with the Idempotency-Key ${key} is being carried out: try again in a moment`,
   );

@@ -1,7 +1,10 @@
 import { CodedError, type ActionStatus, type FieldIssue } from '@bulk/domain';
 
-/** Why a well-formed request is not carried out: what it names is not there, is in the way, or cannot be processed. */
-export type RefusalKind = 'not-found' | 'conflict' | 'unprocessable';
+/**
+ * Why a well-formed request is not carried out: what it names is not there, is in the way, is in the way just now, or
+ * cannot be processed.
+ */
+export type RefusalKind = 'not-found' | 'conflict' | 'busy' | 'unprocessable';
 
 /** Thrown when a request is refused for what the actions are like, not for its form. */
 export class RefusedError extends CodedError {

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/actions';
 import { idempotencyKeySchema, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
-import type { IncomingEntity } from '@bulk/domain';
+import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
 import type { Context } from 'koa';
 import { toActionView } from '../actions/action-view.ts';
 import type { CreateAction, CreateResult } from '../actions/create-action.ts';
@@ -67,6 +67,7 @@ async function createFromJson(
   key: string | undefined,
   { createAction, limits }: CreateRouteOptions,
 ): Promise<CreateResult> {
+  refuseQuery(ctx);
   const { parameters, entities } = parseCreateRequest(ctx.request.body, limits);
   const accountId = await accountOf(ctx, parameters.accountId);
   const digest = (): string => createHash('sha256').update(ctx.request.rawBody).digest('hex');
@@ -103,6 +104,15 @@ async function createFromUpload(
     entities: atMost(entities, limits.maxEntities),
     idempotency: key === undefined ? undefined : { key, digest },
   });
+}
+
+/** A parameter in the query would be overlooked: `dryRun=true` there, and the action would be carried out. */
+function refuseQuery(ctx: Context): void {
+  const issues = Object.keys(ctx.query).map((field) => ({
+    field,
+    message: 'expected in the JSON body, not in the query',
+  }));
+  if (issues.length > 0) throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
 }
 
 function idempotencyKeyOf(ctx: Context): string | undefined {

@@ -15,9 +15,11 @@ export interface ErrorResponse {
 /** Faults that are listed at most; a body with a million faulty rows gets a short answer. */
 const MAX_ISSUES = 20;
 const RETRY_AFTER_SECONDS = '5';
+const BUSY_RETRY_AFTER_SECONDS = '1';
 const STATUS_OF: Readonly<Record<RefusalKind, number>> = {
   'not-found': 404,
   conflict: 409,
+  busy: 409,
   unprocessable: 422,
 };
 
@@ -27,7 +29,13 @@ export function toErrorResponse(error: unknown): ErrorResponse {
     return response(400, error.code, clipped(error), issuesOf(error));
   }
   if (error instanceof RefusedError) {
-    return response(STATUS_OF[error.kind], error.code, error.message, issuesOf(error) ?? error.details);
+    return response(
+      STATUS_OF[error.kind],
+      error.code,
+      error.message,
+      issuesOf(error) ?? error.details,
+      error.kind === 'busy' ? { 'retry-after': BUSY_RETRY_AFTER_SECONDS } : {},
+    );
   }
   if (error instanceof HttpRefusal) {
     return response(error.status, error.code, error.message, error.details, error.headers);

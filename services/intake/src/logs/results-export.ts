@@ -24,16 +24,25 @@ export async function* resultsText(
   entries: AsyncIterable<LogEntry>,
   format: ResultFormat,
 ): AsyncGenerator<string> {
-  const write = format === 'csv' ? csvRows : ndjsonRows;
-  if (format === 'csv') yield stringify([[...RESULT_COLUMNS]]);
+  const head = headText(format);
+  if (head !== '') yield head;
   let rows: LogEntry[] = [];
   for await (const entry of entries) {
     rows.push(entry);
     if (rows.length < ROWS) continue;
-    yield write(rows);
+    yield rowsText(rows, format);
     rows = [];
   }
-  if (rows.length > 0) yield write(rows);
+  if (rows.length > 0) yield rowsText(rows, format);
+}
+
+/** What comes before the first row. */
+export function headText(format: ResultFormat): string {
+  return format === 'csv' ? stringify([[...RESULT_COLUMNS]]) : '';
+}
+
+export function rowsText(rows: readonly LogEntry[], format: ResultFormat): string {
+  return format === 'csv' ? csvRows(rows) : ndjsonRows(rows);
 }
 
 function csvRows(rows: readonly LogEntry[]): string {

@@ -72,15 +72,38 @@ export const ERRORS = {
     message: 'an entity is too large',
     details: [{ field: 'entities[60]', message: 'expected at most 65536 bytes of JSON' }],
   },
+  INVALID_HEADER: {
+    status: 400,
+    when: 'the first row of a CSV names no column `id`, a column twice, or one that the action can do nothing with',
+    message: 'the first row of the CSV is invalid',
+    details: [{ field: 'lastname', message: 'unknown field' }],
+  },
+  INVALID_ROW: {
+    status: 400,
+    when: 'a line of an upload is no entity; nothing of the upload is kept',
+    message: 'line 17 is not an entity',
+    details: [{ field: 'line 17: id', message: 'expected a non-empty string' }],
+  },
+  INVALID_GZIP: {
+    status: 400,
+    when: 'the body is not gzip, or not all of it',
+    message: 'the body is not gzip, or not all of it',
+    details: [{ field: '(body)', message: 'expected gzip: unexpected end of file' }],
+  },
+  UPLOAD_BROKEN_OFF: {
+    status: 400,
+    when: 'the body ended before its end; nothing of it is kept',
+    message: 'the upload was broken off',
+  },
   UNAUTHENTICATED: {
     status: 401,
     when: 'the installation wants a bearer token, and there is none that is valid',
     message: 'expected a valid bearer token',
   },
-  FORBIDDEN: {
+  ACCOUNT_FORBIDDEN: {
     status: 403,
-    when: 'the token is valid and not for this',
-    message: 'the token does not allow this',
+    when: "the request names an account that is not the token's",
+    message: 'the token is not for this account',
   },
   ACTION_NOT_FOUND: {
     status: 404,
@@ -110,8 +133,8 @@ export const ERRORS = {
   ACTION_STATUS_CONFLICT: {
     status: 409,
     when: 'the action is in a status in which this is not possible',
-    message: 'the action is completed already',
-    details: { status: 'completed' },
+    message: 'cannot pause action 0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6: it is completed',
+    details: { status: 'completed', cancelling: false },
   },
   ACTION_NOT_FINISHED: {
     status: 409,
@@ -157,7 +180,8 @@ export const ERRORS = {
   RATE_LIMITED: {
     status: 429,
     when: 'the account asks too much; try again after `Retry-After`',
-    message: 'too many requests; try again in 3 seconds',
+    message: 'the account has made its 10000 requests in 60000 ms; try again in 3 s',
+    details: { limit: 10_000, windowMs: 60_000, retryAfterMs: 2_350 },
   },
   HEADERS_TOO_LARGE: {
     status: 431,
@@ -168,6 +192,11 @@ export const ERRORS = {
     status: 500,
     when: 'nobody foresaw it',
     message: 'an unforeseen fault; quote the x-request-id of this answer',
+  },
+  RATE_LIMIT_UNAVAILABLE: {
+    status: 503,
+    when: 'the rate limit cannot be checked, and this installation lets nobody pass then',
+    message: 'the rate limit cannot be checked now, try again',
   },
   DEPENDENCY_UNAVAILABLE: {
     status: 503,
@@ -189,11 +218,12 @@ export const COMMON_ERRORS: readonly ErrorCode[] = [
   'INVALID_ACCOUNT',
   'INVALID_REQUEST',
   'UNAUTHENTICATED',
-  'FORBIDDEN',
+  'ACCOUNT_FORBIDDEN',
   'RATE_LIMITED',
   'HEADERS_TOO_LARGE',
   'INTERNAL',
   'DEPENDENCY_UNAVAILABLE',
+  'RATE_LIMIT_UNAVAILABLE',
 ];
 
 /** What any request that names an action may meet. */

@@ -13,6 +13,8 @@ export const ACCEPTED: ActionView = {
   config: { set: { ownerId: 'user-7' } },
   dryRun: false,
   retryOf: null,
+  callbackUrl: null,
+  callback: null,
   status: 'pending',
   cancelling: false,
   total: 2,

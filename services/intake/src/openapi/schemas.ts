@@ -40,11 +40,11 @@ export const retryAfterSchema = z.object({
 
 /** Headers of answers where a rate limit is configured. */
 export const rateLimitHeadersSchema = z.object({
-  'x-ratelimit-limit': seconds.optional().meta({ description: 'Requests per window.' }),
-  'x-ratelimit-remaining': seconds.optional().meta({ description: 'Requests that are left.' }),
-  'x-ratelimit-reset': seconds
+  'ratelimit-limit': seconds.optional().meta({ description: 'Requests in any window.' }),
+  'ratelimit-remaining': seconds.optional().meta({ description: 'Requests that are left now.' }),
+  'ratelimit-reset': seconds
     .optional()
-    .meta({ description: 'When the window ends, in seconds since the epoch.' }),
+    .meta({ description: 'Seconds until the oldest request of the window counts no more.' }),
 });
 
 export const locationHeaderSchema = z.object({

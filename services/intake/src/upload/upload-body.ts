@@ -2,13 +2,14 @@ import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
-import { CodedError, InvalidInputError } from '@bulk/domain';
+import { InvalidInputError } from '@bulk/domain';
 import { HttpRefusal } from '../http/refusals.ts';
 
 /** Thrown when a client went away, or was cut off, before its upload was there; nobody is left to be told. */
-export class UploadBrokenOffError extends CodedError {
+export class UploadBrokenOffError extends HttpRefusal {
   constructor(cause: unknown) {
-    super('UPLOAD_BROKEN_OFF', 'the upload was broken off', { cause });
+    super(400, 'UPLOAD_BROKEN_OFF', 'the upload was broken off');
+    this.cause = cause;
   }
 }
 

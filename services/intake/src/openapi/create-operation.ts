@@ -1,0 +1,99 @@
+import { idempotencyKeySchema, uploadQuerySchema } from '@bulk/contracts';
+import { z } from 'zod';
+import { acceptedAction } from './answers.ts';
+import { createRequestSchema, type Catalog } from './catalog.ts';
+import { COMMON_ERRORS } from './errors.ts';
+import { REQUESTS } from './examples.ts';
+import type { Body, Operation } from './operation.ts';
+
+/** Of an upload alone: a JSON body carries them itself. */
+const uploadParametersSchema = z.strictObject(uploadQuerySchema.partial().shape);
+
+const createHeadersSchema = z.object({
+  ...idempotencyKeySchema.partial().shape,
+  'content-encoding': z.enum(['gzip', 'identity']).optional().meta({ description: 'Of the body.' }),
+});
+
+/** POST /bulk-actions, with what this installation can do. */
+export function createOperation(catalog: Catalog): Operation {
+  const known = new Set(catalog.actionTypes.map(({ name }) => name));
+  const examples = Object.entries(REQUESTS).filter(([, { value }]) => known.has(value.actionType));
+  return {
+    method: 'post',
+    path: '/bulk-actions',
+    operationId: 'createAction',
+    tag: 'Actions',
+    summary: 'Start a bulk action',
+    description: [
+      'Accepts one change of many entities. After the 202 every position of `entities` gets exactly one outcome,',
+      'whatever happens to our machines; a refused request leaves nothing behind.',
+      '',
+      'What is wrong with the request is answered here, with every field at fault. What is wrong with one entity (it',
+      "does not exist, a field of it is unknown or of the wrong type) is that entity's outcome and found in the logs.",
+      'An entity that is named twice is changed once: the first position counts, the others are skipped.',
+      '',
+      'Or send the entities alone, as `text/csv` or `application/x-ndjson`, gzipped if you like, with the parameters in the',
+      'query: such a body is streamed, and may hold a million entities.',
+      '',
+      'With an `Idempotency-Key` the request may be repeated: the same key and request give the same action, so after a',
+      'lost answer just send it again.',
+      '',
+      ...catalogText(catalog),
+    ].join('\n'),
+    query: uploadParametersSchema,
+    headers: createHeadersSchema,
+    body: {
+      'application/json': {
+        schema: createRequestSchema(catalog),
+        examples: Object.fromEntries(examples),
+      },
+      'text/csv': upload(
+        'A first row with the names of the columns: `id`, perhaps `ref` and `expectedVersion`, and fields. An empty cell says nothing about its field, `#N/A` clears it.',
+        'id,ownerId\ncontact-1,user-7\ncontact-2,user-8\n',
+      ),
+      'application/x-ndjson': upload(
+        'An entity in JSON on each line.',
+        '{"id":"contact-1","ownerId":"user-7"}\n{"id":"contact-2","ownerId":"user-8"}\n',
+      ),
+    },
+    success: acceptedAction('The action is accepted and will be carried out.'),
+    errors: [
+      ...COMMON_ERRORS,
+      'INVALID_JSON',
+      'INVALID_CONFIG',
+      'UNKNOWN_ACTION_TYPE',
+      'UNKNOWN_ENTITY_TYPE',
+      'ENTITY_TOO_LARGE',
+      'REQUEST_TIMEOUT',
+      'PAYLOAD_TOO_LARGE',
+      'UNSUPPORTED_MEDIA_TYPE',
+      'INVALID_HEADER',
+      'INVALID_ROW',
+      'INVALID_GZIP',
+      'UPLOAD_BROKEN_OFF',
+      'IDEMPOTENCY_KEY_REUSED',
+      'IDEMPOTENCY_IN_PROGRESS',
+      'CALLBACK_URL_FORBIDDEN',
+      { code: 'WEBHOOKS_DISABLED', status: 422 },
+    ],
+  };
+}
+
+/** What an installation can do, for the description of the operation that has it done. */
+function catalogText({ actionTypes, entityTypes }: Catalog): string[] {
+  const actions = actionTypes.map(({ name, config }) => `\`${name}\` (${config.name})`);
+  const entities = entityTypes.map(
+    ({ name, record, patch }) => `\`${name}\` (${record.name}, ${patch.name})`,
+  );
+  return [
+    `**Action types**, with the schemas of their \`config\`: ${actions.join(', ')}.`,
+    '',
+    `**Entity types**, with the schemas of a whole entity and of some of its fields: ${entities.join(', ')}.`,
+    '',
+    'These schemas are at the end of this page.',
+  ];
+}
+
+function upload(description: string, example: string): Body {
+  return { schema: z.string().meta({ description }), examples: { upload: { value: example } } };
+}

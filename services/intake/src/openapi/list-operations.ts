@@ -1,0 +1,56 @@
+import {
+  accountQuerySchema,
+  actionViewSchema,
+  listActionsQuerySchema,
+  statusSummarySchema,
+} from '@bulk/contracts';
+import { ACTION_STATUSES } from '@bulk/domain';
+import { json, ok } from './answers.ts';
+import { COMMON_ERRORS } from './errors.ts';
+import { answered, answeredPage, COMPLETED } from './examples.ts';
+import type { Operation } from './operation.ts';
+import { one, page } from './schemas.ts';
+
+const list = {
+  method: 'get',
+  tag: 'Actions',
+  query: listActionsQuerySchema,
+  success: ok('A page of actions.', json(page(actionViewSchema), answeredPage([COMPLETED]))),
+  errors: COMMON_ERRORS,
+} as const;
+
+/** What there is to know of the actions of an account. */
+export const LISTS: readonly Operation[] = [
+  {
+    ...list,
+    path: '/bulk-actions',
+    operationId: 'listActions',
+    summary: "The account's actions, newest first",
+    description:
+      'A page of the actions that fit every filter that is given, without their entities; in another order with `sort`.',
+  },
+  {
+    ...list,
+    path: '/bulk-actions/status',
+    operationId: 'findActions',
+    summary: 'Actions by status, type, entity type or priority',
+    description: 'The same as GET /bulk-actions, under the name by which some clients ask for a status.',
+  },
+  {
+    method: 'get',
+    path: '/bulk-actions/status/summary',
+    operationId: 'getStatusSummary',
+    tag: 'Actions',
+    summary: 'Number of actions in each status',
+    description: "The account's actions, counted by status; 0 where there is none.",
+    query: accountQuerySchema,
+    success: ok(
+      'The numbers.',
+      json(
+        one(statusSummarySchema),
+        answered(Object.fromEntries(ACTION_STATUSES.map((s) => [s, s === 'completed' ? 12 : 0]))),
+      ),
+    ),
+    errors: COMMON_ERRORS,
+  },
+];

@@ -1,0 +1,55 @@
+import { accountQuerySchema, resultsQuerySchema, webhookSecretSchema } from '@bulk/contracts';
+import { z } from 'zod';
+import { headText, rowsText, type ResultFormat } from '../logs/results-export.ts';
+import { json, ok } from './answers.ts';
+import { ACTION_ERRORS, COMMON_ERRORS } from './errors.ts';
+import { answered, LOG_ENTRIES } from './examples.ts';
+import type { Operation } from './operation.ts';
+import { actionPathSchema, one } from './schemas.ts';
+
+/** All outcomes as a file, in each format. */
+export const RESULTS: readonly Operation[] = [
+  results('csv', 'text/csv'),
+  results('ndjson', 'application/x-ndjson'),
+];
+
+/** How webhooks are verified. */
+export const WEBHOOKS: readonly Operation[] = [
+  {
+    method: 'get',
+    path: '/webhook-secret',
+    operationId: 'getWebhookSecret',
+    tag: 'Webhooks',
+    summary: 'The secret that signs the webhooks of the account',
+    description:
+      'To verify webhooks (`callbackUrl` of POST /bulk-actions) with a library of the Standard Webhooks specification.',
+    query: accountQuerySchema,
+    success: ok(
+      'The secret.',
+      json(
+        one(webhookSecretSchema),
+        answered({ secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSwMfKQ9r8GKYo=' }),
+      ),
+    ),
+    errors: [...COMMON_ERRORS, 'WEBHOOKS_DISABLED'],
+  },
+];
+
+function results(format: ResultFormat, mediaType: string): Operation {
+  const example = headText(format) + rowsText(LOG_ENTRIES, format);
+  return {
+    method: 'get',
+    path: `/bulk-actions/{id}/results.${format}`,
+    operationId: `downloadResults${format === 'csv' ? 'Csv' : 'Ndjson'}`,
+    tag: 'Progress',
+    summary: `All outcomes of an action as ${format.toUpperCase()}, streamed`,
+    description:
+      'A line for each position that has an outcome, in order. A download that fails on its way is broken off, never ended early as if it were whole.',
+    pathParameters: actionPathSchema,
+    query: resultsQuerySchema,
+    success: ok('The outcomes.', {
+      [mediaType]: { schema: z.string(), examples: { answer: { value: example } } },
+    }),
+    errors: ACTION_ERRORS,
+  };
+}
