@@ -11,7 +11,6 @@ import { MESSAGES } from '@bulk/contracts';
 import { CodedError, success, type Entity, type Outcome } from '@bulk/domain';
 import { eventually } from '@bulk/testing';
 import { z } from 'zod';
-import { handlerGroup } from '../src/start.ts';
 import { entity, HandlerHarness, idsIn } from './harness.ts';
 
 let harness: HandlerHarness;
@@ -35,70 +34,6 @@ function actionType(
   };
   return new ActionRegistry([...ACTION_HANDLERS, handler], ENTITY_TYPES);
 }
-
-async function rewind(): Promise<void> {
-  const admin = harness.installation.kafka.admin();
-  await admin.connect();
-  await admin.setOffsets({
-    groupId: handlerGroup(harness.installation.env['TOPIC_PREFIX']!),
-    topic: harness.installation.topics.entityBatches.normal,
-    partitions: [0, 1, 2].map((partition) => ({ partition, offset: '0' })),
-  });
-  await admin.disconnect();
-}
-
-describe('a redelivery', () => {
-  it('reports the outcomes of the first run and changes nothing again (G2)', async () => {
-    const [known, unknown, twice] = idsIn(0, 3) as [string, string, string];
-    await harness.givenContacts([known, twice]);
-    const actionId = randomUUID();
-    const rename = { lastName: 'After' };
-    await harness.publish(
-      {
-        actionId,
-        batchNo: 0,
-        partition: 0,
-        entities: [entity(0, known, rename), entity(1, unknown, rename), entity(2, twice, rename)],
-      },
-      {
-        actionId,
-        batchNo: 1,
-        partition: 0,
-        entities: [entity(3, twice, rename), entity(4, known, { email: 1 })],
-      },
-    );
-    await harness.start();
-    const first = await harness.awaitResults(2, actionId);
-    const before = await harness.contact(known);
-    await harness.stop();
-    await rewind();
-    await harness.start();
-    const all = await harness.awaitResults(4, actionId);
-    const again = all.slice(2);
-    expect(again.map(({ resultId }) => resultId)).toEqual(first.map(({ resultId }) => resultId));
-    expect(again.map(({ outcomes }) => outcomes)).toEqual(first.map(({ outcomes }) => outcomes));
-    expect(await harness.contact(known)).toEqual(before);
-  });
-
-  it('of a batch that was left half done finishes it', async () => {
-    const ids = idsIn(1, 6);
-    await harness.givenContacts(ids);
-    const actionId = randomUUID();
-    const entities = ids.map((id, i) => entity(i, id, { lastName: 'After' }));
-    // What a handler that died in the middle of its bulk write leaves: three of six are changed, nothing is reported.
-    await harness.database
-      .entities('contacts')
-      .updateMany(
-        { id: { $in: ids.slice(0, 3) } },
-        { $set: { lastName: 'After', 'fence.normal': { partition: 1, offset: 0 }, version: 2 } },
-      );
-    await harness.publish({ actionId, batchNo: 0, partition: 1, entities });
-    await harness.start();
-    const [result] = await harness.awaitResults(1, actionId);
-    expect(result!.outcomes.map(({ status }) => status)).toEqual(ids.map(() => 'success'));
-    for (const id of ids) expect(await harness.contact(id)).toMatchObject({ lastName: 'After', version: 2 });
-  });
-});
 
 describe('a poison message', () => {
   it('goes to the dead letters whole, and the partition goes on (G6)', async () => {

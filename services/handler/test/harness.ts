@@ -12,8 +12,8 @@ import {
   TopicReader,
   type InProcessService,
 } from '@bulk/testing';
-import { handlerConfigSchema } from '../src/config.ts';
-import { startHandler } from '../src/start.ts';
+import { handlerConfigSchema, type HandlerConfig } from '../src/config.ts';
+import { handlerGroup, startHandler } from '../src/start.ts';
 
 export const PARTITIONS = 3;
 
@@ -85,13 +85,25 @@ export class HandlerHarness {
   async start(registry?: ActionRegistry): Promise<InProcessService> {
     const service = inProcessService();
     this.#service = service;
-    await startHandler(loadConfig(handlerConfigSchema, this.installation.env), service.context, registry);
+    await startHandler(this.#config(), service.context, registry);
     return service;
   }
 
   async stop(): Promise<void> {
     await this.#service?.stop();
     this.#service = undefined;
+  }
+
+  /** Has the stopped handler begin again: every batch of lane normal is delivered once more. */
+  async rewind(): Promise<void> {
+    const admin = this.installation.kafka.admin();
+    await admin.connect();
+    await admin.setOffsets({
+      groupId: handlerGroup(this.#config().TOPIC_PREFIX),
+      topic: this.installation.topics.entityBatches.normal,
+      partitions: Array.from({ length: PARTITIONS }, (_, partition) => ({ partition, offset: '0' })),
+    });
+    await admin.disconnect();
   }
 
   async publish(...batches: readonly GivenBatch[]): Promise<void> {
@@ -134,8 +146,17 @@ export class HandlerHarness {
     );
   }
 
+  #config(): HandlerConfig {
+    return loadConfig(handlerConfigSchema, this.installation.env);
+  }
+
   contact(id: string, collection = 'contacts'): Promise<EntityDocument | null> {
     return this.database.entities(collection).findOne({ _id: entityKey('acme', id) });
+  }
+
+  /** Everything that is stored of contacts, tombstones too. */
+  contacts(): Promise<EntityDocument[]> {
+    return this.database.entities('contacts').find().sort({ _id: 1 }).toArray();
   }
 
   /** Every result of these actions so far, in the order in which they were produced. */

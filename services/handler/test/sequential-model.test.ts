@@ -1,0 +1,205 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { contact, createRegistry } from '@bulk/actions';
+import { SupersededError, toEntity } from '@bulk/domain';
+import { DryRunEntityStore, ensureIndexes, MongoEntityStore, type Database } from '@bulk/mongo';
+import { connectRedis, FirstPositions } from '@bulk/redis';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import {
+  modelAction,
+  TestInstallation,
+  type ModelEntity,
+  type ModelledActionType,
+  type ModelOutcome,
+} from '@bulk/testing';
+import fc from 'fast-check';
+import { BatchApplier, type BatchAt } from '../src/apply/batch-applier.ts';
+import { handlerConfigSchema } from '../src/config.ts';
+
+let installation: TestInstallation;
+let database: Database;
+let applier: BatchApplier;
+beforeAll(async () => {
+  installation = await TestInstallation.create('handler-model');
+  database = await installation.database();
+  await ensureIndexes(database, [contact]);
+  const redis = await connectRedis(loadConfig(handlerConfigSchema, installation.env), silentLogger());
+  installation.onDispose(() => {
+    redis.disconnect();
+    return Promise.resolve();
+  });
+  applier = new BatchApplier({
+    registry: createRegistry(),
+    firstPositions: new FirstPositions(redis, installation.env['REDIS_PREFIX'] ?? '', 600),
+    store: new MongoEntityStore(database),
+    dryRunStore: new DryRunEntityStore(database),
+    entityConcurrency: 4,
+    maxAttempts: 3,
+    now: () => new Date(),
+  });
+});
+afterAll(() => installation.dispose());
+
+const ids = fc.constantFrom('c1', 'c2', 'c3');
+/** A value that is there in `present` of `of` cases. */
+function sometimes<T>(present: number, of: number, value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
+  const absent = fc.constant(undefined);
+  return fc.oneof({ weight: present, arbitrary: value }, { weight: of - present, arbitrary: absent });
+}
+const entity = fc
+  .record({
+    id: ids,
+    lastName: sometimes(5, 6, fc.constantFrom('A', 'B', 'C')),
+    city: sometimes(1, 3, fc.constantFrom('Bonn', null)),
+    score: sometimes(1, 4, fc.constantFrom(1, 2, 3, 4, 5, 101)),
+    expectedVersion: sometimes(2, 5, fc.constantFrom(1, 2, 3, 4, 5, 0)),
+  })
+  .map((given) => JSON.parse(JSON.stringify(given)) as { readonly id: string });
+/** What deletes has no fields. */
+const bare = fc
+  .record({ id: ids, expectedVersion: sometimes(1, 3, fc.constantFrom(1, 2, 3)) })
+  .map((given) => JSON.parse(JSON.stringify(given)) as { readonly id: string });
+/** With fields a deletion is invalid: seldom. */
+const actionType = fc.oneof(
+  { weight: 9, arbitrary: fc.constantFrom<ModelledActionType>('update', 'create', 'upsert') },
+  { weight: 1, arbitrary: fc.constant<ModelledActionType>('delete') },
+);
+const batch = fc.oneof(
+  {
+    weight: 2,
+    arbitrary: fc.record({ actionType, entities: fc.array(entity, { minLength: 1, maxLength: 3 }) }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      actionType: fc.constant<ModelledActionType>('delete'),
+      entities: fc.array(bare, { minLength: 1, maxLength: 2 }),
+    }),
+  },
+);
+const batches = fc.array(fc.tuple(batch, fc.nat(20)), { minLength: 12, maxLength: 20, size: 'max' });
+
+/** What happened in all runs, so that a generator that comes to nothing is noticed. */
+const happened = new Map<string, number>();
+const EVERYTHING = [
+  ...['update', 'create', 'upsert', 'delete'].flatMap((type) => [
+    `${type} success`,
+    `${type} INVALID_ENTITY`,
+    `${type} DUPLICATE_ENTITY`,
+  ]),
+  ...['update', 'delete'].map((type) => `${type} ENTITY_NOT_FOUND`),
+  ...['update', 'upsert', 'delete'].map((type) => `${type} VERSION_CONFLICT`),
+  ...['create', 'upsert'].map((type) => `${type} revives`),
+  'create ENTITY_EXISTS',
+  'superseded',
+].sort();
+function note(what: string): void {
+  happened.set(what, (happened.get(what) ?? 0) + 1);
+}
+
+describe('the batches of a lane, against the sequential model', () => {
+  it('come to the same, however they are foretold, redelivered and delivered late', async () => {
+    await fc.assert(
+      fc.asyncProperty(batches, async (given) => {
+        const accountId = `a-${randomUUID()}`;
+        const applied: Applied[] = [];
+        let model: ReadonlyMap<string, ModelEntity> = new Map();
+        for (const [offset, [{ actionType: type, entities }, zombie]] of given.entries()) {
+          const at = batchAt(accountId, offset, type, entities);
+          const expected = modelAction(type, contact, model, entities);
+          for (const { code } of expected.outcomes) note(`${type} ${code ?? 'success'}`);
+          for (const [id, { fields }] of expected.entities)
+            if (fields !== null && model.get(id)?.fields === null) note(`${type} revives`);
+          const before = await stored(accountId);
+
+          const foretold = await outcomesOf(dry(at));
+          expect(foretold).toEqual(expected.outcomes);
+          expect(await stored(accountId)).toEqual(before);
+
+          expect(await outcomesOf(at)).toEqual(expected.outcomes);
+          model = expected.entities;
+          const after = await stored(accountId);
+          expect(fieldsOf(after)).toEqual(model);
+
+          expect(await outcomesOf(at)).toEqual(expected.outcomes);
+          applied.push({ at, outcomes: expected.outcomes });
+          await applyLate(applied[zombie % applied.length]!);
+          expect(await stored(accountId)).toEqual(after);
+        }
+      }),
+      { numRuns: 40, endOnFailure: true },
+    );
+    expect([...happened.keys()].sort()).toEqual(EVERYTHING);
+  }, 240_000);
+});
+
+function batchAt(
+  accountId: string,
+  offset: number,
+  actionType: string,
+  entities: readonly { readonly id: string }[],
+): BatchAt {
+  return {
+    content: {
+      identity: { actionId: randomUUID(), accountId, actionType, entityType: 'contact', lane: 'normal' },
+      config: {},
+      dryRun: false,
+      cancelled: false,
+      batchNo: 0,
+      entities: entities.map((given, position) => toEntity(position, given)),
+    },
+    at: { lane: 'normal', partition: 0, offset },
+    previousAttempts: 0,
+  };
+}
+
+function dry(batchAt: BatchAt): BatchAt {
+  const identity = { ...batchAt.content.identity, actionId: randomUUID() };
+  return { ...batchAt, content: { ...batchAt.content, identity, dryRun: true } };
+}
+
+async function outcomesOf(at: BatchAt): Promise<unknown> {
+  const outcomes = await applier.apply(at);
+  return outcomes?.map(({ position, entityId, outcome: { status, code } }) => ({
+    position,
+    entityId,
+    status,
+    code,
+  }));
+}
+
+interface Applied {
+  readonly at: BatchAt;
+  readonly outcomes: readonly ModelOutcome[];
+}
+
+/** As a stalled handler does that wakes up: it is superseded, or nothing has changed for its entities since. */
+async function applyLate({ at, outcomes }: Applied): Promise<void> {
+  try {
+    expect(await outcomesOf(at)).toEqual(outcomes);
+  } catch (error) {
+    if (!(error instanceof SupersededError)) throw error;
+    note('superseded');
+  }
+}
+
+type Stored = Awaited<ReturnType<typeof stored>>;
+const stored = (accountId: string) =>
+  database
+    .entities('contacts')
+    .find({ _id: { $gte: `${accountId}:`, $lt: `${accountId};` } })
+    .sort({ _id: 1 })
+    .toArray();
+
+function fieldsOf(documents: Stored): ReadonlyMap<string, ModelEntity> {
+  return new Map(
+    documents.map((document) => {
+      const own = Object.entries(document).filter(([name]) =>
+        Object.hasOwn(contact.recordSchema.shape, name),
+      );
+      const fields = document.deletedAt === undefined ? Object.fromEntries(own) : null;
+      if (fields === null) expect(own).toEqual([]);
+      return [document.id, { version: document.version, fields }];
+    }),
+  );
+}
