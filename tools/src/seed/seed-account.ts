@@ -1,4 +1,5 @@
 import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
+import type { AnyBulkWriteOperation, Document } from 'mongodb';
 import type { SampleType } from './records.ts';
 
 export interface SeedRequest {
@@ -37,15 +38,23 @@ export async function seedAccount(
     signal?.throwIfAborted();
     const numbers = Array.from({ length: Math.min(CHUNK, count - from + 1) }, (_, i) => from + i);
     const keys = numbers.map((number) => entityKey(accountId, sample.idOf(number)));
-    const found = await collection.find({ _id: { $in: keys } }, { projection: { _id: 1 } }).toArray();
-    const present = new Set(found.map(({ _id }) => _id));
-    const missing = numbers
-      .filter((_, i) => !present.has(keys[i] ?? ''))
-      .map((number) => documentOf(accountId, sample, number));
-    if (missing.length > 0) await collection.insertMany(missing, { ordered: false });
+    const found = await collection.find({ _id: { $in: keys } }, { projection: { deletedAt: 1 } }).toArray();
+    const present = new Map(found.map((document) => [document._id, document]));
+    const missing = numbers.flatMap((number, i): AnyBulkWriteOperation<EntityDocument>[] => {
+      const stored = present.get(keys[i] ?? '');
+      if (stored === undefined) return [{ insertOne: { document: documentOf(accountId, sample, number) } }];
+      return stored.deletedAt === undefined ? [] : [revival(documentOf(accountId, sample, number))];
+    });
+    if (missing.length > 0) await collection.bulkWrite(missing, { ordered: false });
     inserted += missing.length;
   }
   return { inserted, kept: count - inserted };
+}
+
+/** Brings a deleted record back: its version and its fences go on. */
+function revival({ _id, version, ...rest }: EntityDocument): AnyBulkWriteOperation<EntityDocument> {
+  const update: Document = { $set: rest, $unset: { deletedAt: '' }, $inc: { version } };
+  return { updateOne: { filter: { _id, deletedAt: { $exists: true } }, update } };
 }
 
 /** The document of sample record `number`, as the entity type takes it. */
