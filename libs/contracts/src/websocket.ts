@@ -1,11 +1,17 @@
 import { accountIdSchema, actionIdSchema, actionStatusSchema, typeNameSchema } from '@bulk/domain';
 import { z } from 'zod';
-import { actionStatsSchema, errorBodySchema } from './http.ts';
+import { actionStatsSchema, errorBodySchema, instantSchema } from './http.ts';
 
 /** What a client may send, as one JSON text frame. */
 export const clientFrameSchema = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('subscribe'), data: actionIdSchema }),
   z.strictObject({ event: z.literal('unsubscribe'), data: actionIdSchema }),
+  z.strictObject({
+    event: z.literal('subscribeAccount'),
+    /** `since`: actions that finished at or after this instant are shown too; default: none. */
+    data: z.strictObject({ since: instantSchema.optional() }).optional(),
+  }),
+  z.strictObject({ event: z.literal('unsubscribeAccount') }),
 ]);
 export type ClientFrame = z.infer<typeof clientFrameSchema>;
 
@@ -19,10 +25,16 @@ export const actionUpdateSchema = actionStatsSchema.extend({
 });
 export type ActionUpdate = z.infer<typeof actionUpdateSchema>;
 
+/** Answer to `subscribeAccount`; `at` is an instant of the server's before it read what it then shows. */
+export const accountSubscribedSchema = z.object({ accountId: accountIdSchema, at: z.iso.datetime() });
+export type AccountSubscribed = z.infer<typeof accountSubscribedSchema>;
+
 /** What the server sends. */
 export const serverFrameSchema = z.discriminatedUnion('event', [
   z.object({ event: z.literal('subscribed'), data: actionIdSchema }),
   z.object({ event: z.literal('unsubscribed'), data: actionIdSchema }),
+  z.object({ event: z.literal('subscribedAccount'), data: accountSubscribedSchema }),
+  z.object({ event: z.literal('unsubscribedAccount'), data: z.object({ accountId: accountIdSchema }) }),
   z.object({ event: z.literal('error'), data: errorBodySchema }),
   z.object({ event: z.literal('actionUpdate'), data: actionUpdateSchema }),
 ]);

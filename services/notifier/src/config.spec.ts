@@ -11,6 +11,7 @@ describe('notifierConfigSchema', () => {
       HEARTBEAT_MS: 30_000,
       MAX_MESSAGE_BYTES: 4096,
       MAX_SUBSCRIPTIONS: 100,
+      MAX_ACCOUNT_ACTIONS: 10_000,
       MAX_CONNECTIONS: 10_000,
     });
   });

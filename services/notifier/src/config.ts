@@ -24,7 +24,7 @@ const variables = z.object({
     .transform(Number)
     .refine((hz) => hz >= MIN_HZ && hz <= MAX_HZ, EXPECTED_HZ)
     .default(5)
-    .meta({ description: 'Most updates a second per subscription; the newest state wins.' }),
+    .meta({ description: 'Most updates a second per action of a connection; the newest state wins.' }),
   MAX_BUFFERED_BYTES: integer(
     // Above the high-water mark of a socket, so that `drain` follows whenever this is exceeded.
     { min: 65_536, max: 67_108_864 },
@@ -42,6 +42,11 @@ const variables = z.object({
     'Largest frame of a client; a larger one closes its connection (1009).',
   ),
   MAX_SUBSCRIPTIONS: integer({ min: 1, max: 10_000 }, 100, 'Subscriptions of one connection at most.'),
+  MAX_ACCOUNT_ACTIONS: integer(
+    { min: 1, max: 100_000 },
+    10_000,
+    'Actions that the account subscription of one connection tracks at most; beyond, it is ended (TOO_MANY_ACTIONS).',
+  ),
   MAX_CONNECTIONS: integer(
     { min: 1, max: 1_000_000 },
     10_000,
@@ -50,7 +55,7 @@ const variables = z.object({
   RESYNC_MS: integer(
     { min: 100, max: 600_000 },
     10_000,
-    'Time between reads of the states of all subscribed actions: bounds how late a change without an event is seen, in ms.',
+    'Time between reads of the states of all subscribed actions and accounts: bounds how late a change without an event is seen, in ms.',
   ),
   CLOSE_TIMEOUT_MS: integer(
     { min: 0, max: 60_000 },

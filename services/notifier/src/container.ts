@@ -9,6 +9,7 @@ import type { NotifierConfig } from './config.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
 import { NotifierServer } from './server/notifier-server.ts';
 import { SubscriptionHub } from './subscriptions/hub.ts';
+import { Newcomers } from './subscriptions/newcomers.ts';
 import { Resync } from './subscriptions/resync.ts';
 import { Snapshots } from './subscriptions/snapshots.ts';
 import { systemScheduler } from './system-scheduler.ts';
@@ -18,6 +19,7 @@ export const TOKENS = {
   groupId: Symbol('groupId') as ServiceIdentifier<string>,
   hub: Symbol('SubscriptionHub') as ServiceIdentifier<SubscriptionHub>,
   snapshots: Symbol('Snapshots') as ServiceIdentifier<Snapshots>,
+  newcomers: Symbol('Newcomers') as ServiceIdentifier<Newcomers>,
   resync: Symbol('Resync') as ServiceIdentifier<Resync>,
   webhooks: Symbol('WebhookDelivery') as ServiceIdentifier<WebhookWorker>,
   feed: Symbol('ProgressFeed') as ServiceIdentifier<ProgressFeed>,
@@ -39,6 +41,15 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
   container.bind(TOKENS.groupId).toConstantValue(notifierGroup(config.TOPIC_PREFIX, randomUUID()));
   container.bind(TOKENS.hub).toDynamicValue(() => new SubscriptionHub());
   container.bind(TOKENS.snapshots).toDynamicValue(() => new Snapshots(database));
+  container.bind(TOKENS.newcomers).toDynamicValue(
+    (resolution) =>
+      new Newcomers({
+        hub: resolution.get(TOKENS.hub),
+        snapshots: resolution.get(TOKENS.snapshots),
+        maxWaiting: config.MAX_ACCOUNT_ACTIONS,
+        log,
+      }),
+  );
   container.bind(TOKENS.resync).toDynamicValue(
     (resolution) =>
       new Resync({
@@ -46,6 +57,7 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
         snapshots: resolution.get(TOKENS.snapshots),
         health,
         intervalMs: config.RESYNC_MS,
+        maxAccountActions: config.MAX_ACCOUNT_ACTIONS,
         log,
       }),
   );
@@ -76,10 +88,12 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
         settings: {
           hub: resolution.get(TOKENS.hub),
           snapshots: resolution.get(TOKENS.snapshots),
+          newcomers: resolution.get(TOKENS.newcomers),
           scheduler: systemScheduler,
           now: () => new Date(),
           intervalMs: 1_000 / config.PROGRESS_HZ,
           maxSubscriptions: config.MAX_SUBSCRIPTIONS,
+          maxAccountActions: config.MAX_ACCOUNT_ACTIONS,
           maxBufferedBytes: config.MAX_BUFFERED_BYTES,
           log,
         },

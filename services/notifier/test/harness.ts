@@ -174,7 +174,7 @@ export class TestClient {
     return client;
   }
 
-  send(event: string, data: unknown): void {
+  send(event: string, data?: unknown): void {
     this.socket.send(JSON.stringify({ event, data }));
   }
 
@@ -183,6 +183,22 @@ export class TestClient {
     const before = this.updatesOf(actionId).length;
     this.send('subscribe', actionId);
     return eventually('the snapshot', () => this.updatesOf(actionId)[before]);
+  }
+
+  /** Subscribes to the account, and waits for the answer; gives its `at`. */
+  async subscribeAccount(since?: string): Promise<string> {
+    const answers = (): string[] =>
+      this.frames.flatMap((frame) => (frame.event === 'subscribedAccount' ? [frame.data.at] : []));
+    const before = answers().length;
+    this.send('subscribeAccount', since === undefined ? undefined : { since });
+    return eventually('the answer', () => answers()[before]);
+  }
+
+  /** All updates so far, as `id version`. */
+  updates(): string[] {
+    return this.frames.flatMap((frame) =>
+      frame.event === 'actionUpdate' ? [`${frame.data.actionId} ${frame.data.version}`] : [],
+    );
   }
 
   updatesOf(actionId: string): ActionUpdate[] {

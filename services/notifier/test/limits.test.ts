@@ -110,14 +110,7 @@ describe('a peer', () => {
     await eventually('the snapshot', () => raw.texts.length === 2);
     raw.socket.pause();
     // Fill every buffer on the way there and back, until the notifier stops reading.
-    await eventually(
-      'back-pressure',
-      () => {
-        while (raw.socket.writableLength === 0) raw.sendJunk(500);
-        return stalled(raw);
-      },
-      { everyMs: 5 },
-    );
+    await eventually('back-pressure', () => raw.fillsUp(), { everyMs: 5 });
 
     const witness = await harness.connect(notifier);
     await witness.subscribe(actionId);
@@ -137,16 +130,3 @@ describe('a peer', () => {
     raw.socket.destroy();
   });
 });
-
-let lastSent = 0;
-let looks = 0;
-/**
- * Whether nothing more has left, though more waits, for as many looks. Looks and not time: the notifier turns in the same
- * event loop, so a machine that stands still for a while does not pass for one that has stalled.
- */
-function stalled({ socket: { bytesWritten, writableLength } }: RawClient): boolean {
-  const sent = bytesWritten - writableLength;
-  looks = sent === lastSent ? looks + 1 : 0;
-  lastSent = sent;
-  return looks >= 200;
-}

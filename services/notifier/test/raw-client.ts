@@ -12,6 +12,8 @@ export class RawClient {
   upgraded = false;
   closed = false;
   #rest = Buffer.alloc(0);
+  #sent = 0;
+  #sentAt = 0;
 
   private constructor(socket: Socket) {
     this.socket = socket;
@@ -32,7 +34,7 @@ export class RawClient {
     return client;
   }
 
-  send(event: string, data: string): void {
+  send(event: string, data?: string): void {
     this.socket.write(frame(TEXT, Buffer.from(JSON.stringify({ event, data }))));
   }
 
@@ -41,6 +43,20 @@ export class RawClient {
     this.socket.write(
       Buffer.concat(Array.from({ length: count }, () => frame(TEXT, Buffer.alloc(125, 'x')))),
     );
+  }
+
+  /**
+   * Sends junk, of which each piece is answered with more than its size, until nothing more has left for a second: every
+   * buffer on the way there and back is full, and the server has stopped reading. To be called again and again.
+   */
+  fillsUp(): boolean {
+    while (this.socket.writableLength === 0) this.sendJunk(500);
+    const sent = this.socket.bytesWritten - this.socket.writableLength;
+    if (sent !== this.#sent) {
+      this.#sent = sent;
+      this.#sentAt = Date.now();
+    }
+    return Date.now() - this.#sentAt >= 1_000;
   }
 
   #receive(bytes: Buffer): void {

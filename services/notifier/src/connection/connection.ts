@@ -3,27 +3,13 @@ import { toActionUpdate, type ClientFrame, type ProgressState, type ServerFrame 
 import { CodedError } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
 import { WebSocket, type RawData } from 'ws';
-import type { SubscriptionHub } from '../subscriptions/hub.ts';
-import type { Snapshots } from '../subscriptions/snapshots.ts';
-import { Subscription, type Scheduler, type UpdateSink } from '../subscriptions/subscription.ts';
-import {
-  AccountRequiredError,
-  ActionNotFoundError,
-  InternalError,
-  TooManySubscriptionsError,
-} from './errors.ts';
+import { ClientSubscriptions, type SubscriptionSettings } from '../subscriptions/client-subscriptions.ts';
+import type { UpdateSink } from '../subscriptions/subscription.ts';
+import { AccountRequiredError, InternalError } from './errors.ts';
 import { errorFrame, parseClientFrame } from './frames.ts';
 
 /** What is the same for every connection of a process. */
-export interface ConnectionSettings {
-  readonly hub: SubscriptionHub;
-  readonly snapshots: Pick<Snapshots, 'read'>;
-  readonly scheduler: Scheduler;
-  /** The time of day, for rates and estimates. */
-  readonly now: () => Date;
-  /** Shortest time between two updates of a subscription, in ms. */
-  readonly intervalMs: number;
-  readonly maxSubscriptions: number;
+export interface ConnectionSettings extends SubscriptionSettings {
   readonly maxBufferedBytes: number;
   readonly log: Logger;
 }
@@ -33,14 +19,14 @@ const MAX_WAITING = 16;
 
 /**
  * One client. Its requests are carried out one by one, in order. Nothing of it grows: while more than
- * `maxBufferedBytes` are unsent, its subscriptions keep only the newest state each, and nothing more is read from it (each
+ * `maxBufferedBytes` are unsent, its subscriptions keep only the newest state of each action, and nothing more is read from it (each
  * request and each ping costs an answer); while `MAX_WAITING` requests wait, nothing more is read either.
  */
 export class Connection implements UpdateSink {
   readonly #socket: WebSocket;
   readonly #accountId: string | undefined;
   readonly #settings: ConnectionSettings;
-  readonly #subscriptions = new Map<string, Subscription>();
+  readonly #subscriptions: ClientSubscriptions;
   #requests: Promise<void> = Promise.resolve();
   #waiting = 0;
   #alive = true;
@@ -58,10 +44,11 @@ export class Connection implements UpdateSink {
     this.#socket = socket;
     this.#accountId = accountId;
     this.#settings = settings;
+    this.#subscriptions = new ClientSubscriptions(settings, this, (error) => this.#reply(errorFrame(error)));
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('ping', () => this.#regulateReading());
     socket.on('pong', () => (this.#alive = true));
-    socket.on('close', () => this.#closed());
+    socket.on('close', () => this.#subscriptions.close());
     // ws closes by itself, with the code that the standard has for it: too big, not UTF-8, a broken frame.
     socket.on('error', (error) => settings.log.debug({ err: error }, 'a connection broke'));
     stream.on('drain', () => this.#drained());
@@ -119,51 +106,41 @@ export class Connection implements UpdateSink {
     let frame: ClientFrame | undefined;
     try {
       frame = parseClientFrame(bytes, isBinary);
-      if (frame.event === 'subscribe') await this.#subscribe(frame.data);
-      else this.#unsubscribe(frame.data);
+      await this.#carryOut(frame);
     } catch (error) {
       if (!(error instanceof CodedError)) this.#settings.log.error({ err: error }, 'a request failed');
-      this.#reply(errorFrame(error instanceof CodedError ? error : new InternalError(error), frame?.data));
+      const coded = error instanceof CodedError ? error : new InternalError(error);
+      this.#reply(errorFrame(coded, frame === undefined ? {} : this.#subjectOf(frame)));
     }
   }
 
-  async #subscribe(actionId: string): Promise<void> {
-    if (this.#accountId === undefined) throw new AccountRequiredError();
-    const known = this.#subscriptions.get(actionId);
-    // Registered before the snapshot is read, so that no change falls in between.
-    const subscription = known ?? this.#register(actionId, this.#accountId);
-    try {
-      const state = await this.#settings.snapshots.read(actionId, this.#accountId);
-      if (state === undefined) throw new ActionNotFoundError(actionId);
-      this.#reply({ event: 'subscribed', data: actionId });
-      subscription.open(state);
-    } catch (error) {
-      if (known === undefined) this.#drop(subscription);
-      throw error;
+  async #carryOut(frame: ClientFrame): Promise<void> {
+    if (frame.event === 'unsubscribe') {
+      this.#subscriptions.unsubscribe(frame.data);
+      this.#reply({ event: 'unsubscribed', data: frame.data });
+      return;
+    }
+    const accountId = this.#accountId;
+    if (accountId === undefined) throw new AccountRequiredError();
+    if (frame.event === 'subscribe') {
+      await this.#subscriptions.subscribe(frame.data, accountId, () =>
+        this.#reply({ event: 'subscribed', data: frame.data }),
+      );
+    } else if (frame.event === 'subscribeAccount') {
+      const since = frame.data?.since === undefined ? undefined : new Date(frame.data.since);
+      await this.#subscriptions.subscribeAccount(accountId, since, (at) =>
+        this.#reply({ event: 'subscribedAccount', data: { accountId, at: at.toISOString() } }),
+      );
+    } else {
+      this.#subscriptions.unsubscribeAccount();
+      this.#reply({ event: 'unsubscribedAccount', data: { accountId } });
     }
   }
 
-  #unsubscribe(actionId: string): void {
-    const subscription = this.#subscriptions.get(actionId);
-    if (subscription !== undefined) this.#drop(subscription);
-    this.#reply({ event: 'unsubscribed', data: actionId });
-  }
-
-  #register(actionId: string, accountId: string): Subscription {
-    const { maxSubscriptions, intervalMs, scheduler, hub } = this.#settings;
-    if (this.#subscriptions.size >= maxSubscriptions) throw new TooManySubscriptionsError(maxSubscriptions);
-    const subscription = new Subscription({ actionId, accountId, intervalMs, scheduler, sink: this });
-    // A request that was waiting when the connection closed must leave nothing in the hub.
-    if (this.#socket.readyState !== WebSocket.OPEN) return subscription;
-    this.#subscriptions.set(actionId, subscription);
-    hub.add(subscription);
-    return subscription;
-  }
-
-  #drop(subscription: Subscription): void {
-    subscription.close();
-    this.#subscriptions.delete(subscription.actionId);
-    this.#settings.hub.remove(subscription);
+  /** What a request is about, by which the client finds out what an error belongs to. */
+  #subjectOf(frame: ClientFrame): { actionId: string } | { accountId: string } | Record<string, never> {
+    if (frame.event === 'subscribe' || frame.event === 'unsubscribe') return { actionId: frame.data };
+    return this.#accountId === undefined ? {} : { accountId: this.#accountId };
   }
 
   #reply(frame: ServerFrame): void {
@@ -180,11 +157,7 @@ export class Connection implements UpdateSink {
   #drained(): void {
     this.#alive = true;
     this.#regulateReading();
-    for (const subscription of this.#subscriptions.values()) subscription.resume();
-  }
-
-  #closed(): void {
-    for (const subscription of [...this.#subscriptions.values()]) this.#drop(subscription);
+    this.#subscriptions.resume();
   }
 }
 

@@ -8,22 +8,6 @@ export class AccountRequiredError extends CodedError {
   }
 }
 
-/** Thrown when the account has no such action; whether another account has it is not told. */
-export class ActionNotFoundError extends CodedError {
-  constructor(actionId: string) {
-    super('ACTION_NOT_FOUND', `the account has no action ${actionId}`);
-  }
-}
-
-/** Thrown when a connection would hold more subscriptions than it may. */
-export class TooManySubscriptionsError extends CodedError {
-  constructor(limit: number) {
-    super('TOO_MANY_SUBSCRIPTIONS', `expected at most ${limit} subscriptions on a connection`, {
-      details: { limit },
-    });
-  }
-}
-
 /** What a client sees of a fault that is ours. */
 export class InternalError extends CodedError {
   constructor(cause: unknown) {

@@ -24,6 +24,18 @@ describe('parseClientFrame', () => {
     }
   });
 
+  it('reads subscribeAccount and unsubscribeAccount', () => {
+    const since = '2026-11-24T10:00:00+01:00';
+    for (const frame of [
+      { event: 'subscribeAccount' },
+      { event: 'subscribeAccount', data: {} },
+      { event: 'subscribeAccount', data: { since } },
+      { event: 'unsubscribeAccount' },
+    ]) {
+      expect(parse(JSON.stringify(frame))).toEqual(frame);
+    }
+  });
+
   it.each([
     ['not JSON', '{', 'INVALID_JSON', '(frame)'],
     ['empty', '', 'INVALID_JSON', '(frame)'],
@@ -38,6 +50,24 @@ describe('parseClientFrame', () => {
       JSON.stringify({ event: 'unsubscribe', data: { $ne: 1 } }),
       'INVALID_FRAME',
       'data',
+    ],
+    [
+      'an id for the account',
+      JSON.stringify({ event: 'subscribeAccount', data: ID }),
+      'INVALID_FRAME',
+      'data',
+    ],
+    [
+      'a time without an offset',
+      JSON.stringify({ event: 'subscribeAccount', data: { since: '2026-11-24T10:00:00' } }),
+      'INVALID_FRAME',
+      'data.since',
+    ],
+    [
+      'data where there is none',
+      JSON.stringify({ event: 'unsubscribeAccount', data: {} }),
+      'INVALID_FRAME',
+      '(frame)',
     ],
     ['an unknown field', JSON.stringify({ event: 'subscribe', data: ID, x: 1 }), 'INVALID_FRAME', '(frame)'],
   ])('refuses %s', (_what, text, code, field) => {
@@ -62,10 +92,9 @@ describe('parseClientFrame', () => {
 
 describe('errorFrame', () => {
   it('carries code, message, the action and whether to try again', () => {
-    const frame = errorFrame(
-      new CodedError('SOME_CODE', 'why', { retryable: true, details: { limit: 1 } }),
-      ID,
-    );
+    const frame = errorFrame(new CodedError('SOME_CODE', 'why', { retryable: true, details: { limit: 1 } }), {
+      actionId: ID,
+    });
     expect(serverFrameSchema.parse(frame)).toEqual({
       event: 'error',
       data: {

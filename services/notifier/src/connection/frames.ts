@@ -3,8 +3,10 @@ import { InvalidInputError, type CodedError } from '@bulk/domain';
 
 /** What a client may send. */
 export const CLIENT_FRAMES =
-  '{"event":"subscribe","data":"<actionId>"} or {"event":"unsubscribe","data":"<actionId>"}';
+  '{"event":"subscribe","data":"<actionId>"}, {"event":"unsubscribe","data":"<actionId>"}, ' +
+  '{"event":"subscribeAccount","data":{"since":"<ISO instant>"}} (data may be absent) or {"event":"unsubscribeAccount"}';
 
+const EXPECTED_EVENT = 'expected "subscribe", "unsubscribe", "subscribeAccount" or "unsubscribeAccount"';
 const EXPECTED_FRAME = `expected one JSON text frame: ${CLIENT_FRAMES}`;
 
 /**
@@ -27,7 +29,7 @@ export function parseClientFrame(bytes: Buffer, isBinary: boolean): ClientFrame 
     EXPECTED_FRAME,
     result.error.issues.map(({ path, message, code }) =>
       code === 'invalid_union'
-        ? { field: 'event', message: 'expected "subscribe" or "unsubscribe"' }
+        ? { field: 'event', message: EXPECTED_EVENT }
         : { field: path.map(String).join('.') || '(frame)', message },
     ),
   );
@@ -37,11 +39,14 @@ function invalid(code: string, message: string): InvalidInputError {
   return new InvalidInputError(code, `${EXPECTED_FRAME}; ${message}`, [{ field: '(frame)', message }]);
 }
 
-/** The `error` event for a coded error: what a client may see of it, with the action that it is about. */
-export function errorFrame(error: CodedError, actionId?: string): ServerFrame {
-  const about = actionId === undefined ? {} : { actionId };
+/**
+ * The `error` event for a coded error: what a client may see of it.
+ *
+ * @param subject what it is about: an `actionId` or an `accountId`.
+ */
+export function errorFrame(error: CodedError, subject: Readonly<Record<string, string>> = {}): ServerFrame {
   const retry = error.retryable ? { retryable: true } : {};
-  const details = { ...error.details, ...about, ...retry };
+  const details = { ...error.details, ...subject, ...retry };
   return {
     event: 'error',
     data: {

@@ -1,39 +1,76 @@
 import type { ProgressState } from '@bulk/contracts';
+import type { AccountSubscription } from './account-subscription.ts';
 import type { Subscription } from './subscription.ts';
 
-/** Which subscriptions of this process want which action. */
+/** Which subscriptions of this process want which action, by itself or as one of an account. */
 export class SubscriptionHub {
   readonly #byAction = new Map<string, Set<Subscription>>();
+  readonly #byAccount = new Map<string, Set<AccountSubscription>>();
 
   add(subscription: Subscription): void {
-    const { actionId } = subscription;
-    const known = this.#byAction.get(actionId);
-    if (known === undefined) this.#byAction.set(actionId, new Set([subscription]));
-    else known.add(subscription);
+    addTo(this.#byAction, subscription.actionId, subscription);
   }
 
   remove(subscription: Subscription): void {
-    const known = this.#byAction.get(subscription.actionId);
-    if (known?.delete(subscription) === true && known.size === 0)
-      this.#byAction.delete(subscription.actionId);
+    removeFrom(this.#byAction, subscription.actionId, subscription);
   }
 
-  /** Offers a state to whoever subscribed to its action. */
+  addAccount(subscription: AccountSubscription): void {
+    addTo(this.#byAccount, subscription.accountId, subscription);
+  }
+
+  removeAccount(subscription: AccountSubscription): void {
+    removeFrom(this.#byAccount, subscription.accountId, subscription);
+  }
+
+  /** Offers the state of an event to whoever wants it. */
   publish(state: ProgressState): void {
     for (const subscription of this.#byAction.get(state.actionId) ?? []) subscription.offer(state);
+    for (const account of this.#byAccount.get(state.accountId) ?? []) account.offer(state);
   }
 
-  /** Actions of which somebody waits for a change still. */
+  /** Offers a state that has just been read from MongoDB. */
+  confirm(state: ProgressState): void {
+    for (const subscription of this.#byAction.get(state.actionId) ?? []) subscription.offer(state);
+    for (const account of this.#byAccount.get(state.accountId) ?? []) account.confirm(state);
+  }
+
+  /** Actions, subscribed to by themselves, of which somebody waits for a change still. */
   unsettledActionIds(): string[] {
     return [...this.#byAction]
-      .filter(([, subscriptions]) => [...subscriptions].some(({ settled }) => !settled))
+      .filter(([, subscriptions]) => [...subscriptions].some(({ ended }) => !ended))
       .map(([actionId]) => actionId);
+  }
+
+  /** Accounts that are subscribed to. */
+  accountIds(): string[] {
+    return [...this.#byAccount.keys()];
+  }
+
+  /** The subscriptions to an account. */
+  accountSubscriptions(accountId: string): AccountSubscription[] {
+    return [...(this.#byAccount.get(accountId) ?? [])];
   }
 
   /** Subscriptions in all. */
   get size(): number {
-    let size = 0;
-    for (const subscriptions of this.#byAction.values()) size += subscriptions.size;
-    return size;
+    return sizeOf(this.#byAction) + sizeOf(this.#byAccount);
   }
+}
+
+function addTo<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  const known = sets.get(key);
+  if (known === undefined) sets.set(key, new Set([value]));
+  else known.add(value);
+}
+
+function removeFrom<T>(sets: Map<string, Set<T>>, key: string, value: T): void {
+  const known = sets.get(key);
+  if (known?.delete(value) === true && known.size === 0) sets.delete(key);
+}
+
+function sizeOf<T>(sets: Map<string, Set<T>>): number {
+  let size = 0;
+  for (const set of sets.values()) size += set.size;
+  return size;
 }

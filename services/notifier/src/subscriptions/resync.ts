@@ -10,13 +10,23 @@ export interface ResyncOptions {
   readonly health: Health;
   /** Longest time between two rounds, in ms. */
   readonly intervalMs: number;
+  /** Unfinished actions that are read of an account at most. */
+  readonly maxAccountActions: number;
   readonly log: Logger;
 }
 
 /**
- * Reads the states of all subscribed actions again: when the progress feed has found its place (what was published
+ * How far before the last round finished actions are read again, in ms: the time between the instant that a service gives
+ * an end and the moment when the write is seen, and the difference of the clocks.
+ */
+const OVERLAP_MS = 30_000;
+
+/**
+ * Reads the states of all subscribed actions, and those of subscribed accounts, again: when the progress feed has found its place (what was published
  * while it was away is made up), and every interval (a change without an event, such as one by intake, or one whose event
- * was lost, is seen). Versions make this harmless at any time. Rounds never overlap.
+ * was lost, is seen). Versions make this harmless at any time. Rounds never overlap. An account is read once a round,
+ * however many connections share it: its unfinished actions, those that ended since the last round, and those that somebody
+ * believes to be unfinished and are not.
  */
 export class Resync {
   readonly #options: ResyncOptions;
@@ -55,14 +65,39 @@ export class Resync {
   async #round(): Promise<void> {
     const { hub, snapshots, health, log } = this.#options;
     try {
-      const actionIds = hub.unsettledActionIds();
-      if (actionIds.length === 0) await snapshots.ping();
-      for (const state of await snapshots.readAll(actionIds)) hub.publish(state);
+      const actionIds = new Set(hub.unsettledActionIds());
+      const accountIds = hub.accountIds();
+      if (actionIds.size + accountIds.length === 0) await snapshots.ping();
+      for (const accountId of accountIds) {
+        for (const actionId of await this.#readAccount(accountId)) actionIds.add(actionId);
+      }
+      for (const state of await snapshots.readAll([...actionIds])) hub.confirm(state);
       health.set(MONGODB, 'ready');
     } catch (error) {
       const reason = error instanceof CodedError ? error.message : String(error);
       health.set(MONGODB, 'waiting', reason);
       log.warn({ err: error }, 'could not read the states of subscribed actions, trying again');
     }
+  }
+
+  /** @returns the tracked actions of the account that it did not find. */
+  async #readAccount(accountId: string): Promise<Set<string>> {
+    const { hub, snapshots, maxAccountActions } = this.#options;
+    const subscriptions = hub.accountSubscriptions(accountId);
+    const missing = new Set(subscriptions.flatMap((subscription) => [...subscription.unendedIds()]));
+    const from = Math.min(...subscriptions.map(({ syncedTo }) => syncedTo));
+    const at = Date.now();
+    // One more than may be tracked: whoever cannot track them all is told so.
+    for await (const state of snapshots.unfinished(accountId, maxAccountActions + 1)) {
+      missing.delete(state.actionId);
+      hub.confirm(state);
+    }
+    if (from === Infinity) return missing;
+    for await (const state of snapshots.finishedSince(accountId, new Date(from - OVERLAP_MS))) {
+      missing.delete(state.actionId);
+      hub.confirm(state);
+    }
+    for (const subscription of subscriptions) subscription.synced(at);
+    return missing;
   }
 }

@@ -1,7 +1,16 @@
 import type { ProgressState } from '@bulk/contracts';
-import { progressStateOf, StoreError, type Database, type ProgressDocument } from '@bulk/mongo';
+import { ACTION_STATUSES, isFinal } from '@bulk/domain';
+import {
+  progressStateOf,
+  stored,
+  StoreError,
+  type ActionDocument,
+  type Database,
+  type ProgressDocument,
+} from '@bulk/mongo';
+import type { Filter, Sort } from 'mongodb';
 
-/** Actions per query at most. */
+/** Actions per query, or per page of one, at most. */
 const BATCH = 1_000;
 
 const PROJECTION = {
@@ -16,10 +25,7 @@ const PROJECTION = {
   finishedAt: 1,
 } as const satisfies Record<Exclude<keyof ProgressDocument, '_id'>, 1>;
 
-interface Wanted {
-  readonly _id: string | { readonly $in: string[] };
-  readonly accountId?: string;
-}
+const UNFINISHED = ACTION_STATUSES.filter((status) => !isFinal(status));
 
 /** The states of actions as MongoDB has them; an action that is not accepted yet is none. */
 export class Snapshots {
@@ -52,6 +58,35 @@ export class Snapshots {
     return states;
   }
 
+  /**
+   * The unfinished actions of an account, and where `since` is given those that finished at or after it.
+   *
+   * The unfinished come first: whoever ends in between is in both, never in none. The newest state counts.
+   *
+   * @param limit states given at most.
+   * @throws StoreError when MongoDB does not answer.
+   */
+  async readAccount(accountId: string, since: Date | undefined, limit: number): Promise<ProgressState[]> {
+    const states = new Map<string, ProgressState>();
+    for await (const state of this.unfinished(accountId, limit)) states.set(state.actionId, state);
+    if (since === undefined) return [...states.values()];
+    for await (const state of this.finishedSince(accountId, since)) {
+      states.set(state.actionId, state);
+      if (states.size >= limit) break;
+    }
+    return [...states.values()];
+  }
+
+  /** The unfinished actions of an account, so many at most, page by page. Throws as `readAccount`. */
+  unfinished(accountId: string, limit: number): AsyncGenerator<ProgressState> {
+    return this.#walk({ accountId, status: { $in: UNFINISHED } }, { _id: -1 }, limit);
+  }
+
+  /** The actions of an account that finished at or after an instant, page by page. Throws as `readAccount`. */
+  finishedSince(accountId: string, since: Date): AsyncGenerator<ProgressState> {
+    return this.#walk({ accountId, finishedAt: { $gte: since } }, { finishedAt: 1, _id: 1 });
+  }
+
   /** @throws StoreError when MongoDB does not answer. */
   async ping(): Promise<void> {
     try {
@@ -61,15 +96,32 @@ export class Snapshots {
     }
   }
 
-  async #find(wanted: Wanted): Promise<ProgressState[]> {
-    try {
-      const found = await this.#database.actions
+  #find(wanted: Filter<ActionDocument>): Promise<ProgressState[]> {
+    return stored(
+      this.#database.actions
         .find({ ...wanted, status: { $ne: 'staging' } })
         .project<ProgressDocument>(PROJECTION)
-        .toArray();
-      return found.map(progressStateOf);
-    } catch (cause) {
-      throw new StoreError(cause);
+        .map(progressStateOf)
+        .toArray(),
+    );
+  }
+
+  /** In the order of an index, page by page; closes what it opened wherever it is left. @param limit 0: none. */
+  async *#walk(wanted: Filter<ActionDocument>, order: Sort, limit = 0): AsyncGenerator<ProgressState> {
+    const cursor = this.#database.actions
+      .find(wanted)
+      .project<ProgressDocument>(PROJECTION)
+      .sort(order)
+      .limit(limit)
+      .batchSize(BATCH);
+    try {
+      for (;;) {
+        const found = await stored(cursor.next());
+        if (found === null) return;
+        yield progressStateOf(found);
+      }
+    } finally {
+      await cursor.close().catch(() => undefined);
     }
   }
 }

@@ -53,6 +53,11 @@ export class Subscription {
     return this.#settled;
   }
 
+  /** Whether the final state is known, though it may wait to be sent. */
+  get ended(): boolean {
+    return this.#settled || (this.#pending !== undefined && isFinal(this.#pending.status));
+  }
+
   /** Takes a state, from wherever; another account's, and one that is not newer, is dropped. */
   offer(state: ProgressState): void {
     if (this.#phase === 'closed' || state.accountId !== this.#options.accountId) return;
