@@ -1,23 +1,21 @@
+import type { ActionUpdate } from '@bulk/contracts';
+import { accountIdSchema, actionIdSchema } from '@bulk/domain';
 import {
-  actionStatsSchema,
-  actionViewSchema,
-  logEntrySchema,
-  logSummarySchema,
-  MAX_LIMIT,
-  type ActionStats,
-  type ActionUpdate,
-  type ActionView,
-  type CreateActionRequest,
-  type LogEntry,
-  type LogSummary,
-  type Pagination,
-} from '@bulk/contracts';
-import { accountIdSchema, actionIdSchema, type OutcomeStatus } from '@bulk/domain';
-import { checked, checkedUrl, HTTP_PROTOCOLS, webSocketUrl } from './arguments.ts';
+  checked,
+  checkedUrl,
+  credentialedUrl,
+  HTTP_PROTOCOLS,
+  tokenSource,
+  webSocketUrl,
+  type TokenSource,
+} from './arguments.ts';
 import { completionOf, type WaitOptions } from './completion.ts';
-import { asError, ClientClosedError } from './errors.ts';
+import { asError, ClientClosedError, InvalidArgumentError } from './errors.ts';
 import { HttpApi, type Fetch } from './http-api.ts';
-import { ProgressConnection, type ProgressListener, type ReconnectOptions } from './progress-connection.ts';
+import { ProgressConnection, type ReconnectOptions } from './progress-connection.ts';
+import type { ProgressListener } from './progress-listener.ts';
+import { RestClient } from './rest-client.ts';
+import { DEFAULT_RETRY, Retrying, type RetryOptions } from './retrying.ts';
 import { platformWebSocket, type WebSocketConstructor } from './web-socket.ts';
 
 export interface BulkClientOptions {
@@ -25,103 +23,65 @@ export interface BulkClientOptions {
   readonly baseUrl: string;
   /** Of the notifier, e.g. `ws://localhost:3001`; default: the base URL's host, where one gateway serves both. */
   readonly websocketUrl?: string;
-  readonly accountId: string;
+  /** May be absent where a token says it. */
+  readonly accountId?: string;
+  /**
+   * A token, or a function that gives the one of the moment: asked for each request and each connect. Sent as
+   * `Authorization: Bearer …` and, for the WebSocket, as query parameter `access_token`.
+   */
+  readonly token?: string | TokenSource;
   /** Default: the platform's. */
   readonly fetch?: Fetch;
   /** Default: the platform's, else that of `ws`. */
   readonly WebSocket?: WebSocketConstructor;
   /** Longest wait for an answer of the REST API, in ms; default 30,000. */
   readonly requestTimeoutMs?: number;
+  /** How `createAction` and `uploadEntities` are tried again. */
+  readonly retry?: Partial<RetryOptions>;
   readonly reconnect?: Partial<ReconnectOptions>;
   /** Silence of the notifier after which it is asked for a sign of life, in ms; default 15,000. */
   readonly keepAliveMs?: number;
 }
 
-export interface LogsOptions {
-  /** Only these outcomes. */
-  readonly type?: OutcomeStatus;
-  /** 1 to 1000; default 50. */
-  readonly limit?: number;
-  readonly skip?: number;
-  /** Only later positions than this; instead of `skip`, and quick on deep pages. */
-  readonly after?: number;
-}
-
-export interface LogsPage {
-  readonly entries: LogEntry[];
-  readonly pagination: Pagination;
-}
-
 const DEFAULT_RECONNECT: ReconnectOptions = { initialDelayMs: 250, maxDelayMs: 10_000, maxAttempts: 20 };
 
 /**
- * A client of the platform, for one account. Every answer is validated; every error has a stable `code` and says whether
- * it is `retryable`. REST calls throw BulkApiError when they are refused, NetworkError when there is no answer,
- * InvalidAnswerError when it is not understood.
+ * A client of the platform, for one account, in Node and in browsers. Every answer is validated; every error has a stable
+ * `code` and says whether it is `retryable`. What REST calls throw is said at RestClient; what the function of a token
+ * throws, they throw, and a connect counts as failed.
  */
-export class BulkClient {
-  readonly #http: HttpApi;
+export class BulkClient extends RestClient {
   readonly #progress: ProgressConnection;
 
-  /** @throws InvalidArgumentError when the account or a URL is none. */
+  /** @throws InvalidArgumentError when the account, the token or a URL is none, or neither account nor token is given. */
   constructor(options: BulkClientOptions) {
-    const accountId = checked(accountIdSchema, options.accountId, 'accountId');
+    const token = tokenSource(options.token);
+    const accountId =
+      options.accountId === undefined ? undefined : checked(accountIdSchema, options.accountId, 'accountId');
+    if (accountId === undefined && token === undefined) {
+      throw new InvalidArgumentError('accountId', 'expected an account, or a token');
+    }
     const baseUrl = checkedUrl(options.baseUrl, 'baseUrl', HTTP_PROTOCOLS);
-    this.#http = new HttpApi({
-      baseUrl: baseUrl.href,
-      accountId,
-      fetch: options.fetch ?? ((url, request) => globalThis.fetch(url, request)),
-      timeoutMs: options.requestTimeoutMs ?? 30_000,
-    });
+    const socketUrl = webSocketUrl(options.websocketUrl, baseUrl);
+    super(
+      new HttpApi({
+        baseUrl: baseUrl.href,
+        accountId,
+        token,
+        fetch: options.fetch ?? ((url, request) => globalThis.fetch(url, request)),
+        timeoutMs: options.requestTimeoutMs ?? 30_000,
+        retrying: new Retrying({ ...DEFAULT_RETRY, ...options.retry }, Math.random),
+      }),
+    );
     const { WebSocket: implementation } = options;
     this.#progress = new ProgressConnection({
-      url: webSocketUrl(options.websocketUrl, baseUrl, accountId),
+      address: `${socketUrl.origin}${socketUrl.pathname}`,
+      url: () => credentialedUrl(socketUrl, accountId, token),
       webSocket: implementation === undefined ? platformWebSocket : () => Promise.resolve(implementation),
       reconnect: { ...DEFAULT_RECONNECT, ...options.reconnect },
       keepAliveMs: options.keepAliveMs ?? 15_000,
       random: Math.random,
     });
-  }
-
-  /** Has an action carried out; resolves when it is accepted. Not idempotent: after a NetworkError it may be there. */
-  createAction(request: CreateActionRequest): Promise<ActionView> {
-    return this.#http.one({ method: 'POST', path: 'bulk-actions', body: request }, actionViewSchema);
-  }
-
-  getAction(actionId: string): Promise<ActionView> {
-    return this.#http.one({ path: pathOf(actionId) }, actionViewSchema);
-  }
-
-  /** Counts, rate and estimate. */
-  getStats(actionId: string): Promise<ActionStats> {
-    return this.#http.one({ path: pathOf(actionId, '/stats') }, actionStatsSchema);
-  }
-
-  /** Outcomes by position, one page of them. */
-  getLogs(actionId: string, options: LogsOptions = {}): Promise<LogsPage> {
-    return this.#http.page({ path: pathOf(actionId, '/logs'), query: { ...options } }, logEntrySchema);
-  }
-
-  /** All outcomes by position, page by page as they are asked for; of a running action, those so far. */
-  async *iterateLogs(actionId: string, options: Omit<LogsOptions, 'skip'> = {}): AsyncGenerator<LogEntry> {
-    const limit = options.limit ?? MAX_LIMIT;
-    let { after } = options;
-    for (;;) {
-      const { entries } = await this.getLogs(actionId, {
-        ...options,
-        limit,
-        ...(after === undefined ? {} : { after }),
-      });
-      yield* entries;
-      const last = entries.at(-1);
-      if (last === undefined || entries.length < limit) return;
-      after = last.position;
-    }
-  }
-
-  /** Counts per outcome and per code. */
-  getLogSummary(actionId: string): Promise<LogSummary> {
-    return this.#http.one({ path: pathOf(actionId, '/logs/summary') }, logSummarySchema);
   }
 
   /**
@@ -139,20 +99,22 @@ export class BulkClient {
     listener: (update: ActionUpdate) => void,
     onError: (error: unknown) => void = throwUncaught,
   ): Promise<() => Promise<void>> {
-    return new Promise((resolve, reject) => {
-      let acknowledged = false;
-      const leave = this.#follow(actionId, {
-        subscribed: () => {
-          acknowledged = true;
-          resolve(() => {
-            leave();
-            return Promise.resolve();
-          });
-        },
-        updated: listener,
-        failed: (error) => (acknowledged ? onError(error) : reject(asError(error))),
-      });
-    });
+    return acknowledged((of) => this.#follow(actionId, of), listener, onError);
+  }
+
+  /**
+   * Follows all actions of the account, new ones included: `listener` gets the state of each unfinished one at once, then
+   * each newer state of any, never an older one, over lost connections (those that ended meanwhile included; some that
+   * ended seconds before it began may be, too). Resolves when the notifier has acknowledged, with a function that ends it.
+   *
+   * @param onError as of `onProgress`; with TOO_MANY_ACTIONS the account has more actions than can be followed together.
+   * @throws SubscriptionRefusedError, ConnectionLostError, ClientClosedError.
+   */
+  onAccountProgress(
+    listener: (update: ActionUpdate) => void,
+    onError: (error: unknown) => void = throwUncaught,
+  ): Promise<() => Promise<void>> {
+    return acknowledged((of) => guarded(of, () => this.#progress.followAccount(of)), listener, onError);
   }
 
   /**
@@ -171,19 +133,43 @@ export class BulkClient {
     this.#progress.close();
   }
 
-  /** Like the connection's, with faults told to the listener. */
   #follow(actionId: string, listener: ProgressListener): () => void {
-    try {
-      return this.#progress.follow(checked(actionIdSchema, actionId, 'actionId'), listener);
-    } catch (error) {
-      listener.failed(error);
-      return () => undefined;
-    }
+    return guarded(listener, () =>
+      this.#progress.follow(checked(actionIdSchema, actionId, 'actionId'), listener),
+    );
   }
 }
 
-function pathOf(actionId: string, rest = ''): string {
-  return `bulk-actions/${encodeURIComponent(actionId)}${rest}`;
+/** Follows, with faults of the beginning told to the listener. */
+function guarded(listener: ProgressListener, follow: () => () => void): () => void {
+  try {
+    return follow();
+  } catch (error) {
+    listener.failed(error);
+    return () => undefined;
+  }
+}
+
+/** Resolves at the acknowledgement with what ends it; until then errors reject, later ones go to `onError`. */
+function acknowledged(
+  follow: (listener: ProgressListener) => () => void,
+  updated: (update: ActionUpdate) => void,
+  onError: (error: unknown) => void,
+): Promise<() => Promise<void>> {
+  return new Promise((resolve, reject) => {
+    let resolved = false;
+    const leave = follow({
+      subscribed: () => {
+        resolved = true;
+        resolve(() => {
+          leave();
+          return Promise.resolve();
+        });
+      },
+      updated,
+      failed: (error) => (resolved ? onError(error) : reject(asError(error))),
+    });
+  });
 }
 
 function throwUncaught(error: unknown): void {

@@ -1,7 +1,7 @@
 import type { ActionUpdate } from '@bulk/contracts';
 import { isFinal } from '@bulk/domain';
 import { AbortedError, ActionEndedError, asError, CompletionTimeoutError } from './errors.ts';
-import type { ProgressListener } from './progress-connection.ts';
+import type { ProgressListener } from './progress-listener.ts';
 
 export interface WaitOptions {
   /** Longest wait, in ms; default: none. */

@@ -12,18 +12,39 @@ function detailsOf(body: ErrorBody): Readonly<Record<string, unknown>> {
 /** Statuses after which the same request may succeed later. */
 const RETRYABLE_STATUSES = new Set([408, 429, 502, 503, 504]);
 
+/** What a refusal's headers say; null where they say nothing. */
+export interface RefusalHeaders {
+  readonly requestId: string | null;
+  readonly retryAfter: string | null;
+}
+
 /** Thrown when the API refuses a request; `code`, `message` and `details` are the API's own. */
 export class BulkApiError extends CodedError {
   /** HTTP status. */
   readonly status: number;
   /** The answer's `x-request-id`, to be quoted to the operators; null when it had none. */
   readonly requestId: string | null;
+  /** How long the API asks to wait before the next try (`Retry-After`), in ms; null when it says nothing. */
+  readonly retryAfterMs: number | null;
 
-  constructor(status: number, body: ErrorBody, requestId: string | null) {
-    super(body.code, body.message, { details: detailsOf(body), retryable: RETRYABLE_STATUSES.has(status) });
+  constructor(status: number, body: ErrorBody, { requestId, retryAfter }: RefusalHeaders) {
+    const retryAfterMs = retryAfter === null ? null : millisecondsOf(retryAfter);
+    super(body.code, body.message, {
+      details: detailsOf(body),
+      // A conflict that passes, such as with a request of the same key that is under way, says when.
+      retryable: RETRYABLE_STATUSES.has(status) || (status === 409 && retryAfterMs !== null),
+    });
     this.status = status;
     this.requestId = requestId;
+    this.retryAfterMs = retryAfterMs;
   }
+}
+
+/** @returns null for what is neither seconds nor a date. */
+function millisecondsOf(retryAfter: string): number | null {
+  if (/^\d+$/.test(retryAfter)) return Number(retryAfter) * 1_000;
+  const at = Date.parse(retryAfter);
+  return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
 }
 
 /** Thrown when the API could not be reached or did not answer in time: whether it acted is not known. */
@@ -88,10 +109,10 @@ export class CompletionTimeoutError extends CodedError {
   }
 }
 
-/** Thrown by `waitForCompletion` when its signal aborts; the cause is the signal's reason. */
+/** Thrown when the given signal aborts what was under way; the cause is the signal's reason. */
 export class AbortedError extends CodedError {
   constructor(reason: unknown) {
-    super('ABORTED', 'the wait was aborted', { cause: reason });
+    super('ABORTED', 'it was aborted', { cause: reason });
   }
 }
 

@@ -6,20 +6,27 @@ import {
   type Pagination,
 } from '@bulk/contracts';
 import { z } from 'zod';
-import { BulkApiError, InvalidAnswerError, NetworkError } from './errors.ts';
+import { AbortedError, BulkApiError, InvalidAnswerError, NetworkError } from './errors.ts';
+import type { TokenSource } from './arguments.ts';
+import type { Retrying } from './retrying.ts';
+import { isRepeatable, type RequestBody } from './request-body.ts';
+import { textOf } from './text-stream.ts';
 
 /** The part of an answer that is used; `fetch`'s Response is one. */
 export interface FetchAnswer {
   readonly ok: boolean;
   readonly status: number;
   readonly headers: { get(name: string): string | null };
+  readonly body?: ReadableStream<Uint8Array> | null;
   text(): Promise<string>;
 }
 
 export interface FetchRequest {
   readonly method: string;
   readonly headers: Record<string, string>;
-  readonly body?: string;
+  readonly body?: RequestBody;
+  /** Set where the body is a stream: the answer comes after it. */
+  readonly duplex?: 'half';
   readonly signal: AbortSignal;
 }
 
@@ -28,21 +35,30 @@ export type Fetch = (url: string, request: FetchRequest) => Promise<FetchAnswer>
 
 export interface HttpApiOptions {
   readonly baseUrl: string;
-  readonly accountId: string;
+  /** Undefined: the token says it. */
+  readonly accountId: string | undefined;
+  readonly token: TokenSource | undefined;
   readonly fetch: Fetch;
   /** Longest wait for an answer, in ms. */
   readonly timeoutMs: number;
+  readonly retrying: Retrying;
 }
 
 export interface ApiRequest {
   readonly method?: 'GET' | 'POST';
   /** Below the base URL, without a leading slash. */
   readonly path: string;
-  readonly query?: Readonly<Record<string, string | number | undefined>>;
-  readonly body?: unknown;
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body?: RequestBody;
+  /** Whether the request may be sent again when it failed and that may pass. */
+  readonly idempotent?: boolean;
+  /** Instead of the client's, in ms. */
+  readonly timeoutMs?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/** Speaks REST with the API: account, envelope, errors. */
+/** Speaks REST with the API: account, token, envelope, errors, retries. */
 export class HttpApi {
   readonly #options: HttpApiOptions;
 
@@ -53,7 +69,8 @@ export class HttpApi {
   /**
    * The data of a successful answer, validated.
    *
-   * @throws BulkApiError when it is refused; NetworkError when there is no answer; InvalidAnswerError.
+   * @throws BulkApiError when it is refused; NetworkError when there is no answer; InvalidAnswerError; AbortedError; what
+   * the token's function threw.
    */
   async one<T>(request: ApiRequest, schema: z.ZodType<T>): Promise<T> {
     return (await this.#send(request, successSchema(schema))).data;
@@ -69,10 +86,55 @@ export class HttpApi {
     return { entries: data, pagination };
   }
 
-  async #send<T>(request: ApiRequest, envelope: z.ZodType<T>): Promise<T> {
+  /**
+   * The text of a successful answer, as it comes; leaving the loop ends it. Throws as `one`, and NetworkError when the
+   * answer breaks off or nothing comes for as long as an answer is waited for.
+   */
+  async *text(request: ApiRequest): AsyncGenerator<string> {
     const url = this.#url(request);
-    const { answer, text } = await this.#exchange(url, request);
-    if (!answer.ok) throw new BulkApiError(answer.status, errorOf(answer.status, text), requestIdOf(answer));
+    const abort = new AbortController();
+    const signal =
+      request.signal === undefined ? abort.signal : AbortSignal.any([abort.signal, request.signal]);
+    const timeoutMs = request.timeoutMs ?? this.#options.timeoutMs;
+    const expire = (): void => abort.abort(new Error(`nothing came for ${timeoutMs} ms`));
+    let timer = setTimeout(expire, timeoutMs);
+    try {
+      const answer = await this.#fetch(url, request, signal, await this.#headers(request));
+      if (!answer.ok) throw refusal(answer, await answer.text());
+      for await (const chunk of textOf(answer)) {
+        // While the reader is at work, nobody waits for the API.
+        clearTimeout(timer);
+        yield chunk;
+        timer = setTimeout(expire, timeoutMs);
+      }
+    } catch (error) {
+      throw this.#faultOf(error, url, request.signal);
+    } finally {
+      clearTimeout(timer);
+      abort.abort();
+    }
+  }
+
+  #send<T>(request: ApiRequest, envelope: z.ZodType<T>): Promise<T> {
+    const attempt = (): Promise<T> => this.#sendOnce(request, envelope);
+    const again = request.idempotent === true && (request.body === undefined || isRepeatable(request.body));
+    return again ? this.#options.retrying.run(attempt, request.signal) : attempt();
+  }
+
+  async #sendOnce<T>(request: ApiRequest, envelope: z.ZodType<T>): Promise<T> {
+    const url = this.#url(request);
+    const headers = await this.#headers(request);
+    const timeout = AbortSignal.timeout(request.timeoutMs ?? this.#options.timeoutMs);
+    const signal = request.signal === undefined ? timeout : AbortSignal.any([timeout, request.signal]);
+    let answer: FetchAnswer;
+    let text: string;
+    try {
+      answer = await this.#fetch(url, request, signal, headers);
+      text = await answer.text();
+    } catch (error) {
+      throw this.#faultOf(error, url, request.signal);
+    }
+    if (!answer.ok) throw refusal(answer, text);
     try {
       return envelope.parse(JSON.parse(text));
     } catch (cause) {
@@ -88,36 +150,47 @@ export class HttpApi {
     return url.href;
   }
 
-  async #exchange(url: string, request: ApiRequest): Promise<{ answer: FetchAnswer; text: string }> {
-    const { fetch, accountId, timeoutMs } = this.#options;
-    const { method = 'GET', body } = request;
-    try {
-      const answer = await fetch(url, {
-        method,
-        headers: {
-          accept: 'application/json',
-          'x-account-id': accountId,
-          ...(body === undefined ? {} : { 'content-type': 'application/json' }),
-        },
-        signal: AbortSignal.timeout(timeoutMs),
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      return { answer, text: await answer.text() };
-    } catch (cause) {
-      throw new NetworkError(url, cause);
-    }
+  async #headers(request: ApiRequest): Promise<Record<string, string>> {
+    const { accountId, token } = this.#options;
+    return {
+      accept: 'application/json',
+      ...(accountId === undefined ? {} : { 'x-account-id': accountId }),
+      ...(token === undefined ? {} : { authorization: `Bearer ${await token()}` }),
+      ...request.headers,
+    };
   }
-}
 
-function requestIdOf(answer: FetchAnswer): string | null {
-  return answer.headers.get('x-request-id');
+  #fetch(
+    url: string,
+    { method = 'GET', body }: ApiRequest,
+    signal: AbortSignal,
+    headers: Record<string, string>,
+  ): Promise<FetchAnswer> {
+    return this.#options.fetch(url, {
+      method,
+      headers,
+      signal,
+      ...(body === undefined ? {} : { body }),
+      ...(body === undefined || isRepeatable(body) ? {} : { duplex: 'half' }),
+    });
+  }
+
+  #faultOf(error: unknown, url: string, signal: AbortSignal | undefined): unknown {
+    if (signal?.aborted === true) return new AbortedError(signal.reason);
+    return error instanceof BulkApiError ? error : new NetworkError(url, error);
+  }
 }
 
 /** What a refusal says; something between us and the API may have answered in its own words. */
-function errorOf(status: number, text: string): ErrorBody {
+function refusal({ status, headers }: FetchAnswer, text: string): BulkApiError {
+  let body: ErrorBody;
   try {
-    return failureSchema.parse(JSON.parse(text)).error;
+    body = failureSchema.parse(JSON.parse(text)).error;
   } catch {
-    return { code: `HTTP_${status}`, message: `the API answered with status ${status}` };
+    body = { code: `HTTP_${status}`, message: `the API answered with status ${status}` };
   }
+  return new BulkApiError(status, body, {
+    requestId: headers.get('x-request-id'),
+    retryAfter: headers.get('retry-after'),
+  });
 }

@@ -1,4 +1,5 @@
-export { BulkClient, type BulkClientOptions, type LogsOptions, type LogsPage } from './client.ts';
+export type { TokenSource } from './arguments.ts';
+export { BulkClient, type BulkClientOptions } from './client.ts';
 export type { WaitOptions } from './completion.ts';
 export {
   AbortedError,
@@ -14,4 +15,16 @@ export {
 } from './errors.ts';
 export type { Fetch } from './http-api.ts';
 export type { ReconnectOptions } from './progress-connection.ts';
+export type { UploadBody } from './request-body.ts';
+export type {
+  ActionsPage,
+  CreateOptions,
+  ListActionsOptions,
+  LogsOptions,
+  LogsPage,
+  ResultsOptions,
+  UploadOptions,
+  UploadParameters,
+} from './rest-types.ts';
+export type { RetryOptions } from './retrying.ts';
 export type { WebSocketConstructor, WebSocketLike } from './web-socket.ts';

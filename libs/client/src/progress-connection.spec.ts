@@ -192,6 +192,133 @@ describe('following', () => {
   });
 });
 
+describe('following the account', () => {
+  const at = '2026-11-24T10:00:00.000Z';
+  const acknowledged = JSON.stringify({ event: 'subscribedAccount', data: { accountId: 'acme', at } });
+
+  it('goes on over a loss since what is known, and never shows an older version', async () => {
+    const requests: unknown[] = [];
+    const { client } = await given((socket, frame, connection) => {
+      requests.push(frame);
+      socket.send(acknowledged);
+      if (connection === 1) {
+        socket.send(update(3));
+        setTimeout(() => socket.terminate(), 20);
+      } else {
+        for (const frame of [update(2), update(3), update(1, 'pending', B), update(4, 'completed')])
+          socket.send(frame);
+      }
+    });
+    const seen: string[] = [];
+    await new Promise<void>((resolve, reject) => {
+      client
+        .onAccountProgress(({ actionId, version, status }) => {
+          seen.push(`${actionId === A ? 'A' : 'B'} ${version}`);
+          if (status === 'completed') resolve();
+        }, reject)
+        .catch(reject);
+    });
+    expect(seen).toEqual(['A 3', 'B 1', 'A 4']);
+    expect(requests).toEqual([
+      { event: 'subscribeAccount' },
+      { event: 'subscribeAccount', data: { since: '2026-11-24T09:59:55.000Z' } },
+    ]);
+  });
+
+  it('shares the connection with actions followed singly, and ends by itself', async () => {
+    const { client, frames, server } = await given((socket, { event, data }) => {
+      if (event === 'subscribeAccount') socket.send(acknowledged);
+      else if (event === 'subscribe') socket.send(subscribed(data));
+      if (event.startsWith('subscribe')) socket.send(update(1));
+    });
+    const seen: string[] = [];
+    const stopSingle = await client.onProgress(A, ({ version }) => seen.push(`single ${version}`));
+    const stop = await client.onAccountProgress(({ version }) => seen.push(`account ${version}`));
+    for (const socket of server.clients) socket.send(update(2));
+    while (seen.length < 4) await new Promise((resolve) => setTimeout(resolve, 5));
+    await stop();
+    await stop();
+    expect(server.clients.size).toBe(1);
+    const closed = new Promise((resolve) => [...server.clients][0]!.once('close', resolve));
+    await stopSingle();
+    await closed;
+    expect(seen).toEqual(['single 1', 'account 1', 'account 2', 'single 2']);
+    expect(frames.map((frame) => frame.split(' ')[1])).toEqual([
+      'subscribe',
+      'subscribeAccount',
+      'unsubscribeAccount',
+    ]);
+  });
+
+  it('is told when there are too many actions, at once or later; single ones go on', async () => {
+    const tooMany = refused('TOO_MANY_ACTIONS', { limit: 5, accountId: 'acme' });
+    let later: (() => void) | undefined;
+    const { client } = await given((socket, { event, data }) => {
+      if (event === 'subscribe') socket.send(subscribed(data));
+      else if (later === undefined) socket.send(tooMany);
+      else {
+        socket.send(acknowledged);
+        later = () => {
+          socket.send(tooMany);
+          socket.send(update(1, 'completed'));
+        };
+      }
+    });
+    const completed = client.waitForCompletion(A);
+    await expect(client.onAccountProgress(() => undefined)).rejects.toMatchObject({
+      code: 'TOO_MANY_ACTIONS',
+    });
+    later = () => undefined;
+    const ended = new Promise((resolve) => {
+      void client.onAccountProgress(() => undefined, resolve).then(() => later?.());
+    });
+    expect(await ended).toMatchObject({ code: 'TOO_MANY_ACTIONS', details: { limit: 5 } });
+    expect(await completed).toMatchObject({ version: 1 });
+  });
+
+  it('keeps a quiet connection that answers', async () => {
+    let asked = 0;
+    const { client, urls } = await given(
+      (socket, { event, data }) => {
+        if (event === 'subscribeAccount') socket.send(acknowledged);
+        else if (event === 'unsubscribe') {
+          asked += 1;
+          socket.send(asked < 4 ? JSON.stringify({ event: 'unsubscribed', data }) : update(1, 'completed'));
+        }
+      },
+      { keepAliveMs: 20 },
+    );
+    await new Promise<void>((resolve, reject) => {
+      client.onAccountProgress(() => resolve(), reject).catch(reject);
+    });
+    expect(urls).toHaveLength(1);
+  });
+});
+
+describe('a token', () => {
+  it('is asked for anew at each connect, and shown in no error', async () => {
+    let asks = 0;
+    const { client, urls } = await given((socket) => socket.terminate(), {
+      token: () => {
+        asks += 1;
+        if (asks === 2) throw new Error('logged out');
+        return `t&${asks}`;
+      },
+      reconnect: { initialDelayMs: 1, maxDelayMs: 2, maxAttempts: 3 },
+    });
+    const error = await client.waitForCompletion(A).catch((thrown: unknown) => thrown);
+    expect(error).toMatchObject({ code: 'CONNECTION_LOST', message: expect.not.stringContaining('t&') });
+    expect(urls).toEqual(['/?accountId=acme&access_token=t%261', '/?accountId=acme&access_token=t%263']);
+  });
+
+  it('makes the account dispensable, which one of both is not', () => {
+    const make = (options: object) => () => new BulkClient({ baseUrl: 'http://host', ...options });
+    expect(make({ token: 't' })).not.toThrow();
+    expect(make({})).toThrow(/accountId: expected an account, or a token/);
+    expect(make({ token: 'a b' })).toThrow(/token: expected/);
+  });
+});
+
 describe('waiting', () => {
   const silent: Script = (socket, { data }) => socket.send(subscribed(data));
 

@@ -1,11 +1,15 @@
-import { serverFrameSchema, type ActionUpdate, type ClientFrame, type ErrorBody } from '@bulk/contracts';
+import { serverFrameSchema, type ClientFrame, type ErrorBody } from '@bulk/contracts';
 import { z } from 'zod';
+import { AccountFollowers } from './account-followers.ts';
+import { ActionFollowers } from './action-followers.ts';
 import {
+  asError,
   ClientClosedError,
   ConnectionLostError,
   InvalidAnswerError,
   SubscriptionRefusedError,
 } from './errors.ts';
+import type { ProgressListener } from './progress-listener.ts';
 import { SocketSession } from './socket-session.ts';
 import type { WebSocketConstructor, WebSocketLike } from './web-socket.ts';
 
@@ -20,8 +24,10 @@ export interface ReconnectOptions {
 }
 
 export interface ProgressConnectionOptions {
-  /** With the account in its query. */
-  readonly url: string;
+  /** Where to connect, for messages. */
+  readonly address: string;
+  /** The same with account and token in its query, asked for at each connect. */
+  readonly url: () => Promise<string>;
   readonly webSocket: () => Promise<WebSocketConstructor>;
   readonly reconnect: ReconnectOptions;
   /** After this silence the server is asked for a sign of life, after the same again the connection is given up, in ms. */
@@ -30,29 +36,23 @@ export interface ProgressConnectionOptions {
   readonly random: () => number;
 }
 
-/** Who follows an action. After `failed` it hears nothing more. */
-export interface ProgressListener {
-  subscribed(): void;
-  updated(update: ActionUpdate): void;
-  failed(error: unknown): void;
-}
+const aboutSchema = z.union([z.object({ actionId: z.string() }), z.object({ accountId: z.string() })]);
 
-interface Followed {
-  readonly listeners: Set<ProgressListener>;
-  acknowledged: boolean;
-  last: ActionUpdate | undefined;
-}
-
-const aboutSchema = z.object({ actionId: z.string() });
+/** An id that no action has. */
+const NO_ACTION = '00000000-0000-0000-0000-000000000000';
 
 /**
- * One WebSocket for all actions that are followed: opened for the first, closed after the last. A lost one is opened
- * again and everything is subscribed again; since updates are whole states with a version, that makes up what was missed,
- * and what is not newer is dropped.
+ * One WebSocket for all that is followed, actions and the account: opened for the first, closed after the last. A lost
+ * one is opened again and everything is subscribed again; since updates are whole states with a version, that makes up what
+ * was missed, and what is not newer is dropped.
  */
 export class ProgressConnection {
   readonly #options: ProgressConnectionOptions;
-  readonly #followed = new Map<string, Followed>();
+  readonly #actions = new ActionFollowers((actionId, listener) => this.#leave(actionId, listener));
+  readonly #account = new AccountFollowers(
+    () => performance.now(),
+    (listener) => this.#leaveAccount(listener),
+  );
   #session: SocketSession | undefined;
   #opening = false;
   #failures = 0;
@@ -70,18 +70,21 @@ export class ProgressConnection {
    */
   follow(actionId: string, listener: ProgressListener): () => void {
     if (this.#closed) throw new ClientClosedError();
-    const known = this.#followed.get(actionId);
-    if (known === undefined) {
-      this.#followed.set(actionId, { listeners: new Set([listener]), acknowledged: false, last: undefined });
-      if (this.#session?.open === true) this.#send({ event: 'subscribe', data: actionId });
-      else this.#connect();
-    } else {
-      known.listeners.add(listener);
-      const { acknowledged, last } = known;
-      if (acknowledged) this.#tell(actionId, [listener], (newcomer) => newcomer.subscribed());
-      if (last !== undefined) this.#tell(actionId, [listener], (newcomer) => newcomer.updated(last));
-    }
+    if (this.#actions.add(actionId, listener)) this.#ask({ event: 'subscribe', data: actionId });
     return () => this.#leave(actionId, listener);
+  }
+
+  /**
+   * Follows all actions of the account until the function given back is called.
+   *
+   * @throws ClientClosedError after `close`.
+   */
+  followAccount(listener: ProgressListener): () => void {
+    if (this.#closed) throw new ClientClosedError();
+    this.#account.add(listener);
+    // Asking again shows a newcomer the present.
+    this.#ask(this.#account.request());
+    return () => this.#leaveAccount(listener);
   }
 
   /** Fails whoever still follows something, and closes the socket. */
@@ -91,11 +94,19 @@ export class ProgressConnection {
   }
 
   #leave(actionId: string, listener: ProgressListener): void {
-    const followed = this.#followed.get(actionId);
-    if (followed?.listeners.delete(listener) !== true || followed.listeners.size > 0) return;
-    this.#followed.delete(actionId);
-    if (this.#followed.size === 0) this.#rest();
-    else if (this.#session?.open === true) this.#send({ event: 'unsubscribe', data: actionId });
+    if (!this.#actions.delete(actionId, listener)) return;
+    if (this.#idle) this.#rest();
+    else this.#send({ event: 'unsubscribe', data: actionId });
+  }
+
+  #leaveAccount(listener: ProgressListener): void {
+    if (!this.#account.delete(listener) || this.#account.size > 0) return;
+    if (this.#idle) this.#rest();
+    else this.#send({ event: 'unsubscribeAccount' });
+  }
+
+  get #idle(): boolean {
+    return this.#actions.size === 0 && this.#account.size === 0;
   }
 
   /** Nothing is followed: nothing is held. */
@@ -110,33 +121,44 @@ export class ProgressConnection {
   #connect(): void {
     if (this.#session !== undefined || this.#opening || this.#retry !== undefined) return;
     this.#opening = true;
-    this.#options
-      .webSocket()
-      .then((Implementation) => {
-        this.#opening = false;
-        if (this.#followed.size > 0) this.#attach(new Implementation(this.#options.url));
-      })
-      .catch((error: unknown) => {
-        this.#opening = false;
-        this.#failAll(error);
-      });
+    void this.#open();
+  }
+
+  /** Never rejects. */
+  async #open(): Promise<void> {
+    try {
+      const Implementation = await this.#options.webSocket();
+      const url = await this.#options.url().catch(asError);
+      this.#opening = false;
+      if (this.#idle) return;
+      if (url instanceof Error) this.#lost(`no token: ${url.message}`);
+      else this.#attach(new Implementation(url));
+    } catch (error) {
+      this.#opening = false;
+      this.#failAll(error);
+    }
   }
 
   #attach(socket: WebSocketLike): void {
     this.#session = new SocketSession(socket, this.#options.keepAliveMs, {
       opened: () => {
-        for (const actionId of this.#followed.keys()) this.#send({ event: 'subscribe', data: actionId });
+        for (const actionId of this.#actions.actionIds) this.#send({ event: 'subscribe', data: actionId });
+        if (this.#account.size > 0) this.#send(this.#account.request());
       },
       received: (data) => this.#receive(data),
-      // Subscribing again changes nothing and is answered; a browser cannot send pings.
-      quiet: () => {
-        for (const actionId of this.#followed.keys()) {
-          this.#send({ event: 'subscribe', data: actionId });
-          return;
-        }
-      },
+      quiet: () => this.#askForLife(),
       lost: (reason) => this.#lost(reason),
     });
+  }
+
+  /** Asks for what changes nothing and is answered; a browser cannot send pings. */
+  #askForLife(): void {
+    const [actionId] = this.#actions.actionIds;
+    this.#send(
+      actionId === undefined
+        ? { event: 'unsubscribe', data: NO_ACTION }
+        : { event: 'subscribe', data: actionId },
+    );
   }
 
   #receive(data: unknown): void {
@@ -147,70 +169,48 @@ export class ProgressConnection {
       this.#failAll(new InvalidAnswerError('a frame of the notifier is not understood', cause));
       return;
     }
-    if (frame.event === 'actionUpdate') this.#updated(frame.data);
-    else if (frame.event === 'subscribed') this.#subscribed(frame.data);
-    else if (frame.event === 'error') this.#refused(frame.data);
-  }
-
-  #subscribed(actionId: string): void {
-    this.#failures = 0;
-    const followed = this.#followed.get(actionId);
-    if (followed === undefined || followed.acknowledged) return;
-    followed.acknowledged = true;
-    this.#tell(actionId, followed.listeners, (listener) => listener.subscribed());
-  }
-
-  #updated(update: ActionUpdate): void {
-    const followed = this.#followed.get(update.actionId);
-    if (followed === undefined || update.version <= (followed.last?.version ?? -1)) return;
-    followed.last = update;
-    this.#tell(update.actionId, followed.listeners, (listener) => listener.updated(update));
+    this.#account.heard();
+    if (frame.event === 'actionUpdate') {
+      this.#account.updated(frame.data);
+      this.#actions.updated(frame.data);
+    } else if (frame.event === 'subscribed') {
+      this.#failures = 0;
+      this.#actions.acknowledged(frame.data);
+    } else if (frame.event === 'subscribedAccount') {
+      this.#failures = 0;
+      this.#account.acknowledged(frame.data);
+    } else if (frame.event === 'error') this.#refused(frame.data);
   }
 
   #refused(body: ErrorBody): void {
     const error = new SubscriptionRefusedError(body);
     const about = aboutSchema.safeParse(body.details);
     if (error.retryable) this.#session?.abandon(`${body.code}: ${body.message}`);
-    else if (about.success) this.#fail(about.data.actionId, error);
-    else this.#failAll(error);
-  }
-
-  /** A listener that throws hears of it and nothing else; the others are not disturbed. */
-  #tell(
-    actionId: string,
-    listeners: Iterable<ProgressListener>,
-    call: (listener: ProgressListener) => void,
-  ): void {
-    for (const listener of [...listeners]) {
-      try {
-        call(listener);
-      } catch (error) {
-        this.#leave(actionId, listener);
-        listener.failed(error);
-      }
-    }
-  }
-
-  #fail(actionId: string, error: unknown): void {
-    const followed = this.#followed.get(actionId);
-    if (followed === undefined) return;
-    this.#followed.delete(actionId);
-    if (this.#followed.size === 0) this.#rest();
-    for (const listener of followed.listeners) listener.failed(error);
+    else if (!about.success) this.#failAll(error);
+    else if ('actionId' in about.data) this.#fail(this.#actions.take(about.data.actionId), error);
+    else this.#fail(this.#account.take(), error);
   }
 
   #failAll(error: unknown): void {
-    for (const actionId of [...this.#followed.keys()]) this.#fail(actionId, error);
-    if (this.#followed.size === 0) this.#rest();
+    this.#fail(
+      [...this.#actions.actionIds.flatMap((id) => this.#actions.take(id)), ...this.#account.take()],
+      error,
+    );
+  }
+
+  /** @param listeners who follow nothing any more. */
+  #fail(listeners: readonly ProgressListener[], error: unknown): void {
+    if (this.#idle) this.#rest();
+    for (const listener of listeners) listener.failed(error);
   }
 
   #lost(reason: string): void {
     this.#session = undefined;
-    if (this.#followed.size === 0) return;
-    const { url, reconnect, random } = this.#options;
+    if (this.#idle) return;
+    const { address, reconnect, random } = this.#options;
     this.#failures += 1;
     if (this.#failures >= reconnect.maxAttempts) {
-      this.#failAll(new ConnectionLostError(url, this.#failures, reason));
+      this.#failAll(new ConnectionLostError(address, this.#failures, reason));
       return;
     }
     const ceiling = Math.min(reconnect.maxDelayMs, reconnect.initialDelayMs * 2 ** (this.#failures - 1));
@@ -218,6 +218,12 @@ export class ProgressConnection {
       this.#retry = undefined;
       this.#connect();
     }, ceiling * random());
+  }
+
+  /** What is asked without a connection is asked once there is one. */
+  #ask(frame: ClientFrame): void {
+    if (this.#session?.open === true) this.#send(frame);
+    else this.#connect();
   }
 
   #send(frame: ClientFrame): void {

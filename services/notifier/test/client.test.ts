@@ -120,6 +120,39 @@ describe('the client', () => {
     expect(versions).toEqual([1, 2, 3, 4]);
   });
 
+  it('follows its account over a restart of the notifier, and misses nothing', async () => {
+    const accountId = `account-${randomUUID()}`;
+    const first = await harness.start();
+    const [running, ending] = [
+      await harness.givenAction({ accountId }),
+      await harness.givenAction({ accountId }),
+    ];
+    await harness.givenAction({ accountId, status: 'completed', finishedAt: new Date(Date.now() - 60_000) });
+    const user = client({ websocketUrl: first.url, accountId });
+    const seen: string[] = [];
+    const stop = await user.onAccountProgress(({ actionId, version }) => seen.push(`${actionId} ${version}`));
+    await eventually('the snapshot', () => seen.length === 2);
+    await harness.publish({ actionId: running, accountId, version: 2 });
+    await eventually('the change', () => seen.length === 3);
+    await first.stop();
+    const finishedAt = new Date();
+    await harness.database.actions.updateOne({ _id: running }, { $set: { version: 2 } });
+    await harness.database.actions.updateOne(
+      { _id: ending },
+      { $set: { version: 2, status: 'completed', finishedAt } },
+    );
+    const created = await harness.givenAction({ accountId, status: 'failed', version: 4, finishedAt });
+    await harness.start({ PORT: String(first.port) });
+    await eventually('what was missed', () => seen.length === 5);
+    await harness.publish({ actionId: running, accountId, version: 3 });
+    await eventually('the next change', () => seen.length === 6);
+    expect(seen.slice(0, 2).sort()).toEqual([`${running} 1`, `${ending} 1`].sort());
+    expect(seen[2]).toBe(`${running} 2`);
+    expect(seen.slice(3, 5).sort()).toEqual([`${ending} 2`, `${created} 4`].sort());
+    expect(seen[5]).toBe(`${running} 3`);
+    await stop();
+  });
+
   it('gives up after so many tries', async () => {
     const gone = await harness.start();
     await gone.stop();

@@ -149,12 +149,28 @@ describe('notifier', () => {
     client.send('subscribe', actionId);
     const [error] = await eventually('the refusal', () => client.errors().length > 0 && client.errors());
     expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', details: { actionId, retryable: true } });
+    client.send('subscribeAccount');
+    await eventually('the refusal of the account', () => client.errors().length > 1);
+    expect(client.errors()[1]).toMatchObject({
+      code: 'STORE_UNAVAILABLE',
+      details: { accountId: ACCOUNT, retryable: true },
+    });
+    expect(client.frames.map(({ event }) => event)).toEqual(['error', 'error']);
 
     link.mend();
     await eventually('ready', () => notifier.context.health.ready);
     await client.subscribe(actionId);
     await harness.publish({ actionId, version: 2 });
     await client.awaitVersion(actionId, 2);
+
+    // An action that could not be looked up is found by the resync.
+    await client.subscribeAccount();
+    link.break();
+    const unseen = await harness.givenAction();
+    await harness.publish({ actionId: unseen, version: 2 });
+    await eventually('not ready', () => !notifier.context.health.ready);
+    link.mend();
+    await client.awaitVersion(unseen, 1);
     expect(notifier.failures).toEqual([]);
   });
 });

@@ -158,32 +158,34 @@ export class AccountSubscription {
   #begin(state: ProgressState): void {
     const single = this.#options.single(state.actionId);
     if (single === undefined) this.#show(state);
-    else if (this.#track(single)) {
+    else if (this.#hasRoomFor(state.actionId)) {
+      this.#tracked.set(state.actionId, single);
       single.offer(state);
-      if (single.settled) this.#forget(state.actionId);
+      this.#forgetIfSettled(single);
     }
   }
 
   /** Tracks an action, and shows it even if that has been done. */
   #show(state: ProgressState): void {
-    const { single, create } = this.#options;
     const { actionId } = state;
+    if (!this.#hasRoomFor(actionId)) return;
+    const { single, create } = this.#options;
     const subscription = this.#tracked.get(actionId) ?? single(actionId) ?? create(actionId);
-    if (!this.#track(subscription)) return;
+    this.#tracked.set(actionId, subscription);
     subscription.open(state);
-    // One that is subscribed to by itself, too, and had shown its end before.
-    if (subscription.settled) this.#forget(actionId);
+    this.#forgetIfSettled(subscription);
   }
 
-  #track(subscription: Subscription): boolean {
-    const { actionId } = subscription;
+  #hasRoomFor(actionId: string): boolean {
     if (this.#closed) return false;
-    if (!this.#tracked.has(actionId) && this.#tracked.size >= this.#options.maxActions) {
-      this.#options.onOverflow();
-      return false;
-    }
-    this.#tracked.set(actionId, subscription);
-    return true;
+    if (this.#tracked.has(actionId) || this.#tracked.size < this.#options.maxActions) return true;
+    this.#options.onOverflow();
+    return false;
+  }
+
+  /** One that is subscribed to by itself, too, may have shown its end before. */
+  #forgetIfSettled({ settled, actionId }: Subscription): void {
+    if (settled) this.#forget(actionId);
   }
 
   #forget(actionId: string): void {

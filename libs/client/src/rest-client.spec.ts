@@ -1,0 +1,337 @@
+import type { ServerResponse } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { entry, givenApi, ID, stopApi, view } from '../test/api.ts';
+
+afterEach(stopApi);
+
+const accepted = { status: 202, body: { success: true, data: view } };
+const refused = (status: number, headers: Record<string, string> = {}) => ({
+  status,
+  headers,
+  body: { success: false, error: { code: 'NO', message: 'no' } },
+});
+const request = { actionType: 'update', entities: [{ id: '1' }] };
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+
+describe('createAction', () => {
+  it.each([
+    ['429', () => refused(429, { 'retry-after': '0' })],
+    ['503', () => refused(503)],
+    ['a conflict that says when it passes', () => refused(409, { 'retry-after': '0' })],
+  ])('tries again after %s, with the same key', async (_what, refusal) => {
+    let tries = 0;
+    const { client, asked } = await givenApi(() => (++tries < 3 ? refusal() : accepted));
+    expect(await client.createAction(request)).toEqual(view);
+    const keys = asked.map(({ headers }) => headers['idempotency-key']);
+    expect(keys).toHaveLength(3);
+    expect(keys[0]).toMatch(UUID);
+    expect(new Set(keys).size).toBe(1);
+    expect(new Set(asked.map(({ body }) => body))).toEqual(new Set([JSON.stringify(request)]));
+  });
+
+  it('tries again after a connection that broke, and no more often than it may', async () => {
+    const { client, asked } = await givenApi(() => (response) => response.destroy(), {
+      retry: { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 },
+    });
+    await expect(client.createAction(request)).rejects.toMatchObject({ code: 'NETWORK_ERROR' });
+    expect(asked).toHaveLength(3);
+  });
+
+  it('takes the key that is given, and another one for each call otherwise', async () => {
+    const { client, asked } = await givenApi(() => accepted);
+    await client.createAction(request, { idempotencyKey: 'mine' });
+    await client.createAction(request);
+    await client.createAction(request);
+    const keys = asked.map(({ headers }) => headers['idempotency-key']);
+    expect(keys[0]).toBe('mine');
+    expect(new Set(keys).size).toBe(3);
+  });
+
+  it('waits as long as the API asks for', async () => {
+    let tries = 0;
+    const { client } = await givenApi(() =>
+      ++tries === 1 ? refused(503, { 'retry-after': '1' }) : accepted,
+    );
+    const begin = performance.now();
+    await client.createAction(request);
+    expect(performance.now() - begin).toBeGreaterThanOrEqual(990);
+  });
+
+  it.each([
+    ['a refusal that stays', 400, {}],
+    ['a conflict', 409, {}],
+    ['a wait that is too long', 503, { 'retry-after': '61' }],
+  ])('does not try again after %s', async (_what, status, headers) => {
+    const { client, asked } = await givenApi(() => refused(status, headers));
+    await expect(client.createAction(request)).rejects.toMatchObject({ status, code: 'NO' });
+    expect(asked).toHaveLength(1);
+  });
+
+  it('says when to come back', async () => {
+    const date = new Date(Date.now() + 3_600_000).toUTCString();
+    const { client } = await givenApi(() => refused(503, { 'retry-after': date }));
+    const error = await client.createAction(request).catch((thrown: unknown) => thrown);
+    const { retryAfterMs } = error as { retryAfterMs: number };
+    expect(retryAfterMs).toBeGreaterThan(3_590_000);
+    expect(retryAfterMs).toBeLessThanOrEqual(3_600_000);
+  });
+
+  it('ends when it is aborted, in the request or between two', async () => {
+    const silent = await givenApi(() => undefined);
+    const abort = new AbortController();
+    const pending = silent.client.createAction(request, { signal: abort.signal });
+    abort.abort(new Error('enough'));
+    await expect(pending).rejects.toMatchObject({ code: 'ABORTED', cause: new Error('enough') });
+    stopApi();
+    const busy = await givenApi(() => refused(503, { 'retry-after': '30' }));
+    const between = new AbortController();
+    const waiting = busy.client.createAction(request, { signal: between.signal });
+    setTimeout(() => between.abort(), 100);
+    await expect(waiting).rejects.toMatchObject({ code: 'ABORTED' });
+    expect(busy.asked).toHaveLength(1);
+  });
+});
+
+describe('uploadEntities', () => {
+  const csv = 'id,city\n1,Bonn\n2,Köln\n';
+  const bytes = new TextEncoder().encode(csv);
+  async function* pieces(): AsyncGenerator<string | Uint8Array> {
+    yield csv.slice(0, 10);
+    await sleep(5);
+    yield bytes.slice(10);
+  }
+
+  it.each([
+    ['a string', () => csv],
+    ['bytes', () => bytes],
+    ['a stream', () => new Blob([csv]).stream()],
+    ['an iterable', pieces],
+  ])('sends %s, the parameters in the query', async (_what, body) => {
+    const { client, asked } = await givenApi(() => accepted);
+    const action = await client.uploadEntities(
+      { actionType: 'update', priority: 'low', dryRun: true, config: { set: { a: 1 } } },
+      body(),
+      { contentType: 'text/csv', idempotencyKey: 'k' },
+    );
+    expect(action).toEqual(view);
+    expect(asked[0]).toMatchObject({
+      method: 'POST',
+      body: csv,
+      headers: { 'content-type': 'text/csv', 'idempotency-key': 'k' },
+    });
+    expect(asked[0]!.headers['content-encoding']).toBeUndefined();
+    expect(Object.fromEntries(asked[0]!.url.searchParams)).toEqual({
+      actionType: 'update',
+      priority: 'low',
+      dryRun: 'true',
+      config: '{"set":{"a":1}}',
+    });
+  });
+
+  it('says that it is compressed', async () => {
+    const { client, asked } = await givenApi(() => accepted);
+    const options = { contentType: 'application/x-ndjson', contentEncoding: 'gzip' } as const;
+    await client.uploadEntities({ actionType: 'update' }, bytes, options);
+    expect(asked[0]!.headers['content-encoding']).toBe('gzip');
+  });
+
+  it.each([
+    ['bytes', () => bytes, 2],
+    ['a stream, which cannot be sent twice', pieces, 1],
+  ])('that fails is tried again with %s', async (_what, body, tries) => {
+    const { client, asked } = await givenApi(() => refused(503), {
+      retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 },
+    });
+    const uploading = client.uploadEntities({ actionType: 'update' }, body(), { contentType: 'text/csv' });
+    await expect(uploading).rejects.toMatchObject({ status: 503 });
+    expect(asked).toHaveLength(tries);
+  });
+
+  it('does not wait for ever', async () => {
+    const { client } = await givenApi(() => undefined);
+    const options = { contentType: 'text/csv', timeoutMs: 50 } as const;
+    await expect(client.uploadEntities({ actionType: 'update' }, pieces(), options)).rejects.toMatchObject({
+      code: 'NETWORK_ERROR',
+    });
+  });
+});
+
+describe('lists', () => {
+  it('asks for a page with what is wanted', async () => {
+    const pagination = { total: 1, limit: 5, skip: 2 };
+    const { client, asked } = await givenApi(() => ({ body: { success: true, data: [view], pagination } }));
+    const page = await client.listActions({
+      status: 'paused',
+      priority: 'high',
+      limit: 5,
+      skip: 2,
+      sort: 'total',
+    });
+    expect(page).toEqual({ entries: [view], pagination });
+    expect(asked[0]!.url.pathname + asked[0]!.url.search).toBe(
+      '/api/bulk-actions?status=paused&priority=high&limit=5&skip=2&sort=total',
+    );
+  });
+
+  it('walks all, and gives none twice when the list moves', async () => {
+    const ids = Array.from(
+      { length: 25 },
+      (_, i) => `01920f5e-7b2a-7c3d-8e4f-${String(i).padStart(12, '0')}`,
+    );
+    const { client, asked } = await givenApi(({ url }) => {
+      const limit = Number(url.searchParams.get('limit'));
+      const skip = Number(url.searchParams.get('skip'));
+      // One more comes in front with every page.
+      const moved = Math.max(0, skip - asked.length + 1);
+      const data = ids.slice(moved, moved + limit).map((actionId) => ({ ...view, actionId }));
+      return { body: { success: true, data, pagination: { total: ids.length, limit, skip } } };
+    });
+    const seen: string[] = [];
+    for await (const { actionId } of client.iterateActions({ limit: 10 })) seen.push(actionId);
+    expect(seen).toEqual(ids);
+  });
+
+  it('knows how many actions are in each status', async () => {
+    const summary = {
+      pending: 0,
+      queued: 1,
+      processing: 2,
+      paused: 3,
+      completed: 4,
+      failed: 5,
+      cancelled: 6,
+    };
+    const { client, asked } = await givenApi(() => ({ body: { success: true, data: summary } }));
+    expect(await client.getStatusSummary()).toEqual(summary);
+    expect(asked[0]!.url.pathname).toBe('/api/bulk-actions/status/summary');
+  });
+});
+
+describe('control', () => {
+  it.each(['cancel', 'pause', 'resume', 'retry'] as const)(
+    '%ss an action, without trying again',
+    async (what) => {
+      let status = what === 'retry' ? 202 : 200;
+      const { client, asked } = await givenApi(() =>
+        status < 300 ? { status, body: { success: true, data: view } } : refused(status),
+      );
+      expect(await client[`${what}Action`](ID)).toEqual(view);
+      expect(asked[0]).toMatchObject({ method: 'POST', body: '' });
+      expect(asked[0]!.url.pathname).toBe(`/api/bulk-actions/${ID}/${what}`);
+      status = 503;
+      await expect(client[`${what}Action`](ID)).rejects.toMatchObject({ status });
+      expect(asked).toHaveLength(2);
+    },
+  );
+});
+
+describe('results', () => {
+  it('come as they are, piece by piece', async () => {
+    const { client, asked } = await givenApi(() => (response) => {
+      response.write('position,ö');
+      setTimeout(() => response.end('\n1,2\n'), 20);
+    });
+    const parts: string[] = [];
+    for await (const part of client.results(ID, { format: 'csv', type: 'failure' })) parts.push(part);
+    expect(parts.length).toBeGreaterThan(1);
+    expect(parts.join('')).toBe('position,ö\n1,2\n');
+    expect(asked[0]!.url.pathname + asked[0]!.url.search).toBe(
+      `/api/bulk-actions/${ID}/results.csv?type=failure`,
+    );
+  });
+
+  it('are entries, wherever the text is cut', async () => {
+    const entries = Array.from({ length: 50 }, (_, i) => ({ ...entry(i), message: 'größer' }));
+    const bytes = Buffer.from(`${entries.map((one) => JSON.stringify(one)).join('\n')}\n`);
+    const { client } = await givenApi(() => (response) => {
+      let at = 0;
+      const write = (): void => {
+        if (at >= bytes.length) response.end();
+        else {
+          response.write(bytes.subarray(at, (at += 997)));
+          setImmediate(write);
+        }
+      };
+      write();
+    });
+    const seen = [];
+    for await (const one of client.iterateResults(ID)) seen.push(one);
+    expect(seen).toEqual(entries);
+  });
+
+  it('end with an error when they break off, are refused, fall silent, or are not understood', async () => {
+    const line = `${JSON.stringify(entry(0))}\n`;
+    const answers: Record<string, (response: ServerResponse) => void> = {
+      NETWORK_ERROR: (response) => {
+        response.write(line);
+        setTimeout(() => response.destroy(), 20);
+      },
+      NO: (response) =>
+        void response.writeHead(404).end('{"success":false,"error":{"code":"NO","message":"no"}}'),
+      SILENCE: (response) => void response.write(line),
+      INVALID_ANSWER: (response) => void response.end('{"position":"one"}\n'),
+    };
+    for (const [code, answer] of Object.entries(answers)) {
+      const { client } = await givenApi(() => answer, { requestTimeoutMs: 200 });
+      const reading = (async () => {
+        for await (const { position } of client.iterateResults(ID)) expect(position).toBe(0);
+      })();
+      await expect(reading).rejects.toMatchObject({ code: code === 'SILENCE' ? 'NETWORK_ERROR' : code });
+      stopApi();
+    }
+  });
+
+  it('let go of the connection when the reader leaves', async () => {
+    const responses: ServerResponse[] = [];
+    const { client } = await givenApi(() => (response) => {
+      responses.push(response);
+      response.write(`${JSON.stringify(entry(0))}\n`);
+    });
+    for await (const { position } of client.iterateResults(ID)) {
+      expect(position).toBe(0);
+      break;
+    }
+    const [response] = responses;
+    if (!response!.destroyed) await new Promise((resolve) => response!.once('close', resolve));
+    expect(response!.writableFinished).toBe(false);
+  });
+
+  it('give a slow reader its time', async () => {
+    const { client } = await givenApi(
+      () => (response) => {
+        response.write(`${JSON.stringify(entry(0))}\n`);
+        setTimeout(() => response.end(`${JSON.stringify(entry(1))}\n`), 50);
+      },
+      { requestTimeoutMs: 150 },
+    );
+    const positions: number[] = [];
+    for await (const { position } of client.iterateResults(ID)) {
+      positions.push(position);
+      await sleep(300);
+    }
+    expect(positions).toEqual([0, 1]);
+  });
+});
+
+describe('a token', () => {
+  it('is sent with each request, the one of the moment; an account is not needed', async () => {
+    let asks = 0;
+    const { client, asked } = await givenApi(() => accepted, {
+      accountId: undefined,
+      token: () => Promise.resolve(`t${++asks}`),
+    } as object);
+    await client.getAction(ID);
+    await client.createAction(request);
+    expect(asked.map(({ headers }) => headers.authorization)).toEqual(['Bearer t1', 'Bearer t2']);
+    expect(asked[0]!.headers['x-account-id']).toBeUndefined();
+  });
+
+  it('that cannot be had is the error', async () => {
+    const { client, asked } = await givenApi(() => accepted, {
+      token: () => Promise.reject(new Error('logged out')),
+    });
+    await expect(client.getAction(ID)).rejects.toThrow('logged out');
+    expect(asked).toEqual([]);
+  });
+});

@@ -1,0 +1,62 @@
+import type { ACTION_SORTS, ActionView, CreateActionRequest, LogEntry, Pagination } from '@bulk/contracts';
+import type { ActionStatus, Lane, OutcomeStatus } from '@bulk/domain';
+
+export interface CreateOptions {
+  /** 1 to 255 printable ASCII characters; default: a random UUID for each call. */
+  readonly idempotencyKey?: string;
+  readonly signal?: AbortSignal;
+}
+
+/** What `createAction` takes, without the entities. */
+export type UploadParameters = Omit<CreateActionRequest, 'entities'> & {
+  /** Told when the action has ended. */
+  readonly callbackUrl?: string;
+  /** What separates the cells of a CSV; default comma. */
+  readonly delimiter?: 'comma' | 'semicolon' | 'tab' | 'pipe';
+};
+
+export interface UploadOptions extends CreateOptions {
+  readonly contentType: 'text/csv' | 'application/x-ndjson';
+  /** The body is compressed already. */
+  readonly contentEncoding?: 'gzip';
+  /** Longest time for the upload and its answer, in ms; default 600,000. */
+  readonly timeoutMs?: number;
+}
+
+export interface ListActionsOptions {
+  readonly status?: ActionStatus;
+  readonly actionType?: string;
+  readonly entityType?: string;
+  readonly priority?: Lane;
+  /** 1 to 1000; default 50. */
+  readonly limit?: number;
+  readonly skip?: number;
+  /** A field, or `-field` for descending; default `-created`. */
+  readonly sort?: (typeof ACTION_SORTS)[number];
+}
+
+export interface ActionsPage {
+  readonly entries: ActionView[];
+  readonly pagination: Pagination;
+}
+
+export interface LogsOptions {
+  /** Only these outcomes. */
+  readonly type?: OutcomeStatus;
+  /** 1 to 1000; default 50. */
+  readonly limit?: number;
+  readonly skip?: number;
+  /** Only later positions than this; instead of `skip`, and quick on deep pages. */
+  readonly after?: number;
+}
+
+export interface LogsPage {
+  readonly entries: LogEntry[];
+  readonly pagination: Pagination;
+}
+
+export interface ResultsOptions {
+  /** Only these outcomes. */
+  readonly type?: OutcomeStatus;
+  readonly signal?: AbortSignal;
+}
