@@ -79,7 +79,8 @@ export class Snapshots {
 
   /** The unfinished actions of an account, so many at most, page by page. Throws as `readAccount`. */
   unfinished(accountId: string, limit: number): AsyncGenerator<ProgressState> {
-    return this.#walk({ accountId, status: { $in: UNFINISHED } }, { _id: -1 }, limit);
+    // Without an order, which would let MongoDB walk through all that the account ever did.
+    return this.#walk({ accountId, status: { $in: UNFINISHED } }, {}, limit);
   }
 
   /** The actions of an account that finished at or after an instant, page by page. Throws as `readAccount`. */
@@ -106,7 +107,7 @@ export class Snapshots {
     );
   }
 
-  /** In the order of an index, page by page; closes what it opened wherever it is left. @param limit 0: none. */
+  /** Page by page; closes what it opened wherever it is left. @param limit 0: none. */
   async *#walk(wanted: Filter<ActionDocument>, order: Sort, limit = 0): AsyncGenerator<ProgressState> {
     const cursor = this.#database.actions
       .find(wanted)
