@@ -75,6 +75,8 @@ export const view: ActionView = {
   config: {},
   dryRun: false,
   retryOf: null,
+  callbackUrl: null,
+  callback: null,
   cancelling: false,
   status: 'pending',
   total: 1,
