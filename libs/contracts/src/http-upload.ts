@@ -1,3 +1,4 @@
+import { DEFAULT_ENTITY_TYPE, DEFAULT_LANE } from '@bulk/domain';
 import { z } from 'zod';
 import { actionParametersSchema } from './http.ts';
 
@@ -12,6 +13,16 @@ const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' } as const
  */
 export const uploadQuerySchema = z.strictObject({
   ...actionParametersSchema.shape,
+  // Without their defaults, which `actionParametersSchema` gives: what the documentation fills in by itself would be sent
+  // beside a JSON body, too.
+  entityType: actionParametersSchema.shape.entityType
+    .unwrap()
+    .optional()
+    .meta({ description: `What to do it to; ${DEFAULT_ENTITY_TYPE} where nothing is said.` }),
+  priority: actionParametersSchema.shape.priority
+    .unwrap()
+    .optional()
+    .meta({ description: `The lane; ${DEFAULT_LANE} where nothing is said.` }),
   config: z
     .string()
     .transform((text, context): unknown => {
@@ -31,8 +42,8 @@ export const uploadQuerySchema = z.strictObject({
     .meta({ description: 'Validate and look up everything, change nothing.' }),
   delimiter: z
     .enum(['comma', 'semicolon', 'tab', 'pipe'], 'expected one of comma, semicolon, tab, pipe')
-    .default('comma')
-    .transform((name) => DELIMITERS[name])
-    .meta({ description: 'What separates the cells of a CSV.' }),
+    .optional()
+    .transform((name) => DELIMITERS[name ?? 'comma'])
+    .meta({ description: 'What separates the cells of a CSV; comma where nothing is said.' }),
 });
 export type UploadQuery = z.input<typeof uploadQuerySchema>;

@@ -216,7 +216,12 @@ export const resultsQuerySchema = z.strictObject({
 const EXPECTED_KEY = 'expected 1 to 255 printable ASCII characters without spaces';
 /** Header of POST /bulk-actions: the same key and request give the same action. */
 export const idempotencyKeySchema = z.object({
-  'idempotency-key': z.string(EXPECTED_KEY).regex(/^[\x21-\x7e]{1,255}$/, EXPECTED_KEY),
+  'idempotency-key': z
+    .string(EXPECTED_KEY)
+    .regex(/^[\x21-\x7e]{1,255}$/, EXPECTED_KEY)
+    .meta({
+      description: 'The same key and request give the same action; another request with it is refused.',
+    }),
 });
 
 /** Query of the reads of one action. */

@@ -54,6 +54,7 @@ describe('POST /bulk-actions', () => {
     ['no JSON', '{"actionType":', {}, 400, 'INVALID_JSON'],
     ['a JSON text', '"update"', {}, 400, 'INVALID_JSON'],
     ['a list', [good], {}, 400, 'INVALID_REQUEST', '(body)'],
+    ['a body that is not the gzip it claims to be', good, { 'content-encoding': 'gzip' }, 400, 'INVALID_GZIP', '(body)'],
     ['an empty body', '', {}, 400, 'INVALID_REQUEST', 'actionType'],
     ['another content type', 'a,b', { 'content-type': 'text/plain' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['too large a body', { ...good, config: { x: 'x'.repeat(200_000) } }, {}, 413, 'PAYLOAD_TOO_LARGE'],
@@ -100,6 +101,27 @@ describe('POST /bulk-actions', () => {
       details: [{ field: 'entities[60]' }],
     });
     expect(await harness.traces()).toEqual(before);
+  });
+
+  it('refuses a parameter in the query, which would be overlooked', async () => {
+    const before = await harness.traces();
+    const json = { 'content-type': 'application/json' };
+    const answer = await harness.upload('/bulk-actions?dryRun=true', JSON.stringify(good), json);
+    expect([answer.status, answer.body.error?.code]).toEqual([400, 'INVALID_REQUEST']);
+    expect(answer.body.error?.details?.map((issue) => issue.field)).toEqual(['dryRun']);
+    const two = JSON.stringify({ ...good, accountId: 'acme' });
+    const mismatch = await harness.upload('/bulk-actions?accountId=globex', two, {
+      ...json,
+      'x-account-id': '',
+    });
+    expect([mismatch.status, mismatch.body.error?.code]).toEqual([400, 'ACCOUNT_MISMATCH']);
+    expect(await harness.traces()).toEqual(before);
+  });
+
+  it('takes the account from the query, as every other request', async () => {
+    const json = { 'content-type': 'application/json', 'x-account-id': '' };
+    const answer = await harness.upload('/bulk-actions?accountId=globex', JSON.stringify(good), json);
+    expect([answer.status, answer.body.data?.['accountId']]).toEqual([202, 'globex']);
   });
 
   it('leaves what is wrong with one entity to that entity', async () => {

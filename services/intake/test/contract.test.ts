@@ -22,14 +22,25 @@ const CHECKS = [
   'negative_data_rejection',
   'unsupported_method',
 ];
-/** The account of the query is that of the header, and half of the ids are those of an action that is there. */
-const settings = (actionId: string) => `
+/** The account of the query is that of the header, and most of the ids are those of actions that are there. */
+const settings = (actionIds: readonly string[]) => `
+hooks = "serializers.py"
+
 [parameters]
 "query.accountId" = "acme"
-"path.id" = { dictionary = "actions", probability = 0.5 }
+"path.id" = { dictionary = "actions", probability = 0.8 }
 
 [dictionaries.actions]
-values = ["${actionId}"]
+values = ${JSON.stringify(actionIds)}
+`;
+
+/** Uploads are text; Schemathesis knows CSV as rows only, and NDJSON not at all. */
+const SERIALIZERS = `
+import schemathesis
+
+@schemathesis.serializer("application/x-ndjson", "text/csv")
+def text(ctx, value):
+    return value if isinstance(value, bytes) else str(value).encode("utf-8", "surrogatepass")
 `;
 
 const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: console.log };
@@ -40,12 +51,17 @@ beforeAll(async () => {
   schemathesis = await provideSchemathesis(context);
   folder = mkdtempSync(join(tmpdir(), 'contract-'));
   harness = await IntakeHarness.create();
-  await harness.start();
+  await harness.start({ WEBHOOK_SECRET: randomUUID() });
 }, PROVISIONING_MS);
 afterAll(async () => {
   await harness.installation.dispose();
   rmSync(folder, { recursive: true, force: true });
 });
+
+/** An action that can be paused, resumed and cancelled. */
+async function scheduledAction(): Promise<string> {
+  return (await harness.accepted(randomUUID(), 2, new Date('2999-01-01T00:00:00Z')))._id;
+}
 
 /** An action that has outcomes of every kind. */
 async function completedAction(): Promise<string> {
@@ -116,7 +132,9 @@ describe('the OpenAPI document', () => {
     'holds for what intake answers to requests that follow it, and to those that do not',
     async () => {
       const file = join(folder, 'schemathesis.toml');
-      writeFileSync(file, settings(await completedAction()));
+      const scheduled = await Promise.all(Array.from({ length: 8 }, scheduledAction));
+      writeFileSync(file, settings([await completedAction(), ...scheduled]));
+      writeFileSync(join(folder, 'serializers.py'), SERIALIZERS);
       const args = [
         ...['--config-file', file, 'run', `${harness.url}/api/openapi.json`],
         ...['--url', harness.url, '--header', 'x-account-id:acme', '--checks', CHECKS.join()],
@@ -150,7 +168,7 @@ describe('the OpenAPI document', () => {
       const asked = request({ hostname, port, method, path: '/bulk-actions' }).end();
       const [response] = (await once(asked, 'response')) as [IncomingMessage];
       response.resume();
-      expect([response.statusCode, response.headers.allow]).toEqual([405, 'POST']);
+      expect([response.statusCode, response.headers.allow]).toEqual([405, 'POST, HEAD, GET']);
     },
   );
 });

@@ -22,13 +22,15 @@ export function sayFarewell(screen: Screen, farewell: Farewell): void {
     `node -e "const w=new(require('ws'))('${notifierUrl}',{headers:{'x-account-id':'${accountId}'}});` +
     `w.on('open',()=>w.send(process.argv[1])).on('message',m=>console.log(String(m)))" '${subscribe}'`;
   screen.line();
+  screen.labelled('API', `${intakeUrl}/api`);
   screen.labelled('REST', intakeUrl);
   screen.labelled('WebSocket', notifierUrl);
   screen.labelled('logs', logs);
   screen.line();
   const commands = [
     `curl -s ${header} ${base}/${action.actionId}/stats`,
-    `curl -s ${header} '${base}/${action.actionId}/logs?type=failure&limit=3'`,
+    `curl -s ${header} '${base}/${action.actionId}/results.csv?type=failure' | head -4`,
+    `printf 'id,city\\ncontact-1,Bonn\\n' | curl -s ${header} -H 'content-type: text/csv' --data-binary @- '${base}?actionType=update&dryRun=true'`,
     `curl -s ${header} -H 'content-type: application/json' ${base} -d '${body}'`,
     webSocket,
   ];

@@ -1,5 +1,5 @@
 import { bodyParser } from '@koa/bodyparser';
-import { CodedError } from '@bulk/domain';
+import { CodedError, InvalidInputError } from '@bulk/domain';
 import type { Middleware } from 'koa';
 import { HttpRefusal } from './refusals.ts';
 
@@ -30,8 +30,13 @@ export function jsonBody(limitBytes: number): Middleware {
   };
 }
 
-function refusalOf(error: Error & { status?: number; type?: string }, limitBytes: number): Error {
+function refusalOf(error: Error & { status?: number; code?: string }, limitBytes: number): Error {
   if (error instanceof CodedError) return error;
+  if (error.code?.startsWith('Z_') === true) {
+    return new InvalidInputError('INVALID_GZIP', 'the body is not gzip, or not all of it', [
+      { field: '(body)', message: `expected what content-encoding says: ${error.message}` },
+    ]);
+  }
   if (error.status === 413) {
     return new HttpRefusal(413, 'PAYLOAD_TOO_LARGE', `expected a body of at most ${limitBytes} bytes`);
   }

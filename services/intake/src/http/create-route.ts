@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/actions';
-import { idempotencyKeySchema, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
+import { accountQuerySchema, idempotencyKeySchema, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
 import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
 import type { Context } from 'koa';
 import { toActionView } from '../actions/action-view.ts';
@@ -67,9 +67,8 @@ async function createFromJson(
   key: string | undefined,
   { createAction, limits }: CreateRouteOptions,
 ): Promise<CreateResult> {
-  refuseQuery(ctx);
   const { parameters, entities } = parseCreateRequest(ctx.request.body, limits);
-  const accountId = await accountOf(ctx, parameters.accountId);
+  const accountId = await accountOf(ctx, jsonAccount(ctx, parameters.accountId));
   const digest = (): string => createHash('sha256').update(ctx.request.rawBody).digest('hex');
   return createAction.execute(accountId, {
     parameters,
@@ -106,13 +105,26 @@ async function createFromUpload(
   });
 }
 
-/** A parameter in the query would be overlooked: `dryRun=true` there, and the action would be carried out. */
-function refuseQuery(ctx: Context): void {
-  const issues = Object.keys(ctx.query).map((field) => ({
+/**
+ * The account that a JSON request names in its body, or in its query, as every other request does.
+ *
+ * @throws InvalidInputError where the two differ, or where the query has another parameter: it would be overlooked, and
+ * with `dryRun=true` there the action would be carried out.
+ */
+function jsonAccount(ctx: Context, inBody: string | undefined): string | undefined {
+  const { accountId: inQuery, ...others } = ctx.query;
+  const issues = Object.keys(others).map((field) => ({
     field,
     message: 'expected in the JSON body, not in the query',
   }));
   if (issues.length > 0) throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
+  const { accountId } = validate(accountQuerySchema, inQuery === undefined ? {} : { accountId: inQuery });
+  if (accountId !== undefined && inBody !== undefined && accountId !== inBody) {
+    throw new InvalidInputError('ACCOUNT_MISMATCH', 'the request names two accounts', [
+      { field: 'accountId', message: 'expected the account of the query, or none' },
+    ]);
+  }
+  return inBody ?? accountId;
 }
 
 function idempotencyKeyOf(ctx: Context): string | undefined {

@@ -1,5 +1,5 @@
 import type { ActionRegistry } from '@bulk/actions';
-import { createActionRequestSchema } from '@bulk/contracts';
+import { createActionRequestSchema, uploadQuerySchema } from '@bulk/contracts';
 import { DEFAULT_ENTITY_TYPE } from '@bulk/domain';
 import { z } from 'zod';
 
@@ -62,6 +62,22 @@ export function namedSchemas({ actionTypes, entityTypes }: Catalog): Record<stri
     ...entityTypes.flatMap(({ record, patch }) => [record, patch]),
   ];
   return Object.fromEntries(all.map(({ name, schema }) => [name, schema]));
+}
+
+/** The query of an upload: the schema that validates, with the types of this installation; of a JSON body there is none. */
+export function uploadParametersSchema({ actionTypes, entityTypes }: Catalog): z.ZodObject {
+  const { entityType } = uploadQuerySchema.shape;
+  return z.strictObject({
+    ...uploadQuerySchema.partial().shape,
+    actionType: z
+      .enum(actionTypes.map(({ name }) => name))
+      .optional()
+      .meta({ description: 'What to do.' }),
+    entityType: z
+      .enum(entityTypes.map(({ name }) => name))
+      .optional()
+      .meta({ description: entityType.description }),
+  });
 }
 
 /** The JSON body of POST /bulk-actions: the schema that validates, with the configs and types of this installation. */

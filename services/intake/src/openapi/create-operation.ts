@@ -1,18 +1,12 @@
-import { idempotencyKeySchema, uploadQuerySchema } from '@bulk/contracts';
+import { idempotencyKeySchema } from '@bulk/contracts';
 import { z } from 'zod';
 import { acceptedAction } from './answers.ts';
-import { createRequestSchema, type Catalog } from './catalog.ts';
+import { createRequestSchema, uploadParametersSchema, type Catalog } from './catalog.ts';
 import { COMMON_ERRORS } from './errors.ts';
 import { REQUESTS } from './examples.ts';
 import type { Body, Operation } from './operation.ts';
 
-/** Of an upload alone: a JSON body carries them itself. */
-const uploadParametersSchema = z.strictObject(uploadQuerySchema.partial().shape);
-
-const createHeadersSchema = z.object({
-  ...idempotencyKeySchema.partial().shape,
-  'content-encoding': z.enum(['gzip', 'identity']).optional().meta({ description: 'Of the body.' }),
-});
+const createHeadersSchema = idempotencyKeySchema.partial();
 
 /** POST /bulk-actions, with what this installation can do. */
 export function createOperation(catalog: Catalog): Operation {
@@ -32,15 +26,16 @@ export function createOperation(catalog: Catalog): Operation {
       "does not exist, a field of it is unknown or of the wrong type) is that entity's outcome and found in the logs.",
       'An entity that is named twice is changed once: the first position counts, the others are skipped.',
       '',
-      'Or send the entities alone, as `text/csv` or `application/x-ndjson`, gzipped if you like, with the parameters in the',
-      'query: such a body is streamed, and may hold a million entities.',
+      'Or send the entities alone, as `text/csv` or `application/x-ndjson`, with the parameters in the query (a JSON body',
+      'has them itself, and none in the query): such a body is streamed, and may hold a million entities. Any body may be',
+      'gzipped: `Content-Encoding: gzip`.',
       '',
       'With an `Idempotency-Key` the request may be repeated: the same key and request give the same action, so after a',
       'lost answer just send it again.',
       '',
       ...catalogText(catalog),
     ].join('\n'),
-    query: uploadParametersSchema,
+    query: uploadParametersSchema(catalog),
     headers: createHeadersSchema,
     body: {
       'application/json': {

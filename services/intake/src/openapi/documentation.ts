@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/actions';
+import type { AuthConfig } from '@bulk/auth';
 import { createAsyncApiDocument, topicNames } from '@bulk/contracts';
 import type { KafkaConfig } from '@bulk/kafka';
 import { catalogOf } from './catalog.ts';
@@ -31,10 +32,14 @@ export function asyncApiDocumentOf(config: KafkaConfig): object {
 }
 
 /** The documentation of an installation: what it can do, on which topics, in how many partitions. */
-export function documentationOf(config: KafkaConfig, registry: ActionRegistry): Router {
+export function documentationOf(
+  config: KafkaConfig & Pick<AuthConfig, 'AUTH_MODE'>,
+  registry: ActionRegistry,
+): Router {
   return createDocumentationRouter({
     openapi: openApiDocumentOf(registry),
     asyncapi: asyncApiDocumentOf(config),
-    account: SAMPLE_ACCOUNT,
+    // Beside a token it would only be in its way.
+    account: config.AUTH_MODE === 'header' ? SAMPLE_ACCOUNT : undefined,
   });
 }

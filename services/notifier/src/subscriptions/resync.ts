@@ -22,11 +22,11 @@ export interface ResyncOptions {
 const OVERLAP_MS = 30_000;
 
 /**
- * Reads the states of all subscribed actions, and those of subscribed accounts, again: when the progress feed has found its place (what was published
- * while it was away is made up), and every interval (a change without an event, such as one by intake, or one whose event
- * was lost, is seen). Versions make this harmless at any time. Rounds never overlap. An account is read once a round,
- * however many connections share it: its unfinished actions, those that ended since the last round, and those that somebody
- * believes to be unfinished and are not.
+ * Reads the states of all subscribed actions, and those of subscribed accounts, again: when the progress feed has found
+ * its place (what was published while it was away is made up), and every interval (a change without an event, such as one
+ * by intake, or one whose event was lost, is seen). Versions make this harmless at any time. Rounds never overlap. An
+ * account is read once a round, however many connections share it: its unfinished actions, those that ended since the
+ * last round, and those that somebody believes to be unfinished and are not.
  */
 export class Resync {
   readonly #options: ResyncOptions;

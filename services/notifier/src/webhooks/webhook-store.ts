@@ -1,5 +1,5 @@
 import { FINAL_STATUSES } from '@bulk/contracts';
-import { StoreError, type Database, type ProgressDocument } from '@bulk/mongo';
+import { stored, type Database, type ProgressDocument } from '@bulk/mongo';
 import type { ClaimedWebhook, Settlement } from './claimed-webhook.ts';
 
 type UpdateOne = Parameters<Database['actions']['updateOne']>;
@@ -112,12 +112,4 @@ export function dueFilter(now: Date, busyAccounts: readonly string[]): ActionFil
     'callback.dueAt': { $lte: now },
     ...(busyAccounts.length === 0 ? {} : { accountId: { $nin: [...busyAccounts] } }),
   };
-}
-
-async function stored<T>(operation: Promise<T>): Promise<T> {
-  try {
-    return await operation;
-  } catch (error) {
-    throw new StoreError(error);
-  }
 }

@@ -1,0 +1,58 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { encodeBatchResult } from '@bulk/contracts';
+import { success } from '@bulk/domain';
+import { ensureIndexes, type Database } from '@bulk/mongo';
+import { QueryPlans } from '@bulk/testing';
+import { Accountant } from '../src/account/accountant.ts';
+import { ActionCounts } from '../src/account/action-counts.ts';
+import { toBatchLog } from '../src/account/batch-log.ts';
+import { LogStore } from '../src/account/log-store.ts';
+import { AggregatorHarness } from './harness.ts';
+
+let harness: AggregatorHarness;
+let database: Database;
+const plans = new QueryPlans();
+beforeAll(async () => {
+  harness = await AggregatorHarness.create();
+  database = await harness.installation.database(plans.record);
+  await ensureIndexes(database, []);
+});
+afterAll(() => harness.installation.dispose());
+
+it('every query of stats-aggregator is answered by an index', async () => {
+  const actionId = randomUUID();
+  await harness.givenAction(actionId, 20);
+  const accountant = new Accountant(new LogStore(database), new ActionCounts(database, () => new Date()));
+  const logAt = (offset: number) =>
+    toBatchLog(
+      encodeBatchResult(
+        {
+          identity: {
+            actionId,
+            accountId: 'acme',
+            actionType: 'update',
+            entityType: 'contact',
+            lane: 'normal',
+          },
+          batchNo: 0,
+        },
+        { topic: 'a-lane', partition: 0, offset: 0 },
+        [{ position: 0, entityId: 'c0', ref: null, outcome: success(), attempts: 1 }],
+        new Date(),
+      ),
+      { partition: 0, offset },
+    );
+  await accountant.account(0, [logAt(0)]);
+  // The same batch from elsewhere: its log is looked up. And one that is given up: it is removed.
+  await accountant.account(0, [logAt(1)]);
+  await accountant.giveUp(logAt(2));
+
+  expect(plans.recorded).toEqual([
+    'delete action_logs',
+    'find action_logs',
+    'find actions',
+    'findAndModify actions',
+  ]);
+  expect(await plans.scans(database)).toEqual([]);
+});
