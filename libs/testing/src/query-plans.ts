@@ -1,4 +1,5 @@
 import type { Database } from '@bulk/mongo';
+import { isIndexed } from './index-rules.ts';
 
 type Command = Readonly<Record<string, unknown>>;
 
@@ -32,24 +33,53 @@ export class QueryPlans {
   }
 
   /**
-   * The recorded commands that read a whole collection: by a collection scan, or by an index from end to end.
+   * The recorded commands that read a whole collection: no index of it can answer them by MongoDB's rules, or the server says
+   * that it scans, where its planner uses an index for a part of a filter as MongoDB's does (that of SecantusDB's wheel
+   * does not).
    *
    * @param database answers `explain`.
    */
   async scans(database: Database): Promise<string[]> {
+    const canPlan = await usesIndexForAPart(database);
     const found: string[] = [];
     // Explaining is recorded too, should this be the recorded database.
     for (const [text, command] of [...this.#commands]) {
-      const plan = JSON.stringify(await database.db.command({ explain: command, verbosity: 'queryPlanner' }));
-      if (COLLECTION_SCAN.test(plan) || WHOLE_INDEX.test(plan)) found.push(`${text} → ${plan}`);
+      const indexes = await database.db.collection(collectionOf(command)).indexes();
+      if (!isIndexed(filterOf(command), indexes)) {
+        found.push(`${text} → no index of ${JSON.stringify(indexes.map(({ key }) => key))} can answer it`);
+      } else if (canPlan) {
+        const plan = await planOf(database, command);
+        if (COLLECTION_SCAN.test(plan) || WHOLE_INDEX.test(plan)) found.push(`${text} → ${plan}`);
+      }
     }
     return found;
   }
 }
 
+/** Whether the server would look up `{ a, b }` in an index of `a`. */
+async function usesIndexForAPart(database: Database): Promise<boolean> {
+  const name = 'query_plans_probe';
+  await database.db.collection(name).createIndex({ a: 1 });
+  return !COLLECTION_SCAN.test(await planOf(database, { find: name, filter: { a: 1, b: 1 } }));
+}
+
+async function planOf(database: Database, command: Command): Promise<string> {
+  return JSON.stringify(await database.db.command({ explain: command, verbosity: 'queryPlanner' }));
+}
+
+function collectionOf(command: Command): string {
+  return String(Object.values(command)[0]);
+}
+
+/** What a command asks for. */
+function filterOf(command: Command): Command {
+  const [statement] = (command['updates'] ?? command['deletes'] ?? []) as { q: Command }[];
+  const [stage] = (command['pipeline'] ?? []) as { $match?: Command }[];
+  return statement?.q ?? stage?.$match ?? ((command['filter'] ?? command['query'] ?? {}) as Command);
+}
+
 function nameOf(command: Command): string {
-  const [name, collection] = Object.entries(command)[0] ?? [];
-  return `${String(name)} ${String(collection)}`;
+  return `${String(Object.keys(command)[0])} ${collectionOf(command)}`;
 }
 
 /** One command for each of its statements, without what belongs to the connection. */

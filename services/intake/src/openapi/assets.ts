@@ -17,11 +17,12 @@ export interface Asset {
 }
 
 export const INIT_SCRIPT = 'init.js';
+export const FAVICON = 'favicon-32x32.png';
 
 const SWAGGER_UI_FILES = {
   'swagger-ui.css': 'text/css; charset=utf-8',
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
-  'favicon-32x32.png': 'image/png',
+  [FAVICON]: 'image/png',
 } as const;
 
 /**

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import Router from '@koa/router';
 import type { Context } from 'koa';
-import { loadAssets, type Asset } from './assets.ts';
+import { FAVICON, loadAssets, type Asset } from './assets.ts';
 import { CONTENT_SECURITY_POLICY, page } from './page.ts';
 
 export interface DocumentationOptions {
@@ -46,6 +46,13 @@ export function createDocumentationRouter({ openapi, asyncapi, account }: Docume
       answer(ctx, etag, text);
     });
   }
+
+  // What a browser asks for beside a document in JSON.
+  router.get('/favicon.ico', (ctx, next) => {
+    const icon = assets().get(FAVICON);
+    if (icon === undefined) return next();
+    send(ctx, icon);
+  });
 
   router.get(`${BASE}/:asset`, (ctx, next) => {
     const { asset: name } = ctx['params'] as { asset: string };

@@ -106,7 +106,7 @@ function settled(state: 'delivered' | 'given-up', lastError: string | null): Act
 }
 
 /** Which actions have a webhook to be delivered; in the words of its index. */
-export function dueFilter(now: Date, busyAccounts: readonly string[]): ActionFilter {
+function dueFilter(now: Date, busyAccounts: readonly string[]): ActionFilter {
   return {
     status: { $in: [...FINAL_STATUSES] },
     'callback.dueAt': { $lte: now },

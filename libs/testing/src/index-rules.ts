@@ -1,0 +1,58 @@
+type Condition = Readonly<Record<string, unknown>>;
+
+/** An index as `listIndexes` tells it. */
+export interface IndexFacts {
+  readonly key: Readonly<Record<string, unknown>>;
+  readonly partialFilterExpression?: Condition;
+}
+
+/** Operators that leave of an index no more than a part. */
+const BOUNDING = new Set(['$eq', '$in', '$gt', '$gte', '$lt', '$lte']);
+
+/**
+ * Whether one of the indexes can answer a filter without reading all of itself, by MongoDB's rules: a condition on the first
+ * field of the index bounds what is read, and what a partial index leaves out cannot be asked for.
+ */
+export function isIndexed(filter: Condition, indexes: readonly IndexFacts[]): boolean {
+  const conditions = conditionsOf(filter);
+  return indexes.some(({ key, partialFilterExpression = {} }) => {
+    const [first = ''] = Object.keys(key);
+    return (
+      (conditions.get(first) ?? []).some(isBound) &&
+      Object.entries(partialFilterExpression).every(([field, expected]) =>
+        (conditions.get(field) ?? []).some((condition) => implies(condition, expected)),
+      )
+    );
+  });
+}
+
+/** Field → what must be true of it at once; alternatives (`$or`) bound nothing. */
+function conditionsOf(filter: Condition): Map<string, unknown[]> {
+  const found = new Map<string, unknown[]>();
+  const add = (part: Condition): void => {
+    for (const [field, condition] of Object.entries(part)) {
+      if (field === '$and') (condition as Condition[]).forEach(add);
+      else if (!field.startsWith('$')) found.set(field, [...(found.get(field) ?? []), condition]);
+    }
+  };
+  add(filter);
+  return found;
+}
+
+function isBound(condition: unknown): boolean {
+  const operators = operatorsOf(condition);
+  return operators === undefined || operators.some((operator) => BOUNDING.has(operator));
+}
+
+/** Whether what a condition lets through is all in a partial index that expects `expected` of the field. */
+function implies(condition: unknown, expected: unknown): boolean {
+  if (operatorsOf(expected)?.[0] === '$exists') return condition !== null && isBound(condition);
+  return condition === expected;
+}
+
+/** Undefined where the condition is a value, to be equal to. */
+function operatorsOf(condition: unknown): string[] | undefined {
+  if (typeof condition !== 'object' || condition === null) return undefined;
+  const keys = Object.keys(condition);
+  return keys.length > 0 && keys.every((key) => key.startsWith('$')) ? keys : undefined;
+}
