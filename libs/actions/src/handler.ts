@@ -21,6 +21,15 @@ export interface ActionContext {
   readonly now: Date;
   /** Whether outcomes are only foretold: an action type with side effects of its own must leave them out. */
   readonly dryRun: boolean;
+  /**
+   * The identity of one position's work, for side effects of an action type's own (a mail, a call of another system): the
+   * same in every run of that position, so that whoever gets the effect a second time can tell. Processing is at least
+   * once, and a handler that stalled may come late: no fence of ours reaches another system, its own check of the token
+   * does.
+   *
+   * @param position of an entity of this batch.
+   */
+  idempotencyToken(position: number): string;
 }
 
 /**

@@ -39,6 +39,7 @@ export async function process<Config>(
     store,
     now: new Date(0),
     dryRun: false,
+    idempotencyToken: (position) => `a1:${position}`,
   };
   const list = Object.entries(entities).map(([id, fields], position): Entity => ({
     position,

@@ -52,3 +52,11 @@ export interface ActionIdentity {
   readonly entityType: string;
   readonly lane: Lane;
 }
+
+/**
+ * What tells one position's work from all other work, for ever: the same however often its batch is delivered, tried
+ * again, or replayed from the dead letters. An action that retries another one is another action, with tokens of its own.
+ */
+export function idempotencyTokenOf(actionId: string, position: number): string {
+  return `${actionId}:${position}`;
+}

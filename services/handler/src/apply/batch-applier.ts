@@ -3,6 +3,7 @@ import type { AttemptedOutcome, EntityBatchContent } from '@bulk/contracts';
 import {
   CodedError,
   failure,
+  idempotencyTokenOf,
   OUTCOME_CODES,
   skipped,
   SupersededError,
@@ -102,6 +103,7 @@ export class BatchApplier {
       store: dryRun ? dryRunStore : store,
       now: now(),
       dryRun,
+      idempotencyToken: (position) => idempotencyTokenOf(identity.actionId, position),
     };
     if (entities.length === 0) return new Map();
     const outcomes =

@@ -1,0 +1,74 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { ActionRegistry, ENTITY_TYPES, type BulkActionHandler } from '@bulk/actions';
+import { CodedError, success } from '@bulk/domain';
+import { z } from 'zod';
+import { entity, HandlerHarness, idsIn } from './harness.ts';
+
+let harness: HandlerHarness;
+beforeEach(async () => {
+  harness = await HandlerHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+/** Another system that takes mails: it keeps the first one of each token, and counts what it was handed. */
+class Outbox {
+  readonly sent = new Map<string, string>();
+  deliveries = 0;
+
+  post(token: string, to: string): void {
+    this.deliveries += 1;
+    if (!this.sent.has(token)) this.sent.set(token, to);
+  }
+}
+
+/** Mails every entity, and falls over once behind the mail to `fallsAt`. */
+function mailing(outbox: Outbox, fallsAt: string): ActionRegistry {
+  let falls = 1;
+  const mail: BulkActionHandler<Record<string, unknown>> = {
+    actionType: 'mail',
+    getConfigSchema: () => z.record(z.string(), z.unknown()),
+    validatePayload: ({ config }) => Promise.resolve(config),
+    processEntity: ({ id, position }, _config, context) => {
+      outbox.post(context.idempotencyToken(position), id);
+      if (id === fallsAt && falls-- > 0)
+        return Promise.reject(new CodedError('MAIL_AWAY', 'not now', { retryable: true }));
+      return Promise.resolve(success());
+    },
+  };
+  return new ActionRegistry([mail], ENTITY_TYPES);
+}
+
+describe('the idempotency token of a position', () => {
+  it('is the same when its batch is tried again and when it is redelivered, and is nobody else’s', async () => {
+    const outbox = new Outbox();
+    const [one, two, three] = idsIn(1, 3) as [string, string, string];
+    const registry = mailing(outbox, two);
+    const [first, second] = [randomUUID(), randomUUID()];
+    const batch = { partition: 1, actionType: 'mail' };
+    await harness.publish(
+      { ...batch, actionId: first, batchNo: 0, entities: [entity(0, one, {}), entity(7, two, {})] },
+      { ...batch, actionId: first, batchNo: 1, entities: [entity(9, three, {})] },
+      { ...batch, actionId: second, batchNo: 0, entities: [entity(0, one, {})] },
+    );
+    await harness.start(registry);
+    const before = await harness.awaitResults(3, first, second);
+    expect(before[0]!.outcomes.map(({ attempts }) => attempts)).toEqual([2, 2]);
+    const mails = [
+      [`${first}:0`, one],
+      [`${first}:7`, two],
+      [`${first}:9`, three],
+      [`${second}:0`, one],
+    ];
+    expect([...outbox.sent]).toEqual(mails);
+    // The first batch was processed twice.
+    expect(outbox.deliveries).toBe(6);
+
+    await harness.stop();
+    await harness.rewind();
+    await harness.start(registry);
+    await harness.awaitResults(6, first, second);
+    expect(outbox.deliveries).toBe(10);
+    expect([...outbox.sent]).toEqual(mails);
+  });
+});
