@@ -22,6 +22,27 @@ export class CodedError extends Error {
   }
 }
 
+/** What an action type may say of its own error; the code is that of a failure, see `outcomeCodeSchema`. */
+export type EntityErrorOptions = Pick<CodedErrorOptions, 'details' | 'cause'> & { code?: string };
+
+/**
+ * Thrown for one entity whose fault may pass: a quota of another system, a record that someone else holds. That entity is
+ * tried again with backoff by its action's retry policy, the others of its batch are not.
+ */
+export class RetryableError extends CodedError {
+  /** @param options `code` is `RETRYABLE` where none is given. */
+  constructor(message: string, { code = 'RETRYABLE', ...options }: EntityErrorOptions = {}) {
+    super(code, message, { ...options, retryable: true });
+  }
+}
+
+/** Thrown for one entity that no other try would mend: its failure at once, with this code. */
+export class PermanentError extends CodedError {
+  constructor(code: string, message: string, options: Pick<CodedErrorOptions, 'details' | 'cause'> = {}) {
+    super(code, message, options);
+  }
+}
+
 /** Thrown when a caller's input is refused: each issue names the field and what was expected. */
 export class InvalidInputError extends CodedError {
   readonly issues: readonly FieldIssue[];

@@ -1,4 +1,4 @@
-import { CodedError } from '@bulk/domain';
+import { CodedError, isNetworkError } from '@bulk/domain';
 import {
   MongoBulkWriteError,
   MongoError,
@@ -18,20 +18,6 @@ const TRANSIENT_CODES = new Set([
 
 /** Driver errors that it does not export: the pool was cleared by a fault, or no connection came free in time. */
 const TRANSIENT_NAMES = new Set(['MongoPoolClearedError', 'MongoWaitQueueTimeoutError']);
-
-/** The socket's own errors, which the driver lets through where a write meets a connection that is just ending. */
-const TRANSIENT_SOCKET_CODES = new Set([
-  'EPIPE',
-  'ECONNRESET',
-  'ECONNABORTED',
-  'ECONNREFUSED',
-  'ETIMEDOUT',
-  'EHOSTUNREACH',
-  'ENETUNREACH',
-  'EAI_AGAIN',
-  'ERR_STREAM_DESTROYED',
-  'ERR_STREAM_WRITE_AFTER_END',
-]);
 
 /** Thrown in place of the driver's error where an operation failed as a whole. */
 export class StoreError extends CodedError {
@@ -53,7 +39,8 @@ export function isTransientMongoError(error: unknown): boolean {
   ) {
     return true;
   }
-  if (!(error instanceof MongoError)) return isSocketError(error);
+  // The driver lets the socket's own errors through where a write meets a connection that is just ending.
+  if (!(error instanceof MongoError)) return isNetworkError(error);
   if (
     error.hasErrorLabel(MongoErrorLabel.RetryableWriteError) ||
     error.hasErrorLabel(MongoErrorLabel.TransientTransactionError)
@@ -75,16 +62,6 @@ export async function stored<T>(operation: Promise<T>): Promise<T> {
   } catch (error) {
     throw new StoreError(error);
   }
-}
-
-function isSocketError(error: unknown): boolean {
-  return (
-    typeof error === 'object' &&
-    error !== null &&
-    'code' in error &&
-    typeof error.code === 'string' &&
-    TRANSIENT_SOCKET_CODES.has(error.code)
-  );
 }
 
 function messageOf(error: unknown): string {

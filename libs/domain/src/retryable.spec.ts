@@ -1,0 +1,43 @@
+import { describe, expect, it } from '@jest/globals';
+import { CodedError, PermanentError, RetryableError, SupersededError } from './errors.ts';
+import { isRetryable } from './retryable.ts';
+
+const coded = (code: string): Error => Object.assign(new Error('x'), { code });
+
+describe('isRetryable', () => {
+  it.each<[string, unknown]>([
+    ['a coded error that says so', new CodedError('AWAY', 'x', { retryable: true })],
+    ['an entity that may pass', new RetryableError('busy')],
+    ['what kafkajs marks', Object.assign(new Error('x'), { retriable: true })],
+    ['a reset connection', coded('ECONNRESET')],
+    ['what fetch wraps', new TypeError('fetch failed', { cause: coded('ECONNREFUSED') })],
+  ])('takes %s', (_, error) => {
+    expect(isRetryable(error)).toBe(true);
+  });
+
+  it.each<[string, unknown]>([
+    ['a coded error, whatever caused it', new CodedError('NO', 'x', { cause: coded('ECONNRESET') })],
+    ['a permanent fault', new PermanentError('GONE', 'x')],
+    ['a superseded write', new SupersededError('x', {})],
+    ['what kafkajs does not mark', Object.assign(new Error('x'), { retriable: false, code: 'EPIPE' })],
+    ['a bug', new TypeError('cannot read "x" of undefined')],
+    ['another code', coded('ENOENT')],
+    ['nothing', undefined],
+    ['a text', 'ECONNRESET'],
+  ])('leaves %s', (_, error) => {
+    expect(isRetryable(error)).toBe(false);
+  });
+
+  it('ends on causes that form a ring', () => {
+    const a = new Error('a');
+    a.cause = new Error('b', { cause: a });
+    expect(isRetryable(a)).toBe(false);
+  });
+});
+
+describe('RetryableError', () => {
+  it('has a code of its own or the common one', () => {
+    expect(new RetryableError('x')).toMatchObject({ code: 'RETRYABLE', retryable: true });
+    expect(new RetryableError('x', { code: 'QUOTA' })).toMatchObject({ code: 'QUOTA', retryable: true });
+  });
+});

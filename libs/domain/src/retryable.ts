@@ -1,0 +1,43 @@
+import { CodedError } from './errors.ts';
+
+/** Codes of sockets and of name resolution that a later try may not meet. */
+const NETWORK_CODES: ReadonlySet<string> = new Set([
+  'EPIPE',
+  'ECONNRESET',
+  'ECONNABORTED',
+  'ECONNREFUSED',
+  'ETIMEDOUT',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'EAI_AGAIN',
+  'ERR_STREAM_DESTROYED',
+  'ERR_STREAM_WRITE_AFTER_END',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'UND_ERR_HEADERS_TIMEOUT',
+  'UND_ERR_BODY_TIMEOUT',
+  'UND_ERR_SOCKET',
+]);
+
+/** `fetch` hides the socket's error one level down; a chain of causes may be a ring. */
+const MAX_CAUSES = 3;
+
+/**
+ * Whether trying the same again may succeed: the one classification (G7). Adapters class the errors of their clients into
+ * `CodedError.retryable`, by codes and labels only they know. What reaches us past an adapter is judged here: kafkajs'
+ * own `retriable` (a heartbeat during a rebalance), and network faults, such as those of a call that an action type makes.
+ */
+export function isRetryable(error: unknown): boolean {
+  if (error instanceof CodedError) return error.retryable;
+  if (error instanceof Error && 'retriable' in error) return error.retriable === true;
+  return isNetworkError(error);
+}
+
+/** Whether a foreign error is a network fault, by its own code or by that of a cause. */
+export function isNetworkError(error: unknown): boolean {
+  let current = error;
+  for (let depth = 0; depth <= MAX_CAUSES && typeof current === 'object' && current !== null; depth += 1) {
+    if ('code' in current && typeof current.code === 'string' && NETWORK_CODES.has(current.code)) return true;
+    current = 'cause' in current ? current.cause : undefined;
+  }
+  return false;
+}
