@@ -1,4 +1,4 @@
-import type { ActionIdentity, Entity, Fields, LanePosition, Outcome } from '@bulk/domain';
+import type { ActionIdentity, Entity, Fields, LanePosition, Outcome, RetryRequest } from '@bulk/domain';
 import type { z } from 'zod';
 import type { EntityStore } from './entity-store.ts';
 import type { EntityType } from './entity-type.ts';
@@ -36,8 +36,14 @@ export interface ActionContext {
  * An action type: what one bulk request does to each of its entities.
  *
  * Processing is at least once: after a crash the same batch comes again, so an effect must be recognisable as done
- * (`EntityStore` does that for entities). Throwing means that the whole batch is tried again; what is one entity's fault
- * is returned as its outcome.
+ * (`EntityStore` does that for entities). What is one entity's fault is returned as its outcome.
+ *
+ * Errors, all classed by `isRetryable` of @bulk/domain:
+ * - of `processEntity`: a RetryableError, or a network fault of a call of one's own, has this entity tried again by the
+ *   retry policy; any other retryable CodedError (a store that is away) has the batch tried again for as long as it takes;
+ *   a PermanentError is the entity's failure with its code, anything else its failure `PROCESSING_ERROR`.
+ * - of `processBatch`: whatever is retryable concerns the whole batch; `retryLater` asks for one entity. Anything else has
+ *   the batch tried again a few times, a PermanentError at once, the last time entity by entity.
  */
 export interface BulkActionHandler<Config = unknown> {
   readonly actionType: string;
@@ -56,11 +62,15 @@ export interface BulkActionHandler<Config = unknown> {
    */
   unknownFields?(names: readonly string[], entityType: EntityType): string[];
   /** Applies one entity. */
-  processEntity(entity: Entity, config: Config, context: ActionContext): Promise<Outcome>;
+  processEntity(entity: Entity, config: Config, context: ActionContext): Promise<Outcome | RetryRequest>;
   /**
    * Applies a batch of different entities at once, where that beats one by one.
    *
-   * @returns an outcome for each entity, in the same order.
+   * @returns an outcome, or `retryLater`, for each entity, in the same order.
    */
-  processBatch?(entities: readonly Entity[], config: Config, context: ActionContext): Promise<Outcome[]>;
+  processBatch?(
+    entities: readonly Entity[],
+    config: Config,
+    context: ActionContext,
+  ): Promise<(Outcome | RetryRequest)[]>;
 }

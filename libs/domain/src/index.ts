@@ -5,5 +5,6 @@ export * from './entity.ts';
 export * from './errors.ts';
 export * from './fence.ts';
 export * from './outcome.ts';
+export * from './retry-policy.ts';
 export * from './retryable.ts';
 export * from './routing.ts';

@@ -20,6 +20,8 @@ export const OUTCOME_CODES = {
   UNIQUE_VIOLATION: 'UNIQUE_VIOLATION',
   /** Its action was cancelled before it was its turn. */
   ACTION_CANCELLED: 'ACTION_CANCELLED',
+  /** The entity was tried as often as its action's retry policy allows. */
+  RETRIES_EXHAUSTED: 'RETRIES_EXHAUSTED',
   /** The action type's code failed on this entity in an unexpected way. */
   PROCESSING_ERROR: 'PROCESSING_ERROR',
   /** The message that carried this entity could not be processed and is in the dead letters. */
@@ -63,4 +65,16 @@ export interface PositionOutcome {
   readonly entityId: string;
   readonly ref: string | null;
   readonly outcome: Outcome;
+}
+
+/** In place of an outcome: nothing is decided on this entity yet, try it again after a while. */
+export interface RetryRequest {
+  readonly status: 'retry';
+  /** Why; the message of the failure where no further try is left. */
+  readonly message: string;
+}
+
+/** Asks for another try of one entity, as throwing a RetryableError does where a batch has no single entity to throw for. */
+export function retryLater(message: string): RetryRequest {
+  return { status: 'retry', message: clip(message) };
 }

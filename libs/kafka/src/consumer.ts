@@ -1,6 +1,7 @@
 import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/runtime';
 import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { ConsumerConfig } from './config.ts';
+import { ConsumerStoppingError, isLostPartition } from './interruptions.ts';
 
 /** A message as it came, before decoding. */
 export interface ReceivedMessage {
@@ -23,6 +24,12 @@ export interface Chunk {
   readonly previousAttempts: number;
   /** Tells the group that there is progress; rejects when the partition is lost. Call between steps of a long chunk. */
   heartbeat(): Promise<void>;
+  /**
+   * Waits, in ms, heartbeats going on.
+   *
+   * @throws ConsumerStoppingError when the consumer is to stop first; what `heartbeat` throws.
+   */
+  waitFor(ms: number): Promise<void>;
 }
 
 /** What to do with a chunk whose processing threw. */
@@ -178,6 +185,10 @@ export class ChunkConsumer {
       highWatermark: Number(batch.highWatermark),
       messages: messages.map((message) => received(batch.topic, batch.partition, message)),
       heartbeat,
+      waitFor: async (ms: number): Promise<void> => {
+        await this.#wait(ms, heartbeat);
+        if (!this.#mayGoOn(payload)) throw new ConsumerStoppingError();
+      },
     };
     for (let previousAttempts = 0; ; previousAttempts += 1) {
       const attempt: Chunk = { ...chunk, previousAttempts };
@@ -189,7 +200,7 @@ export class ChunkConsumer {
         if (!this.#mayGoOn(payload)) return false;
         if ((await this.#disposition(error, attempt)) === 'skip') return true;
       }
-      await this.#waitForRetry(previousAttempts + 1, heartbeat);
+      await this.#wait(backoffDelay(previousAttempts + 1, this.#options.backoff), heartbeat);
       if (!this.#mayGoOn(payload)) return false;
     }
   }
@@ -211,29 +222,15 @@ export class ChunkConsumer {
     }
   }
 
-  async #waitForRetry(attempt: number, heartbeat: () => Promise<void>): Promise<void> {
+  async #wait(ms: number, heartbeat: () => Promise<void>): Promise<void> {
     const step = this.#options.config.KAFKA_HEARTBEAT_INTERVAL_MS;
-    let left = backoffDelay(attempt, this.#options.backoff);
+    let left = ms;
     while (left > 0 && !this.#stopping.signal.aborted) {
       await delay(Math.min(left, step), this.#stopping.signal);
       await heartbeat();
       left -= step;
     }
   }
-}
-
-/** Errors by which kafkajs says that the partition is, or may be, someone else's; it rejoins when it sees them. */
-function isLostPartition(error: unknown): boolean {
-  return (
-    error instanceof Error &&
-    'type' in error &&
-    [
-      'REBALANCE_IN_PROGRESS',
-      'NOT_COORDINATOR_FOR_GROUP',
-      'ILLEGAL_GENERATION',
-      'UNKNOWN_MEMBER_ID',
-    ].includes(String(error.type))
-  );
 }
 
 function received(topic: string, partition: number, message: KafkaMessage): ReceivedMessage {

@@ -2,6 +2,7 @@ export * from './client.ts';
 export * from './config.ts';
 export * from './consumer.ts';
 export * from './dead-letters.ts';
+export { ConsumerStoppingError } from './interruptions.ts';
 export * from './message-codec.ts';
 export * from './messaging.ts';
 export * from './producer.ts';

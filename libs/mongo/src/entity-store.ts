@@ -1,5 +1,5 @@
 import type { ChangeResult, EntityChange, EntityStore, WriteScope } from '@bulk/actions';
-import { CodedError } from '@bulk/domain';
+import { RetryableError } from '@bulk/domain';
 import { MongoBulkWriteError } from 'mongodb';
 import type { Database } from './database.ts';
 import { operationOf } from './entity-operation.ts';
@@ -15,10 +15,10 @@ import {
 import { DUPLICATE_KEY, StoreError } from './errors.ts';
 
 /** Thrown when another lane changed an entity between the write and the read after it; trying again settles it. */
-export class EntityChangedError extends CodedError {
+export class EntityChangedError extends RetryableError {
   constructor(entityType: string, entityId: string) {
-    super('ENTITY_CHANGED', `${entityType} ${entityId} was changed by another lane at the same time`, {
-      retryable: true,
+    super(`${entityType} ${entityId} was changed by another lane at the same time`, {
+      code: 'ENTITY_CHANGED',
     });
   }
 }

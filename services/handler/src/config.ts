@@ -30,7 +30,7 @@ export const handlerConfigSchema = z.object({
   MAX_ATTEMPTS: integer(
     { min: 1, max: 100 },
     3,
-    'Tries of a batch whose processing fails for a reason that is not known to pass; then it is a dead letter.',
+    'Tries of an entity that asks for another one, and of a batch that fails for a reason that is not known to pass.',
   ),
   RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Longest wait before the second try, in ms.'),
   RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Longest wait before any later try, in ms.'),

@@ -15,6 +15,7 @@ import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './apply/batch-applier.ts';
 import type { HandlerConfig } from './config.ts';
 import { BatchConsumer } from './consume/batch-consumer.ts';
+import { BatchRunner } from './consume/batch-runner.ts';
 
 const SECONDS_PER_HOUR = 3_600;
 
@@ -69,7 +70,6 @@ export async function createContainer(
         store: new MongoEntityStore(database),
         dryRunStore: new DryRunEntityStore(database),
         entityConcurrency: config.ENTITY_CONCURRENCY,
-        maxAttempts: config.MAX_ATTEMPTS,
         now,
       }),
   );
@@ -78,7 +78,16 @@ export async function createContainer(
       new BatchConsumer({
         topics,
         codec,
-        applier: resolution.get(TOKENS.applier),
+        runner: new BatchRunner({
+          applier: resolution.get(TOKENS.applier),
+          backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
+          log,
+        }),
+        policyOf: () => ({
+          maxAttempts: config.MAX_ATTEMPTS,
+          initialDelayMs: config.RETRY_INITIAL_DELAY_MS,
+          maxDelayMs: config.RETRY_MAX_DELAY_MS,
+        }),
         producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now),
         maxAttempts: config.MAX_ATTEMPTS,

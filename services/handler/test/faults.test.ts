@@ -1,17 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import {
-  ACTION_HANDLERS,
-  ActionRegistry,
-  ENTITY_TYPES,
-  type ActionContext,
-  type BulkActionHandler,
-} from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/actions';
 import { MESSAGES } from '@bulk/contracts';
-import { CodedError, success, type Entity, type Outcome } from '@bulk/domain';
+import { CodedError, success } from '@bulk/domain';
 import { eventually } from '@bulk/testing';
-import { z } from 'zod';
-import { entity, HandlerHarness, idsIn } from './harness.ts';
+import { entity, HandlerHarness, idsIn, withActionType, type ActionTypeOfTest } from './harness.ts';
 
 let harness: HandlerHarness;
 beforeEach(async () => {
@@ -19,20 +12,12 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-/** An action type of a test's own. */
 function actionType(
   name: string,
-  process: (entity: Entity, context: ActionContext) => Promise<Outcome>,
-  batch?: () => Promise<Outcome[]>,
+  process: ActionTypeOfTest['process'],
+  processBatch?: ActionTypeOfTest['processBatch'],
 ): ActionRegistry {
-  const handler: BulkActionHandler<Record<string, unknown>> = {
-    actionType: name,
-    getConfigSchema: () => z.record(z.string(), z.unknown()),
-    validatePayload: ({ config }) => Promise.resolve(config),
-    processEntity: (one, _config, context) => process(one, context),
-    ...(batch === undefined ? {} : { processBatch: batch }),
-  };
-  return new ActionRegistry([...ACTION_HANDLERS, handler], ENTITY_TYPES);
+  return withActionType(name, processBatch === undefined ? { process } : { process, processBatch });
 }
 
 describe('a poison message', () => {

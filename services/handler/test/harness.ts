@@ -1,7 +1,12 @@
-import type { ActionRegistry } from '@bulk/actions';
+import {
+  ACTION_HANDLERS,
+  ActionRegistry,
+  ENTITY_TYPES,
+  type ActionContext,
+  type BulkActionHandler,
+} from '@bulk/actions';
 import { encodeEntityBatch, MESSAGES, type BatchResult } from '@bulk/contracts';
-import type { Entity, Lane } from '@bulk/domain';
-import { partitionOf } from '@bulk/domain';
+import { partitionOf, type Entity, type Lane, type Outcome, type RetryRequest } from '@bulk/domain';
 import type { MessageCodec, MessageProducer } from '@bulk/kafka';
 import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
@@ -12,6 +17,7 @@ import {
   TopicReader,
   type InProcessService,
 } from '@bulk/testing';
+import { z } from 'zod';
 import { handlerConfigSchema, type HandlerConfig } from '../src/config.ts';
 import { handlerGroup, startHandler } from '../src/start.ts';
 
@@ -57,7 +63,8 @@ export class HandlerHarness {
     this.deadLetters = deadLetters;
   }
 
-  static async create(): Promise<HandlerHarness> {
+  /** @param extra further variables of its environment. */
+  static async create(extra: Readonly<Record<string, string>> = {}): Promise<HandlerHarness> {
     const installation = await TestInstallation.create('handler', {
       KAFKA_LANE_PARTITIONS: String(PARTITIONS),
       KAFKA_SESSION_TIMEOUT_MS: '6000',
@@ -65,6 +72,7 @@ export class HandlerHarness {
       RETRY_INITIAL_DELAY_MS: '5',
       RETRY_MAX_DELAY_MS: '50',
       COMMIT_INTERVAL_MS: '50',
+      ...extra,
     });
     const codec = await installation.codec();
     const harness = new HandlerHarness(
@@ -173,6 +181,29 @@ export class HandlerHarness {
       return results.length >= count ? results : undefined;
     });
   }
+}
+
+/** What an action type of a test's own does. */
+export interface ActionTypeOfTest {
+  readonly process: (entity: Entity, context: ActionContext) => Promise<Outcome | RetryRequest>;
+  readonly processBatch?: (
+    entities: readonly Entity[],
+    context: ActionContext,
+  ) => Promise<(Outcome | RetryRequest)[]>;
+}
+
+/** The catalog, and an action type of a test's own. */
+export function withActionType(name: string, { process, processBatch }: ActionTypeOfTest): ActionRegistry {
+  const handler: BulkActionHandler<Record<string, unknown>> = {
+    actionType: name,
+    getConfigSchema: () => z.record(z.string(), z.unknown()),
+    validatePayload: ({ config }) => Promise.resolve(config),
+    processEntity: (one, _config, context) => process(one, context),
+    ...(processBatch === undefined
+      ? {}
+      : { processBatch: (entities, _config, context) => processBatch(entities, context) }),
+  };
+  return new ActionRegistry([...ACTION_HANDLERS, handler], ENTITY_TYPES);
 }
 
 /** Ids of contacts that are routed to `partition`. */

@@ -14,6 +14,7 @@ import {
 } from '@bulk/testing';
 import fc from 'fast-check';
 import { BatchApplier, type BatchAt } from '../src/apply/batch-applier.ts';
+import { BatchProgress } from '../src/apply/batch-progress.ts';
 import { handlerConfigSchema } from '../src/config.ts';
 
 let installation: TestInstallation;
@@ -34,7 +35,6 @@ beforeAll(async () => {
     store: new MongoEntityStore(database),
     dryRunStore: new DryRunEntityStore(database),
     entityConcurrency: 4,
-    maxAttempts: 3,
     now: () => new Date(),
   });
 });
@@ -149,7 +149,8 @@ function batchAt(
       entities: entities.map((given, position) => toEntity(position, given)),
     },
     at: { lane: 'normal', partition: 0, offset },
-    previousAttempts: 0,
+    policy: { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 },
+    progress: new BatchProgress(),
   };
 }
 
@@ -159,8 +160,9 @@ function dry(batchAt: BatchAt): BatchAt {
 }
 
 async function outcomesOf(at: BatchAt): Promise<unknown> {
-  const outcomes = await applier.apply(at);
-  return outcomes?.map(({ position, entityId, outcome: { status, code } }) => ({
+  const applied = await applier.apply({ ...at, progress: new BatchProgress() });
+  if (applied.kind !== 'settled') return applied.kind;
+  return applied.outcomes.map(({ position, entityId, outcome: { status, code } }) => ({
     position,
     entityId,
     status,

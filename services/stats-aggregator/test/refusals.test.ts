@@ -71,7 +71,8 @@ async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
     })),
   );
   const heartbeat = () => Promise.resolve();
-  return { topic, partition: 0, messages, highWatermark: messages.length, previousAttempts: 0, heartbeat };
+  const highWatermark = messages.length;
+  return { topic, partition: 0, messages, highWatermark, previousAttempts: 0, heartbeat, waitFor: heartbeat };
 }
 
 describe('counts never exceed the total', () => {

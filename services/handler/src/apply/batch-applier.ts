@@ -5,15 +5,18 @@ import {
   failure,
   idempotencyTokenOf,
   OUTCOME_CODES,
+  PermanentError,
   skipped,
-  SupersededError,
   type Entity,
   type LanePosition,
   type Outcome,
+  type RetryPolicy,
+  type RetryRequest,
 } from '@bulk/domain';
 import type { FirstPositions } from '@bulk/redis';
-import { isTransient } from '@bulk/kafka';
+import type { BatchProgress } from './batch-progress.ts';
 import { splitDuplicates } from './duplicates.ts';
+import { eachEntity, processGuarded } from './process-entity.ts';
 
 /** Thrown when an action type breaks its contract; a fault of its code that no retry mends. */
 export class HandlerContractError extends CodedError {
@@ -30,8 +33,6 @@ export interface BatchApplierOptions {
   readonly dryRunStore: EntityStore;
   /** Entities at the same time where the action type has no `processBatch`. */
   readonly entityConcurrency: number;
-  /** The try of a batch, from 1, in which its entities are processed one by one, to find the one that breaks it. */
-  readonly maxAttempts: number;
   readonly now: () => Date;
 }
 
@@ -39,9 +40,19 @@ export interface BatchApplierOptions {
 export interface BatchAt {
   readonly content: EntityBatchContent;
   readonly at: LanePosition;
-  /** Tries of this batch before this one. */
-  readonly previousAttempts: number;
+  readonly policy: RetryPolicy;
+  /** What earlier tries have settled; each try adds to it. */
+  readonly progress: BatchProgress;
 }
+
+/**
+ * What a try of a batch came to: every position has its outcome; some entities have asked for another try; or it is a
+ * second copy of a batch that was published twice, whose first copy, at a lower offset of the same partition, is reported.
+ */
+export type Applied =
+  | { readonly kind: 'settled'; readonly outcomes: AttemptedOutcome[] }
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'published-twice' };
 
 /**
  * Applies one batch: one outcome for each of its positions. At least once execution, exactly once effect: the same batch
@@ -58,13 +69,15 @@ export class BatchApplier {
   }
 
   /**
-   * @returns the outcomes in order of position, or undefined for a second copy of a batch that was published twice: the
-   * first copy, at a lower offset of the same partition, has reported them.
+   * Tries what is open of a batch once.
+   *
    * @throws SupersededError when a later owner of the partition is ahead: report nothing. A retryable CodedError when a
    * dependency failed; then any part of the batch may have been applied.
    */
-  async apply({ content, at, previousAttempts }: BatchAt): Promise<AttemptedOutcome[] | undefined> {
+  async apply(batch: BatchAt): Promise<Applied> {
+    const { content, at, progress } = batch;
     const { identity, batchNo, entities } = content;
+    progress.attempts += 1;
     const claim = await this.#options.firstPositions.claim({
       actionId: identity.actionId,
       batchNo,
@@ -72,28 +85,20 @@ export class BatchApplier {
       offset: at.offset,
       entities,
     });
-    if (claim.kind === 'published-twice') return undefined;
-    const attempts = previousAttempts + 1;
-    if (content.cancelled) return entities.map((entity) => attempted(entity, CANCELLED, attempts));
+    if (claim.kind === 'published-twice') return claim;
+    progress.claimed = true;
+    if (content.cancelled) return { kind: 'settled', outcomes: progress.outcomes(entities, CANCELLED) };
     const { firsts, duplicates } = splitDuplicates(entities, claim.first);
-    const isolate = attempts >= this.#options.maxAttempts;
-    const processed = await this.#process(content, at, firsts, isolate);
-    return entities.map((entity) =>
-      attempted(
-        entity,
-        duplicates.get(entity.position) ?? outcomeOf(processed, entity, identity.actionType),
-        attempts,
-      ),
-    );
+    for (const [position, outcome] of duplicates) progress.settle(position, outcome);
+    const open = firsts.filter(({ position }) => progress.isOpen(position));
+    if (open.length > 0) await this.#process(batch, open);
+    return progress.requests > 0
+      ? { kind: 'waiting' }
+      : { kind: 'settled', outcomes: progress.outcomes(entities, NO_OUTCOME) };
   }
 
-  async #process(
-    content: EntityBatchContent,
-    at: LanePosition,
-    entities: readonly Entity[],
-    isolate: boolean,
-  ): Promise<ReadonlyMap<number, Outcome>> {
-    const { registry, store, dryRunStore, now } = this.#options;
+  async #process({ content, at, policy, progress }: BatchAt, open: readonly Entity[]): Promise<void> {
+    const { registry, store, dryRunStore, now, entityConcurrency } = this.#options;
     const { identity, config, dryRun } = content;
     const handler = registry.handler(identity.actionType);
     const context: ActionContext = {
@@ -105,63 +110,47 @@ export class BatchApplier {
       dryRun,
       idempotencyToken: (position) => idempotencyTokenOf(identity.actionId, position),
     };
-    if (entities.length === 0) return new Map();
-    const outcomes =
-      handler.processBatch === undefined || isolate
-        ? await this.#processOneByOne(handler, entities, config, context)
-        : await handler.processBatch(entities, config, context);
-    if (outcomes.length !== entities.length) {
-      throw new HandlerContractError(
-        identity.actionType,
-        `processBatch gave ${outcomes.length} outcomes for ${entities.length} entities`,
-      );
+    const take = (position: number, answer: Outcome | RetryRequest): void =>
+      progress.take(position, answer, policy.maxAttempts);
+    progress.isolated ||= progress.faults + 1 >= policy.maxAttempts;
+    if (handler.processBatch !== undefined && !progress.isolated) {
+      const answers = await processTogether(handler, open, config, context, progress);
+      if (answers !== undefined) {
+        open.forEach(({ position }, i) => take(position, answers[i] ?? NO_OUTCOME));
+        return;
+      }
     }
-    return new Map(entities.map((entity, i) => [entity.position, outcomes[i] as Outcome]));
+    await eachEntity(open, entityConcurrency, async (entity) =>
+      take(entity.position, await processGuarded(handler, entity, config, context)),
+    );
   }
+}
 
-  /** A fixed number of workers take one entity after the other. An error of one entity is that entity's failure (G6). */
-  async #processOneByOne(
-    handler: BulkActionHandler,
-    entities: readonly Entity[],
-    config: unknown,
-    context: ActionContext,
-  ): Promise<Outcome[]> {
-    const outcomes = new Array<Outcome>(entities.length);
-    const queue = entities.entries();
-    const work = async (): Promise<void> => {
-      for (const [i, entity] of queue) outcomes[i] = await processGuarded(handler, entity, config, context);
-    };
-    const workers = Math.min(this.#options.entityConcurrency, entities.length);
-    await Promise.all(Array.from({ length: workers }, work));
-    return outcomes;
+/** @returns undefined where the batch is to be taken apart, now and from now on: an entity of it cannot go well. */
+async function processTogether(
+  handler: BulkActionHandler,
+  entities: readonly Entity[],
+  config: unknown,
+  context: ActionContext,
+  progress: BatchProgress,
+): Promise<(Outcome | RetryRequest)[] | undefined> {
+  const { actionType } = handler;
+  try {
+    const answers = (await handler.processBatch?.(entities, config, context)) ?? [];
+    if (answers.length === entities.length) return answers;
+    throw new HandlerContractError(
+      actionType,
+      `processBatch gave ${answers.length} outcomes for ${entities.length} entities`,
+    );
+  } catch (error) {
+    if (!(error instanceof PermanentError)) throw error;
+    progress.isolated = true;
+    return undefined;
   }
 }
 
 /** Whatever a position of a cancelled action was to be, also one that names its entity again. */
 const CANCELLED = skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancelled before it was its turn');
 
-function attempted({ position, id, ref }: Entity, outcome: Outcome, attempts: number): AttemptedOutcome {
-  return { position, entityId: id, ref, outcome, attempts };
-}
-
-/** @throws only what concerns the whole batch: a lost partition, a dependency that is away. */
-async function processGuarded(
-  handler: BulkActionHandler,
-  entity: Entity,
-  config: unknown,
-  context: ActionContext,
-): Promise<Outcome> {
-  try {
-    return await handler.processEntity(entity, config, context);
-  } catch (error) {
-    if (error instanceof SupersededError || isTransient(error)) throw error;
-    return failure(OUTCOME_CODES.PROCESSING_ERROR, error instanceof Error ? error.message : String(error));
-  }
-}
-
-function outcomeOf(outcomes: ReadonlyMap<number, Outcome>, entity: Entity, actionType: string): Outcome {
-  const outcome = outcomes.get(entity.position);
-  if (outcome === undefined)
-    throw new HandlerContractError(actionType, `no outcome for position ${entity.position}`);
-  return outcome;
-}
+/** Never seen: every open entity has been answered. */
+const NO_OUTCOME = failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');

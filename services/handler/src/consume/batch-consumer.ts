@@ -9,7 +9,7 @@ import {
   type EntityBatchContent,
   type TopicNames,
 } from '@bulk/contracts';
-import { failure, OUTCOME_CODES, SupersededError, type LanePosition } from '@bulk/domain';
+import { failure, isRetryable, OUTCOME_CODES, type LanePosition, type RetryPolicy } from '@bulk/domain';
 import type {
   Chunk,
   DeadLetters,
@@ -19,17 +19,17 @@ import type {
   ReceivedMessage,
 } from '@bulk/kafka';
 import type { Logger } from '@bulk/runtime';
-import type { BatchApplier } from '../apply/batch-applier.ts';
-import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
-import { isTransient } from '@bulk/kafka';
+import { BatchProgress } from '../apply/batch-progress.ts';
+import type { BatchRunner, RunnableBatch } from './batch-runner.ts';
 
 export interface BatchConsumerOptions {
   readonly topics: TopicNames;
   readonly codec: MessageCodec;
-  readonly applier: BatchApplier;
+  readonly runner: BatchRunner;
   readonly producer: MessageProducer;
   readonly deadLetters: DeadLetters;
-  /** Tries of a batch that fails for a reason that is not known to pass. */
+  readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
+  /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
   readonly maxAttempts: number;
   readonly now: () => Date;
   readonly log: Logger;
@@ -55,13 +55,14 @@ export class BatchConsumer {
     }
   }
 
+  /** Decides on what the runner does not see: a message that cannot be read, a result that is not confirmed. */
   async onFailure(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
-    const { log, maxAttempts, deadLetters } = this.#options;
+    const { log, maxAttempts } = this.#options;
     const attempts = chunk.previousAttempts + 1;
     const [message] = chunk.messages;
     const where = { topic: chunk.topic, partition: chunk.partition, offset: message?.offset, attempts };
     if (message === undefined) return 'skip';
-    if (isTransient(error)) {
+    if (isRetryable(error)) {
       if (attempts === 1) log.warn({ ...where, err: error }, 'a batch waits for a dependency');
       return 'retry';
     }
@@ -69,54 +70,53 @@ export class BatchConsumer {
       log.warn({ ...where, err: error }, 'a batch failed and is tried again');
       return 'retry';
     }
-    log.error({ ...where, err: error }, 'a batch is given up: see the dead letters');
-    await deadLetters.bury({ message, error, attempts });
-    await this.#reportDeadLettered(message, error, attempts);
+    await this.#bury(message, error, attempts);
+    const batch = await this.#openIfReadable(message);
+    if (batch !== undefined) await this.#reportDeadLettered(batch, error);
     return 'skip';
   }
 
   async #processMessage(message: ReceivedMessage, chunk: Chunk): Promise<void> {
-    const content = await this.#decode(message);
-    const at = this.#lanePosition(message);
-    try {
-      const outcomes = await this.#options.applier.apply({
-        content,
-        at,
-        previousAttempts: chunk.previousAttempts,
-      });
-      if (outcomes === undefined) {
+    const batch = await this.#open(message);
+    const end = await this.#options.runner.run(batch, chunk);
+    switch (end.kind) {
+      case 'settled':
+        await this.#report(batch, end.outcomes);
+        break;
+      case 'published-twice':
         this.#options.log.info(
-          { ...at, actionId: content.identity.actionId, batchNo: content.batchNo },
+          { ...batch.at, actionId: batch.content.identity.actionId, batchNo: batch.content.batchNo },
           'second copy of a batch dropped',
         );
-        return;
-      }
-      await this.#report(content, message, outcomes);
-    } catch (error) {
-      if (!(error instanceof SupersededError)) throw error;
-      await this.#onSuperseded(error, message, chunk);
+        break;
+      case 'given-up':
+        await this.#bury(message, end.error, batch.progress.attempts);
+        await this.#reportDeadLettered(batch, end.error);
+        break;
+      case 'superseded':
     }
   }
 
-  /**
-   * A later batch has changed an entity, so this partition has another owner and this batch's result is in Kafka. Only a
-   * topic that was deleted and created anew, with lower offsets than the fences, could look the same: then we still own
-   * the partition, the fence is beyond the end of the log, and going on in silence would lose outcomes.
-   */
-  async #onSuperseded(error: SupersededError, message: ReceivedMessage, chunk: Chunk): Promise<void> {
-    await chunk.heartbeat(); // rejects when the partition is lost
-    const fence = error.details?.['fence'] as { offset: number } | undefined;
-    if (fence !== undefined && fence.offset >= chunk.highWatermark) {
-      throw new FenceAheadOfLogError(message, fence.offset, error);
-    }
-    this.#options.log.warn(
-      { topic: message.topic, partition: message.partition, offset: message.offset },
-      'superseded: a later owner of the partition is ahead, nothing reported',
-    );
+  /** @throws MalformedMessageError; RegistryUnavailableError. */
+  async #open(message: ReceivedMessage): Promise<RunnableBatch> {
+    const { codec, policyOf } = this.#options;
+    const content = decodeEntityBatch(await codec.decode(MESSAGES.entityBatch, message.value));
+    return {
+      message,
+      content,
+      at: this.#lanePosition(message),
+      policy: policyOf(content),
+      progress: new BatchProgress(),
+    };
   }
 
-  async #decode(message: ReceivedMessage): Promise<EntityBatchContent> {
-    return decodeEntityBatch(await this.#options.codec.decode(MESSAGES.entityBatch, message.value));
+  async #openIfReadable(message: ReceivedMessage): Promise<RunnableBatch | undefined> {
+    try {
+      return await this.#open(message);
+    } catch (unreadable) {
+      if (unreadable instanceof MalformedMessageError) return undefined;
+      throw unreadable;
+    }
   }
 
   #lanePosition({ topic, partition, offset }: ReceivedMessage): LanePosition {
@@ -125,11 +125,7 @@ export class BatchConsumer {
     return { lane, partition, offset };
   }
 
-  async #report(
-    content: EntityBatchContent,
-    message: ReceivedMessage,
-    outcomes: readonly AttemptedOutcome[],
-  ): Promise<void> {
+  async #report({ content, message }: RunnableBatch, outcomes: readonly AttemptedOutcome[]): Promise<void> {
     const { topic, partition, offset } = message;
     const result: BatchResult = encodeBatchResult(
       content,
@@ -146,21 +142,21 @@ export class BatchConsumer {
     ]);
   }
 
-  /** The positions of a batch that can be read fail, so that the action still completes. */
-  async #reportDeadLettered(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
-    let content: EntityBatchContent;
-    try {
-      content = await this.#decode(message);
-    } catch (unreadable) {
-      if (unreadable instanceof MalformedMessageError) return;
-      throw unreadable;
-    }
+  async #bury(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
+    const { topic, partition, offset } = message;
+    const { log, deadLetters } = this.#options;
+    log.error(
+      { topic, partition, offset, attempts, err: error },
+      'a batch is given up: see the dead letters',
+    );
+    await deadLetters.bury({ message, error, attempts });
+  }
+
+  /** The open positions of a batch that can be read fail, so that the action still completes. */
+  async #reportDeadLettered(batch: RunnableBatch, error: unknown): Promise<void> {
+    const { content, progress } = batch;
     const reason = error instanceof Error ? error.message : String(error);
     const outcome = failure(OUTCOME_CODES.DEAD_LETTERED, `the batch could not be processed: ${reason}`);
-    await this.#report(
-      content,
-      message,
-      content.entities.map(({ position, id, ref }) => ({ position, entityId: id, ref, outcome, attempts })),
-    );
+    await this.#report(batch, progress.outcomes(content.entities, outcome));
   }
 }

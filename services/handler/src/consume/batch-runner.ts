@@ -1,0 +1,95 @@
+import type { AttemptedOutcome } from '@bulk/contracts';
+import { isRetryable, SupersededError } from '@bulk/domain';
+import type { Chunk, ReceivedMessage } from '@bulk/kafka';
+import { backoffDelay, type BackoffOptions, type Logger } from '@bulk/runtime';
+import type { BatchApplier, BatchAt } from '../apply/batch-applier.ts';
+import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
+
+export interface BatchRunnerOptions {
+  readonly applier: BatchApplier;
+  /** Between tries while a dependency is away. */
+  readonly backoff: BackoffOptions;
+  readonly log: Logger;
+}
+
+/** A batch with the message that brought it. */
+export interface RunnableBatch extends BatchAt {
+  readonly message: ReceivedMessage;
+}
+
+/**
+ * How work on a batch ends: with all outcomes; in silence, since another copy or owner has reported it; or given up, with
+ * those outcomes that are settled.
+ */
+export type RunEnd =
+  | { readonly kind: 'settled'; readonly outcomes: AttemptedOutcome[] }
+  | { readonly kind: 'published-twice' | 'superseded' }
+  | { readonly kind: 'given-up'; readonly error: unknown };
+
+type Step = RunEnd | { readonly kind: 'again'; readonly delayMs: number };
+
+/** Tries a batch until it comes to an end, waiting in between with heartbeats going on. */
+export class BatchRunner {
+  readonly #options: BatchRunnerOptions;
+
+  constructor(options: BatchRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws when the partition is lost or the consumer is to stop: the batch is to be left as it is. */
+  async run(batch: RunnableBatch, chunk: Chunk): Promise<RunEnd> {
+    for (let outages = 0; ;) {
+      let step: Step;
+      try {
+        step = await this.#try(batch);
+      } catch (error) {
+        if (isRetryable(error)) outages += 1;
+        step = await this.#afterError(error, outages, batch, chunk);
+      }
+      if (step.kind !== 'again') return step;
+      await chunk.waitFor(step.delayMs);
+    }
+  }
+
+  async #try(batch: RunnableBatch): Promise<Step> {
+    const applied = await this.#options.applier.apply(batch);
+    if (applied.kind !== 'waiting') return applied;
+    return { kind: 'again', delayMs: backoffDelay(batch.progress.requests, batch.policy) };
+  }
+
+  async #afterError(error: unknown, outages: number, batch: RunnableBatch, chunk: Chunk): Promise<Step> {
+    const { log, backoff } = this.#options;
+    const { message, progress, policy } = batch;
+    const where = { topic: message.topic, partition: message.partition, offset: message.offset };
+    if (isRetryable(error)) {
+      if (outages === 1) log.warn({ ...where, err: error }, 'a batch waits for a dependency');
+      return { kind: 'again', delayMs: backoffDelay(outages, backoff) };
+    }
+    const fault = error instanceof SupersededError ? await fenceFault(error, message, chunk) : error;
+    if (fault === undefined) {
+      log.warn(where, 'superseded: a later owner of the partition is ahead, nothing reported');
+      return { kind: 'superseded' };
+    }
+    progress.faults += 1;
+    if (progress.faults >= policy.maxAttempts) return { kind: 'given-up', error: fault };
+    log.warn({ ...where, attempts: progress.attempts, err: fault }, 'a batch failed and is tried again');
+    return { kind: 'again', delayMs: backoffDelay(progress.faults, policy) };
+  }
+}
+
+/**
+ * A later batch has changed an entity, so this partition has another owner and this batch's result is in Kafka. Only a
+ * topic that was deleted and created anew, with lower offsets than the fences, could look the same: then we still own
+ * the partition, the fence is beyond the end of the log, and going on in silence would lose outcomes.
+ */
+async function fenceFault(
+  error: SupersededError,
+  message: ReceivedMessage,
+  chunk: Chunk,
+): Promise<FenceAheadOfLogError | undefined> {
+  await chunk.heartbeat(); // rejects when the partition is lost
+  const fence = error.details?.['fence'] as { offset: number } | undefined;
+  return fence !== undefined && fence.offset >= chunk.highWatermark
+    ? new FenceAheadOfLogError(message, fence.offset, error)
+    : undefined;
+}
