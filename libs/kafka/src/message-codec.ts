@@ -22,10 +22,13 @@ export function messagesByTopic(topics: TopicNames): Map<string, MessageType<unk
   ]);
 }
 
+/** Code of a RegistryUnavailableError. */
+export const SCHEMA_REGISTRY_UNAVAILABLE = 'SCHEMA_REGISTRY_UNAVAILABLE';
+
 /** Thrown when the Schema Registry does not answer; the message at hand may well be sound. */
 export class RegistryUnavailableError extends CodedError {
   constructor(cause: unknown) {
-    super('SCHEMA_REGISTRY_UNAVAILABLE', `the Schema Registry did not answer: ${messageOf(cause)}`, {
+    super(SCHEMA_REGISTRY_UNAVAILABLE, `the Schema Registry did not answer: ${messageOf(cause)}`, {
       retryable: true,
       cause,
     });
@@ -69,6 +72,16 @@ export class MessageCodec {
       ids.set(topic, id);
     }
     return new MessageCodec(registry, ids);
+  }
+
+  /** Asks the registry for an answer. @throws RegistryUnavailableError when there is none. */
+  async ping(): Promise<void> {
+    const [topic = ''] = this.#ids.keys();
+    try {
+      await this.#registry.getLatestSchemaId(subjectOf(topic));
+    } catch (cause) {
+      throw new RegistryUnavailableError(cause);
+    }
   }
 
   /** @throws MalformedMessageError when the topic is none of ours or the value does not fit its schema. */

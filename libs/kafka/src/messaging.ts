@@ -1,10 +1,11 @@
 import { topicNames, type TopicNames } from '@bulk/contracts';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
 import type { Kafka } from 'kafkajs';
+import { ClusterProbe } from './cluster-probe.ts';
 import { createKafka } from './client.ts';
 import type { KafkaConfig } from './config.ts';
-import { MessageCodec } from './message-codec.ts';
-import { MessageProducer } from './producer.ts';
+import { MessageCodec, SCHEMA_REGISTRY_UNAVAILABLE } from './message-codec.ts';
+import { MessageProducer, PRODUCE_FAILED } from './producer.ts';
 import { ensureTopics } from './topics.ts';
 
 /** What a service sends and receives with. */
@@ -14,7 +15,9 @@ export interface Messaging {
   readonly codec: MessageCodec;
 }
 
-/** Name of the producer on `/readyz`. */
+/** Names on `/readyz`. */
+export const KAFKA = 'kafka';
+export const SCHEMA_REGISTRY = 'schema registry';
 export const KAFKA_PRODUCER = 'kafka producer';
 
 /**
@@ -30,12 +33,22 @@ export async function openMessaging(
 ): Promise<Messaging> {
   const topics = topicNames(config.TOPIC_PREFIX);
   const kafka = createKafka(clientId, config.KAFKA_BROKERS, context.log);
-  await openDependency('kafka', () => ensureTopics(kafka, topics, config), context);
+  await openDependency(KAFKA, () => ensureTopics(kafka, topics, config), context);
   const codec = await openDependency(
-    'schema registry',
+    SCHEMA_REGISTRY,
     () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
     context,
   );
+  const probe = new ClusterProbe(kafka);
+  context.releasers.push('kafka probe', () => probe.close());
+  context.dependencies.add({ name: KAFKA, probe: () => probe.ask() });
+  // Each schema is looked up once in a process' life: what runs needs the registry only for a schema it has never met.
+  context.dependencies.add({
+    name: SCHEMA_REGISTRY,
+    code: SCHEMA_REGISTRY_UNAVAILABLE,
+    probe: () => codec.ping(),
+    probed: 'away',
+  });
   return { kafka, topics, codec };
 }
 
@@ -51,5 +64,6 @@ export async function openProducer(
     context,
   );
   releasers.push(KAFKA_PRODUCER, () => producer.disconnect());
+  context.dependencies.add({ name: KAFKA_PRODUCER, code: PRODUCE_FAILED, probe: () => producer.ping() });
   return producer;
 }

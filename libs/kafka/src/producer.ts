@@ -6,12 +6,15 @@ import type { MessageCodec } from './message-codec.ts';
 /** Refusals of the message itself: the same message is refused again. */
 const REFUSED = new Set(['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD']);
 
+/** Code of a ProduceError. */
+export const PRODUCE_FAILED = 'PRODUCE_FAILED';
+
 /** Thrown when Kafka did not confirm a send: the messages may or may not be there. Sending again is safe, see G2, G3. */
 export class ProduceError extends CodedError {
   constructor(topic: string, cause: unknown) {
     const type = cause instanceof Error && 'type' in cause ? String(cause.type) : '';
     const reason = cause instanceof Error ? cause.message : String(cause);
-    super('PRODUCE_FAILED', `Kafka did not confirm messages for ${topic}: ${reason}`, {
+    super(PRODUCE_FAILED, `Kafka did not confirm messages for ${topic}: ${reason}`, {
       retryable: !REFUSED.has(type),
       cause,
     });
@@ -31,7 +34,10 @@ export interface OutgoingMessage {
  *
  * kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598, #980), so throughput
  * comes from many messages per send. After a failed send the sequence is unknown to it (#1282): the producer is replaced
- * before the next one.
+ * before the next one. What it had sent may be there: who sends it again is recognised (G2, G3), by whichever producer.
+ *
+ * There is no transactional id: with one, a producer that follows another waits for the broker to end that one's
+ * transaction (CONCURRENT_TRANSACTIONS, #296, #304), and exactly-once comes from identities, not from transactions.
  */
 export class MessageProducer {
   readonly #kafka: Kafka;
@@ -75,6 +81,21 @@ export class MessageProducer {
     } catch (cause) {
       await this.#replace(current);
       throw new ProduceError(topic, cause);
+    }
+  }
+
+  /**
+   * Opens what a failed send has closed, so that it shows that Kafka is back; of one that is open, its next send tells.
+   *
+   * @throws kafkajs' error when there is no producer to be had.
+   */
+  async ping(): Promise<void> {
+    const current = this.#connected();
+    try {
+      await current;
+    } catch (error) {
+      await this.#replace(current);
+      throw error;
     }
   }
 

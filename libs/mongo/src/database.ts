@@ -45,8 +45,9 @@ export class Database {
     try {
       await client.connect();
       const db = client.db(config.MONGODB_DATABASE);
-      await db.command({ ping: 1 });
-      return new Database(client, db);
+      const database = new Database(client, db);
+      await database.ping();
+      return database;
     } catch (error) {
       await client.close().catch(() => undefined);
       throw error;
@@ -56,6 +57,11 @@ export class Database {
   /** The entities of one type. */
   entities(collection: string): Collection<EntityDocument> {
     return this.db.collection(collection);
+  }
+
+  /** Asks for an answer. @throws the driver's error when there is none. */
+  async ping(): Promise<void> {
+    await this.db.command({ ping: 1 });
   }
 
   close(): Promise<void> {

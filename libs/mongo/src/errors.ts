@@ -19,11 +19,14 @@ const TRANSIENT_CODES = new Set([
 /** Driver errors that it does not export: the pool was cleared by a fault, or no connection came free in time. */
 const TRANSIENT_NAMES = new Set(['MongoPoolClearedError', 'MongoWaitQueueTimeoutError']);
 
+/** Code of a StoreError that passes by itself. */
+export const STORE_UNAVAILABLE = 'STORE_UNAVAILABLE';
+
 /** Thrown in place of the driver's error where an operation failed as a whole. */
 export class StoreError extends CodedError {
   constructor(cause: unknown) {
     const retryable = isTransientMongoError(cause);
-    super(retryable ? 'STORE_UNAVAILABLE' : 'STORE_FAILED', `MongoDB: ${messageOf(cause)}`, {
+    super(retryable ? STORE_UNAVAILABLE : 'STORE_FAILED', `MongoDB: ${messageOf(cause)}`, {
       retryable,
       cause,
     });

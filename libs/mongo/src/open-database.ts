@@ -2,6 +2,7 @@ import type { EntityType } from '@bulk/actions';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
 import type { MongoConfig } from './config.ts';
 import { Database } from './database.ts';
+import { STORE_UNAVAILABLE } from './errors.ts';
 import { ensureIndexes } from './indexes.ts';
 
 /** Name of the database on `/readyz`. */
@@ -21,6 +22,7 @@ export async function openDatabase(
 ): Promise<Database> {
   const database = await openDependency(MONGODB, () => Database.connect(appName, config), context);
   context.releasers.push(MONGODB, () => database.close());
+  context.dependencies.add({ name: MONGODB, code: STORE_UNAVAILABLE, probe: () => database.ping() });
   await openDependency('mongodb indexes', () => ensureIndexes(database, entityTypes), context);
   return database;
 }

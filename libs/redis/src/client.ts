@@ -1,16 +1,33 @@
 import { CodedError } from '@bulk/domain';
-import type { Logger } from '@bulk/runtime';
+import { openDependency, type Logger, type ServiceContext } from '@bulk/runtime';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisConfig } from './config.ts';
+
+/** Name of Redis on `/readyz`. */
+export const REDIS = 'redis';
+
+const REDIS_UNAVAILABLE = 'REDIS_UNAVAILABLE';
 
 /** Thrown in place of the client's error; the fault is Redis' or the network's, so a later try may succeed. */
 export class RedisUnavailableError extends CodedError {
   constructor(cause: unknown) {
-    super('REDIS_UNAVAILABLE', `Redis: ${cause instanceof Error ? cause.message : String(cause)}`, {
+    super(REDIS_UNAVAILABLE, `Redis: ${cause instanceof Error ? cause.message : String(cause)}`, {
       retryable: true,
       cause,
     });
   }
+}
+
+/**
+ * Connects, waiting for Redis, for a service that cannot do without; disconnected when it releases what it opened.
+ *
+ * @throws the signal's reason when the service is told to stop first.
+ */
+export async function openRedis(config: RedisConfig, context: ServiceContext): Promise<Redis> {
+  const redis = await openDependency(REDIS, () => connectRedis(config, context.log), context);
+  context.releasers.push(REDIS, () => redis.disconnect());
+  context.dependencies.add({ name: REDIS, code: REDIS_UNAVAILABLE, probe: () => redis.ping() });
+  return redis;
 }
 
 /**

@@ -82,4 +82,14 @@ export const runtimeConfigShape = {
     20_000,
     'Longest time from SIGTERM to the end of the process, in ms.',
   ),
+  READINESS_PROBE_INTERVAL_MS: integer(
+    { min: 50, max: 600_000 },
+    2_000,
+    'Time between looks whether a dependency that no work has told of is there, in ms.',
+  ),
+  READINESS_PROBE_TIMEOUT_MS: integer(
+    { min: 50, max: 600_000 },
+    5_000,
+    'A dependency without an answer for this long is away: /readyz says so, in ms.',
+  ),
 };

@@ -1,3 +1,5 @@
+import type { Logger } from './logger.ts';
+
 /** State of one thing that a service needs in order to be ready. */
 export interface ComponentHealth {
   readonly state: 'ready' | 'waiting' | 'stopping';
@@ -5,13 +7,36 @@ export interface ComponentHealth {
   readonly reason?: string;
 }
 
-/** What `/readyz` answers from: ready when every component is. */
+/**
+ * What `/readyz` answers from: ready when every component is. Whoever sees a component's state may set it, as often as it
+ * likes: an outage of what was ready is logged once, at warn, and its end once, at info.
+ */
 export class Health {
+  readonly #log: Pick<Logger, 'warn' | 'info'> | undefined;
   readonly #components = new Map<string, ComponentHealth>();
+  /** What was ready before and is not now. What a start waits for is logged by `openDependency`. */
+  readonly #lost = new Set<string>();
   #stopping = false;
 
+  constructor(log?: Pick<Logger, 'warn' | 'info'>) {
+    this.#log = log;
+  }
+
   set(component: string, state: 'ready' | 'waiting', reason?: string): void {
+    const before = this.#components.get(component)?.state;
     this.#components.set(component, reason === undefined ? { state } : { state, reason });
+    if (this.#stopping || before === state) return;
+    if (state === 'ready') {
+      if (this.#lost.delete(component)) this.#log?.info({ dependency: component }, 'a dependency is back');
+    } else if (before === 'ready') {
+      this.#lost.add(component);
+      this.#log?.warn({ dependency: component, reason }, 'a dependency is away');
+    }
+  }
+
+  /** Whether the component is there and ready. */
+  isReady(component: string): boolean {
+    return this.#components.get(component)?.state === 'ready';
   }
 
   /** From now on the service says that it is not ready, so that nothing new is sent to it. */

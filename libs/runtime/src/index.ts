@@ -2,6 +2,7 @@ export * from './admin-server.ts';
 export * from './config.ts';
 export * from './delay.ts';
 export * from './dependency.ts';
+export * from './dependency-watch.ts';
 export * from './health.ts';
 export * from './logger.ts';
 export * from './releasers.ts';

@@ -1,3 +1,4 @@
+import { DependencyWatch, type ProbeTimes } from './dependency-watch.ts';
 import { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import { Releasers } from './releasers.ts';
@@ -6,6 +7,8 @@ import { Releasers } from './releasers.ts';
 export interface ServiceContext {
   readonly log: Logger;
   readonly health: Health;
+  /** Follows what the service needs, once it is open. */
+  readonly dependencies: DependencyWatch;
   readonly releasers: Releasers;
   /** Aborts when the service is told to stop. */
   readonly signal: AbortSignal;
@@ -17,6 +20,8 @@ export interface RunServiceOptions {
   readonly log: Logger;
   /** Longest time from the signal to the end, in ms. */
   readonly graceMs: number;
+  /** How often, and for how long, dependencies are asked whether they are there. */
+  readonly probes: ProbeTimes;
   readonly start: (context: ServiceContext) => Promise<void>;
 }
 
@@ -25,9 +30,10 @@ export interface RunServiceOptions {
  * is under way, disconnect. Exit code 0 after an orderly stop; 1 when the start failed, a fault was fatal, or the grace
  * time ran out.
  */
-export async function runService({ log, graceMs, start }: RunServiceOptions): Promise<void> {
+export async function runService({ log, graceMs, probes, start }: RunServiceOptions): Promise<void> {
   const abort = new AbortController();
-  const health = new Health();
+  const health = new Health(log);
+  const dependencies = new DependencyWatch({ ...probes, health, signal: abort.signal });
   const releasers = new Releasers(log);
   let exitCode = 0;
   let stopped: Promise<void> | undefined;
@@ -64,7 +70,7 @@ export async function runService({ log, graceMs, start }: RunServiceOptions): Pr
   process.on('uncaughtException', fail);
 
   try {
-    await start({ log, health, releasers, signal: abort.signal, fail });
+    await start({ log, health, dependencies, releasers, signal: abort.signal, fail });
   } catch (error) {
     if (!abort.signal.aborted) fail(error);
   }

@@ -27,6 +27,10 @@ export async function serviceMain<C extends RuntimeConfig>(options: ServiceMainO
   await runService({
     log,
     graceMs: config.SHUTDOWN_GRACE_MS,
+    probes: {
+      intervalMs: config.READINESS_PROBE_INTERVAL_MS,
+      timeoutMs: config.READINESS_PROBE_TIMEOUT_MS,
+    },
     start: (context) => options.start(config, context),
   });
 }

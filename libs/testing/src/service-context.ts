@@ -1,4 +1,4 @@
-import { Health, Releasers, silentLogger, type ServiceContext } from '@bulk/runtime';
+import { DependencyWatch, Health, Releasers, silentLogger, type ServiceContext } from '@bulk/runtime';
 
 /** A service that a test runs inside its own process. */
 export interface InProcessService {
@@ -17,9 +17,11 @@ export function inProcessService(): InProcessService {
   const abort = new AbortController();
   const releasers = new Releasers(log);
   const failures: unknown[] = [];
+  const health = new Health(log);
   const context: ServiceContext = {
     log,
-    health: new Health(),
+    health,
+    dependencies: new DependencyWatch({ health, signal: abort.signal, intervalMs: 200, timeoutMs: 2_000 }),
     releasers,
     signal: abort.signal,
     fail: (error) => failures.push(error),

@@ -9,8 +9,8 @@ import {
   type MessageProducer,
 } from '@bulk/kafka';
 import { DryRunEntityStore, MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
-import { connectRedis, FirstPositions, type Redis } from '@bulk/redis';
-import { openDependency, type ServiceContext } from '@bulk/runtime';
+import { FirstPositions, openRedis, type Redis } from '@bulk/redis';
+import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './apply/batch-applier.ts';
 import type { HandlerConfig } from './config.ts';
@@ -41,10 +41,9 @@ export async function createContainer(
   context: ServiceContext,
   registry: ActionRegistry = createRegistry(),
 ): Promise<Container> {
-  const { log, releasers } = context;
+  const { log } = context;
   const database = await openDatabase('bulk-handler', config, registry.entityTypes, context);
-  const redis = await openDependency('redis', () => connectRedis(config, log), context);
-  releasers.push('redis', () => redis.disconnect());
+  const redis = await openRedis(config, context);
   const messaging = await openMessaging('bulk-handler', config, context);
   const producer = await openProducer(messaging, context);
   const { kafka, topics, codec } = messaging;

@@ -1,9 +1,16 @@
 import type { ActionRegistry } from '@bulk/actions';
 import { LANES } from '@bulk/domain';
-import { ChunkConsumer } from '@bulk/kafka';
+import { ChunkConsumer, KAFKA_PRODUCER } from '@bulk/kafka';
+import { MONGODB } from '@bulk/mongo';
+import { REDIS } from '@bulk/redis';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { HandlerConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
+
+/** Name of the consumer on `/readyz`. */
+const CONSUMER = 'consumer';
+/** What a chunk that was processed has had an answer from. */
+const USED = [MONGODB, REDIS, KAFKA_PRODUCER];
 
 /** The consumer group of all handlers of an installation. */
 export function handlerGroup(topicPrefix: string): string {
@@ -16,8 +23,8 @@ export async function startHandler(
   context: ServiceContext,
   registry?: ActionRegistry,
 ): Promise<void> {
-  const { log, health, releasers, fail } = context;
-  health.set('consumer', 'waiting');
+  const { log, health, dependencies, releasers, fail } = context;
+  health.set(CONSUMER, 'waiting');
   const admin = await startAdminServer(config.ADMIN_PORT, health);
   releasers.push('admin server', () => admin.close());
 
@@ -25,7 +32,7 @@ export async function startHandler(
   const topics = container.get(TOKENS.topics);
   const batches = container.get(TOKENS.consumer);
   const consumer = await openDependency(
-    'consumer',
+    CONSUMER,
     () =>
       ChunkConsumer.start({
         kafka: container.get(TOKENS.kafka),
@@ -38,13 +45,15 @@ export async function startHandler(
         fromBeginning: true,
         commitIntervalMs: config.COMMIT_INTERVAL_MS,
         backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
-        process: (chunk) => batches.process(chunk),
+        process: (chunk) => dependencies.during(USED, () => batches.process(chunk)),
         onFailure: (error, chunk) => batches.onFailure(error, chunk),
+        onAssigned: () => health.set(CONSUMER, 'ready'),
+        onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),
         onCrash: fail,
         log,
       }),
     context,
   );
-  releasers.push('consumer', () => consumer.stop());
+  releasers.push(CONSUMER, () => consumer.stop());
   log.info({ adminPort: admin.port }, 'ready');
 }

@@ -33,7 +33,7 @@ export function notifierGroup(topicPrefix: string, instanceId: string): string {
 
 /** Connects to everything that notifier needs, waiting for what is absent, and wires it: the composition root. */
 export async function createContainer(config: NotifierConfig, context: ServiceContext): Promise<Container> {
-  const { log, health, fail } = context;
+  const { log, health, dependencies, fail } = context;
   const database = await openDatabase('bulk-notifier', config, [], context);
   const { kafka, topics, codec } = await openMessaging('bulk-notifier', config, context);
 
@@ -55,7 +55,7 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
       new Resync({
         hub: resolution.get(TOKENS.hub),
         snapshots: resolution.get(TOKENS.snapshots),
-        health,
+        dependencies,
         intervalMs: config.RESYNC_MS,
         maxAccountActions: config.MAX_ACCOUNT_ACTIONS,
         log,

@@ -1,7 +1,13 @@
-import { ChunkConsumer } from '@bulk/kafka';
+import { ChunkConsumer, KAFKA_PRODUCER } from '@bulk/kafka';
+import { MONGODB } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { StatsAggregatorConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
+
+/** Name of the consumer on `/readyz`. */
+const CONSUMER = 'consumer';
+/** What a chunk that was processed has had an answer from. */
+const USED = [MONGODB, KAFKA_PRODUCER];
 
 /** The consumer group of all stats-aggregators of an installation. */
 export function statsAggregatorGroup(topicPrefix: string): string {
@@ -13,15 +19,15 @@ export async function startStatsAggregator(
   config: Readonly<StatsAggregatorConfig>,
   context: ServiceContext,
 ): Promise<void> {
-  const { log, health, releasers, fail } = context;
-  health.set('consumer', 'waiting');
+  const { log, health, dependencies, releasers, fail } = context;
+  health.set(CONSUMER, 'waiting');
   const admin = await startAdminServer(config.ADMIN_PORT, health);
   releasers.push('admin server', () => admin.close());
 
   const container = await createContainer(config, context);
   const results = container.get(TOKENS.consumer);
   const consumer = await openDependency(
-    'consumer',
+    CONSUMER,
     () =>
       ChunkConsumer.start({
         kafka: container.get(TOKENS.kafka),
@@ -33,13 +39,15 @@ export async function startStatsAggregator(
         fromBeginning: true,
         commitIntervalMs: config.COMMIT_INTERVAL_MS,
         backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
-        process: (chunk) => results.process(chunk),
+        process: (chunk) => dependencies.during(USED, () => results.process(chunk)),
         onFailure: (error, chunk) => results.onFailure(error, chunk),
+        onAssigned: () => health.set(CONSUMER, 'ready'),
+        onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),
         onCrash: fail,
         log,
       }),
     context,
   );
-  releasers.push('consumer', () => consumer.stop());
+  releasers.push(CONSUMER, () => consumer.stop());
   log.info({ adminPort: admin.port }, 'ready');
 }

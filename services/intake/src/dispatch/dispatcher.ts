@@ -100,7 +100,7 @@ export class Dispatcher {
       health.set(MONGODB, 'ready');
     } catch (error) {
       health.set(MONGODB, 'waiting', reasonOf(error));
-      log.warn({ err: error }, 'cannot look how much is in flight now');
+      log[isTransient(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
     }
   }
 
@@ -137,7 +137,7 @@ export class Dispatcher {
       }
     } catch (error) {
       health.set(MONGODB, 'waiting', reasonOf(error));
-      log.warn({ err: error }, 'cannot look for actions to dispatch now');
+      log[isTransient(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
     }
   }
 

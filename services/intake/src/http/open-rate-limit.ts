@@ -1,9 +1,7 @@
-import { connectRedisInBackground, type RedisConfig } from '@bulk/redis';
+import { connectRedisInBackground, REDIS, type RedisConfig } from '@bulk/redis';
 import { delay, type ServiceContext } from '@bulk/runtime';
 import type { RateLimitConfig } from './rate-limit-config.ts';
 import { RateLimit } from './rate-limit.ts';
-
-const REDIS = 'redis';
 
 /**
  * The rate limit of a configuration; undefined when nobody has one. Waits for Redis no longer than a request would: intake

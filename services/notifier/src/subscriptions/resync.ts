@@ -1,13 +1,14 @@
 import { CodedError } from '@bulk/domain';
 import { MONGODB } from '@bulk/mongo';
-import { delay, type Health, type Logger } from '@bulk/runtime';
+import { delay, type DependencyWatch, type Logger } from '@bulk/runtime';
 import type { SubscriptionHub } from './hub.ts';
 import type { Snapshots } from './snapshots.ts';
 
 export interface ResyncOptions {
   readonly hub: SubscriptionHub;
   readonly snapshots: Snapshots;
-  readonly health: Health;
+  /** Is told what a round says of MongoDB. */
+  readonly dependencies: DependencyWatch;
   /** Longest time between two rounds, in ms. */
   readonly intervalMs: number;
   /** Unfinished actions that are read of an account at most. */
@@ -63,21 +64,25 @@ export class Resync {
   }
 
   async #round(): Promise<void> {
-    const { hub, snapshots, health, log } = this.#options;
+    const { hub, dependencies, log } = this.#options;
+    const actionIds = new Set(hub.unsettledActionIds());
+    const accountIds = hub.accountIds();
+    if (actionIds.size + accountIds.length === 0) return;
     try {
-      const actionIds = new Set(hub.unsettledActionIds());
-      const accountIds = hub.accountIds();
-      if (actionIds.size + accountIds.length === 0) await snapshots.ping();
-      for (const accountId of accountIds) {
-        for (const actionId of await this.#readAccount(accountId)) actionIds.add(actionId);
-      }
-      for (const state of await snapshots.readAll([...actionIds])) hub.confirm(state);
-      health.set(MONGODB, 'ready');
+      await dependencies.during([MONGODB], () => this.#read(actionIds, accountIds));
     } catch (error) {
-      const reason = error instanceof CodedError ? error.message : String(error);
-      health.set(MONGODB, 'waiting', reason);
-      log.warn({ err: error }, 'could not read the states of subscribed actions, trying again');
+      // That MongoDB is away is logged once; anything else is not expected.
+      const level = error instanceof CodedError && error.retryable ? 'debug' : 'warn';
+      log[level]({ err: error }, 'could not read the states of subscribed actions, trying again');
     }
+  }
+
+  async #read(actionIds: Set<string>, accountIds: readonly string[]): Promise<void> {
+    const { hub, snapshots } = this.#options;
+    for (const accountId of accountIds) {
+      for (const actionId of await this.#readAccount(accountId)) actionIds.add(actionId);
+    }
+    for (const state of await snapshots.readAll([...actionIds])) hub.confirm(state);
   }
 
   /** @returns the tracked actions of the account that it did not find. */

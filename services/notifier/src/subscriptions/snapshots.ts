@@ -3,7 +3,6 @@ import { ACTION_STATUSES, isFinal } from '@bulk/domain';
 import {
   progressStateOf,
   stored,
-  StoreError,
   type ActionDocument,
   type Database,
   type ProgressDocument,
@@ -86,15 +85,6 @@ export class Snapshots {
   /** The actions of an account that finished at or after an instant, page by page. Throws as `readAccount`. */
   finishedSince(accountId: string, since: Date): AsyncGenerator<ProgressState> {
     return this.#walk({ accountId, finishedAt: { $gte: since } }, { finishedAt: 1, _id: 1 });
-  }
-
-  /** @throws StoreError when MongoDB does not answer. */
-  async ping(): Promise<void> {
-    try {
-      await this.#database.db.command({ ping: 1 });
-    } catch (cause) {
-      throw new StoreError(cause);
-    }
   }
 
   #find(wanted: Filter<ActionDocument>): Promise<ProgressState[]> {

@@ -1,0 +1,31 @@
+import type { Admin, Kafka } from 'kafkajs';
+
+/** Asks whether the cluster answers, on a connection of its own that it keeps. */
+export class ClusterProbe {
+  readonly #kafka: Kafka;
+  #admin: Admin | undefined;
+
+  constructor(kafka: Kafka) {
+    this.#kafka = kafka;
+  }
+
+  /** Resolves when a broker has answered. @throws kafkajs' error when none does. */
+  async ask(): Promise<void> {
+    this.#admin ??= this.#kafka.admin({ retry: { retries: 0 } });
+    const admin = this.#admin;
+    try {
+      await admin.connect();
+      await admin.describeCluster();
+    } catch (error) {
+      await this.close();
+      throw error;
+    }
+  }
+
+  async close(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    // What was broken need not close well.
+    await admin?.disconnect().catch(() => undefined);
+  }
+}

@@ -1,0 +1,119 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { CodedError } from '@bulk/domain';
+import { DependencyWatch } from './dependency-watch.ts';
+import { Health } from './health.ts';
+
+const AWAY = new CodedError('STORE_UNAVAILABLE', 'nobody answers', { retryable: true });
+const STORE = 'store';
+
+let stop: AbortController;
+let lines: { level: string; bindings: unknown; message: string }[];
+let health: Health;
+let probes: number;
+let answer: () => Promise<void>;
+let watch: DependencyWatch;
+
+beforeEach(() => {
+  stop = new AbortController();
+  lines = [];
+  const line = (level: string) => (bindings: unknown, message?: string) => {
+    lines.push({ level, bindings, message: message ?? '' });
+  };
+  health = new Health({ warn: line('warn'), info: line('info') });
+  probes = 0;
+  answer = () => Promise.resolve();
+  watch = new DependencyWatch({ health, signal: stop.signal, intervalMs: 10, timeoutMs: 30 });
+  health.set(STORE, 'ready');
+});
+afterEach(() => stop.abort());
+
+function add(probed?: 'idle' | 'away'): void {
+  watch.add({
+    name: STORE,
+    code: AWAY.code,
+    ...(probed === undefined ? {} : { probed }),
+    probe: () => {
+      probes += 1;
+      return answer();
+    },
+  });
+}
+
+async function until(what: () => boolean): Promise<void> {
+  for (let i = 0; i < 500 && !what(); i += 1) await sleep(5);
+  expect(what()).toBe(true);
+}
+
+describe('DependencyWatch', () => {
+  it('sees an outage where there is no work, and its end; each is logged once', async () => {
+    add();
+    answer = () => Promise.reject(new Error('refused'));
+    await until(() => !health.ready);
+    expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'refused' });
+    const seen = probes;
+    await until(() => probes > seen + 3);
+    answer = () => Promise.resolve();
+    await until(() => health.ready);
+    expect(lines).toEqual([
+      { level: 'warn', bindings: { dependency: STORE, reason: 'refused' }, message: 'a dependency is away' },
+      { level: 'info', bindings: { dependency: STORE }, message: 'a dependency is back' },
+    ]);
+  });
+
+  it('asks nothing while work tells', async () => {
+    add();
+    for (let i = 0; i < 30; i += 1) {
+      await watch.during([STORE], () => Promise.resolve());
+      await sleep(2);
+    }
+    expect(probes).toBeLessThan(3);
+  });
+
+  it('believes work that fails at once, and nothing but the code of the dependency', async () => {
+    add();
+    await expect(watch.during([STORE], () => Promise.reject(new Error('a bug')))).rejects.toThrow('a bug');
+    const refused = new CodedError(AWAY.code, 'never', { retryable: false });
+    await expect(watch.during([STORE], () => Promise.reject(refused))).rejects.toBe(refused);
+    expect(health.ready).toBe(true);
+    answer = () => Promise.reject(new Error('refused'));
+    await expect(watch.during([STORE], () => Promise.reject(AWAY))).rejects.toBe(AWAY);
+    expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'nobody answers' });
+    await watch.during([STORE], () => Promise.resolve());
+    expect(health.ready).toBe(true);
+  });
+
+  it('takes one that hangs as away, asks it once, and believes its late answer', async () => {
+    add();
+    let wake = (): void => undefined;
+    answer = () => new Promise((resolve) => (wake = resolve));
+    await until(() => !health.ready);
+    expect(health.report().components[STORE]?.reason).toBe('no answer within 30 ms');
+    await sleep(50);
+    expect(probes).toBe(1);
+    answer = () => Promise.resolve();
+    wake();
+    await until(() => health.ready);
+  });
+
+  it('leaves what is needed rarely alone, until work has missed it', async () => {
+    add('away');
+    answer = () => Promise.reject(new Error('refused'));
+    await sleep(60);
+    expect([probes, health.ready]).toEqual([0, true]);
+    watch.failed(AWAY);
+    expect(health.ready).toBe(false);
+    await until(() => probes > 0);
+    answer = () => Promise.resolve();
+    await until(() => health.ready);
+  });
+
+  it('says nothing more when the service stops', async () => {
+    add();
+    answer = () => Promise.reject(new Error('closed'));
+    health.stop();
+    stop.abort();
+    await sleep(40);
+    expect([probes, lines]).toEqual([0, []]);
+  });
+});

@@ -1,0 +1,117 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { CodedError } from '@bulk/domain';
+import type { Health } from './health.ts';
+
+export interface WatchedDependency {
+  /** Its name on `/readyz`. */
+  readonly name: string;
+  /** Code of the errors by which real work says that it is away. */
+  readonly code?: string;
+  /** Asks for an answer, cheaply; rejects when there is none. Has to settle some time. */
+  readonly probe: () => Promise<unknown>;
+  /**
+   * `idle` (the default): asked whenever no work has told for an interval. `away`: asked only once work has failed, to see
+   * it come back; for what is needed so rarely that its absence alone is no reason to be not ready.
+   */
+  readonly probed?: 'idle' | 'away';
+}
+
+export interface ProbeTimes {
+  /** Time between two looks, in ms. */
+  readonly intervalMs: number;
+  /** A probe without an answer for so long, in ms, says that the dependency is away. */
+  readonly timeoutMs: number;
+}
+
+export interface DependencyWatchOptions extends ProbeTimes {
+  readonly health: Health;
+  /** Aborts when the service is told to stop: nothing is asked from then on. */
+  readonly signal: AbortSignal;
+}
+
+interface Watched extends WatchedDependency {
+  /** Whether work has told that it answers since the last look. */
+  told: boolean;
+}
+
+/**
+ * Has `/readyz` follow the outages of what a service needs after its start, by the errors and successes of its real work,
+ * and by a probe where there is none. One probe of a dependency at a time.
+ */
+export class DependencyWatch {
+  readonly #options: DependencyWatchOptions;
+  readonly #watched = new Map<string, Watched>();
+
+  constructor(options: DependencyWatchOptions) {
+    this.#options = options;
+  }
+
+  /** Watches a dependency that has been opened, until the service stops. */
+  add(dependency: WatchedDependency): void {
+    const watched = { ...dependency, told: true };
+    this.#watched.set(dependency.name, watched);
+    void this.#follow(watched);
+  }
+
+  /** Work that needs these dependencies: what becomes of it tells of them. Rejects as the work does. */
+  async during<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
+    try {
+      const result = await work();
+      for (const name of names) this.worked(name);
+      return result;
+    } catch (error) {
+      this.failed(error);
+      throw error;
+    }
+  }
+
+  /** Real work has had an answer from the dependency. */
+  worked(name: string): void {
+    const watched = this.#watched.get(name);
+    if (watched === undefined) return;
+    watched.told = true;
+    this.#options.health.set(name, 'ready');
+  }
+
+  /** Real work has failed; tells nothing unless the error is one of a dependency that is away. */
+  failed(error: unknown): void {
+    if (!(error instanceof CodedError) || !error.retryable) return;
+    for (const watched of this.#watched.values()) {
+      if (watched.code !== error.code) continue;
+      watched.told = false;
+      this.#options.health.set(watched.name, 'waiting', error.message);
+    }
+  }
+
+  async #follow(watched: Watched): Promise<void> {
+    const { signal, intervalMs, health } = this.#options;
+    while (!signal.aborted) {
+      // Aborted by the stop; a probe alone keeps no process alive.
+      await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => undefined);
+      const away = !health.isReady(watched.name);
+      const told = watched.told && !away;
+      watched.told = false;
+      if (told || (watched.probed === 'away' && !away)) continue;
+      await this.#probe(watched);
+    }
+  }
+
+  /** A late answer is one: then it has come back. */
+  async #probe({ name, probe }: Watched): Promise<void> {
+    const { signal, timeoutMs, health } = this.#options;
+    if (signal.aborted) return;
+    const say = (state: 'ready' | 'waiting', reason?: string): void => {
+      if (!signal.aborted) health.set(name, state, reason);
+    };
+    const timer = setTimeout(() => say('waiting', `no answer within ${timeoutMs} ms`), timeoutMs);
+    timer.unref();
+    try {
+      await probe();
+      say('ready');
+    } catch (error) {
+      say('waiting', error instanceof Error ? error.message : String(error));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+}
