@@ -1,5 +1,6 @@
 import type { Logger } from '@bulk/runtime';
 import { Kafka, logLevel, type logCreator } from 'kafkajs';
+import { mendRequestQueue } from './request-queue.ts';
 
 /**
  * kafkajs says this much louder than it is: it mends these by itself, on a broker just started or in a rebalance; that
@@ -13,6 +14,7 @@ const EXPECTED =
  * that keeps heartbeats going.
  */
 export function createKafka(clientId: string, brokers: readonly string[], log: Logger): Kafka {
+  mendRequestQueue();
   return new Kafka({
     clientId,
     brokers: [...brokers],

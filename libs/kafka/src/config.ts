@@ -45,6 +45,11 @@ export const consumerConfigShape = {
     'A consumer silent for this long loses its partitions, in ms.',
   ),
   KAFKA_HEARTBEAT_INTERVAL_MS: integer({ min: 100, max: 600_000 }, 3_000, 'Time between heartbeats, in ms.'),
+  KAFKA_MAX_PROCESSING_MS: integer(
+    { min: 1_000, max: 86_400_000 },
+    300_000,
+    'Messages that take longer than this in one go get no more heartbeats: their partition moves on, in ms.',
+  ),
   KAFKA_FETCH_MAX_BYTES: integer(
     { min: 10_000, max: 100_000_000 },
     5_000_000,

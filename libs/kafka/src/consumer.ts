@@ -1,6 +1,7 @@
 import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/runtime';
 import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { ConsumerConfig } from './config.ts';
+import { withHeartbeats } from './heartbeats.ts';
 import { ConsumerStoppingError, isLostPartition } from './interruptions.ts';
 
 /** A message as it came, before decoding. */
@@ -77,8 +78,11 @@ export interface ChunkConsumerOptions {
  * What it keeps of kafkajs' traps from its users: `eachBatchAutoResolve` would mark a whole fetch as done on an early
  * return, so it is off and each chunk is resolved after its effects; a plain Error thrown out of `eachBatch` can stop the
  * consumer for good while the process lives (tulios/kafkajs#1443, #1445), so nothing but a lost partition leaves it; there
- * is no heartbeat in the background (#447, #624), so one is sent per chunk and while waiting for a retry; a crash that
- * kafkajs does not restart from is handed to `onCrash`.
+ * is no heartbeat in the background (#447, #624), so one is sent per chunk, while it is processed and while waiting for a
+ * retry; a crash that kafkajs does not restart from (#885, #1443) is handed to `onCrash`. A fetch is processed whole before
+ * the next one, so what waits is at most `KAFKA_FETCH_MAX_BYTES` of each broker, whatever the number of partitions and of
+ * those processed side by side; kafkajs' own 10 MB of each broker, 1 MB of each partition would be its bound otherwise. One
+ * set of records that was sent together is never cut, so that a larger one still comes.
  */
 export class ChunkConsumer {
   readonly #options: ChunkConsumerOptions;
@@ -193,7 +197,7 @@ export class ChunkConsumer {
     for (let previousAttempts = 0; ; previousAttempts += 1) {
       const attempt: Chunk = { ...chunk, previousAttempts };
       try {
-        await this.#options.process(attempt);
+        await withHeartbeats(this.#options.config, heartbeat, () => this.#options.process(attempt));
         return true;
       } catch (error) {
         if (isLostPartition(error)) throw error;

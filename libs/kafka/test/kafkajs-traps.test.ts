@@ -1,0 +1,264 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { eventually, TestInstallation } from '@bulk/testing';
+import {
+  KafkaJSError,
+  KafkaJSNonRetriableError,
+  type Consumer,
+  type ConsumerConfig,
+  type ConsumerRunConfig,
+  type Kafka,
+  type ProducerConfig,
+} from 'kafkajs';
+import { z } from 'zod';
+import { consumerConfigShape } from '../src/config.ts';
+import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer.ts';
+import { MessageProducer } from '../src/producer.ts';
+
+const installations: TestInstallation[] = [];
+afterEach(async () => {
+  jest.restoreAllMocks();
+  for (const installation of installations.splice(0)) await installation.dispose();
+});
+
+/** The shortest session that the broker allows. */
+const SESSION_MS = 6_000;
+
+async function installation(): Promise<TestInstallation> {
+  const created = await TestInstallation.create('traps');
+  installations.push(created);
+  return created;
+}
+
+async function send(own: TestInstallation, topic: string, values: readonly Buffer[]): Promise<void> {
+  const producer = own.kafka.producer();
+  await producer.connect();
+  for (const [i, value] of values.entries())
+    await producer.send({ topic, messages: [{ value, partition: i % 3 }] });
+  await producer.disconnect();
+}
+
+const numbers = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => Buffer.from(String(i)));
+const values = (chunk: Chunk): number[] => chunk.messages.map(({ value }) => Number(String(value)));
+
+async function consume(
+  own: TestInstallation,
+  behaviour: Partial<ChunkConsumerOptions> & Pick<ChunkConsumerOptions, 'process'>,
+  env: Readonly<Record<string, string>> = {},
+): Promise<ChunkConsumer> {
+  const consumer = await ChunkConsumer.start({
+    kafka: own.kafka,
+    groupId: `${own.env['TOPIC_PREFIX']!}group`,
+    topics: [own.topics.results],
+    config: loadConfig(z.object(consumerConfigShape), {
+      KAFKA_SESSION_TIMEOUT_MS: String(SESSION_MS),
+      KAFKA_HEARTBEAT_INTERVAL_MS: '500',
+      ...env,
+    }),
+    chunkSize: 1,
+    concurrency: 3,
+    fromBeginning: true,
+    commitIntervalMs: 50,
+    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
+    onFailure: () => Promise.resolve('retry'),
+    onCrash: (error) => {
+      throw error;
+    },
+    log: silentLogger(),
+    ...behaviour,
+  });
+  own.onDispose(() => consumer.stop());
+  return consumer;
+}
+
+/** A client whose consumers pass through `wrap`: for faults of kafkajs itself, and to look at what it does. */
+function withConsumers(kafka: Kafka, wrap: (consumer: Consumer, config: ConsumerConfig) => Consumer): Kafka {
+  return new Proxy(kafka, {
+    get: (target, name): unknown =>
+      name === 'consumer'
+        ? (config: ConsumerConfig) => wrap(target.consumer(config), config)
+        : (Reflect.get(target, name, target) as () => unknown).bind(target),
+  });
+}
+
+/** A consumer whose first batch makes kafkajs itself fail. */
+const failingOnce =
+  (error: Error) =>
+  (consumer: Consumer): Consumer => {
+    let fails = true;
+    const run = consumer.run.bind(consumer);
+    consumer.run = (config?: ConsumerRunConfig) =>
+      run({
+        ...config,
+        eachBatch: async (payload) => {
+          if (fails) {
+            fails = false;
+            throw error;
+          }
+          await config?.eachBatch?.(payload);
+        },
+      });
+    return consumer;
+  };
+
+describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
+  it('tells of a crash that kafkajs does not restart from, instead of staying down in silence', async () => {
+    const own = await installation();
+    await send(own, own.topics.results, numbers(1));
+    const crashes: unknown[] = [];
+    const error = new KafkaJSNonRetriableError('for good');
+    await consume(own, {
+      kafka: withConsumers(own.kafka, failingOnce(error)),
+      process: () => Promise.resolve(),
+      onCrash: (crash) => crashes.push(crash),
+    });
+    await eventually('the crash', () => crashes.length > 0);
+    expect(String(crashes[0])).toContain('for good');
+  });
+
+  it('starts again by itself after any other, and says when it is away and back', async () => {
+    const own = await installation();
+    await send(own, own.topics.results, numbers(3));
+    const events: string[] = [];
+    const seen = new Set<number>();
+    // One that kafkajs does not try again in place.
+    const error = Object.assign(new KafkaJSError('gone'), { name: 'KafkaJSNoBrokerAvailableError' });
+    const kafka = withConsumers(own.kafka, failingOnce(error));
+    await consume(own, {
+      kafka,
+      process: (chunk) => {
+        for (const value of values(chunk)) seen.add(value);
+        return Promise.resolve();
+      },
+      onInterrupted: () => events.push('away'),
+      onAssigned: () => events.push('assigned'),
+    });
+    await eventually('all messages', () => seen.size === 3);
+    expect(events).toEqual(['assigned', 'away', 'assigned']);
+  });
+
+  it('lets no error of ours out to it, one that kafkajs would stop for neither', async () => {
+    const own = await installation();
+    await send(own, own.topics.results, numbers(1));
+    const errors: Error[] = [new TypeError('a bug'), new KafkaJSNonRetriableError('for good')];
+    const seen: number[] = [];
+    await consume(own, {
+      process: (chunk) => {
+        const error = errors.shift();
+        if (error !== undefined) return Promise.reject(error);
+        seen.push(...values(chunk));
+        return Promise.resolve();
+      },
+    });
+    await eventually('the message', () => seen.length > 0);
+  });
+});
+
+describe('work that is longer than the session (tulios/kafkajs#447, #624)', () => {
+  it('keeps its partition, in one go as in waits for a retry', async () => {
+    const own = await installation();
+    await send(own, own.topics.results, numbers(1));
+    const processed: number[] = [];
+    let joins = 0;
+    await consume(own, {
+      process: async (chunk) => {
+        await new Promise((resolve) => setTimeout(resolve, SESSION_MS * 1.5));
+        processed.push(...values(chunk));
+      },
+      onAssigned: () => (joins += 1),
+    });
+    await eventually('the message', () => processed.length > 0);
+    const admin = own.kafka.admin();
+    await admin.connect();
+    const committed = async (): Promise<boolean> => {
+      const [offsets] = await admin.fetchOffsets({
+        groupId: `${own.env['TOPIC_PREFIX']!}group`,
+        topics: [own.topics.results],
+      });
+      return offsets?.partitions.find(({ partition }) => partition === 0)?.offset === '1';
+    };
+    await eventually('the commit', committed);
+    await admin.disconnect();
+    expect([processed, joins]).toEqual([[0], 1]);
+  });
+});
+
+describe('what is fetched ahead', () => {
+  const BOUND = 1_000_000;
+  const MESSAGE = 100_000;
+
+  it('is bounded, over all partitions and however many are processed side by side', async () => {
+    const own = await installation();
+    await send(
+      own,
+      own.topics.results,
+      Array.from({ length: 60 }, () => Buffer.alloc(MESSAGE)),
+    );
+    const responses: number[] = [];
+    const sizes = new Map<number, number>();
+    const kafka = withConsumers(own.kafka, (consumer) => {
+      consumer.on(consumer.events.REQUEST, ({ payload }) => {
+        if (payload.apiName === 'Fetch' && payload.size > MESSAGE / 2) responses.push(payload.size);
+      });
+      return consumer;
+    });
+    let goOn = (): void => undefined;
+    const blocked = new Promise<void>((resolve) => (goOn = resolve));
+    await consume(
+      own,
+      {
+        kafka,
+        process: async (chunk) => {
+          sizes.set(chunk.partition, (sizes.get(chunk.partition) ?? 0) + chunk.messages.length);
+          await blocked;
+        },
+      },
+      { KAFKA_FETCH_MAX_BYTES: String(BOUND) },
+    );
+    await eventually('the first fetch', () => responses.length > 0 && sizes.size > 0);
+    // Several times as long as the next fetch would take.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(responses).toHaveLength(1);
+    goOn();
+    await eventually('all of them', () => [...sizes.values()].reduce((sum, n) => sum + n, 0) === 60);
+    // The bound, and the message that goes beyond it.
+    expect(Math.max(...responses)).toBeLessThan(BOUND + MESSAGE + 10_000);
+  });
+});
+
+describe('an idle connection (tulios/kafkajs#1704, #1751)', () => {
+  it('sets no timer of a negative time, and does not look for requests a thousand times a second', async () => {
+    const own = await installation();
+    const timers = jest.spyOn(globalThis, 'setTimeout');
+    const admin = own.kafka.admin();
+    await admin.connect();
+    await admin.describeCluster();
+    timers.mockClear();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    await admin.describeCluster();
+    const delays = timers.mock.calls.map(([, ms]) => ms ?? 0);
+    await admin.disconnect();
+    expect(delays.filter((ms) => !(ms >= 0))).toEqual([]);
+    expect(delays.length).toBeLessThan(10);
+  });
+});
+
+describe('transactions (tulios/kafkajs#296, #304)', () => {
+  it('are not used: a producer is idempotent, one request at a time, and has no transactional id', async () => {
+    const own = await installation();
+    const created: (ProducerConfig | undefined)[] = [];
+    const kafka = new Proxy(own.kafka, {
+      get: (target, name): unknown =>
+        name === 'producer'
+          ? (config?: ProducerConfig) => {
+              created.push(config);
+              return target.producer(config);
+            }
+          : (Reflect.get(target, name, target) as () => unknown).bind(target),
+    });
+    const producer = await MessageProducer.connect(kafka, await own.codec(), silentLogger());
+    await producer.disconnect();
+    expect(created).toEqual([expect.objectContaining({ idempotent: true, maxInFlightRequests: 1 })]);
+    expect(created[0]).not.toHaveProperty('transactionalId');
+  });
+});
