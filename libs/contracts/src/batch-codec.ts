@@ -1,16 +1,11 @@
 import type { ActionIdentity, Batch, Entity, Fields, PositionOutcome } from '@bulk/domain';
-import { CodedError, success, type Outcome } from '@bulk/domain';
+import { success, type Outcome } from '@bulk/domain';
 import { z } from 'zod';
+import { MalformedMessageError } from './malformed-message-error.ts';
+import { FIRST_GENERATION } from './message-headers.ts';
 import type { BatchResult, BatchSource, EntityBatch } from './messages.ts';
 
 const jsonObjectSchema = z.record(z.string(), z.unknown());
-
-/** Thrown when a message decodes as Avro and yet says something impossible; never retryable. */
-export class MalformedMessageError extends CodedError {
-  constructor(message: string, cause?: unknown) {
-    super('MALFORMED_MESSAGE', message, { cause });
-  }
-}
 
 /** A batch as the handler works on it. */
 export interface EntityBatchContent {
@@ -82,11 +77,13 @@ export interface AttemptedOutcome extends PositionOutcome {
   readonly attempts: number;
 }
 
+/** @param generation of the message that carried the batch. */
 export function encodeBatchResult(
   batch: Pick<EntityBatchContent, 'identity' | 'batchNo'>,
   source: BatchSource,
   outcomes: readonly AttemptedOutcome[],
   processedAt: Date,
+  generation: number = FIRST_GENERATION,
 ): BatchResult {
   const { actionId, accountId, actionType, entityType } = batch.identity;
   return {
@@ -96,6 +93,7 @@ export function encodeBatchResult(
     actionType,
     entityType,
     batchNo: batch.batchNo,
+    generation,
     source,
     outcomes: outcomes.map(({ position, entityId, ref, outcome, attempts }) => ({
       position,

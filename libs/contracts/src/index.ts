@@ -3,6 +3,8 @@ export * from './batch-codec.ts';
 export * from './http.ts';
 export * from './http-lists.ts';
 export * from './http-upload.ts';
+export * from './malformed-message-error.ts';
+export * from './message-headers.ts';
 export * from './messages.ts';
 export * from './progress-view.ts';
 export * from './topics.ts';

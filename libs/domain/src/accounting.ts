@@ -31,14 +31,24 @@ export function tally(outcomes: Iterable<Outcome>): Tally {
   return { ...counts, codes };
 }
 
+/** A code that comes to nothing is left out. */
 export function addTallies(a: Tally, b: Tally): Tally {
+  return combine(a, b, 1);
+}
+
+/** What is to be added to `b` to get `a`; parts of it may be negative. A code that comes to nothing is left out. */
+export function subtractTallies(a: Tally, b: Tally): Tally {
+  return combine(a, b, -1);
+}
+
+function combine(a: Tally, b: Tally, sign: 1 | -1): Tally {
   const codes: Record<string, number> = { ...a.codes };
-  for (const [code, n] of Object.entries(b.codes)) codes[code] = (codes[code] ?? 0) + n;
+  for (const [code, n] of Object.entries(b.codes)) codes[code] = (codes[code] ?? 0) + sign * n;
   return {
-    success: a.success + b.success,
-    failure: a.failure + b.failure,
-    skipped: a.skipped + b.skipped,
-    codes,
+    success: a.success + sign * b.success,
+    failure: a.failure + sign * b.failure,
+    skipped: a.skipped + sign * b.skipped,
+    codes: Object.fromEntries(Object.entries(codes).filter(([, n]) => n !== 0)),
   };
 }
 

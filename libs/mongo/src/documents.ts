@@ -101,9 +101,27 @@ export interface ActionLogDocument {
   readonly counts: Counts;
   readonly outcomes: readonly LoggedOutcome[];
   /** The message of the results topic that this log came from. */
-  readonly source: { readonly partition: number; readonly offset: number };
+  readonly source: ResultSource;
   readonly at: Date;
+  /** Of the result; absent: 0, the batch as it was dispatched. */
+  readonly generation?: number;
+  /**
+   * What the outcomes replaced, in ascending order of generation: as much of it as counts, until those of the replacement
+   * are counted, may still have to be subtracted. Absent where nothing was replaced.
+   */
+  readonly replaced?: readonly ReplacedOutcomes[];
 }
+
+/** Where a result stands in the results topic. */
+export interface ResultSource {
+  readonly partition: number;
+  readonly offset: number;
+}
+
+/** Outcomes of a batch that a replay has replaced. */
+export type ReplacedOutcomes = Pick<ActionLogDocument, 'outcomes' | 'source' | 'at'> & {
+  readonly generation: number;
+};
 
 export interface LoggedOutcome {
   readonly position: number;

@@ -6,6 +6,8 @@ import { RedisUnavailableError } from './client.ts';
 export interface BatchClaim {
   readonly actionId: string;
   readonly batchNo: number;
+  /** How often the batch was replayed; each replay is recorded beside the others. */
+  readonly generation: number;
   /** Partition and offset of the message that carries the batch. */
   readonly partition: number;
   readonly offset: number;
@@ -15,12 +17,12 @@ export interface BatchClaim {
 /** `first[i]` is the position that came first for entity i: its own, or that of an earlier occurrence. */
 export type ClaimResult =
   | { readonly kind: 'claimed'; readonly first: readonly number[] }
-  /** The same batch was seen at another offset: dispatch published it twice, and this is the second copy. */
+  /** The same batch, of the same generation, was seen at another offset: this is the second copy. */
   | { readonly kind: 'published-twice'; readonly firstOffset: number };
 
 /**
- * KEYS[1] hash of one action and partition; ARGV: offset, batch number, lifetime in seconds, then position and entity id
- * in turn. A hash of its own per partition, since all occurrences of an entity meet there: it stays small and, in a
+ * KEYS[1] hash of one action and partition; ARGV: offset, batch number with its generation, lifetime in seconds, then
+ * position and entity id in turn. A hash of its own per partition, since all occurrences of an entity meet there: it stays small and, in a
  * cluster, on one node.
  */
 const CLAIM = `
@@ -57,11 +59,18 @@ export class FirstPositions {
 
   /**
    * Records the batch's entities and answers whose they are, in one atomic step. Idempotent for the same batch at the
-   * same offset: a redelivered position finds itself.
+   * same offset: a redelivered position finds itself. A replay finds what was first before it, whatever has become of that.
    *
    * @throws RedisUnavailableError when Redis does not answer: nothing is known, try again.
    */
-  async claim({ actionId, batchNo, partition, offset, entities }: BatchClaim): Promise<ClaimResult> {
+  async claim({
+    actionId,
+    batchNo,
+    generation,
+    partition,
+    offset,
+    entities,
+  }: BatchClaim): Promise<ClaimResult> {
     const key = `${this.#prefix}first:${actionId}:${partition}`;
     const pairs = entities.flatMap(({ position, id }) => [String(position), id]);
     let reply: unknown;
@@ -71,7 +80,7 @@ export class FirstPositions {
         1,
         key,
         String(offset),
-        String(batchNo),
+        generation === 0 ? String(batchNo) : `${batchNo}:${generation}`,
         String(this.#ttlSeconds),
         ...pairs,
       );

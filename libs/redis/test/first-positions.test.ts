@@ -32,6 +32,7 @@ const claimOf = (
 ): BatchClaim => ({
   actionId,
   batchNo,
+  generation: 0,
   partition: 2,
   offset,
   entities: entities.map(([position, id]) => ({ position, id })),
@@ -61,6 +62,23 @@ describe('FirstPositions.claim', () => {
       kind: 'published-twice',
       firstOffset: 10,
     });
+  });
+
+  it('does not take a replay for a second copy, and leaves the first positions as they are', async () => {
+    const id = newAction();
+    await firsts.claim(claimOf(0, 10, [[0, 'x']], id));
+    await firsts.claim(claimOf(1, 11, [[1, 'y']], id));
+    // What batch 0 names besides was never claimed, as if its first message could not be read whole.
+    const replay = { ...claimOf(0, 12, [[0, 'x'], [2, 'y']], id), generation: 1 }; // prettier-ignore
+    const claimed = { kind: 'claimed', first: [0, 1] };
+    expect(await firsts.claim(replay)).toEqual(claimed);
+    expect(await firsts.claim(replay)).toEqual(claimed);
+    expect(await firsts.claim({ ...replay, offset: 13 })).toEqual({
+      kind: 'published-twice',
+      firstOffset: 12,
+    });
+    expect(await firsts.claim({ ...replay, offset: 14, generation: 2 })).toEqual(claimed);
+    expect(await firsts.claim(claimOf(0, 10, [[0, 'x']], id))).toEqual({ kind: 'claimed', first: [0] });
   });
 
   it('keeps actions apart, and entity ids that look like batch numbers', async () => {

@@ -35,6 +35,8 @@ export interface GivenBatch {
   readonly config?: Record<string, unknown>;
   readonly dryRun?: boolean;
   readonly cancelled?: boolean;
+  /** Above 0: a replay. */
+  readonly generation?: number;
 }
 
 /** handler in this process, on an installation of its own, with what its neighbours would do. */
@@ -134,6 +136,7 @@ export class HandlerHarness {
             { dryRun: given.dryRun ?? false, cancelled: given.cancelled ?? false },
           ),
           partition,
+          ...(given.generation === undefined ? {} : { headers: { generation: String(given.generation) } }),
         },
       ]);
     }

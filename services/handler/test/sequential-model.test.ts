@@ -149,6 +149,7 @@ function batchAt(
       entities: entities.map((given, position) => toEntity(position, given)),
     },
     at: { lane: 'normal', partition: 0, offset },
+    generation: 0,
     policy: { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 },
     progress: new BatchProgress(),
   };

@@ -131,6 +131,7 @@ export class AggregatorHarness {
       actionType: 'update',
       entityType: 'contact',
       batchNo,
+      generation: 0,
       source: {
         topic: this.installation.topics.entityBatches.normal,
         partition: batchNo % 3,

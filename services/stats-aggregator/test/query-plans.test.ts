@@ -24,7 +24,7 @@ it('every query of stats-aggregator is answered by an index', async () => {
   const actionId = randomUUID();
   await harness.givenAction(actionId, 20);
   const accountant = new Accountant(new LogStore(database), new ActionCounts(database, () => new Date()));
-  const logAt = (offset: number) =>
+  const logAt = (offset: number, batchNo = 0, generation = 0) =>
     toBatchLog(
       encodeBatchResult(
         {
@@ -35,24 +35,28 @@ it('every query of stats-aggregator is answered by an index', async () => {
             entityType: 'contact',
             lane: 'normal',
           },
-          batchNo: 0,
+          batchNo,
         },
         { topic: 'a-lane', partition: 0, offset: 0 },
-        [{ position: 0, entityId: 'c0', ref: null, outcome: success(), attempts: 1 }],
+        [{ position: batchNo, entityId: 'c0', ref: null, outcome: success(), attempts: 1 }],
         new Date(),
+        generation,
       ),
       { partition: 0, offset },
     );
   await accountant.account(0, [logAt(0)]);
-  // The same batch from elsewhere: its log is looked up. And one that is given up: it is removed.
+  // The same batch from elsewhere, and replayed: its log is looked up. And one that is given up: it is removed.
   await accountant.account(0, [logAt(1)]);
-  await accountant.giveUp(logAt(2));
+  await accountant.account(0, [logAt(2, 0, 1)]);
+  await new LogStore(database).store([logAt(3, 1)]);
+  await accountant.giveUp(logAt(3, 1));
 
   expect(plans.recorded).toEqual([
     'delete action_logs',
     'find action_logs',
     'find actions',
     'findAndModify actions',
+    'update action_logs',
   ]);
   expect(await plans.scans(database)).toEqual([]);
 });

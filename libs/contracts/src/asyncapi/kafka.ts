@@ -28,6 +28,8 @@ interface MessageFacts {
 const ACTION_KEY = 'The action (`actionId`), as UTF-8.';
 const ACCOUNT = "The action's account: to filter without decoding.";
 const ACTION = 'The action.';
+const BATCH = 'The batch within its action, from 0.';
+const GENERATION = 'How often the batch was replayed from the dead letters, as text; absent: never.';
 
 const MESSAGE_FACTS: readonly MessageFacts[] = [
   {
@@ -38,12 +40,16 @@ const MESSAGE_FACTS: readonly MessageFacts[] = [
   {
     type: MESSAGES.entityBatch,
     key: `${ACTION_KEY} The partition is that of the entities, by hash of (entityType, entityId).`,
-    headers: { 'action-id': ACTION, 'batch-no': 'The batch within its action, from 0.' },
+    headers: { 'action-id': ACTION, 'batch-no': BATCH, generation: GENERATION },
   },
   {
     type: MESSAGES.batchResult,
     key: ACTION_KEY,
-    headers: { 'result-id': 'The same for every repetition of this result.', 'account-id': ACCOUNT },
+    headers: {
+      'result-id': 'The same for every repetition of this result.',
+      'account-id': ACCOUNT,
+      generation: GENERATION,
+    },
   },
   { type: MESSAGES.actionProgress, key: ACTION_KEY, headers: { 'account-id': ACCOUNT } },
   {
@@ -54,6 +60,9 @@ const MESSAGE_FACTS: readonly MessageFacts[] = [
       'dead-letter-service': 'Who gave it up.',
       'dead-letter-attempts': 'How often it was tried.',
       'dead-letter-origin': 'topic/partition/offset.',
+      'action-id': `${ACTION} Where it is known.`,
+      'batch-no': `${BATCH} Where it is known.`,
+      generation: GENERATION,
     },
   },
 ];
@@ -89,7 +98,7 @@ export function kafkaParts({
     ),
     results: channel(topics.results, MESSAGES.batchResult.name, resultsPartitions, retentionMs, [
       'The outcome of every position, a batch a message. All results of an action are in one partition.',
-      `${AT_LEAST_ONCE} A repetition has the same resultId (also a header), and the first one counts.`,
+      `${AT_LEAST_ONCE} A repetition has the same resultId and generation (also headers), and the first one counts. A higher generation comes of a replay and replaces the outcomes of the lower ones.`,
       STABLE,
     ]),
     progress: channel(topics.progress, MESSAGES.actionProgress.name, resultsPartitions, HOUR_MS, [

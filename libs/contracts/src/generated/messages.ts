@@ -276,7 +276,7 @@ export const positionOutcomeSchema = z.strictObject({
 });
 export type PositionOutcome = z.infer<typeof positionOutcomeSchema>;
 
-/** The outcome of each position of one batch. Topic: results; key: actionId. Delivered at least once: a repetition has the same resultId, and the first one counts. */
+/** The outcome of each position of one batch. Topic: results; key: actionId. Delivered at least once: a repetition has the same resultId and generation, and the first one counts; a higher generation replaces the outcomes of the lower ones. */
 export const batchResultSchema = z.strictObject({
   /** actionId:batchNo; the same for every repetition of this result. */
   resultId: z.string(),
@@ -290,6 +290,8 @@ export const batchResultSchema = z.strictObject({
   entityType: z.string(),
   /** 0-based number of the batch within its action. */
   batchNo: z.int32(),
+  /** 0 for a batch as it was dispatched; one more each time it was replayed from the dead letters. The highest counts, and of the same generation the first. */
+  generation: z.int32(),
   /** The message that carried the batch. */
   source: batchSourceSchema,
   /** In ascending order of position; one for each entity of the batch. */
@@ -304,7 +306,7 @@ export const batchResultAvro = {
   type: 'record',
   name: 'BatchResult',
   namespace: 'bulk.v1',
-  doc: 'The outcome of each position of one batch. Topic: results; key: actionId. Delivered at least once: a repetition has the same resultId, and the first one counts.',
+  doc: 'The outcome of each position of one batch. Topic: results; key: actionId. Delivered at least once: a repetition has the same resultId and generation, and the first one counts; a higher generation replaces the outcomes of the lower ones.',
   fields: [
     {
       name: 'resultId',
@@ -335,6 +337,12 @@ export const batchResultAvro = {
       name: 'batchNo',
       type: 'int',
       doc: '0-based number of the batch within its action.',
+    },
+    {
+      name: 'generation',
+      type: 'int',
+      default: 0,
+      doc: '0 for a batch as it was dispatched; one more each time it was replayed from the dead letters. The highest counts, and of the same generation the first.',
     },
     {
       name: 'source',

@@ -40,6 +40,8 @@ export interface BatchApplierOptions {
 export interface BatchAt {
   readonly content: EntityBatchContent;
   readonly at: LanePosition;
+  /** How often it was replayed from the dead letters. */
+  readonly generation: number;
   readonly policy: RetryPolicy;
   /** What earlier tries have settled; each try adds to it. */
   readonly progress: BatchProgress;
@@ -56,7 +58,8 @@ export type Applied =
 
 /**
  * Applies one batch: one outcome for each of its positions. At least once execution, exactly once effect: the same batch
- * at the same offset may be applied again and gives the outcomes of its first run (G2).
+ * at the same offset may be applied again and gives the outcomes of its first run (G2). A replay has a new offset, so it is
+ * applied after whatever has changed its entities meanwhile (G5).
  *
  * Of a dry run the outcomes are foretold and nothing is written. A batch of an action that was cancelled before it was
  * published is not processed: each of its positions is skipped.
@@ -75,7 +78,7 @@ export class BatchApplier {
    * dependency failed; then any part of the batch may have been applied.
    */
   async apply(batch: BatchAt): Promise<Applied> {
-    const { content, at, progress } = batch;
+    const { content, at, generation, progress } = batch;
     const { identity, batchNo, entities } = content;
     progress.attempts += 1;
     const claim = await this.#options.firstPositions.claim({
@@ -83,6 +86,7 @@ export class BatchApplier {
       batchNo,
       partition: at.partition,
       offset: at.offset,
+      generation,
       entities,
     });
     if (claim.kind === 'published-twice') return claim;

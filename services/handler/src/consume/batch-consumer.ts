@@ -1,6 +1,8 @@
 import {
   decodeEntityBatch,
   encodeBatchResult,
+  generationOf,
+  HEADERS,
   laneOfTopic,
   MalformedMessageError,
   MESSAGES,
@@ -85,7 +87,12 @@ export class BatchConsumer {
         break;
       case 'published-twice':
         this.#options.log.info(
-          { ...batch.at, actionId: batch.content.identity.actionId, batchNo: batch.content.batchNo },
+          {
+            ...batch.at,
+            actionId: batch.content.identity.actionId,
+            batchNo: batch.content.batchNo,
+            generation: batch.generation,
+          },
           'second copy of a batch dropped',
         );
         break;
@@ -105,6 +112,7 @@ export class BatchConsumer {
       message,
       content,
       at: this.#lanePosition(message),
+      generation: generationOf(message.headers),
       policy: policyOf(content),
       progress: new BatchProgress(),
     };
@@ -125,19 +133,27 @@ export class BatchConsumer {
     return { lane, partition, offset };
   }
 
-  async #report({ content, message }: RunnableBatch, outcomes: readonly AttemptedOutcome[]): Promise<void> {
+  async #report(
+    { content, message, generation }: RunnableBatch,
+    outcomes: readonly AttemptedOutcome[],
+  ): Promise<void> {
     const { topic, partition, offset } = message;
     const result: BatchResult = encodeBatchResult(
       content,
       { topic, partition, offset },
       outcomes,
       this.#options.now(),
+      generation,
     );
     await this.#options.producer.send(this.#options.topics.results, [
       {
         key: result.actionId,
         value: result,
-        headers: { 'result-id': result.resultId, 'account-id': result.accountId },
+        headers: {
+          [HEADERS.resultId]: result.resultId,
+          [HEADERS.accountId]: result.accountId,
+          [HEADERS.generation]: String(generation),
+        },
       },
     ]);
   }

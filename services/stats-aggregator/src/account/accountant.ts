@@ -23,7 +23,8 @@ const MAX_ROUNDS = 5;
 
 /**
  * Keeps the accounts of actions: a log per batch, and counts that equal the logs. May be given the same results again and
- * in other company, by itself or by another instance, and counts each batch once (G3).
+ * in other company, by itself or by another instance, and counts each batch once (G3); a replay's result replaces what was
+ * counted before.
  */
 export class Accountant {
   readonly #logs: LogStore;
@@ -44,11 +45,11 @@ export class Accountant {
   async account(partition: number, logs: readonly BatchLog[]): Promise<CountedAction[]> {
     const actions = await this.#counts.find([...new Set(logs.map(({ actionId }) => actionId))]);
     const open = logs.filter((log) => isOpen(actions.get(log.actionId), log));
-    const stored = open.length === 0 ? [] : await this.#logs.store(open);
+    const stored =
+      open.length === 0 ? [] : await this.#logs.store(open, (id) => actions.get(id)?.applied ?? {});
     const countable = new Map<string, Countable[]>([...actions.keys()].map((id) => [id, []]));
-    open.forEach((log, i) => {
-      const { actionId, tally, source } = log;
-      countable.get(actionId)?.push({ tally, source, stored: stored[i] ?? source });
+    open.forEach(({ actionId, batchNo, source }, i) => {
+      countable.get(actionId)?.push({ batchNo, source, versions: stored[i] ?? [] });
     });
     return Promise.all(
       [...actions.values()].map((action) => this.#count(partition, action, countable.get(action._id) ?? [])),
@@ -57,13 +58,13 @@ export class Accountant {
 
   /**
    * Has a result that could not be accounted for leave nothing behind: a log that is not counted would never be, and would
-   * have a replay of its batch dropped as a repetition. A result that was counted after all stays as it is.
+   * have a replay of its batch dropped as a repetition. What it had replaced is the batch's again. A result that was counted after all stays as it is.
    *
    * @throws StoreError.
    */
   async giveUp(log: BatchLog): Promise<void> {
     const action = (await this.#counts.find([log.actionId])).get(log.actionId);
-    if (action !== undefined && isSettled(log.source, appliedOf(action, log.source.partition))) return;
+    if (action !== undefined && isSettled(log.source, action.applied)) return;
     await this.#logs.remove(log);
   }
 
@@ -74,11 +75,10 @@ export class Accountant {
   ): Promise<CountedAction> {
     let action = before;
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
-      const applied = appliedOf(action, partition);
-      const delta = deltaOf(results, applied);
+      const delta = deltaOf(results, action.applied);
       if (delta === undefined) return action;
       if (processed(action.counts) + processed(delta.tally) > action.total) throw overcount(action);
-      const after = await this.#counts.add(action._id, partition, applied, delta);
+      const after = await this.#counts.add(action._id, partition, action.applied[String(partition)], delta);
       if (after !== undefined) return after;
       const again = (await this.#counts.find([action._id])).get(action._id);
       if (again === undefined) throw new UnknownActionError(action._id);
@@ -88,10 +88,6 @@ export class Accountant {
   }
 }
 
-function appliedOf(action: CountedAction, partition: number): number | undefined {
-  return action.applied[String(partition)];
-}
-
 /**
  * Whether a result is still to be accounted for.
  *
@@ -99,7 +95,7 @@ function appliedOf(action: CountedAction, partition: number): number | undefined
  */
 function isOpen(action: CountedAction | undefined, log: BatchLog): boolean {
   if (action === undefined) throw new UnknownActionError(log.actionId);
-  if (isSettled(log.source, appliedOf(action, log.source.partition))) return false;
+  if (isSettled(log.source, action.applied)) return false;
   const { total, batchCount } = action;
   if (endPosition(log) > total) {
     throw new MalformedMessageError(

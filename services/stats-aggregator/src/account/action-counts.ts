@@ -33,7 +33,8 @@ export class ActionCounts {
 
   /**
    * Adds a delta in one atomic update that also moves the status: `processing` at the first outcome, `completed` when
-   * every position has one. Fenced on the offset that the delta was computed from, and on the positions that are left.
+   * every position has one. Fenced on the offsets that the delta was computed from, and on the positions that are left.
+   * A final status stays, also when a replay changes the counts; the version rises all the same.
    *
    * @param partition of the results topic.
    * @param appliedBefore what the action had applied of that partition when the delta was computed.
@@ -48,12 +49,13 @@ export class ActionCounts {
     delta: Delta,
   ): Promise<CountedAction | undefined> {
     const field = `applied.${partition}`;
-    const fence = appliedBefore === undefined ? { $exists: false } : appliedBefore;
+    const others = Object.entries(delta.otherPartitions ?? {});
     try {
       const after = await this.#database.actions.findOneAndUpdate(
         {
           _id: actionId,
-          [field]: fence,
+          ...Object.fromEntries(others.map(([other, applied]) => [`applied.${other}`, fence(applied)])),
+          [field]: fence(appliedBefore),
           $expr: { $lte: [{ $add: [PROCESSED, processed(delta.tally)] }, '$total'] },
         },
         addition(field, delta, this.#now()),
@@ -66,13 +68,18 @@ export class ActionCounts {
   }
 }
 
+function fence(applied: number | undefined): unknown {
+  return applied === undefined ? { $exists: false } : applied;
+}
+
 /** A pipeline, since the status depends on the counts of the very same update. */
 function addition(appliedField: string, { tally, batches, applied }: Delta, now: Date): Document[] {
   const added = (field: string, n: number): Document => ({ $add: [{ $ifNull: [`$${field}`, 0] }, n] });
-  const codes = Object.entries(tally.codes).map(([code, n]): [string, Document] => [
-    `codes.${code}`,
-    added(`codes.${code}`, n),
-  ]);
+  const codes = Object.entries(tally.codes).map(([code, n]): [string, Document] => {
+    const sum = added(`codes.${code}`, n);
+    // A replay may leave nothing of a code.
+    return [`codes.${code}`, n > 0 ? sum : { $cond: [{ $eq: [sum, 0] }, '$$REMOVE', sum] }];
+  });
   const isFinal = { $in: ['$status', ['completed', 'failed', 'cancelled']] };
   const complete = { $gte: [PROCESSED, '$total'] };
   const cancelled = { $gt: [{ $ifNull: [`$codes.${OUTCOME_CODES.ACTION_CANCELLED}`, 0] }, 0] };

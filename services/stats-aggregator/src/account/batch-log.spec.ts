@@ -20,6 +20,7 @@ const result = (outcomes: Outcome[]): BatchResult => ({
   actionType: 'update',
   entityType: 'contact',
   batchNo: 3,
+  generation: 0,
   source: { topic: 'lane', partition: 2, offset: 40 },
   outcomes,
   processedAt: 1_700_000_000_000,
@@ -44,5 +45,12 @@ describe('toBatchLog', () => {
     ['a code that could not be a key', [outcome(1, { status: 'failure', code: 'a.b', message: 'm' })]],
   ])('refuses %s', (_what, outcomes) => {
     expect(() => toBatchLog(result(outcomes), source)).toThrow(MalformedMessageError);
+  });
+
+  it('keeps the generation, and refuses one that there cannot be', () => {
+    expect(toBatchLog({ ...result([outcome(1)]), generation: 2 }, source).generation).toBe(2);
+    expect(() => toBatchLog({ ...result([outcome(1)]), generation: -1 }, source)).toThrow(
+      MalformedMessageError,
+    );
   });
 });

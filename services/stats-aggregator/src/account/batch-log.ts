@@ -10,6 +10,8 @@ import { outcomeCodeSchema, tally, type Tally } from '@bulk/domain';
 export interface BatchLog {
   readonly actionId: string;
   readonly batchNo: number;
+  /** How often the batch was replayed; a higher generation replaces the outcomes of the lower ones. */
+  readonly generation: number;
   /** Partition of the lane that the batch came from. */
   readonly lanePartition: number;
   readonly outcomes: readonly AttemptedOutcome[];
@@ -21,11 +23,13 @@ export interface BatchLog {
 /**
  * Checks what Avro cannot say of a result and counts it.
  *
- * @throws MalformedMessageError when positions do not ascend, there are none, or a code is not of the form of codes.
+ * @throws MalformedMessageError when positions do not ascend, there are none, a code is not of the form of codes, or the
+ * generation is negative.
  */
 export function toBatchLog(result: BatchResult, source: BatchLog['source']): BatchLog {
   const outcomes = decodeOutcomes(result);
   if (outcomes.length === 0) throw new MalformedMessageError('a result without outcomes');
+  if (result.generation < 0) throw new MalformedMessageError(`${result.generation} is not a generation`);
   outcomes.forEach(({ position, outcome }, i) => {
     if (position <= (outcomes[i - 1]?.position ?? -1)) {
       throw new MalformedMessageError(`positions do not ascend at position ${position}`);
@@ -37,6 +41,7 @@ export function toBatchLog(result: BatchResult, source: BatchLog['source']): Bat
   return {
     actionId: result.actionId,
     batchNo: result.batchNo,
+    generation: result.generation,
     lanePartition: result.source.partition,
     outcomes,
     tally: tally(outcomes.map(({ outcome }) => outcome)),

@@ -1,57 +1,98 @@
-import { addTallies, EMPTY_TALLY, type Tally } from '@bulk/domain';
+import { addTallies, EMPTY_TALLY, subtractTallies, type Tally } from '@bulk/domain';
+import type { ResultSource } from '@bulk/mongo';
 
-/** Where a log that is stored came from; a batch has one log, the first that was stored. */
-export interface StoredSource {
-  readonly partition: number;
-  readonly offset: number;
+/** Outcomes that a batch has, or had until a replay replaced them, as its log keeps them. */
+export interface LoggedVersion {
+  readonly generation: number;
+  readonly source: ResultSource;
+  readonly tally: Tally;
 }
 
 /** A result of an action, as far as counting is concerned. */
 export interface Countable {
-  readonly tally: Tally;
-  readonly source: StoredSource;
-  /** The source of the log that is stored for its batch. */
-  readonly stored: StoredSource;
+  readonly batchNo: number;
+  readonly source: ResultSource;
+  /** What is logged of its batch, in ascending order of generation; the result itself may be none of it. */
+  readonly versions: readonly LoggedVersion[];
 }
+
+/** Partition of the results topic → offset up to which an action's counts are complete. */
+export type Applied = Readonly<Record<string, number>>;
 
 /** What is to be added to an action's counts. */
 export interface Delta {
+  /** Parts of it are negative where outcomes were replaced. */
   readonly tally: Tally;
-  /** Batches that the tally counts. */
+  /** Batches that had no outcome yet. */
   readonly batches: number;
   /** Offset up to which the action's counts are complete afterwards, in this partition. */
   readonly applied: number;
+  /** What was applied of further partitions when the delta was computed, where it depends on that. */
+  readonly otherPartitions?: Readonly<Record<string, number | undefined>>;
 }
 
 /**
  * Whether an action whose counts are complete up to `applied` has done with the message at `source`: it was counted, dropped
  * as a repetition, or given up. Whatever it was stays: the message may neither count nor leave a log any more.
- *
- * @param applied of the partition that the message is in; undefined when nothing of it was counted yet.
  */
-export function isSettled(source: StoredSource, applied: number | undefined): boolean {
-  return applied !== undefined && source.offset <= applied;
+export function isSettled({ partition, offset }: ResultSource, applied: Applied): boolean {
+  const upTo = applied[String(partition)];
+  return upTo !== undefined && offset <= upTo;
 }
 
 /**
  * What a run of results of one partition adds to an action whose counts are complete up to `applied` (G3): a result at or
- * below that offset is settled; one whose batch is stored from elsewhere is a repetition and counts nothing, for ever.
+ * below that offset is settled; one that is not in the log of its batch is a repetition and counts nothing, for ever.
  *
- * @param applied undefined when nothing of this partition was counted yet.
+ * A batch counts as the latest of its versions that is settled, before and afterwards; what is added is the difference. That
+ * depends on nothing but the log and the offsets, so a redelivery, in whatever company, adds what the first run would have.
+ *
  * @returns undefined when there is nothing new, not even an offset.
  */
-export function deltaOf(results: readonly Countable[], applied: number | undefined): Delta | undefined {
+export function deltaOf(results: readonly Countable[], applied: Applied): Delta | undefined {
   const fresh = results.filter(({ source }) => !isSettled(source, applied));
   const last = fresh.at(-1);
   if (last === undefined) return undefined;
-  const counted = fresh.filter(({ source, stored }) => isSame(source, stored));
+  const { partition, offset } = last.source;
+  const afterwards: Applied = { ...applied, [String(partition)]: offset };
+  const batches = [...new Map(fresh.map(({ batchNo, versions }) => [batchNo, versions])).values()];
+  const changes = batches.map((versions) => ({
+    before: latestSettled(versions, applied),
+    after: latestSettled(versions, afterwards),
+  }));
+  const others = otherPartitions(batches, partition, applied);
   return {
-    tally: counted.reduce((sum, { tally }) => addTallies(sum, tally), EMPTY_TALLY),
-    batches: counted.length,
-    applied: last.source.offset,
+    tally: changes.reduce(
+      (sum, { before, after }) => addTallies(sum, subtractTallies(tallyOf(after), tallyOf(before))),
+      EMPTY_TALLY,
+    ),
+    batches: changes.filter(({ before, after }) => before === undefined && after !== undefined).length,
+    applied: offset,
+    ...(others === undefined ? {} : { otherPartitions: others }),
   };
 }
 
-function isSame(a: StoredSource, b: StoredSource): boolean {
-  return a.partition === b.partition && a.offset === b.offset;
+/** The version of a batch that the counts hold once they are complete up to `applied`. */
+export function latestSettled<T extends Pick<LoggedVersion, 'source'>>(
+  versions: readonly T[],
+  applied: Applied,
+): T | undefined {
+  return versions.findLast(({ source }) => isSettled(source, applied));
+}
+
+function tallyOf(version: LoggedVersion | undefined): Tally {
+  return version?.tally ?? EMPTY_TALLY;
+}
+
+/** Versions of one batch lie in several partitions only where the results topic was given more of them in between. */
+function otherPartitions(
+  batches: readonly (readonly LoggedVersion[])[],
+  own: number,
+  applied: Applied,
+): Delta['otherPartitions'] {
+  const others = new Set(batches.flat().map(({ source }) => source.partition));
+  others.delete(own);
+  return others.size === 0
+    ? undefined
+    : Object.fromEntries([...others].map((partition) => [String(partition), applied[String(partition)]]));
 }

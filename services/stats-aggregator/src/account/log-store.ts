@@ -1,8 +1,27 @@
-import { resultIdOf } from '@bulk/contracts';
-import { DUPLICATE_KEY, StoreError, type ActionLogDocument, type Database } from '@bulk/mongo';
-import { MongoBulkWriteError } from 'mongodb';
+import { MalformedMessageError, resultIdOf } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import {
+  DUPLICATE_KEY,
+  stored,
+  StoreError,
+  type ActionLogDocument,
+  type Database,
+  type ReplacedOutcomes,
+  type ResultSource,
+} from '@bulk/mongo';
+import { MongoBulkWriteError, type Filter } from 'mongodb';
 import type { BatchLog } from './batch-log.ts';
-import type { StoredSource } from './counting.ts';
+import { latestSettled, type Applied, type LoggedVersion } from './counting.ts';
+import { countableVersions, toDocument, versionsOf, withVersions } from './log-document.ts';
+
+/** Thrown when others keep changing the log of the same batch; passes as soon as the partition has one owner. */
+export class LogContendedError extends CodedError {
+  constructor(id: string) {
+    super('LOG_CONTENDED', `the log of batch ${id} keeps changing`, { retryable: true });
+  }
+}
+
+const MAX_ROUNDS = 5;
 
 /** The logs of actions, one per batch, in MongoDB. */
 export class LogStore {
@@ -13,38 +32,84 @@ export class LogStore {
   }
 
   /**
-   * Stores the logs whose batch has none yet. Idempotent.
+   * Stores the logs whose batch has none yet, and those of a higher generation in place of what their batch has.
+   * Idempotent.
    *
-   * @returns for each log, the source of the one that is stored for its batch: its own, or an earlier one.
-   * @throws StoreError.
+   * @param appliedOf what is counted of an action, at least; what was replaced before that is forgotten.
+   * @returns for each log, what is stored of its batch; the log itself is in it unless it is a repetition.
+   * @throws MalformedMessageError for a replacement that has other positions than what it replaces; StoreError;
+   * LogContendedError.
    */
-  async store(logs: readonly BatchLog[]): Promise<StoredSource[]> {
+  async store(
+    logs: readonly BatchLog[],
+    appliedOf: (actionId: string) => Applied = () => ({}),
+  ): Promise<(readonly LoggedVersion[])[]> {
     const documents = logs.map(toDocument);
-    const taken = await this.#insert(documents);
-    if (taken.length === 0) return logs.map(({ source }) => source);
-    const earlier = await this.#sources(taken);
-    return logs.map((log, i) => earlier.get(documents[i]?._id ?? '') ?? log.source);
+    const taken = new Set(await this.#insert(documents));
+    const found = await this.#find([...taken]);
+    for (const [i, document] of documents.entries()) {
+      if (!taken.has(document._id)) continue;
+      const there = found.get(document._id);
+      if (there === undefined) throw new LogContendedError(document._id);
+      if (generationOf(there) >= generationOf(document)) continue;
+      const applied = appliedOf(logs[i]?.actionId ?? '');
+      found.set(document._id, await this.#replace(there, document, applied));
+    }
+    return documents.map((document) => countableVersions(found.get(document._id) ?? document));
   }
 
   /**
-   * Removes the log that came from this very message; one of the same batch from elsewhere stays. Idempotent.
+   * Removes what came from this very message, and brings back what it had replaced; what its batch has from elsewhere stays.
+   * Idempotent.
    *
-   * @throws StoreError.
+   * @throws StoreError; LogContendedError.
    */
   async remove({
     actionId,
     batchNo,
     source,
   }: Pick<BatchLog, 'actionId' | 'batchNo' | 'source'>): Promise<void> {
-    try {
-      await this.#database.actionLogs.deleteOne({
-        _id: resultIdOf(actionId, batchNo),
-        'source.partition': source.partition,
-        'source.offset': source.offset,
-      });
-    } catch (error) {
-      throw new StoreError(error);
+    const { actionLogs } = this.#database;
+    const _id = resultIdOf(actionId, batchNo);
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      const there = await stored(actionLogs.findOne({ _id }));
+      if (there === null) return;
+      const versions = versionsOf(there);
+      const left = versions.filter((version) => !isSame(version.source, source));
+      if (left.length === versions.length) return;
+      if (await this.#reduce(there, left)) return;
     }
+    throw new LogContendedError(_id);
+  }
+
+  /** @returns false when the log has changed in the meantime. */
+  async #reduce(there: ActionLogDocument, left: readonly ReplacedOutcomes[]): Promise<boolean> {
+    const { actionLogs } = this.#database;
+    const last = left.at(-1);
+    if (last === undefined) {
+      return (await stored(actionLogs.deleteOne(unchanged(there)))).deletedCount === 1;
+    }
+    const after = withVersions(there, left.slice(0, -1), last);
+    return (await stored(actionLogs.replaceOne(unchanged(there), after))).matchedCount === 1;
+  }
+
+  async #replace(
+    before: ActionLogDocument,
+    replacement: ActionLogDocument,
+    applied: Applied,
+  ): Promise<ActionLogDocument> {
+    const { actionLogs } = this.#database;
+    let there: ActionLogDocument | null = before;
+    for (let round = 0; round < MAX_ROUNDS; round += 1) {
+      if (generationOf(there) >= generationOf(replacement)) return there;
+      checkPositions(there, replacement);
+      const after = { ...replacement, replaced: uncounted(versionsOf(there), applied) };
+      const { matchedCount } = await stored(actionLogs.replaceOne(unchanged(there), after));
+      if (matchedCount === 1) return after;
+      there = await stored(actionLogs.findOne({ _id: replacement._id }));
+      if (there === null) break;
+    }
+    throw new LogContendedError(replacement._id);
   }
 
   /** @returns the ids that have a log already. */
@@ -61,38 +126,44 @@ export class LogStore {
     }
   }
 
-  async #sources(ids: readonly string[]): Promise<Map<string, StoredSource>> {
-    try {
-      const found = await this.#database.actionLogs
-        .find({ _id: { $in: [...ids] } }, { projection: { source: 1 } })
-        .toArray();
-      return new Map(found.map(({ _id, source }) => [_id, source]));
-    } catch (error) {
-      throw new StoreError(error);
-    }
+  /** With the outcomes, which alone tell what is to be counted; few, since what was counted is not looked for. */
+  async #find(ids: readonly string[]): Promise<Map<string, ActionLogDocument>> {
+    if (ids.length === 0) return new Map();
+    const found = await stored(this.#database.actionLogs.find({ _id: { $in: [...ids] } }).toArray());
+    return new Map(found.map((document) => [document._id, document]));
   }
 }
 
-function toDocument(log: BatchLog): ActionLogDocument {
-  const { success, failure, skipped } = log.tally;
+function isSame(a: ResultSource, b: ResultSource): boolean {
+  return a.partition === b.partition && a.offset === b.offset;
+}
+
+function generationOf({ generation = 0 }: ActionLogDocument): number {
+  return generation;
+}
+
+/** Matches a log as long as it has the same versions. */
+function unchanged({ _id, source, replaced }: ActionLogDocument): Filter<ActionLogDocument> {
   return {
-    _id: resultIdOf(log.actionId, log.batchNo),
-    actionId: log.actionId,
-    batchNo: log.batchNo,
-    partition: log.lanePartition,
-    firstPosition: log.outcomes[0]?.position ?? 0,
-    lastPosition: log.outcomes.at(-1)?.position ?? 0,
-    counts: { success, failure, skipped },
-    outcomes: log.outcomes.map(({ position, entityId, ref, outcome, attempts }) => ({
-      position,
-      entityId,
-      ref,
-      status: outcome.status,
-      code: outcome.code,
-      message: outcome.message,
-      attempts,
-    })),
-    source: log.source,
-    at: log.at,
+    _id,
+    'source.partition': source.partition,
+    'source.offset': source.offset,
+    replaced: replaced === undefined ? { $exists: false } : { $size: replaced.length },
   };
+}
+
+/** The version that the counts hold, and all after it. */
+function uncounted<T extends Pick<LoggedVersion, 'source'>>(versions: readonly T[], applied: Applied): T[] {
+  const counted = latestSettled(versions, applied);
+  return versions.slice(counted === undefined ? 0 : versions.indexOf(counted));
+}
+
+function checkPositions(there: ActionLogDocument, replacement: ActionLogDocument): void {
+  const same =
+    there.outcomes.length === replacement.outcomes.length &&
+    there.outcomes.every(({ position }, i) => position === replacement.outcomes[i]?.position);
+  if (same) return;
+  throw new MalformedMessageError(
+    `batch ${there._id} has outcomes for ${there.outcomes.length} positions from ${there.firstPosition} to ${there.lastPosition}, generation ${generationOf(replacement)} names others`,
+  );
 }

@@ -1,0 +1,66 @@
+import { resultIdOf } from '@bulk/contracts';
+import { tally, type Outcome } from '@bulk/domain';
+import type { ActionLogDocument, LoggedOutcome, ReplacedOutcomes } from '@bulk/mongo';
+import type { BatchLog } from './batch-log.ts';
+import type { LoggedVersion } from './counting.ts';
+
+/** A log as it is stored where its batch has none yet. */
+export function toDocument(log: BatchLog): ActionLogDocument {
+  const { success, failure, skipped } = log.tally;
+  return {
+    _id: resultIdOf(log.actionId, log.batchNo),
+    actionId: log.actionId,
+    batchNo: log.batchNo,
+    partition: log.lanePartition,
+    firstPosition: log.outcomes[0]?.position ?? 0,
+    lastPosition: log.outcomes.at(-1)?.position ?? 0,
+    counts: { success, failure, skipped },
+    outcomes: log.outcomes.map(({ position, entityId, ref, outcome, attempts }) => ({
+      position,
+      entityId,
+      ref,
+      status: outcome.status,
+      code: outcome.code,
+      message: outcome.message,
+      attempts,
+    })),
+    source: log.source,
+    at: log.at,
+    ...(log.generation === 0 ? {} : { generation: log.generation }),
+  };
+}
+
+/** All that a log still holds, the outcomes that it has now last. */
+export function versionsOf(document: ActionLogDocument): ReplacedOutcomes[] {
+  const { outcomes, source, at, generation = 0, replaced = [] } = document;
+  return [...replaced, { outcomes, source, at, generation }];
+}
+
+/** The same log with these versions; the last one is what its batch has. All are of the same positions. */
+export function withVersions(
+  document: ActionLogDocument,
+  replaced: readonly ReplacedOutcomes[],
+  now: ReplacedOutcomes,
+): ActionLogDocument {
+  const { success, failure, skipped } = tallyOf(now.outcomes);
+  return { ...document, ...now, counts: { success, failure, skipped }, replaced };
+}
+
+/** The versions of a log, with what each counts. */
+export function countableVersions(document: ActionLogDocument): LoggedVersion[] {
+  return versionsOf(document).map(({ generation, source, outcomes }) => ({
+    generation,
+    source,
+    tally: tallyOf(outcomes),
+  }));
+}
+
+function tallyOf(outcomes: readonly LoggedOutcome[]): LoggedVersion['tally'] {
+  return tally(outcomes.map(toOutcome));
+}
+
+function toOutcome({ status, code, message }: LoggedOutcome): Outcome {
+  return status === 'success'
+    ? { status, code: null, message: null }
+    : { status, code: code ?? '', message: message ?? '' };
+}
