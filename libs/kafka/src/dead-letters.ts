@@ -1,4 +1,4 @@
-import type { DeadLetter } from '@bulk/contracts';
+import { batchNameOf, HEADERS, headerText, type BatchName, type DeadLetter } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { IHeaders } from 'kafkajs';
 import type { ReceivedMessage } from './consumer.ts';
@@ -10,6 +10,8 @@ export interface GivenUp {
   readonly error: unknown;
   /** How often it was tried. */
   readonly attempts: number;
+  /** The batch that the message is about, where more is known than its headers tell. */
+  readonly batch?: BatchName | undefined;
 }
 
 /** Puts messages that cannot be processed away, whole, so that one of them stops no partition (G6). */
@@ -27,12 +29,13 @@ export class DeadLetters {
   }
 
   /**
-   * Resolves when the dead letter is confirmed: original key, value and headers byte for byte, with cause and origin.
-   * A repetition is possible and harmless.
+   * Resolves when the dead letter is confirmed: original key, value and headers byte for byte, with cause and origin. Cause,
+   * origin, batch and generation are headers, too, so that a tool tells letters apart without decoding them. A repetition
+   * is possible and harmless.
    *
    * @throws ProduceError when that is not known.
    */
-  async bury({ message, error, attempts }: GivenUp): Promise<void> {
+  async bury({ message, error, attempts, batch = batchNameOf(message.headers) }: GivenUp): Promise<void> {
     const code = error instanceof CodedError ? error.code : 'PROCESSING_ERROR';
     const letter: DeadLetter = {
       service: this.#service,
@@ -47,11 +50,16 @@ export class DeadLetters {
       headers: bytesByName(message.headers),
       failedAt: this.#now().getTime(),
     };
+    const generation = headerText(message.headers, HEADERS.generation);
     const headers = {
       'dead-letter-code': code,
       'dead-letter-service': this.#service,
       'dead-letter-attempts': String(attempts),
       'dead-letter-origin': `${message.topic}/${message.partition}/${message.offset}`,
+      ...(batch === undefined
+        ? {}
+        : { [HEADERS.actionId]: batch.actionId, [HEADERS.batchNo]: String(batch.batchNo) }),
+      ...(generation === undefined ? {} : { [HEADERS.generation]: generation }),
     };
     await this.#producer.send(this.#topic, [{ key: message.key, value: letter, headers }]);
   }

@@ -5,5 +5,6 @@ export * from './dry-run-entity-store.ts';
 export * from './entity-store.ts';
 export * from './errors.ts';
 export * from './indexes.ts';
+export * from './named-batch.ts';
 export * from './open-database.ts';
 export * from './progress-state.ts';

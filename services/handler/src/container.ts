@@ -16,6 +16,7 @@ import { BatchApplier } from './apply/batch-applier.ts';
 import type { HandlerConfig } from './config.ts';
 import { BatchConsumer } from './consume/batch-consumer.ts';
 import { BatchRunner } from './consume/batch-runner.ts';
+import { DeadBatches } from './consume/dead-batches.ts';
 
 const SECONDS_PER_HOUR = 3_600;
 
@@ -89,6 +90,7 @@ export async function createContainer(
         }),
         producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now),
+        deadBatches: new DeadBatches(topics, database),
         maxAttempts: config.MAX_ATTEMPTS,
         now,
         log,

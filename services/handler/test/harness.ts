@@ -8,7 +8,7 @@ import {
 import { encodeEntityBatch, MESSAGES, type BatchResult } from '@bulk/contracts';
 import { partitionOf, type Entity, type Lane, type Outcome, type RetryRequest } from '@bulk/domain';
 import type { MessageCodec, MessageProducer } from '@bulk/kafka';
-import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
+import { entityKey, type ActionDocument, type Database, type EntityDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
   eventually,
@@ -140,6 +140,55 @@ export class HandlerHarness {
         },
       ]);
     }
+  }
+
+  /** An accepted action of lane normal, and one of its batches as it was staged. */
+  async givenStagedBatch(
+    actionId: string,
+    batchNo: number,
+    partition: number,
+    entities: readonly Entity[],
+  ): Promise<void> {
+    const at = new Date(0);
+    const action: ActionDocument = {
+      _id: actionId,
+      accountId: 'acme',
+      actionType: 'update',
+      entityType: 'contact',
+      lane: 'normal',
+      config: {},
+      dryRun: false,
+      retryOf: null,
+      cancelRequestedAt: null,
+      status: 'queued',
+      version: 2,
+      total: entities.length,
+      batchCount: 1,
+      countedBatches: 0,
+      counts: { success: 0, failure: 0, skipped: 0 },
+      codes: {},
+      applied: {},
+      dispatch: { nextBatch: 1, done: true, lease: null },
+      scheduledFor: null,
+      createdAt: at,
+      queuedAt: at,
+      startedAt: null,
+      finishedAt: null,
+      updatedAt: at,
+    };
+    await this.database.actions.insertOne(action);
+    await this.database.stagedBatches.insertOne({
+      _id: `${actionId}:${batchNo}`,
+      actionId,
+      batchNo,
+      partition,
+      entities: entities.map(({ position, id, ref, fields }) => ({
+        position,
+        id,
+        ref,
+        fields: JSON.stringify(fields),
+      })),
+    });
   }
 
   async givenContacts(ids: readonly string[], collection = 'contacts'): Promise<void> {

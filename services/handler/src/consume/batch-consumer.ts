@@ -20,9 +20,11 @@ import type {
   MessageProducer,
   ReceivedMessage,
 } from '@bulk/kafka';
+import { deadLetteredOutcomes } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import { BatchProgress } from '../apply/batch-progress.ts';
 import type { BatchRunner, RunnableBatch } from './batch-runner.ts';
+import type { DeadBatches } from './dead-batches.ts';
 
 export interface BatchConsumerOptions {
   readonly topics: TopicNames;
@@ -30,6 +32,7 @@ export interface BatchConsumerOptions {
   readonly runner: BatchRunner;
   readonly producer: MessageProducer;
   readonly deadLetters: DeadLetters;
+  readonly deadBatches: DeadBatches;
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
   /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
   readonly maxAttempts: number;
@@ -72,9 +75,7 @@ export class BatchConsumer {
       log.warn({ ...where, err: error }, 'a batch failed and is tried again');
       return 'retry';
     }
-    await this.#bury(message, error, attempts);
-    const batch = await this.#openIfReadable(message);
-    if (batch !== undefined) await this.#reportDeadLettered(batch, error);
+    await this.#giveUp(message, error, attempts);
     return 'skip';
   }
 
@@ -83,7 +84,7 @@ export class BatchConsumer {
     const end = await this.#options.runner.run(batch, chunk);
     switch (end.kind) {
       case 'settled':
-        await this.#report(batch, end.outcomes);
+        await this.#report(resultOf(batch), message, end.outcomes);
         break;
       case 'published-twice':
         this.#options.log.info(
@@ -97,8 +98,7 @@ export class BatchConsumer {
         );
         break;
       case 'given-up':
-        await this.#bury(message, end.error, batch.progress.attempts);
-        await this.#reportDeadLettered(batch, end.error);
+        await this.#giveUpOpen(batch, end.error);
         break;
       case 'superseded':
     }
@@ -106,8 +106,8 @@ export class BatchConsumer {
 
   /** @throws MalformedMessageError; RegistryUnavailableError. */
   async #open(message: ReceivedMessage): Promise<RunnableBatch> {
-    const { codec, policyOf } = this.#options;
-    const content = decodeEntityBatch(await codec.decode(MESSAGES.entityBatch, message.value));
+    const { policyOf } = this.#options;
+    const content = await this.#decode(message);
     return {
       message,
       content,
@@ -118,13 +118,8 @@ export class BatchConsumer {
     };
   }
 
-  async #openIfReadable(message: ReceivedMessage): Promise<RunnableBatch | undefined> {
-    try {
-      return await this.#open(message);
-    } catch (unreadable) {
-      if (unreadable instanceof MalformedMessageError) return undefined;
-      throw unreadable;
-    }
+  async #decode({ value }: ReceivedMessage): Promise<EntityBatchContent> {
+    return decodeEntityBatch(await this.#options.codec.decode(MESSAGES.entityBatch, value));
   }
 
   #lanePosition({ topic, partition, offset }: ReceivedMessage): LanePosition {
@@ -134,17 +129,12 @@ export class BatchConsumer {
   }
 
   async #report(
-    { content, message, generation }: RunnableBatch,
+    { generation, ...batch }: ReportedBatch,
+    { topic, partition, offset }: ReceivedMessage,
     outcomes: readonly AttemptedOutcome[],
   ): Promise<void> {
-    const { topic, partition, offset } = message;
-    const result: BatchResult = encodeBatchResult(
-      content,
-      { topic, partition, offset },
-      outcomes,
-      this.#options.now(),
-      generation,
-    );
+    const source = { topic, partition, offset };
+    const result: BatchResult = encodeBatchResult(batch, source, outcomes, this.#options.now(), generation);
     await this.#options.producer.send(this.#options.topics.results, [
       {
         key: result.actionId,
@@ -158,21 +148,54 @@ export class BatchConsumer {
     ]);
   }
 
-  async #bury(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
+  /** A message that cannot be worked on: all positions of its batch fail, so that the action still completes. */
+  async #giveUp(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
+    const { topic, partition, offset } = message;
+    const dead = await this.#options.deadBatches.identify(message, (unread) => this.#decode(unread));
+    await this.#bury(message, error, attempts, dead);
+    if (dead === undefined) {
+      const where = { topic, partition, offset };
+      this.#options.log.error(where, 'nobody knows the positions of a dead letter: they get no outcome');
+      return;
+    }
+    await this.#report(dead, message, deadLetteredOutcomes(dead.entities, reasonOf(error), attempts));
+  }
+
+  /** A batch that was worked on and is given up: its open positions fail. */
+  async #giveUpOpen({ message, progress, ...batch }: RunnableBatch, error: unknown): Promise<void> {
+    const dead = resultOf(batch);
+    await this.#bury(message, error, progress.attempts, dead);
+    const outcome = failure(OUTCOME_CODES.DEAD_LETTERED, reasonOf(error));
+    await this.#report(dead, message, progress.outcomes(batch.content.entities, outcome));
+  }
+
+  async #bury(
+    message: ReceivedMessage,
+    error: unknown,
+    attempts: number,
+    dead: ReportedBatch | undefined,
+  ): Promise<void> {
     const { topic, partition, offset } = message;
     const { log, deadLetters } = this.#options;
     log.error(
       { topic, partition, offset, attempts, err: error },
       'a batch is given up: see the dead letters',
     );
-    await deadLetters.bury({ message, error, attempts });
+    const batch = dead && { actionId: dead.identity.actionId, batchNo: dead.batchNo };
+    await deadLetters.bury({ message, error, attempts, batch });
   }
+}
 
-  /** The open positions of a batch that can be read fail, so that the action still completes. */
-  async #reportDeadLettered(batch: RunnableBatch, error: unknown): Promise<void> {
-    const { content, progress } = batch;
-    const reason = error instanceof Error ? error.message : String(error);
-    const outcome = failure(OUTCOME_CODES.DEAD_LETTERED, `the batch could not be processed: ${reason}`);
-    await this.#report(batch, progress.outcomes(content.entities, outcome));
-  }
+/** What a result says of its batch beside the outcomes. */
+type ReportedBatch = Pick<EntityBatchContent, 'identity' | 'batchNo'> & { readonly generation: number };
+
+function resultOf({
+  content: { identity, batchNo },
+  generation,
+}: Pick<RunnableBatch, 'content' | 'generation'>): ReportedBatch {
+  return { identity, batchNo, generation };
+}
+
+function reasonOf(error: unknown): string {
+  return `the batch could not be processed: ${error instanceof Error ? error.message : String(error)}`;
 }
