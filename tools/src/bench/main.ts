@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { wholeNumber } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
 import { benchAction } from './action-bench.ts';
+import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
 import { benchUploads } from './upload-bench.ts';
 
 const UPLOAD_SIZES = [10_000, 100_000, 1_000_000];
@@ -26,5 +27,14 @@ program
       benchUploads(UPLOAD_SIZES.filter((size) => size < largest).concat(largest), context),
     ),
   );
+
+program
+  .command('fairness')
+  .description('a small action alone, and beside a large one in its lane and in the lane below')
+  .option('--small <n>', 'entities of the small action', wholeNumber(1, 10_000), 100)
+  .option('--large <n>', 'entities of the large action', wholeNumber(1_000, 10_000_000), 1_000_000)
+  .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
+  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .action((options: FairnessOptions) => runCommand((context) => benchFairness(options, context)));
 
 await program.parseAsync();

@@ -1,0 +1,200 @@
+import { BulkClient } from '@bulk/client';
+import { CodedError, isFinal, type Lane } from '@bulk/domain';
+import { delay } from '@bulk/runtime';
+import type { CommandContext } from '../console/command.ts';
+import { Screen, thousands } from '../console/screen.ts';
+import { whileAllLive } from '../installation/deaths.ts';
+import type { ServiceGroup } from '../processes/service-group.ts';
+import { SAMPLE_CONTACTS } from '../seed/records.ts';
+import { seedSampleData } from '../seed/sample-data.ts';
+import { benchInstallation, mongoEngine } from './installation.ts';
+
+const LARGE_ACCOUNT = 'bench-large';
+const SMALL_ACCOUNT = 'bench-small';
+const BATCH_SIZE = 100;
+/** Lines of the upload that are sent at once. */
+const LINES = 500;
+const UPLOAD_TIMEOUT_MS = 1_800_000;
+const SMALL_TIMEOUT_MS = 600_000;
+/** Outcomes of the large action before it is taken to run at full speed. */
+const UNDER_WAY = 5_000;
+const POLL_MS = 250;
+/** Small actions before the first that is measured: connections and compiled code. */
+const WARM_UP = 3;
+
+export interface FairnessOptions {
+  /** Entities of the small action. */
+  readonly small: number;
+  /** Entities of the large action; it must outlast the measurement. */
+  readonly large: number;
+  /** Small actions measured in each situation, one after the other. */
+  readonly runs: number;
+  /** Handler's batches at the same time. */
+  readonly concurrency: number;
+}
+
+/** A situation of the small action, beside the running large one. */
+interface Situation {
+  readonly name: string;
+  readonly accountId: string;
+  readonly priority: Lane;
+  /** How many times as long as alone it may take; undefined: no goal. */
+  readonly goal: number | undefined;
+}
+
+/** The large action runs in lane normal. */
+const SITUATIONS: readonly Situation[] = [
+  { name: 'same lane', accountId: SMALL_ACCOUNT, priority: 'normal', goal: 3 },
+  { name: 'lane above', accountId: SMALL_ACCOUNT, priority: 'high', goal: 1.5 },
+  { name: 'same account', accountId: LARGE_ACCOUNT, priority: 'normal', goal: undefined },
+];
+
+interface Times {
+  readonly median: number;
+  readonly slowest: number;
+}
+
+interface Bench {
+  readonly services: ServiceGroup;
+  readonly options: FairnessOptions;
+  readonly signal: AbortSignal;
+  readonly screen: Screen;
+}
+
+/** Measures how long a small action takes alone, and while a large one runs in its lane and in the lane below. */
+export async function benchFairness(options: FairnessOptions, context: CommandContext): Promise<void> {
+  const { signal } = context;
+  const screen = new Screen(process.stdout);
+  const { stack, database, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const counts = { contacts: options.small, companies: 0, leads: 0 };
+  await screen.step(
+    'seed',
+    async () => {
+      for (const accountId of [SMALL_ACCOUNT, LARGE_ACCOUNT]) {
+        await seedSampleData(database, { accountId, counts, reset: true }, signal);
+      }
+    },
+    () => `${thousands(options.small)} contacts of two accounts`,
+  );
+  const services = await start({
+    extraEnv: {
+      intake: { MAX_ENTITIES: String(Math.max(options.large, options.small)) },
+      handler: { PARTITION_CONCURRENCY: String(options.concurrency) },
+    },
+  });
+  await whileAllLive({ services, stack, signal }, measure({ services, options, signal, screen }));
+  screen.labelled('MongoDB', await mongoEngine(stack));
+}
+
+async function measure(bench: Bench): Promise<void> {
+  const { screen, options } = bench;
+  const [small, large] = [clientOf(bench, SMALL_ACCOUNT), clientOf(bench, LARGE_ACCOUNT)];
+  const clients = new Map([
+    [SMALL_ACCOUNT, small],
+    [LARGE_ACCOUNT, large],
+  ]);
+  try {
+    for (let i = 0; i < WARM_UP; i += 1) await runSmall(small, 'normal', bench);
+    const alone = await screen.step('alone', () => runSmalls(small, 'normal', bench), timesOf);
+    const actionId = await screen.step(
+      'large',
+      () => startLarge(large, bench),
+      () => `an action of ${thousands(options.large)} entities is under way`,
+    );
+    const before = await outcomesOf(large, actionId);
+    const measured: (readonly [Situation, Times])[] = [];
+    for (const situation of SITUATIONS) {
+      const client = clients.get(situation.accountId) ?? small;
+      measured.push([
+        situation,
+        await screen.step(situation.name, () => runSmalls(client, situation.priority, bench), timesOf),
+      ]);
+    }
+    const after = await outcomesOf(large, actionId);
+    report(screen, alone, measured, (after.processed - before.processed) / ((after.at - before.at) / 1000));
+  } finally {
+    for (const client of clients.values()) client.close();
+  }
+}
+
+function report(
+  screen: Screen,
+  alone: Times,
+  measured: readonly (readonly [Situation, Times])[],
+  largeRate: number,
+): void {
+  screen.line();
+  screen.labelled('alone', timesOf(alone));
+  for (const [{ name, goal }, times] of measured) {
+    const ratio = (times.median / alone.median).toFixed(2);
+    const aim = goal === undefined ? '' : ` (goal: within ${goal}×)`;
+    screen.labelled(name, `${timesOf(times)}, ${ratio}× alone${aim}`);
+  }
+  screen.labelled('large', `${thousands(largeRate)} entities/s beside the small ones`);
+}
+
+function timesOf({ median, slowest }: Times): string {
+  return `${Math.round(median)} ms (median; slowest ${Math.round(slowest)} ms)`;
+}
+
+function clientOf({ services }: Bench, accountId: string): BulkClient {
+  const { intakeUrl, notifierUrl } = services;
+  return new BulkClient({ baseUrl: intakeUrl, websocketUrl: notifierUrl, accountId });
+}
+
+/** Uploads the large action. @returns its id, once it runs. */
+async function startLarge(client: BulkClient, { options, signal }: Bench): Promise<string> {
+  const { actionId } = await client.uploadEntities(
+    { actionType: 'upsert', priority: 'normal' },
+    linesOf(options.large),
+    { contentType: 'application/x-ndjson', timeoutMs: UPLOAD_TIMEOUT_MS, signal },
+  );
+  while ((await outcomesOf(client, actionId)).processed < Math.min(UNDER_WAY, options.large / 2)) {
+    signal.throwIfAborted();
+    await delay(POLL_MS, signal);
+  }
+  return actionId;
+}
+
+/** @throws CodedError when the large action has ended: what was measured was not beside it. */
+async function outcomesOf(client: BulkClient, actionId: string): Promise<{ processed: number; at: number }> {
+  const { status, processed } = await client.getAction(actionId);
+  if (isFinal(status)) {
+    throw new CodedError('LARGE_ACTION_ENDED', 'the large action has ended too early: give it more entities');
+  }
+  return { processed, at: performance.now() };
+}
+
+async function runSmalls(client: BulkClient, priority: Lane, bench: Bench): Promise<Times> {
+  const times: number[] = [];
+  for (let i = 0; i < bench.options.runs; i += 1) times.push(await runSmall(client, priority, bench));
+  times.sort((a, b) => a - b);
+  return { median: times[Math.floor(times.length / 2)] ?? Number.NaN, slowest: times.at(-1) ?? Number.NaN };
+}
+
+/** @returns ms from the request until the last outcome was counted, by the clock of this machine. */
+async function runSmall(client: BulkClient, priority: Lane, { options, signal }: Bench): Promise<number> {
+  const entities = Array.from({ length: options.small }, (_, i) => ({
+    id: SAMPLE_CONTACTS.idOf(i + 1),
+    score: i % 101,
+  }));
+  const askedAt = Date.now();
+  const { actionId } = await client.createAction({ actionType: 'update', priority, entities });
+  const end = await client.waitForCompletion(actionId, { timeoutMs: SMALL_TIMEOUT_MS, signal });
+  const { finished } = await client.getAction(actionId);
+  if (end.success !== options.small || finished === null) {
+    throw new CodedError('UNEXPECTED_OUTCOME', `${end.success} of ${options.small} succeeded`);
+  }
+  return Date.parse(finished) - askedAt;
+}
+
+/** NDJSON of contacts that are not there yet. */
+async function* linesOf(entities: number): AsyncGenerator<string> {
+  for (let from = 0; from < entities; from += LINES) {
+    let text = '';
+    for (let i = from; i < Math.min(entities, from + LINES); i += 1) {
+      text += `${JSON.stringify({ id: `large-${i}`, lastName: `Name ${i}`, score: i % 101 })}\n`;
+    }
+    yield await Promise.resolve(text);
+  }
+}
