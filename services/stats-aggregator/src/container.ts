@@ -8,6 +8,7 @@ import { Accountant } from './account/accountant.ts';
 import { ActionCounts } from './account/action-counts.ts';
 import { LogStore } from './account/log-store.ts';
 import type { StatsAggregatorConfig } from './config.ts';
+import { DeadResults } from './consume/dead-results.ts';
 import { ResultConsumer } from './consume/result-consumer.ts';
 
 export const TOKENS = {
@@ -46,6 +47,7 @@ export async function createContainer(
         accountant: resolution.get(TOKENS.accountant),
         producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now),
+        deadResults: new DeadResults(database, now),
         maxAttempts: config.MAX_ATTEMPTS,
         log,
       }),

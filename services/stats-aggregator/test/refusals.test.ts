@@ -9,6 +9,7 @@ import { Accountant } from '../src/account/accountant.ts';
 import { ActionCounts } from '../src/account/action-counts.ts';
 import { toBatchLog } from '../src/account/batch-log.ts';
 import { LogStore } from '../src/account/log-store.ts';
+import { DeadResults } from '../src/consume/dead-results.ts';
 import { ResultConsumer } from '../src/consume/result-consumer.ts';
 import { statsAggregatorGroup } from '../src/start.ts';
 import { AggregatorHarness } from './harness.ts';
@@ -53,6 +54,7 @@ function consumerWith(counts: ActionCounts): ResultConsumer {
     accountant: new Accountant(new LogStore(harness.database), counts),
     producer: harness.producer,
     deadLetters: new DeadLetters(harness.producer, topics.deadLetters, 'stats-aggregator'),
+    deadResults: new DeadResults(harness.database, () => new Date()),
     maxAttempts: 1,
     log: silentLogger(),
   });

@@ -13,6 +13,7 @@ import { progressEventOf } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import type { Accountant } from '../account/accountant.ts';
 import { toBatchLog, type BatchLog } from '../account/batch-log.ts';
+import type { DeadResults } from './dead-results.ts';
 
 export interface ResultConsumerOptions {
   readonly topics: TopicNames;
@@ -20,6 +21,7 @@ export interface ResultConsumerOptions {
   readonly accountant: Accountant;
   readonly producer: MessageProducer;
   readonly deadLetters: DeadLetters;
+  readonly deadResults: DeadResults;
   /** Tries of a message that fails for a reason that is not known to pass. */
   readonly maxAttempts: number;
   readonly log: Logger;
@@ -101,6 +103,25 @@ export class ResultConsumer {
       // In this order: a crash in between buries it twice, the other way round it could vanish.
       await this.#options.deadLetters.bury({ message, error, attempts });
       if (log !== undefined) await this.#options.accountant.giveUp(log);
+      await this.#accountForDead(message, error, attempts);
+    }
+  }
+
+  /** The positions of a result that is given up fail in its place, where they are known, so that the action completes. */
+  async #accountForDead(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
+    const { topic, partition, offset } = message;
+    const where = { topic, partition, offset };
+    const dead = await this.#options.deadResults.logOf(message, error, attempts);
+    if (dead === undefined) {
+      this.#options.log.error(where, 'nobody knows the positions of a dead letter: they get no outcome');
+      return;
+    }
+    try {
+      await this.#account(partition, [dead]);
+    } catch (refusal) {
+      if (isTransient(refusal)) throw refusal;
+      this.#options.log.error({ ...where, err: refusal }, 'the positions of a dead letter get no outcome');
+      await this.#options.accountant.giveUp(dead);
     }
   }
 

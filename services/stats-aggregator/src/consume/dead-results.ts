@@ -1,0 +1,54 @@
+import { batchNameOf, generationOf, MalformedMessageError } from '@bulk/contracts';
+import { tally } from '@bulk/domain';
+import type { ReceivedMessage } from '@bulk/kafka';
+import { deadLetteredOutcomes, findNamedBatch, type Database } from '@bulk/mongo';
+import type { BatchLog } from '../account/batch-log.ts';
+
+/** What is logged of a batch whose result is given up. */
+export class DeadResults {
+  readonly #database: Database;
+  readonly #now: () => Date;
+
+  constructor(database: Database, now: () => Date) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /**
+   * The log of the batch that the message's header `result-id` names, as it was staged: each position a failure. It comes
+   * from that message and has its generation, so it is recognised as the message itself would be.
+   *
+   * @returns undefined where the header or the batch is missing: nobody knows the positions.
+   * @throws StoreError.
+   */
+  async logOf(message: ReceivedMessage, error: unknown, attempts: number): Promise<BatchLog | undefined> {
+    const name = batchNameOf(message.headers);
+    const batch = name === undefined ? undefined : await findNamedBatch(this.#database, name);
+    if (batch === undefined) return undefined;
+    const reason = error instanceof Error ? error.message : String(error);
+    const outcomes = deadLetteredOutcomes(
+      batch.entities,
+      `the result of the batch could not be counted: ${reason}`,
+      attempts,
+    );
+    return {
+      actionId: batch.identity.actionId,
+      batchNo: batch.batchNo,
+      generation: generationIn(message),
+      lanePartition: batch.partition,
+      outcomes,
+      tally: tally(outcomes.map(({ outcome }) => outcome)),
+      source: { partition: message.partition, offset: message.offset },
+      at: this.#now(),
+    };
+  }
+}
+
+function generationIn({ headers }: ReceivedMessage): number {
+  try {
+    return generationOf(headers);
+  } catch (error) {
+    if (error instanceof MalformedMessageError) return 0;
+    throw error;
+  }
+}
