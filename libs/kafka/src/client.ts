@@ -7,7 +7,7 @@ import { mendRequestQueue } from './request-queue.ts';
  * topics exist already is what every start but the first finds; bounded retries are meant (see MessageProducer).
  */
 const EXPECTED =
-  /Topic creation errors|Limiting retries for the idempotent producer|rebalanc|coordinator is (not available|loading)|not the coordinator|re-joining|Connection (timeout|error)|ECONNREFUSED|no leader|leaderless/i;
+  /Topic creation errors|Limiting retries for the idempotent producer|rebalanc|coordinator is (not available|loading)|not the coordinator|re-joining|^Crash: |Restarting the consumer|Connection (timeout|error)|ECONNREFUSED|no leader|leaderless/i;
 
 /**
  * A kafkajs client that logs through `log`. Retries within a request are few, since every caller has a loop of its own

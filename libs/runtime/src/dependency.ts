@@ -8,6 +8,8 @@ export interface DependencyOptions {
   readonly signal: AbortSignal;
 }
 
+/** A first try without an end for so long, in ms, is worth saying. */
+const PATIENCE_MS = 2_000;
 const BACKOFF = { initialDelayMs: 200, maxDelayMs: 5_000 };
 
 /**
@@ -23,19 +25,30 @@ export async function openDependency<T>(
 ): Promise<T> {
   const { log, health, signal } = options;
   health.set(name, 'waiting');
-  for (let attempt = 1; ; attempt += 1) {
-    signal.throwIfAborted();
-    try {
-      const opened = await open();
-      health.set(name, 'ready');
-      if (attempt > 1) log.info({ dependency: name, attempt }, 'dependency is there');
-      return opened;
-    } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
-      health.set(name, 'waiting', message);
-      if (attempt === 1) log.warn({ dependency: name, reason: message }, 'waiting for a dependency');
-      else log.debug({ dependency: name, attempt, reason: message }, 'still waiting for a dependency');
+  let said = false;
+  const say = (reason: string): void => {
+    health.set(name, 'waiting', reason);
+    if (said) return;
+    said = true;
+    log.warn({ dependency: name, reason }, 'waiting for a dependency');
+  };
+  const patience = setTimeout(() => say(`no answer within ${PATIENCE_MS} ms`), PATIENCE_MS);
+  try {
+    for (let attempt = 1; ; attempt += 1) {
+      signal.throwIfAborted();
+      try {
+        const opened = await open();
+        health.set(name, 'ready');
+        if (said) log.info({ dependency: name, attempt }, 'dependency is there');
+        return opened;
+      } catch (error) {
+        const reason = error instanceof Error ? error.message : String(error);
+        say(reason);
+        log.debug({ dependency: name, attempt, reason }, 'still waiting for a dependency');
+      }
+      await delay(backoffDelay(attempt, BACKOFF), signal);
     }
-    await delay(backoffDelay(attempt, BACKOFF), signal);
+  } finally {
+    clearTimeout(patience);
   }
 }
