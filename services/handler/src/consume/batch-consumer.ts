@@ -54,10 +54,7 @@ export class BatchConsumer {
   }
 
   async process(chunk: Chunk): Promise<void> {
-    for (const message of chunk.messages) {
-      await this.#processMessage(message, chunk);
-      await chunk.heartbeat();
-    }
+    for (const message of chunk.messages) await this.#processMessage(message, chunk);
   }
 
   /** Decides on what the runner does not see: a message that cannot be read, a result that is not confirmed. */
