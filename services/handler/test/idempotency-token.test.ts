@@ -53,7 +53,7 @@ describe('the idempotency token of a position', () => {
     );
     await harness.start(registry);
     const before = await harness.awaitResults(3, first, second);
-    expect(before[0]!.outcomes.map(({ attempts }) => attempts)).toEqual([2, 2]);
+    expect(before[0]!.outcomes.map(({ attempts }) => attempts)).toEqual([1, 2]);
     const mails = [
       [`${first}:0`, one],
       [`${first}:7`, two],
@@ -61,14 +61,14 @@ describe('the idempotency token of a position', () => {
       [`${second}:0`, one],
     ];
     expect([...outbox.sent]).toEqual(mails);
-    // The first batch was processed twice.
-    expect(outbox.deliveries).toBe(6);
+    // One mail was handed over twice.
+    expect(outbox.deliveries).toBe(5);
 
     await harness.stop();
     await harness.rewind();
     await harness.start(registry);
     await harness.awaitResults(6, first, second);
-    expect(outbox.deliveries).toBe(10);
+    expect(outbox.deliveries).toBe(9);
     expect([...outbox.sent]).toEqual(mails);
   });
 });
