@@ -2,7 +2,8 @@ import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/run
 import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { ConsumerConfig } from './config.ts';
 import { withHeartbeats } from './heartbeats.ts';
-import { ConsumerStoppingError, isLostPartition } from './interruptions.ts';
+import { ConsumerStoppingError } from './interruptions.ts';
+import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 
 /** A message as it came, before decoding. */
 export interface ReceivedMessage {
@@ -31,6 +32,14 @@ export interface Chunk {
    * @throws ConsumerStoppingError when the consumer is to stop first; what `heartbeat` throws.
    */
   waitFor(ms: number): Promise<void>;
+  /**
+   * Resolves when the partition is still this member's; call before an effect that should not come from one that has lost
+   * it. Asks the group when the last answer is older than the heartbeat interval, hence at once after a stall. A stall
+   * behind the answer goes unnoticed: what must never happen needs a fence of its own.
+   *
+   * @throws PartitionLostError when someone else has the partition, or may have it.
+   */
+  confirmOwnership(): Promise<void>;
 }
 
 /** What to do with a chunk whose processing threw. */
@@ -193,6 +202,7 @@ export class ChunkConsumer {
         await this.#wait(ms, heartbeat);
         if (!this.#mayGoOn(payload)) throw new ConsumerStoppingError();
       },
+      confirmOwnership: () => confirmOwnership(batch, heartbeat),
     };
     for (let previousAttempts = 0; ; previousAttempts += 1) {
       const attempt: Chunk = { ...chunk, previousAttempts };
@@ -200,6 +210,8 @@ export class ChunkConsumer {
         await withHeartbeats(this.#options.config, heartbeat, () => this.#options.process(attempt));
         return true;
       } catch (error) {
+        // As kafkajs knows it: it rejoins, and anything else could stop it for good.
+        if (error instanceof PartitionLostError) throw error.cause;
         if (isLostPartition(error)) throw error;
         if (!this.#mayGoOn(payload)) return false;
         if ((await this.#disposition(error, attempt)) === 'skip') return true;

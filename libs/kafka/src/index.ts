@@ -5,6 +5,7 @@ export * from './dead-letters.ts';
 export { ConsumerStoppingError } from './interruptions.ts';
 export * from './message-codec.ts';
 export * from './messaging.ts';
+export { PartitionLostError } from './ownership.ts';
 export * from './producer.ts';
 export * from './topics.ts';
 export * from './transient.ts';

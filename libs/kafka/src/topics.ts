@@ -64,6 +64,26 @@ export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: Kaf
   }
 }
 
+/**
+ * Offset of the next message that will be appended to a partition, as the broker has it now. Opens a connection of its own:
+ * for rare questions.
+ *
+ * @throws kafkajs' error when the broker does not answer or has no such partition.
+ */
+export async function endOffsetOf(kafka: Kafka, topic: string, partition: number): Promise<number> {
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const offsets = await admin.fetchTopicOffsets(topic);
+    const found = offsets.find((each) => each.partition === partition);
+    if (found === undefined)
+      throw new CodedError('NO_SUCH_PARTITION', `${topic} has no partition ${partition}`);
+    return Number(found.high);
+  } finally {
+    await admin.disconnect();
+  }
+}
+
 const CREATION_TRIES = 50;
 const CREATION_RETRY_MS = 100;
 

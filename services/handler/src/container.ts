@@ -2,6 +2,7 @@ import { createRegistry, type ActionRegistry } from '@bulk/actions';
 import type { TopicNames } from '@bulk/contracts';
 import {
   DeadLetters,
+  endOffsetOf,
   openMessaging,
   openProducer,
   type Kafka,
@@ -81,6 +82,7 @@ export async function createContainer(
         runner: new BatchRunner({
           applier: resolution.get(TOKENS.applier),
           backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
+          endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
           log,
         }),
         policyOf: () => ({

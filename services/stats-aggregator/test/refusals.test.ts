@@ -73,8 +73,16 @@ async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
     })),
   );
   const heartbeat = () => Promise.resolve();
-  const highWatermark = messages.length;
-  return { topic, partition: 0, messages, highWatermark, previousAttempts: 0, heartbeat, waitFor: heartbeat };
+  return {
+    topic,
+    partition: 0,
+    messages,
+    highWatermark: messages.length,
+    previousAttempts: 0,
+    heartbeat,
+    confirmOwnership: heartbeat,
+    waitFor: heartbeat,
+  };
 }
 
 describe('counts never exceed the total', () => {

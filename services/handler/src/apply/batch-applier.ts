@@ -45,6 +45,12 @@ export interface BatchAt {
   readonly policy: RetryPolicy;
   /** What earlier tries have settled; each try adds to it. */
   readonly progress: BatchProgress;
+  /**
+   * Rejects when the batch's partition is someone else's; asked before each write. Absent: it cannot be lost. The fence of
+   * an entity holds without it. It is for changes that were refused, which leave no fence: another lane may have made
+   * them possible while a handler stalled.
+   */
+  readonly confirmOwnership?: () => Promise<void>;
 }
 
 /**
@@ -101,7 +107,10 @@ export class BatchApplier {
       : { kind: 'settled', outcomes: progress.outcomes(entities, NO_OUTCOME) };
   }
 
-  async #process({ content, at, policy, progress }: BatchAt, open: readonly Entity[]): Promise<void> {
+  async #process(
+    { content, at, policy, progress, confirmOwnership }: BatchAt,
+    open: readonly Entity[],
+  ): Promise<void> {
     const { registry, store, dryRunStore, now, entityConcurrency } = this.#options;
     const { identity, config, dryRun } = content;
     const handler = registry.handler(identity.actionType);
@@ -109,7 +118,7 @@ export class BatchApplier {
       identity,
       entityType: registry.entityType(identity.entityType),
       at,
-      store: dryRun ? dryRunStore : store,
+      store: dryRun ? dryRunStore : ownedStore(store, confirmOwnership),
       now: now(),
       dryRun,
       idempotencyToken: (position) => idempotencyTokenOf(identity.actionId, position),
@@ -158,3 +167,14 @@ const CANCELLED = skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancel
 
 /** Never seen: every open entity has been answered. */
 const NO_OUTCOME = failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');
+
+/** A store that writes only while the batch's partition is ours. */
+function ownedStore(store: EntityStore, confirmOwnership: BatchAt['confirmOwnership']): EntityStore {
+  if (confirmOwnership === undefined) return store;
+  return {
+    write: async (scope, changes) => {
+      await confirmOwnership();
+      return store.write(scope, changes);
+    },
+  };
+}

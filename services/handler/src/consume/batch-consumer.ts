@@ -79,6 +79,8 @@ export class BatchConsumer {
   async #processMessage(message: ReceivedMessage, chunk: Chunk): Promise<void> {
     const batch = await this.#open(message);
     const end = await this.#options.runner.run(batch, chunk);
+    // Who stalled has been overtaken: what it would report is reported, or will be.
+    await chunk.confirmOwnership();
     switch (end.kind) {
       case 'settled':
         await this.#report(resultOf(batch), message, end.outcomes);

@@ -1,6 +1,6 @@
 import type { AttemptedOutcome } from '@bulk/contracts';
 import { isRetryable, SupersededError } from '@bulk/domain';
-import type { Chunk, ReceivedMessage } from '@bulk/kafka';
+import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import { backoffDelay, type BackoffOptions, type Logger } from '@bulk/runtime';
 import type { BatchApplier, BatchAt } from '../apply/batch-applier.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
@@ -9,6 +9,8 @@ export interface BatchRunnerOptions {
   readonly applier: BatchApplier;
   /** Between tries while a dependency is away. */
   readonly backoff: BackoffOptions;
+  /** The end of a partition's log as of now; asked when a fence seems to lie beyond it. */
+  readonly endOffset: (topic: string, partition: number) => Promise<number>;
   readonly log: Logger;
 }
 
@@ -41,8 +43,9 @@ export class BatchRunner {
     for (let outages = 0; ;) {
       let step: Step;
       try {
-        step = await this.#try(batch);
+        step = await this.#try(batch, chunk);
       } catch (error) {
+        if (error instanceof PartitionLostError) throw error;
         if (isRetryable(error)) outages += 1;
         step = await this.#afterError(error, outages, batch, chunk);
       }
@@ -51,8 +54,10 @@ export class BatchRunner {
     }
   }
 
-  async #try(batch: RunnableBatch): Promise<Step> {
-    const applied = await this.#options.applier.apply(batch);
+  async #try(batch: RunnableBatch, chunk: Chunk): Promise<Step> {
+    await chunk.confirmOwnership();
+    const confirmOwnership = (): Promise<void> => chunk.confirmOwnership();
+    const applied = await this.#options.applier.apply({ ...batch, confirmOwnership });
     if (applied.kind !== 'waiting') return applied;
     return { kind: 'again', delayMs: backoffDelay(batch.progress.requests, batch.policy) };
   }
@@ -65,7 +70,7 @@ export class BatchRunner {
       if (outages === 1) log.warn({ ...where, err: error }, 'a batch waits for a dependency');
       return { kind: 'again', delayMs: backoffDelay(outages, backoff) };
     }
-    const fault = error instanceof SupersededError ? await fenceFault(error, message, chunk) : error;
+    const fault = error instanceof SupersededError ? await this.#fenceFault(error, message, chunk) : error;
     if (fault === undefined) {
       log.warn(where, 'superseded: a later owner of the partition is ahead, nothing reported');
       return { kind: 'superseded' };
@@ -75,21 +80,23 @@ export class BatchRunner {
     log.warn({ ...where, attempts: progress.attempts, err: fault }, 'a batch failed and is tried again');
     return { kind: 'again', delayMs: backoffDelay(progress.faults, policy) };
   }
-}
 
-/**
- * A later batch has changed an entity, so this partition has another owner and this batch's result is in Kafka. Only a
- * topic that was deleted and created anew, with lower offsets than the fences, could look the same: then we still own
- * the partition, the fence is beyond the end of the log, and going on in silence would lose outcomes.
- */
-async function fenceFault(
-  error: SupersededError,
-  message: ReceivedMessage,
-  chunk: Chunk,
-): Promise<FenceAheadOfLogError | undefined> {
-  await chunk.heartbeat(); // rejects when the partition is lost
-  const fence = error.details?.['fence'] as { offset: number } | undefined;
-  return fence !== undefined && fence.offset >= chunk.highWatermark
-    ? new FenceAheadOfLogError(message, fence.offset, error)
-    : undefined;
+  /**
+   * A later batch has changed an entity, so this partition has another owner and this batch's result is in Kafka. Only a
+   * topic that was deleted and created anew, with lower offsets than the fences, could look the same: then the fence is
+   * beyond the end of the log, and going on in silence would lose outcomes. The end is asked for: the one that came with
+   * the fetch is as old as a stall was long, and what was appended since is what the later owner has applied.
+   */
+  async #fenceFault(
+    error: SupersededError,
+    message: ReceivedMessage,
+    chunk: Chunk,
+  ): Promise<FenceAheadOfLogError | undefined> {
+    await chunk.confirmOwnership();
+    const { topic, partition } = message;
+    const fence = error.details?.['fence'] as { offset: number } | undefined;
+    if (fence === undefined || fence.offset < chunk.highWatermark) return undefined;
+    if (fence.offset < (await this.#options.endOffset(topic, partition))) return undefined;
+    return new FenceAheadOfLogError(message, fence.offset, error);
+  }
 }

@@ -1,0 +1,221 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import {
+  ACTION_HANDLERS,
+  ActionRegistry,
+  ENTITY_TYPES,
+  UpdateHandler,
+  type ActionContext,
+  type EntityStore,
+} from '@bulk/actions';
+import type { BatchResult } from '@bulk/contracts';
+import type { Entity, Outcome } from '@bulk/domain';
+import type { Chunk } from '@bulk/kafka';
+import { loadConfig } from '@bulk/runtime';
+import { eventually, inProcessService, TopicReader } from '@bulk/testing';
+import { handlerConfigSchema } from '../src/config.ts';
+import { createContainer, TOKENS } from '../src/container.ts';
+import { entity, HandlerHarness, idsIn } from './harness.ts';
+
+let harness: HandlerHarness;
+beforeEach(async () => {
+  harness = await HandlerHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+interface Deferred<T> {
+  readonly promise: Promise<T>;
+  readonly resolve: (value: T) => void;
+}
+
+function deferred<T>(): Deferred<T> {
+  let resolve: (value: T) => void = () => undefined;
+  const promise = new Promise<T>((settle) => {
+    resolve = settle;
+  });
+  return { promise, resolve };
+}
+
+type Stage = 'before its write' | 'after its write';
+
+/** Stalls the first batch that comes by, where it is told to, until it is woken. */
+class StallingUpdate extends UpdateHandler {
+  readonly #stage: Stage;
+  readonly #woken = deferred<true>();
+  readonly stalled = deferred<true>();
+  /** How the stalled batch ended: its outcomes, or what it threw. */
+  readonly ended = deferred<unknown>();
+  #stalls = 1;
+
+  constructor(stage: Stage) {
+    super();
+    this.#stage = stage;
+  }
+
+  get registry(): ActionRegistry {
+    const others = ACTION_HANDLERS.filter(({ actionType }) => actionType !== this.actionType);
+    return new ActionRegistry([...others, this], ENTITY_TYPES);
+  }
+
+  wake(): Promise<unknown> {
+    this.#woken.resolve(true);
+    return this.ended.promise;
+  }
+
+  override async processBatch(
+    entities: readonly Entity[],
+    config: Parameters<UpdateHandler['processBatch']>[1],
+    context: ActionContext,
+  ): Promise<Outcome[]> {
+    if (this.#stalls-- <= 0) return super.processBatch(entities, config, context);
+    const work = super.processBatch(entities, config, { ...context, store: this.#stalling(context.store) });
+    work.then(this.ended.resolve, this.ended.resolve);
+    return work;
+  }
+
+  #stalling(store: EntityStore): EntityStore {
+    return {
+      write: async (scope, changes) => {
+        if (this.#stage === 'before its write') await this.#stall();
+        const results = await store.write(scope, changes);
+        if (this.#stage === 'after its write') await this.#stall();
+        return results;
+      },
+    };
+  }
+
+  #stall(): Promise<true> {
+    this.stalled.resolve(true);
+    return this.#woken.promise;
+  }
+}
+
+/** An update of these entities, in partition 0. */
+const renaming = (actionId: string, ids: readonly string[], lastName: string) => ({
+  actionId,
+  batchNo: 0,
+  partition: 0,
+  entities: ids.map((id, i) => entity(i, id, { lastName })),
+});
+
+/** All results of an action: those that were read before the result of a batch that is sent now, behind all others. */
+async function allResults(actionId: string): Promise<BatchResult[]> {
+  const [id] = idsIn(0, 1, 'behind') as [string];
+  await harness.publish({ ...renaming(actionId, [id], 'Behind'), batchNo: 99 });
+  const results = await eventually('the last result', async () => {
+    const found = await harness.resultsOf(actionId);
+    return found.some(({ batchNo }) => batchNo === 99) ? found : undefined;
+  });
+  return results.filter(({ batchNo }) => batchNo === 0);
+}
+
+describe('a handler that stalled past its session while its partitions moved', () => {
+  it.each<Stage>(['before its write', 'after its write'])(
+    '%s: changes no entity that a later owner has changed, and produces no outcome',
+    async (stage) => {
+      const ids = idsIn(0, 3);
+      await harness.givenContacts(ids);
+      const [late, next] = [randomUUID(), randomUUID()];
+      await harness.publish(renaming(late, ids, 'Late'));
+      const stalling = new StallingUpdate(stage);
+      const zombie = await harness.start(stalling.registry);
+      await stalling.stalled.promise;
+      await harness.start();
+      await harness.awaitResults(1, late);
+      await harness.publish(renaming(next, ids, 'Next'));
+      await harness.awaitResults(1, next);
+      const before = await harness.contacts();
+      expect(before.map(({ version, lastName }) => [version, lastName])).toEqual(ids.map(() => [3, 'Next']));
+
+      const end = await stalling.wake();
+      if (stage === 'before its write') expect(end).toMatchObject({ code: 'PARTITION_LOST' });
+      await zombie.stop();
+      const results = await allResults(late);
+      expect(results.map(({ outcomes }) => outcomes.map(({ status }) => status))).toEqual([
+        ids.map(() => 'success'),
+      ]);
+      expect(await harness.contacts()).toEqual(before);
+      expect(harness.deadLetters.messages).toEqual([]);
+      expect(zombie.failures).toEqual([]);
+    },
+  );
+
+  it('does not make a change that was refused, though another lane has made it possible since', async () => {
+    const [id] = idsIn(0, 1) as [string];
+    const [late, creation] = [randomUUID(), randomUUID()];
+    await harness.publish(renaming(late, [id], 'Late'));
+    const stalling = new StallingUpdate('before its write');
+    const zombie = await harness.start(stalling.registry);
+    await stalling.stalled.promise;
+    await harness.start();
+    const [refused] = await harness.awaitResults(1, late);
+    expect(refused?.outcomes[0]?.code).toBe('ENTITY_NOT_FOUND');
+    await harness.publish({ ...renaming(creation, [id], 'New'), actionType: 'create', lane: 'high' });
+    await harness.awaitResults(1, creation);
+
+    expect(await stalling.wake()).toMatchObject({ code: 'PARTITION_LOST' });
+    await zombie.stop();
+    expect(await allResults(late)).toHaveLength(1);
+    expect(await harness.contact(id)).toMatchObject({ version: 1, lastName: 'New' });
+  });
+});
+
+/** A handler outside the group, which believes that the first batch of partition 0 is its own whatever the group says. */
+async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promise<void> }> {
+  const { installation } = harness;
+  const service = inProcessService();
+  installation.onDispose(() => service.stop());
+  const config = loadConfig(handlerConfigSchema, installation.env);
+  const container = await createContainer(config, service.context, stalling.registry);
+  const topic = installation.topics.entityBatches.normal;
+  const reader = await TopicReader.open(installation.kafka, [topic]);
+  installation.onDispose(() => reader.close());
+  const { partition, offset, message } = await eventually('the batch', () => reader.messages[0]);
+  const chunk: Chunk = {
+    topic,
+    partition,
+    messages: [{ topic, partition, offset, key: message.key, value: message.value, headers: {} }],
+    highWatermark: offset + 1,
+    previousAttempts: 0,
+    heartbeat: () => Promise.resolve(),
+    confirmOwnership: () => Promise.resolve(),
+    waitFor: () => Promise.resolve(),
+  };
+  return { done: container.get(TOKENS.consumer).process(chunk) };
+}
+
+describe('a handler that was overtaken and does not know it', () => {
+  it.each<Stage>(['before its write', 'after its write'])(
+    'having stalled %s: changes nothing, and what it reports repeats what was reported',
+    async (stage) => {
+      const ids = idsIn(0, 3);
+      await harness.givenContacts(ids);
+      const [late, next] = [randomUUID(), randomUUID()];
+      await harness.publish(renaming(late, [...ids, 'unknown'], 'Late'));
+      const stalling = new StallingUpdate(stage);
+      const zombie = await deluded(stalling);
+      await stalling.stalled.promise;
+      await harness.start();
+      await harness.awaitResults(1, late);
+      await harness.publish(renaming(next, ids, 'Next'));
+      await harness.awaitResults(1, next);
+      const before = await harness.contacts();
+      expect(before.map(({ version, lastName }) => [version, lastName])).toEqual(ids.map(() => [3, 'Next']));
+
+      const end = await stalling.wake();
+      // Fences that lie behind what it had fetched do not make it think that the topic was created anew.
+      await zombie.done;
+      const results = await allResults(late);
+      if (stage === 'before its write') {
+        expect(end).toMatchObject({ code: 'SUPERSEDED' });
+        expect(results).toHaveLength(1);
+      } else {
+        expect(results).toHaveLength(2);
+        expect(results[1]?.resultId).toBe(results[0]?.resultId);
+        expect(results[1]?.outcomes).toEqual(results[0]?.outcomes);
+      }
+      expect(await harness.contacts()).toEqual(before);
+      expect(harness.deadLetters.messages).toEqual([]);
+    },
+  );
+});
