@@ -211,7 +211,13 @@ export class ChunkConsumer {
         return true;
       } catch (error) {
         // As kafkajs knows it: it rejoins, and anything else could stop it for good.
-        if (error instanceof PartitionLostError) throw error.cause;
+        if (error instanceof PartitionLostError) {
+          this.#options.log.info(
+            { topic: batch.topic, partition: batch.partition, offset: messages[0]?.offset },
+            'left in the middle: the partition is, or may be, someone else’s',
+          );
+          throw error.cause;
+        }
         if (isLostPartition(error)) throw error;
         if (!this.#mayGoOn(payload)) return false;
         if ((await this.#disposition(error, attempt)) === 'skip') return true;

@@ -85,7 +85,7 @@ describe('ServiceProcess', () => {
   it('ends a service that was stalled, and one that does not end when asked', async () => {
     const stalled = await spawn();
     await stalled.waitUntilReady(15_000);
-    stalled.signal('SIGSTOP');
+    expect(stalled.suspend()).toBe(true);
     expect(await stalled.stop()).toEqual({ code: 0, signal: null });
 
     const deaf = await spawn(`${SCRIPT}; process.removeAllListeners('SIGTERM').on('SIGTERM', () => {})`);

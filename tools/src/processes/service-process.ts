@@ -133,6 +133,16 @@ export class ServiceProcess {
     return signalProcess(this.#identity, signal);
   }
 
+  /** Stalls it, as a machine does that swaps or is suspended: SIGSTOP. False when it has ended. */
+  suspend(): boolean {
+    return this.signal('SIGSTOP');
+  }
+
+  /** Has it go on where it was stalled: SIGCONT. False when it has ended. */
+  wake(): boolean {
+    return this.signal('SIGCONT');
+  }
+
   /** The last lines of its log, where it has one. */
   tail(lines = TAIL_LINES): string {
     return this.launch.output.kind === 'file' ? tailOfLog(this.launch.output.path, lines) : '';
