@@ -8,3 +8,4 @@ export * from './indexes.ts';
 export * from './named-batch.ts';
 export * from './open-database.ts';
 export * from './progress-state.ts';
+export * from './reconciliation.ts';

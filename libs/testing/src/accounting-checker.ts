@@ -1,4 +1,12 @@
-import { addTallies, EMPTY_TALLY, OUTCOME_CODES, tally, type Outcome, type Tally } from '@bulk/domain';
+import {
+  addTallies,
+  driftOf,
+  EMPTY_TALLY,
+  OUTCOME_CODES,
+  tally,
+  type Outcome,
+  type Tally,
+} from '@bulk/domain';
 import type { Database, LoggedOutcome } from '@bulk/mongo';
 
 /** What must be true of an action that ran to its end, or was cancelled, whatever died in between (G2, G3). */
@@ -54,16 +62,9 @@ function positionBreaches(outcomes: readonly LoggedOutcome[], total: number): st
 }
 
 function tallyBreaches(counted: Tally, logged: Tally): string[] {
-  const kinds = (['success', 'failure', 'skipped'] as const)
-    .filter((kind) => counted[kind] !== logged[kind])
-    .map((kind) => `${kind} is counted ${counted[kind]} times and logged ${logged[kind]} times`);
-  const codes = [...new Set([...Object.keys(counted.codes), ...Object.keys(logged.codes)])]
-    .filter((code) => (counted.codes[code] ?? 0) !== (logged.codes[code] ?? 0))
-    .map(
-      (code) =>
-        `${code} is counted ${counted.codes[code] ?? 0} times and logged ${logged.codes[code] ?? 0} times`,
-    );
-  return [...kinds, ...codes];
+  return driftOf(counted, logged).map(
+    (figure) => `${figure.what} is counted ${figure.counted} times and logged ${figure.logged} times`,
+  );
 }
 
 function toOutcome({ status, code, message }: LoggedOutcome): Outcome {

@@ -1,0 +1,111 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { reconcile, repair } from '@bulk/mongo';
+import { checkAccounting } from '@bulk/testing';
+import { Accountant } from '../src/account/accountant.ts';
+import { ActionCounts } from '../src/account/action-counts.ts';
+import { toBatchLog, type BatchLog } from '../src/account/batch-log.ts';
+import { LogStore } from '../src/account/log-store.ts';
+import { AggregatorHarness } from './harness.ts';
+
+let harness: AggregatorHarness;
+let accountant: Accountant;
+let logs: LogStore;
+beforeAll(async () => {
+  harness = await AggregatorHarness.create();
+  logs = new LogStore(harness.database);
+  accountant = new Accountant(logs, new ActionCounts(harness.database, () => new Date()));
+});
+afterAll(() => harness.installation.dispose());
+
+const NOW = new Date(1_000);
+const numbers = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+const batchesOf = (actionId: string, n: number): BatchLog[] =>
+  numbers(n).map((i) => toBatchLog(harness.result(actionId, i), { partition: 0, offset: i }));
+
+describe('reconciliation', () => {
+  it('finds nothing where all is well, and leaves it alone', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 30);
+    await accountant.account(0, batchesOf(actionId, 3));
+    const before = await harness.database.actions.findOne({ _id: actionId });
+    expect(await reconcile(harness.database, actionId)).toEqual({
+      actionId,
+      status: 'completed',
+      drift: [],
+      missing: [],
+      surplus: 0,
+    });
+    await repair(harness.database, actionId, NOW);
+    expect(await harness.database.actions.findOne({ _id: actionId })).toEqual(before);
+  });
+
+  it('finds drift that was made by hand and repairs it, raising the version', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 30);
+    await accountant.account(0, batchesOf(actionId, 3));
+    const right = await harness.database.actions.findOne({ _id: actionId });
+    const bent = { 'counts.success': 1, 'codes.ENTITY_NOT_FOUND': 4, countedBatches: 2 };
+    await harness.database.actions.updateOne(
+      { _id: actionId },
+      { $set: { ...bent, status: 'processing', finishedAt: null } },
+    );
+    const found = await reconcile(harness.database, actionId);
+    expect(found?.drift.map(({ what }) => what)).toEqual([
+      'success',
+      'ENTITY_NOT_FOUND',
+      'countedBatches',
+      'status',
+    ]);
+    expect(await repair(harness.database, actionId, NOW)).toEqual(found);
+    expect(await harness.database.actions.findOne({ _id: actionId })).toEqual({
+      ...right!,
+      version: right!.version + 1,
+      finishedAt: NOW,
+      updatedAt: NOW,
+    });
+    expect((await reconcile(harness.database, actionId))?.drift).toEqual([]);
+  });
+
+  it('tells gaps, and takes no log for counted that is still to be counted', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 40);
+    const [a, b, c] = batchesOf(actionId, 3) as [BatchLog, BatchLog, BatchLog];
+    await accountant.account(0, [a]);
+    await logs.store([c]); // and its count is to follow
+    const found = await repair(harness.database, actionId, NOW);
+    expect(found).toMatchObject({ status: 'processing', drift: [], missing: [{ first: 10, last: 39 }] });
+    await accountant.account(0, [b, c]);
+    expect(await harness.database.actions.findOne({ _id: actionId })).toMatchObject({ countedBatches: 3 });
+  });
+
+  it('does not harm an action that is counted at the same time', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 400);
+    let counting = true;
+    let repairs = 0;
+    const load = async (): Promise<void> => {
+      for (const log of batchesOf(actionId, 40)) {
+        if (log.batchNo % 8 === 3) {
+          // Drift, so that there is something to repair in the middle of it.
+          await harness.database.actions.updateOne({ _id: actionId }, { $inc: { 'counts.failure': -1 } });
+        }
+        await accountant.account(0, [log]);
+      }
+      counting = false;
+    };
+    const mend = async (): Promise<void> => {
+      while (counting) {
+        const found = await repair(harness.database, actionId, NOW).catch((error: unknown) => {
+          expect(error).toMatchObject({ code: 'RECONCILE_CONTENDED' });
+          return undefined;
+        });
+        if ((found?.drift.length ?? 0) > 0) repairs += 1;
+      }
+    };
+    await Promise.all([load(), mend()]);
+    await repair(harness.database, actionId, NOW);
+    expect(repairs).toBeGreaterThan(0);
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+});
