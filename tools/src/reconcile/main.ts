@@ -40,9 +40,11 @@ await runCommand(async ({ signal, releasers }) => {
     const repaired = options.repair && found.drift.length > 0;
     if (faults.length > 0) wrong += 1;
     if (options.json) console.log(JSON.stringify({ ...found, faults, repaired }));
-    else
-      for (const fault of faults)
-        console.log(`${id}  ${fault}${repaired ? '  (counts set to the logs)' : ''}`);
+    else {
+      // Drift comes first; what is missing in the logs no repair mends.
+      for (const [i, fault] of faults.entries())
+        console.log(`${id}  ${fault}${repaired && i < found.drift.length ? '  (set to the logs)' : ''}`);
+    }
   }
   if (!options.json) console.log(`${checked} actions checked, ${wrong} with faults`);
   if (wrong > 0) throw new CodedError('DRIFT', `${wrong} of ${checked} actions had accounts that differ`);
