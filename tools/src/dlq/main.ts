@@ -1,0 +1,109 @@
+import { actionIdSchema, CodedError } from '@bulk/domain';
+import { loadEnv } from '@bulk/local-stack';
+import { Command } from 'commander';
+import { argument } from '../console/arguments.ts';
+import { runCommand } from '../console/command.ts';
+import { openDatabase } from '../installation/database.ts';
+import { runningEnvironment } from '../installation/running.ts';
+import type { Done } from './desk.ts';
+import { letterIdSchema, type LetterFilter } from './letter.ts';
+import { openDesk, type OpenDesk } from './open.ts';
+import { contentOf, summaryOf, tableOf } from './view.ts';
+
+interface Options extends LetterFilter {
+  readonly all?: boolean;
+  readonly again?: boolean;
+  readonly json?: boolean;
+}
+
+const letterId = argument(letterIdSchema);
+const letterIds = (text: string, before: string[] = []): string[] => [...before, letterId(text)];
+let chosen: ((open: OpenDesk) => Promise<void>) | undefined;
+
+const program = new Command('dlq')
+  .description('the dead letters of the running installation: messages that could not be processed')
+  .showHelpAfterError();
+
+function command(name: string, description: string): Command {
+  return program.command(name).description(description).option('--json', 'as JSON', false);
+}
+
+function filtered(one: Command): Command {
+  return one
+    .option('--service <name>', 'given up by this service')
+    .option('--code <code>', 'for this cause')
+    .option('--action <id>', 'of this action', argument(actionIdSchema));
+}
+
+const filterOf = ({ service, code, action }: Options): LetterFilter => ({ service, code, action });
+const print = (value: unknown): void => console.log(JSON.stringify(value, null, 2));
+
+filtered(command('list', 'what is not replayed or dropped yet'))
+  .option('--all', 'also what is', false)
+  .action((options: Options) => {
+    chosen = async ({ desk }) => {
+      const listed = await desk.list(filterOf(options), options.all === true);
+      if (options.json === true) print(listed.map(summaryOf));
+      else if (listed.length === 0) console.log('no dead letters');
+      else console.log(tableOf(listed).join('\n'));
+    };
+  });
+
+command('show', 'cause and message of one letter')
+  .argument('<partition:offset>', 'the letter', letterId)
+  .action((id: string) => {
+    // Always JSON: that is what a message reads best as.
+    chosen = async ({ desk, topics, codec }) => {
+      const listed = await desk.show(id);
+      print({ ...summaryOf(listed), original: await contentOf(listed, topics, codec) });
+    };
+  });
+
+filtered(
+  command('replay', 'sends letters again to where they came from, as the next generation of their batch'),
+)
+  .argument('[partition:offset...]', 'the letters', letterIds)
+  .option('--again', 'also what was replayed or dropped: its entities are changed once more', false)
+  .action((ids: string[] | undefined, options: Options) => {
+    chosen = async ({ desk }) => {
+      const selection = { ids: ids ?? [], filter: filterOf(options) };
+      const outcome = await desk.replay(selection, options.again === true);
+      report(
+        outcome,
+        options,
+        ({ id, generation, topic }) => `${id} replayed to ${topic}, generation ${generation}`,
+      );
+    };
+  });
+
+filtered(command('drop', 'marks letters as dealt with; their outcomes stay'))
+  .argument('[partition:offset...]', 'the letters', letterIds)
+  .action((ids: string[] | undefined, options: Options) => {
+    chosen = async ({ desk }) => {
+      const outcome = await desk.drop({ ids: ids ?? [], filter: filterOf(options) });
+      report(outcome, options, ({ id }) => `${id} dropped`);
+    };
+  });
+
+/** @throws CodedError `LETTERS_REFUSED` where one was, so that the exit code tells. */
+function report<T>({ done, refused }: Done<T>, { json }: Options, line: (one: T) => string): void {
+  if (json === true) print({ done, refused });
+  else if (done.length + refused.length === 0) console.log('no dead letters match');
+  else {
+    for (const one of done) console.log(line(one));
+    for (const { code, message } of refused) console.error(`${code}: ${message}`);
+  }
+  if (refused.length === 0) return;
+  throw new CodedError(
+    'LETTERS_REFUSED',
+    `${refused.length} of ${done.length + refused.length} were left as they are`,
+  );
+}
+
+await runCommand(async ({ releasers }) => {
+  program.parse();
+  const env = await runningEnvironment(loadEnv());
+  const database = await openDatabase('dlq', env);
+  releasers.push('database', () => database.close());
+  await chosen?.(await openDesk(env, database));
+});

@@ -1,0 +1,40 @@
+import { topicNames, type TopicNames } from '@bulk/contracts';
+import type { Environment } from '@bulk/local-stack';
+import { createKafka, kafkaConfigShape, MessageCodec, type Kafka } from '@bulk/kafka';
+import type { Database } from '@bulk/mongo';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { z } from 'zod';
+import { DeadLetterDesk } from './desk.ts';
+import { Marks } from './marks.ts';
+import { readLetters } from './read-letters.ts';
+import { Replayer } from './replayer.ts';
+
+/** The dead letters of an installation, with what is needed to show them. */
+export interface OpenDesk {
+  readonly desk: DeadLetterDesk;
+  readonly topics: TopicNames;
+  readonly codec: MessageCodec;
+}
+
+/**
+ * @param env of a service of the installation: TOPIC_PREFIX, KAFKA_BROKERS, SCHEMA_REGISTRY_URL.
+ * @throws InvalidConfigError; the registry's error when it is away.
+ */
+export async function openDesk(env: Environment, database: Database): Promise<OpenDesk> {
+  const config = loadConfig(z.object(kafkaConfigShape), env);
+  const kafka = createKafka('dlq', config.KAFKA_BROKERS, silentLogger());
+  const topics = topicNames(config.TOPIC_PREFIX);
+  const codec = await MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics);
+  return { desk: deskOf(kafka, codec, topics, database), topics, codec };
+}
+
+function deskOf(kafka: Kafka, codec: MessageCodec, topics: TopicNames, database: Database): DeadLetterDesk {
+  const now = (): Date => new Date();
+  const marks = new Marks(database);
+  return new DeadLetterDesk({
+    read: () => readLetters(kafka, codec, topics.deadLetters),
+    marks,
+    replayer: new Replayer({ kafka, codec, topics, database, marks, now }),
+    now,
+  });
+}

@@ -1,0 +1,74 @@
+import { MESSAGES, type TopicNames } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import type { MessageCodec } from '@bulk/kafka';
+import type { ListedLetter } from './desk.ts';
+import { kindOf } from './letter.ts';
+
+/** A letter without its message, as `--json` shows it. */
+export function summaryOf({ letter, mark }: ListedLetter): Record<string, unknown> {
+  const { content, id, actionId, batchNo, generation } = letter;
+  const { service, code, message, attempts, topic, partition, offset, failedAt } = content;
+  return {
+    id,
+    failedAt: new Date(failedAt).toISOString(),
+    service,
+    code,
+    message,
+    attempts,
+    origin: { topic, partition, offset },
+    actionId,
+    batchNo,
+    generation,
+    state: mark?.state ?? 'open',
+    markedAt: mark?.at.toISOString() ?? null,
+  };
+}
+
+const COLUMNS = ['ID', 'FAILED AT', 'SERVICE', 'CODE', 'TRIES', 'ORIGIN', 'ACTION:BATCH', 'STATE'] as const;
+
+/** A table, a letter a line; each column as wide as its widest cell. */
+export function tableOf(listed: readonly ListedLetter[]): string[] {
+  const rows = listed.map(({ letter, mark }) => {
+    const { content, id, actionId, batchNo } = letter;
+    return [
+      id,
+      new Date(content.failedAt).toISOString(),
+      content.service,
+      content.code,
+      String(content.attempts),
+      `${content.topic}/${content.partition}/${content.offset}`,
+      actionId === null ? '-' : `${actionId}:${batchNo ?? '?'}`,
+      mark?.state ?? 'open',
+    ];
+  });
+  const widths = COLUMNS.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
+  return [COLUMNS, ...rows].map((row) =>
+    row
+      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+      .join('  ')
+      .trimEnd(),
+  );
+}
+
+/** The original message as it is decoded, or where it cannot be read its bytes in hex. */
+export async function contentOf(
+  { letter }: ListedLetter,
+  topics: TopicNames,
+  codec: MessageCodec,
+): Promise<Record<string, unknown>> {
+  const { value, headers, key } = letter.content;
+  const common = {
+    key: key?.toString() ?? null,
+    headers: Object.fromEntries(Object.entries(headers).map(([name, bytes]) => [name, bytes.toString()])),
+  };
+  const type = { batch: MESSAGES.entityBatch, result: MESSAGES.batchResult, other: undefined }[
+    kindOf(topics, letter)
+  ];
+  if (type === undefined) return { ...common, hex: value?.toString('hex') ?? null };
+  try {
+    return { ...common, decoded: await codec.decode<unknown>(type, value) };
+  } catch (error) {
+    if (!(error instanceof CodedError) || error.retryable) throw error;
+    return { ...common, undecodable: error.message, hex: value?.toString('hex') ?? null };
+  }
+}
