@@ -11,6 +11,13 @@ export class LettersUnreadError extends CodedError {
   }
 }
 
+/** Thrown when the installation has no such topic: it was never started, or goes by another prefix. */
+export class NoDeadLettersTopicError extends CodedError {
+  constructor(topic: string) {
+    super('NO_DEAD_LETTERS_TOPIC', `there is no topic ${topic}: is TOPIC_PREFIX that of the installation?`);
+  }
+}
+
 interface Raw {
   readonly id: string;
   readonly value: Buffer | null;
@@ -23,7 +30,7 @@ const STALL_MS = 30_000;
 /**
  * Every dead letter that Kafka keeps, as of now, in order. Reads with a consumer group of its own, which is deleted again.
  *
- * @throws LettersUnreadError; kafkajs' error when Kafka is away.
+ * @throws NoDeadLettersTopicError; LettersUnreadError; kafkajs' error when Kafka is away.
  */
 export async function readLetters(kafka: Kafka, codec: MessageCodec, topic: string): Promise<Letter[]> {
   const ends = await endsOf(kafka, topic);
@@ -47,6 +54,9 @@ async function endsOf(kafka: Kafka, topic: string): Promise<Map<number, number>>
         .filter(({ low, high }) => Number(high) > Number(low))
         .map(({ partition, high }) => [partition, Number(high) - 1]),
     );
+  } catch (error) {
+    if (!(error instanceof Error) || !error.message.includes('does not host this topic')) throw error;
+    throw new NoDeadLettersTopicError(topic);
   } finally {
     await admin.disconnect();
   }
