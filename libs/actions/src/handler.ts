@@ -1,4 +1,12 @@
-import type { ActionIdentity, Entity, Fields, LanePosition, Outcome, RetryRequest } from '@bulk/domain';
+import type {
+  ActionIdentity,
+  Entity,
+  Fields,
+  LanePosition,
+  Outcome,
+  RetryOverride,
+  RetryRequest,
+} from '@bulk/domain';
 import type { z } from 'zod';
 import type { EntityStore } from './entity-store.ts';
 import type { EntityType } from './entity-type.ts';
@@ -47,6 +55,8 @@ export interface ActionContext {
  */
 export interface BulkActionHandler<Config = unknown> {
   readonly actionType: string;
+  /** What of the retry policy is another one for this action type; an action's own goes before it. */
+  readonly retry?: RetryOverride;
   /**
    * Called once, at intake, before anything is stored.
    *

@@ -110,7 +110,13 @@ describe('uploadEntities', () => {
   ])('sends %s, the parameters in the query', async (_what, body) => {
     const { client, asked } = await givenApi(() => accepted);
     const action = await client.uploadEntities(
-      { actionType: 'update', priority: 'low', dryRun: true, config: { set: { a: 1 } } },
+      {
+        actionType: 'update',
+        priority: 'low',
+        dryRun: true,
+        config: { set: { a: 1 } },
+        retry: { maxAttempts: 7 },
+      },
       body(),
       { contentType: 'text/csv', idempotencyKey: 'k' },
     );
@@ -126,6 +132,7 @@ describe('uploadEntities', () => {
       priority: 'low',
       dryRun: 'true',
       config: '{"set":{"a":1}}',
+      retry: '{"maxAttempts":7}',
     });
   });
 

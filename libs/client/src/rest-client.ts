@@ -64,10 +64,10 @@ export class RestClient {
     options: UploadOptions,
   ): Promise<ActionView> {
     const { contentType, contentEncoding, timeoutMs = UPLOAD_TIMEOUT_MS, signal } = options;
-    const { config, ...query } = parameters;
+    const { config, retry, ...query } = parameters;
     return this.#create(
       {
-        query: { ...query, ...(config === undefined ? {} : { config: JSON.stringify(config) }) },
+        query: { ...query, ...asJson({ config, retry }) },
         body: requestBodyOf(body),
         timeoutMs,
         signal,
@@ -231,4 +231,10 @@ function randomKey(): string {
     `${variant}${hex.slice(17, 20)}`,
     hex.slice(20),
   ].join('-');
+}
+
+/** Parameters that travel in a query as JSON; without those that are absent. */
+function asJson(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given.map(([name, value]) => [name, JSON.stringify(value)]));
 }

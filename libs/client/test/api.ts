@@ -74,6 +74,7 @@ export const view: ActionView = {
   priority: 'normal',
   config: {},
   dryRun: false,
+  retry: null,
   retryOf: null,
   callbackUrl: null,
   callback: null,

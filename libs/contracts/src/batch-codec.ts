@@ -1,5 +1,5 @@
-import type { ActionIdentity, Batch, Entity, Fields, PositionOutcome } from '@bulk/domain';
-import { success, type Outcome } from '@bulk/domain';
+import type { ActionIdentity, Batch, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
+import { retryOverrideSchema, success, type Outcome } from '@bulk/domain';
 import { z } from 'zod';
 import { MalformedMessageError } from './malformed-message-error.ts';
 import { FIRST_GENERATION } from './message-headers.ts';
@@ -15,14 +15,16 @@ export interface EntityBatchContent {
   readonly dryRun: boolean;
   /** The action was cancelled before this batch was published: its positions are skipped. */
   readonly cancelled: boolean;
+  /** What of the retry policy the action sets of its own; null: nothing. */
+  readonly retry: RetryOverride | null;
   readonly batchNo: number;
   readonly entities: readonly Entity[];
 }
 
 /** How a batch is to be processed. */
-export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled'>;
+export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry'>;
 
-const FOR_REAL: BatchMode = { dryRun: false, cancelled: false };
+const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
 export function encodeEntityBatch(
   identity: ActionIdentity,
@@ -39,6 +41,7 @@ export function encodeEntityBatch(
     config: JSON.stringify(config),
     dryRun: mode.dryRun,
     cancelled: mode.cancelled,
+    retry: encodeRetry(mode.retry),
     batchNo: batch.batchNo,
     entities: batch.entities.map(({ position, id, ref, fields }) => ({
       position,
@@ -49,7 +52,7 @@ export function encodeEntityBatch(
   };
 }
 
-/** @throws MalformedMessageError when `config` or an entity's `fields` is not a JSON object. */
+/** @throws MalformedMessageError when `config` or an entity's `fields` is not a JSON object, or `retry` is no policy. */
 export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
   const { actionId, accountId, actionType, entityType, lane } = message;
   return {
@@ -57,6 +60,7 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
     config: jsonObject(message.config, 'config'),
     dryRun: message.dryRun,
     cancelled: message.cancelled,
+    retry: message.retry === null ? null : decodeRetry(message.retry),
     batchNo: message.batchNo,
     entities: message.entities.map(({ position, id, ref, fields }) => ({
       position,
@@ -65,6 +69,20 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
       fields: jsonObject(fields, `fields of position ${position}`),
     })),
   };
+}
+
+/** An action's own retry policy as its batches carry it. */
+export function encodeRetry(retry: RetryOverride | null | undefined): EntityBatch['retry'] {
+  if (retry === null || retry === undefined) return null;
+  const { maxAttempts = null, initialDelayMs = null, maxDelayMs = null } = retry;
+  return { maxAttempts, initialDelayMs, maxDelayMs };
+}
+
+function decodeRetry(retry: NonNullable<EntityBatch['retry']>): RetryOverride {
+  const given = Object.entries(retry).filter(([, value]) => value !== null);
+  const parsed = retryOverrideSchema.safeParse(Object.fromEntries(given));
+  if (!parsed.success) throw new MalformedMessageError('retry is not a retry policy', parsed.error);
+  return parsed.data;
 }
 
 /** The id by which every repetition of a batch's result is recognised. */

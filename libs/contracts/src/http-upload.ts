@@ -7,6 +7,18 @@ export const UPLOAD_MEDIA_TYPES = ['application/x-ndjson', 'text/csv'] as const;
 
 const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' } as const;
 
+/** A parameter as JSON text; what it holds is checked where all parameters are. */
+function jsonText() {
+  return z.string().transform((text, context): unknown => {
+    try {
+      return JSON.parse(text);
+    } catch {
+      context.issues.push({ code: 'custom', message: 'expected a JSON object', input: text });
+      return z.NEVER;
+    }
+  });
+}
+
 /**
  * The query of POST /bulk-actions where the body is the entities alone: the parameters of an action as text, `config` as
  * JSON; for a CSV its delimiter.
@@ -23,18 +35,11 @@ export const uploadQuerySchema = z.strictObject({
     .unwrap()
     .optional()
     .meta({ description: `The lane; ${DEFAULT_LANE} where nothing is said.` }),
-  config: z
-    .string()
-    .transform((text, context): unknown => {
-      try {
-        return JSON.parse(text);
-      } catch {
-        context.issues.push({ code: 'custom', message: 'expected a JSON object', input: text });
-        return z.NEVER;
-      }
-    })
-    .optional()
-    .meta({ description: "The action type's own settings, as JSON." }),
+  config: jsonText().optional().meta({ description: "The action type's own settings, as JSON." }),
+  retry: jsonText().optional().meta({
+    description:
+      'How entities whose fault may pass are tried again, as JSON: maxAttempts, initialDelayMs, maxDelayMs.',
+  }),
   dryRun: z
     .enum(['true', 'false'], 'expected true or false')
     .transform((text) => text === 'true')

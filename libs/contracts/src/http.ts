@@ -9,6 +9,7 @@ import {
   LANES,
   laneSchema,
   outcomeStatusSchema,
+  retryOverrideSchema,
   typeNameSchema,
 } from '@bulk/domain';
 import { z } from 'zod';
@@ -48,6 +49,10 @@ export const actionParametersSchema = z.strictObject({
     .default(false)
     .meta({ description: 'Validate and look up everything, change nothing; outcomes as they would be.' }),
   priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
+  retry: retryOverrideSchema.optional().meta({
+    description:
+      'How entities whose fault may pass are tried again; what is absent is as the installation has it.',
+  }),
   callbackUrl: callbackUrlSchema
     .optional()
     .meta({ description: "Where the action's end is told, by a signed POST.", format: 'uri' }),
@@ -99,6 +104,7 @@ export const actionViewSchema = z.object({
   priority: laneSchema,
   config: z.record(z.string(), z.unknown()),
   dryRun: z.boolean(),
+  retry: retryOverrideSchema.nullable().meta({ description: 'As it was given; null: nothing was.' }),
   retryOf: actionIdSchema
     .nullable()
     .meta({ description: 'The action whose failed positions this one tries again.' }),

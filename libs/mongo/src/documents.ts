@@ -1,5 +1,5 @@
 import type { BatchEntity, CallbackView } from '@bulk/contracts';
-import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus } from '@bulk/domain';
+import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus, RetryOverride } from '@bulk/domain';
 
 /** `staging` is an upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
 export type StoredStatus = ActionStatus | 'staging';
@@ -15,6 +15,8 @@ export interface ActionDocument {
   readonly config: Fields;
   /** Outcomes are foretold, nothing is changed. */
   readonly dryRun: boolean;
+  /** What of the retry policy it sets of its own; absent: nothing. */
+  readonly retry?: RetryOverride;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
   /** What the caller recognises its request by; absent where it gave no key. Unique within the account. */

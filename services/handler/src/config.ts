@@ -34,6 +34,16 @@ export const handlerConfigSchema = z.object({
   ),
   RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Longest wait before the second try, in ms.'),
   RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Longest wait before any later try, in ms.'),
+  RETRY_ATTEMPTS_LIMIT: integer(
+    { min: 1, max: 100 },
+    20,
+    'Most tries of an entity that the retry policy of an action or an action type may ask for.',
+  ),
+  RETRY_DELAY_LIMIT_MS: integer(
+    { min: 1, max: 3_600_000 },
+    60_000,
+    'Longest wait between tries that the retry policy of an action or an action type may ask for, in ms.',
+  ),
   FIRST_POSITIONS_TTL_HOURS: integer(
     { min: 1, max: 87_600 },
     168,

@@ -18,6 +18,7 @@ import type { HandlerConfig } from './config.ts';
 import { BatchConsumer } from './consume/batch-consumer.ts';
 import { BatchRunner } from './consume/batch-runner.ts';
 import { DeadBatches } from './consume/dead-batches.ts';
+import { retryPolicies } from './consume/retry-policies.ts';
 
 const SECONDS_PER_HOUR = 3_600;
 
@@ -85,11 +86,7 @@ export async function createContainer(
           endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
           log,
         }),
-        policyOf: () => ({
-          maxAttempts: config.MAX_ATTEMPTS,
-          initialDelayMs: config.RETRY_INITIAL_DELAY_MS,
-          maxDelayMs: config.RETRY_MAX_DELAY_MS,
-        }),
+        policyOf: retryPolicies(config, registry),
         producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now),
         deadBatches: new DeadBatches(topics, database),

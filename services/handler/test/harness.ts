@@ -6,7 +6,14 @@ import {
   type BulkActionHandler,
 } from '@bulk/actions';
 import { encodeEntityBatch, MESSAGES, type BatchResult } from '@bulk/contracts';
-import { partitionOf, type Entity, type Lane, type Outcome, type RetryRequest } from '@bulk/domain';
+import {
+  partitionOf,
+  type Entity,
+  type Lane,
+  type Outcome,
+  type RetryOverride,
+  type RetryRequest,
+} from '@bulk/domain';
 import type { MessageCodec, MessageProducer } from '@bulk/kafka';
 import { entityKey, type ActionDocument, type Database, type EntityDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
@@ -37,6 +44,7 @@ export interface GivenBatch {
   readonly cancelled?: boolean;
   /** Above 0: a replay. */
   readonly generation?: number;
+  readonly retry?: RetryOverride;
 }
 
 /** handler in this process, on an installation of its own, with what its neighbours would do. */
@@ -133,7 +141,11 @@ export class HandlerHarness {
             identity,
             config,
             { batchNo, partition, entities },
-            { dryRun: given.dryRun ?? false, cancelled: given.cancelled ?? false },
+            {
+              dryRun: given.dryRun ?? false,
+              cancelled: given.cancelled ?? false,
+              retry: given.retry ?? null,
+            },
           ),
           partition,
           ...(given.generation === undefined ? {} : { headers: { generation: String(given.generation) } }),
@@ -238,6 +250,7 @@ export class HandlerHarness {
 /** What an action type of a test's own does. */
 export interface ActionTypeOfTest {
   readonly process: (entity: Entity, context: ActionContext) => Promise<Outcome | RetryRequest>;
+  readonly retry?: RetryOverride;
   readonly processBatch?: (
     entities: readonly Entity[],
     context: ActionContext,
@@ -245,9 +258,13 @@ export interface ActionTypeOfTest {
 }
 
 /** The catalog, and an action type of a test's own. */
-export function withActionType(name: string, { process, processBatch }: ActionTypeOfTest): ActionRegistry {
+export function withActionType(
+  name: string,
+  { process, processBatch, ...rest }: ActionTypeOfTest,
+): ActionRegistry {
   const handler: BulkActionHandler<Record<string, unknown>> = {
     actionType: name,
+    ...rest,
     getConfigSchema: () => z.record(z.string(), z.unknown()),
     validatePayload: ({ config }) => Promise.resolve(config),
     processEntity: (one, _config, context) => process(one, context),

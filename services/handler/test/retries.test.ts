@@ -125,6 +125,27 @@ describe('an entity that fails', () => {
   });
 });
 
+describe('the retry policy', () => {
+  it('is that of the action, else of its type, else of the installation', async () => {
+    const [id] = idsIn(0, 1) as [string];
+    const batch = { batchNo: 0, partition: 0, entities: [entity(0, id, {})] };
+    const [own, types, greedy] = [randomUUID(), randomUUID(), randomUUID()];
+    await harness.publish(
+      { ...batch, actionId: own, actionType: 'own', retry: { maxAttempts: 2 } },
+      { ...batch, actionId: types, actionType: 'own' },
+      { ...batch, actionId: greedy, actionType: 'own', retry: { maxAttempts: 100, maxDelayMs: 2 } },
+    );
+    await harness.start(
+      withActionType('own', {
+        process: () => Promise.reject(new RetryableError('no')),
+        retry: { maxAttempts: 4, initialDelayMs: 1 },
+      }),
+    );
+    const results = await harness.awaitResults(3, own, types, greedy);
+    expect(results.map(({ outcomes }) => outcomes[0]!.attempts)).toEqual([2, 4, 20]);
+  });
+});
+
 describe('processBatch', () => {
   it('is asked again only for the entities for which it has asked', async () => {
     const ids = idsIn(0, 4);

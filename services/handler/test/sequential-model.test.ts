@@ -145,6 +145,7 @@ function batchAt(
       config: {},
       dryRun: false,
       cancelled: false,
+      retry: null,
       batchNo: 0,
       entities: entities.map((given, position) => toEntity(position, given)),
     },

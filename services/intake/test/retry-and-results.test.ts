@@ -24,6 +24,7 @@ async function ended(config: Record<string, unknown> = {}): Promise<string> {
     actionType: 'update',
     priority: 'low',
     config,
+    retry: { maxAttempts: 9 },
     entities: entitiesOf(SIZE).map((entity, i) => ({ ...entity, ref: `row, ${i}` })),
   });
   const actionId = String(body.data?.['actionId']);
@@ -68,6 +69,7 @@ describe('POST /bulk-actions/:id/retry', () => {
       total: failing.length,
       priority: 'low',
       config: { set: { ownerId: 'u1' } },
+      retry: { maxAttempts: 9 },
     });
     const newId = String(body.data?.['actionId']);
     expect(newId).not.toBe(actionId);

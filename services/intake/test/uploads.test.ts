@@ -35,7 +35,8 @@ describe('an upload', () => {
     ['CSV with a charset', csvOf(95), { 'content-type': 'text/csv; charset=utf-8' }],
   ])('of %s is the same action as JSON', async (_what, body, headers) => {
     const config = encodeURIComponent(JSON.stringify({ set: { ownerId: 'u7' } }));
-    const query = `actionType=update&entityType=lead&priority=high&dryRun=true&config=${config}`;
+    const retry = encodeURIComponent(JSON.stringify({ maxAttempts: 7 }));
+    const query = `actionType=update&entityType=lead&priority=high&dryRun=true&config=${config}&retry=${retry}`;
     const { status, body: answer } = await upload(query, body, headers);
     expect(status).toBe(202);
     expect(answer.data).toMatchObject({
@@ -45,6 +46,7 @@ describe('an upload', () => {
       priority: 'high',
       dryRun: true,
       config: { set: { ownerId: 'u7' } },
+      retry: { maxAttempts: 7 },
       total: 95,
     });
     const actionId = String(answer.data?.['actionId']);
@@ -57,7 +59,7 @@ describe('an upload', () => {
       .sort((a, b) => a.position - b.position)
       .map(({ id, fields }) => ({ id, ...(JSON.parse(fields) as object) }));
     expect(entities).toEqual(entitiesOf(95));
-    expect(published.every(({ batch }) => batch.dryRun)).toBe(true);
+    expect(published.every(({ batch }) => batch.dryRun && batch.retry?.maxAttempts === 7)).toBe(true);
   });
 
   it('takes another delimiter and keeps the caller’s row identity', async () => {
@@ -91,6 +93,7 @@ describe('an upload', () => {
     ['an unknown action type', 'actionType=explode', csvOf(3), CSV, 400, 'UNKNOWN_ACTION_TYPE', 'actionType'],
     ['an unknown entity type', `${UPDATE}&entityType=planet`, csvOf(3), CSV, 400, 'UNKNOWN_ENTITY_TYPE', 'entityType'],
     ['an unknown parameter', `${UPDATE}&dryrun=true`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'dryrun'],
+    ['a retry that is no JSON', `${UPDATE}&retry=3x`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'retry'],
     ['a dry run that is neither', `${UPDATE}&dryRun=yes`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'dryRun'],
     ['config that is no JSON', `${UPDATE}&config={`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],
     ['config that is no object', `${UPDATE}&config=7`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],

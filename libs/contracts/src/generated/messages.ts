@@ -541,6 +541,17 @@ export const deadLetterAvro = {
   ],
 };
 
+/** What of the retry policy an action sets of its own; null: as the action type or the installation has it. */
+export const batchRetrySchema = z.strictObject({
+  /** Tries of an entity at most. */
+  maxAttempts: z.int32().nullable(),
+  /** Longest wait before the second try, in ms. */
+  initialDelayMs: z.int32().nullable(),
+  /** Longest wait before any later try, in ms. */
+  maxDelayMs: z.int32().nullable(),
+});
+export type BatchRetry = z.infer<typeof batchRetrySchema>;
+
 /** One entity at its position. */
 export const batchEntitySchema = z.strictObject({
   /** 0-based place in the request. */
@@ -572,6 +583,8 @@ export const entityBatchSchema = z.strictObject({
   dryRun: z.boolean(),
   /** Whether the action was cancelled before this batch was published: its positions are skipped. */
   cancelled: z.boolean(),
+  /** The action's own retry policy. */
+  retry: batchRetrySchema.nullable(),
   /** 0-based number of the batch within its action. */
   batchNo: z.int32(),
   /** In ascending order of position. */
@@ -632,6 +645,39 @@ export const entityBatchAvro = {
       type: 'boolean',
       default: false,
       doc: 'Whether the action was cancelled before this batch was published: its positions are skipped.',
+    },
+    {
+      name: 'retry',
+      type: [
+        'null',
+        {
+          type: 'record',
+          name: 'BatchRetry',
+          doc: 'What of the retry policy an action sets of its own; null: as the action type or the installation has it.',
+          fields: [
+            {
+              name: 'maxAttempts',
+              type: ['null', 'int'],
+              default: null,
+              doc: 'Tries of an entity at most.',
+            },
+            {
+              name: 'initialDelayMs',
+              type: ['null', 'int'],
+              default: null,
+              doc: 'Longest wait before the second try, in ms.',
+            },
+            {
+              name: 'maxDelayMs',
+              type: ['null', 'int'],
+              default: null,
+              doc: 'Longest wait before any later try, in ms.',
+            },
+          ],
+        },
+      ],
+      default: null,
+      doc: "The action's own retry policy.",
     },
     {
       name: 'batchNo',

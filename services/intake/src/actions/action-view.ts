@@ -16,6 +16,7 @@ export function toActionView(action: AccountAction): ActionView {
     priority: action.lane,
     config: { ...action.config },
     dryRun: action.dryRun,
+    retry: action.retry ?? null,
     retryOf: action.retryOf,
     callbackUrl: action.callback?.url ?? null,
     callback: action.callback === undefined ? null : toCallbackView(action.callback),

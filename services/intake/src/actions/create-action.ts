@@ -73,6 +73,7 @@ export class CreateAction {
         dryRun: parameters.dryRun,
         scheduledFor: parameters.scheduledFor === undefined ? null : new Date(parameters.scheduledFor),
         retryOf: null,
+        ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
         ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
       },
       entities,

@@ -20,7 +20,7 @@ export class RetryAction {
   }
 
   /**
-   * Accepts a new action of just the failed positions, in their order, with the config of the old one; it starts at once.
+   * Accepts a new action of just the failed positions, in their order, with config and retry policy of the old one; it starts at once.
    * Idempotent: an action has one retry; what fails again is retried by a retry of that one.
    *
    * @throws RefusedError when there is no such action, it has not ended, nothing failed, or its entities are not kept any
@@ -51,13 +51,14 @@ export class RetryAction {
         },
       );
     }
-    const { actionType, entityType, lane, config, dryRun, callback } = action;
+    const { actionType, entityType, lane, config, dryRun, retry, callback } = action;
     const draft = {
       identity: { actionId: newActionId(), accountId, actionType, entityType, lane },
       config,
       dryRun,
       scheduledFor: null,
       retryOf: actionId,
+      ...(retry === undefined ? {} : { retry }),
       ...(callback === undefined ? {} : { callbackUrl: callback.url }),
     };
     // A caller's key holds no space, so this one is nobody else's.

@@ -1,4 +1,4 @@
-import type { ActionSubmitted, EntityBatch, TopicNames } from '@bulk/contracts';
+import { encodeRetry, type ActionSubmitted, type EntityBatch, type TopicNames } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
@@ -189,6 +189,7 @@ export class ActionDispatch {
           config,
           dryRun: this.#action.dryRun,
           cancelled: this.#progress.cancelled,
+          retry: encodeRetry(this.#action.retry),
           batchNo,
           entities: [...entities],
         };

@@ -12,6 +12,7 @@ export const ACCEPTED: ActionView = {
   priority: 'normal',
   config: { set: { ownerId: 'user-7' } },
   dryRun: false,
+  retry: null,
   retryOf: null,
   callbackUrl: null,
   callback: null,

@@ -8,6 +8,7 @@ import {
   type Batch,
   type Fields,
   type IncomingEntity,
+  type RetryOverride,
 } from '@bulk/domain';
 import {
   stored,
@@ -28,6 +29,8 @@ export interface ActionDraft {
   readonly config: Fields;
   readonly dryRun: boolean;
   readonly scheduledFor: Date | null;
+  /** Absent: nothing of the retry policy is its own. */
+  readonly retry?: RetryOverride;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
   /** Absent: nobody is called at the end. */
