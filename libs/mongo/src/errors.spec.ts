@@ -1,13 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
-import { MongoNetworkError, MongoServerError } from 'mongodb';
+import { MongoBulkWriteError, MongoNetworkError, MongoServerError, type BulkWriteResult } from 'mongodb';
 import { isTransientMongoError, StoreError } from './errors.ts';
 
+const noWriteErrors = { hasWriteErrors: () => false } as BulkWriteResult;
 const socketError = (code: string): Error => Object.assign(new Error('socket'), { code });
 
 describe('isTransientMongoError', () => {
   it.each([
     new MongoNetworkError('gone'),
     new MongoServerError({ message: 'not primary', code: 10_107 }),
+    new MongoBulkWriteError(new MongoNetworkError('connection 1 closed'), noWriteErrors),
     socketError('EPIPE'),
     socketError('ECONNRESET'),
   ])('holds of what passes: %p', (error) => {
@@ -17,6 +19,7 @@ describe('isTransientMongoError', () => {
 
   it.each([
     new MongoServerError({ message: 'duplicate key', code: 11_000 }),
+    new MongoBulkWriteError(new TypeError('a bug'), noWriteErrors),
     new TypeError('a bug'),
     socketError('ENOENT'),
     'a string',

@@ -51,6 +51,8 @@ export function isTransientMongoError(error: unknown): boolean {
     return true;
   }
   if (error instanceof MongoBulkWriteError && error.result.hasWriteErrors()) return false;
+  // A bulk write whose connection ended comes as one that failed, with the network's fault inside.
+  if (error instanceof MongoBulkWriteError && isTransientMongoError(error.errorResponse)) return true;
   return (
     (error instanceof MongoServerError || error instanceof MongoBulkWriteError) &&
     typeof error.code === 'number' &&
