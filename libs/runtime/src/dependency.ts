@@ -25,11 +25,11 @@ export async function openDependency<T>(
 ): Promise<T> {
   const { log, health, signal } = options;
   health.set(name, 'waiting');
-  let said = false;
+  const progress = { said: false };
   const say = (reason: string): void => {
     health.set(name, 'waiting', reason);
-    if (said) return;
-    said = true;
+    if (progress.said) return;
+    progress.said = true;
     log.warn({ dependency: name, reason }, 'waiting for a dependency');
   };
   const patience = setTimeout(() => say(`no answer within ${PATIENCE_MS} ms`), PATIENCE_MS);
@@ -39,7 +39,7 @@ export async function openDependency<T>(
       try {
         const opened = await open();
         health.set(name, 'ready');
-        if (said) log.info({ dependency: name, attempt }, 'dependency is there');
+        if (progress.said) log.info({ dependency: name, attempt }, 'dependency is there');
         return opened;
       } catch (error) {
         const reason = error instanceof Error ? error.message : String(error);
