@@ -2,7 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { MongoBulkWriteError, MongoNetworkError, MongoServerError, type BulkWriteResult } from 'mongodb';
 import { isTransientMongoError, StoreError } from './errors.ts';
 
-const noWriteErrors = { hasWriteErrors: () => false } as BulkWriteResult;
+const noWriteErrors = Object.assign(Object.create(null) as object, {
+  hasWriteErrors: () => false,
+}) as unknown as BulkWriteResult;
 const socketError = (code: string): Error => Object.assign(new Error('socket'), { code });
 
 describe('isTransientMongoError', () => {
