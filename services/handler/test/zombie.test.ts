@@ -19,7 +19,8 @@ import { entity, HandlerHarness, idsIn } from './harness.ts';
 
 let harness: HandlerHarness;
 beforeEach(async () => {
-  harness = await HandlerHarness.create();
+  // A process that is stopped sends no heartbeat; one whose work stalls stops sending them after this time.
+  harness = await HandlerHarness.create({ KAFKA_MAX_PROCESSING_MS: '1000' });
 });
 afterEach(() => harness.installation.dispose());
 
