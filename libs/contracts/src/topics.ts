@@ -1,11 +1,17 @@
 import { LANES, type Lane } from '@bulk/domain';
 
+/** How long a batch waits for another try: each tier has one delay, so that its messages fall due in order. */
+export const RETRY_TIERS = ['short', 'medium', 'long'] as const;
+export type RetryTier = (typeof RETRY_TIERS)[number];
+
 /** The topics of one installation; all share a prefix, so that installations can share a cluster. */
 export interface TopicNames {
   /** `ActionSubmitted`; key: actionId. */
   readonly actions: string;
   /** `EntityBatch`, a topic per lane; key: actionId, partition by hash of the entity. */
   readonly entityBatches: Readonly<Record<Lane, string>>;
+  /** `EntityBatch` as it came, a topic per tier: batches that wait for another try; partition that of the lane. */
+  readonly retries: Readonly<Record<RetryTier, string>>;
   /** `BatchResult`; key: actionId. */
   readonly results: string;
   /** `ActionProgress`; key: actionId. */
@@ -25,6 +31,11 @@ export function topicNames(prefix: string = DEFAULT_TOPIC_PREFIX): TopicNames {
       normal: `${prefix}entity-batches.normal`,
       low: `${prefix}entity-batches.low`,
     },
+    retries: {
+      short: `${prefix}retries.short`,
+      medium: `${prefix}retries.medium`,
+      long: `${prefix}retries.long`,
+    },
     results: `${prefix}results`,
     progress: `${prefix}progress`,
     deadLetters: `${prefix}dead-letters`,
@@ -41,6 +52,7 @@ export function allTopics(topics: TopicNames): string[] {
   return [
     topics.actions,
     ...LANES.map((lane) => topics.entityBatches[lane]),
+    ...RETRY_TIERS.map((tier) => topics.retries[tier]),
     topics.results,
     topics.progress,
     topics.deadLetters,

@@ -22,6 +22,8 @@ export const OUTCOME_CODES = {
   ACTION_CANCELLED: 'ACTION_CANCELLED',
   /** The entity was tried as often as its action's retry policy allows. */
   RETRIES_EXHAUSTED: 'RETRIES_EXHAUSTED',
+  /** A later action had changed the entity while this one waited for another try, and goes before it. */
+  SUPERSEDED: 'SUPERSEDED',
   /** The action type's code failed on this entity in an unexpected way. */
   PROCESSING_ERROR: 'PROCESSING_ERROR',
   /** The message that carried this entity could not be processed and is in the dead letters. */

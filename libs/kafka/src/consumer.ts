@@ -4,6 +4,7 @@ import type { ConsumerConfig } from './config.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { ConsumerStoppingError } from './interruptions.ts';
 import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
+import { PartitionPauses } from './pauses.ts';
 
 /** A message as it came, before decoding. */
 export interface ReceivedMessage {
@@ -66,6 +67,11 @@ export interface ChunkConsumerOptions {
    * chunk again, blocking its partition; `skip` means that the callee has put the chunk away durably.
    */
   readonly onFailure: (error: unknown, chunk: Chunk) => Promise<FailureDisposition>;
+  /**
+   * From when on a message is to be processed, in ms since the epoch; without it, at once. One that is not due has its
+   * partition paused until then, and with it those behind it.
+   */
+  readonly dueAt?: (message: ReceivedMessage) => number;
   /** The consumer is down for good; the process should end and be restarted. */
   readonly onCrash: (error: unknown) => void;
   /** Each time the group has given this member its partitions. */
@@ -97,6 +103,7 @@ export class ChunkConsumer {
   readonly #options: ChunkConsumerOptions;
   readonly #consumer: Consumer;
   readonly #stopping = new AbortController();
+  readonly #pauses = new PartitionPauses();
 
   private constructor(options: ChunkConsumerOptions) {
     this.#options = options;
@@ -128,6 +135,7 @@ export class ChunkConsumer {
   /** Lets the chunks under way finish, commits them, leaves the group. */
   async stop(): Promise<void> {
     this.#stopping.abort();
+    this.#pauses.clear();
     await this.#consumer.disconnect();
   }
 
@@ -179,6 +187,11 @@ export class ChunkConsumer {
     for (let from = 0; from < batch.messages.length; from += this.#options.chunkSize) {
       if (payload.isStale() || !this.#mayGoOn(payload)) return;
       const messages = batch.messages.slice(from, from + this.#options.chunkSize);
+      const waitMs = this.#notDueFor(batch, messages[0]);
+      if (waitMs > 0) {
+        this.#pauses.pauseFor(payload, waitMs);
+        return;
+      }
       const done = await this.#processChunk(payload, messages);
       const last = messages.at(-1);
       if (!done || last === undefined) return;
@@ -225,6 +238,13 @@ export class ChunkConsumer {
       await this.#wait(backoffDelay(previousAttempts + 1, this.#options.backoff), heartbeat);
       if (!this.#mayGoOn(payload)) return false;
     }
+  }
+
+  #notDueFor({ topic, partition }: EachBatchPayload['batch'], head: KafkaMessage | undefined): number {
+    const { dueAt } = this.#options;
+    return dueAt === undefined || head === undefined
+      ? 0
+      : dueAt(received(topic, partition, head)) - Date.now();
   }
 
   #mayGoOn(payload: EachBatchPayload): boolean {

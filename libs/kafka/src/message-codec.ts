@@ -1,4 +1,10 @@
-import { MESSAGES, MalformedMessageError, type MessageType, type TopicNames } from '@bulk/contracts';
+import {
+  MESSAGES,
+  RETRY_TIERS,
+  MalformedMessageError,
+  type MessageType,
+  type TopicNames,
+} from '@bulk/contracts';
 import { CodedError, LANES } from '@bulk/domain';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
@@ -14,6 +20,10 @@ export function messagesByTopic(topics: TopicNames): Map<string, MessageType<unk
     [topics.actions, MESSAGES.actionSubmitted],
     ...LANES.map((lane): [string, MessageType<unknown>] => [
       topics.entityBatches[lane],
+      MESSAGES.entityBatch,
+    ]),
+    ...RETRY_TIERS.map((tier): [string, MessageType<unknown>] => [
+      topics.retries[tier],
       MESSAGES.entityBatch,
     ]),
     [topics.results, MESSAGES.batchResult],

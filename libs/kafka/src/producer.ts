@@ -1,6 +1,13 @@
 import { CodedError } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
-import { Partitioners, type Kafka, type Producer, type RecordMetadata } from 'kafkajs';
+import {
+  Partitioners,
+  type IHeaders,
+  type Kafka,
+  type Message,
+  type Producer,
+  type RecordMetadata,
+} from 'kafkajs';
 import type { MessageCodec } from './message-codec.ts';
 
 /** Refusals of the message itself: the same message is refused again. */
@@ -27,6 +34,14 @@ export interface OutgoingMessage {
   /** When absent, by Kafka's default hash of the key. */
   readonly partition?: number;
   readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** A message that is sent as it is. */
+export interface RawMessage {
+  readonly key: Buffer | null;
+  readonly value: Buffer | null;
+  readonly partition: number;
+  readonly headers: IHeaders;
 }
 
 /**
@@ -74,10 +89,23 @@ export class MessageProducer {
         ...(headers === undefined ? {} : { headers }),
       })),
     );
+    return this.#produce(topic, encoded);
+  }
+
+  /**
+   * Sends messages byte for byte; resolves when every one is confirmed.
+   *
+   * @throws ProduceError when that is not known.
+   */
+  async forward(topic: string, messages: readonly RawMessage[]): Promise<void> {
+    await this.#produce(topic, [...messages]);
+  }
+
+  async #produce(topic: string, messages: Message[]): Promise<RecordMetadata[]> {
     const current = this.#connected();
     try {
       const producer = await current;
-      return await producer.send({ topic, acks: -1, messages: encoded });
+      return await producer.send({ topic, acks: -1, messages });
     } catch (cause) {
       await this.#replace(current);
       throw new ProduceError(topic, cause);

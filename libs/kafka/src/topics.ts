@@ -1,5 +1,5 @@
 import { LANES } from '@bulk/domain';
-import type { TopicNames } from '@bulk/contracts';
+import { RETRY_TIERS, type TopicNames } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import { delay } from '@bulk/runtime';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
@@ -38,6 +38,11 @@ export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: Kaf
     { topic: topics.actions, partitions: 1, retentionMs },
     ...LANES.map((lane) => ({
       topic: topics.entityBatches[lane],
+      partitions: config.KAFKA_LANE_PARTITIONS,
+      retentionMs,
+    })),
+    ...RETRY_TIERS.map((tier) => ({
+      topic: topics.retries[tier],
       partitions: config.KAFKA_LANE_PARTITIONS,
       retentionMs,
     })),

@@ -4,6 +4,8 @@ import { redisConfigShape } from '@bulk/redis';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
 import { z } from 'zod';
 
+const TIERS = 'expected three whole numbers, ascending, separated by commas';
+
 /** Everything that handler reads from its environment. */
 export const handlerConfigSchema = z.object({
   ...runtimeConfigShape,
@@ -43,6 +45,25 @@ export const handlerConfigSchema = z.object({
     { min: 1, max: 3_600_000 },
     60_000,
     'Longest wait between tries that the retry policy of an action or an action type may ask for, in ms.',
+  ),
+  RETRY_IN_PLACE_MS: integer(
+    { min: 0, max: 600_000 },
+    15_000,
+    'Longest time that a batch which waits for another try holds its partition; then it goes to a retry topic. In ms.',
+  ),
+  RETRY_TIERS_MS: z
+    .string()
+    .regex(/^\d{1,9}(,\d{1,9}){2}$/, TIERS)
+    .transform((text) => text.split(',').map(Number))
+    .refine((tiers) => tiers.every((ms, i) => ms >= (tiers[i - 1] ?? 1)), TIERS)
+    .default([30_000, 300_000, 3_600_000])
+    .meta({
+      description: 'How long a batch waits in each of the three retry topics, in ms, the shortest first.',
+    }),
+  RETRY_MAX_AGE_MS: integer(
+    { min: 0, max: 604_800_000 },
+    86_400_000,
+    "How long a batch may wait in retry topics; then it is a dead letter. Shorter than Kafka's retention. In ms.",
   ),
   FIRST_POSITIONS_TTL_HOURS: integer(
     { min: 1, max: 87_600 },

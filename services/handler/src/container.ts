@@ -19,6 +19,7 @@ import { BatchConsumer } from './consume/batch-consumer.ts';
 import { BatchRunner } from './consume/batch-runner.ts';
 import { DeadBatches } from './consume/dead-batches.ts';
 import { retryPolicies } from './consume/retry-policies.ts';
+import { RetryTopics } from './retry/retry-topics.ts';
 
 const SECONDS_PER_HOUR = 3_600;
 
@@ -84,7 +85,16 @@ export async function createContainer(
           applier: resolution.get(TOKENS.applier),
           backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
           endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
+          inPlaceMs: config.RETRY_IN_PLACE_MS,
+          monotonic: () => performance.now(),
           log,
+        }),
+        retryTopics: new RetryTopics({
+          producer,
+          topics,
+          tiersMs: config.RETRY_TIERS_MS,
+          maxAgeMs: config.RETRY_MAX_AGE_MS,
+          now,
         }),
         policyOf: retryPolicies(config, registry),
         producer,

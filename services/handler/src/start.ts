@@ -1,14 +1,17 @@
 import type { ActionRegistry } from '@bulk/actions';
+import { RETRY_TIERS } from '@bulk/contracts';
 import { LANES } from '@bulk/domain';
-import { ChunkConsumer, KAFKA_PRODUCER } from '@bulk/kafka';
+import { ChunkConsumer, KAFKA_PRODUCER, type Chunk } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { REDIS } from '@bulk/redis';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { HandlerConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
+import { dueAt } from './retry/retry-headers.ts';
 
 /** Name of the consumer on `/readyz`. */
 const CONSUMER = 'consumer';
+const RETRY_CONSUMER = 'retry consumer';
 /** What a chunk that was processed has had an answer from. */
 const USED = [MONGODB, REDIS, KAFKA_PRODUCER];
 
@@ -31,29 +34,49 @@ export async function startHandler(
   const container = await createContainer(config, context, registry);
   const topics = container.get(TOKENS.topics);
   const batches = container.get(TOKENS.consumer);
+  const shared = {
+    kafka: container.get(TOKENS.kafka),
+    config,
+    // One message at a time: see BatchConsumer on why results come before the next batch.
+    chunkSize: 1,
+    concurrency: config.PARTITION_CONCURRENCY,
+    fromBeginning: true,
+    commitIntervalMs: config.COMMIT_INTERVAL_MS,
+    backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
+    process: (chunk: Chunk) => dependencies.during(USED, () => batches.process(chunk)),
+    onFailure: (error: unknown, chunk: Chunk) => batches.onFailure(error, chunk),
+    onCrash: fail,
+    log,
+  };
+  const readiness = (name: string) => ({
+    onAssigned: () => health.set(name, 'ready'),
+    onInterrupted: (error: unknown) => health.set(name, 'waiting', String(error)),
+  });
   const consumer = await openDependency(
     CONSUMER,
     () =>
       ChunkConsumer.start({
-        kafka: container.get(TOKENS.kafka),
+        ...shared,
+        ...readiness(CONSUMER),
         groupId: handlerGroup(config.TOPIC_PREFIX),
         topics: LANES.map((lane) => topics.entityBatches[lane]),
-        config,
-        // One message at a time: see BatchConsumer on why results come before the next batch.
-        chunkSize: 1,
-        concurrency: config.PARTITION_CONCURRENCY,
-        fromBeginning: true,
-        commitIntervalMs: config.COMMIT_INTERVAL_MS,
-        backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
-        process: (chunk) => dependencies.during(USED, () => batches.process(chunk)),
-        onFailure: (error, chunk) => batches.onFailure(error, chunk),
-        onAssigned: () => health.set(CONSUMER, 'ready'),
-        onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),
-        onCrash: fail,
-        log,
       }),
     context,
   );
   releasers.push(CONSUMER, () => consumer.stop());
+  // A consumer of its own: what is due there takes no place of the lanes, and a pause there none of their sessions.
+  const retries = await openDependency(
+    RETRY_CONSUMER,
+    () =>
+      ChunkConsumer.start({
+        ...shared,
+        ...readiness(RETRY_CONSUMER),
+        groupId: `${handlerGroup(config.TOPIC_PREFIX)}-retries`,
+        topics: RETRY_TIERS.map((tier) => topics.retries[tier]),
+        dueAt,
+      }),
+    context,
+  );
+  releasers.push(RETRY_CONSUMER, () => retries.stop());
   log.info({ adminPort: admin.port }, 'ready');
 }

@@ -152,6 +152,7 @@ function batchAt(
     at: { lane: 'normal', partition: 0, offset },
     generation: 0,
     policy: { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 },
+    overtaken: false,
     progress: new BatchProgress(),
   };
 }

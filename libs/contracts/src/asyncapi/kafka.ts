@@ -1,6 +1,6 @@
 import { LANES } from '@bulk/domain';
 import { MESSAGES } from '../messages.ts';
-import type { TopicNames } from '../topics.ts';
+import { RETRY_TIERS, type TopicNames } from '../topics.ts';
 import { ref, type DocumentParts, type Json } from './parts.ts';
 
 export interface KafkaFacts {
@@ -96,6 +96,16 @@ export function kafkaParts({
         ]),
       ]),
     ),
+    ...Object.fromEntries(
+      RETRY_TIERS.map((tier) => [
+        `retries.${tier}`,
+        channel(topics.retries[tier], MESSAGES.entityBatch.name, lanePartitions, retentionMs, [
+          `Batches that wait for another try, byte for byte, in the ${tier} tier. Headers retry-* hold where a batch stood in its lane, from when on it is tried (retry-not-before) and what is settled of it (retry-progress).`,
+          `${AT_LEAST_ONCE} A repetition has the same actionId and batchNo.`,
+          INTERNAL,
+        ]),
+      ]),
+    ),
     results: channel(topics.results, MESSAGES.batchResult.name, resultsPartitions, retentionMs, [
       'The outcome of every position, a batch a message. All results of an action are in one partition.',
       `${AT_LEAST_ONCE} A repetition has the same resultId and generation (also headers), and the first one counts. A higher generation comes of a replay and replaces the outcomes of the lower ones.`,
@@ -117,6 +127,7 @@ export function kafkaParts({
     'entityBatches.high',
     'entityBatches.normal',
     'entityBatches.low',
+    ...RETRY_TIERS.map((tier) => `retries.${tier}`),
     'results',
     'progress',
   ].map((name) => [`receive.${name}`, operation('receive', name)]);

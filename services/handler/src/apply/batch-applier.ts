@@ -7,6 +7,7 @@ import {
   OUTCOME_CODES,
   PermanentError,
   skipped,
+  SupersededError,
   type Entity,
   type LanePosition,
   type Outcome,
@@ -43,6 +44,8 @@ export interface BatchAt {
   /** How often it was replayed from the dead letters. */
   readonly generation: number;
   readonly policy: RetryPolicy;
+  /** Whether it comes from a retry topic, so that later batches may have gone before it. */
+  readonly overtaken: boolean;
   /** What earlier tries have settled; each try adds to it. */
   readonly progress: BatchProgress;
   /**
@@ -108,7 +111,7 @@ export class BatchApplier {
   }
 
   async #process(
-    { content, at, policy, progress, confirmOwnership }: BatchAt,
+    { content, at, policy, progress, overtaken, confirmOwnership }: BatchAt,
     open: readonly Entity[],
   ): Promise<void> {
     const { registry, store, dryRunStore, now, entityConcurrency } = this.#options;
@@ -127,14 +130,14 @@ export class BatchApplier {
       progress.take(position, answer, policy.maxAttempts);
     progress.isolated ||= progress.faults + 1 >= policy.maxAttempts;
     if (handler.processBatch !== undefined && !progress.isolated) {
-      const answers = await processTogether(handler, open, config, context, progress);
+      const answers = await processTogether(handler, open, config, context, progress, overtaken);
       if (answers !== undefined) {
         open.forEach(({ position }, i) => take(position, answers[i] ?? NO_OUTCOME));
         return;
       }
     }
     await eachEntity(open, entityConcurrency, async (entity) =>
-      take(entity.position, await processGuarded(handler, entity, config, context)),
+      take(entity.position, await processGuarded(handler, entity, config, context, overtaken)),
     );
   }
 }
@@ -146,6 +149,7 @@ async function processTogether(
   config: unknown,
   context: ActionContext,
   progress: BatchProgress,
+  overtaken: boolean,
 ): Promise<(Outcome | RetryRequest)[] | undefined> {
   const { actionType } = handler;
   try {
@@ -156,7 +160,8 @@ async function processTogether(
       `processBatch gave ${answers.length} outcomes for ${entities.length} entities`,
     );
   } catch (error) {
-    if (!(error instanceof PermanentError)) throw error;
+    const superseded = overtaken && error instanceof SupersededError;
+    if (!superseded && !(error instanceof PermanentError)) throw error;
     progress.isolated = true;
     return undefined;
   }

@@ -1,5 +1,28 @@
 import type { AttemptedOutcome } from '@bulk/contracts';
-import { failure, OUTCOME_CODES, type Entity, type Outcome, type RetryRequest } from '@bulk/domain';
+import {
+  failure,
+  OUTCOME_CODES,
+  outcomeCodeSchema,
+  success,
+  type Entity,
+  type Outcome,
+  type RetryRequest,
+} from '@bulk/domain';
+import { z } from 'zod';
+
+const position = z.int().nonnegative();
+const count = z.int().positive();
+
+/** Progress as it travels with a batch that waits in a retry topic. Successes are by far the most: they are two numbers. */
+export const progressSnapshotSchema = z.strictObject({
+  attempts: z.int().nonnegative(),
+  faults: z.int().nonnegative(),
+  isolated: z.boolean(),
+  successes: z.array(z.tuple([position, count])),
+  others: z.array(z.tuple([position, count, z.enum(['failure', 'skipped']), outcomeCodeSchema, z.string()])),
+  requests: z.array(z.tuple([position, count])),
+});
+export type ProgressSnapshot = z.infer<typeof progressSnapshotSchema>;
 
 /** An outcome that is decided, and in which try of the batch it was. */
 export interface Settled {
@@ -23,6 +46,30 @@ export class BatchProgress {
   readonly #settled = new Map<number, Settled>();
   /** Position → how often that entity asked for another try. */
   readonly #requests = new Map<number, number>();
+
+  static from(snapshot: ProgressSnapshot): BatchProgress {
+    const progress = new BatchProgress();
+    progress.attempts = snapshot.attempts;
+    progress.faults = snapshot.faults;
+    progress.isolated = snapshot.isolated;
+    for (const [at, attempts] of snapshot.successes)
+      progress.#settled.set(at, { outcome: success(), attempts });
+    for (const [at, attempts, status, code, message] of snapshot.others)
+      progress.#settled.set(at, { outcome: { status, code, message }, attempts });
+    for (const [at, requests] of snapshot.requests) progress.#requests.set(at, requests);
+    return progress;
+  }
+
+  snapshot(): ProgressSnapshot {
+    const successes: ProgressSnapshot['successes'] = [];
+    const others: ProgressSnapshot['others'] = [];
+    for (const [at, { outcome, attempts }] of this.#settled) {
+      if (outcome.status === 'success') successes.push([at, attempts]);
+      else others.push([at, attempts, outcome.status, outcome.code, outcome.message]);
+    }
+    const { attempts, faults, isolated } = this;
+    return { attempts, faults, isolated, successes, others, requests: [...this.#requests] };
+  }
 
   /** Most requests of an entity that is still open; 0: none is open by its own request. */
   get requests(): number {

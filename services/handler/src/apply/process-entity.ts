@@ -17,6 +17,8 @@ import {
 /**
  * Processes one entity; what is its own fault becomes its answer (G6).
  *
+ * @param overtaken whether later batches may have gone before this one; then an entity that one of them has changed is
+ * its failure. In a lane it is thrown: there it tells that the partition has another owner, who has reported.
  * @throws only what concerns the whole batch: a lost partition, a dependency that is away. The platform's adapters give
  * those as coded errors; a foreign network fault is of a call that the action type made for this entity.
  */
@@ -25,11 +27,15 @@ export async function processGuarded(
   entity: Entity,
   config: unknown,
   context: ActionContext,
+  overtaken: boolean,
 ): Promise<Outcome | RetryRequest> {
   try {
     return await handler.processEntity(entity, config, context);
   } catch (error) {
-    if (error instanceof SupersededError) throw error;
+    if (error instanceof SupersededError) {
+      if (!overtaken) throw error;
+      return failure(OUTCOME_CODES.SUPERSEDED, 'a later action has changed it');
+    }
     if (isRetryable(error)) {
       if (error instanceof CodedError && !(error instanceof RetryableError)) throw error;
       return retryLater(messageOf(error));

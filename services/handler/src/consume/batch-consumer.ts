@@ -23,6 +23,8 @@ import type {
 import { deadLetteredOutcomes } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import { BatchProgress } from '../apply/batch-progress.ts';
+import { decodeRetryHeaders } from '../retry/retry-headers.ts';
+import type { RetryTopics } from '../retry/retry-topics.ts';
 import type { BatchRunner, RunnableBatch } from './batch-runner.ts';
 import type { DeadBatches } from './dead-batches.ts';
 
@@ -33,6 +35,7 @@ export interface BatchConsumerOptions {
   readonly producer: MessageProducer;
   readonly deadLetters: DeadLetters;
   readonly deadBatches: DeadBatches;
+  readonly retryTopics: RetryTopics;
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
   /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
   readonly maxAttempts: number;
@@ -72,7 +75,7 @@ export class BatchConsumer {
       log.warn({ ...where, err: error }, 'a batch failed and is tried again');
       return 'retry';
     }
-    await this.#giveUp(message, error, attempts);
+    await this.#giveUp(this.#laneMessage(message), error, attempts);
     return 'skip';
   }
 
@@ -83,7 +86,7 @@ export class BatchConsumer {
     await chunk.confirmOwnership();
     switch (end.kind) {
       case 'settled':
-        await this.#report(resultOf(batch), message, end.outcomes);
+        await this.#report(resultOf(batch), batch.message, end.outcomes);
         break;
       case 'published-twice':
         this.#options.log.info(
@@ -96,6 +99,15 @@ export class BatchConsumer {
           'second copy of a batch dropped',
         );
         break;
+      case 'postponed':
+        if (await this.#options.retryTopics.postpone(batch)) {
+          const { postponed, progress } = batch;
+          this.#options.log.warn(
+            { ...batch.at, postponed: postponed + 1, attempts: progress.attempts, err: end.error },
+            'a batch waits in a retry topic',
+          );
+        } else await this.#giveUpOpen(batch, end.error);
+        break;
       case 'given-up':
         await this.#giveUpOpen(batch, end.error);
         break;
@@ -104,8 +116,11 @@ export class BatchConsumer {
   }
 
   /** @throws MalformedMessageError; RegistryUnavailableError. */
-  async #open(message: ReceivedMessage): Promise<RunnableBatch> {
-    const { policyOf } = this.#options;
+  async #open(received: ReceivedMessage): Promise<RunnableBatch> {
+    const { policyOf, now } = this.#options;
+    const overtaken = this.#isRetry(received);
+    const waited = overtaken ? decodeRetryHeaders(received) : undefined;
+    const message = waited?.message ?? received;
     const content = await this.#decode(message);
     return {
       message,
@@ -113,8 +128,26 @@ export class BatchConsumer {
       at: this.#lanePosition(message),
       generation: generationOf(message.headers),
       policy: policyOf(content),
-      progress: new BatchProgress(),
+      overtaken,
+      progress: waited === undefined ? new BatchProgress() : BatchProgress.from(waited.progress),
+      firstTriedAt: waited?.firstTriedAt ?? now().getTime(),
+      postponed: waited?.postponed ?? 0,
     };
+  }
+
+  /** As it came out of its lane, where it comes from a retry topic and says so. */
+  #laneMessage(received: ReceivedMessage): ReceivedMessage {
+    if (!this.#isRetry(received)) return received;
+    try {
+      return decodeRetryHeaders(received).message;
+    } catch (error) {
+      if (error instanceof MalformedMessageError) return received;
+      throw error;
+    }
+  }
+
+  #isRetry({ topic }: ReceivedMessage): boolean {
+    return Object.values(this.#options.topics.retries).includes(topic);
   }
 
   async #decode({ value }: ReceivedMessage): Promise<EntityBatchContent> {

@@ -1,5 +1,5 @@
 import type { AttemptedOutcome } from '@bulk/contracts';
-import { isRetryable, SupersededError } from '@bulk/domain';
+import { isRetryable, RetryableError, SupersededError } from '@bulk/domain';
 import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import { backoffDelay, type BackoffOptions, type Logger } from '@bulk/runtime';
 import type { BatchApplier, BatchAt } from '../apply/batch-applier.ts';
@@ -11,24 +11,32 @@ export interface BatchRunnerOptions {
   readonly backoff: BackoffOptions;
   /** The end of a partition's log as of now; asked when a fence seems to lie beyond it. */
   readonly endOffset: (topic: string, partition: number) => Promise<number>;
+  /** Longest time that a batch holds its partition; then it is postponed. In ms. */
+  readonly inPlaceMs: number;
+  /** Monotonic clock, in ms. */
+  readonly monotonic: () => number;
   readonly log: Logger;
 }
 
-/** A batch with the message that brought it. */
+/** A batch with the message of its lane that brought it, also where it comes from a retry topic. */
 export interface RunnableBatch extends BatchAt {
   readonly message: ReceivedMessage;
+  /** When it was taken up first, in ms since the epoch. */
+  readonly firstTriedAt: number;
+  /** How often it was put into a retry topic. */
+  readonly postponed: number;
 }
 
 /**
- * How work on a batch ends: with all outcomes; in silence, since another copy or owner has reported it; or given up, with
- * those outcomes that are settled.
+ * How work on a batch ends: with all outcomes; in silence, since another copy or owner reports it; put off, since it
+ * holds its partition for too long; or given up, with those outcomes that are settled.
  */
 export type RunEnd =
   | { readonly kind: 'settled'; readonly outcomes: AttemptedOutcome[] }
   | { readonly kind: 'published-twice' | 'superseded' }
-  | { readonly kind: 'given-up'; readonly error: unknown };
+  | { readonly kind: 'postponed' | 'given-up'; readonly error: unknown };
 
-type Step = RunEnd | { readonly kind: 'again'; readonly delayMs: number };
+type Step = RunEnd | { readonly kind: 'again'; readonly delayMs: number; readonly error: unknown };
 
 /** Tries a batch until it comes to an end, waiting in between with heartbeats going on. */
 export class BatchRunner {
@@ -40,6 +48,8 @@ export class BatchRunner {
 
   /** @throws when the partition is lost or the consumer is to stop: the batch is to be left as it is. */
   async run(batch: RunnableBatch, chunk: Chunk): Promise<RunEnd> {
+    const { inPlaceMs, monotonic } = this.#options;
+    const until = monotonic() + inPlaceMs;
     for (let outages = 0; ;) {
       let step: Step;
       try {
@@ -50,6 +60,9 @@ export class BatchRunner {
         step = await this.#afterError(error, outages, batch, chunk);
       }
       if (step.kind !== 'again') return step;
+      // Only with its first positions claimed may it be overtaken; without Redis those behind it could not go on anyway.
+      if (batch.progress.claimed && monotonic() + step.delayMs > until)
+        return { kind: 'postponed', error: step.error };
       await chunk.waitFor(step.delayMs);
     }
   }
@@ -59,7 +72,8 @@ export class BatchRunner {
     const confirmOwnership = (): Promise<void> => chunk.confirmOwnership();
     const applied = await this.#options.applier.apply({ ...batch, confirmOwnership });
     if (applied.kind !== 'waiting') return applied;
-    return { kind: 'again', delayMs: backoffDelay(batch.progress.requests, batch.policy) };
+    const delayMs = backoffDelay(batch.progress.requests, batch.policy);
+    return { kind: 'again', delayMs, error: new RetryableError('an entity asks for another try') };
   }
 
   async #afterError(error: unknown, outages: number, batch: RunnableBatch, chunk: Chunk): Promise<Step> {
@@ -68,7 +82,7 @@ export class BatchRunner {
     const where = { topic: message.topic, partition: message.partition, offset: message.offset };
     if (isRetryable(error)) {
       if (outages === 1) log.warn({ ...where, err: error }, 'a batch waits for a dependency');
-      return { kind: 'again', delayMs: backoffDelay(outages, backoff) };
+      return { kind: 'again', delayMs: backoffDelay(outages, backoff), error };
     }
     const fault = error instanceof SupersededError ? await this.#fenceFault(error, message, chunk) : error;
     if (fault === undefined) {
@@ -78,12 +92,12 @@ export class BatchRunner {
     progress.faults += 1;
     if (progress.faults >= policy.maxAttempts) return { kind: 'given-up', error: fault };
     log.warn({ ...where, attempts: progress.attempts, err: fault }, 'a batch failed and is tried again');
-    return { kind: 'again', delayMs: backoffDelay(progress.faults, policy) };
+    return { kind: 'again', delayMs: backoffDelay(progress.faults, policy), error: fault };
   }
 
   /**
-   * A later batch has changed an entity, so this partition has another owner and this batch's result is in Kafka. Only a
-   * topic that was deleted and created anew, with lower offsets than the fences, could look the same: then the fence is
+   * A later batch has changed an entity, so this partition has another owner and this batch's result, or the batch in a
+   * retry topic, is in Kafka. Only a topic that was deleted and created anew, with lower offsets than the fences, could look the same: then the fence is
    * beyond the end of the log, and going on in silence would lose outcomes. The end is asked for: the one that came with
    * the fetch is as old as a stall was long, and what was appended since is what the later owner has applied.
    */

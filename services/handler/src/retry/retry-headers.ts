@@ -1,0 +1,85 @@
+import { MalformedMessageError } from '@bulk/contracts';
+import type { ReceivedMessage } from '@bulk/kafka';
+import { z } from 'zod';
+import { progressSnapshotSchema, type ProgressSnapshot } from '../apply/batch-progress.ts';
+
+const PREFIX = 'retry-';
+
+const wholeNumber = z
+  .string()
+  .regex(/^\d{1,15}$/)
+  .transform(Number);
+
+const headersSchema = z.object({
+  'retry-origin-topic': z.string(),
+  'retry-origin-partition': wholeNumber,
+  'retry-origin-offset': wholeNumber,
+  'retry-postponed': wholeNumber,
+  'retry-first-tried-at': wholeNumber,
+  'retry-not-before': wholeNumber,
+  'retry-progress': z.string(),
+});
+
+/** A batch that waits for another try. */
+export interface Postponed {
+  /** The message of the lane, as it came. */
+  readonly message: ReceivedMessage;
+  /** How often it was put into a retry topic, this time included. */
+  readonly postponed: number;
+  /** When it was taken up first, in ms since the epoch. */
+  readonly firstTriedAt: number;
+  /** From when on it is to be tried, in ms since the epoch. */
+  readonly notBefore: number;
+  readonly progress: ProgressSnapshot;
+}
+
+/** The headers of a message of a retry topic: those of the lane's message, and what brings it back to its place. */
+export function encodeRetryHeaders({
+  message,
+  postponed,
+  firstTriedAt,
+  notBefore,
+  progress,
+}: Postponed): ReceivedMessage['headers'] {
+  return {
+    ...message.headers,
+    'retry-origin-topic': message.topic,
+    'retry-origin-partition': String(message.partition),
+    'retry-origin-offset': String(message.offset),
+    'retry-postponed': String(postponed),
+    'retry-first-tried-at': String(firstTriedAt),
+    'retry-not-before': String(notBefore),
+    'retry-progress': JSON.stringify(progress),
+  };
+}
+
+/** @throws MalformedMessageError when a message of a retry topic does not say where it belongs. */
+export function decodeRetryHeaders(received: ReceivedMessage): Postponed {
+  const texts = Object.entries(received.headers).map(([name, value]) => [name, String(value)]);
+  try {
+    const headers = headersSchema.parse(Object.fromEntries(texts));
+    return {
+      message: {
+        topic: headers['retry-origin-topic'],
+        partition: headers['retry-origin-partition'],
+        offset: headers['retry-origin-offset'],
+        key: received.key,
+        value: received.value,
+        headers: Object.fromEntries(
+          Object.entries(received.headers).filter(([name]) => !name.startsWith(PREFIX)),
+        ),
+      },
+      postponed: headers['retry-postponed'],
+      firstTriedAt: headers['retry-first-tried-at'],
+      notBefore: headers['retry-not-before'],
+      progress: progressSnapshotSchema.parse(JSON.parse(headers['retry-progress'])),
+    };
+  } catch (cause) {
+    throw new MalformedMessageError('expected the headers of a retry topic', cause);
+  }
+}
+
+/** From when on a message of a retry topic is to be tried, in ms since the epoch; one that does not say it, at once. */
+export function dueAt({ headers }: Pick<ReceivedMessage, 'headers'>): number {
+  return wholeNumber.catch(0).parse(String(headers['retry-not-before']));
+}

@@ -1,0 +1,49 @@
+import { RETRY_TIERS, type TopicNames } from '@bulk/contracts';
+import type { MessageProducer } from '@bulk/kafka';
+import type { RunnableBatch } from '../consume/batch-runner.ts';
+import { encodeRetryHeaders } from './retry-headers.ts';
+
+export interface RetryTopicsOptions {
+  readonly producer: MessageProducer;
+  readonly topics: TopicNames;
+  /** The delay of each tier, in ms, the shortest first. */
+  readonly tiersMs: readonly number[];
+  /** How long after its first try a batch may still be put off, in ms. */
+  readonly maxAgeMs: number;
+  readonly now: () => Date;
+}
+
+/**
+ * Where batches wait that would hold their partition for too long: a topic per tier, each with one delay, so that what is
+ * at the head of a partition falls due first. Each time a batch goes one tier further; the last one is repeated.
+ */
+export class RetryTopics {
+  readonly #options: RetryTopicsOptions;
+
+  constructor(options: RetryTopicsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Resolves when the batch is in its retry topic, byte for byte, with what is settled of it.
+   *
+   * @returns false, and nothing is done, where it has waited for too long already.
+   * @throws ProduceError: it may be there or not; a second copy does no harm.
+   */
+  async postpone({ message, postponed, firstTriedAt, progress }: RunnableBatch): Promise<boolean> {
+    const { producer, topics, tiersMs, maxAgeMs, now } = this.#options;
+    const at = now().getTime();
+    if (at - firstTriedAt >= maxAgeMs) return false;
+    const tier = Math.min(postponed, RETRY_TIERS.length - 1);
+    const headers = encodeRetryHeaders({
+      message,
+      postponed: postponed + 1,
+      firstTriedAt,
+      notBefore: at + (tiersMs[tier] ?? 0),
+      progress: progress.snapshot(),
+    });
+    const { key, value, partition } = message;
+    await producer.forward(topics.retries[RETRY_TIERS[tier] ?? 'long'], [{ key, value, partition, headers }]);
+    return true;
+  }
+}
