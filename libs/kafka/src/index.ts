@@ -8,5 +8,4 @@ export * from './messaging.ts';
 export { PartitionLostError } from './ownership.ts';
 export * from './producer.ts';
 export * from './topics.ts';
-export * from './transient.ts';
 export type { Kafka } from 'kafkajs';

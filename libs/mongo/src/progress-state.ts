@@ -17,6 +17,19 @@ export type ProgressDocument = Pick<
   | 'finishedAt'
 >;
 
+/** Reads that part, and no more of it. */
+export const PROGRESS_PROJECTION = {
+  accountId: 1,
+  actionType: 1,
+  entityType: 1,
+  version: 1,
+  status: 1,
+  total: 1,
+  counts: 1,
+  startedAt: 1,
+  finishedAt: 1,
+} as const satisfies Record<Exclude<keyof ProgressDocument, '_id'>, 1>;
+
 /**
  * The state that stats, events and snapshots all show.
  *

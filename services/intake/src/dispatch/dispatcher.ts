@@ -1,4 +1,5 @@
-import { isTransient, KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
+import { isRetryable } from '@bulk/domain';
+import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
@@ -100,7 +101,7 @@ export class Dispatcher {
       health.set(MONGODB, 'ready');
     } catch (error) {
       health.set(MONGODB, 'waiting', reasonOf(error));
-      log[isTransient(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
+      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
     }
   }
 
@@ -137,7 +138,7 @@ export class Dispatcher {
       }
     } catch (error) {
       health.set(MONGODB, 'waiting', reasonOf(error));
-      log[isTransient(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
+      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
     }
   }
 
@@ -166,7 +167,7 @@ export class Dispatcher {
       this.#failedAt = monotonic();
       health.set(KAFKA_PRODUCER, 'waiting', error.message);
     }
-    if (isTransient(error))
+    if (isRetryable(error))
       log.warn({ actionId, err: error }, 'a dispatch is interrupted and taken up again');
     else log.error({ actionId, err: error }, 'a dispatch fails');
     try {

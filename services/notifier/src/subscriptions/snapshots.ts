@@ -1,6 +1,7 @@
 import type { ProgressState } from '@bulk/contracts';
 import { ACTION_STATUSES, isFinal } from '@bulk/domain';
 import {
+  PROGRESS_PROJECTION,
   progressStateOf,
   stored,
   type ActionDocument,
@@ -11,18 +12,6 @@ import type { Filter, Sort } from 'mongodb';
 
 /** Actions per query, or per page of one, at most. */
 const BATCH = 1_000;
-
-const PROJECTION = {
-  accountId: 1,
-  actionType: 1,
-  entityType: 1,
-  version: 1,
-  status: 1,
-  total: 1,
-  counts: 1,
-  startedAt: 1,
-  finishedAt: 1,
-} as const satisfies Record<Exclude<keyof ProgressDocument, '_id'>, 1>;
 
 const UNFINISHED = ACTION_STATUSES.filter((status) => !isFinal(status));
 
@@ -91,7 +80,7 @@ export class Snapshots {
     return stored(
       this.#database.actions
         .find({ ...wanted, status: { $ne: 'staging' } })
-        .project<ProgressDocument>(PROJECTION)
+        .project<ProgressDocument>(PROGRESS_PROJECTION)
         .map(progressStateOf)
         .toArray(),
     );
@@ -101,7 +90,7 @@ export class Snapshots {
   async *#walk(wanted: Filter<ActionDocument>, order: Sort, limit = 0): AsyncGenerator<ProgressState> {
     const cursor = this.#database.actions
       .find(wanted)
-      .project<ProgressDocument>(PROJECTION)
+      .project<ProgressDocument>(PROGRESS_PROJECTION)
       .sort(order)
       .limit(limit)
       .batchSize(BATCH);

@@ -1,24 +1,12 @@
 import { FINAL_STATUSES } from '@bulk/contracts';
-import { stored, type Database, type ProgressDocument } from '@bulk/mongo';
+import { PROGRESS_PROJECTION, stored, type Database } from '@bulk/mongo';
 import type { ClaimedWebhook, Settlement } from './claimed-webhook.ts';
 
 type UpdateOne = Parameters<Database['actions']['updateOne']>;
 type ActionFilter = UpdateOne[0];
 type ActionChange = UpdateOne[1];
 
-const PROJECTION = {
-  accountId: 1,
-  actionType: 1,
-  entityType: 1,
-  version: 1,
-  status: 1,
-  total: 1,
-  counts: 1,
-  startedAt: 1,
-  finishedAt: 1,
-  updatedAt: 1,
-  callback: 1,
-} as const satisfies Record<Exclude<keyof ProgressDocument, '_id'> | 'updatedAt' | 'callback', 1>;
+const PROJECTION = { ...PROGRESS_PROJECTION, updatedAt: 1, callback: 1 } as const;
 
 /** The webhooks of final actions, and who delivers them. All times are this process's. */
 export class WebhookStore {

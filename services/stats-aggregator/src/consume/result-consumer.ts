@@ -1,7 +1,6 @@
 import { MESSAGES, type TopicNames } from '@bulk/contracts';
-import { CodedError } from '@bulk/domain';
+import { CodedError, isRetryable } from '@bulk/domain';
 import {
-  isTransient,
   type Chunk,
   type DeadLetters,
   type FailureDisposition,
@@ -53,7 +52,7 @@ export class ResultConsumer {
     const { topic, partition } = chunk;
     const where = { topic, partition, offset: chunk.messages[0]?.offset, attempts };
     try {
-      if (isTransient(error)) throw error;
+      if (isRetryable(error)) throw error;
       if (!isPermanent(error) && attempts < maxAttempts) {
         log.warn({ ...where, err: error }, 'results failed and are tried again');
         return 'retry';
@@ -61,7 +60,7 @@ export class ResultConsumer {
       await this.#takeApart(chunk, attempts);
       return 'skip';
     } catch (transient) {
-      if (!isTransient(transient)) throw transient;
+      if (!isRetryable(transient)) throw transient;
       if (attempts === 1) log.warn({ ...where, err: transient }, 'results wait for a dependency');
       return 'retry';
     }
@@ -82,7 +81,7 @@ export class ResultConsumer {
       try {
         await this.process(part);
       } catch (error) {
-        if (isTransient(error)) throw error;
+        if (isRetryable(error)) throw error;
         await this.#takeApart(part, attempts);
       }
     }
@@ -95,7 +94,7 @@ export class ResultConsumer {
       log = await this.#decode(message);
       await this.#account(partition, [log]);
     } catch (error) {
-      if (isTransient(error)) throw error;
+      if (isRetryable(error)) throw error;
       this.#options.log.error(
         { topic, partition, offset, err: error },
         'a result is given up: see the dead letters',
@@ -119,7 +118,7 @@ export class ResultConsumer {
     try {
       await this.#account(partition, [dead]);
     } catch (refusal) {
-      if (isTransient(refusal)) throw refusal;
+      if (isRetryable(refusal)) throw refusal;
       this.#options.log.error({ ...where, err: refusal }, 'the positions of a dead letter get no outcome');
       await this.#options.accountant.giveUp(dead);
     }
