@@ -3,6 +3,7 @@ import { mongoConfigShape } from '@bulk/mongo';
 import { redisConfigShape } from '@bulk/redis';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
 import { z } from 'zod';
+import { laneWeights } from './lanes/lane-weights.ts';
 
 const TIERS = 'expected three whole numbers, ascending, separated by commas';
 
@@ -17,7 +18,11 @@ export const handlerConfigSchema = z.object({
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     4,
-    'Partitions processed at the same time by one process; each in order.',
+    'Batches processed at the same time by one process, of all lanes; each of another partition.',
+  ),
+  LANE_WEIGHTS: laneWeights(
+    [16, 4, 1],
+    'Shares of the lanes high, normal and low while all of them have batches waiting, e.g. 16 to 4 to 1.',
   ),
   COMMIT_INTERVAL_MS: integer(
     { min: 10, max: 60_000 },

@@ -1,23 +1,30 @@
 import type { ActionRegistry } from '@bulk/actions';
 import { RETRY_TIERS } from '@bulk/contracts';
-import { LANES } from '@bulk/domain';
+import { LANES, type Lane } from '@bulk/domain';
 import { ChunkConsumer, KAFKA_PRODUCER, type Chunk } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { REDIS } from '@bulk/redis';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { HandlerConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
+import { LaneConsumers } from './lanes/lane-consumers.ts';
+import { LaneGate } from './lanes/lane-gate.ts';
+import { byLane } from './lanes/lane-weights.ts';
 import { dueAt } from './retry/retry-headers.ts';
 
-/** Name of the consumer on `/readyz`. */
-const CONSUMER = 'consumer';
+/** Name of the lanes' consumers at the start; on `/readyz` each has its own. */
+const CONSUMERS = 'consumers';
 const RETRY_CONSUMER = 'retry consumer';
 /** What a chunk that was processed has had an answer from. */
 const USED = [MONGODB, REDIS, KAFKA_PRODUCER];
 
-/** The consumer group of all handlers of an installation. */
-export function handlerGroup(topicPrefix: string): string {
-  return `${topicPrefix}handler`;
+/** The consumer group of all handlers of an installation for a lane. */
+export function handlerGroup(topicPrefix: string, lane: Lane): string {
+  return `${topicPrefix}handler.${lane}`;
+}
+
+function consumerOf(lane: Lane): string {
+  return `consumer of lane ${lane}`;
 }
 
 /** Starts handler; resolves when it consumes. */
@@ -27,7 +34,7 @@ export async function startHandler(
   registry?: ActionRegistry,
 ): Promise<void> {
   const { log, health, dependencies, releasers, fail } = context;
-  health.set(CONSUMER, 'waiting');
+  for (const lane of LANES) health.set(consumerOf(lane), 'waiting');
   const admin = await startAdminServer(config.ADMIN_PORT, health);
   releasers.push('admin server', () => admin.close());
 
@@ -52,18 +59,26 @@ export async function startHandler(
     onAssigned: () => health.set(name, 'ready'),
     onInterrupted: (error: unknown) => health.set(name, 'waiting', String(error)),
   });
-  const consumer = await openDependency(
-    CONSUMER,
+  const consumers = await openDependency(
+    CONSUMERS,
     () =>
-      ChunkConsumer.start({
+      LaneConsumers.start({
         ...shared,
-        ...readiness(CONSUMER),
-        groupId: handlerGroup(config.TOPIC_PREFIX),
-        topics: LANES.map((lane) => topics.entityBatches[lane]),
+        // The gate says how many are processed: each partition waits there in the order of its coming.
+        concurrency: config.KAFKA_LANE_PARTITIONS,
+        groupOf: (lane) => handlerGroup(config.TOPIC_PREFIX, lane),
+        topicOf: (lane) => topics.entityBatches[lane],
+        readinessOf: (lane) => readiness(consumerOf(lane)),
+        // Of its own at each try: one that has been closed does not open again.
+        gate: new LaneGate({
+          permits: config.PARTITION_CONCURRENCY,
+          weights: byLane(config.LANE_WEIGHTS),
+          heartbeatMs: config.KAFKA_HEARTBEAT_INTERVAL_MS,
+        }),
       }),
     context,
   );
-  releasers.push(CONSUMER, () => consumer.stop());
+  releasers.push(CONSUMERS, () => consumers.stop());
   // A consumer of its own: what is due there takes no place of the lanes, and a pause there none of their sessions.
   const retries = await openDependency(
     RETRY_CONSUMER,
@@ -71,7 +86,7 @@ export async function startHandler(
       ChunkConsumer.start({
         ...shared,
         ...readiness(RETRY_CONSUMER),
-        groupId: `${handlerGroup(config.TOPIC_PREFIX)}-retries`,
+        groupId: `${config.TOPIC_PREFIX}handler-retries`,
         topics: RETRY_TIERS.map((tier) => topics.retries[tier]),
         dueAt,
       }),

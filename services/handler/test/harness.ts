@@ -99,11 +99,14 @@ export class HandlerHarness {
     return harness;
   }
 
-  /** Starts handler; with `registry`, with other action and entity types. */
-  async start(registry?: ActionRegistry): Promise<InProcessService> {
+  /** Starts handler; with `registry`, with other action and entity types; with `extra`, with other variables. */
+  async start(
+    registry?: ActionRegistry,
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<InProcessService> {
     const service = inProcessService();
     this.#service = service;
-    await startHandler(this.#config(), service.context, registry);
+    await startHandler(this.#config(extra), service.context, registry);
     return service;
   }
 
@@ -117,7 +120,7 @@ export class HandlerHarness {
     const admin = this.installation.kafka.admin();
     await admin.connect();
     await admin.setOffsets({
-      groupId: handlerGroup(this.#config().TOPIC_PREFIX),
+      groupId: handlerGroup(this.#config().TOPIC_PREFIX, 'normal'),
       topic: this.installation.topics.entityBatches.normal,
       partitions: Array.from({ length: PARTITIONS }, (_, partition) => ({ partition, offset: '0' })),
     });
@@ -218,8 +221,8 @@ export class HandlerHarness {
     );
   }
 
-  #config(): HandlerConfig {
-    return loadConfig(handlerConfigSchema, this.installation.env);
+  #config(extra: Readonly<Record<string, string>> = {}): HandlerConfig {
+    return loadConfig(handlerConfigSchema, { ...this.installation.env, ...extra });
   }
 
   contact(id: string, collection = 'contacts'): Promise<EntityDocument | null> {

@@ -1,0 +1,156 @@
+import { describe, expect, it } from '@jest/globals';
+import type { Lane } from '@bulk/domain';
+import { ConsumerStoppingError } from '@bulk/kafka';
+import { LaneGate } from './lane-gate.ts';
+
+const gateOf = (permits: number, heartbeatMs = 1_000) =>
+  new LaneGate({ permits, heartbeatMs, weights: { high: 2, normal: 1, low: 1 } });
+const noHeartbeat = (): Promise<void> => Promise.resolve();
+
+/** Work that is under way until it is told to end. */
+function work(): { run: () => Promise<void>; end: () => void; begun: () => boolean } {
+  let begun = false;
+  let end = (): void => undefined;
+  const ended = new Promise<void>((resolve) => {
+    end = resolve;
+  });
+  return {
+    run: () => {
+      begun = true;
+      return ended;
+    },
+    end,
+    begun: () => begun,
+  };
+}
+const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('the gate', () => {
+  it('admits as many as there are permits, and the next when one leaves, also by an error', async () => {
+    const gate = gateOf(2);
+    const [a, b, c] = [work(), work(), work()];
+    const first = gate.pass('low', noHeartbeat, () => a.run().then(() => Promise.reject(new Error('bad'))));
+    const others = [b, c].map((one) => gate.pass('low', noHeartbeat, one.run));
+    const failed = expect(first).rejects.toThrow('bad');
+    await settle();
+    expect([a, b, c].map((one) => one.begun())).toEqual([true, true, false]);
+    a.end();
+    await failed;
+    await settle();
+    expect(c.begun()).toBe(true);
+    b.end();
+    c.end();
+    await Promise.all(others);
+  });
+
+  it('admits the waiting by the weights of their lanes, and of a lane in order', async () => {
+    const gate = gateOf(1);
+    const blocking = work();
+    const order: string[] = [];
+    const passes = [gate.pass('low', noHeartbeat, blocking.run)];
+    const wait = (lane: Lane, n: number): void => {
+      passes.push(
+        gate.pass(lane, noHeartbeat, () => {
+          order.push(`${lane} ${n}`);
+          return Promise.resolve();
+        }),
+      );
+    };
+    for (let n = 1; n <= 4; n += 1) wait('normal', n);
+    for (let n = 1; n <= 6; n += 1) wait('high', n);
+    await settle();
+    blocking.end();
+    await Promise.all(passes);
+    expect(order[0]).toBe('high 1');
+    const place = (name: string): number => order.indexOf(name);
+    expect(order.slice(0, 6).filter((one) => one.startsWith('high'))).toHaveLength(4);
+    for (let n = 2; n <= 6; n += 1) expect(place(`high ${n}`)).toBeGreaterThan(place(`high ${n - 1}`));
+    for (let n = 2; n <= 4; n += 1) expect(place(`normal ${n}`)).toBeGreaterThan(place(`normal ${n - 1}`));
+  });
+
+  it('sends heartbeats for one that waits, and lets go of it where its partition is lost', async () => {
+    const gate = gateOf(1, 5);
+    const [inside, lost, next] = [work(), work(), work()];
+    const passes = [gate.pass('low', noHeartbeat, inside.run)];
+    let beats = 0;
+    const heartbeat = (): Promise<void> => {
+      beats += 1;
+      return beats < 3 ? Promise.resolve() : Promise.reject(new Error('lost'));
+    };
+    await expect(gate.pass('high', heartbeat, lost.run)).rejects.toThrow('lost');
+    expect(beats).toBe(3);
+    passes.push(gate.pass('low', noHeartbeat, next.run));
+    inside.end();
+    await settle();
+    await settle();
+    expect([lost.begun(), next.begun()]).toEqual([false, true]);
+    next.end();
+    await Promise.all(passes);
+  });
+
+  it('gives the permit on that came while the partition was found to be lost', async () => {
+    const gate = gateOf(1, 5);
+    const [inside, lost, next] = [work(), work(), work()];
+    const first = gate.pass('low', noHeartbeat, inside.run);
+    const second = gate.pass(
+      'low',
+      async () => {
+        inside.end();
+        await first;
+        throw new Error('lost');
+      },
+      lost.run,
+    );
+    await expect(second).rejects.toThrow('lost');
+    next.end();
+    await gate.pass('low', noHeartbeat, next.run);
+    expect([lost.begun(), next.begun()]).toEqual([false, true]);
+  });
+
+  it('lends the place of one that waits for something else, and waits for a place again', async () => {
+    const gate = gateOf(1);
+    const [resting, other] = [work(), work()];
+    let back = false;
+    const first = gate.pass('low', noHeartbeat, async (place) => {
+      await place.lendDuring(resting.run);
+      back = true;
+    });
+    const second = gate.pass('low', noHeartbeat, other.run);
+    await settle();
+    expect([resting.begun(), other.begun()]).toEqual([true, true]);
+    resting.end();
+    await settle();
+    await settle();
+    expect(back).toBe(false);
+    other.end();
+    await Promise.all([first, second]);
+    expect(back).toBe(true);
+  });
+
+  it('has no place too many after a rest that failed', async () => {
+    const gate = gateOf(1);
+    const failed = gate.pass('low', noHeartbeat, (place) =>
+      place.lendDuring(() => Promise.reject(new Error('stopped'))),
+    );
+    await expect(failed).rejects.toThrow('stopped');
+    const [inside, waiting] = [work(), work()];
+    const passes = [inside, waiting].map((one) => gate.pass('low', noHeartbeat, one.run));
+    await settle();
+    expect([inside.begun(), waiting.begun()]).toEqual([true, false]);
+    for (const one of [inside, waiting]) one.end();
+    await Promise.all(passes);
+  });
+
+  it('refuses who waits and who comes when it closes; who is inside finishes', async () => {
+    const gate = gateOf(1);
+    const [inside, waiting] = [work(), work()];
+    const first = gate.pass('high', noHeartbeat, inside.run);
+    const second = gate.pass('high', noHeartbeat, waiting.run);
+    gate.close();
+    await expect(second).rejects.toThrow(ConsumerStoppingError);
+    await expect(gate.pass('low', noHeartbeat, waiting.run)).rejects.toThrow(ConsumerStoppingError);
+    inside.end();
+    await first;
+    expect(waiting.begun()).toBe(false);
+  });
+});
