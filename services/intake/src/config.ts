@@ -71,6 +71,21 @@ const variables = z.object({
     200,
     'Batches of an action that are published and have no outcome yet, at most: what a pause or a cancelling does not stop.',
   ),
+  DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: integer(
+    { min: 1, max: 100_000 },
+    32,
+    'The same of all actions of an account in a lane; smaller where several accounts share the lane.',
+  ),
+  DISPATCH_IN_FLIGHT_LANE_BATCHES: integer(
+    { min: 2, max: 1_000_000 },
+    64,
+    'The same of all actions in a lane: what a newcomer waits for. To be raised with the number of handlers.',
+  ),
+  DISPATCH_IN_FLIGHT_STALE_MS: integer(
+    { min: 1_000, max: 1_440 * MINUTE_MS },
+    60_000,
+    'An action without an outcome for this long does not count against these limits of account and lane, in ms.',
+  ),
   DISPATCH_POLL_MS: integer(
     { min: 5, max: 10_000 },
     50,

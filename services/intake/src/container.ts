@@ -122,6 +122,11 @@ function bindFeatures(
         topics: resolution.get(TOKENS.topics),
         window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
         maxInFlight: config.DISPATCH_IN_FLIGHT_BATCHES,
+        limits: {
+          account: config.DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES,
+          lane: config.DISPATCH_IN_FLIGHT_LANE_BATCHES,
+        },
+        staleMs: config.DISPATCH_IN_FLIGHT_STALE_MS,
         pollMs: config.DISPATCH_POLL_MS,
         onChanged: (action) => resolution.get(TOKENS.progressEvents).tell(action),
         leaseMs: config.DISPATCH_LEASE_MS,

@@ -38,6 +38,8 @@ function dispatcher(store: DispatchStore, other: Partial<DispatcherOptions> = {}
     ...options(store),
     instanceId: randomUUID(),
     concurrency: 4,
+    limits: { account: 1_000, lane: 10_000 },
+    staleMs: 60_000,
     retryDelayMs: 5_000,
     pollMs: 10,
     health: new Health(),

@@ -1,5 +1,5 @@
 import { MESSAGES, type EntityBatch } from '@bulk/contracts';
-import { LANES } from '@bulk/domain';
+import { LANES, type Lane } from '@bulk/domain';
 import type { MessageCodec, MessageProducer } from '@bulk/kafka';
 import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
@@ -74,6 +74,9 @@ export class IntakeHarness {
       MAX_ENTITY_BYTES: '2000',
       DISPATCH_CRON: '* * * * * *',
       DISPATCH_LEASE_MS: '1000',
+      // Nobody counts here, unless a test does.
+      DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: '10000',
+      DISPATCH_IN_FLIGHT_LANE_BATCHES: '100000',
     });
     const codec = await installation.codec();
     const { topics, kafka } = installation;
@@ -125,14 +128,13 @@ export class IntakeHarness {
   }
 
   /** An accepted action of `size` entities, that nobody has dispatched yet. */
-  accepted(actionId: string, size: number, scheduledFor: Date | null = null): Promise<ActionDocument> {
-    const identity = {
-      actionId,
-      accountId: 'acme',
-      actionType: 'update',
-      entityType: 'contact',
-      lane: 'normal',
-    } as const;
+  accepted(
+    actionId: string,
+    size: number,
+    scheduledFor: Date | null = null,
+    { accountId = 'acme', lane = 'normal' }: { accountId?: string; lane?: Lane } = {},
+  ): Promise<ActionDocument> {
+    const identity = { actionId, accountId, actionType: 'update', entityType: 'contact', lane } as const;
     return this.staging().stage(
       { identity, config: {}, dryRun: false, scheduledFor, retryOf: null },
       entitiesOf(size),

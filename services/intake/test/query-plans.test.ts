@@ -54,6 +54,10 @@ async function askEverything(): Promise<void> {
 
   const dispatch = new DispatchStore(database, 1_000, now);
   await dispatch.claim('me/1');
+  expect(await dispatch.isAnyDue()).toBe(false);
+  await dispatch.claim('me/2', { lane: 'high' });
+  await dispatch.claim('me/3', { lane: 'normal', after: 'a', except: ['acme', 'b'] });
+  await dispatch.inFlight(60_000);
   await dispatch.look([_id, randomUUID()]);
   await dispatch.readWindow(_id, 0, { batches: 3, bytes: 1_000_000 });
   await dispatch.advance(_id, 'me/1', 3, false);

@@ -1,14 +1,9 @@
 import { encodeRetry, type ActionSubmitted, type EntityBatch, type TopicNames } from '@bulk/contracts';
-import { CodedError } from '@bulk/domain';
+import { CodedError, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
-import {
-  progressOf,
-  type DispatchProgress,
-  type DispatchStore,
-  type StagedBatch,
-  type WindowLimits,
-} from './dispatch-store.ts';
+import { progressOf, type DispatchProgress } from './dispatch-progress.ts';
+import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
 /** Thrown when a batch of an accepted action is not there. Someone must act: data was deleted behind our back. */
 export class StagedBatchMissingError extends CodedError {
@@ -43,6 +38,8 @@ const SAFE_PART = 0.5;
 /** The dispatch of one leased action, window by window, in order. */
 export class ActionDispatch {
   readonly owner: string;
+  /** Monotonic time of the claim, in ms. */
+  readonly claimedAt: number;
   readonly #action: ActionDocument;
   readonly #options: ActionDispatchOptions;
   #progress: DispatchProgress;
@@ -57,10 +54,24 @@ export class ActionDispatch {
     this.#progress = progressOf(action);
     this.#nextBatch = action.dispatch.nextBatch;
     this.#leasedAt = leasedAt;
+    this.claimedAt = leasedAt;
   }
 
   get actionId(): string {
     return this.#action._id;
+  }
+
+  get accountId(): string {
+    return this.#action.accountId;
+  }
+
+  get lane(): Lane {
+    return this.#action.lane;
+  }
+
+  /** Lowest batch that is not published. */
+  get nextBatch(): number {
+    return this.#nextBatch;
   }
 
   /** Whether the next step would publish something, as far as is known. */
@@ -82,6 +93,7 @@ export class ActionDispatch {
   /**
    * Publishes the next window and records it.
    *
+   * @param atMost batches that it may hold beside its own limits.
    * A crash in between has the window published twice, which handler recognises. Before each send the lease must have
    * most of its time left, by the clock of this process, which does not stand still while the process does. Even a send
    * that arrives late does no harm: whoever has taken over began with the same batches, so that all of the late ones are
@@ -89,10 +101,10 @@ export class ActionDispatch {
    *
    * @throws ProduceError, StoreError: the dispatch may be taken up again, here or elsewhere.
    */
-  async step(): Promise<StepResult> {
+  async step(atMost = Number.POSITIVE_INFINITY): Promise<StepResult> {
     const { store, monotonic, onChanged } = this.#options;
     if (!this.hasRoom) return 'full';
-    const window = await this.#readWindow();
+    const window = await this.#readWindow(atMost);
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
     if (!(await this.#holdsLease())) return 'stopped';
@@ -166,10 +178,10 @@ export class ActionDispatch {
     ]);
   }
 
-  async #readWindow(): Promise<StagedBatch[]> {
+  async #readWindow(atMost: number): Promise<StagedBatch[]> {
     const from = this.#nextBatch;
     const { batches, bytes } = this.#options.window;
-    const limits = { batches: Math.min(batches, this.#room), bytes };
+    const limits = { batches: Math.min(batches, this.#room, atMost), bytes };
     const window = await this.#options.store.readWindow(this.actionId, from, limits);
     const missing = window.findIndex(({ batchNo }, i) => batchNo !== from + i);
     if (window.length === 0) throw new StagedBatchMissingError(this.actionId, from);

@@ -1,6 +1,9 @@
 import type { BatchEntity } from '@bulk/contracts';
-import { stored, StoreError, type ActionDocument, type Database, type StoredStatus } from '@bulk/mongo';
-import type { Document } from 'mongodb';
+import type { Lane } from '@bulk/domain';
+import { stored, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import type { Document, Filter } from 'mongodb';
+import { DISPATCHED, PROGRESS, progressOf, type DispatchProgress } from './dispatch-progress.ts';
+import type { ShareInFlight } from './in-flight.ts';
 
 /** A batch that waits to be published. */
 export interface StagedBatch {
@@ -16,22 +19,15 @@ export interface WindowLimits {
   readonly bytes: number;
 }
 
-/** How an action stands, as far as its dispatch is concerned. */
-export interface DispatchProgress {
-  /** Who has the lease; null: nobody. */
-  readonly owner: string | null;
-  /** Whether its batches are to be published: it is neither paused nor ended. */
-  readonly open: boolean;
-  /** Whether it is cancelled, so that what is published from now on is skipped. */
-  readonly cancelled: boolean;
-  /** Batches whose outcomes are counted. */
-  readonly countedBatches: number;
+/** Which of the actions that are due; by default of all lanes and accounts the oldest. */
+export interface ClaimScope {
+  /** Only of this lane: then the first account by its id, of it the oldest. */
+  readonly lane?: Lane;
+  /** Only of accounts whose ids are greater. */
+  readonly after?: string;
+  /** Not of these accounts. */
+  readonly except?: readonly string[];
 }
-
-const PROGRESS = { status: 1, cancelRequestedAt: 1, countedBatches: 1, 'dispatch.lease': 1 } as const;
-
-/** Statuses in which an action's batches are published. */
-const DISPATCHED: readonly StoredStatus[] = ['pending', 'queued', 'processing'];
 
 /** Staged batches that the driver fetches at a time: bounds what is read beyond the end of a window. */
 const FETCH = 10;
@@ -48,35 +44,67 @@ export class DispatchStore {
     this.#now = now;
   }
 
+  /** Whether any action is due that nobody dispatches. @throws StoreError. */
+  async isAnyDue(): Promise<boolean> {
+    const found = await stored(
+      this.#database.actions.findOne(due(this.#now()), { projection: { _id: 1 }, sort: { _id: 1 } }),
+    );
+    return found !== null;
+  }
+
   /**
-   * Leases the oldest action that is due and that nobody dispatches. A cancelled one is due whatever it was scheduled for.
+   * Leases an action that is due and that nobody dispatches. A cancelled one is due whatever it was scheduled for.
    *
    * @param owner a name that no other claim has ever had: it fences `advance`.
    * @throws StoreError.
    */
-  async claim(owner: string): Promise<ActionDocument | undefined> {
+  async claim(
+    owner: string,
+    { lane, after, except = [] }: ClaimScope = {},
+  ): Promise<ActionDocument | undefined> {
     const now = this.#now();
+    const accountId = {
+      ...(after === undefined ? {} : { $gt: after }),
+      ...(except.length === 0 ? {} : { $nin: [...except] }),
+    };
     const claimed = await stored(
       this.#database.actions.findOneAndUpdate(
         {
-          status: { $in: [...DISPATCHED] },
-          'dispatch.done': false,
-          $and: [
-            {
-              $or: [
-                { scheduledFor: null },
-                { scheduledFor: { $lte: now } },
-                { cancelRequestedAt: { $ne: null } },
-              ],
-            },
-            { $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lt: now } }] },
-          ],
+          ...due(now),
+          ...(lane === undefined ? {} : { lane }),
+          ...(Object.keys(accountId).length === 0 ? {} : { accountId }),
         },
         { $set: { 'dispatch.lease': { owner, until: this.#in(this.#leaseMs, now) } } },
-        { sort: { _id: 1 }, returnDocument: 'after' },
+        { sort: lane === undefined ? { _id: 1 } : { accountId: 1, _id: 1 }, returnDocument: 'after' },
       ),
     );
     return claimed ?? undefined;
+  }
+
+  /**
+   * How much is in flight, published by whichever instance. What has not moved for `staleMs` is left out: it waits for
+   * somebody, and must not hold up the others. So are the last batches of paused actions, which are few.
+   *
+   * @throws StoreError.
+   */
+  inFlight(staleMs: number): Promise<ShareInFlight[]> {
+    return stored(
+      this.#database.actions
+        .aggregate<ShareInFlight>([
+          {
+            $match: { status: { $in: ['queued', 'processing'] }, updatedAt: { $gte: this.#in(-staleMs) } },
+          },
+          {
+            $group: {
+              _id: { lane: '$lane', accountId: '$accountId' },
+              batches: { $sum: { $subtract: ['$dispatch.nextBatch', '$countedBatches'] } },
+            },
+          },
+          { $match: { batches: { $gt: 0 } } },
+          { $project: { _id: 0, lane: '$_id.lane', accountId: '$_id.accountId', batches: 1 } },
+        ])
+        .toArray(),
+    );
   }
 
   /** How those of the actions stand that exist. @throws StoreError. */
@@ -166,6 +194,20 @@ export class DispatchStore {
   }
 }
 
+/** Actions that are due at this time and that nobody dispatches. */
+function due(now: Date): Filter<ActionDocument> {
+  return {
+    status: { $in: [...DISPATCHED] },
+    'dispatch.done': false,
+    $and: [
+      {
+        $or: [{ scheduledFor: null }, { scheduledFor: { $lte: now } }, { cancelRequestedAt: { $ne: null } }],
+      },
+      { $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lt: now } }] },
+    ],
+  };
+}
+
 function bytesOf({ entities }: StagedBatch): number {
   return entities.reduce(
     (sum, { id, ref, fields }) =>
@@ -190,16 +232,4 @@ function advanced(nextBatch: number, done: boolean, lease: Document | null, now:
       },
     },
   ];
-}
-
-/** What the dispatch has to know of an action's document. */
-export function progressOf(
-  action: Pick<ActionDocument, 'status' | 'cancelRequestedAt' | 'countedBatches' | 'dispatch'>,
-): DispatchProgress {
-  return {
-    owner: action.dispatch.lease?.owner ?? null,
-    open: DISPATCHED.includes(action.status),
-    cancelled: action.cancelRequestedAt !== null,
-    countedBatches: action.countedBatches,
-  };
 }

@@ -3,12 +3,19 @@ import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
+import { Claims, type Claim } from './claims.ts';
+import { InFlight, type InFlightLimits } from './in-flight.ts';
+import { Turns } from './turns.ts';
 
 export interface DispatcherOptions extends ActionDispatchOptions {
   /** Name of this instance, different from that of any other that ever ran. */
   readonly instanceId: string;
   /** Actions side by side, at most. */
   readonly concurrency: number;
+  /** Beside `maxInFlight` of an action. */
+  readonly limits: InFlightLimits;
+  /** What is in flight and has not moved for so long does not count against the limits, in ms. */
+  readonly staleMs: number;
   /** After a fault an action rests for this long, in ms, before any instance tries it again. */
   readonly retryDelayMs: number;
   /** How often it is looked how much of the leased actions is still in flight, in ms. */
@@ -17,9 +24,12 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly log: Logger;
 }
 
+/** Part of a lease for which an account keeps it where there are more accounts than leases. */
+const HOLD_PART = 0.1;
+
 /**
- * Publishes the batches of accepted actions that are due: one window of each leased action in turn, so that a small
- * action does not wait behind a big one.
+ * Publishes the batches of accepted actions that are due, window by window: in turn over lanes, accounts and actions, and
+ * no more than the limits let be in flight, so that a small action does not wait behind a big one.
  *
  * Idle → (wake) running → idle when nothing is due. Stopping: the window under way is finished, leases are handed back.
  * A fault ends an action's turn: it rests for a while, so that one that fails does not hold the others up, and a wake
@@ -27,18 +37,22 @@ export interface DispatcherOptions extends ActionDispatchOptions {
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
+  readonly #claims: Claims;
+  readonly #inFlight: InFlight;
+  readonly #turns = new Turns();
   #active: ActionDispatch[] = [];
   #running: Promise<void> | undefined;
   #awake = false;
   #stopping = false;
   /** Aborted to end a wait for room. */
   #rest = new AbortController();
-  #claims = 0;
   /** Monotonic time of the last send that Kafka did not confirm. */
   #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#claims = new Claims({ ...options, holdMs: options.leaseMs * HOLD_PART });
+    this.#inFlight = new InFlight(options.limits);
   }
 
   /** Something may be due. Returns at once. */
@@ -69,15 +83,29 @@ export class Dispatcher {
         this.#forgetOldFault();
         return;
       }
-      let published = false;
-      for (const dispatch of this.#active.filter(({ hasRoom }) => hasRoom)) {
-        if (!this.#mayGoOn()) return;
-        await this.#step(dispatch);
-        published = true;
-      }
-      if (!published) await this.#waitForRoom();
-      await this.#look();
+      const idle = await this.#lookAndPublish();
+      if (idle) await this.#waitForRoom();
     }
+  }
+
+  /** One turn for as many as are leased. @returns whether nothing more can be published at present. */
+  async #lookAndPublish(): Promise<boolean> {
+    if (!(await this.#look())) return true;
+    for (let turns = this.#active.length; turns > 0; turns -= 1) {
+      if (!this.#mayGoOn()) return false;
+      const next = this.#turns.take(this.#contenders());
+      if (next === undefined) return true;
+      const before = next.nextBatch;
+      await this.#step(next, this.#inFlight.roomFor(next));
+      this.#inFlight.published(next, next.nextBatch - before);
+      // Whoever has come meanwhile may be next; one turn at least, so that newcomers do not keep everyone waiting.
+      if (this.#awake) return false;
+    }
+    return this.#contenders().length === 0;
+  }
+
+  #contenders(): ActionDispatch[] {
+    return this.#active.filter((dispatch) => dispatch.hasRoom && this.#inFlight.roomFor(dispatch) > 0);
   }
 
   /** Ends early when something new may be due, or on a stop. */
@@ -86,22 +114,24 @@ export class Dispatcher {
     if (!this.#awake && this.#mayGoOn()) await delay(this.#options.pollMs, this.#rest.signal);
   }
 
-  /** How the leased actions stand: which have room again, and which are paused, cancelled or another's. */
-  async #look(): Promise<void> {
-    const waiting = this.#active.filter(({ hasRoom }) => !hasRoom);
-    if (waiting.length === 0 || !this.#mayGoOn()) return;
-    const { store, health, log } = this.#options;
+  /** How the leased actions stand, which are paused or another's, and how much is in flight. @returns whether that is known. */
+  async #look(): Promise<boolean> {
+    const { store, staleMs, health, log } = this.#options;
     try {
-      const states = await store.look(waiting.map(({ actionId }) => actionId));
-      for (const dispatch of waiting) {
+      const states = await store.look(this.#active.map(({ actionId }) => actionId));
+      for (const dispatch of this.#active) {
         const state = states.get(dispatch.actionId);
         if (state !== undefined && dispatch.note(state) && (await dispatch.keep())) continue;
         await this.#end(dispatch);
       }
+      this.#inFlight.note(await store.inFlight(staleMs), this.#active);
+      this.#turns.forget(this.#active);
       health.set(MONGODB, 'ready');
+      return true;
     } catch (error) {
       health.set(MONGODB, 'waiting', reasonOf(error));
       log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
+      return false;
     }
   }
 
@@ -126,27 +156,35 @@ export class Dispatcher {
   }
 
   async #claimDue(): Promise<void> {
-    const { store, monotonic, instanceId, concurrency, health, log } = this.#options;
+    const { concurrency, health, log } = this.#options;
     try {
-      while (this.#active.length < concurrency) {
-        const owner = `${instanceId}/${(this.#claims += 1)}`;
-        const leasedAt = monotonic();
-        const action = await store.claim(owner);
-        health.set(MONGODB, 'ready');
-        if (action === undefined) return;
-        this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
-      }
+      await this.#claims.claim(concurrency - this.#active.length, (claim) => this.#begin(claim));
+      if (this.#active.length >= concurrency) await this.#shareLeases();
+      health.set(MONGODB, 'ready');
     } catch (error) {
       health.set(MONGODB, 'waiting', reasonOf(error));
       log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
     }
   }
 
-  async #step(dispatch: ActionDispatch): Promise<void> {
+  /** An account that has no lease gets the place of another action. */
+  async #shareLeases(): Promise<void> {
+    const shared = await this.#claims.share(this.#active);
+    if (shared === undefined) return;
+    this.#begin(shared.claim);
+    await this.#release(shared.leaving);
+    this.#active = this.#active.filter((other) => other !== shared.leaving);
+  }
+
+  #begin({ action, owner, leasedAt }: Claim): void {
+    this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
+  }
+
+  async #step(dispatch: ActionDispatch, atMost: number): Promise<void> {
     const { log, health } = this.#options;
     const { actionId } = dispatch;
     try {
-      const result = await dispatch.step();
+      const result = await dispatch.step(atMost);
       health.set(KAFKA_PRODUCER, 'ready');
       if (result === 'more' || result === 'full') return;
       if (result === 'stopped') {

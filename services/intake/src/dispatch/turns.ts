@@ -1,0 +1,66 @@
+import type { Lane } from '@bulk/domain';
+
+/** Whose turn it may be: an action of an account in a lane. */
+export interface Contender {
+  readonly actionId: string;
+  readonly accountId: string;
+  readonly lane: Lane;
+}
+
+/** Names what is counted together: an account's actions of one lane. */
+export function shareOf({ lane, accountId }: Pick<Contender, 'lane' | 'accountId'>): string {
+  return `${lane}:${accountId}`;
+}
+
+/**
+ * Whose turn it is: round robin over lanes, in a lane over its accounts, and of an account over its actions. Each time the
+ * one whose last turn is the longest ago, so that it does not matter who comes and goes in between.
+ *
+ * An account keeps its place in the row beyond its actions: otherwise one with many small actions, each of which is gone
+ * after its first turn, would be a newcomer every time.
+ */
+export class Turns {
+  readonly #last = new Map<string, number>();
+  #turn = 0;
+
+  /** @returns who is next and has now had its turn; undefined where there is nobody. */
+  take<T extends Contender>(contenders: readonly T[]): T | undefined {
+    let next: T | undefined;
+    for (const one of contenders) if (next === undefined || this.#isBefore(one, next)) next = one;
+    if (next === undefined) return undefined;
+    this.#turn += 1;
+    for (const key of keysOf(next)) this.#last.set(key, this.#turn);
+    return next;
+  }
+
+  /** Forgets what no order depends on any more: the turns of those who are gone, before the last turn of all who are here. */
+  forget(here: readonly Contender[]): void {
+    const present = new Set(here.flatMap(keysOf));
+    let oldest = this.#turn;
+    for (const key of present) oldest = Math.min(oldest, this.#lastTurn(key));
+    for (const [key, turn] of this.#last) {
+      const gone = !present.has(key);
+      if (gone && (here.length === 0 || turn <= oldest || key.startsWith(ACTION))) this.#last.delete(key);
+    }
+  }
+
+  #isBefore(a: Contender, b: Contender): boolean {
+    const [ofA, ofB] = [keysOf(a), keysOf(b)];
+    for (const [i, key] of ofA.entries()) {
+      const difference = this.#lastTurn(key) - this.#lastTurn(ofB[i] ?? key);
+      if (difference !== 0) return difference < 0;
+    }
+    return false;
+  }
+
+  #lastTurn(key: string): number {
+    return this.#last.get(key) ?? 0;
+  }
+}
+
+const ACTION = 'action ';
+
+/** The lane, the account within it, the action. */
+function keysOf(contender: Contender): [string, string, string] {
+  return [`lane ${contender.lane}`, `account ${shareOf(contender)}`, `${ACTION}${contender.actionId}`];
+}

@@ -1,0 +1,171 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Lane } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+import { Health, silentLogger } from '@bulk/runtime';
+import { eventually } from '@bulk/testing';
+import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { Dispatcher, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
+import { IntakeHarness } from './harness.ts';
+
+let harness: IntakeHarness;
+beforeEach(async () => {
+  harness = await IntakeHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+const LEASE_MS = 10_000;
+const LARGE = 600;
+const store = () => new DispatchStore(harness.database, LEASE_MS, () => new Date());
+
+function dispatcher(other: Partial<DispatcherOptions> = {}): Dispatcher {
+  const one = new Dispatcher({
+    store: store(),
+    producer: harness.producer,
+    topics: harness.installation.topics,
+    window: { batches: 2, bytes: 1_000_000 },
+    maxInFlight: 1_000,
+    limits: { account: 1_000, lane: 10_000 },
+    staleMs: 60_000,
+    onChanged: () => undefined,
+    leaseMs: LEASE_MS,
+    monotonic: () => performance.now(),
+    instanceId: randomUUID(),
+    concurrency: 50,
+    retryDelayMs: 5_000,
+    pollMs: 10,
+    health: new Health(),
+    log: silentLogger(),
+    ...other,
+  });
+  harness.installation.onDispose(() => one.stop());
+  return one;
+}
+
+const accepted = (accountId: string, size: number, lane: Lane = 'normal'): Promise<ActionDocument> =>
+  harness.accepted(randomUUID(), size, null, { accountId, lane });
+const find = async (actionId: string): Promise<ActionDocument> =>
+  (await harness.database.actions.findOne({ _id: actionId }))!;
+const nextBatch = async (actionId: string): Promise<number> => (await find(actionId)).dispatch.nextBatch;
+const done = (actionId: string) =>
+  eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);
+
+/** Everything published so far is counted. */
+async function count(actionId: string): Promise<void> {
+  await harness.database.actions.updateOne({ _id: actionId }, [
+    { $set: { countedBatches: '$dispatch.nextBatch', status: 'processing', updatedAt: new Date() } },
+  ]);
+}
+
+describe('a dispatch', () => {
+  it('gives each account the same turns, however many actions it has', async () => {
+    const many = await Promise.all(Array.from({ length: 5 }, () => accepted('many', LARGE)));
+    const one = await accepted('one', 200);
+    dispatcher().wake();
+    await done(one._id);
+    const published = await Promise.all(many.map(({ _id }) => nextBatch(_id)));
+    const sum = published.reduce((a, b) => a + b, 0);
+    // A look at the others comes later than the end of the one: by some turns.
+    expect(sum).toBeGreaterThanOrEqual(one.batchCount - 2);
+    expect(sum).toBeLessThan(2 * one.batchCount);
+    expect(Math.max(...published) - Math.min(...published)).toBeLessThanOrEqual(4);
+  });
+
+  it('keeps an account within its limit in a lane, and goes on as outcomes are counted', async () => {
+    const [a1, a2, high] = [
+      await accepted('a', LARGE),
+      await accepted('a', LARGE),
+      await accepted('a', LARGE, 'high'),
+    ];
+    dispatcher({ limits: { account: 6, lane: 100 } }).wake();
+    const inNormal = async (): Promise<number> => (await nextBatch(a1._id)) + (await nextBatch(a2._id));
+    await eventually(
+      'both lanes are used',
+      async () => (await inNormal()) === 6 && (await nextBatch(high._id)) === 6,
+    );
+    // It looks on, and publishes no more.
+    const small = await accepted('b', 5, 'low');
+    await done(small._id);
+    expect([await inNormal(), await nextBatch(high._id)]).toEqual([6, 6]);
+    await count(a1._id);
+    await eventually('it goes on', async () => (await inNormal()) > 6);
+  });
+
+  it('keeps a lane within its limit, with room left for a newcomer', async () => {
+    const first = await accepted('a', LARGE);
+    const one = dispatcher({ limits: { account: 100, lane: 12 } });
+    one.wake();
+    await eventually('its part is used', async () => (await nextBatch(first._id)) === 6);
+    const second = await accepted('b', LARGE);
+    one.wake();
+    // Two parts of three: what the first has beyond its own drains.
+    await eventually('the newcomer has its part', async () => (await nextBatch(second._id)) === 4);
+    const third = await accepted('c', 5);
+    one.wake();
+    await eventually('another is begun at once', async () => (await nextBatch(third._id)) > 0);
+    const all = await Promise.all([first, second, third].map(({ _id }) => nextBatch(_id)));
+    expect(all.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(12);
+  });
+
+  it('counts what other instances have published, but not what has stood still for long', async () => {
+    const theirs = await accepted('a', LARGE);
+    await harness.database.actions.updateOne(
+      { _id: theirs._id },
+      {
+        $set: {
+          status: 'processing',
+          'dispatch.nextBatch': 10,
+          'dispatch.lease': { owner: 'them/1', until: new Date(Date.now() + 60_000) },
+          updatedAt: new Date(),
+        },
+      },
+    );
+    const ours = await accepted('b', LARGE);
+    const one = dispatcher({ limits: { account: 100, lane: 12 } });
+    one.wake();
+    await eventually('the rest of the lane is used', async () => (await nextBatch(ours._id)) === 2);
+    const elsewhere = await accepted('c', 5, 'low');
+    one.wake();
+    await done(elsewhere._id);
+    expect(await nextBatch(ours._id)).toBe(2);
+    await harness.database.actions.updateOne(
+      { _id: theirs._id },
+      { $set: { updatedAt: new Date(Date.now() - 61_000) } },
+    );
+    await eventually('it goes on', async () => (await nextBatch(ours._id)) === 6);
+  });
+});
+
+describe('leases', () => {
+  it('go to an account that has none, where another has them all', async () => {
+    for (let i = 0; i < 12; i += 1) await accepted('many', LARGE);
+    const limits = { account: 4, lane: 100 };
+    const one = dispatcher({ concurrency: 3, limits });
+    one.wake();
+    const leased = { 'dispatch.lease': { $ne: null } };
+    await eventually(
+      'all places are taken',
+      async () => (await harness.database.actions.countDocuments(leased)) === 3,
+    );
+    const [single, high] = [await accepted('single', 20), await accepted('many', 20, 'high')];
+    one.wake();
+    await Promise.all([done(single._id), done(high._id)]);
+    expect(await harness.database.actions.countDocuments(leased)).toBeLessThanOrEqual(3);
+  });
+
+  it('go round where there are more accounts than places', async () => {
+    const actions: ActionDocument[] = [];
+    for (const accountId of ['a', 'b', 'c', 'd', 'e']) actions.push(await accepted(accountId, LARGE));
+    // Nothing is counted: none of them ends.
+    dispatcher({
+      concurrency: 2,
+      leaseMs: 1_000,
+      store: new DispatchStore(harness.database, 1_000, () => new Date()),
+      limits: { account: 4, lane: 100 },
+    }).wake();
+    await eventually('each has begun', async () => {
+      const begun = await Promise.all(actions.map(({ _id }) => nextBatch(_id)));
+      return begun.every((n) => n > 0);
+    });
+  });
+});
