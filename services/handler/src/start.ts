@@ -12,7 +12,7 @@ import { LaneGate } from './lanes/lane-gate.ts';
 import { byLane } from './lanes/lane-weights.ts';
 import { dueAt } from './retry/retry-headers.ts';
 
-/** Name of the lanes' consumers at the start; on `/readyz` each has its own. */
+/** The consumers of the lanes at the start; on `/readyz` each has a name of its own. */
 const CONSUMERS = 'consumers';
 const RETRY_CONSUMER = 'retry consumer';
 /** What a chunk that was processed has had an answer from. */
@@ -59,9 +59,16 @@ export async function startHandler(
     onAssigned: () => health.set(name, 'ready'),
     onInterrupted: (error: unknown) => health.set(name, 'waiting', String(error)),
   });
-  const consumers = await openDependency(
-    CONSUMERS,
-    () =>
+  // Stopped together, so that all of them are told at once.
+  const running: { stop(): Promise<void> }[] = [];
+  releasers.push(CONSUMERS, async () => {
+    await Promise.all(running.map((consumer) => consumer.stop()));
+  });
+  const open = async (name: string, start: () => Promise<{ stop(): Promise<void> }>): Promise<void> => {
+    running.push(await openDependency(name, start, context));
+  };
+  await Promise.all([
+    open(CONSUMERS, () =>
       LaneConsumers.start({
         ...shared,
         // The gate says how many are processed: each partition waits there in the order of its coming.
@@ -76,13 +83,9 @@ export async function startHandler(
           heartbeatMs: config.KAFKA_HEARTBEAT_INTERVAL_MS,
         }),
       }),
-    context,
-  );
-  releasers.push(CONSUMERS, () => consumers.stop());
-  // A consumer of its own: what is due there takes no place of the lanes, and a pause there none of their sessions.
-  const retries = await openDependency(
-    RETRY_CONSUMER,
-    () =>
+    ),
+    // A consumer of its own: what is due there takes no place of the lanes, and a pause there none of their sessions.
+    open(RETRY_CONSUMER, () =>
       ChunkConsumer.start({
         ...shared,
         ...readiness(RETRY_CONSUMER),
@@ -90,8 +93,7 @@ export async function startHandler(
         topics: RETRY_TIERS.map((tier) => topics.retries[tier]),
         dueAt,
       }),
-    context,
-  );
-  releasers.push(RETRY_CONSUMER, () => retries.stop());
+    ),
+  ]);
   log.info({ adminPort: admin.port }, 'ready');
 }

@@ -73,13 +73,28 @@ const variables = z.object({
   ),
   DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: integer(
     { min: 1, max: 100_000 },
-    32,
+    200,
     'The same of all actions of an account in a lane; smaller where several accounts share the lane.',
   ),
   DISPATCH_IN_FLIGHT_LANE_BATCHES: integer(
     { min: 2, max: 1_000_000 },
-    64,
-    'The same of all actions in a lane: what a newcomer waits for. To be raised with the number of handlers.',
+    1_000,
+    'The same of all actions in a lane. How many it is up to that is found from how long they take.',
+  ),
+  DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: integer(
+    { min: 2, max: 100_000 },
+    12,
+    'Where that begins, and how many it is at least: two for each partition of the lane are well chosen.',
+  ),
+  DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT: integer(
+    { min: 110, max: 10_000 },
+    150,
+    'How long a batch may take because of those in front of it, in percent of its time where none is. More of it: more throughput where batches differ much, and longer waits for small actions.',
+  ),
+  DISPATCH_IN_FLIGHT_PROBE_MS: integer(
+    { min: 1_000, max: 60 * MINUTE_MS },
+    10_000,
+    'How often that time is measured anew, in ms.',
   ),
   DISPATCH_IN_FLIGHT_STALE_MS: integer(
     { min: 1_000, max: 1_440 * MINUTE_MS },
@@ -88,7 +103,7 @@ const variables = z.object({
   ),
   DISPATCH_POLL_MS: integer(
     { min: 5, max: 10_000 },
-    50,
+    20,
     'How often it is looked whether an action with that many in flight can go on, in ms.',
   ),
   DISPATCH_CONCURRENCY: integer(

@@ -122,9 +122,12 @@ function bindFeatures(
         topics: resolution.get(TOKENS.topics),
         window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
         maxInFlight: config.DISPATCH_IN_FLIGHT_BATCHES,
-        limits: {
-          account: config.DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES,
-          lane: config.DISPATCH_IN_FLIGHT_LANE_BATCHES,
+        maxInFlightOfAccount: config.DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES,
+        laneWindow: {
+          min: config.DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES,
+          max: config.DISPATCH_IN_FLIGHT_LANE_BATCHES,
+          tolerance: config.DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT / 100,
+          probeEveryMs: config.DISPATCH_IN_FLIGHT_PROBE_MS,
         },
         staleMs: config.DISPATCH_IN_FLIGHT_STALE_MS,
         pollMs: config.DISPATCH_POLL_MS,

@@ -18,6 +18,15 @@ const LEASE_MS = 10_000;
 const LARGE = 600;
 const store = () => new DispatchStore(harness.database, LEASE_MS, () => new Date());
 
+/** What may be in flight of an account in a lane, and of a lane whatever the times are. */
+const limits = (
+  account: number,
+  lane: number,
+): Pick<DispatcherOptions, 'maxInFlightOfAccount' | 'laneWindow'> => ({
+  maxInFlightOfAccount: account,
+  laneWindow: { min: lane, max: lane, tolerance: 2, probeEveryMs: 10_000 },
+});
+
 function dispatcher(other: Partial<DispatcherOptions> = {}): Dispatcher {
   const one = new Dispatcher({
     store: store(),
@@ -25,7 +34,7 @@ function dispatcher(other: Partial<DispatcherOptions> = {}): Dispatcher {
     topics: harness.installation.topics,
     window: { batches: 2, bytes: 1_000_000 },
     maxInFlight: 1_000,
-    limits: { account: 1_000, lane: 10_000 },
+    ...limits(1_000, 10_000),
     staleMs: 60_000,
     onChanged: () => undefined,
     leaseMs: LEASE_MS,
@@ -77,7 +86,7 @@ describe('a dispatch', () => {
       await accepted('a', LARGE),
       await accepted('a', LARGE, 'high'),
     ];
-    dispatcher({ limits: { account: 6, lane: 100 } }).wake();
+    dispatcher(limits(6, 100)).wake();
     const inNormal = async (): Promise<number> => (await nextBatch(a1._id)) + (await nextBatch(a2._id));
     await eventually(
       'both lanes are used',
@@ -93,7 +102,7 @@ describe('a dispatch', () => {
 
   it('keeps a lane within its limit, with room left for a newcomer', async () => {
     const first = await accepted('a', LARGE);
-    const one = dispatcher({ limits: { account: 100, lane: 12 } });
+    const one = dispatcher(limits(100, 12));
     one.wake();
     await eventually('its part is used', async () => (await nextBatch(first._id)) === 6);
     const second = await accepted('b', LARGE);
@@ -121,7 +130,7 @@ describe('a dispatch', () => {
       },
     );
     const ours = await accepted('b', LARGE);
-    const one = dispatcher({ limits: { account: 100, lane: 12 } });
+    const one = dispatcher(limits(100, 12));
     one.wake();
     await eventually('the rest of the lane is used', async () => (await nextBatch(ours._id)) === 2);
     const elsewhere = await accepted('c', 5, 'low');
@@ -139,8 +148,7 @@ describe('a dispatch', () => {
 describe('leases', () => {
   it('go to an account that has none, where another has them all', async () => {
     for (let i = 0; i < 12; i += 1) await accepted('many', LARGE);
-    const limits = { account: 4, lane: 100 };
-    const one = dispatcher({ concurrency: 3, limits });
+    const one = dispatcher({ concurrency: 3, ...limits(4, 100) });
     one.wake();
     const leased = { 'dispatch.lease': { $ne: null } };
     await eventually(
@@ -161,7 +169,7 @@ describe('leases', () => {
       concurrency: 2,
       leaseMs: 1_000,
       store: new DispatchStore(harness.database, 1_000, () => new Date()),
-      limits: { account: 4, lane: 100 },
+      ...limits(4, 100),
     }).wake();
     await eventually('each has begun', async () => {
       const begun = await Promise.all(actions.map(({ _id }) => nextBatch(_id)));

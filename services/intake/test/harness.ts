@@ -77,6 +77,7 @@ export class IntakeHarness {
       // Nobody counts here, unless a test does.
       DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: '10000',
       DISPATCH_IN_FLIGHT_LANE_BATCHES: '100000',
+      DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: '100000',
     });
     const codec = await installation.codec();
     const { topics, kafka } = installation;

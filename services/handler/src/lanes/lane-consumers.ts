@@ -46,8 +46,7 @@ export class LaneConsumers {
               gate.pass(
                 lane,
                 () => chunk.heartbeat(),
-                (place) =>
-                  process({ ...chunk, waitFor: (ms) => place.lendDuring(() => chunk.waitFor(ms)) }),
+                (place) => process({ ...chunk, waitFor: (ms) => place.lendDuring(() => chunk.waitFor(ms)) }),
               ),
           }),
         );

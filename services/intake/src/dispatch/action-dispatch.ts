@@ -35,6 +35,14 @@ export type StepResult = 'more' | 'done' | 'full' | 'stopped';
 /** The part of a lease within which a window is begun: the rest is left for the send to come back. */
 const SAFE_PART = 0.5;
 
+/** A window that was published and is not counted yet. */
+interface Sent {
+  /** Batches of the action up to its last one. */
+  readonly upTo: number;
+  /** Monotonic time before it was sent, in ms. */
+  readonly at: number;
+}
+
 /** The dispatch of one leased action, window by window, in order. */
 export class ActionDispatch {
   readonly owner: string;
@@ -45,6 +53,7 @@ export class ActionDispatch {
   #progress: DispatchProgress;
   #nextBatch: number;
   #leasedAt: number;
+  #sent: Sent[] = [];
 
   /** @param leasedAt monotonic time, taken before the lease was asked for. */
   constructor(action: ActionDocument, owner: string, leasedAt: number, options: ActionDispatchOptions) {
@@ -79,6 +88,17 @@ export class ActionDispatch {
     return this.#room > 0;
   }
 
+  /**
+   * How long the windows took that have been counted since the last call, from their sending until it was seen, in ms.
+   * Of the last window nothing is heard: whoever is done is not looked at any more.
+   */
+  takeTimes(): number[] {
+    const now = this.#options.monotonic();
+    const counted = this.#sent.filter(({ upTo }) => upTo <= this.#progress.countedBatches);
+    this.#sent = this.#sent.slice(counted.length);
+    return counted.map(({ at }) => now - at);
+  }
+
   /** Takes note of how the action stands. @returns whether it is still to be dispatched, by us. */
   note(progress: DispatchProgress): boolean {
     this.#progress = progress;
@@ -108,6 +128,7 @@ export class ActionDispatch {
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
     if (!(await this.#holdsLease())) return 'stopped';
+    const at = monotonic();
     await this.#publish(window);
     const nextBatch = this.#nextBatch + window.length;
     const done = nextBatch >= this.#action.batchCount;
@@ -116,6 +137,7 @@ export class ActionDispatch {
     const after = await store.advance(this.actionId, this.owner, nextBatch, done);
     if (after === undefined) return 'stopped';
     this.#nextBatch = nextBatch;
+    this.#sent.push({ upTo: nextBatch, at });
     this.#leasedAt = renewedAt;
     if (first) onChanged(after);
     // Where all batches are published it does not matter that the action has been paused or has ended in the meantime.

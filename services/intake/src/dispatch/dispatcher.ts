@@ -1,10 +1,11 @@
-import { isRetryable } from '@bulk/domain';
+import { isRetryable, LANES, type Lane } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
-import { InFlight, type InFlightLimits } from './in-flight.ts';
+import { InFlight } from './in-flight.ts';
+import { LaneWindow, type LaneWindowOptions } from './lane-window.ts';
 import { Turns } from './turns.ts';
 
 export interface DispatcherOptions extends ActionDispatchOptions {
@@ -12,8 +13,10 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly instanceId: string;
   /** Actions side by side, at most. */
   readonly concurrency: number;
-  /** Beside `maxInFlight` of an action. */
-  readonly limits: InFlightLimits;
+  /** Batches of an account's actions in a lane that are published and not counted yet, at most. */
+  readonly maxInFlightOfAccount: number;
+  /** How many of a lane. */
+  readonly laneWindow: LaneWindowOptions;
   /** What is in flight and has not moved for so long does not count against the limits, in ms. */
   readonly staleMs: number;
   /** After a fault an action rests for this long, in ms, before any instance tries it again. */
@@ -23,6 +26,9 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly health: Health;
   readonly log: Logger;
 }
+
+/** Without a wake it is looked so often for actions to lease, in ms: between the windows of others that would be too much. */
+const CLAIM_EVERY_MS = 200;
 
 /** Part of a lease for which an account keeps it where there are more accounts than leases. */
 const HOLD_PART = 0.1;
@@ -40,19 +46,27 @@ export class Dispatcher {
   readonly #claims: Claims;
   readonly #inFlight: InFlight;
   readonly #turns = new Turns();
+  readonly #windows: ReadonlyMap<Lane, LaneWindow>;
   #active: ActionDispatch[] = [];
   #running: Promise<void> | undefined;
   #awake = false;
   #stopping = false;
   /** Aborted to end a wait for room. */
   #rest = new AbortController();
+  /** Monotonic time of the last look for actions to lease. */
+  #claimedAt = Number.NEGATIVE_INFINITY;
   /** Monotonic time of the last send that Kafka did not confirm. */
   #failedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#claims = new Claims({ ...options, holdMs: options.leaseMs * HOLD_PART });
-    this.#inFlight = new InFlight(options.limits);
+    const { laneWindow, maxInFlightOfAccount, monotonic } = options;
+    this.#windows = new Map(LANES.map((lane) => [lane, new LaneWindow(laneWindow)]));
+    this.#inFlight = new InFlight({
+      account: maxInFlightOfAccount,
+      laneAt: (lane) => this.#windows.get(lane)?.sizeAt(monotonic()) ?? laneWindow.min,
+    });
   }
 
   /** Something may be due. Returns at once. */
@@ -77,8 +91,7 @@ export class Dispatcher {
 
   async #run(): Promise<void> {
     while (this.#mayGoOn()) {
-      this.#awake = false;
-      await this.#claimDue();
+      if (this.#isTimeToClaim) await this.#claimDue();
       if (this.#active.length === 0) {
         this.#forgetOldFault();
         return;
@@ -124,6 +137,7 @@ export class Dispatcher {
         if (state !== undefined && dispatch.note(state) && (await dispatch.keep())) continue;
         await this.#end(dispatch);
       }
+      this.#observeTimes();
       this.#inFlight.note(await store.inFlight(staleMs), this.#active);
       this.#turns.forget(this.#active);
       health.set(MONGODB, 'ready');
@@ -132,6 +146,18 @@ export class Dispatcher {
       health.set(MONGODB, 'waiting', reasonOf(error));
       log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
       return false;
+    }
+  }
+
+  #observeTimes(): void {
+    for (const [lane, window] of this.#windows) {
+      const here = this.#active.filter((dispatch) => dispatch.lane === lane);
+      const held = here.some((dispatch) => dispatch.hasRoom && this.#inFlight.roomFor(dispatch) === 0);
+      window.observe(
+        here.flatMap((dispatch) => dispatch.takeTimes()),
+        held,
+        this.#options.monotonic(),
+      );
     }
   }
 
@@ -155,8 +181,18 @@ export class Dispatcher {
     return !this.#stopping;
   }
 
+  get #isTimeToClaim(): boolean {
+    return (
+      this.#awake ||
+      this.#active.length === 0 ||
+      this.#options.monotonic() - this.#claimedAt >= CLAIM_EVERY_MS
+    );
+  }
+
   async #claimDue(): Promise<void> {
-    const { concurrency, health, log } = this.#options;
+    const { concurrency, monotonic, health, log } = this.#options;
+    this.#awake = false;
+    this.#claimedAt = monotonic();
     try {
       await this.#claims.claim(concurrency - this.#active.length, (claim) => this.#begin(claim));
       if (this.#active.length >= concurrency) await this.#shareLeases();

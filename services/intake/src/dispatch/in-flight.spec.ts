@@ -7,25 +7,25 @@ const of = (actionId: string, accountId: string, lane: Lane = 'normal') => ({ ac
 
 describe('what is in flight', () => {
   it('of an account alone in its lane is bounded by its limit, and leaves a part of the lane to others', () => {
-    const inFlight = new InFlight({ account: 8, lane: 100 });
+    const inFlight = new InFlight({ account: 8, laneAt: () => 100 });
     inFlight.note([], [of('1', 'a')]);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(8);
     inFlight.published(of('1', 'a'), 5);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(3);
-    const narrow = new InFlight({ account: 8, lane: 10 });
+    const narrow = new InFlight({ account: 8, laneAt: () => 10 });
     narrow.note([], [of('1', 'a')]);
     expect(narrow.roomFor(of('1', 'a'))).toBe(5);
   });
 
   it('is counted by lane', () => {
-    const inFlight = new InFlight({ account: 8, lane: 16 });
+    const inFlight = new InFlight({ account: 8, laneAt: () => 16 });
     inFlight.note([{ lane: 'low', accountId: 'a', batches: 8 }], [of('1', 'a', 'low'), of('2', 'a', 'high')]);
     expect(inFlight.roomFor(of('1', 'a', 'low'))).toBe(0);
     expect(inFlight.roomFor(of('2', 'a', 'high'))).toBe(8);
   });
 
   it('is shared among accounts, those of other instances too, and among the actions of an account', () => {
-    const inFlight = new InFlight({ account: 100, lane: 40 });
+    const inFlight = new InFlight({ account: 100, laneAt: () => 40 });
     const here = [of('1', 'a'), of('2', 'a'), of('3', 'b')];
     inFlight.note([{ lane: 'normal', accountId: 'elsewhere', batches: 3 }], here);
     expect(inFlight.roomFor(of('3', 'b'))).toBe(10);
@@ -33,7 +33,7 @@ describe('what is in flight', () => {
   });
 
   it('lets nobody go on in a full lane', () => {
-    const inFlight = new InFlight({ account: 10, lane: 20 });
+    const inFlight = new InFlight({ account: 10, laneAt: () => 20 });
     inFlight.note([{ lane: 'normal', accountId: 'b', batches: 20 }], [of('1', 'a')]);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(0);
     inFlight.note([], [of('1', 'a')]);
@@ -48,7 +48,7 @@ describe('what is in flight', () => {
         fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1 }),
         (account, lane, accounts) => {
           fc.pre(lane > accounts.length + 1);
-          const inFlight = new InFlight({ account, lane });
+          const inFlight = new InFlight({ account, laneAt: () => lane });
           const here = accounts.map((accountId) => of(accountId, accountId));
           inFlight.note([], here);
           const published = here.map((one) => {

@@ -5,8 +5,8 @@ import { shareOf, type Contender } from './turns.ts';
 export interface InFlightLimits {
   /** Of one account in one lane. */
   readonly account: number;
-  /** Of all accounts in one lane. */
-  readonly lane: number;
+  /** Of all accounts in this lane, at present. */
+  readonly laneAt: (lane: Lane) => number;
 }
 
 /** How much of an account's batches is in flight in a lane. */
@@ -31,6 +31,8 @@ export class InFlight {
   readonly #accounts = new Map<Lane, number>();
   /** Actions of an account that are dispatched here. */
   readonly #actions = new Map<string, number>();
+  /** As of the last look. */
+  readonly #limitOf = new Map<Lane, number>();
 
   constructor(limits: InFlightLimits) {
     this.#limits = limits;
@@ -45,6 +47,7 @@ export class InFlight {
     for (const one of here) add(this.#actions, shareOf(one), 1);
     for (const lane of LANES) {
       const accounts = [...shares, ...here].filter((one) => one.lane === lane);
+      this.#limitOf.set(lane, this.#limits.laneAt(lane));
       this.#accounts.set(lane, new Set(accounts.map(({ accountId }) => accountId)).size);
     }
   }
@@ -60,11 +63,9 @@ export class InFlight {
     const { lane } = contender;
     const share = shareOf(contender);
     const parts = (this.#accounts.get(lane) ?? 0) + 1;
-    const part = Math.max(1, Math.min(this.#limits.account, Math.floor(this.#limits.lane / parts)));
-    const left = Math.min(
-      this.#limits.lane - (this.#lanes.get(lane) ?? 0),
-      part - (this.#shares.get(share) ?? 0),
-    );
+    const limit = this.#limitOf.get(lane) ?? 0;
+    const part = Math.max(1, Math.min(this.#limits.account, Math.floor(limit / parts)));
+    const left = Math.min(limit - (this.#lanes.get(lane) ?? 0), part - (this.#shares.get(share) ?? 0));
     const turn = Math.max(1, Math.floor(part / Math.max(1, this.#actions.get(share) ?? 1)));
     return Math.max(0, Math.min(left, turn));
   }

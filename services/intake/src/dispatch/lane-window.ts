@@ -1,0 +1,86 @@
+export interface LaneWindowOptions {
+  /** Batches that may be in flight whatever the times are, but for a probe: also where it begins. */
+  readonly min: number;
+  readonly max: number;
+  /** How many times as long as at rest a batch may take because of those in front of it; above 1. */
+  readonly tolerance: number;
+  /** How often the time at rest is measured anew, in ms. */
+  readonly probeEveryMs: number;
+}
+
+/** Bounds of a change, since a sample or two may be far off. */
+const SHRINK = 0.7;
+const GROW = 1.5;
+/** How many times the time at rest a probe takes: what was in front of its own batches has to be gone first. */
+const PROBE_LENGTH = 3;
+/** What is left of the window in a probe, of what would be in flight if nothing waited: less, in case it has grown too far. */
+const PROBE_PART = 0.7;
+
+/**
+ * How many batches may be in flight in a lane, found from how long they take: as many as keep the handlers busy, and few
+ * enough that a newcomer waits only so much longer than at rest.
+ *
+ * As TCP Vegas does it (Brakmo and Peterson, 1995), and Netflix' gradient limit for concurrency: the shortest time seen
+ * is that of a batch which waits for nobody; what it takes longer is spent in a queue, and by that ratio the window is
+ * changed, at most once in that time, since a change shows no earlier. So that a lasting queue does not come to pass for
+ * the time at rest, the queue is let run dry for a moment every now and then (as in BBR's ProbeRTT, 2016).
+ */
+export class LaneWindow {
+  readonly #options: LaneWindowOptions;
+  #size: number;
+  /** Shortest times of the last two spans between probes, in ms. */
+  #before = Number.POSITIVE_INFINITY;
+  #shortest = Number.POSITIVE_INFINITY;
+  #probedAt = Number.NEGATIVE_INFINITY;
+  #probeEnd = Number.NEGATIVE_INFINITY;
+  /** Times since the last change. */
+  #times: number[] = [];
+  #changedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: LaneWindowOptions) {
+    this.#options = options;
+    this.#size = options.min;
+  }
+
+  /** Batches that may be in flight at this monotonic time, in ms. */
+  sizeAt(now: number): number {
+    const probing = now < this.#probeEnd;
+    const size = probing ? (this.#size / this.#options.tolerance) * PROBE_PART : this.#size;
+    return Math.max(1, Math.round(size));
+  }
+
+  /**
+   * Takes note of how long batches took from their publishing until they were counted, in ms.
+   *
+   * @param held whether there was more to publish than the window let: without that it does not grow.
+   */
+  observe(times: readonly number[], held: boolean, now: number): void {
+    if (times.length === 0) return;
+    this.#shortest = Math.min(this.#shortest, ...times);
+    this.#times.push(...times);
+    const atRest = Math.min(this.#before, this.#shortest);
+    if (now < this.#probeEnd) return;
+    const mean = this.#times.reduce((sum, time) => sum + time, 0) / this.#times.length;
+    if (now - this.#changedAt >= mean) this.#change((this.#options.tolerance * atRest) / mean, held, now);
+    if (now - this.#probedAt >= this.#options.probeEveryMs) this.#probe(atRest, now);
+  }
+
+  #change(ratio: number, held: boolean, now: number): void {
+    const { min, max } = this.#options;
+    this.#times = [];
+    this.#changedAt = now;
+    if (ratio > 1 && !held) return;
+    const factor = Math.min(GROW, Math.max(SHRINK, ratio));
+    this.#size = Math.min(max, Math.max(min, this.#size * factor));
+  }
+
+  #probe(atRest: number, now: number): void {
+    this.#probedAt = now;
+    this.#probeEnd = now + PROBE_LENGTH * atRest;
+    this.#before = this.#shortest;
+    this.#shortest = Number.POSITIVE_INFINITY;
+    this.#times = [];
+    // The first times after the probe are those of its own batches.
+    this.#changedAt = this.#probeEnd;
+  }
+}
