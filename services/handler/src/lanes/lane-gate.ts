@@ -59,18 +59,18 @@ export class LaneGate {
     work: (place: Place) => Promise<void>,
   ): Promise<void> {
     await this.#enter(lane, heartbeat);
-    let inside = true;
+    const place = { held: true };
     const lendDuring = async (rest: () => Promise<void>): Promise<void> => {
-      inside = false;
+      place.held = false;
       this.#leave();
       await rest();
       await this.#enter(lane, heartbeat);
-      inside = true;
+      place.held = true;
     };
     try {
       await work({ lendDuring });
     } finally {
-      if (inside) this.#leave();
+      if (place.held) this.#leave();
     }
   }
 

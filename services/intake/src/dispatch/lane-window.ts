@@ -8,6 +8,8 @@ export interface LaneWindowOptions {
   readonly probeEveryMs: number;
 }
 
+/** Shorter times are taken for this: of nothing there is no ratio. */
+const SHORTEST_MS = 1;
 /** Bounds of a change, since a sample or two may be far off. */
 const SHRINK = 0.7;
 const GROW = 1.5;
@@ -56,8 +58,9 @@ export class LaneWindow {
    */
   observe(times: readonly number[], held: boolean, now: number): void {
     if (times.length === 0) return;
-    this.#shortest = Math.min(this.#shortest, ...times);
-    this.#times.push(...times);
+    const taken = times.map((time) => Math.max(SHORTEST_MS, time));
+    this.#shortest = Math.min(this.#shortest, ...taken);
+    this.#times.push(...taken);
     const atRest = Math.min(this.#before, this.#shortest);
     if (now < this.#probeEnd) return;
     const mean = this.#times.reduce((sum, time) => sum + time, 0) / this.#times.length;
