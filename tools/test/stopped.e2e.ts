@@ -89,7 +89,7 @@ describe('a process that is asked to stop in the middle of an action', () => {
       const { topics } = system.installation;
       // All of them are down: what was done is committed, to the message, so that none comes twice.
       if (mark.startsWith('handlerhandler'))
-        expect(await committed('handler', topics.entityBatches.normal)).toEqual(await applied(mark));
+        expect(await committed('handler.normal', topics.entityBatches.normal)).toEqual(await applied(mark));
       if (mark.startsWith('stats-aggregatorstats')) {
         const counted = await committed('stats-aggregator', topics.results);
         const logs = await system.database.actionLogs.find({ actionId }).toArray();

@@ -98,7 +98,9 @@ describe('the window of a lane', () => {
       fc.property(
         fc.array(
           fc.record({
-            times: fc.array(fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e6, noNaN: true })), { maxLength: 5 }),
+            times: fc.array(fc.oneof(fc.constant(0), fc.double({ min: 0, max: 1e6, noNaN: true })), {
+              maxLength: 5,
+            }),
             held: fc.boolean(),
             after: fc.integer({ min: 0, max: 20_000 }),
           }),
