@@ -68,7 +68,7 @@ async function expectEntities(mark: string, entities: Entities): Promise<void> {
 async function untilStalledIs(state: 'gone' | 'there'): Promise<void> {
   const admin = system.installation.kafka.admin();
   await admin.connect();
-  const groupId = `${system.installation.env['TOPIC_PREFIX'] ?? ''}handler`;
+  const groupId = `${system.installation.env['TOPIC_PREFIX'] ?? ''}handler.normal`;
   await eventually(
     `the stalled handler is ${state}`,
     async () => {
