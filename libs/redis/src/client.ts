@@ -37,7 +37,7 @@ export async function openRedis(config: RedisConfig, context: ServiceContext): P
  * @throws RedisUnavailableError when nobody answers.
  */
 export async function connectRedis(config: RedisConfig, log: Logger): Promise<Redis> {
-  const redis = newClient(config, { commandTimeout: config.REDIS_TIMEOUT_MS, maxRetriesPerRequest: 1 });
+  const redis = newClient(config, config.REDIS_TIMEOUT_MS, { maxRetriesPerRequest: 1 });
   // The client rejects with "Connection is closed"; why it is, it only emits.
   let lastError: Error | undefined;
   redis.on('error', (error: Error) => {
@@ -59,8 +59,7 @@ export async function connectRedis(config: RedisConfig, log: Logger): Promise<Re
  * command fails at once while Redis is away, and within `commandTimeoutMs` when it hangs. Nothing is sent a second time.
  */
 export function connectRedisInBackground(config: RedisConfig, commandTimeoutMs: number, log: Logger): Redis {
-  const redis = newClient(config, {
-    commandTimeout: commandTimeoutMs,
+  const redis = newClient(config, commandTimeoutMs, {
     maxRetriesPerRequest: 0,
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
@@ -73,12 +72,20 @@ export function connectRedisInBackground(config: RedisConfig, commandTimeoutMs: 
 
 type OwnOptions = Pick<
   RedisOptions,
-  'commandTimeout' | 'maxRetriesPerRequest' | 'enableOfflineQueue' | 'autoResendUnfulfilledCommands'
+  'maxRetriesPerRequest' | 'enableOfflineQueue' | 'autoResendUnfulfilledCommands'
 >;
 
-function newClient(config: RedisConfig, own: OwnOptions): Redis {
+/**
+ * Command time-outs after which a connection that has brought no answer in all that time is given up. Without that the
+ * client would keep it for ever, one that a failover or a firewall has left half-open: each command times out on its own.
+ */
+const TIMEOUTS_OF_A_CONNECTION = 2;
+
+function newClient(config: RedisConfig, commandTimeoutMs: number, own: OwnOptions): Redis {
   const options = {
     lazyConnect: true,
+    commandTimeout: commandTimeoutMs,
+    socketTimeout: TIMEOUTS_OF_A_CONNECTION * commandTimeoutMs,
     connectTimeout: config.REDIS_TIMEOUT_MS,
     disconnectTimeout: 500,
     retryStrategy: (times: number) => Math.min(100 * times, 2_000),

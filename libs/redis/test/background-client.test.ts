@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { BreakableLink, eventually, testUrls } from '@bulk/testing';
 import { z } from 'zod';
-import { connectRedisInBackground, redisConfigShape, type Redis } from '../src/index.ts';
+import { connectRedis, connectRedisInBackground, redisConfigShape, type Redis } from '../src/index.ts';
 
 const TIMEOUT_MS = 300;
 let link: BreakableLink;
@@ -43,5 +43,23 @@ describe('a client in the background', () => {
 
     link.mend();
     await eventually('the connection', () => redis.ping());
+  });
+});
+
+describe('a client that a service cannot do without', () => {
+  it('gives a connection up that has gone dead, and has a new one', async () => {
+    const config = loadConfig(z.object(redisConfigShape), {
+      REDIS_URL: `redis://127.0.0.1:${link.port}`,
+      REDIS_TIMEOUT_MS: String(TIMEOUT_MS),
+    });
+    const client = await connectRedis(config, silentLogger());
+    try {
+      link.hang();
+      await expect(client.ping()).rejects.toThrow('timed out');
+      // The link lets new connections through; the dead one stays as it is.
+      await eventually('an answer', () => client.ping());
+    } finally {
+      client.disconnect();
+    }
   });
 });
