@@ -99,11 +99,16 @@ export class ServiceGroup {
 
   /** Starts an instance that has ended again, on its ports, and waits until it is ready. */
   async restart(instance: string): Promise<ServiceProcess> {
-    const former = this.member(instance);
-    await former.stop();
-    const process = await this.#spawn(former);
+    const process = await this.relaunch(instance);
     await process.waitUntilReady(this.#readyTimeoutMs, this.#options.signal);
     return process;
+  }
+
+  /** The same without the wait: what it depends on may be away. */
+  async relaunch(instance: string): Promise<ServiceProcess> {
+    const former = this.member(instance);
+    await former.stop();
+    return this.#spawn(former);
   }
 
   async waitUntilReady(): Promise<void> {

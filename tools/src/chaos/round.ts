@@ -1,0 +1,203 @@
+import { contact } from '@bulk/actions';
+import { BulkApiError, NetworkError } from '@bulk/client';
+import { CodedError, isFinal } from '@bulk/domain';
+import { delay } from '@bulk/runtime';
+import { checkAccounting, type ModelEntity } from '@bulk/testing';
+import { between, randomFor } from '../seed/random.ts';
+import { nextFault, type Fault } from './faults.ts';
+import type { ChaosTarget } from './target.ts';
+import { planWorkload, type Chain, type PlannedAction, type WorkloadSize } from './workload.ts';
+
+export interface RoundOptions {
+  readonly target: ChaosTarget;
+  /** Names the round: the same text, the same workload and the same faults. */
+  readonly text: string;
+  readonly size: WorkloadSize;
+  /** Faults at most; there are fewer where the actions end before. */
+  readonly faults: number;
+  readonly signal: AbortSignal;
+  readonly note: (line: string) => void;
+}
+
+export interface RoundReport {
+  readonly actions: number;
+  readonly positions: number;
+  readonly faults: readonly string[];
+  /** Every difference from the model, in words; empty when all is well. */
+  readonly differences: readonly string[];
+}
+
+/** Thrown when an action has not ended long after everything was mended. */
+export class StandstillError extends CodedError {
+  constructor(actionId: string, status: string, processed: number, total: number) {
+    super(
+      'STANDSTILL',
+      `action ${actionId} stands still: ${status}, ${processed} of ${total} have an outcome`,
+    );
+  }
+}
+
+/** Longest time without a new outcome after everything was mended, in ms: sessions, leases and back-offs included. */
+const STANDSTILL_MS = 90_000;
+const POLL_MS = 200;
+/** Between faults, at most, in ms. */
+const PAUSE_MS = 1_500;
+
+/** Runs actions, breaks things while they run, mends them, and holds everything against the model. */
+export async function runRound(options: RoundOptions): Promise<RoundReport> {
+  const { target, text, size } = options;
+  const chains = planWorkload(text, contact, size);
+  const state = { mendedAt: Number.POSITIVE_INFINITY, ended: false };
+  const runs = Promise.all(chains.map((chain) => runChain(chain, options, state)));
+  runs.catch(() => undefined);
+  const all = runs.finally(() => {
+    state.ended = true;
+  });
+  all.catch(() => undefined);
+  const faults = await breakThings(options, state);
+  state.mendedAt = performance.now();
+  const ids = await all;
+  const differences: string[] = [];
+  for (const [i, chain] of chains.entries()) differences.push(...(await check(target, chain, ids[i] ?? [])));
+  const actions = chains.flatMap((chain) => chain.actions);
+  return {
+    actions: actions.length,
+    positions: actions.reduce((sum, { entities }) => sum + entities.length, 0),
+    faults,
+    differences,
+  };
+}
+
+interface RoundState {
+  /** Monotonic time from when on nothing is broken any more. */
+  mendedAt: number;
+  /** All actions have ended. */
+  readonly ended: boolean;
+}
+
+/** One fault after the other, some of them two at a time; afterwards everything is mended and every service ready. */
+async function breakThings(
+  { target, text, faults, signal, note }: RoundOptions,
+  state: RoundState,
+): Promise<string[]> {
+  const random = randomFor(`${text} faults`);
+  const seen: string[] = [];
+  let open: Fault[] = [];
+  const mend = async (): Promise<void> => {
+    for (const fault of open) await fault.mend();
+    open = [];
+  };
+  try {
+    while (seen.length < faults && !state.ended) {
+      await delay(between(random, 50, PAUSE_MS), signal);
+      signal.throwIfAborted();
+      const fault = nextFault(random, target);
+      const overlaps = random() < 0.3 && open.length === 0;
+      // The same thing cannot be broken twice, and what depends on it would wait for it.
+      if (open.some(({ name }) => name === fault.name)) continue;
+      note(`${fault.name}, ${fault.lastsMs} ms`);
+      seen.push(fault.name);
+      open.push(fault);
+      await fault.inject();
+      await delay(fault.lastsMs, signal);
+      if (!overlaps) await mend();
+    }
+  } finally {
+    await mend();
+  }
+  for (const { name, running } of target.services.members) {
+    // As an orchestrator does with a service that gave up.
+    if (!running) {
+      note(`${name} had ended by itself`);
+      seen.push(`${name} ended by itself`);
+      await target.services.relaunch(name);
+    }
+  }
+  await target.services.waitUntilReady();
+  return seen;
+}
+
+/** @returns the ids of its actions, which have all ended. */
+async function runChain(chain: Chain, options: RoundOptions, state: RoundState): Promise<string[]> {
+  const client = options.target.client(chain.accountId);
+  const ids: string[] = [];
+  try {
+    for (const action of chain.actions) {
+      const actionId = await untilAnswered(options.signal, state, () =>
+        client.createAction(requestOf(action), { idempotencyKey: action.idempotencyKey }),
+      );
+      ids.push(actionId.actionId);
+      await untilEnded(actionId.actionId, client, options.signal, state);
+    }
+    return ids;
+  } finally {
+    client.close();
+  }
+}
+
+function requestOf({ actionType, lane, entities }: PlannedAction) {
+  return { actionType, priority: lane, entities: [...entities] };
+}
+
+type Client = ReturnType<ChaosTarget['client']>;
+
+async function untilEnded(
+  actionId: string,
+  client: Client,
+  signal: AbortSignal,
+  state: RoundState,
+): Promise<void> {
+  let processed = -1;
+  let movedAt = performance.now();
+  for (;;) {
+    const action = await untilAnswered(signal, state, () => client.getAction(actionId));
+    if (isFinal(action.status)) return;
+    if (action.processed !== processed) movedAt = performance.now();
+    ({ processed } = action);
+    if (performance.now() - Math.max(movedAt, state.mendedAt) > STANDSTILL_MS) {
+      throw new StandstillError(actionId, action.status, action.processed, action.total);
+    }
+    await delay(POLL_MS, signal);
+  }
+}
+
+/** Asks again as long as it is the fault of what was broken. */
+async function untilAnswered<T>(signal: AbortSignal, state: RoundState, ask: () => Promise<T>): Promise<T> {
+  for (;;) {
+    signal.throwIfAborted();
+    try {
+      return await ask();
+    } catch (error) {
+      const ours = error instanceof NetworkError || (error instanceof BulkApiError && error.status >= 500);
+      if (!ours || performance.now() - state.mendedAt > STANDSTILL_MS) throw error;
+    }
+    await delay(POLL_MS, signal);
+  }
+}
+
+async function check(target: ChaosTarget, chain: Chain, ids: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const [i, { idempotencyKey, outcomes }] of chain.actions.entries()) {
+    const actionId = ids[i] ?? '';
+    const report = await checkAccounting(target.database, actionId);
+    found.push(...report.breaches.map((breach) => `${idempotencyKey} (${actionId}): ${breach}`));
+    for (const { position, entityId, status, code } of report.outcomes) {
+      const is = JSON.stringify({ position, entityId, status, code });
+      const should = JSON.stringify(outcomes[position]);
+      if (is !== should) found.push(`${idempotencyKey} (${actionId}): ${is} instead of ${should}`);
+    }
+  }
+  const stored = await target.contacts(chain.accountId, chain.mark);
+  for (const id of new Set([...chain.entities.keys(), ...stored.keys()])) {
+    const is = canonical(stored.get(id));
+    const should = canonical(chain.entities.get(id));
+    if (is !== should) found.push(`${id}: ${is} instead of ${should}`);
+  }
+  return found;
+}
+
+function canonical(value: ModelEntity | undefined): string {
+  if (value === undefined) return 'nothing';
+  const { version, fields } = value;
+  return JSON.stringify([version, fields && Object.entries(fields).sort(([a], [b]) => a.localeCompare(b))]);
+}

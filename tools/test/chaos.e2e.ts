@@ -1,0 +1,32 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { runRound } from '../src/chaos/round.ts';
+import { ChaosTarget } from '../src/chaos/target.ts';
+
+/** Faults that differ much; another text has others. Longer runs: `npm run chaos`. */
+const TEXT = 'e2e-3';
+const noted: string[] = [];
+let target: ChaosTarget;
+beforeAll(async () => {
+  target = await ChaosTarget.start({
+    name: `chaos-${process.pid}`,
+    instances: { handler: 2, 'stats-aggregator': 2 },
+  });
+}, 240_000);
+afterAll(() => target.close(), 120_000);
+
+describe('a round of chaos', () => {
+  it('leaves every record and every outcome as a plain sequential model says', async () => {
+    const report = await runRound({
+      target,
+      text: TEXT,
+      size: { chains: 4, length: 3, positions: 1_200 },
+      faults: 6,
+      signal: new AbortController().signal,
+      note: (line) => noted.push(line),
+    });
+    expect(report.differences).toEqual([]);
+    // With none it would prove nothing; on a quick machine the actions may end before all of them.
+    expect(report.faults.length).toBeGreaterThanOrEqual(2);
+    expect(noted).not.toContainEqual(expect.stringContaining('ended by itself'));
+  }, 400_000);
+});
