@@ -41,6 +41,12 @@ const boundaries = [
   },
   { sourceTag: 'type:testing', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
+  // A stranger's program: it knows our topics, and none of our code.
+  {
+    sourceTag: 'type:example',
+    onlyDependOnLibsWithTags: [],
+    allowedExternalImports: ['kafkajs', '@kafkajs/confluent-schema-registry'],
+  },
 ];
 
 /** The adapters' own integration tests use the harness, which uses the adapters. */

@@ -4,6 +4,7 @@ export { cacheFolder, stackPaths, type StackPaths, workspaceRoot } from './paths
 export { isPortFree, releasePorts, reservePorts } from './ports.ts';
 export { identify, isAlive, type ProcessIdentity, signalProcess, terminate } from './processes.ts';
 export { provideChromium } from './provision/chromium.ts';
+export { provideExamplePython } from './provision/example-python.ts';
 export { provideSchemathesis } from './provision/schemathesis.ts';
 export { type ProvisionContext, run, type RunResult, tiedToUs } from './provision/tools.ts';
 export type { EndSignal, RunningStack, StartOptions } from './running.ts';
