@@ -42,6 +42,11 @@ describe('the AsyncAPI document', () => {
     expect(Object.keys(messages)).toEqual(expect.arrayContaining(['subscribe', 'error', 'actionUpdate']));
   });
 
+  it('requires no header that a message may lack', () => {
+    expect(messages['BatchResult']).toMatchObject({ headers: { required: ['result-id', 'account-id'] } });
+    expect(messages['BatchResult']).toHaveProperty('headers.properties.generation');
+  });
+
   it('says in how many partitions a topic is and how long it is kept', () => {
     expect(document.channels['results']?.bindings).toMatchObject({
       kafka: { partitions: 4, topicConfiguration: { 'retention.ms': 7_200_000 } },
