@@ -16,7 +16,7 @@ const boundaries = [
   {
     sourceTag: 'type:runtime',
     onlyDependOnLibsWithTags: ['type:domain'],
-    allowedExternalImports: ['zod', 'pino', 'pino-pretty', 'cockatiel'],
+    allowedExternalImports: ['zod', 'pino', 'pino-pretty', 'cockatiel', 'prom-client', '@opentelemetry/*'],
   },
   {
     sourceTag: 'type:adapter',

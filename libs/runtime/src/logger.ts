@@ -1,4 +1,6 @@
+import { trace } from '@opentelemetry/api';
 import { pino, type Logger } from 'pino';
+import { errorFacts } from './error-facts.ts';
 
 export type { Logger } from 'pino';
 
@@ -17,6 +19,8 @@ export function createLogger(options: LoggerOptions): Logger {
     level: options.level,
     base: { service: options.service },
     timestamp: pino.stdTimeFunctions.isoTime,
+    mixin: traceIds,
+    serializers: { err: errorFacts },
     formatters: { level: (label) => ({ level: label }) },
     ...(options.format === 'pretty'
       ? {
@@ -27,6 +31,12 @@ export function createLogger(options: LoggerOptions): Logger {
         }
       : {}),
   });
+}
+
+/** The active span's ids, where anything is traced: from a log line to its trace. */
+function traceIds(): { traceId?: string; spanId?: string } {
+  const span = trace.getActiveSpan()?.spanContext();
+  return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
 }
 
 /** A logger that says nothing, for tests and tools. */
