@@ -1,5 +1,6 @@
 import { CodedError } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
+import { currentTraceparent, TRACEPARENT } from '@bulk/telemetry';
 import {
   Partitioners,
   type IHeaders,
@@ -75,18 +76,20 @@ export class MessageProducer {
   }
 
   /**
-   * Resolves when every message is confirmed.
+   * Resolves when every message is confirmed. Each names the active span, where it names none itself.
    *
    * @throws ProduceError when that is not known; the codec's MalformedMessageError when a value does not fit its schema.
    */
   async send(topic: string, messages: readonly OutgoingMessage[]): Promise<RecordMetadata[]> {
     if (messages.length === 0) return [];
+    const traceparent = currentTraceparent();
+    const traced = traceparent === undefined ? {} : { [TRACEPARENT]: traceparent };
     const encoded = await Promise.all(
       messages.map(async ({ key, value, partition, headers }) => ({
         key,
         value: await this.#codec.encode(topic, value),
         ...(partition === undefined ? {} : { partition }),
-        ...(headers === undefined ? {} : { headers }),
+        headers: { ...traced, ...headers },
       })),
     );
     return this.#produce(topic, encoded);

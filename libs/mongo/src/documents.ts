@@ -40,6 +40,8 @@ export interface ActionDocument {
   /** Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). */
   readonly applied: Readonly<Record<string, number>>;
   readonly dispatch: DispatchState;
+  /** The span of its request (W3C Trace Context); absent where it was not traced. */
+  readonly traceparent?: string;
   /** Absent where nobody is to be called at the end. */
   readonly callback?: CallbackState;
   readonly scheduledFor: Date | null;

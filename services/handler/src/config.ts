@@ -2,6 +2,7 @@ import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
 import { redisConfigShape } from '@bulk/redis';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
 import { laneWeights } from './lanes/lane-weights.ts';
 
@@ -10,6 +11,7 @@ const TIERS = 'expected three whole numbers, ascending, separated by commas';
 /** Everything that handler reads from its environment. */
 export const handlerConfigSchema = z.object({
   ...runtimeConfigShape,
+  ...tracingConfigShape,
   ...kafkaConfigShape,
   ...consumerConfigShape,
   ...mongoConfigShape,

@@ -1,10 +1,11 @@
 import type { ActionRegistry } from '@bulk/actions';
-import { RETRY_TIERS } from '@bulk/contracts';
+import { HEADERS, headerText, RETRY_TIERS } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
 import { ChunkConsumer, KAFKA_PRODUCER, type Chunk } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { REDIS } from '@bulk/redis';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
+import { TRACEPARENT, withSpan } from '@bulk/telemetry';
 import type { HandlerConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
 import { LaneConsumers } from './lanes/lane-consumers.ts';
@@ -25,6 +26,30 @@ export function handlerGroup(topicPrefix: string, lane: Lane): string {
 
 function consumerOf(lane: Lane): string {
   return `consumer of lane ${lane}`;
+}
+
+/** A batch is worked on in the trace of its action: every message is a chunk of its own. */
+function inSpanOf({ topic, partition, messages }: Chunk, work: () => Promise<void>): Promise<void> {
+  const [message] = messages;
+  const headers = message?.headers ?? {};
+  const actionId = headerText(headers, HEADERS.actionId);
+  const batchNo = headerText(headers, HEADERS.batchNo);
+  return withSpan(
+    'apply batch',
+    {
+      kind: 'consumer',
+      parent: headerText(headers, TRACEPARENT) ?? null,
+      attributes: {
+        'messaging.system': 'kafka',
+        'messaging.destination.name': topic,
+        'messaging.destination.partition.id': String(partition),
+        ...(message === undefined ? {} : { 'messaging.kafka.offset': message.offset }),
+        ...(actionId === undefined ? {} : { 'bulk.action_id': actionId }),
+        ...(batchNo === undefined ? {} : { 'bulk.batch_no': Number(batchNo) }),
+      },
+    },
+    work,
+  );
 }
 
 /** Starts handler; resolves when it consumes. */
@@ -50,7 +75,7 @@ export async function startHandler(
     fromBeginning: true,
     commitIntervalMs: config.COMMIT_INTERVAL_MS,
     backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
-    process: (chunk: Chunk) => dependencies.during(USED, () => batches.process(chunk)),
+    process: (chunk: Chunk) => inSpanOf(chunk, () => dependencies.during(USED, () => batches.process(chunk))),
     onFailure: (error: unknown, chunk: Chunk) => batches.onFailure(error, chunk),
     onCrash: fail,
     log,

@@ -3,6 +3,7 @@ import { kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
 import { redisConfigShape } from '@bulk/redis';
 import { integer, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
+import { tracingConfigShape } from '@bulk/telemetry';
 import cron from 'node-cron';
 import { z } from 'zod';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
@@ -12,6 +13,7 @@ const MEBIBYTE = 1_048_576;
 
 const variables = z.object({
   ...runtimeConfigShape,
+  ...tracingConfigShape,
   ...kafkaConfigShape,
   ...mongoConfigShape,
   ...webhookConfigShape,

@@ -2,6 +2,7 @@ import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
 import { deliveryConfigShape } from './webhooks/config.ts';
 
@@ -11,6 +12,7 @@ const EXPECTED_HZ = `expected a number from ${MIN_HZ} to ${MAX_HZ}`;
 
 const variables = z.object({
   ...runtimeConfigShape,
+  ...tracingConfigShape,
   ...kafkaConfigShape,
   ...consumerConfigShape,
   ...mongoConfigShape,

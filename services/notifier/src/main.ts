@@ -1,4 +1,5 @@
 import { serviceMain } from '@bulk/runtime';
+import { startTracing } from '@bulk/telemetry';
 import { notifierConfigSchema } from './config.ts';
 import { startNotifier } from './start.ts';
 
@@ -7,6 +8,8 @@ await serviceMain({
   configSchema: notifierConfigSchema,
   env: process.env,
   start: async (config, context) => {
+    const endTracing = startTracing('notifier', config);
+    if (endTracing !== undefined) context.releasers.push('tracing', endTracing);
     await startNotifier(config, context);
   },
 });

@@ -1,11 +1,13 @@
 import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { mongoConfigShape } from '@bulk/mongo';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
 
 /** Everything that stats-aggregator reads from its environment. */
 export const statsAggregatorConfigSchema = z.object({
   ...runtimeConfigShape,
+  ...tracingConfigShape,
   ...kafkaConfigShape,
   ...consumerConfigShape,
   ...mongoConfigShape,

@@ -1,4 +1,5 @@
 import { serviceMain } from '@bulk/runtime';
+import { startTracing } from '@bulk/telemetry';
 import { statsAggregatorConfigSchema } from './config.ts';
 import { startStatsAggregator } from './start.ts';
 
@@ -6,5 +7,9 @@ await serviceMain({
   name: 'stats-aggregator',
   configSchema: statsAggregatorConfigSchema,
   env: process.env,
-  start: startStatsAggregator,
+  start: async (config, context) => {
+    const endTracing = startTracing('stats-aggregator', config);
+    if (endTracing !== undefined) context.releasers.push('tracing', endTracing);
+    await startStatsAggregator(config, context);
+  },
 });

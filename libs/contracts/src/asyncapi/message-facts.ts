@@ -16,17 +16,20 @@ const ACTION = 'The action.';
 const BATCH = 'The batch within its action, from 0.';
 const GENERATION = 'How often the batch was replayed from the dead letters, as text; absent: never.';
 
+const TRACE = 'W3C Trace Context of the span that sent it; absent where nothing is traced.';
+
 export const MESSAGE_FACTS: readonly MessageFacts[] = [
   {
     type: MESSAGES.actionSubmitted,
     key: ACTION_KEY,
     headers: { 'action-id': ACTION, 'account-id': ACCOUNT },
+    optionalHeaders: { traceparent: TRACE },
   },
   {
     type: MESSAGES.entityBatch,
     key: `${ACTION_KEY} The partition is that of the entities, by hash of (entityType, entityId).`,
     headers: { 'action-id': ACTION, 'batch-no': BATCH },
-    optionalHeaders: { generation: GENERATION },
+    optionalHeaders: { generation: GENERATION, traceparent: TRACE },
   },
   {
     type: MESSAGES.batchResult,
@@ -35,9 +38,14 @@ export const MESSAGE_FACTS: readonly MessageFacts[] = [
       'result-id': 'The same for every repetition of this result.',
       'account-id': ACCOUNT,
     },
-    optionalHeaders: { generation: GENERATION },
+    optionalHeaders: { generation: GENERATION, traceparent: TRACE },
   },
-  { type: MESSAGES.actionProgress, key: ACTION_KEY, headers: { 'account-id': ACCOUNT } },
+  {
+    type: MESSAGES.actionProgress,
+    key: ACTION_KEY,
+    headers: { 'account-id': ACCOUNT },
+    optionalHeaders: { traceparent: TRACE },
+  },
   {
     type: MESSAGES.deadLetter,
     key: 'That of the original message.',

@@ -2,6 +2,7 @@ import { encodeRetry, type ActionSubmitted, type EntityBatch, type TopicNames } 
 import { CodedError, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
+import { withSpan } from '@bulk/telemetry';
 import { progressOf, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
@@ -122,8 +123,14 @@ export class ActionDispatch {
    * @throws ProduceError, StoreError: the dispatch may be taken up again, here or elsewhere.
    */
   async step(atMost = Number.POSITIVE_INFINITY): Promise<StepResult> {
-    const { store, monotonic, onChanged } = this.#options;
     if (!this.hasRoom) return 'full';
+    const attributes = { 'bulk.action_id': this.actionId, 'bulk.batch_no': this.#nextBatch };
+    const parent = this.#action.traceparent ?? null;
+    return withSpan('dispatch', { kind: 'producer', parent, attributes }, () => this.#step(atMost));
+  }
+
+  async #step(atMost: number): Promise<StepResult> {
+    const { store, monotonic, onChanged } = this.#options;
     const window = await this.#readWindow(atMost);
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();

@@ -4,6 +4,7 @@ import Koa, { type Context, type Middleware } from 'koa';
 import { toErrorResponse } from './error-response.ts';
 import { HttpRefusal } from './refusals.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
+import { traced } from './traced.ts';
 
 export interface AppOptions {
   readonly router: Router;
@@ -17,6 +18,7 @@ export interface AppOptions {
 /** The REST API and its documentation: routes, in the envelope of every answer. */
 export function createApp({ router, documentation, admit, log }: AppOptions): Koa {
   const app = new Koa();
+  app.use(traced());
   app.use(envelope(log));
   app.use(refuseUnrouted());
   app.use(documentation.routes());

@@ -18,6 +18,7 @@ import {
   type StagedBatchDocument,
 } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
+import { currentTraceparent } from '@bulk/telemetry';
 import type { IdempotencyKey } from '../actions/idempotency.ts';
 import { newCallback } from '../webhooks/callback.ts';
 import { checkedSize } from './entity-size.ts';
@@ -212,12 +213,14 @@ export class StagingArea {
   #newAction({ identity, callbackUrl, ...draft }: ActionDraft, key: string | undefined): ActionDocument {
     const now = this.#options.now();
     const { actionId, ...rest } = identity;
+    const traceparent = currentTraceparent();
     return {
       _id: actionId,
       ...rest,
       ...draft,
       ...(callbackUrl === undefined ? {} : { callback: newCallback(callbackUrl, now) }),
       ...(key === undefined ? {} : { idempotency: { key, digest: null } }),
+      ...(traceparent === undefined ? {} : { traceparent }),
       status: 'staging',
       cancelRequestedAt: null,
       version: 0,

@@ -1,6 +1,7 @@
-import { MESSAGES, MalformedMessageError, type ActionProgress } from '@bulk/contracts';
+import { headerText, MESSAGES, MalformedMessageError, type ActionProgress } from '@bulk/contracts';
 import { ChunkConsumer, type Chunk, type ConsumerConfig, type Kafka, type MessageCodec } from '@bulk/kafka';
 import type { Health, Logger } from '@bulk/runtime';
+import { beginSpan, TRACEPARENT } from '@bulk/telemetry';
 
 export interface ProgressFeedOptions {
   readonly kafka: Kafka;
@@ -91,13 +92,26 @@ export class ProgressFeed {
   /** Of each action only the newest state counts. Rejects only when the Schema Registry is away: the events wait. */
   async #process(chunk: Chunk): Promise<void> {
     const newest = new Map<string, ActionProgress>();
+    const parents = new Map<string, string>();
     for (const message of chunk.messages) {
       const progress = await this.#decode(chunk, message);
       if (progress === undefined) continue;
       const known = newest.get(progress.actionId);
-      if (known === undefined || progress.version > known.version) newest.set(progress.actionId, progress);
+      if (known !== undefined && progress.version <= known.version) continue;
+      newest.set(progress.actionId, progress);
+      parents.set(progress.actionId, headerText(message.headers, TRACEPARENT) ?? '');
     }
-    for (const progress of newest.values()) this.#options.publish(progress);
+    for (const progress of newest.values()) {
+      const { actionId, status } = progress;
+      const attributes = { 'bulk.action_id': actionId, 'bulk.status': status };
+      const span = beginSpan('publish progress', {
+        kind: 'consumer',
+        parent: parents.get(actionId) ?? null,
+        attributes,
+      });
+      this.#options.publish(progress);
+      span.end();
+    }
   }
 
   async #decode(

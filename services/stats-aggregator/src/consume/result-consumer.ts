@@ -1,4 +1,4 @@
-import { MESSAGES, type TopicNames } from '@bulk/contracts';
+import { headerText, MESSAGES, type TopicNames } from '@bulk/contracts';
 import { CodedError, isRetryable } from '@bulk/domain';
 import {
   type Chunk,
@@ -10,6 +10,7 @@ import {
 } from '@bulk/kafka';
 import { progressEventOf } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
+import { beginSpan, TRACEPARENT, type OpenSpan } from '@bulk/telemetry';
 import type { Accountant } from '../account/accountant.ts';
 import { toBatchLog, type BatchLog } from '../account/batch-log.ts';
 import type { DeadResults } from './dead-results.ts';
@@ -38,8 +39,19 @@ export class ResultConsumer {
   }
 
   async process(chunk: Chunk): Promise<void> {
+    const startTime = Date.now();
     const logs = await Promise.all(chunk.messages.map((message) => this.#decode(message)));
-    await this.#account(chunk.partition, logs);
+    const spans = new Map<string, OpenSpan>();
+    for (const [i, { actionId }] of logs.entries()) {
+      if (!spans.has(actionId)) spans.set(actionId, beginCounting(actionId, chunk.messages[i], startTime));
+    }
+    try {
+      await this.#account(chunk.partition, logs, spans);
+    } catch (error) {
+      for (const span of spans.values()) span.end(error);
+      throw error;
+    }
+    for (const span of spans.values()) span.end();
   }
 
   /**
@@ -124,14 +136,19 @@ export class ResultConsumer {
     }
   }
 
-  async #account(partition: number, logs: readonly BatchLog[]): Promise<void> {
+  /** @param spans actionId → the span that its progress event names. */
+  async #account(
+    partition: number,
+    logs: readonly BatchLog[],
+    spans: ReadonlyMap<string, OpenSpan> = new Map(),
+  ): Promise<void> {
     const actions = await this.#options.accountant.account(partition, logs);
     await this.#options.producer.send(
       this.#options.topics.progress,
       actions.map((action) => ({
         key: action._id,
         value: progressEventOf(action),
-        headers: { 'account-id': action.accountId },
+        headers: { 'account-id': action.accountId, ...traced(spans.get(action._id)) },
       })),
     );
   }
@@ -140,6 +157,17 @@ export class ResultConsumer {
     const result = await this.#options.codec.decode(MESSAGES.batchResult, message.value);
     return toBatchLog(result, { partition: message.partition, offset: message.offset });
   }
+}
+
+/** A chunk has results of many actions, each in the trace of its own. */
+function beginCounting(actionId: string, message: ReceivedMessage | undefined, startTime: number): OpenSpan {
+  const parent = headerText(message?.headers ?? {}, TRACEPARENT) ?? null;
+  const attributes = { 'messaging.system': 'kafka', 'bulk.action_id': actionId };
+  return beginSpan('count results', { kind: 'consumer', parent, attributes, startTime });
+}
+
+function traced(span: OpenSpan | undefined): Record<string, string> {
+  return span?.traceparent === undefined ? {} : { [TRACEPARENT]: span.traceparent };
 }
 
 /** Codes of faults that lie in the message: no further try of the chunk as a whole is worth it. */
