@@ -69,6 +69,7 @@ describe('readStackEnvironment', () => {
     ['REDIS_PORT', { REDIS_PORT: '70000' }],
     ['SCHEMA_REGISTRY_URL', { SCHEMA_REGISTRY_URL: 'localhost:8081' }],
     ['STACK_NAME', { STACK_NAME: '../elsewhere' }],
+    ['STACK_MONGO_DURABLE', { STACK_MONGO_DURABLE: 'yes' }],
   ])('refuses a malformed %s by name', (variable, env) => {
     expect(() => readStackEnvironment(env)).toThrow(
       expect.objectContaining({ code: 'BAD_ENVIRONMENT', message: expect.stringContaining(variable) }),

@@ -15,6 +15,8 @@ const environmentSchema = z.object({
     .string()
     .regex(/^[a-z0-9][a-z0-9._-]{0,40}$/i, 'letters, digits, dot, dash and underscore only')
     .optional(),
+  /** Read by the MongoDB part. */
+  STACK_MONGO_DURABLE: z.enum(['true', 'false']).optional(),
   KAFKA_BROKERS: text,
   SCHEMA_REGISTRY_URL: z.url({ protocol: /^https?$/ }).optional(),
   MONGODB_URI: z

@@ -115,6 +115,8 @@ function secantus(command: string, engine: string, folderName: string): Launcher
         'noop-heartbeat-seconds': 10,
       };
       const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, String(value)]);
+      // Without it what was acknowledged last is in the memory of the process, and a SIGKILL loses it; mongod's journal holds it.
+      if (context.env['STACK_MONGO_DURABLE'] === 'true') args.push('--sync-on-commit');
       return Promise.resolve({ command, args, cwd: context.paths.root });
     },
   };
