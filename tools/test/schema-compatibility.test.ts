@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { allTopics, topicNames } from '@bulk/contracts';
-import { MessageCodec, messagesByTopic, subjectOf } from '@bulk/kafka';
+import { kafkaConfigSchema, MessageCodec, messagesByTopic, subjectOf } from '@bulk/kafka';
+import { loadConfig } from '@bulk/runtime';
 import { testUrls } from '@bulk/testing';
 import { z } from 'zod';
 
 const registryUrl = testUrls().SCHEMA_REGISTRY_URL;
+const kafkaConfig = loadConfig(kafkaConfigSchema, testUrls());
 const topics = topicNames(`compat-${randomBytes(4).toString('hex')}.`);
 
 const fieldSchema = z.looseObject({ name: z.string(), type: z.unknown() });
@@ -33,7 +35,7 @@ const schemas = [...topicByMessage].map(([avro, topic]) => ({
 
 describe('the Schema Registry', () => {
   beforeAll(async () => {
-    await MessageCodec.register(registryUrl, topics);
+    await MessageCodec.register(kafkaConfig, topics);
   });
 
   afterAll(async () => {
@@ -84,6 +86,6 @@ describe('the Schema Registry', () => {
       body: JSON.stringify({ compatibility: 'FULL' }),
     });
     expect(config.status).toBe(200);
-    await expect(MessageCodec.register(registryUrl, other)).rejects.toThrow(/incompatible/i);
+    await expect(MessageCodec.register(kafkaConfig, other)).rejects.toThrow(/incompatible/i);
   });
 });

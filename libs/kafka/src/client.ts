@@ -1,5 +1,7 @@
 import type { Logger } from '@bulk/runtime';
 import { Kafka, logLevel, type logCreator } from 'kafkajs';
+import type { KafkaConfig } from './config.ts';
+import { brokerAccess } from './connection.ts';
 import { mendRequestQueue } from './request-queue.ts';
 
 /**
@@ -10,14 +12,14 @@ const EXPECTED =
   /Topic creation errors|Limiting retries for the idempotent producer|rebalanc|coordinator is (not available|loading)|not the coordinator|re-joining|^Crash: |Restarting the consumer|Connection (timeout|error)|ECONNREFUSED|no leader|leaderless/i;
 
 /**
- * A kafkajs client that logs through `log`. Retries within a request are few, since every caller has a loop of its own
+ * A kafkajs client that logs through `log`, with TLS and credentials as configured. Retries within a request are few, since every caller has a loop of its own
  * that keeps heartbeats going.
  */
-export function createKafka(clientId: string, brokers: readonly string[], log: Logger): Kafka {
+export function createKafka(clientId: string, config: KafkaConfig, log: Logger): Kafka {
   mendRequestQueue();
   return new Kafka({
     clientId,
-    brokers: [...brokers],
+    ...brokerAccess(config),
     connectionTimeout: 3_000,
     requestTimeout: 20_000,
     retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },

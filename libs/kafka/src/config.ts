@@ -1,6 +1,7 @@
 import { DEFAULT_TOPIC_PREFIX } from '@bulk/contracts';
 import { integer, list } from '@bulk/runtime';
 import { z } from 'zod';
+import { checkKafkaConfig, kafkaSecurityShape } from './security.ts';
 
 /** Variables of every service that talks to Kafka. */
 export const kafkaConfigShape = {
@@ -35,7 +36,11 @@ export const kafkaConfigShape = {
     168,
     'Retention of actions, entity batches, results and dead letters, in hours.',
   ),
+  ...kafkaSecurityShape,
 };
+
+/** These variables alone, checked together: for tools. */
+export const kafkaConfigSchema = z.object(kafkaConfigShape).superRefine(checkKafkaConfig);
 
 /** Variables of every service that consumes. */
 export const consumerConfigShape = {

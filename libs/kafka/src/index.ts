@@ -7,5 +7,6 @@ export * from './message-codec.ts';
 export * from './messaging.ts';
 export { PartitionLostError } from './ownership.ts';
 export * from './producer.ts';
+export { checkKafkaConfig } from './security.ts';
 export * from './topics.ts';
 export type { Kafka } from 'kafkajs';

@@ -8,6 +8,8 @@ import {
 import { CodedError, LANES } from '@bulk/domain';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
+import type { KafkaConfig } from './config.ts';
+import { registryAccess } from './connection.ts';
 
 /** The subject of a topic's values (Confluent's TopicNameStrategy). */
 export function subjectOf(topic: string): string {
@@ -71,8 +73,8 @@ export class MessageCodec {
    *
    * @throws the registry's error when it is away, or when a schema is not FULLy compatible with the registered one.
    */
-  static async register(registryUrl: string, topics: TopicNames): Promise<MessageCodec> {
-    const registry = new SchemaRegistry({ host: registryUrl });
+  static async register(config: KafkaConfig, topics: TopicNames): Promise<MessageCodec> {
+    const registry = new SchemaRegistry(registryAccess(config));
     const ids = new Map<string, number>();
     for (const [topic, { avro }] of messagesByTopic(topics)) {
       const { id } = await registry.register(

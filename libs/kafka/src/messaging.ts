@@ -32,13 +32,9 @@ export async function openMessaging(
   context: ServiceContext,
 ): Promise<Messaging> {
   const topics = topicNames(config.TOPIC_PREFIX);
-  const kafka = createKafka(clientId, config.KAFKA_BROKERS, context.log);
+  const kafka = createKafka(clientId, config, context.log);
   await openDependency(KAFKA, () => ensureTopics(kafka, topics, config), context);
-  const codec = await openDependency(
-    SCHEMA_REGISTRY,
-    () => MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics),
-    context,
-  );
+  const codec = await openDependency(SCHEMA_REGISTRY, () => MessageCodec.register(config, topics), context);
   const probe = new ClusterProbe(kafka);
   context.releasers.push('kafka probe', () => probe.close());
   context.dependencies.add({ name: KAFKA, probe: () => probe.ask() });

@@ -1,6 +1,17 @@
-import { MongoClient, type Collection, type Db, type Document } from 'mongodb';
+import { MongoClient, type Collection, type Db, type Document, type MongoClientOptions } from 'mongodb';
 import type { MongoConfig } from './config.ts';
 import type { ActionDocument, ActionLogDocument, EntityDocument, StagedBatchDocument } from './documents.ts';
+
+/** TLS and credentials, as far as the connection string does not hold them. */
+function accessOf(config: MongoConfig): MongoClientOptions {
+  const { MONGODB_USERNAME: username, MONGODB_TLS_CA_FILE: ca } = config;
+  const password = config.MONGODB_PASSWORD ?? config.MONGODB_PASSWORD_FILE;
+  return {
+    ...(config.MONGODB_TLS ? { tls: true } : {}),
+    ...(ca === undefined ? {} : { ca }),
+    ...(username === undefined || password === undefined ? {} : { auth: { username, password } }),
+  };
+}
 
 /** The collections of an installation. */
 export class Database {
@@ -40,6 +51,7 @@ export class Database {
       writeConcern: { w: 'majority' },
       ignoreUndefined: true,
       monitorCommands: onCommand !== undefined,
+      ...accessOf(config),
     });
     if (onCommand !== undefined) client.on('commandStarted', ({ command }) => onCommand(command));
     try {

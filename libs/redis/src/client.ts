@@ -91,7 +91,21 @@ function newClient(config: RedisConfig, commandTimeoutMs: number, own: OwnOption
     retryStrategy: (times: number) => Math.min(100 * times, 2_000),
     ...own,
   };
+  const whole = { ...options, ...accessOf(config) };
   return config.REDIS_URL === undefined
-    ? new Redis({ ...options, host: config.REDIS_HOST, port: config.REDIS_PORT })
-    : new Redis(config.REDIS_URL, options);
+    ? new Redis({ ...whole, host: config.REDIS_HOST, port: config.REDIS_PORT })
+    : // Where the URL says rediss:, the client would leave our certificates out.
+      new Redis(config.REDIS_URL.replace(/^rediss:/, 'redis:'), whole);
+}
+
+/** TLS, and credentials as far as the URL does not hold them. */
+function accessOf(config: RedisConfig): Pick<RedisOptions, 'username' | 'password' | 'tls'> {
+  const { REDIS_USERNAME: username, REDIS_TLS_CA_FILE: ca } = config;
+  const password = config.REDIS_PASSWORD ?? config.REDIS_PASSWORD_FILE;
+  const encrypted = config.REDIS_TLS || config.REDIS_URL?.startsWith('rediss:') === true;
+  return {
+    ...(username === undefined ? {} : { username }),
+    ...(password === undefined ? {} : { password }),
+    ...(encrypted ? { tls: ca === undefined ? {} : { ca } } : {}),
+  };
 }

@@ -1,8 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { BreakableLink, eventually, testUrls } from '@bulk/testing';
-import { z } from 'zod';
-import { connectRedis, connectRedisInBackground, redisConfigShape, type Redis } from '../src/index.ts';
+import { connectRedis, connectRedisInBackground, redisConfigSchema, type Redis } from '../src/index.ts';
 
 const TIMEOUT_MS = 300;
 let link: BreakableLink;
@@ -12,7 +11,7 @@ beforeAll(async () => {
   link = await BreakableLink.to(url.hostname, Number(url.port));
   link.break();
   url.host = `127.0.0.1:${link.port}`;
-  const config = loadConfig(z.object(redisConfigShape), { REDIS_URL: url.href });
+  const config = loadConfig(redisConfigSchema, { REDIS_URL: url.href });
   redis = connectRedisInBackground(config, TIMEOUT_MS, silentLogger());
 });
 afterAll(async () => {
@@ -48,7 +47,7 @@ describe('a client in the background', () => {
 
 describe('a client that a service cannot do without', () => {
   it('gives a connection up that has gone dead, and has a new one', async () => {
-    const config = loadConfig(z.object(redisConfigShape), {
+    const config = loadConfig(redisConfigSchema, {
       REDIS_URL: `redis://127.0.0.1:${link.port}`,
       REDIS_TIMEOUT_MS: String(TIMEOUT_MS),
     });

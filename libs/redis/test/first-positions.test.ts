@@ -2,19 +2,17 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { testUrls } from '@bulk/testing';
-import { z } from 'zod';
 import { connectRedis, RedisUnavailableError } from '../src/client.ts';
-import { redisConfigShape } from '../src/config.ts';
+import { redisConfigSchema } from '../src/config.ts';
 import { FirstPositions, type BatchClaim } from '../src/first-positions.ts';
 import type { Redis } from '../src/index.ts';
 
 const prefix = `first-positions-${randomBytes(4).toString('hex')}:`;
-const schema = z.object(redisConfigShape);
 let redis: Redis;
 let firsts: FirstPositions;
 
 beforeAll(async () => {
-  redis = await connectRedis(loadConfig(schema, testUrls()), silentLogger());
+  redis = await connectRedis(loadConfig(redisConfigSchema, testUrls()), silentLogger());
   firsts = new FirstPositions(redis, prefix, 60);
 });
 afterAll(async () => {
@@ -98,7 +96,11 @@ describe('FirstPositions.claim', () => {
   });
 
   it('says that Redis is away, as a fault that passes', async () => {
-    const away = { ...loadConfig(schema, {}), REDIS_URL: 'redis://127.0.0.1:1', REDIS_TIMEOUT_MS: 200 };
+    const away = {
+      ...loadConfig(redisConfigSchema, {}),
+      REDIS_URL: 'redis://127.0.0.1:1',
+      REDIS_TIMEOUT_MS: 200,
+    };
     const refusal = await connectRedis(away, silentLogger()).catch((error: unknown) => error);
     expect(refusal).toBeInstanceOf(RedisUnavailableError);
     expect(refusal).toMatchObject({

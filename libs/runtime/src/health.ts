@@ -1,4 +1,5 @@
 import type { Logger } from './logger.ts';
+import type { Redact } from './secrets.ts';
 
 /** State of one thing that a service needs in order to be ready. */
 export interface ComponentHealth {
@@ -13,18 +14,24 @@ export interface ComponentHealth {
  */
 export class Health {
   readonly #log: Pick<Logger, 'warn' | 'info'> | undefined;
+  readonly #redact: Redact;
   readonly #components = new Map<string, ComponentHealth>();
   /** What was ready before and is not now. What a start waits for is logged by `openDependency`. */
   readonly #lost = new Set<string>();
   #stopping = false;
 
-  constructor(log?: Pick<Logger, 'warn' | 'info'>) {
+  /** @param redact takes secrets out of reasons, which are errors of clients and are shown on `/readyz`. */
+  constructor(log?: Pick<Logger, 'warn' | 'info'>, redact: Redact = (text) => text) {
     this.#log = log;
+    this.#redact = redact;
   }
 
   set(component: string, state: 'ready' | 'waiting', reason?: string): void {
     const before = this.#components.get(component)?.state;
-    this.#components.set(component, reason === undefined ? { state } : { state, reason });
+    this.#components.set(
+      component,
+      reason === undefined ? { state } : { state, reason: this.#redact(reason) },
+    );
     if (this.#stopping || before === state) return;
     if (state === 'ready') {
       if (this.#lost.delete(component)) this.#log?.info({ dependency: component }, 'a dependency is back');

@@ -1,5 +1,6 @@
 export * from './admin-server.ts';
 export * from './config.ts';
+export * from './credentials.ts';
 export * from './delay.ts';
 export * from './dependency.ts';
 export * from './dependency-watch.ts';
@@ -7,6 +8,7 @@ export * from './health.ts';
 export * from './logger.ts';
 export * from './releasers.ts';
 export * from './run-service.ts';
+export * from './secrets.ts';
 export * from './service-main.ts';
 export * from './webhooks/callback-policy.ts';
 export * from './webhooks/config.ts';

@@ -1,6 +1,7 @@
 import { trace } from '@opentelemetry/api';
 import { pino, type Logger } from 'pino';
 import { errorFacts } from './error-facts.ts';
+import type { Redact } from './secrets.ts';
 
 export type { Logger } from 'pino';
 
@@ -8,6 +9,8 @@ export interface LoggerOptions {
   readonly service: string;
   readonly level: string;
   readonly format: 'json' | 'pretty';
+  /** Takes secrets out of each line. */
+  readonly redact?: Redact;
 }
 
 /**
@@ -21,6 +24,8 @@ export function createLogger(options: LoggerOptions): Logger {
     timestamp: pino.stdTimeFunctions.isoTime,
     mixin: traceIds,
     serializers: { err: errorFacts },
+    // The last step before a line leaves: whatever an error of a client carries along.
+    ...(options.redact === undefined ? {} : { hooks: { streamWrite: options.redact } }),
     formatters: { level: (label) => ({ level: label }) },
     ...(options.format === 'pretty'
       ? {

@@ -2,6 +2,7 @@ import { DependencyWatch, type ProbeTimes } from './dependency-watch.ts';
 import { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 import { Releasers } from './releasers.ts';
+import type { Redact } from './secrets.ts';
 
 /** What a service gets to work with while it starts and runs. */
 export interface ServiceContext {
@@ -18,6 +19,8 @@ export interface ServiceContext {
 
 export interface RunServiceOptions {
   readonly log: Logger;
+  /** Takes secrets out of what `/readyz` says. */
+  readonly redact?: Redact;
   /** Longest time from the signal to the end, in ms. */
   readonly graceMs: number;
   /** How often, and for how long, dependencies are asked whether they are there. */
@@ -30,9 +33,9 @@ export interface RunServiceOptions {
  * is under way, disconnect. Exit code 0 after an orderly stop; 1 when the start failed, a fault was fatal, or the grace
  * time ran out.
  */
-export async function runService({ log, graceMs, probes, start }: RunServiceOptions): Promise<void> {
+export async function runService({ log, redact, graceMs, probes, start }: RunServiceOptions): Promise<void> {
   const abort = new AbortController();
-  const health = new Health(log);
+  const health = new Health(log, redact);
   const dependencies = new DependencyWatch({ ...probes, health, signal: abort.signal });
   const releasers = new Releasers(log);
   let exitCode = 0;

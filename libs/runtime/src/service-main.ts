@@ -2,6 +2,7 @@ import type { z } from 'zod';
 import { InvalidConfigError, loadConfig, type Environment, type runtimeConfigShape } from './config.ts';
 import { createLogger } from './logger.ts';
 import { runService, type ServiceContext } from './run-service.ts';
+import { redactorOf, secretsOf } from './secrets.ts';
 
 type RuntimeConfig = z.infer<z.ZodObject<typeof runtimeConfigShape>>;
 
@@ -23,9 +24,12 @@ export async function serviceMain<C extends RuntimeConfig>(options: ServiceMainO
     process.stderr.write(`${options.name}: ${error.message}\n`);
     process.exit(EX_CONFIG);
   }
-  const log = createLogger({ service: options.name, level: config.LOG_LEVEL, format: config.LOG_FORMAT });
+  const redact = redactorOf(secretsOf(config));
+  const { LOG_LEVEL: level, LOG_FORMAT: format } = config;
+  const log = createLogger({ service: options.name, level, format, redact });
   await runService({
     log,
+    redact,
     graceMs: config.SHUTDOWN_GRACE_MS,
     probes: {
       intervalMs: config.READINESS_PROBE_INTERVAL_MS,

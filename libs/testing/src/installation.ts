@@ -3,15 +3,14 @@ import { allTopics, topicNames, type TopicNames } from '@bulk/contracts';
 import {
   createKafka,
   ensureTopics,
-  kafkaConfigShape,
+  kafkaConfigSchema,
   MessageCodec,
   MessageProducer,
   type Kafka,
   type KafkaConfig,
 } from '@bulk/kafka';
-import { Database, mongoConfigShape } from '@bulk/mongo';
+import { Database, mongoConfigSchema } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { z } from 'zod';
 import { testUrls } from './stack-urls.ts';
 
 /**
@@ -39,9 +38,9 @@ export class TestInstallation {
       LOG_LEVEL: 'warn',
       ...extra,
     };
-    this.#config = loadConfig(z.object(kafkaConfigShape), this.env);
+    this.#config = loadConfig(kafkaConfigSchema, this.env);
     this.topics = topicNames(this.#config.TOPIC_PREFIX);
-    this.kafka = createKafka(`test-${name}`, this.#config.KAFKA_BROKERS, silentLogger());
+    this.kafka = createKafka(`test-${name}`, this.#config, silentLogger());
   }
 
   /**
@@ -59,7 +58,7 @@ export class TestInstallation {
 
   /** A codec with every schema registered. */
   codec(): Promise<MessageCodec> {
-    return MessageCodec.register(this.#config.SCHEMA_REGISTRY_URL, this.topics);
+    return MessageCodec.register(this.#config, this.topics);
   }
 
   /** A producer that is disconnected at `dispose`. */
@@ -75,7 +74,7 @@ export class TestInstallation {
    * @param onCommand gets each command as it is sent.
    */
   async database(onCommand?: (command: Readonly<Record<string, unknown>>) => void): Promise<Database> {
-    const config = loadConfig(z.object(mongoConfigShape), this.env);
+    const config = loadConfig(mongoConfigSchema, this.env);
     const database = await Database.connect('test', config, onCommand);
     this.#cleanups.push(async () => {
       await database.db.dropDatabase();

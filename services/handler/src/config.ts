@@ -1,6 +1,6 @@
-import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
-import { mongoConfigShape } from '@bulk/mongo';
-import { redisConfigShape } from '@bulk/redis';
+import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
+import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
+import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
@@ -8,8 +8,7 @@ import { laneWeights } from './lanes/lane-weights.ts';
 
 const TIERS = 'expected three whole numbers, ascending, separated by commas';
 
-/** Everything that handler reads from its environment. */
-export const handlerConfigSchema = z.object({
+const variables = z.object({
   ...runtimeConfigShape,
   ...tracingConfigShape,
   ...kafkaConfigShape,
@@ -78,5 +77,11 @@ export const handlerConfigSchema = z.object({
     "How long an action's entities are remembered to recognise duplicates; not shorter than Kafka's retention.",
   ),
 });
+
+/** Everything that handler reads from its environment. */
+export const handlerConfigSchema = variables
+  .superRefine(checkKafkaConfig)
+  .superRefine(checkMongoConfig)
+  .superRefine(checkRedisConfig);
 
 export type HandlerConfig = z.infer<typeof handlerConfigSchema>;

@@ -1,7 +1,7 @@
 import { authConfigShape, checkAuthConfig } from '@bulk/auth';
-import { kafkaConfigShape } from '@bulk/kafka';
-import { mongoConfigShape } from '@bulk/mongo';
-import { redisConfigShape } from '@bulk/redis';
+import { checkKafkaConfig, kafkaConfigShape } from '@bulk/kafka';
+import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
+import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
 import { integer, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import cron from 'node-cron';
@@ -142,6 +142,10 @@ const variables = z.object({
 });
 
 /** Everything that intake reads from its environment. */
-export const intakeConfigSchema = variables.superRefine(checkAuthConfig);
+export const intakeConfigSchema = variables
+  .superRefine(checkAuthConfig)
+  .superRefine(checkKafkaConfig)
+  .superRefine(checkMongoConfig)
+  .superRefine(checkRedisConfig);
 
 export type IntakeConfig = z.infer<typeof intakeConfigSchema>;

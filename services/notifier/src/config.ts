@@ -1,6 +1,6 @@
 import { authConfigShape, checkAuthConfig } from '@bulk/auth';
-import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
-import { mongoConfigShape } from '@bulk/mongo';
+import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
+import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
@@ -67,6 +67,9 @@ const variables = z.object({
 });
 
 /** Everything that notifier reads from its environment. */
-export const notifierConfigSchema = variables.superRefine(checkAuthConfig);
+export const notifierConfigSchema = variables
+  .superRefine(checkAuthConfig)
+  .superRefine(checkKafkaConfig)
+  .superRefine(checkMongoConfig);
 
 export type NotifierConfig = z.infer<typeof notifierConfigSchema>;

@@ -1,11 +1,10 @@
-import { consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
-import { mongoConfigShape } from '@bulk/mongo';
+import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
+import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
 
-/** Everything that stats-aggregator reads from its environment. */
-export const statsAggregatorConfigSchema = z.object({
+const variables = z.object({
   ...runtimeConfigShape,
   ...tracingConfigShape,
   ...kafkaConfigShape,
@@ -35,5 +34,10 @@ export const statsAggregatorConfigSchema = z.object({
   RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Longest wait before the second try, in ms.'),
   RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Longest wait before any later try, in ms.'),
 });
+
+/** Everything that stats-aggregator reads from its environment. */
+export const statsAggregatorConfigSchema = variables
+  .superRefine(checkKafkaConfig)
+  .superRefine(checkMongoConfig);
 
 export type StatsAggregatorConfig = z.infer<typeof statsAggregatorConfigSchema>;

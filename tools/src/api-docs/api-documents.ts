@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { createRegistry } from '@bulk/actions';
-import { kafkaConfigShape, type KafkaConfig } from '@bulk/kafka';
+import { kafkaConfigSchema, type KafkaConfig } from '@bulk/kafka';
 import { z } from 'zod';
 
 const MODULE = 'services/intake/src/openapi/documentation.ts';
@@ -25,6 +25,6 @@ export async function apiDocuments(workspaceRoot: string): Promise<ApiDocuments>
   const { openApiDocumentOf, asyncApiDocumentOf } = moduleSchema.parse({ ...(module as object) });
   return {
     openapi: openApiDocumentOf(createRegistry()),
-    asyncapi: asyncApiDocumentOf(z.object(kafkaConfigShape).parse({})),
+    asyncapi: asyncApiDocumentOf(kafkaConfigSchema.parse({})),
   };
 }

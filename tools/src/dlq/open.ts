@@ -1,9 +1,8 @@
 import { topicNames, type TopicNames } from '@bulk/contracts';
 import type { Environment } from '@bulk/local-stack';
-import { createKafka, kafkaConfigShape, MessageCodec, type Kafka } from '@bulk/kafka';
+import { createKafka, kafkaConfigSchema, MessageCodec, type Kafka } from '@bulk/kafka';
 import type { Database } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { z } from 'zod';
 import { DeadLetterDesk } from './desk.ts';
 import { Marks } from './marks.ts';
 import { readLetters } from './read-letters.ts';
@@ -21,10 +20,10 @@ export interface OpenDesk {
  * @throws InvalidConfigError; the registry's error when it is away.
  */
 export async function openDesk(env: Environment, database: Database): Promise<OpenDesk> {
-  const config = loadConfig(z.object(kafkaConfigShape), env);
-  const kafka = createKafka('dlq', config.KAFKA_BROKERS, silentLogger());
+  const config = loadConfig(kafkaConfigSchema, env);
+  const kafka = createKafka('dlq', config, silentLogger());
   const topics = topicNames(config.TOPIC_PREFIX);
-  const codec = await MessageCodec.register(config.SCHEMA_REGISTRY_URL, topics);
+  const codec = await MessageCodec.register(config, topics);
   return { desk: deskOf(kafka, codec, topics, database), topics, codec };
 }
 

@@ -1,8 +1,7 @@
 import { CodedError } from '@bulk/domain';
 import { inspectStack, type Environment } from '@bulk/local-stack';
-import { Database, mongoConfigShape } from '@bulk/mongo';
+import { Database, mongoConfigSchema } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
-import { z } from 'zod';
 
 /**
  * Connects to the installation's MongoDB: that of `MONGODB_URI`, else that of the running local stack.
@@ -11,7 +10,7 @@ import { z } from 'zod';
  */
 export async function openDatabase(appName: string, env: Environment): Promise<Database> {
   const uri = env['MONGODB_URI'] || (await uriOfStack(env['STACK_NAME'] || 'default'));
-  return Database.connect(appName, loadConfig(z.object(mongoConfigShape), { ...env, MONGODB_URI: uri }));
+  return Database.connect(appName, loadConfig(mongoConfigSchema, { ...env, MONGODB_URI: uri }));
 }
 
 async function uriOfStack(name: string): Promise<string> {

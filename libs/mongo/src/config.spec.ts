@@ -1,0 +1,27 @@
+import { describe, expect, it } from '@jest/globals';
+import { loadConfig } from '@bulk/runtime';
+import { mongoConfigSchema } from './config.ts';
+
+describe('the configuration of MongoDB', () => {
+  it.each<[Record<string, string>, string]>([
+    [{ MONGODB_URI: 'mongodb://bulk:hid:den@host:x/db' }, 'MONGODB_URI: expected a connection string'],
+    [{ MONGODB_USERNAME: 'bulk' }, 'MONGODB_USERNAME: expected MONGODB_PASSWORD or MONGODB_PASSWORD_FILE'],
+    [{ MONGODB_PASSWORD: 'hidden' }, 'MONGODB_PASSWORD: expected MONGODB_USERNAME beside it'],
+    [
+      { MONGODB_URI: 'mongodb://bulk:hidden@host', MONGODB_USERNAME: 'bulk', MONGODB_PASSWORD: 'hidden' },
+      'MONGODB_USERNAME: expected no credentials in MONGODB_URI',
+    ],
+    [{ MONGODB_TLS_CA_FILE: import.meta.filename }, 'MONGODB_TLS_CA_FILE: expected MONGODB_TLS=true'],
+  ])('refuses %j, naming the variable and no value', (env, message) => {
+    expect(() => loadConfig(mongoConfigSchema, env)).toThrow(message);
+    expect(() => loadConfig(mongoConfigSchema, env)).not.toThrow(/hid:?den/);
+  });
+
+  it.each<[Record<string, string>]>([
+    [{ MONGODB_USERNAME: 'bulk', MONGODB_PASSWORD: 'hidden' }],
+    [{ MONGODB_URI: 'mongodb://host/?tls=true', MONGODB_TLS_CA_FILE: import.meta.filename }],
+    [{ MONGODB_URI: 'mongodb://bulk:hid%3Aden@a:1,b:2/db?replicaSet=rs&authSource=admin' }],
+  ])('takes %j', (env) => {
+    expect(loadConfig(mongoConfigSchema, env)).toMatchObject({ MONGODB_DATABASE: 'bulk' });
+  });
+});

@@ -1,0 +1,61 @@
+import type { z } from 'zod';
+
+/** The configuration of one dependency, as far as who we are to it goes. */
+export interface CredentialNames {
+  readonly username: string;
+  readonly password: string;
+  readonly passwordFile: string;
+}
+
+/** The names of a dependency's variables: `<prefix>_USERNAME` and so on. */
+export function credentialNames(prefix: string): CredentialNames {
+  return {
+    username: `${prefix}_USERNAME`,
+    password: `${prefix}_PASSWORD`,
+    passwordFile: `${prefix}_PASSWORD_FILE`,
+  };
+}
+
+/** Names a variable that is at fault. */
+export type Fault = (variable: string, message: string) => void;
+
+/** A `Fault` for `superRefine`. */
+export function faultOf(context: z.RefinementCtx): Fault {
+  return (variable, message) => context.addIssue({ code: 'custom', path: [variable], message });
+}
+
+/**
+ * What the variables of credentials must be together: one password and not two, a name only beside a password, a
+ * password without a name only where that is allowed.
+ */
+export function checkCredentials(
+  config: Readonly<Record<string, unknown>>,
+  { username, password, passwordFile }: CredentialNames,
+  { nameNeeded }: { readonly nameNeeded: boolean },
+  fault: Fault,
+): void {
+  const has = (name: string): boolean => config[name] !== undefined;
+  if (has(password) && has(passwordFile)) fault(passwordFile, `expected this or ${password}, found both`);
+  const some = has(password) || has(passwordFile);
+  if (has(username) && !some) fault(username, `expected ${password} or ${passwordFile} beside it`);
+  if (nameNeeded && some && !has(username)) {
+    fault(has(password) ? password : passwordFile, `expected ${username} beside it`);
+  }
+}
+
+/** Variables that need another one, which is absent or off. */
+export function checkNeeds(
+  config: Readonly<Record<string, unknown>>,
+  variables: readonly string[],
+  needed: string,
+  fulfilled: boolean,
+  fault: Fault,
+): void {
+  if (fulfilled) return;
+  for (const name of variables) if (config[name] !== undefined) fault(name, `expected ${needed} beside it`);
+}
+
+/** Whether a URL holds a name or a password; false where it is none. */
+export function hasUserInfo(url: string): boolean {
+  return /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@/i.test(url);
+}

@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
+import { loadConfig } from './config.ts';
+import { redactorOf, secretsOf, textFile } from './secrets.ts';
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'secrets-'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the secrets of a configuration', () => {
+  it('are those that names tell, and the passwords within URLs', () => {
+    expect(
+      secretsOf({
+        KAFKA_SASL_PASSWORD: 'one-1',
+        WEBHOOK_SECRET: 'two-2',
+        KAFKA_TLS_KEY_FILE: 'three-3',
+        MONGODB_URI: 'mongodb://user:fo%40ur@a:1,b:2/db?x=y',
+        REDIS_URL: 'rediss://:fi@ve@localhost:6379/0',
+        SCHEMA_REGISTRY_URL: 'https://localhost:8081/path',
+        KAFKA_SASL_USERNAME: 'user',
+        PORT: 3_000,
+        REDIS_PASSWORD: undefined,
+      }),
+    ).toEqual(['one-1', 'two-2', 'three-3', 'fo%40ur', 'fo@ur', 'fi@ve', 'fi@ve']);
+  });
+
+  it('are taken out of a text in every form', () => {
+    const redact = redactorOf(['pass', 'passphrase"/', 'x']);
+    expect(redact('is passphrase"/ not x')).toBe('is [redacted] not x');
+    expect(redact(JSON.stringify({ a: 'passphrase"/' }))).toBe('{"a":"[redacted]"}');
+    expect(redact('https://u:passphrase%22%2F@host?pass')).toBe('https://u:[redacted]@host?[redacted]');
+  });
+});
+
+describe('a variable that names a file', () => {
+  const schema = z.object({ REDIS_PASSWORD_FILE: textFile('A file.') });
+
+  it('has its text, without the end of the line', () => {
+    const path = join(folder, 'password');
+    writeFileSync(path, 'hidden \n\n');
+    expect(loadConfig(schema, { REDIS_PASSWORD_FILE: path })).toEqual({ REDIS_PASSWORD_FILE: 'hidden' });
+  });
+
+  it('is a fault where the file is missing or empty', () => {
+    const missing = join(folder, 'missing');
+    expect(() => loadConfig(schema, { REDIS_PASSWORD_FILE: missing })).toThrow(
+      'REDIS_PASSWORD_FILE: expected a file that can be read (ENOENT)',
+    );
+    const empty = join(folder, 'empty');
+    writeFileSync(empty, '\n');
+    expect(() => loadConfig(schema, { REDIS_PASSWORD_FILE: empty })).toThrow('not empty');
+  });
+});
