@@ -1,26 +1,28 @@
 /**
- * Production build of one service: `node ../../tools/build.mjs` in its folder.
+ * Production build of one workspace: `node ../../tools/build.mjs [entry]` in its folder; the entry is src/main.ts.
  *
- * Bundles src/main.ts and the @bulk/* workspaces that it uses into dist/main.js, and writes dist/package.json with
- * exactly the third-party packages which the bundle imports. A copy of dist/ needs `npm install --omit=dev` and Node,
- * and nothing of this workspace.
+ * Bundles it and the @bulk/* workspaces that it uses into dist/main.js, and writes dist/package.json with exactly the
+ * third-party packages which the bundle imports, and dist/package-lock.json with them and what they need. A copy of dist/
+ * needs `npm ci` and Node, and nothing of this workspace.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire, isBuiltin } from 'node:module';
-import { dirname, join, resolve } from 'node:path';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { productionLock } from './production-lock.mjs';
 
 const EXACT_VERSION = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
 
 const folder = process.cwd();
+const entry = process.argv[2] ?? join('src', 'main.ts');
 const workspaceRoot = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const outfile = join(folder, 'dist', 'main.js');
 
 rmSync(dirname(outfile), { recursive: true, force: true });
 const { metafile } = await build({
   absWorkingDir: workspaceRoot,
-  entryPoints: [join(folder, 'src', 'main.ts')],
+  entryPoints: [join(folder, entry)],
   outfile,
   bundle: true,
   format: 'esm',
@@ -34,23 +36,31 @@ const { metafile } = await build({
 });
 
 const own = readPackage(folder);
-writeFileSync(
-  join(folder, 'dist', 'package.json'),
-  `${JSON.stringify(
-    {
-      name: own.name,
-      version: own.version,
-      private: true,
-      type: 'module',
-      main: 'main.js',
-      engines: readPackage(workspaceRoot).engines,
-      scripts: { start: 'node --enable-source-maps main.js' },
-      dependencies: productionDependencies(metafile),
-    },
-    null,
-    2,
-  )}\n`,
-);
+const manifest = {
+  name: own.name,
+  version: own.version,
+  private: true,
+  type: 'module',
+  main: 'main.js',
+  engines: readPackage(workspaceRoot).engines,
+  scripts: { start: 'node --enable-source-maps main.js' },
+  dependencies: productionDependencies(metafile),
+};
+writeJson('package.json', manifest);
+writeJson('package-lock.json', lockOf(manifest));
+
+function writeJson(name, value) {
+  writeFileSync(join(folder, 'dist', name), `${JSON.stringify(value, null, 2)}\n`);
+}
+
+function lockOf(ours) {
+  const lock = JSON.parse(readFileSync(join(workspaceRoot, 'package-lock.json'), 'utf8'));
+  try {
+    return productionLock(lock, relative(workspaceRoot, folder), ours);
+  } catch (error) {
+    return fail(error.message);
+  }
+}
 
 /** Workspaces belong into the bundle, other packages stay outside (`packages: 'external'`). */
 function bundleWorkspaces() {

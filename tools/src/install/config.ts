@@ -1,0 +1,21 @@
+import { kafkaConfigShape } from '@bulk/kafka';
+import { mongoConfigShape } from '@bulk/mongo';
+import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { z } from 'zod';
+
+const { LOG_LEVEL, LOG_FORMAT } = runtimeConfigShape;
+
+/** Everything that the installer reads from its environment: of the services' variables, those of what it makes. */
+export const installConfigSchema = z.object({
+  LOG_LEVEL,
+  LOG_FORMAT,
+  ...kafkaConfigShape,
+  ...mongoConfigShape,
+  INSTALL_TIMEOUT_MS: integer(
+    { min: 1_000, max: 3_600_000 },
+    180_000,
+    'Longest time until topics, schemas and indexes are there, in ms.',
+  ),
+});
+
+export type InstallConfig = z.infer<typeof installConfigSchema>;

@@ -1,0 +1,80 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { createRegistry } from '@bulk/actions';
+import { allTopics } from '@bulk/contracts';
+import { subjectOf } from '@bulk/kafka';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { TestInstallation } from '@bulk/testing';
+import { installConfigSchema } from '../src/install/config.ts';
+import { install } from '../src/install/install.ts';
+
+let installation: TestInstallation;
+let log: ReturnType<typeof silentLogger>;
+beforeEach(async () => {
+  log = silentLogger();
+  installation = await TestInstallation.create('install');
+});
+afterEach(() => installation.dispose());
+
+/** The harness has made them; the installer is to find none. */
+async function deleteTopics(): Promise<void> {
+  const admin = installation.kafka.admin();
+  await admin.connect();
+  await admin.deleteTopics({ topics: allTopics(installation.topics) });
+  await admin.disconnect();
+}
+
+function run(
+  extra: Readonly<Record<string, string>> = {},
+  signal = new AbortController().signal,
+): Promise<void> {
+  return install(loadConfig(installConfigSchema, { ...installation.env, ...extra }), log, signal);
+}
+
+describe('the installer', () => {
+  it('creates topics, schemas and indexes, and finds them the second time', async () => {
+    await deleteTopics();
+    await run();
+    await run();
+
+    const admin = installation.kafka.admin();
+    await admin.connect();
+    const topics = await admin.fetchTopicMetadata({ topics: allTopics(installation.topics) });
+    await admin.disconnect();
+    expect(topics.topics).toHaveLength(allTopics(installation.topics).length);
+    for (const topic of allTopics(installation.topics)) {
+      const response = await fetch(
+        `${installation.env['SCHEMA_REGISTRY_URL']!}/subjects/${subjectOf(topic)}/versions`,
+      );
+      expect(response.status).toBe(200);
+      await response.text();
+    }
+    const database = await installation.database();
+    for (const { collection } of createRegistry().entityTypes) {
+      expect((await database.entities(collection).indexes()).length).toBeGreaterThan(1);
+    }
+    expect((await database.actions.indexes()).length).toBeGreaterThan(1);
+  });
+
+  it('says what it waited for when that is not there in time', async () => {
+    await installation.database();
+    const away = { KAFKA_BROKERS: '127.0.0.1:1', INSTALL_TIMEOUT_MS: '4000' };
+    await expect(run(away)).rejects.toMatchObject({
+      code: 'NOT_INSTALLED',
+      message: expect.stringContaining('kafka'),
+    });
+  });
+
+  it('refuses lanes with another number of partitions than configured', async () => {
+    await installation.database();
+    await expect(run({ KAFKA_LANE_PARTITIONS: '4', INSTALL_TIMEOUT_MS: '4000' })).rejects.toMatchObject({
+      code: 'NOT_INSTALLED',
+      message: expect.stringContaining('3 partitions and 4 are configured'),
+    });
+  });
+
+  it('ends at once when it is told to', async () => {
+    const abort = new AbortController();
+    abort.abort(new Error('ended by SIGTERM'));
+    await expect(run({}, abort.signal)).rejects.toThrow('ended by SIGTERM');
+  });
+});
