@@ -116,4 +116,26 @@ describe('DependencyWatch', () => {
     await sleep(40);
     expect([probes, lines]).toEqual([0, []]);
   });
+
+  it('hears nothing from work in whose middle it went away, or came back', async () => {
+    add('away');
+    let answered = (): void => undefined;
+    let refused = (): void => undefined;
+    const answering = watch.during([STORE], () => new Promise<void>((resolve) => (answered = resolve)));
+    const refusing = watch.during(
+      [STORE],
+      () => new Promise<void>((_resolve, reject) => (refused = () => reject(AWAY))),
+    );
+    answer = () => Promise.reject(new Error('refused'));
+    watch.failed(AWAY);
+    answered();
+    await answering;
+    expect(health.ready).toBe(false);
+    answer = () => Promise.resolve();
+    await until(() => health.ready);
+    refused();
+    await expect(refusing).rejects.toBe(AWAY);
+    expect(health.ready).toBe(true);
+    expect(lines.map(({ message }) => message)).toEqual(['a dependency is away', 'a dependency is back']);
+  });
 });

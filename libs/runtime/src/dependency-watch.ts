@@ -32,6 +32,8 @@ export interface DependencyWatchOptions extends ProbeTimes {
 interface Watched extends WatchedDependency {
   /** Whether work has told that it answers since the last look. */
   told: boolean;
+  /** How often it has gone away or come back. */
+  changes: number;
 }
 
 /**
@@ -48,39 +50,58 @@ export class DependencyWatch {
 
   /** Watches a dependency that has been opened, until the service stops. */
   add(dependency: WatchedDependency): void {
-    const watched = { ...dependency, told: true };
+    const watched = { ...dependency, told: true, changes: 0 };
     this.#watched.set(dependency.name, watched);
     void this.#follow(watched);
   }
 
-  /** Work that needs these dependencies: what becomes of it tells of them. Rejects as the work does. */
+  /**
+   * Work that needs these dependencies: what becomes of it tells of them. Rejects as the work does. Of one that has gone
+   * away or come back in the middle of it, it tells nothing: nobody knows on which side of that its answer lies.
+   */
   async during<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
+    const before = new Map([...this.#watched.values()].map((watched) => [watched, watched.changes]));
+    const isSame = (watched: Watched): boolean => before.get(watched) === watched.changes;
     try {
       const result = await work();
-      for (const name of names) this.worked(name);
+      for (const name of names) this.#worked(name, isSame);
       return result;
     } catch (error) {
-      this.failed(error);
+      this.#failed(error, isSame);
       throw error;
     }
   }
 
   /** Real work has had an answer from the dependency. */
   worked(name: string): void {
-    const watched = this.#watched.get(name);
-    if (watched === undefined) return;
-    watched.told = true;
-    this.#options.health.set(name, 'ready');
+    this.#worked(name, () => true);
   }
 
   /** Real work has failed; tells nothing unless the error is one of a dependency that is away. */
   failed(error: unknown): void {
+    this.#failed(error, () => true);
+  }
+
+  #worked(name: string, counts: (watched: Watched) => boolean): void {
+    const watched = this.#watched.get(name);
+    if (watched === undefined || !counts(watched)) return;
+    watched.told = true;
+    this.#set(watched, 'ready');
+  }
+
+  #failed(error: unknown, counts: (watched: Watched) => boolean): void {
     if (!(error instanceof CodedError) || !error.retryable) return;
     for (const watched of this.#watched.values()) {
-      if (watched.code !== error.code) continue;
+      if (watched.code !== error.code || !counts(watched)) continue;
       watched.told = false;
-      this.#options.health.set(watched.name, 'waiting', error.message);
+      this.#set(watched, 'waiting', error.message);
     }
+  }
+
+  #set(watched: Watched, state: 'ready' | 'waiting', reason?: string): void {
+    const { health } = this.#options;
+    if (health.isReady(watched.name) !== (state === 'ready')) watched.changes += 1;
+    health.set(watched.name, state, reason);
   }
 
   async #follow(watched: Watched): Promise<void> {
@@ -97,16 +118,16 @@ export class DependencyWatch {
   }
 
   /** A late answer is one: then it has come back. */
-  async #probe({ name, probe }: Watched): Promise<void> {
-    const { signal, timeoutMs, health } = this.#options;
+  async #probe(watched: Watched): Promise<void> {
+    const { signal, timeoutMs } = this.#options;
     if (signal.aborted) return;
     const say = (state: 'ready' | 'waiting', reason?: string): void => {
-      if (!signal.aborted) health.set(name, state, reason);
+      if (!signal.aborted) this.#set(watched, state, reason);
     };
     const timer = setTimeout(() => say('waiting', `no answer within ${timeoutMs} ms`), timeoutMs);
     timer.unref();
     try {
-      await probe();
+      await watched.probe();
       say('ready');
     } catch (error) {
       say('waiting', error instanceof Error ? error.message : String(error));
