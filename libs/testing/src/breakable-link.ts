@@ -1,10 +1,40 @@
+import { once } from 'node:events';
 import { connect, createServer, type AddressInfo, type Server, type Socket } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { portRewriter, type Rewrite } from './advertised-address.ts';
 
-/** A TCP link to a server, which can be cut: connections end, and new ones are ended at once, until it is mended. */
+/** Both ends of what somebody has connected. */
+interface Connection {
+  readonly near: Socket;
+  readonly far: Socket;
+  /** Nothing passes any more, whatever becomes of the link. */
+  hung: boolean;
+}
+
+/** Never resolves. */
+const NEVER = new Promise<never>(() => undefined);
+
+/**
+ * A TCP link to a server, by which a test takes it away from its clients in the ways in which a network does:
+ *
+ * - cut (`break`): connections end, and new ones are ended at once;
+ * - black hole (`blackHole`): connections stay, new ones are taken, and nothing passes in either direction. At `mend` what
+ *   was under way arrives, late, as what TCP sends again does: also a request that its client has given up;
+ * - dead connections (`hang`): those that there are never pass anything again, as where a router has forgotten them; new ones do;
+ * - delay (`delay`): everything arrives later.
+ *
+ * `mend` ends the first two, `delay(0)` the last.
+ */
 export class BreakableLink {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  readonly #connections = new Set<Connection>();
+  #rewrite: Rewrite | undefined;
   #broken = false;
+  #delayMs = 0;
+  #opened = 0;
+  /** While nothing passes: has it pass again. */
+  #fill: (() => void) | undefined;
+  #filled = Promise.resolve();
 
   private constructor(host: string, port: number) {
     this.#server = createServer((near) => {
@@ -12,19 +42,8 @@ export class BreakableLink {
         near.destroy();
         return;
       }
-      const far = connect(port, host);
-      for (const [from, to] of [
-        [near, far],
-        [far, near],
-      ] as const) {
-        this.#sockets.add(from);
-        from.pipe(to);
-        from.on('error', () => to.destroy());
-        from.on('close', () => {
-          this.#sockets.delete(from);
-          to.destroy();
-        });
-      }
+      this.#opened += 1;
+      this.#carry({ near, far: connect(port, host), hung: false });
     });
   }
 
@@ -35,26 +54,107 @@ export class BreakableLink {
     return link;
   }
 
+  /**
+   * Opens a link to a Kafka of one broker on this machine. Clients of Kafka go where the broker says it is: the link has it
+   * say that it is here.
+   *
+   * @param brokers as in `KAFKA_BROKERS`.
+   * @throws Error when there are several, or none.
+   */
+  static async toKafka(brokers: string): Promise<BreakableLink> {
+    const [host, port, more] = brokers.split(/[:,]/);
+    if (host === undefined || port === undefined || more !== undefined)
+      throw new Error(`a link leads to one broker, not to ${brokers}`);
+    const link = await BreakableLink.to(host, Number(port));
+    link.#rewrite = { host, from: Number(port), to: link.port };
+    return link;
+  }
+
   get port(): number {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  break(): void {
-    this.#broken = true;
-    for (const socket of this.#sockets) socket.destroy();
+  /** How many connections were made through it so far. */
+  get opened(): number {
+    return this.#opened;
   }
 
-  /** What is connected stays so, and nothing passes any more: for good, only new connections do. */
+  break(): void {
+    this.#broken = true;
+    for (const connection of this.#connections) end(connection);
+  }
+
+  blackHole(): void {
+    if (this.#fill !== undefined) return;
+    this.#filled = new Promise((resolve) => {
+      this.#fill = resolve;
+    });
+  }
+
   hang(): void {
-    for (const socket of this.#sockets) socket.unpipe().pause();
+    for (const connection of this.#connections) connection.hung = true;
+  }
+
+  /** @param ms that each piece of data is late from now on. */
+  delay(ms: number): void {
+    this.#delayMs = ms;
   }
 
   mend(): void {
     this.#broken = false;
+    this.#fill?.();
+    this.#fill = undefined;
   }
 
   async close(): Promise<void> {
     this.break();
     await new Promise((resolve) => this.#server.close(resolve));
   }
+
+  #carry(connection: Connection): void {
+    const { near, far } = connection;
+    this.#connections.add(connection);
+    for (const socket of [near, far]) {
+      socket.on('error', () => end(connection));
+      socket.on('close', () => {
+        if (near.destroyed && far.destroyed) this.#connections.delete(connection);
+      });
+    }
+    const rewrite = this.#rewrite;
+    const answers = rewrite === undefined ? same : portRewriter(rewrite);
+    for (const pumped of [
+      this.#pump(near, far, connection, same),
+      this.#pump(far, near, connection, answers),
+    ])
+      pumped.catch(() => end(connection));
+  }
+
+  async #pump(
+    from: Socket,
+    to: Socket,
+    connection: Connection,
+    change: (piece: Buffer) => Buffer,
+  ): Promise<void> {
+    for await (const piece of from) {
+      if (this.#delayMs > 0) await sleep(this.#delayMs);
+      await this.#passage(connection);
+      if (!to.write(change(piece as Buffer)) && !to.destroyed) await once(to, 'drain');
+    }
+    await this.#passage(connection);
+    to.end();
+  }
+
+  async #passage(connection: Connection): Promise<void> {
+    while (this.#fill !== undefined) await this.#filled;
+    if (connection.hung) await NEVER;
+  }
+}
+
+function end({ near, far }: Connection): void {
+  near.destroy();
+  far.destroy();
+}
+
+function same(piece: Buffer): Buffer {
+  return piece;
 }

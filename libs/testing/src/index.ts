@@ -2,6 +2,7 @@ export * from './accounting-checker.ts';
 export * from './breakable-link.ts';
 export * from './eventually.ts';
 export * from './installation.ts';
+export * from './linked.ts';
 export * from './query-plans.ts';
 export * from './sequential-model.ts';
 export * from './service-context.ts';

@@ -1,0 +1,48 @@
+/** A port to be put in place of another one behind a host's name. */
+export interface Rewrite {
+  readonly host: string;
+  readonly from: number;
+  readonly to: number;
+}
+
+const LENGTH_BYTES = 4;
+
+/**
+ * Changes what a broker says of its own address, in any answer of Kafka's protocol: the host, then the port in four bytes. The
+ * length stays, so nothing else has to be understood of it.
+ *
+ * @returns a function of the pieces of one stream, in order. It keeps an answer until it has come whole: the address may be
+ * cut in two.
+ */
+export function portRewriter({ host, from, to }: Rewrite): (piece: Buffer) => Buffer {
+  const pattern = addressOf(host, from);
+  const replacement = addressOf(host, to);
+  let kept = Buffer.alloc(0);
+  return (piece) => {
+    const data = Buffer.concat([kept, piece]);
+    const end = endOfWholeAnswers(data);
+    const whole = data.subarray(0, end);
+    for (let at = whole.indexOf(pattern); at >= 0; at = whole.indexOf(pattern, at + pattern.length))
+      replacement.copy(whole, at);
+    kept = data.subarray(end);
+    return whole;
+  };
+}
+
+function addressOf(host: string, port: number): Buffer {
+  const bytes = Buffer.alloc(host.length + 4);
+  bytes.write(host, 'latin1');
+  bytes.writeInt32BE(port, host.length);
+  return bytes;
+}
+
+/** Each answer begins with its length. */
+function endOfWholeAnswers(data: Buffer): number {
+  let end = 0;
+  while (end + LENGTH_BYTES <= data.length) {
+    const next = end + LENGTH_BYTES + data.readInt32BE(end);
+    if (next > data.length) break;
+    end = next;
+  }
+  return end;
+}
