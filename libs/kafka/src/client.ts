@@ -2,6 +2,7 @@ import type { Logger } from '@bulk/runtime';
 import { Kafka, logLevel, type logCreator } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 import { brokerAccess } from './connection.ts';
+import { mendDeadConnections } from './dead-connections.ts';
 import { mendRequestQueue } from './request-queue.ts';
 
 /**
@@ -17,11 +18,12 @@ const EXPECTED =
  */
 export function createKafka(clientId: string, config: KafkaConfig, log: Logger): Kafka {
   mendRequestQueue();
+  mendDeadConnections();
   return new Kafka({
     clientId,
     ...brokerAccess(config),
     connectionTimeout: 3_000,
-    requestTimeout: 20_000,
+    requestTimeout: KAFKA_REQUEST_TIMEOUT_MS,
     retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },
     logLevel: logLevel.WARN,
     logCreator: bridge(log),

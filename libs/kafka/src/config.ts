@@ -37,6 +37,11 @@ export const kafkaConfigShape = {
     'Retention of actions, entity batches, results and dead letters, in hours.',
   ),
   ...kafkaSecurityShape,
+  KAFKA_REQUEST_TIMEOUT_MS: integer(
+    { min: 1_000, max: 600_000 },
+    20_000,
+    'Longest wait for an answer of Kafka; then the request fails and is retried, in ms.',
+  ),
 };
 
 /** These variables alone, checked together: for tools. */

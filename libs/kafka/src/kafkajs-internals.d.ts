@@ -5,3 +5,13 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
     scheduleCheckPendingRequests(): void;
   }
 }
+
+/** What `dead-connections.ts` mends. */
+declare module 'kafkajs/src/network/connection.js' {
+  import type { Socket } from 'node:net';
+
+  export default class Connection {
+    readonly socket: Socket | null | undefined;
+    send(request: unknown): Promise<unknown>;
+  }
+}

@@ -63,12 +63,12 @@ export class AggregatorHarness {
     return harness;
   }
 
-  /** Starts one more instance. */
-  async start(): Promise<InProcessService> {
+  /** Starts one more instance. @param extra further variables of its environment. */
+  async start(extra: Readonly<Record<string, string>> = {}): Promise<InProcessService> {
     const service = inProcessService();
     this.#services.push(service);
     await startStatsAggregator(
-      loadConfig(statsAggregatorConfigSchema, this.installation.env),
+      loadConfig(statsAggregatorConfigSchema, { ...this.installation.env, ...extra }),
       service.context,
     );
     return service;

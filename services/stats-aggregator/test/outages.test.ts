@@ -1,0 +1,68 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { AWAY, checkAccounting, eventually, linkTo } from '@bulk/testing';
+import { AggregatorHarness } from './harness.ts';
+
+const BATCHES = 60;
+/** Late by so much in each direction, one chunk takes several times as long: whatever happens, happens in the middle of one. */
+const DELAY_MS = 15;
+
+let harness: AggregatorHarness;
+beforeEach(async () => {
+  harness = await AggregatorHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+const CASES = (['mongodb', 'kafka'] as const).flatMap((part) => AWAY.map((away) => ({ part, away })));
+
+describe('a part that goes away in the middle of a chunk', () => {
+  it.each(CASES)(
+    '$part, $away: each result counts once, the last state is told, and nothing is restarted',
+    async ({ part, away }) => {
+      const { link, env } = await linkTo(part, harness.installation.env);
+      harness.installation.onDispose(() => link.close());
+      const service = await harness.start({
+        ...env,
+        MONGODB_TIMEOUT_MS: '1000',
+        KAFKA_REQUEST_TIMEOUT_MS: '1000',
+      });
+      harness.installation.onDispose(() => harness.stop());
+      const actionId = randomUUID();
+      await harness.givenAction(actionId, BATCHES * 10);
+      const results = Array.from({ length: BATCHES }, (_, i) => harness.result(actionId, i));
+      link.delay(DELAY_MS);
+      await harness.publish(...results);
+      await eventually(
+        'the action is under way',
+        async () => ((await harness.database.actions.findOne({ _id: actionId }))?.countedBatches ?? 0) >= 10,
+        { everyMs: 5 },
+      );
+      const { opened } = link;
+      link[away]();
+      link.delay(0);
+      if (away !== 'hang') {
+        await eventually('it is not ready', () => !service.context.health.ready);
+        const atOutage = await harness.database.actions.findOne({ _id: actionId });
+        expect(atOutage?.status).toBe('processing');
+        link.mend();
+      }
+      const action = await harness.awaitStatus(actionId, 'completed');
+      await eventually('it is ready', () => service.context.health.ready);
+      expect(link.opened).toBeGreaterThan(opened);
+
+      const report = await checkAccounting(harness.database, actionId);
+      expect(report.breaches).toEqual([]);
+      const expected = results.flatMap(({ outcomes }) => outcomes);
+      expect(report.outcomes.map(({ position, status }) => ({ position, status }))).toEqual(
+        expected.map(({ position, status }) => ({ position, status })),
+      );
+      const told = await eventually('the end is told', async () => {
+        const events = await harness.progressOf(actionId);
+        return events.some(({ status }) => status === 'completed') ? events : undefined;
+      });
+      expect(Math.max(...told.map(({ version }) => version))).toBe(action.version);
+      expect(harness.deadLetters.messages).toEqual([]);
+      expect(service.failures).toEqual([]);
+    },
+  );
+});
