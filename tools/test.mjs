@@ -14,7 +14,7 @@ import { register } from 'tsx/esm/api';
 
 // From here on TypeScript can be imported.
 register();
-const { loadEnv, inspectStack, resetStack, startStack, tiedToUs } = await import('@bulk/local-stack');
+const { startTestStack, tiedToUs } = await import('@bulk/local-stack');
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const node = process.execPath;
@@ -26,7 +26,6 @@ const RUNS = {
   integration: { needsStack: true, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=60000'] },
   e2e: { needsStack: true, needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
 };
-const URLS = ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL'];
 
 const ending = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
@@ -92,17 +91,10 @@ async function step(name, args, { env = {}, silent = false } = {}) {
   problems.push(name);
 }
 
-/** The real parts: those of the environment when it names all four, else a stack of our own with fresh data. */
+/** The real parts, from where TEST_STACK says, else from what is at hand. Their death ends the run. */
 async function startParts() {
-  const env = loadEnv();
-  if (URLS.every((name) => env[name])) {
-    return { env: Object.fromEntries(URLS.map((name) => [name, env[name]])), stop: async () => undefined };
-  }
-  // Two runs at once must not share a stack, since the first to end would stop it.
-  const name = (await inspectStack('test')) === undefined ? 'test' : `test-${process.pid}`;
-  await resetStack(name);
-  const log = (line) => process.stdout.write(`stack ${name}: ${line}\n`);
-  const running = await startStack({ name, env, log, signal: ending.signal });
+  const log = (line) => process.stdout.write(`test stack: ${line}\n`);
+  const running = await startTestStack({ log, signal: ending.signal });
   void running.closed.then((error) => {
     if (error !== undefined) ending.abort(error);
   });
@@ -113,11 +105,8 @@ async function startParts() {
       MONGODB_URI: running.urls.mongodbUri,
       REDIS_URL: running.urls.redisUrl,
     },
-    stop: async () => {
-      await running.stop();
-      // The logs of a failure stay, the data of a success goes.
-      if (totals.failed === 0) await resetStack(name);
-    },
+    // The logs of a failure stay, the data of a success goes.
+    stop: () => running.stop({ failed: totals.failed > 0 }),
   };
 }
 

@@ -10,3 +10,4 @@ export { type ProvisionContext, run, type RunResult, tiedToUs } from './provisio
 export type { EndSignal, RunningStack, StartOptions } from './running.ts';
 export { inspectStack, type PartHealth, resetStack, startStack, stopStack } from './stack.ts';
 export { envLines, type PartName, partNames, type StackUrls } from './state.ts';
+export { startTestStack, type TestStack } from './test-stack.ts';

@@ -16,6 +16,23 @@ const offsetsPartitions = 5;
 /** A constant id: the data folder belongs to this stack alone. */
 const clusterId = 'YnVsay1sb2NhbC1zdGFjaw';
 
+/** What our services and tests rely on at a broker, wherever it runs (also in a container). */
+export const brokerSettings: Readonly<Record<string, string | number | boolean>> = {
+  // Topics are made on purpose, with their number of partitions: a mistyped name must fail.
+  'auto.create.topics.enable': false,
+  'offsets.topic.replication.factor': 1,
+  'offsets.topic.num.partitions': offsetsPartitions,
+  'transaction.state.log.replication.factor': 1,
+  'transaction.state.log.min.isr': 1,
+  'transaction.state.log.num.partitions': offsetsPartitions,
+  'share.coordinator.state.topic.replication.factor': 1,
+  'share.coordinator.state.topic.min.isr': 1,
+  'share.coordinator.state.topic.num.partitions': 1,
+  // One consumer is all there is to wait for; and fault tests want a dead one noticed soon.
+  'group.initial.rebalance.delay.ms': 0,
+  'group.min.session.timeout.ms': 1_000,
+};
+
 /** A Kafka broker and controller in one process (KRaft). */
 export const kafka: Part = {
   name: 'kafka',
@@ -93,19 +110,7 @@ function serverProperties({ port, extraPort }: LaunchContext, data: string): str
     'inter.broker.listener.name': 'PLAINTEXT',
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': data,
-    // Topics are made on purpose, with their number of partitions: a mistyped name must fail.
-    'auto.create.topics.enable': false,
-    'offsets.topic.replication.factor': 1,
-    'offsets.topic.num.partitions': offsetsPartitions,
-    'transaction.state.log.replication.factor': 1,
-    'transaction.state.log.min.isr': 1,
-    'transaction.state.log.num.partitions': offsetsPartitions,
-    'share.coordinator.state.topic.replication.factor': 1,
-    'share.coordinator.state.topic.min.isr': 1,
-    'share.coordinator.state.topic.num.partitions': 1,
-    // One consumer is all there is to wait for; and fault tests want a dead one noticed soon.
-    'group.initial.rebalance.delay.ms': 0,
-    'group.min.session.timeout.ms': 1_000,
+    ...brokerSettings,
   };
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}`);
   return `${lines.join('\n')}\n`;
