@@ -23,7 +23,7 @@ export function createKafka(clientId: string, config: KafkaConfig, log: Logger):
     clientId,
     ...brokerAccess(config),
     connectionTimeout: 3_000,
-    requestTimeout: KAFKA_REQUEST_TIMEOUT_MS,
+    requestTimeout: config.KAFKA_REQUEST_TIMEOUT_MS,
     retry: { initialRetryTime: 100, maxRetryTime: 2_000, retries: 8 },
     logLevel: logLevel.WARN,
     logCreator: bridge(log),
