@@ -60,6 +60,11 @@ export const consumerConfigShape = {
     300_000,
     'Messages that take longer than this in one go get no more heartbeats: their partition moves on, in ms.',
   ),
+  KAFKA_LAG_INTERVAL_MS: integer(
+    { min: 100, max: 3_600_000 },
+    10_000,
+    'Time between looks how far the logs are, for the lag in /metrics, in ms.',
+  ),
   KAFKA_FETCH_MAX_BYTES: integer(
     { min: 10_000, max: 100_000_000 },
     5_000_000,

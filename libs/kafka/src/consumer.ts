@@ -2,6 +2,7 @@ import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/run
 import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { ConsumerConfig } from './config.ts';
 import { withHeartbeats } from './heartbeats.ts';
+import { NO_INSTRUMENTS, watchConsumer, type ConsumerInstruments } from './instruments.ts';
 import { ConsumerStoppingError } from './interruptions.ts';
 import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 import { PartitionPauses } from './pauses.ts';
@@ -84,6 +85,8 @@ export interface ChunkConsumerOptions {
   readonly onPositioned?: () => void;
   /** The consumer fell over and starts again by itself; `onAssigned` follows when it is back. */
   readonly onInterrupted?: (error: unknown) => void;
+  /** Who is told how it does, and how far it is behind. */
+  readonly instruments?: ConsumerInstruments;
   readonly log: Logger;
 }
 
@@ -104,9 +107,12 @@ export class ChunkConsumer {
   readonly #consumer: Consumer;
   readonly #stopping = new AbortController();
   readonly #pauses = new PartitionPauses();
+  readonly #instruments: Pick<ConsumerInstruments, 'recorder' | 'lag'>;
+  #unwatch: (() => Promise<void>) | undefined;
 
   private constructor(options: ChunkConsumerOptions) {
     this.#options = options;
+    this.#instruments = options.instruments ?? NO_INSTRUMENTS;
     this.#consumer = options.kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: options.config.KAFKA_SESSION_TIMEOUT_MS,
@@ -128,7 +134,12 @@ export class ChunkConsumer {
   /** Joins the group and begins to process. */
   static async start(options: ChunkConsumerOptions): Promise<ChunkConsumer> {
     const self = new ChunkConsumer(options);
-    await self.#run();
+    try {
+      await self.#run();
+    } catch (error) {
+      await self.#unwatch?.();
+      throw error;
+    }
     return self;
   }
 
@@ -137,6 +148,7 @@ export class ChunkConsumer {
     this.#stopping.abort();
     this.#pauses.clear();
     await this.#consumer.disconnect();
+    await this.#unwatch?.();
   }
 
   async #run(): Promise<void> {
@@ -152,6 +164,9 @@ export class ChunkConsumer {
       this.#consumer.on(GROUP_JOIN, ({ payload }) => onAssigned(payload.memberAssignment));
     }
     if (onPositioned !== undefined) this.#watchPositions(onPositioned);
+    const { kafka, groupId, instruments, log } = this.#options;
+    if (instruments !== undefined)
+      this.#unwatch = watchConsumer(this.#consumer, instruments, { kafka, groupId, fromBeginning, log });
     await this.#consumer.connect();
     await this.#consumer.subscribe({ topics: [...topics], fromBeginning });
     await this.#consumer.run({
@@ -187,15 +202,20 @@ export class ChunkConsumer {
     for (let from = 0; from < batch.messages.length; from += this.#options.chunkSize) {
       if (payload.isStale() || !this.#mayGoOn(payload)) return;
       const messages = batch.messages.slice(from, from + this.#options.chunkSize);
+      this.#noteHead(batch, messages[0]);
       const waitMs = this.#notDueFor(batch, messages[0]);
       if (waitMs > 0) {
         this.#pauses.pauseFor(payload, waitMs);
         return;
       }
+      const startedAt = performance.now();
       const done = await this.#processChunk(payload, messages);
       const last = messages.at(-1);
       if (!done || last === undefined) return;
       payload.resolveOffset(last.offset);
+      this.#instruments.recorder.chunk((performance.now() - startedAt) / 1_000, messages.length);
+      const since = this.#dueSince(batch, last);
+      this.#instruments.lag.processed(batch.topic, batch.partition, Number(last.offset) + 1, since);
       await payload.heartbeat();
       await payload.commitOffsetsIfNecessary();
     }
@@ -233,11 +253,24 @@ export class ChunkConsumer {
         }
         if (isLostPartition(error)) throw error;
         if (!this.#mayGoOn(payload)) return false;
+        this.#instruments.recorder.failed();
         if ((await this.#disposition(error, attempt)) === 'skip') return true;
       }
       await this.#wait(backoffDelay(previousAttempts + 1, this.#options.backoff), heartbeat);
       if (!this.#mayGoOn(payload)) return false;
     }
+  }
+
+  #noteHead({ topic, partition, highWatermark }: EachBatchPayload['batch'], head?: KafkaMessage): void {
+    if (head === undefined) return;
+    const since = this.#dueSince({ topic, partition }, head);
+    this.#instruments.lag.atHead(topic, partition, Number(head.offset), since, Number(highWatermark));
+  }
+
+  /** From when on a message was, or is, to be processed, in ms since the epoch. */
+  #dueSince({ topic, partition }: { topic: string; partition: number }, message: KafkaMessage): number {
+    const due = this.#options.dueAt?.(received(topic, partition, message)) ?? 0;
+    return Math.max(Number(message.timestamp), due);
   }
 
   #notDueFor({ topic, partition }: EachBatchPayload['batch'], head: KafkaMessage | undefined): number {

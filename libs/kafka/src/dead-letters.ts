@@ -20,12 +20,21 @@ export class DeadLetters {
   readonly #topic: string;
   readonly #service: string;
   readonly #now: () => Date;
+  readonly #onBuried: (code: string) => void;
 
-  constructor(producer: MessageProducer, topic: string, service: string, now: () => Date = () => new Date()) {
+  /** @param onBuried called with the cause of each letter that is confirmed. */
+  constructor(
+    producer: MessageProducer,
+    topic: string,
+    service: string,
+    now: () => Date = () => new Date(),
+    onBuried: (code: string) => void = () => undefined,
+  ) {
     this.#producer = producer;
     this.#topic = topic;
     this.#service = service;
     this.#now = now;
+    this.#onBuried = onBuried;
   }
 
   /**
@@ -62,6 +71,7 @@ export class DeadLetters {
       ...(generation === undefined ? {} : { [HEADERS.generation]: generation }),
     };
     await this.#producer.send(this.#topic, [{ key: message.key, value: letter, headers }]);
+    this.#onBuried(code);
   }
 }
 

@@ -1,0 +1,87 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '@bulk/runtime';
+import type { Admin, Kafka } from 'kafkajs';
+import type { ConsumerLag } from './lag.ts';
+
+export interface LagProbeOptions {
+  readonly kafka: Kafka;
+  readonly groupId: string;
+  readonly lag: ConsumerLag;
+  /** Where the group begins in a partition without a commit: at the begin of the log, or at its end as of now. */
+  readonly fromBeginning: boolean;
+  /** Time between two looks, in ms. */
+  readonly intervalMs: number;
+  readonly log: Logger;
+}
+
+/**
+ * Asks the broker how far the logs are, on a connection of its own: a consumer that is stalled fetches nothing, and would
+ * never learn that it is behind. One look at a time; while Kafka is away nothing new is told.
+ */
+export class LagProbe {
+  readonly #options: LagProbeOptions;
+  readonly #stopping = new AbortController();
+  #admin: Admin | undefined;
+  #loop: Promise<void> | undefined;
+
+  constructor(options: LagProbeOptions) {
+    this.#options = options;
+  }
+
+  start(): void {
+    this.#loop ??= this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#loop;
+    await this.#close();
+  }
+
+  async #run(): Promise<void> {
+    const { signal } = this.#stopping;
+    const { intervalMs, log } = this.#options;
+    for (;;) {
+      // Aborted by the stop; a probe alone keeps no process alive.
+      await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => undefined);
+      if (signal.aborted) return;
+      try {
+        await this.#look();
+      } catch (error) {
+        log.debug({ err: error }, 'cannot look how far the logs are now');
+        await this.#close();
+      }
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { kafka, lag, groupId, fromBeginning } = this.#options;
+    const { topics } = lag;
+    if (topics.length === 0) return;
+    this.#admin ??= kafka.admin({ retry: { retries: 0 } });
+    const admin = this.#admin;
+    await admin.connect();
+    for (const topic of topics) {
+      // The positions first: an end that is older than a position would look like a topic that was created anew.
+      const [committed] = lag.lacksPosition(topic)
+        ? await admin.fetchOffsets({ groupId, topics: [topic] })
+        : [];
+      for (const { partition, high, low } of await admin.fetchTopicOffsets(topic)) {
+        const commit = committed?.partitions.find((each) => each.partition === partition);
+        if (commit !== undefined) {
+          const none = Number(commit.offset) < 0;
+          const first = Number(fromBeginning ? low : high);
+          lag.beginsAt(topic, partition, none ? first : Number(commit.offset));
+        }
+        lag.reached(topic, partition, Number(high));
+      }
+    }
+  }
+
+  async #close(): Promise<void> {
+    const admin = this.#admin;
+    this.#admin = undefined;
+    // What was broken need not close well.
+    await admin?.disconnect().catch(() => undefined);
+  }
+}

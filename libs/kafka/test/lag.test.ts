@@ -1,0 +1,104 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { eventually, TestInstallation } from '@bulk/testing';
+import { z } from 'zod';
+import { consumerConfigShape } from '../src/config.ts';
+import { ChunkConsumer } from '../src/consumer.ts';
+import { ConsumerLag } from '../src/lag.ts';
+
+let installation: TestInstallation;
+beforeAll(async () => {
+  installation = await TestInstallation.create('lag');
+});
+afterAll(() => installation.dispose());
+
+const config = loadConfig(z.object(consumerConfigShape), {
+  KAFKA_SESSION_TIMEOUT_MS: '6000',
+  KAFKA_HEARTBEAT_INTERVAL_MS: '500',
+});
+
+/** A member that works on each message for as long as `work` takes. */
+async function member(work: () => Promise<void>): Promise<{
+  lag: ConsumerLag;
+  told: { commits: number; messages: number; assigned: number };
+  stop: () => Promise<void>;
+}> {
+  const lag = new ConsumerLag();
+  const told = { commits: 0, messages: 0, assigned: 0 };
+  const consumer = await ChunkConsumer.start({
+    kafka: installation.kafka,
+    groupId: `${installation.env['TOPIC_PREFIX']!}group`,
+    topics: [installation.topics.results], // three partitions
+    config,
+    chunkSize: 1,
+    concurrency: 3,
+    fromBeginning: true,
+    commitIntervalMs: 50,
+    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
+    process: work,
+    onFailure: () => Promise.resolve('retry'),
+    onCrash: (error) => {
+      throw error;
+    },
+    instruments: {
+      lag,
+      lagIntervalMs: 100,
+      recorder: {
+        chunk: (_seconds, messages) => (told.messages += messages),
+        failed: () => undefined,
+        committed: () => (told.commits += 1),
+        assigned: () => (told.assigned += 1),
+      },
+    },
+    log: silentLogger(),
+  });
+  const stop = (): Promise<void> => consumer.stop();
+  installation.onDispose(stop);
+  return { lag, told, stop };
+}
+
+async function produce(count: number): Promise<void> {
+  const producer = installation.kafka.producer();
+  await producer.connect();
+  const messages = Array.from({ length: count }, (_, i) => ({ value: String(i), partition: 0 }));
+  await producer.send({ topic: installation.topics.results, messages });
+  await producer.disconnect();
+}
+
+it('a stalled consumer’s lag grows, is gone when it goes on, and goes with its partitions', async () => {
+  let goOn = (): void => undefined;
+  const stall = new Promise<void>((resolve) => (goOn = resolve));
+  const first = await member(() => stall);
+  const ofFirst = () => first.lag.read().find(({ partition }) => partition === 0);
+
+  await produce(2);
+  await eventually('it works on the first message', () => (ofFirst()?.messages ?? 0) === 2);
+  // The fetch under way knows of two; what comes now only the broker does.
+  await produce(3);
+  await eventually('it knows of what it cannot fetch', () => ofFirst()?.messages === 5);
+  const { seconds } = ofFirst()!;
+  expect(seconds).toBeGreaterThan(0);
+  await eventually('its age grows', () => ofFirst()!.seconds > seconds);
+  expect(first.lag.read().filter(({ partition }) => partition !== 0)).toEqual(
+    [1, 2].map((partition) => ({ topic: installation.topics.results, partition, messages: 0, seconds: 0 })),
+  );
+
+  goOn();
+  await eventually('it has caught up', () => ofFirst()?.messages === 0);
+  expect(ofFirst()).toMatchObject({ messages: 0, seconds: 0 });
+  await eventually('commits', () => first.told.commits > 0);
+  expect(first.told.messages).toBe(5);
+
+  const second = await member(() => Promise.resolve());
+  const ownedBy = (lag: ConsumerLag) => lag.read().map(({ partition }) => partition);
+  await eventually('each partition is one member’s', () => {
+    const all = [...ownedBy(first.lag), ...ownedBy(second.lag)].sort();
+    return all.join() === '0,1,2' && ownedBy(second.lag).length > 0;
+  });
+  expect(first.told.assigned).toBe(2);
+  await eventually('the second knows where its partitions stand', () =>
+    second.lag.read().every(({ messages }) => messages === 0),
+  );
+  await second.stop();
+  expect(second.lag.read()).toEqual([]);
+});
