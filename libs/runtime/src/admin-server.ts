@@ -8,23 +8,35 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
+/** What `/metrics` answers from. */
+export interface MetricsSource {
+  readonly contentType: string;
+  /** Everything that is measured, as text. */
+  expose(): Promise<string>;
+}
+
+interface Answer {
+  readonly status: number;
+  readonly contentType: string;
+  readonly body: string;
+}
+
 /**
- * Serves a service's own state on a port of its own, away from its users: `/livez` (200 while the event loop turns) and
- * `/readyz` (200, or 503 with what it waits for).
+ * Serves a service's own state on a port of its own, away from its users: `/livez` (200 while the event loop turns),
+ * `/readyz` (200, or 503 with what it waits for) and `/metrics`.
  *
  * @param port 0 for any free one.
  */
-export async function startAdminServer(port: number, health: Health): Promise<AdminServer> {
+export async function startAdminServer(
+  port: number,
+  health: Health,
+  metrics: MetricsSource,
+): Promise<AdminServer> {
   const server = createServer((request, response) => {
-    const path = request.url?.split('?')[0];
-    const [status, body] =
-      path === '/livez'
-        ? ([200, { live: true }] as const)
-        : path === '/readyz'
-          ? ([health.ready ? 200 : 503, health.report()] as const)
-          : ([404, { error: 'expected /livez or /readyz' }] as const);
-    response.writeHead(status, { 'content-type': 'application/json' });
-    response.end(JSON.stringify(body));
+    void answerTo(request.url?.split('?')[0], health, metrics).then(({ status, contentType, body }) => {
+      response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
+      response.end(body);
+    });
   });
   await listen(server, port);
   return {
@@ -35,6 +47,28 @@ export async function startAdminServer(port: number, health: Health): Promise<Ad
         server.closeAllConnections();
       }),
   };
+}
+
+/** Never rejects. */
+async function answerTo(path: string | undefined, health: Health, metrics: MetricsSource): Promise<Answer> {
+  switch (path) {
+    case '/livez':
+      return json(200, { live: true });
+    case '/readyz':
+      return json(health.ready ? 200 : 503, health.report());
+    case '/metrics':
+      try {
+        return { status: 200, contentType: metrics.contentType, body: await metrics.expose() };
+      } catch (error) {
+        return json(500, { error: error instanceof Error ? error.message : String(error) });
+      }
+    default:
+      return json(404, { error: 'expected /livez, /readyz or /metrics' });
+  }
+}
+
+function json(status: number, body: unknown): Answer {
+  return { status, contentType: 'application/json', body: JSON.stringify(body) };
 }
 
 /** Starts to listen; rejects when the port is refused. */

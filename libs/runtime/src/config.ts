@@ -92,4 +92,14 @@ export const runtimeConfigShape = {
     5_000,
     'A dependency without an answer for this long is away: /readyz says so, in ms.',
   ),
+  BUILD_VERSION: z
+    .string()
+    .max(100)
+    .default('dev')
+    .meta({ description: 'Version that runs, as /metrics tells it; an image sets it.' }),
+  BUILD_REVISION: z
+    .string()
+    .max(100)
+    .default('unknown')
+    .meta({ description: 'Commit that runs, as /metrics tells it; an image sets it.' }),
 };

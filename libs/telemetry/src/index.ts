@@ -1,1 +1,2 @@
+export * from './metrics/index.ts';
 export * from './tracing/index.ts';

@@ -1,6 +1,7 @@
 export * from './accounting-checker.ts';
 export * from './breakable-link.ts';
 export * from './eventually.ts';
+export * from './exposition.ts';
 export * from './installation.ts';
 export * from './linked.ts';
 export * from './query-plans.ts';

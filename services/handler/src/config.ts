@@ -15,7 +15,11 @@ const variables = z.object({
   ...consumerConfigShape,
   ...mongoConfigShape,
   ...redisConfigShape,
-  ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_102, 'Port of /livez and /readyz; 0: any free one.'),
+  ADMIN_PORT: integer(
+    { min: 0, max: 65_535 },
+    3_102,
+    'Port of /livez, /readyz and /metrics; 0: any free one.',
+  ),
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     4,

@@ -19,6 +19,7 @@ import { BatchConsumer } from './consume/batch-consumer.ts';
 import { BatchRunner } from './consume/batch-runner.ts';
 import { DeadBatches } from './consume/dead-batches.ts';
 import { retryPolicies } from './consume/retry-policies.ts';
+import { createHandlerMetrics, type HandlerMetrics } from './metrics.ts';
 import { RetryTopics } from './retry/retry-topics.ts';
 
 const SECONDS_PER_HOUR = 3_600;
@@ -39,11 +40,16 @@ export const TOKENS = {
  * Connects to everything that handler needs, waiting for what is absent, and wires it: the composition root.
  *
  * @param registry what this installation can do; by default the catalog of @bulk/actions.
+ * @param metrics what is told of the work; by default nobody reads it.
  */
 export async function createContainer(
   config: HandlerConfig,
   context: ServiceContext,
   registry: ActionRegistry = createRegistry(),
+  { batches: recorder, buried }: Pick<HandlerMetrics, 'batches' | 'buried'> = createHandlerMetrics(
+    config,
+    context.health,
+  ),
 ): Promise<Container> {
   const { log } = context;
   const database = await openDatabase('bulk-handler', config, registry.entityTypes, context);
@@ -87,6 +93,7 @@ export async function createContainer(
           endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
           inPlaceMs: config.RETRY_IN_PLACE_MS,
           monotonic: () => performance.now(),
+          recorder,
           log,
         }),
         retryTopics: new RetryTopics({
@@ -95,13 +102,15 @@ export async function createContainer(
           tiersMs: config.RETRY_TIERS_MS,
           maxAgeMs: config.RETRY_MAX_AGE_MS,
           now,
+          recorder,
         }),
         policyOf: retryPolicies(config, registry),
         producer,
-        deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now),
+        deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now, buried),
         deadBatches: new DeadBatches(topics, database),
         maxAttempts: config.MAX_ATTEMPTS,
         now,
+        recorder,
         log,
       }),
   );

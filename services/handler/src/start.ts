@@ -11,6 +11,7 @@ import { createContainer, TOKENS } from './container.ts';
 import { LaneConsumers } from './lanes/lane-consumers.ts';
 import { LaneGate } from './lanes/lane-gate.ts';
 import { byLane } from './lanes/lane-weights.ts';
+import { createHandlerMetrics } from './metrics.ts';
 import { dueAt } from './retry/retry-headers.ts';
 
 /** The consumers of the lanes at the start; on `/readyz` each has a name of its own. */
@@ -52,18 +53,19 @@ function inSpanOf({ topic, partition, messages }: Chunk, work: () => Promise<voi
   );
 }
 
-/** Starts handler; resolves when it consumes. */
+/** Starts handler; resolves with its admin port when it consumes. */
 export async function startHandler(
   config: Readonly<HandlerConfig>,
   context: ServiceContext,
   registry?: ActionRegistry,
-): Promise<void> {
+): Promise<number> {
   const { log, health, dependencies, releasers, fail } = context;
   for (const lane of LANES) health.set(consumerOf(lane), 'waiting');
-  const admin = await startAdminServer(config.ADMIN_PORT, health);
+  const measured = createHandlerMetrics(config, health);
+  const admin = await startAdminServer(config.ADMIN_PORT, health, measured.metrics);
   releasers.push('admin server', () => admin.close());
 
-  const container = await createContainer(config, context, registry);
+  const container = await createContainer(config, context, registry, measured);
   const topics = container.get(TOKENS.topics);
   const batches = container.get(TOKENS.consumer);
   const shared = {
@@ -84,6 +86,11 @@ export async function startHandler(
     onAssigned: () => health.set(name, 'ready'),
     onInterrupted: (error: unknown) => health.set(name, 'waiting', String(error)),
   });
+  const instruments = (name: Lane | 'retries') => ({
+    recorder: measured.consumer(name),
+    lag: measured.lags[name],
+    lagIntervalMs: config.KAFKA_LAG_INTERVAL_MS,
+  });
   // Stopped together, so that all of them are told at once.
   const running: { stop(): Promise<void> }[] = [];
   releasers.push(CONSUMERS, async () => {
@@ -100,7 +107,7 @@ export async function startHandler(
         concurrency: config.KAFKA_LANE_PARTITIONS,
         groupOf: (lane) => handlerGroup(config.TOPIC_PREFIX, lane),
         topicOf: (lane) => topics.entityBatches[lane],
-        readinessOf: (lane) => readiness(consumerOf(lane)),
+        ofLane: (lane) => ({ ...readiness(consumerOf(lane)), instruments: instruments(lane) }),
         // Of its own at each try: one that has been closed does not open again.
         gate: new LaneGate({
           permits: config.PARTITION_CONCURRENCY,
@@ -114,6 +121,7 @@ export async function startHandler(
       ChunkConsumer.start({
         ...shared,
         ...readiness(RETRY_CONSUMER),
+        instruments: instruments('retries'),
         groupId: `${config.TOPIC_PREFIX}handler-retries`,
         topics: RETRY_TIERS.map((tier) => topics.retries[tier]),
         dueAt,
@@ -121,4 +129,5 @@ export async function startHandler(
     ),
   ]);
   log.info({ adminPort: admin.port }, 'ready');
+  return admin.port;
 }

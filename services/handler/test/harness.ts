@@ -55,6 +55,7 @@ export class HandlerHarness {
   readonly codec: MessageCodec;
   readonly results: TopicReader;
   readonly deadLetters: TopicReader;
+  adminPort = 0;
   #service: InProcessService | undefined;
 
   private constructor(
@@ -106,7 +107,7 @@ export class HandlerHarness {
   ): Promise<InProcessService> {
     const service = inProcessService();
     this.#service = service;
-    await startHandler(this.#config(extra), service.context, registry);
+    this.adminPort = await startHandler(this.#config(extra), service.context, registry);
     return service;
   }
 

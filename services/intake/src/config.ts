@@ -21,7 +21,11 @@ const variables = z.object({
   ...authConfigShape,
   ...rateLimitConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_000, 'Port of the REST API; 0: any free one.'),
-  ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_100, 'Port of /livez and /readyz; 0: any free one.'),
+  ADMIN_PORT: integer(
+    { min: 0, max: 65_535 },
+    3_100,
+    'Port of /livez, /readyz and /metrics; 0: any free one.',
+  ),
   BODY_LIMIT_BYTES: integer(
     { min: 1_024, max: 1_073_741_824 },
     64 * MEBIBYTE,

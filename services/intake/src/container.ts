@@ -23,6 +23,7 @@ import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { openRateLimit } from './http/open-rate-limit.ts';
 import { createRouter } from './http/routes.ts';
+import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { documentationOf } from './openapi/documentation.ts';
 import { Janitor } from './staging/janitor.ts';
@@ -51,16 +52,18 @@ export const TOKENS = {
  * Connects to everything that intake needs, waiting for what is absent, and wires it: the composition root.
  *
  * @param registry what this installation can do; by default the catalog of @bulk/actions.
+ * @param measured what is told of the work; by default nobody reads it.
  */
 export async function createContainer(
   config: IntakeConfig,
   context: ServiceContext,
   registry: ActionRegistry = createRegistry(),
+  measured: IntakeMetrics = createIntakeMetrics(config, context.health),
 ): Promise<Container> {
   const database = await openDatabase('bulk-intake', config, registry.entityTypes, context);
   const messaging = await openMessaging('bulk-intake', config, context);
   const producer = await openProducer(messaging, context);
-  const rateLimit = await openRateLimit(config, context);
+  const rateLimit = await openRateLimit(config, context, measured.rateLimited);
   const authenticator = createAuthenticator(config, context.log);
 
   const container = new Container({ defaultScope: 'Singleton' });
@@ -68,7 +71,7 @@ export async function createContainer(
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
   container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
-  bindFeatures(container, config, context, registry);
+  bindFeatures(container, config, context, registry, measured);
   return container;
 }
 
@@ -77,6 +80,7 @@ function bindFeatures(
   config: IntakeConfig,
   { log, health }: ServiceContext,
   registry: ActionRegistry,
+  measured: IntakeMetrics,
 ): void {
   const now = (): Date => new Date();
   const database = container.get(TOKENS.database);
@@ -137,6 +141,8 @@ function bindFeatures(
         instanceId: randomUUID(),
         concurrency: config.DISPATCH_CONCURRENCY,
         retryDelayMs: config.DISPATCH_RETRY_DELAY_MS,
+        onPublished: (lane, batches) => measured.dispatch.published(lane, batches),
+        onFailed: () => measured.dispatch.failed(),
         health,
         log,
       }),
@@ -157,6 +163,7 @@ function bindFeatures(
       }),
       newActionId: uuidv7,
       onAccepted: () => dispatcher.wake(),
+      recorder: measured.creation,
     });
   });
   container.bind(TOKENS.app).toDynamicValue((resolution) => {
@@ -194,6 +201,7 @@ function bindFeatures(
       router,
       documentation: documentationOf(config, registry),
       admit: resolution.get(TOKENS.admission),
+      recorder: measured.http,
       log,
     });
   });

@@ -2,28 +2,42 @@ import type { ActionRegistry } from '@bulk/actions';
 import { startAdminServer, type ServiceContext } from '@bulk/runtime';
 import cron from 'node-cron';
 import type { IntakeConfig } from './config.ts';
+import { findUnfinishedActions } from './actions/unfinished-actions.ts';
 import { createContainer, TOKENS } from './container.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { startHttpServer } from './http/server.ts';
+import { createIntakeMetrics } from './metrics.ts';
 import type { Janitor } from './staging/janitor.ts';
 
 /** Once a minute is often enough to clean up. */
 const JANITOR_CRON = '* * * * *';
 
-/** Starts intake; resolves with the port of the REST API when it listens. */
+/** Where a started intake is reached. */
+export interface IntakePorts {
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+/** Starts intake; resolves when the REST API listens. */
 export async function startIntake(
   config: Readonly<IntakeConfig>,
   context: ServiceContext,
   registry?: ActionRegistry,
-): Promise<number> {
+): Promise<IntakePorts> {
   const { log, health, releasers } = context;
   health.set('http', 'waiting');
-  const admin = await startAdminServer(config.ADMIN_PORT, health);
+  const measured = createIntakeMetrics(config, health);
+  const admin = await startAdminServer(config.ADMIN_PORT, health, measured.metrics);
   releasers.push('admin server', () => admin.close());
 
-  const container = await createContainer(config, context, registry);
+  const container = await createContainer(config, context, registry, measured);
   const dispatcher = container.get(TOKENS.dispatcher);
   releasers.push('dispatcher', () => dispatcher.stop());
+  const database = container.get(TOKENS.database);
+  measured.watch({
+    dispatch: () => dispatcher.inFlight,
+    unfinished: () => findUnfinishedActions(database, new Date()),
+  });
   schedule(config, context, dispatcher, container.get(TOKENS.janitor));
 
   const handle = container.get(TOKENS.app).callback();
@@ -42,7 +56,7 @@ export async function startIntake(
   health.set('http', 'ready');
   dispatcher.wake();
   log.info({ port, adminPort: admin.port }, 'ready');
-  return port;
+  return { port, adminPort: admin.port };
 }
 
 function schedule(

@@ -46,6 +46,7 @@ export class IntakeHarness {
   readonly submitted: TopicReader;
   readonly #admin: Admin;
   url = '';
+  adminPort = 0;
 
   private constructor(
     installation: TestInstallation,
@@ -108,8 +109,9 @@ export class IntakeHarness {
   async start(extra: Readonly<Record<string, string>> = {}): Promise<InProcessService> {
     const service = inProcessService();
     this.installation.onDispose(() => service.stop());
-    const port = await startIntake(this.config(extra), service.context);
+    const { port, adminPort } = await startIntake(this.config(extra), service.context);
     this.url = `http://127.0.0.1:${port}`;
+    this.adminPort = adminPort;
     return service;
   }
 

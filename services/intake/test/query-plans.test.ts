@@ -10,6 +10,7 @@ import { ActionControl } from '../src/actions/action-control.ts';
 import { ActionStore } from '../src/actions/action-store.ts';
 import { FailedEntities } from '../src/actions/failed-entities.ts';
 import { IdempotencyKeys } from '../src/actions/idempotency.ts';
+import { findUnfinishedActions } from '../src/actions/unfinished-actions.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { LogReader } from '../src/logs/log-reader.ts';
 import { Janitor } from '../src/staging/janitor.ts';
@@ -44,6 +45,7 @@ async function askEverything(): Promise<void> {
   await actions.list('acme', listActionsQuerySchema.parse({ priority: 'high', skip: '10', limit: '5' }));
   await actions.find('acme', _id);
   await actions.summary('acme');
+  await findUnfinishedActions(database, now());
   const keys = new IdempotencyKeys(database, { staleMs: 1_000, lateWriteMs: 1_000, now });
   await keys.find('acme', 'a-key');
 

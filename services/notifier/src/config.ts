@@ -19,7 +19,11 @@ const variables = z.object({
   ...authConfigShape,
   ...deliveryConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_001, 'Port of the WebSockets; 0: any free one.'),
-  ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_104, 'Port of /livez and /readyz; 0: any free one.'),
+  ADMIN_PORT: integer(
+    { min: 0, max: 65_535 },
+    3_104,
+    'Port of /livez, /readyz and /metrics; 0: any free one.',
+  ),
   PROGRESS_HZ: z
     .string()
     .regex(/^\d{1,3}(\.\d{1,3})?$/, EXPECTED_HZ)

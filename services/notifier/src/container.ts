@@ -6,6 +6,7 @@ import { openDatabase } from '@bulk/mongo';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type { NotifierConfig } from './config.ts';
+import { createNotifierMetrics, type NotifierMetrics } from './metrics.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
 import { NotifierServer } from './server/notifier-server.ts';
 import { SubscriptionHub } from './subscriptions/hub.ts';
@@ -31,8 +32,16 @@ export function notifierGroup(topicPrefix: string, instanceId: string): string {
   return `${topicPrefix}notifier-${instanceId}`;
 }
 
-/** Connects to everything that notifier needs, waiting for what is absent, and wires it: the composition root. */
-export async function createContainer(config: NotifierConfig, context: ServiceContext): Promise<Container> {
+/**
+ * Connects to everything that notifier needs, waiting for what is absent, and wires it: the composition root.
+ *
+ * @param measured what is told of the work; by default nobody reads it.
+ */
+export async function createContainer(
+  config: NotifierConfig,
+  context: ServiceContext,
+  measured: NotifierMetrics = createNotifierMetrics(config, context.health),
+): Promise<Container> {
   const { log, health, dependencies, fail } = context;
   const database = await openDatabase('bulk-notifier', config, [], context);
   const { kafka, topics, codec } = await openMessaging('bulk-notifier', config, context);
@@ -61,7 +70,9 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
         log,
       }),
   );
-  container.bind(TOKENS.webhooks).toDynamicValue(() => createWebhookDelivery(config, database, context));
+  container
+    .bind(TOKENS.webhooks)
+    .toDynamicValue(() => createWebhookDelivery(config, database, context, measured.webhooks));
   container.bind(TOKENS.feed).toDynamicValue((resolution) => {
     const hub = resolution.get(TOKENS.hub);
     const resync = resolution.get(TOKENS.resync);
@@ -79,6 +90,11 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
       onPositioned: () => resync.request(),
       onCrash: fail,
       health,
+      instruments: {
+        recorder: measured.consumer,
+        lag: measured.lag,
+        lagIntervalMs: config.KAFKA_LAG_INTERVAL_MS,
+      },
       log,
     });
   });
@@ -95,6 +111,7 @@ export async function createContainer(config: NotifierConfig, context: ServiceCo
           maxSubscriptions: config.MAX_SUBSCRIPTIONS,
           maxAccountActions: config.MAX_ACCOUNT_ACTIONS,
           maxBufferedBytes: config.MAX_BUFFERED_BYTES,
+          recorder: measured.connections,
           log,
         },
         authenticator: createAuthenticator(config, log),

@@ -1,6 +1,7 @@
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { NotifierConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
+import { createNotifierMetrics } from './metrics.ts';
 import { PROGRESS_FEED } from './progress/progress-feed.ts';
 
 /** Where a started notifier is reached. */
@@ -16,10 +17,11 @@ export async function startNotifier(
 ): Promise<NotifierPorts> {
   const { log, health, releasers } = context;
   health.set('websocket', 'waiting');
-  const admin = await startAdminServer(config.ADMIN_PORT, health);
+  const measured = createNotifierMetrics(config, health);
+  const admin = await startAdminServer(config.ADMIN_PORT, health, measured.metrics);
   releasers.push('admin server', () => admin.close());
 
-  const container = await createContainer(config, context);
+  const container = await createContainer(config, context, measured);
   const resync = container.get(TOKENS.resync);
   releasers.push('resync', () => resync.stop());
   resync.start();
@@ -30,6 +32,8 @@ export async function startNotifier(
   releasers.push('progress feed', () => feed.stop());
   await openDependency(PROGRESS_FEED, () => feed.start(), context);
   const server = container.get(TOKENS.server);
+  const hub = container.get(TOKENS.hub);
+  measured.watch({ connections: () => server.size, subscriptions: () => hub.sizes });
   releasers.push('websocket', () => server.close());
   const port = await server.listen(config.PORT);
   health.set('websocket', 'ready');

@@ -12,6 +12,7 @@ export const ACCOUNT = 'acme';
 
 export interface RunningNotifier extends InProcessService {
   readonly port: number;
+  readonly adminPort: number;
   readonly url: string;
 }
 
@@ -53,8 +54,8 @@ export class NotifierHarness {
     const service = inProcessService();
     this.installation.onDispose(() => service.stop());
     const config = loadConfig(notifierConfigSchema, { ...this.installation.env, ...env });
-    const { port } = await startNotifier(config, service.context);
-    return { ...service, port, url: `ws://127.0.0.1:${port}/` };
+    const { port, adminPort } = await startNotifier(config, service.context);
+    return { ...service, port, adminPort, url: `ws://127.0.0.1:${port}/` };
   }
 
   async connect(

@@ -10,7 +10,11 @@ const variables = z.object({
   ...kafkaConfigShape,
   ...consumerConfigShape,
   ...mongoConfigShape,
-  ADMIN_PORT: integer({ min: 0, max: 65_535 }, 3_103, 'Port of /livez and /readyz; 0: any free one.'),
+  ADMIN_PORT: integer(
+    { min: 0, max: 65_535 },
+    3_103,
+    'Port of /livez, /readyz and /metrics; 0: any free one.',
+  ),
   CHUNK_SIZE: integer(
     { min: 1, max: 1_000 },
     50,

@@ -10,6 +10,7 @@ import { LogStore } from './account/log-store.ts';
 import type { StatsAggregatorConfig } from './config.ts';
 import { DeadResults } from './consume/dead-results.ts';
 import { ResultConsumer } from './consume/result-consumer.ts';
+import { createStatsAggregatorMetrics, type StatsAggregatorMetrics } from './metrics.ts';
 
 export const TOKENS = {
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
@@ -19,10 +20,18 @@ export const TOKENS = {
   consumer: Symbol('ResultConsumer') as ServiceIdentifier<ResultConsumer>,
 } as const;
 
-/** Connects to everything that stats-aggregator needs, waiting for what is absent, and wires it: the composition root. */
+/**
+ * Connects to everything that stats-aggregator needs, waiting for what is absent, and wires it: the composition root.
+ *
+ * @param metrics what is told of the work; by default nobody reads it.
+ */
 export async function createContainer(
   config: StatsAggregatorConfig,
   context: ServiceContext,
+  { accounts, buried }: Pick<StatsAggregatorMetrics, 'accounts' | 'buried'> = createStatsAggregatorMetrics(
+    config,
+    context.health,
+  ),
 ): Promise<Container> {
   const { log } = context;
   const { entityTypes } = createRegistry();
@@ -38,7 +47,7 @@ export async function createContainer(
   container.bind(TOKENS.database).toConstantValue(database);
   container
     .bind(TOKENS.accountant)
-    .toDynamicValue(() => new Accountant(new LogStore(database), new ActionCounts(database, now)));
+    .toDynamicValue(() => new Accountant(new LogStore(database), new ActionCounts(database, now), accounts));
   container.bind(TOKENS.consumer).toDynamicValue(
     (resolution) =>
       new ResultConsumer({
@@ -46,7 +55,7 @@ export async function createContainer(
         codec,
         accountant: resolution.get(TOKENS.accountant),
         producer,
-        deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now),
+        deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now, buried),
         deadResults: new DeadResults(database, now),
         maxAttempts: config.MAX_ATTEMPTS,
         log,

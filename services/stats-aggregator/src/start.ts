@@ -3,6 +3,7 @@ import { MONGODB } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { StatsAggregatorConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
+import { createStatsAggregatorMetrics } from './metrics.ts';
 
 /** Name of the consumer on `/readyz`. */
 const CONSUMER = 'consumer';
@@ -14,17 +15,18 @@ export function statsAggregatorGroup(topicPrefix: string): string {
   return `${topicPrefix}stats-aggregator`;
 }
 
-/** Starts stats-aggregator; resolves when it consumes. */
+/** Starts stats-aggregator; resolves with its admin port when it consumes. */
 export async function startStatsAggregator(
   config: Readonly<StatsAggregatorConfig>,
   context: ServiceContext,
-): Promise<void> {
+): Promise<number> {
   const { log, health, dependencies, releasers, fail } = context;
   health.set(CONSUMER, 'waiting');
-  const admin = await startAdminServer(config.ADMIN_PORT, health);
+  const measured = createStatsAggregatorMetrics(config, health);
+  const admin = await startAdminServer(config.ADMIN_PORT, health, measured.metrics);
   releasers.push('admin server', () => admin.close());
 
-  const container = await createContainer(config, context);
+  const container = await createContainer(config, context, measured);
   const results = container.get(TOKENS.consumer);
   const consumer = await openDependency(
     CONSUMER,
@@ -44,10 +46,16 @@ export async function startStatsAggregator(
         onAssigned: () => health.set(CONSUMER, 'ready'),
         onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),
         onCrash: fail,
+        instruments: {
+          recorder: measured.consumer,
+          lag: measured.lag,
+          lagIntervalMs: config.KAFKA_LAG_INTERVAL_MS,
+        },
         log,
       }),
     context,
   );
   releasers.push(CONSUMER, () => consumer.stop());
   log.info({ adminPort: admin.port }, 'ready');
+  return admin.port;
 }

@@ -20,6 +20,8 @@ export class AggregatorHarness {
   readonly producer: MessageProducer;
   readonly progress: TopicReader;
   readonly deadLetters: TopicReader;
+  /** Of the instance that was started last. */
+  adminPort = 0;
   readonly #services: InProcessService[] = [];
 
   private constructor(
@@ -67,7 +69,7 @@ export class AggregatorHarness {
   async start(extra: Readonly<Record<string, string>> = {}): Promise<InProcessService> {
     const service = inProcessService();
     this.#services.push(service);
-    await startStatsAggregator(
+    this.adminPort = await startStatsAggregator(
       loadConfig(statsAggregatorConfigSchema, { ...this.installation.env, ...extra }),
       service.context,
     );

@@ -25,6 +25,7 @@ import type { Logger } from '@bulk/runtime';
 import { BatchProgress } from '../apply/batch-progress.ts';
 import { decodeRetryHeaders } from '../retry/retry-headers.ts';
 import type { RetryTopics } from '../retry/retry-topics.ts';
+import type { BatchEnd, BatchRecorder } from './batch-recorder.ts';
 import type { BatchRunner, RunnableBatch } from './batch-runner.ts';
 import type { DeadBatches } from './dead-batches.ts';
 
@@ -40,6 +41,7 @@ export interface BatchConsumerOptions {
   /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
   readonly maxAttempts: number;
   readonly now: () => Date;
+  readonly recorder: Pick<BatchRecorder, 'ended' | 'reported'>;
   readonly log: Logger;
 }
 
@@ -87,8 +89,10 @@ export class BatchConsumer {
     switch (end.kind) {
       case 'settled':
         await this.#report(resultOf(batch), batch.message, end.outcomes);
+        this.#ended(batch, end.kind);
         break;
       case 'published-twice':
+        this.#ended(batch, end.kind);
         this.#options.log.info(
           {
             ...batch.at,
@@ -101,6 +105,7 @@ export class BatchConsumer {
         break;
       case 'postponed':
         if (await this.#options.retryTopics.postpone(batch)) {
+          this.#ended(batch, 'postponed');
           const { postponed, progress } = batch;
           this.#options.log.warn(
             { ...batch.at, postponed: postponed + 1, attempts: progress.attempts, err: end.error },
@@ -112,6 +117,7 @@ export class BatchConsumer {
         await this.#giveUpOpen(batch, end.error);
         break;
       case 'superseded':
+        this.#ended(batch, end.kind);
     }
   }
 
@@ -167,7 +173,8 @@ export class BatchConsumer {
   ): Promise<void> {
     const source = { topic, partition, offset };
     const result: BatchResult = encodeBatchResult(batch, source, outcomes, this.#options.now(), generation);
-    await this.#options.producer.send(this.#options.topics.results, [
+    const { producer, topics, recorder } = this.#options;
+    await producer.send(topics.results, [
       {
         key: result.actionId,
         value: result,
@@ -178,6 +185,11 @@ export class BatchConsumer {
         },
       },
     ]);
+    recorder.reported(batch.identity.lane, outcomes);
+  }
+
+  #ended({ at: { lane } }: Pick<RunnableBatch, 'at'>, end: BatchEnd): void {
+    this.#options.recorder.ended(lane, end);
   }
 
   /** A message that cannot be worked on: all positions of its batch fail, so that the action still completes. */
@@ -191,6 +203,7 @@ export class BatchConsumer {
       return;
     }
     await this.#report(dead, message, deadLetteredOutcomes(dead.entities, reasonOf(error), attempts));
+    this.#options.recorder.ended(dead.identity.lane, 'dead-lettered');
   }
 
   /** A batch that was worked on and is given up: its open positions fail. */
@@ -199,6 +212,7 @@ export class BatchConsumer {
     await this.#bury(message, error, progress.attempts, dead);
     const outcome = failure(OUTCOME_CODES.DEAD_LETTERED, reasonOf(error));
     await this.#report(dead, message, progress.outcomes(batch.content.entities, outcome));
+    this.#ended(batch, 'dead-lettered');
   }
 
   async #bury(

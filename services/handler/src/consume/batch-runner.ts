@@ -3,6 +3,7 @@ import { isRetryable, RetryableError, SupersededError } from '@bulk/domain';
 import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import { backoffDelay, type BackoffOptions, type Logger } from '@bulk/runtime';
 import type { BatchApplier, BatchAt } from '../apply/batch-applier.ts';
+import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
 
 export interface BatchRunnerOptions {
@@ -15,6 +16,7 @@ export interface BatchRunnerOptions {
   readonly inPlaceMs: number;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
+  readonly recorder: Pick<BatchRecorder, 'applied' | 'retried'>;
   readonly log: Logger;
 }
 
@@ -36,7 +38,14 @@ export type RunEnd =
   | { readonly kind: 'published-twice' | 'superseded' }
   | { readonly kind: 'postponed' | 'given-up'; readonly error: unknown };
 
-type Step = RunEnd | { readonly kind: 'again'; readonly delayMs: number; readonly error: unknown };
+interface Again {
+  readonly kind: 'again';
+  readonly reason: RetryReason;
+  readonly delayMs: number;
+  readonly error: unknown;
+}
+
+type Step = RunEnd | Again;
 
 /** Tries a batch until it comes to an end, waiting in between with heartbeats going on. */
 export class BatchRunner {
@@ -48,7 +57,7 @@ export class BatchRunner {
 
   /** @throws when the partition is lost or the consumer is to stop: the batch is to be left as it is. */
   async run(batch: RunnableBatch, chunk: Chunk): Promise<RunEnd> {
-    const { inPlaceMs, monotonic } = this.#options;
+    const { inPlaceMs, monotonic, recorder } = this.#options;
     const until = monotonic() + inPlaceMs;
     for (let outages = 0; ;) {
       let step: Step;
@@ -63,17 +72,23 @@ export class BatchRunner {
       // Only with its first positions claimed may it be overtaken; without Redis those behind it could not go on anyway.
       if (batch.progress.claimed && monotonic() + step.delayMs > until)
         return { kind: 'postponed', error: step.error };
+      recorder.retried(step.reason);
       await chunk.waitFor(step.delayMs);
     }
   }
 
   async #try(batch: RunnableBatch, chunk: Chunk): Promise<Step> {
     await chunk.confirmOwnership();
+    const { applier, monotonic, recorder } = this.#options;
     const confirmOwnership = (): Promise<void> => chunk.confirmOwnership();
-    const applied = await this.#options.applier.apply({ ...batch, confirmOwnership });
+    const startedAt = monotonic();
+    const applied = await applier
+      .apply({ ...batch, confirmOwnership })
+      .finally(() => recorder.applied((monotonic() - startedAt) / 1_000));
     if (applied.kind !== 'waiting') return applied;
     const delayMs = backoffDelay(batch.progress.requests, batch.policy);
-    return { kind: 'again', delayMs, error: new RetryableError('an entity asks for another try') };
+    const error = new RetryableError('an entity asks for another try');
+    return { kind: 'again', reason: 'entity', delayMs, error };
   }
 
   async #afterError(error: unknown, outages: number, batch: RunnableBatch, chunk: Chunk): Promise<Step> {
@@ -82,7 +97,7 @@ export class BatchRunner {
     const where = { topic: message.topic, partition: message.partition, offset: message.offset };
     if (isRetryable(error)) {
       if (outages === 1) log.warn({ ...where, err: error }, 'a batch waits for a dependency');
-      return { kind: 'again', delayMs: backoffDelay(outages, backoff), error };
+      return { kind: 'again', reason: 'dependency', delayMs: backoffDelay(outages, backoff), error };
     }
     const fault = error instanceof SupersededError ? await this.#fenceFault(error, message, chunk) : error;
     if (fault === undefined) {
@@ -92,7 +107,7 @@ export class BatchRunner {
     progress.faults += 1;
     if (progress.faults >= policy.maxAttempts) return { kind: 'given-up', error: fault };
     log.warn({ ...where, attempts: progress.attempts, err: fault }, 'a batch failed and is tried again');
-    return { kind: 'again', delayMs: backoffDelay(progress.faults, policy), error: fault };
+    return { kind: 'again', reason: 'fault', delayMs: backoffDelay(progress.faults, policy), error: fault };
   }
 
   /**

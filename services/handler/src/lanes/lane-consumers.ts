@@ -3,7 +3,7 @@ import { ChunkConsumer, type ChunkConsumerOptions } from '@bulk/kafka';
 import type { LaneGate } from './lane-gate.ts';
 
 export interface LaneConsumersOptions extends Omit<ChunkConsumerOptions, 'groupId' | 'topics'> {
-  readonly readinessOf: (lane: Lane) => Pick<ChunkConsumerOptions, 'onAssigned' | 'onInterrupted'>;
+  readonly ofLane: (lane: Lane) => Pick<ChunkConsumerOptions, 'onAssigned' | 'onInterrupted' | 'instruments'>;
   readonly groupOf: (lane: Lane) => string;
   readonly topicOf: (lane: Lane) => string;
   readonly gate: LaneGate;
@@ -28,7 +28,7 @@ export class LaneConsumers {
   static async start({
     groupOf,
     topicOf,
-    readinessOf,
+    ofLane,
     gate,
     process,
     ...options
@@ -39,7 +39,7 @@ export class LaneConsumers {
         self.#consumers.push(
           await ChunkConsumer.start({
             ...options,
-            ...readinessOf(lane),
+            ...ofLane(lane),
             groupId: groupOf(lane),
             topics: [topicOf(lane)],
             process: (chunk) =>

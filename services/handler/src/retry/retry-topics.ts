@@ -1,5 +1,6 @@
 import { RETRY_TIERS, type TopicNames } from '@bulk/contracts';
 import type { MessageProducer } from '@bulk/kafka';
+import type { BatchRecorder } from '../consume/batch-recorder.ts';
 import type { RunnableBatch } from '../consume/batch-runner.ts';
 import { encodeRetryHeaders } from './retry-headers.ts';
 
@@ -11,6 +12,7 @@ export interface RetryTopicsOptions {
   /** How long after its first try a batch may still be put off, in ms. */
   readonly maxAgeMs: number;
   readonly now: () => Date;
+  readonly recorder: Pick<BatchRecorder, 'postponed'>;
 }
 
 /**
@@ -31,7 +33,7 @@ export class RetryTopics {
    * @throws ProduceError: it may be there or not; a second copy does no harm.
    */
   async postpone({ message, postponed, firstTriedAt, progress }: RunnableBatch): Promise<boolean> {
-    const { producer, topics, tiersMs, maxAgeMs, now } = this.#options;
+    const { producer, topics, tiersMs, maxAgeMs, now, recorder } = this.#options;
     const at = now().getTime();
     if (at - firstTriedAt >= maxAgeMs) return false;
     const tier = Math.min(postponed, RETRY_TIERS.length - 1);
@@ -43,7 +45,9 @@ export class RetryTopics {
       progress: progress.snapshot(),
     });
     const { key, value, partition } = message;
-    await producer.forward(topics.retries[RETRY_TIERS[tier] ?? 'long'], [{ key, value, partition, headers }]);
+    const name = RETRY_TIERS[tier] ?? 'long';
+    await producer.forward(topics.retries[name], [{ key, value, partition, headers }]);
+    recorder.postponed(name);
     return true;
   }
 }

@@ -2,11 +2,12 @@ import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ActionRegistry } from '@bulk/actions';
 import type { ActionParameters } from '@bulk/contracts';
-import type { IncomingEntity } from '@bulk/domain';
+import { CodedError, type IncomingEntity } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
 import type { ActionDraft, StagingArea } from '../staging/staging-area.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
+import type { CreateRecorder } from './create-recorder.ts';
 import {
   checkSameRequest,
   inProgress,
@@ -36,6 +37,7 @@ export interface CreateActionOptions {
   readonly newActionId: () => string;
   /** Called after each acceptance. */
   readonly onAccepted: () => void;
+  readonly recorder: CreateRecorder;
 }
 
 const configSchema = z.record(z.string(), z.unknown());
@@ -87,7 +89,7 @@ export class CreateAction {
     entities: CreateRequest['entities'],
     idempotency?: IdempotencyKey,
   ): Promise<CreateResult> {
-    const { staging, keys, webhooks, onAccepted } = this.#options;
+    const { keys, webhooks, recorder } = this.#options;
     if (draft.callbackUrl !== undefined) webhooks.checkCallback(draft.callbackUrl);
     if (idempotency !== undefined) {
       const earlier = await keys.find(draft.identity.accountId, idempotency.key);
@@ -95,15 +97,34 @@ export class CreateAction {
         // The request is the same one only if its body is, to the end.
         await readToEnd(entities);
         checkSameRequest(earlier, idempotency);
+        recorder.replayed();
         return { action: earlier, replayed: true };
       }
     }
     try {
-      const action = await staging.stage(draft, entities, idempotency);
-      onAccepted();
-      return { action, replayed: false };
+      return { action: await this.#accept(draft, entities, idempotency), replayed: false };
     } catch (error) {
       if (idempotency !== undefined && isKeyTaken(error)) throw inProgress(idempotency.key);
+      throw error;
+    }
+  }
+
+  async #accept(
+    draft: ActionDraft,
+    entities: CreateRequest['entities'],
+    idempotency: IdempotencyKey | undefined,
+  ): Promise<ActionDocument> {
+    const { staging, onAccepted, recorder } = this.#options;
+    const startedAt = performance.now();
+    const seconds = (): number => (performance.now() - startedAt) / 1_000;
+    try {
+      const action = await staging.stage(draft, entities, idempotency);
+      recorder.accepted(action.lane, action.total, seconds());
+      onAccepted();
+      return action;
+    } catch (error) {
+      const refused = error instanceof CodedError && !error.retryable;
+      recorder.notAccepted(refused ? 'refused' : 'failed', seconds());
       throw error;
     }
   }

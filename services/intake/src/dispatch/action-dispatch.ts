@@ -22,6 +22,8 @@ export interface ActionDispatchOptions {
   readonly maxInFlight: number;
   /** Told each state of an action that dispatch brings about; never throws. */
   readonly onChanged: (action: ActionDocument) => void;
+  /** Called when batches are confirmed by Kafka; never throws. */
+  readonly onPublished?: (lane: Lane, batches: number) => void;
   readonly leaseMs: number;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
@@ -98,6 +100,11 @@ export class ActionDispatch {
     const counted = this.#sent.filter(({ upTo }) => upTo <= this.#progress.countedBatches);
     this.#sent = this.#sent.slice(counted.length);
     return counted.map(({ at }) => now - at);
+  }
+
+  /** Batches that are published and not counted yet, as far as is known. */
+  get inFlight(): number {
+    return Math.max(0, this.#nextBatch - this.#progress.countedBatches);
   }
 
   /** Takes note of how the action stands. @returns whether it is still to be dispatched, by us. */
@@ -237,5 +244,6 @@ export class ActionDispatch {
         return { key: _id, value, partition, headers: { 'action-id': _id, 'batch-no': String(batchNo) } };
       }),
     );
+    this.#options.onPublished?.(lane, window.length);
   }
 }

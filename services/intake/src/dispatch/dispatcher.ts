@@ -23,6 +23,8 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly retryDelayMs: number;
   /** How often it is looked how much of the leased actions is still in flight, in ms. */
   readonly pollMs: number;
+  /** Called when a dispatch is interrupted by a fault; never throws. */
+  readonly onFailed?: () => void;
   readonly health: Health;
   readonly log: Logger;
 }
@@ -67,6 +69,12 @@ export class Dispatcher {
       account: maxInFlightOfAccount,
       laneAt: (lane) => this.#windows.get(lane)?.sizeAt(monotonic()) ?? laneWindow.min,
     });
+  }
+
+  /** What this instance dispatches now: actions, and their batches that are published and not counted. */
+  get inFlight(): { actions: number; batches: number } {
+    const batches = this.#active.reduce((sum, { inFlight }) => sum + inFlight, 0);
+    return { actions: this.#active.length, batches };
   }
 
   /** Something may be due. Returns at once. */
@@ -237,6 +245,7 @@ export class Dispatcher {
   async #postpone(dispatch: ActionDispatch, error: unknown): Promise<void> {
     const { log, health, monotonic, retryDelayMs } = this.#options;
     const { actionId } = dispatch;
+    this.#options.onFailed?.();
     if (error instanceof ProduceError) {
       this.#failedAt = monotonic();
       health.set(KAFKA_PRODUCER, 'waiting', error.message);

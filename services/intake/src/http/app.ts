@@ -2,6 +2,7 @@ import type Router from '@koa/router';
 import type { Logger } from '@bulk/runtime';
 import Koa, { type Context, type Middleware } from 'koa';
 import { toErrorResponse } from './error-response.ts';
+import { measure, type HttpRecorder } from './measure.ts';
 import { HttpRefusal } from './refusals.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
 import { traced } from './traced.ts';
@@ -12,13 +13,15 @@ export interface AppOptions {
   readonly documentation: Router;
   /** Who may come in, before anything of the request but its headers is read. */
   readonly admit: Middleware;
+  readonly recorder: HttpRecorder;
   readonly log: Logger;
 }
 
 /** The REST API and its documentation: routes, in the envelope of every answer. */
-export function createApp({ router, documentation, admit, log }: AppOptions): Koa {
+export function createApp({ router, documentation, admit, recorder, log }: AppOptions): Koa {
   const app = new Koa();
   app.use(traced());
+  app.use(measure(recorder, [documentation, router]));
   app.use(envelope(log));
   app.use(refuseUnrouted());
   app.use(documentation.routes());

@@ -6,10 +6,13 @@ import { RateLimit } from './rate-limit.ts';
 /**
  * The rate limit of a configuration; undefined when nobody has one. Waits for Redis no longer than a request would: intake
  * starts without it. Where requests are refused while it is away, `/readyz` says so, for as long as it is.
+ *
+ * @param onLimited called for each request that is refused.
  */
 export async function openRateLimit(
   config: RateLimitConfig & RedisConfig,
   { log, health, releasers, signal }: ServiceContext,
+  onLimited: () => void,
 ): Promise<RateLimit | undefined> {
   const accounts = config.RATE_LIMIT_ACCOUNTS ?? new Map<string, number>();
   const whenAway = config.RATE_LIMIT_WHEN_REDIS_IS_AWAY;
@@ -32,6 +35,7 @@ export async function openRateLimit(
     accounts,
     windowMs: config.RATE_LIMIT_WINDOW_MS,
     whenAway,
+    onLimited,
     log,
   });
 }

@@ -14,6 +14,8 @@ export interface RateLimitOptions {
   readonly accounts: ReadonlyMap<string, number>;
   readonly windowMs: number;
   readonly whenAway: 'open' | 'closed';
+  /** Called for each request that is refused. */
+  readonly onLimited: () => void;
   readonly log: Logger;
 }
 
@@ -60,6 +62,7 @@ export class RateLimit {
     const seconds = String(Math.ceil(retryAfterMs / 1_000));
     ctx.set(HEADERS.reset, seconds);
     if (passed) return;
+    this.#options.onLimited();
     throw new HttpRefusal(
       429,
       'RATE_LIMITED',

@@ -5,12 +5,14 @@ import type { Logger } from '@bulk/runtime';
 import { WebSocket, type RawData } from 'ws';
 import { ClientSubscriptions, type SubscriptionSettings } from '../subscriptions/client-subscriptions.ts';
 import type { UpdateSink } from '../subscriptions/subscription.ts';
+import type { ConnectionRecorder } from './connection-recorder.ts';
 import { AccountRequiredError, InternalError } from './errors.ts';
 import { errorFrame, parseClientFrame } from './frames.ts';
 
 /** What is the same for every connection of a process. */
 export interface ConnectionSettings extends SubscriptionSettings {
   readonly maxBufferedBytes: number;
+  readonly recorder: ConnectionRecorder;
   readonly log: Logger;
 }
 
@@ -71,6 +73,7 @@ export class Connection implements UpdateSink {
   beat(): void {
     // While its requests wait for us, its answer is not being read.
     if (!this.#alive && this.#waiting < MAX_WAITING) {
+      this.#settings.recorder.ended('unresponsive');
       this.#socket.terminate();
       return;
     }
@@ -144,7 +147,9 @@ export class Connection implements UpdateSink {
   }
 
   #reply(frame: ServerFrame): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(JSON.stringify(frame));
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(JSON.stringify(frame));
+    this.#settings.recorder.sent(frame.event);
   }
 
   #regulateReading(): void {

@@ -1,5 +1,12 @@
 import { headerText, MESSAGES, MalformedMessageError, type ActionProgress } from '@bulk/contracts';
-import { ChunkConsumer, type Chunk, type ConsumerConfig, type Kafka, type MessageCodec } from '@bulk/kafka';
+import {
+  ChunkConsumer,
+  type Chunk,
+  type ConsumerConfig,
+  type ConsumerInstruments,
+  type Kafka,
+  type MessageCodec,
+} from '@bulk/kafka';
 import type { Health, Logger } from '@bulk/runtime';
 import { beginSpan, TRACEPARENT } from '@bulk/telemetry';
 
@@ -16,6 +23,7 @@ export interface ProgressFeedOptions {
   readonly onPositioned: () => void;
   readonly onCrash: (error: unknown) => void;
   readonly health: Health;
+  readonly instruments: ConsumerInstruments;
   readonly log: Logger;
 }
 
@@ -39,7 +47,7 @@ export class ProgressFeed {
 
   /** Joins; resolves when the feed has found its place for the first time. */
   async start(): Promise<void> {
-    const { health, kafka, groupId, topic, config, onCrash, log } = this.#options;
+    const { health, kafka, groupId, topic, config, onCrash, instruments, log } = this.#options;
     const positioned = new Promise<void>((resolve) => {
       this.#firstPositioned = resolve;
     });
@@ -61,6 +69,7 @@ export class ProgressFeed {
       onCrash,
       onInterrupted: (error) => health.set(PROGRESS_FEED, 'waiting', String(error)),
       onPositioned: () => this.#positioned(),
+      instruments,
       log,
     });
     await positioned;

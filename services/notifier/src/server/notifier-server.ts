@@ -89,7 +89,10 @@ export class NotifierServer {
     clearInterval(this.#heartbeat);
     const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
     for (const socket of this.#pending) socket.destroy();
-    for (const connection of this.#connections) connection.close(GOING_AWAY, 'the service is stopping');
+    for (const connection of this.#connections) {
+      connection.close(GOING_AWAY, 'the service is stopping');
+      this.#options.settings.recorder.ended('stopping');
+    }
     if (this.#connections.size > 0) {
       const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
       const waited = new AbortController();
@@ -116,19 +119,26 @@ export class NotifierServer {
       if (!this.#closing) this.#take(request, socket, head, owner);
     } catch (error) {
       if (!(error instanceof CodedError)) this.#options.log.error({ err: error }, 'an upgrade failed');
-      refuseUpgrade(socket, refusalOf(error));
+      const refusal = refusalOf(error);
+      this.#options.settings.recorder.refused(refusal.error.code);
+      refuseUpgrade(socket, refusal);
     }
   }
 
   #take(request: IncomingMessage, socket: Duplex, head: Buffer, owner: ConnectionOwner): void {
     const { accountId, expiresAt } = owner;
+    const { recorder } = this.#options.settings;
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, accountId, this.#options.settings);
       this.#connections.add(connection);
+      recorder.opened();
       const cancelExpiry =
         expiresAt === null
           ? undefined
-          : atInstant(expiresAt, () => connection.close(TOKEN_EXPIRED, 'token expired'));
+          : atInstant(expiresAt, () => {
+              recorder.ended('token_expired');
+              connection.close(TOKEN_EXPIRED, 'token expired');
+            });
       webSocket.once('close', () => {
         cancelExpiry?.();
         this.#connections.delete(connection);

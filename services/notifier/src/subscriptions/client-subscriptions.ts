@@ -1,5 +1,6 @@
 import type { ProgressState } from '@bulk/contracts';
 import type { CodedError } from '@bulk/domain';
+import type { ConnectionRecorder } from '../connection/connection-recorder.ts';
 import { AccountSubscription } from './account-subscription.ts';
 import { ActionNotFoundError, TooManyActionsError, TooManySubscriptionsError } from './errors.ts';
 import type { SubscriptionHub } from './hub.ts';
@@ -20,6 +21,7 @@ export interface SubscriptionSettings {
   readonly maxSubscriptions: number;
   /** Actions that a subscription to an account tracks at most. */
   readonly maxAccountActions: number;
+  readonly recorder: Pick<ConnectionRecorder, 'dropped'>;
 }
 
 /**
@@ -164,8 +166,15 @@ export class ClientSubscriptions implements UpdateSink {
   }
 
   #create(actionId: string, accountId: string): Subscription {
-    const { intervalMs, scheduler } = this.#settings;
-    return new Subscription({ actionId, accountId, intervalMs, scheduler, sink: this });
+    const { intervalMs, scheduler, recorder } = this.#settings;
+    return new Subscription({
+      actionId,
+      accountId,
+      intervalMs,
+      scheduler,
+      sink: this,
+      onDropped: (reason) => recorder.dropped(reason),
+    });
   }
 
   /** Closes a subscription that nobody wants any more. */

@@ -54,7 +54,13 @@ export class SubscriptionHub {
 
   /** Subscriptions in all. */
   get size(): number {
-    return sizeOf(this.#byAction) + sizeOf(this.#byAccount);
+    const { action, account } = this.sizes;
+    return action + account;
+  }
+
+  /** Subscriptions to single actions, and to accounts. */
+  get sizes(): { action: number; account: number } {
+    return { action: sizeOf(this.#byAction), account: sizeOf(this.#byAccount) };
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ProgressState } from '@bulk/contracts';
 import { isFinal } from '@bulk/domain';
+import type { DropReason } from '../connection/connection-recorder.ts';
 
 /** Time, as far as a subscription needs it. */
 export interface Scheduler {
@@ -23,6 +24,8 @@ export interface SubscriptionOptions {
   readonly intervalMs: number;
   readonly scheduler: Scheduler;
   readonly sink: UpdateSink;
+  /** A state was replaced by a newer one before it was sent. */
+  readonly onDropped?: (reason: DropReason) => void;
 }
 
 /**
@@ -62,6 +65,7 @@ export class Subscription {
   offer(state: ProgressState): void {
     if (this.#phase === 'closed' || state.accountId !== this.#options.accountId) return;
     if (state.version <= (this.#pending?.version ?? this.#sentVersion)) return;
+    if (this.#pending !== undefined) this.#noteDropped();
     this.#pending = state;
     this.#sendWhenDue();
   }
@@ -86,6 +90,11 @@ export class Subscription {
     this.#pending = undefined;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+  }
+
+  #noteDropped(): void {
+    const { sink, onDropped } = this.#options;
+    onDropped?.(this.#phase === 'open' && !sink.ready ? 'slow_client' : 'interval');
   }
 
   #sendWhenDue(): void {

@@ -4,6 +4,7 @@ import { callbackPolicyOf, type ServiceContext } from '@bulk/runtime';
 import type { NotifierConfig } from '../config.ts';
 import { guardedLookup } from './guarded-lookup.ts';
 import { WebhookDelivery } from './webhook-delivery.ts';
+import type { WebhookRecorder } from './webhook-recorder.ts';
 import { WebhookSender } from './webhook-sender.ts';
 import { WebhookStore } from './webhook-store.ts';
 
@@ -21,6 +22,7 @@ export function createWebhookDelivery(
   config: NotifierConfig,
   database: Database,
   { log, signal }: Pick<ServiceContext, 'log' | 'signal'>,
+  recorder: WebhookRecorder,
 ): WebhookWorker {
   if (config.WEBHOOK_SECRET === undefined) return NO_WEBHOOKS;
   const now = (): Date => new Date();
@@ -53,6 +55,7 @@ export function createWebhookDelivery(
     signal,
     monotonic: () => performance.now(),
     now,
+    recorder,
     log,
   });
 }

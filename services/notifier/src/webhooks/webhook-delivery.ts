@@ -2,6 +2,7 @@ import { accountWebhookSecret, backoffDelay, delay, type Logger } from '@bulk/ru
 import type { ClaimedWebhook, Settlement } from './claimed-webhook.ts';
 import { settlementOf, type RetryRules } from './retry.ts';
 import { signWebhook, toWebhookEvent, webhookId } from './signed-webhook.ts';
+import type { WebhookRecorder } from './webhook-recorder.ts';
 import type { WebhookSender } from './webhook-sender.ts';
 import type { WebhookStore } from './webhook-store.ts';
 
@@ -28,6 +29,7 @@ export interface WebhookDeliveryOptions {
   readonly signal: AbortSignal;
   readonly monotonic: () => number;
   readonly now: () => Date;
+  readonly recorder: WebhookRecorder;
   readonly log: Logger;
 }
 
@@ -116,15 +118,17 @@ export class WebhookDelivery {
   }
 
   async #deliver(claimed: ClaimedWebhook, leasedAt: number): Promise<void> {
-    const { sender, masterSecret, retry, leaseMs, timeoutMs, monotonic, now, log } = this.#options;
+    const { sender, masterSecret, retry, leaseMs, timeoutMs, monotonic, now, recorder, log } = this.#options;
     const { action, callback } = claimed;
     const body = JSON.stringify(toWebhookEvent(action));
     const secret = accountWebhookSecret(masterSecret, action.accountId);
     // A process that stalled since its claim leaves the webhook to whoever has it by now.
     if (monotonic() - leasedAt + timeoutMs > leaseMs) return;
     const webhook = signWebhook(webhookId(action._id), body, secret, now());
+    const sentAt = monotonic();
     const result = await sender.send(callback.url, webhook, this.#cut.signal);
     const settlement = settlementOf(result, callback.attempts, retry, now());
+    recorder.tried(settlement.kind, (monotonic() - sentAt) / 1_000);
     await this.#settle(claimed, settlement, leasedAt);
     log.debug({ actionId: action._id, attempt: callback.attempts, settlement }, 'a webhook was tried');
   }

@@ -1,8 +1,9 @@
 import { MalformedMessageError } from '@bulk/contracts';
 import { CodedError, processed } from '@bulk/domain';
+import { NO_RECORDER, type AccountRecorder } from './account-recorder.ts';
 import type { ActionCounts, CountedAction } from './action-counts.ts';
 import { endPosition, type BatchLog } from './batch-log.ts';
-import { deltaOf, isSettled, type Countable } from './counting.ts';
+import { deltaOf, isSettled, type Countable, type Delta, type LoggedVersion } from './counting.ts';
 import type { LogStore } from './log-store.ts';
 
 /** Thrown when a result names an action that does not exist or was not accepted. */
@@ -29,10 +30,12 @@ const MAX_ROUNDS = 5;
 export class Accountant {
   readonly #logs: LogStore;
   readonly #counts: ActionCounts;
+  readonly #recorder: AccountRecorder;
 
-  constructor(logs: LogStore, counts: ActionCounts) {
+  constructor(logs: LogStore, counts: ActionCounts, recorder: AccountRecorder = NO_RECORDER) {
     this.#logs = logs;
     this.#counts = counts;
+    this.#recorder = recorder;
   }
 
   /**
@@ -43,6 +46,7 @@ export class Accountant {
    * them some logs may be stored: account for them again, or give them up.
    */
   async account(partition: number, logs: readonly BatchLog[]): Promise<CountedAction[]> {
+    const startedAt = performance.now();
     const actions = await this.#counts.find([...new Set(logs.map(({ actionId }) => actionId))]);
     const open = logs.filter((log) => isOpen(actions.get(log.actionId), log));
     const stored =
@@ -51,9 +55,13 @@ export class Accountant {
     open.forEach(({ actionId, batchNo, source }, i) => {
       countable.get(actionId)?.push({ batchNo, source, versions: stored[i] ?? [] });
     });
-    return Promise.all(
+    const counted = await Promise.all(
       [...actions.values()].map((action) => this.#count(partition, action, countable.get(action._id) ?? [])),
     );
+    this.#recorder.accounted((performance.now() - startedAt) / 1_000);
+    this.#recorder.redelivered(logs.length - open.length);
+    this.#recorder.repeated(open.filter(({ source }, i) => !holds(stored[i], source)).length);
+    return counted;
   }
 
   /**
@@ -79,13 +87,33 @@ export class Accountant {
       if (delta === undefined) return action;
       if (processed(action.counts) + processed(delta.tally) > action.total) throw overcount(action);
       const after = await this.#counts.add(action._id, partition, action.applied[String(partition)], delta);
-      if (after !== undefined) return after;
+      if (after !== undefined) {
+        this.#note(action, after, delta);
+        return after;
+      }
       const again = (await this.#counts.find([action._id])).get(action._id);
       if (again === undefined) throw new UnknownActionError(action._id);
       action = again;
     }
     throw new CountingContendedError(action._id);
   }
+
+  #note(before: CountedAction, after: CountedAction, { batches, tally }: Delta): void {
+    this.#recorder.counted(batches, tally);
+    const { status, createdAt, scheduledFor, finishedAt } = after;
+    if (before.finishedAt !== null || finishedAt === null) return;
+    const since = Math.max(createdAt.getTime(), scheduledFor?.getTime() ?? 0);
+    this.#recorder.finished(status, Math.max(0, finishedAt.getTime() - since) / 1_000);
+  }
+}
+
+/** Whether a result is what its batch has, or had before a replay. */
+function holds(versions: readonly LoggedVersion[] | undefined, source: BatchLog['source']): boolean {
+  return (
+    versions?.some(
+      (version) => version.source.partition === source.partition && version.source.offset === source.offset,
+    ) === true
+  );
 }
 
 /**

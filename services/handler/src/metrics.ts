@@ -1,0 +1,106 @@
+import { OUTCOME_CODES, type Lane } from '@bulk/domain';
+import { ConsumerLag, type ConsumerRecorder } from '@bulk/kafka';
+import {
+  addConsumers,
+  addDeadLetters,
+  addDedupeHits,
+  bounded,
+  SECONDS,
+  serviceMetrics,
+  type BuildConfig,
+  type Metrics,
+  type Readiness,
+} from '@bulk/telemetry';
+import type { BatchRecorder } from './consume/batch-recorder.ts';
+
+/** Everything that handler measures. */
+export interface HandlerMetrics {
+  readonly metrics: Metrics;
+  readonly batches: BatchRecorder;
+  readonly lags: Readonly<Record<Lane | 'retries', ConsumerLag>>;
+  readonly consumer: (name: Lane | 'retries') => ConsumerRecorder;
+  /** A message was put into the dead letters, for this cause. */
+  readonly buried: (code: string) => void;
+}
+
+/** Causes that the platform has for giving a batch up; those of an action type's own are `other`. */
+const DEAD_LETTER_CODES = [
+  'MALFORMED_MESSAGE',
+  'PROCESSING_ERROR',
+  'HANDLER_CONTRACT',
+  'FENCE_AHEAD_OF_LOG',
+  'STORE_UNAVAILABLE',
+  'STORE_FAILED',
+  'REDIS_UNAVAILABLE',
+  'RETRYABLE',
+];
+const outcomeCodes = bounded(Object.values(OUTCOME_CODES));
+
+/** Declares the instruments of handler. */
+export function createHandlerMetrics(build: BuildConfig, readiness: Readiness): HandlerMetrics {
+  const metrics = serviceMetrics('handler', build, readiness);
+  const lags = {
+    high: new ConsumerLag(),
+    normal: new ConsumerLag(),
+    low: new ConsumerLag(),
+    retries: new ConsumerLag(),
+  };
+  const consumer = addConsumers(metrics, {
+    high: () => lags.high.read(),
+    normal: () => lags.normal.read(),
+    low: () => lags.low.read(),
+    retries: () => lags.retries.read(),
+  });
+  return {
+    metrics,
+    lags,
+    consumer,
+    batches: batchRecorder(metrics),
+    buried: addDeadLetters(metrics, bounded(DEAD_LETTER_CODES)),
+  };
+}
+
+function batchRecorder(metrics: Metrics): BatchRecorder {
+  const batches = metrics.counter({
+    name: 'bulk_handler_batches_total',
+    help: 'Batches by what became of them, redeliveries included.',
+    labels: ['lane', 'end'],
+  });
+  const entities = metrics.counter({
+    name: 'bulk_handler_entities_total',
+    help: "Entities by outcome and code, redeliveries included; code is empty for a success, other for an action type's own.",
+    labels: ['lane', 'outcome', 'code'],
+  });
+  const apply = metrics.histogram({
+    name: 'bulk_handler_apply_duration_seconds',
+    help: 'Time of one try of a batch: first positions and changes of its entities, without waits between tries.',
+    buckets: SECONDS,
+  });
+  const retries = metrics.counter({
+    name: 'bulk_handler_retries_total',
+    help: 'Further tries of a batch in place, by reason: a dependency was away, an entity asked for one, or the batch failed.',
+    labels: ['reason'],
+  });
+  const postponed = metrics.counter({
+    name: 'bulk_handler_postponed_batches_total',
+    help: 'Batches that were put into a retry topic, by tier.',
+    labels: ['tier'],
+  });
+  const deduped = addDedupeHits(metrics);
+  return {
+    applied: (seconds) => apply.observe(seconds),
+    retried: (reason) => retries.inc({ reason }),
+    postponed: (tier) => postponed.inc({ tier }),
+    ended: (lane, end) => {
+      batches.inc({ lane, end });
+      if (end === 'published-twice') deduped('second_copy');
+    },
+    reported: (lane, outcomes) => {
+      for (const { outcome } of outcomes) {
+        const code = outcome.code === null ? '' : outcomeCodes(outcome.code);
+        entities.inc({ lane, outcome: outcome.status, code });
+        if (code === OUTCOME_CODES.DUPLICATE_ENTITY) deduped('duplicate_entity');
+      }
+    },
+  };
+}

@@ -1,0 +1,170 @@
+import { METHODS } from 'node:http';
+import type { Lane } from '@bulk/domain';
+import {
+  bounded,
+  OTHER,
+  SECONDS,
+  serviceMetrics,
+  type BuildConfig,
+  type Metrics,
+  type Readiness,
+} from '@bulk/telemetry';
+import type { CreateRecorder } from './actions/create-recorder.ts';
+import type { UnfinishedActions } from './actions/unfinished-actions.ts';
+import type { HttpRecorder } from './http/measure.ts';
+
+/** Is told what the dispatch does; its functions never throw. */
+export interface DispatchRecorder {
+  /** Batches were confirmed by Kafka. */
+  published(lane: Lane, batches: number): void;
+  /** A dispatch was interrupted by a fault. */
+  failed(): void;
+}
+
+/** What is looked up at the moment when it is asked for. */
+export interface IntakeGauges {
+  readonly dispatch: () => { readonly actions: number; readonly batches: number };
+  readonly unfinished: () => Promise<readonly UnfinishedActions[]>;
+}
+
+/** Everything that intake measures. */
+export interface IntakeMetrics {
+  readonly metrics: Metrics;
+  readonly http: HttpRecorder;
+  readonly creation: CreateRecorder;
+  readonly dispatch: DispatchRecorder;
+  /** A request was refused since its account has made too many. */
+  readonly rateLimited: () => void;
+  /** Has these told from now on. */
+  readonly watch: (gauges: IntakeGauges) => void;
+}
+
+/** Declares the instruments of intake. */
+export function createIntakeMetrics(
+  build: BuildConfig,
+  readiness: Readiness,
+  now: () => Date = () => new Date(),
+): IntakeMetrics {
+  const metrics = serviceMetrics('intake', build, readiness);
+  const limited = metrics.counter({
+    name: 'bulk_http_rate_limited_requests_total',
+    help: 'Requests that were refused with 429, since their account has made too many.',
+  });
+  return {
+    metrics,
+    http: httpRecorder(metrics),
+    creation: createRecorder(metrics),
+    dispatch: dispatchRecorder(metrics),
+    rateLimited: () => limited.inc(),
+    watch: addGauges(metrics, now),
+  };
+}
+
+function httpRecorder(metrics: Metrics): HttpRecorder {
+  const requests = metrics.histogram({
+    name: 'bulk_http_request_duration_seconds',
+    help: 'Time from the begin of a request to the last byte of its answer, by route (the pattern; other: there is none), method and status.',
+    labels: ['method', 'route', 'status'],
+    buckets: SECONDS,
+  });
+  const open = metrics.gauge({
+    name: 'bulk_http_requests_in_flight',
+    help: 'Requests whose answer is not complete.',
+  });
+  const methods = bounded(METHODS);
+  return {
+    began: () => open.inc(),
+    ended: ({ method, route = OTHER, status, seconds }) => {
+      open.dec();
+      requests.observe({ method: methods(method), route, status: String(status) }, seconds);
+    },
+  };
+}
+
+function createRecorder(metrics: Metrics): CreateRecorder {
+  const stage = metrics.histogram({
+    name: 'bulk_stage_duration_seconds',
+    help: 'Time to validate and stage the entities of an action and to accept it, by result: accepted, refused (the request is wrong), failed. An upload is read meanwhile.',
+    labels: ['result'],
+    buckets: [...SECONDS, 60, 120, 300],
+  });
+  const actions = metrics.counter({
+    name: 'bulk_accepted_actions_total',
+    help: 'Actions that were accepted.',
+    labels: ['lane'],
+  });
+  const entities = metrics.counter({
+    name: 'bulk_accepted_entities_total',
+    help: 'Entities of the actions that were accepted.',
+    labels: ['lane'],
+  });
+  const replays = metrics.counter({
+    name: 'bulk_idempotent_replays_total',
+    help: 'Requests with an Idempotency-Key that were answered with the action of an earlier one.',
+  });
+  return {
+    accepted: (lane, count, seconds) => {
+      stage.observe({ result: 'accepted' }, seconds);
+      actions.inc({ lane });
+      entities.inc({ lane }, count);
+    },
+    notAccepted: (reason, seconds) => stage.observe({ result: reason }, seconds),
+    replayed: () => replays.inc(),
+  };
+}
+
+function dispatchRecorder(metrics: Metrics): DispatchRecorder {
+  const batches = metrics.counter({
+    name: 'bulk_dispatch_batches_total',
+    help: 'Batches that were published, second copies included.',
+    labels: ['lane'],
+  });
+  const failures = metrics.counter({
+    name: 'bulk_dispatch_failures_total',
+    help: 'Dispatches that were interrupted by a fault; they are taken up again.',
+  });
+  return {
+    published: (lane, count) => batches.inc({ lane }, count),
+    failed: () => failures.inc(),
+  };
+}
+
+function addGauges(metrics: Metrics, now: () => Date): IntakeMetrics['watch'] {
+  let watched: IntakeGauges | undefined;
+  let asked: Promise<readonly UnfinishedActions[]> | undefined;
+  // Both gauges are read at the same time: one question is enough.
+  const unfinished = (): Promise<readonly UnfinishedActions[]> =>
+    (asked ??= (watched?.unfinished() ?? Promise.resolve([])).finally(() => (asked = undefined)));
+  metrics.sampled(
+    { name: 'bulk_dispatch_actions', help: 'Actions that this instance dispatches now.' },
+    () => (watched === undefined ? [] : [{ labels: {}, value: watched.dispatch().actions }]),
+  );
+  metrics.sampled(
+    {
+      name: 'bulk_dispatch_in_flight_batches',
+      help: 'Batches of the actions that this instance dispatches now that are published and not counted.',
+    },
+    () => (watched === undefined ? [] : [{ labels: {}, value: watched.dispatch().batches }]),
+  );
+  metrics.sampled(
+    {
+      name: 'bulk_actions_unfinished',
+      help: 'Actions of the installation that are due and have not ended, by status; without those that are paused. The same on every instance.',
+      labels: ['status'],
+    },
+    async () => (await unfinished()).map(({ status, count }) => ({ labels: { status }, value: count })),
+  );
+  metrics.sampled(
+    {
+      name: 'bulk_actions_stalled_seconds',
+      help: 'Time since the unfinished action that has not moved for longest has moved last, by status. The same on every instance.',
+      labels: ['status'],
+    },
+    async () =>
+      (await unfinished()).map(({ status, oldestUpdate }) => ({
+        labels: { status },
+        value: Math.max(0, now().getTime() - oldestUpdate.getTime()) / 1_000,
+      })),
+  );
+  return (gauges) => (watched = gauges);
+}

@@ -1,0 +1,116 @@
+import { ConsumerLag, type ConsumerRecorder } from '@bulk/kafka';
+import {
+  addConsumers,
+  bounded,
+  SECONDS,
+  serviceMetrics,
+  type BuildConfig,
+  type Metrics,
+  type Readiness,
+} from '@bulk/telemetry';
+import type { ConnectionRecorder } from './connection/connection-recorder.ts';
+import type { WebhookRecorder } from './webhooks/webhook-recorder.ts';
+
+/** What is counted at the moment when it is asked for. */
+export interface NotifierGauges {
+  readonly connections: () => number;
+  readonly subscriptions: () => { readonly action: number; readonly account: number };
+}
+
+/** Everything that notifier measures. */
+export interface NotifierMetrics {
+  readonly metrics: Metrics;
+  readonly connections: ConnectionRecorder;
+  readonly webhooks: WebhookRecorder;
+  readonly lag: ConsumerLag;
+  readonly consumer: ConsumerRecorder;
+  /** Has these told from now on. */
+  readonly watch: (gauges: NotifierGauges) => void;
+}
+
+/** Codes with which an upgrade is refused. */
+const REFUSALS = [
+  'NOT_FOUND',
+  'TOO_MANY_CONNECTIONS',
+  'UNAUTHENTICATED',
+  'ACCOUNT_FORBIDDEN',
+  'AUTH_KEYS_UNAVAILABLE',
+  'INVALID_ACCOUNT',
+];
+
+/** Declares the instruments of notifier. */
+export function createNotifierMetrics(build: BuildConfig, readiness: Readiness): NotifierMetrics {
+  const metrics = serviceMetrics('notifier', build, readiness);
+  const lag = new ConsumerLag();
+  const consumer = addConsumers(metrics, { progress: () => lag.read() })('progress');
+  return {
+    metrics,
+    lag,
+    consumer,
+    connections: connectionRecorder(metrics),
+    webhooks: webhookRecorder(metrics),
+    watch: addGauges(metrics),
+  };
+}
+
+function addGauges(metrics: Metrics): NotifierMetrics['watch'] {
+  let watched: NotifierGauges | undefined;
+  metrics.sampled({ name: 'bulk_websocket_connections', help: 'WebSocket connections that are open.' }, () =>
+    watched === undefined ? [] : [{ labels: {}, value: watched.connections() }],
+  );
+  metrics.sampled(
+    {
+      name: 'bulk_websocket_subscriptions',
+      help: 'Subscriptions of all connections: to single actions, and to accounts.',
+      labels: ['kind'],
+    },
+    () =>
+      Object.entries(watched?.subscriptions() ?? {}).map(([kind, value]) => ({ labels: { kind }, value })),
+  );
+  return (gauges) => (watched = gauges);
+}
+
+function connectionRecorder(metrics: Metrics): ConnectionRecorder {
+  const opened = metrics.counter({
+    name: 'bulk_websocket_connections_opened_total',
+    help: 'WebSocket connections that were taken.',
+  });
+  const refused = metrics.counter({
+    name: 'bulk_websocket_refused_total',
+    help: 'Requests for a connection that were refused, by code.',
+    labels: ['code'],
+  });
+  const ended = metrics.counter({
+    name: 'bulk_websocket_ended_total',
+    help: 'Connections that the server has ended: unresponsive (no sign of life between two pings), token_expired, stopping.',
+    labels: ['reason'],
+  });
+  const sent = metrics.counter({
+    name: 'bulk_websocket_frames_sent_total',
+    help: 'Frames that were handed to sockets, by event.',
+    labels: ['event'],
+  });
+  const dropped = metrics.counter({
+    name: 'bulk_websocket_frames_dropped_total',
+    help: 'Updates that were replaced by a newer one before they were sent: interval (as PROGRESS_HZ has it), slow_client (more than MAX_BUFFERED_BYTES unsent).',
+    labels: ['reason'],
+  });
+  const refusalCodes = bounded(REFUSALS);
+  return {
+    opened: () => opened.inc(),
+    refused: (code) => refused.inc({ code: refusalCodes(code) }),
+    ended: (reason) => ended.inc({ reason }),
+    sent: (event) => sent.inc({ event }),
+    dropped: (reason) => dropped.inc({ reason }),
+  };
+}
+
+function webhookRecorder(metrics: Metrics): WebhookRecorder {
+  const tries = metrics.histogram({
+    name: 'bulk_webhook_duration_seconds',
+    help: 'Time of one try of a webhook, by result: delivered, retry (another one follows), given-up, handed-back (by a stop).',
+    labels: ['result'],
+    buckets: SECONDS,
+  });
+  return { tried: (result, seconds) => tries.observe({ result }, seconds) };
+}

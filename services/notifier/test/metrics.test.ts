@@ -1,0 +1,55 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { eventually, Exposition } from '@bulk/testing';
+import { createNotifierMetrics } from '../src/metrics.ts';
+import { ACCOUNT, NotifierHarness, TestClient } from './harness.ts';
+
+let harness: NotifierHarness;
+beforeAll(async () => {
+  harness = await NotifierHarness.create();
+});
+afterAll(() => harness.installation.dispose());
+
+it('tells of connections, subscriptions and frames', async () => {
+  const notifier = await harness.start({
+    MAX_CONNECTIONS: '1',
+    PROGRESS_HZ: '0.2',
+    KAFKA_LAG_INTERVAL_MS: '100',
+  });
+  const actionId = await harness.givenAction();
+  const client = await harness.connect(notifier);
+  await client.subscribe(actionId);
+  await client.subscribeAccount();
+  await expect(TestClient.connect(notifier.url, { headers: { 'x-account-id': ACCOUNT } })).rejects.toThrow();
+  // Within one interval: the first is replaced by the second.
+  await harness.publish({ actionId, version: 2 }, { actionId, version: 3 });
+  await harness.publish({ actionId, version: 4, status: 'completed', finishedAt: Date.now() });
+  await client.awaitVersion(actionId, 4);
+
+  const metrics = await eventually('what was processed', async () => {
+    const exposition = await Exposition.scrape(notifier.adminPort);
+    const lag = exposition.values('bulk_consumer_lag_messages', { consumer: 'progress' });
+    const known = lag.length === 3 && lag.every((n) => n === 0);
+    return known && exposition.sum('bulk_consumer_messages_total') === 3 ? exposition : undefined;
+  });
+  expect(metrics.values('bulk_websocket_connections')).toEqual([1]);
+  expect(metrics.values('bulk_websocket_subscriptions', { kind: 'action' })).toEqual([1]);
+  expect(metrics.values('bulk_websocket_subscriptions', { kind: 'account' })).toEqual([1]);
+  expect(metrics.sum('bulk_websocket_connections_opened_total')).toBe(1);
+  expect(metrics.sum('bulk_websocket_refused_total', { code: 'TOO_MANY_CONNECTIONS' })).toBe(1);
+  expect(metrics.sum('bulk_websocket_frames_sent_total', { event: 'subscribed' })).toBe(1);
+  expect(metrics.sum('bulk_websocket_frames_sent_total', { event: 'actionUpdate' })).toBe(
+    client.updatesOf(actionId).length,
+  );
+  expect(metrics.sum('bulk_websocket_frames_dropped_total', { reason: 'interval' })).toBeGreaterThan(0);
+  expect(metrics.sum('bulk_websocket_frames_dropped_total', { reason: 'slow_client' })).toBe(0);
+  expect(metrics.labelsWith([actionId, ACCOUNT])).toEqual([]);
+  const health = { ready: true, report: () => ({ components: {} }) };
+  const declared = createNotifierMetrics({ BUILD_VERSION: '', BUILD_REVISION: '' }, health).metrics.described;
+  for (const { name, type } of declared) expect([name, metrics.types.get(name)]).toEqual([name, type]);
+
+  client.socket.terminate();
+  await eventually('it is gone', async () => {
+    const exposition = await Exposition.scrape(notifier.adminPort);
+    return exposition.values('bulk_websocket_connections')[0] === 0;
+  });
+});

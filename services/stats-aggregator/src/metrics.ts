@@ -1,0 +1,86 @@
+import { OUTCOME_STATUSES } from '@bulk/domain';
+import { ConsumerLag, type ConsumerRecorder } from '@bulk/kafka';
+import {
+  addConsumers,
+  addDeadLetters,
+  addDedupeHits,
+  bounded,
+  SECONDS,
+  serviceMetrics,
+  type BuildConfig,
+  type Metrics,
+  type Readiness,
+} from '@bulk/telemetry';
+import type { AccountRecorder } from './account/account-recorder.ts';
+
+/** Everything that stats-aggregator measures. */
+export interface StatsAggregatorMetrics {
+  readonly metrics: Metrics;
+  readonly accounts: AccountRecorder;
+  readonly lag: ConsumerLag;
+  readonly consumer: ConsumerRecorder;
+  /** A message was put into the dead letters, for this cause. */
+  readonly buried: (code: string) => void;
+}
+
+/** Causes that the platform has for giving a result up. */
+const DEAD_LETTER_CODES = ['MALFORMED_MESSAGE', 'ACTION_NOT_FOUND', 'PROCESSING_ERROR', 'STORE_FAILED'];
+/** From an action of a hundred entities to one of millions. */
+const ACTION_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400];
+
+/** Declares the instruments of stats-aggregator. */
+export function createStatsAggregatorMetrics(
+  build: BuildConfig,
+  readiness: Readiness,
+): StatsAggregatorMetrics {
+  const metrics = serviceMetrics('stats-aggregator', build, readiness);
+  const lag = new ConsumerLag();
+  return {
+    metrics,
+    lag,
+    consumer: addConsumers(metrics, { results: () => lag.read() })('results'),
+    accounts: accountRecorder(metrics),
+    buried: addDeadLetters(metrics, bounded(DEAD_LETTER_CODES)),
+  };
+}
+
+function accountRecorder(metrics: Metrics): AccountRecorder {
+  const account = metrics.histogram({
+    name: 'bulk_stats_account_duration_seconds',
+    help: 'Time to write the logs and the counts of a chunk of results to MongoDB.',
+    buckets: SECONDS,
+  });
+  const batches = metrics.counter({
+    name: 'bulk_stats_batches_total',
+    help: 'Batches whose outcomes were counted, each once.',
+  });
+  const outcomes = metrics.counter({
+    name: 'bulk_stats_outcomes_total',
+    help: 'Outcomes that were added to the counts of actions; what a replay turns into another outcome is added there, too.',
+    labels: ['outcome'],
+  });
+  const finished = metrics.counter({
+    name: 'bulk_stats_actions_finished_total',
+    help: 'Actions that have ended, by status.',
+    labels: ['status'],
+  });
+  const duration = metrics.histogram({
+    name: 'bulk_stats_action_duration_seconds',
+    help: 'Time from the acceptance of an action, or from the time that it was scheduled for, to its end.',
+    buckets: ACTION_SECONDS,
+  });
+  const deduped = addDedupeHits(metrics);
+  return {
+    accounted: (seconds) => account.observe(seconds),
+    counted: (count, tally) => {
+      batches.inc(count);
+      for (const outcome of OUTCOME_STATUSES) outcomes.inc({ outcome }, Math.max(0, tally[outcome]));
+    },
+    redelivered: (results) => deduped('redelivered_result', results),
+    repeated: (results) => deduped('second_copy', results),
+    finished: (status, seconds) => {
+      finished.inc({ status });
+      duration.observe(seconds);
+    },
+  };
+}
