@@ -5,6 +5,7 @@ export { isPortFree, releasePorts, reservePorts } from './ports.ts';
 export { identify, isAlive, type ProcessIdentity, signalProcess, terminate } from './processes.ts';
 export { provideChromium } from './provision/chromium.ts';
 export { provideExamplePython } from './provision/example-python.ts';
+export { providePromtool } from './provision/promtool.ts';
 export { provideSchemathesis } from './provision/schemathesis.ts';
 export { type ProvisionContext, run, type RunResult, tiedToUs } from './provision/tools.ts';
 export type { EndSignal, RunningStack, StartOptions } from './running.ts';

@@ -1,3 +1,4 @@
+import { RETRY_TIERS } from '@bulk/contracts';
 import { OUTCOME_CODES, type Lane } from '@bulk/domain';
 import { ConsumerLag, type ConsumerRecorder } from '@bulk/kafka';
 import {
@@ -56,7 +57,7 @@ export function createHandlerMetrics(build: BuildConfig, readiness: Readiness): 
     lags,
     consumer,
     batches: batchRecorder(metrics),
-    buried: addDeadLetters(metrics, bounded(DEAD_LETTER_CODES)),
+    buried: addDeadLetters(metrics, DEAD_LETTER_CODES),
   };
 }
 
@@ -86,6 +87,9 @@ function batchRecorder(metrics: Metrics): BatchRecorder {
     help: 'Batches that were put into a retry topic, by tier.',
     labels: ['tier'],
   });
+  // From 0 on, so that the first one is an increase.
+  for (const reason of ['dependency', 'entity', 'fault']) retries.inc({ reason }, 0);
+  for (const tier of RETRY_TIERS) postponed.inc({ tier }, 0);
   const deduped = addDedupeHits(metrics);
   return {
     applied: (seconds) => apply.observe(seconds),

@@ -1,7 +1,6 @@
-import { LANES } from '@bulk/domain';
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { RetryableError, success } from '@bulk/domain';
+import { LANES, RetryableError, success } from '@bulk/domain';
 import { eventually, Exposition } from '@bulk/testing';
 import { createHandlerMetrics } from '../src/metrics.ts';
 import { entity, HandlerHarness, idsIn, withActionType } from './harness.ts';

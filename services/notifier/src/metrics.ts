@@ -96,6 +96,8 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
     labels: ['reason'],
   });
   const refusalCodes = bounded(REFUSALS);
+  // From 0 on, so that the first one is an increase.
+  for (const reason of ['interval', 'slow_client']) dropped.inc({ reason }, 0);
   return {
     opened: () => opened.inc(),
     refused: (code) => refused.inc({ code: refusalCodes(code) }),

@@ -4,7 +4,6 @@ import {
   addConsumers,
   addDeadLetters,
   addDedupeHits,
-  bounded,
   SECONDS,
   serviceMetrics,
   type BuildConfig,
@@ -40,7 +39,7 @@ export function createStatsAggregatorMetrics(
     lag,
     consumer: addConsumers(metrics, { results: () => lag.read() })('results'),
     accounts: accountRecorder(metrics),
-    buried: addDeadLetters(metrics, bounded(DEAD_LETTER_CODES)),
+    buried: addDeadLetters(metrics, DEAD_LETTER_CODES),
   };
 }
 

@@ -5,6 +5,8 @@ import { findOnPath, type ProvisionContext, run, tail } from './tools.ts';
 /** Serialises our own calls: apt's lock admits one at a time, and its lists need one update a run. */
 let queue: Promise<unknown> = Promise.resolve();
 let updated = false;
+/** Another apt may be at work, such as a machine's first unattended upgrade: wait for it, bounded. */
+const LOCK_TIMEOUT = ['-o', 'DPkg::Lock::Timeout=120'];
 
 /** Whether we may install packages ourselves: root on Debian or a descendant of it. */
 export function canInstall(env: ProvisionContext['env']): boolean {
@@ -34,19 +36,54 @@ export async function installPackage(
   await work;
 }
 
+/**
+ * Fetches a package of Debian and unpacks it into a folder, without installing it: for a program whose package would also
+ * start a service.
+ *
+ * @throws StackError MISSING_TOOL where this is not Debian; INSTALL_FAILED.
+ */
+export async function unpackPackage(context: ProvisionContext, name: string, folder: string): Promise<void> {
+  if (!canInstall(context.env)) {
+    const remedy = process.platform === 'darwin' ? `brew install ${name}` : `sudo apt-get install -y ${name}`;
+    throw new StackError('MISSING_TOOL', `${name} is missing`, remedy);
+  }
+  const work = queue.then(() => unpack(context, name, folder));
+  queue = work.catch(() => undefined);
+  await work;
+}
+
+async function unpack(context: ProvisionContext, name: string, folder: string): Promise<void> {
+  await updateLists(context, name);
+  context.log(`apt: fetching ${name}…`);
+  const script = 'apt-get -qq download "$1" && dpkg-deb -x ./*.deb . && rm -f ./*.deb';
+  const { code, output } = await run('sh', ['-c', script, 'sh', name], {
+    env: context.env,
+    cwd: folder,
+    signal: context.signal,
+  });
+  if (code === 0) return;
+  throw new StackError(
+    'INSTALL_FAILED',
+    `${name} could not be fetched:\n${tail(output)}`,
+    `apt-get update && apt-get download ${name}`,
+  );
+}
+
+async function updateLists(context: ProvisionContext, what: string): Promise<void> {
+  if (updated) return;
+  const env = { ...context.env, DEBIAN_FRONTEND: 'noninteractive' };
+  context.log(`apt: reading the package lists (for ${what})…`);
+  await run('apt-get', [...LOCK_TIMEOUT, '-qq', 'update'], { env, detachable: true });
+  updated = true;
+}
+
 async function install(context: ProvisionContext, what: string, packages: readonly string[]): Promise<void> {
   const env = { ...context.env, DEBIAN_FRONTEND: 'noninteractive' };
-  // Another apt may be at work, such as a machine's first unattended upgrade: wait for it, bounded.
-  const lockTimeout = ['-o', 'DPkg::Lock::Timeout=120'];
-  if (!updated) {
-    context.log(`apt: reading the package lists (for ${what})…`);
-    await run('apt-get', [...lockTimeout, '-qq', 'update'], { env, detachable: true });
-    updated = true;
-  }
+  await updateLists(context, what);
   let output = '';
   for (const name of packages) {
     context.log(`apt: installing ${name}…`);
-    const args = [...lockTimeout, '-qq', 'install', '-y', '--no-install-recommends', name];
+    const args = [...LOCK_TIMEOUT, '-qq', 'install', '-y', '--no-install-recommends', name];
     const result = await run('apt-get', args, { env, detachable: true });
     if (result.code === 0) return;
     output = result.output;

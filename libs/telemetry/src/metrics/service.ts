@@ -1,3 +1,4 @@
+import { bounded, OTHER } from './bounded.ts';
 import { Metrics } from './metrics.ts';
 import { addReadiness, type Readiness } from './readiness.ts';
 
@@ -17,14 +18,21 @@ export function serviceMetrics(service: string, build: BuildConfig, readiness: R
   return metrics;
 }
 
-/** The counter of dead letters of a service. */
-export function addDeadLetters(metrics: Metrics, codes: (code: string) => string): (code: string) => void {
+/**
+ * The counter of dead letters of a service.
+ *
+ * @param codes the causes that are told apart; any other one is `other`.
+ */
+export function addDeadLetters(metrics: Metrics, codes: readonly string[]): (code: string) => void {
   const letters = metrics.counter({
     name: 'bulk_dead_letters_total',
     help: 'Messages that were given up and put into the dead letters, by cause.',
     labels: ['code'],
   });
-  return (code) => letters.inc({ code: codes(code) });
+  // From 0 on, so that the first letter is an increase: an alert is waiting for it.
+  for (const code of [...codes, OTHER]) letters.inc({ code }, 0);
+  const codeOf = bounded(codes);
+  return (code) => letters.inc({ code: codeOf(code) });
 }
 
 /** What was recognised: an entity named earlier in its action, a batch published twice, a result that was counted. */
