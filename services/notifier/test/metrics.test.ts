@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import type { ActionProgress } from '@bulk/contracts';
 import { eventually, Exposition } from '@bulk/testing';
 import { createNotifierMetrics } from '../src/metrics.ts';
 import { ACCOUNT, NotifierHarness, TestClient } from './harness.ts';
@@ -20,9 +21,19 @@ it('tells of connections, subscriptions and frames', async () => {
   await client.subscribe(actionId);
   await client.subscribeAccount();
   await expect(TestClient.connect(notifier.url, { headers: { 'x-account-id': ACCOUNT } })).rejects.toThrow();
-  // Within one interval: the first is replaced by the second.
-  await harness.publish({ actionId, version: 2 }, { actionId, version: 3 });
-  await harness.publish({ actionId, version: 4, status: 'completed', finishedAt: Date.now() });
+  // Within one interval, one by one, since of what comes in one chunk the feed takes the newest only: each replaces the last.
+  const events: Partial<ActionProgress>[] = [
+    { version: 2 },
+    { version: 3 },
+    { version: 4, status: 'completed', finishedAt: Date.now() },
+  ];
+  for (const [i, state] of events.entries()) {
+    await harness.publish({ actionId, ...state });
+    await eventually(`event ${i}`, async () => {
+      const exposition = await Exposition.scrape(notifier.adminPort);
+      return exposition.sum('bulk_consumer_messages_total') === i + 1;
+    });
+  }
   await client.awaitVersion(actionId, 4);
 
   const metrics = await eventually('what was processed', async () => {
