@@ -1,12 +1,17 @@
-import { rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { chooseTestStack } from './containers/choice.ts';
 import { readTestStackSettings, type TestStackKind } from './containers/settings.ts';
 import { loadEnv } from './env.ts';
 import type { StackError } from './errors.ts';
 import { cacheFolder, stackPaths } from './paths.ts';
+import { identify } from './processes.ts';
 import type { StartOptions } from './running.ts';
 import { inspectStack, resetStack, startStack } from './stack.ts';
 import { type StackUrls, urlsOf } from './state.ts';
+
+/** Each run has a folder of its own for the logs of its containers, named by its process. */
+const containersFolder = 'containers-';
 
 /** The real parts for a run of tests, wherever they are. */
 export interface TestStack {
@@ -39,7 +44,8 @@ export async function startTestStack(options: Omit<StartOptions, 'name'> = {}): 
   }
   if (kind === 'local') return startLocal({ ...options, env, log });
   const { ContainerStack } = await import('./containers/container-stack.ts');
-  const paths = stackPaths(`containers-${process.pid}`);
+  removeOldLogs();
+  const paths = stackPaths(`${containersFolder}${process.pid}`);
   const cache = cacheFolder(env);
   const stack = await ContainerStack.start({ settings, paths, cache, log, signal: options.signal });
   return {
@@ -51,6 +57,16 @@ export async function startTestStack(options: Omit<StartOptions, 'name'> = {}): 
       if (!failed) rmSync(paths.root, { recursive: true, force: true });
     },
   };
+}
+
+/** The logs of a failed run stay until the next one. */
+function removeOldLogs(): void {
+  const parent = dirname(stackPaths(containersFolder).root);
+  for (const folder of existsSync(parent) ? readdirSync(parent) : []) {
+    const pid = Number(folder.slice(containersFolder.length));
+    if (!folder.startsWith(containersFolder) || !(pid > 0) || identify(pid) !== undefined) continue;
+    rmSync(join(parent, folder), { recursive: true, force: true });
+  }
 }
 
 async function startLocal(options: StartOptions): Promise<TestStack> {

@@ -1,5 +1,4 @@
 import { describe, expect, it, jest } from '@jest/globals';
-import { StackError } from '../errors.ts';
 import { chooseTestStack, type EngineReport, type TestStackChoice } from './choice.ts';
 import { readTestStackSettings } from './settings.ts';
 
@@ -111,28 +110,5 @@ describe('chooseTestStack with TEST_STACK', () => {
       code: 'BAD_ENVIRONMENT',
       message: 'TEST_STACK=urls needs all four, and lacks SCHEMA_REGISTRY_URL, REDIS_URL',
     });
-  });
-});
-
-describe('readTestStackSettings', () => {
-  it('has the official images, which variables replace', () => {
-    expect(readTestStackSettings({}).images).toEqual(standard);
-    const mirrored = readTestStackSettings({ TEST_IMAGE_KAFKA: 'mirror.example:5000/apache/kafka:4.1.1' });
-    expect(mirrored.images).toEqual({ ...standard, kafka: 'mirror.example:5000/apache/kafka:4.1.1' });
-  });
-
-  it('bounds the start', () => {
-    expect(readTestStackSettings({}).startMs).toBe(300_000);
-    expect(readTestStackSettings({ TEST_CONTAINERS_START_MS: '20000' }).startMs).toBe(20_000);
-  });
-
-  it.each([
-    ['TEST_STACK', 'docker'],
-    ['TEST_IMAGE_REDIS', 'not an image'],
-    ['TEST_CONTAINERS_START_MS', 'soon'],
-  ])('refuses %s=%s by name', (variable, value) => {
-    const reading = (): unknown => readTestStackSettings({ [variable]: value });
-    expect(reading).toThrow(StackError);
-    expect(reading).toThrow(`${variable} ("${value}")`);
   });
 });

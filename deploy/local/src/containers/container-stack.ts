@@ -155,15 +155,25 @@ export class ContainerStack {
       this.#watch(name, started.getId(), logFile);
     } catch (error) {
       ended.throwIfAborted();
-      throw new StackError(
-        'NOT_READY',
-        `${name}: the container of ${image} is not ready: ${reasonOf(error)}; its log: ${logFile}`,
-        `docker pull ${image}   # where it cannot be had: TEST_STACK=local npm test`,
-        { cause: error },
-      );
+      throw await this.#notReady(name, logFile, error);
     }
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
     log(`${name}: ready at ${this.#urls[name]} (container of ${image}, ${seconds} s)`);
+  }
+
+  async #notReady(name: PartName, logFile: string, error: unknown): Promise<StackError> {
+    const image = this.#options.settings.images[name];
+    const pulled = await hasImage(this.#client, image);
+    const what = pulled ? `the container of ${image} is not ready` : `the image ${image} could not be pulled`;
+    const where = pulled ? `; its log: ${logFile}` : '';
+    return new StackError(
+      'NOT_READY',
+      `${name}: ${what}: ${reasonOf(error)}${where}`,
+      pulled
+        ? 'TEST_STACK=local npm test'
+        : `docker pull ${image}   # or do without: TEST_STACK=local npm test`,
+      { cause: error },
+    );
   }
 
   /** An address rather than a name: `localhost` may be tried as ::1 first, where nothing is published. */
@@ -174,7 +184,9 @@ export class ContainerStack {
 
   #watch(name: PartName, id: string, logFile: string): void {
     const gone = (error: StackError): void => {
-      if (this.#stopped === undefined) this.#close(error);
+      if (this.#stopped !== undefined) return;
+      this.#options.log(`${error.message}; ending the run`);
+      this.#close(error);
     };
     const died = (how: string, cause?: unknown): StackError =>
       new StackError('PART_DIED', `${name}: ${how}; its log: ${logFile}`, 'docker ps -a', { cause });

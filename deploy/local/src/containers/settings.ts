@@ -17,7 +17,7 @@ export const testStackSchema = z.object({
   TEST_STACK: z
     .enum(testStackKinds)
     .optional()
-    .describe('Where the tests find their parts; default: containers where they are at hand, else local.'),
+    .describe('Where the tests find their parts: containers, local or urls.'),
   TEST_IMAGE_KAFKA: image('apache/kafka:4.1.1').describe(
     'Kafka; configured by KAFKA_ variables as the official image is.',
   ),
