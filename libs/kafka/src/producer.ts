@@ -49,8 +49,10 @@ export interface RawMessage {
  * Sends messages with acks of all in-sync replicas, idempotently within its session.
  *
  * kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598, #980), so throughput
- * comes from many messages per send. After a failed send the sequence is unknown to it (#1282): the producer is replaced
- * before the next one. What it had sent may be there: who sends it again is recognised (G2, G3), by whichever producer.
+ * comes from many messages per send. While it retries a send whose answer is missing, it gives that one's sequence number to
+ * any other of the same partition, which the broker then confirms as a repetition and drops: sends of a topic are therefore
+ * made one after the other. After a failed send the sequence is unknown to it (#1282): the producer is replaced before the
+ * next one. What it had sent may be there: who sends it again is recognised (G2, G3), by whichever producer.
  *
  * There is no transactional id: with one, a producer that follows another waits for the broker to end that one's
  * transaction (CONCURRENT_TRANSACTIONS, #296, #304), and exactly-once comes from identities, not from transactions.
@@ -59,6 +61,8 @@ export class MessageProducer {
   readonly #kafka: Kafka;
   readonly #codec: MessageCodec;
   readonly #log: Logger;
+  /** By topic: settles when the last send that was asked for has. */
+  readonly #lastSends = new Map<string, Promise<unknown>>();
   #producer: Promise<Producer> | undefined;
   #closed = false;
 
@@ -104,7 +108,18 @@ export class MessageProducer {
     await this.#produce(topic, [...messages]);
   }
 
-  async #produce(topic: string, messages: Message[]): Promise<RecordMetadata[]> {
+  /** One after the other: none begins before it is known what has become of the one before. */
+  #produce(topic: string, messages: Message[]): Promise<RecordMetadata[]> {
+    const before = this.#lastSends.get(topic) ?? Promise.resolve();
+    const sent = before.then(() => this.#produceNow(topic, messages));
+    this.#lastSends.set(
+      topic,
+      sent.catch(() => undefined),
+    );
+    return sent;
+  }
+
+  async #produceNow(topic: string, messages: Message[]): Promise<RecordMetadata[]> {
     const current = this.#connected();
     try {
       const producer = await current;
