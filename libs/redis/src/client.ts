@@ -75,17 +75,12 @@ type OwnOptions = Pick<
   'maxRetriesPerRequest' | 'enableOfflineQueue' | 'autoResendUnfulfilledCommands'
 >;
 
-/**
- * Command time-outs after which a connection that has brought no answer in all that time is given up. Without that the
- * client would keep it for ever, one that a failover or a firewall has left half-open: each command times out on its own.
- */
-const TIMEOUTS_OF_A_CONNECTION = 2;
-
 function newClient(config: RedisConfig, commandTimeoutMs: number, own: OwnOptions): Redis {
   const options = {
     lazyConnect: true,
     commandTimeout: commandTimeoutMs,
-    socketTimeout: TIMEOUTS_OF_A_CONNECTION * commandTimeoutMs,
+    // One that a failover or a firewall has left half-open is given up; else each command on it would fail, one by one, for ever.
+    socketTimeout: config.REDIS_TIMEOUT_MS,
     connectTimeout: config.REDIS_TIMEOUT_MS,
     disconnectTimeout: 500,
     retryStrategy: (times: number) => Math.min(100 * times, 2_000),

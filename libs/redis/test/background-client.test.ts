@@ -54,7 +54,6 @@ describe('a client that a service cannot do without', () => {
     const client = await connectRedis(config, silentLogger());
     try {
       link.hang();
-      await expect(client.ping()).rejects.toThrow('timed out');
       // The link lets new connections through; the dead one stays as it is.
       await eventually('an answer', () => client.ping());
     } finally {

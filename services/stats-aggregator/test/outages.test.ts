@@ -48,7 +48,8 @@ describe('a part that goes away in the middle of a chunk', () => {
       }
       const action = await harness.awaitStatus(actionId, 'completed');
       await eventually('it is ready', () => service.context.health.ready);
-      expect(link.opened).toBeGreaterThan(opened);
+      // Where what is held back comes late, the connection may be kept.
+      if (away !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
 
       const report = await checkAccounting(harness.database, actionId);
       expect(report.breaches).toEqual([]);

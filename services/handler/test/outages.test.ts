@@ -1,0 +1,133 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { contact } from '@bulk/actions';
+import type { BatchResult } from '@bulk/contracts';
+import { AWAY, eventually, linkTo, modelUpdate, type GivenEntity } from '@bulk/testing';
+import { entity, HandlerHarness, idsIn, PARTITIONS, type GivenBatch } from './harness.ts';
+
+const BATCHES_PER_PARTITION = 12;
+const BATCH_SIZE = 5;
+/** Late by so much in each direction, a batch takes long: whatever happens, happens in the middle of one. */
+const DELAY_MS = 15;
+
+let harness: HandlerHarness;
+beforeEach(async () => {
+  harness = await HandlerHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+interface Given {
+  readonly batches: readonly GivenBatch[];
+  readonly before: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+  readonly entities: readonly GivenEntity[];
+}
+
+/** An action over all partitions, of entities that are there, unknown, invalid, and duplicates of an earlier batch's. */
+function givenAction(actionId: string): Given {
+  const before = new Map<string, Readonly<Record<string, unknown>>>();
+  const entities: GivenEntity[] = [];
+  const batches: GivenBatch[] = [];
+  for (let partition = 0; partition < PARTITIONS; partition += 1) {
+    const ids = idsIn(partition, BATCHES_PER_PARTITION * BATCH_SIZE, `p${partition}-`);
+    for (let batch = 0; batch < BATCHES_PER_PARTITION; batch += 1) {
+      const own = ids.slice(batch * BATCH_SIZE, (batch + 1) * BATCH_SIZE);
+      const named = own.map((id, i): GivenEntity => {
+        if (i === 1 && batch > 2) return { id: ids[(batch - 2) * BATCH_SIZE]!, lastName: 'Again' };
+        if (i !== 2) before.set(id, { lastName: 'Before' });
+        return i === 3 ? { id, shoeSize: 44 } : { id, lastName: `After ${batch}` };
+      });
+      const from = entities.length;
+      batches.push({
+        actionId,
+        batchNo: batches.length,
+        partition,
+        entities: named.map(({ id, ...fields }, i) => entity(from + i, id, fields)),
+      });
+      entities.push(...named);
+    }
+  }
+  return { batches, before, entities };
+}
+
+/** The one result of each batch; one that came again says what the first one said. */
+function distinct(results: readonly BatchResult[]): BatchResult[] {
+  const first = new Map<string, BatchResult>();
+  for (const result of results) {
+    const known = first.get(result.resultId);
+    if (known === undefined) first.set(result.resultId, result);
+    else expect(statesOf([result])).toEqual(statesOf([known]));
+  }
+  return [...first.values()];
+}
+
+function statesOf(results: readonly BatchResult[]): unknown[] {
+  return results
+    .flatMap(({ outcomes }) => outcomes)
+    .map(({ position, entityId, status, code }) => ({ position, entityId, status, code }))
+    .sort((a, b) => a.position - b.position);
+}
+
+const CASES = (['kafka', 'redis', 'mongodb'] as const).flatMap((part) =>
+  AWAY.map((away) => ({ part, away })),
+);
+
+describe('a part that goes away in the middle of a batch', () => {
+  it.each(CASES)(
+    '$part, $away: each position has its outcome once, entities are those of the model, nothing is restarted',
+    async ({ part, away }) => {
+      const { link, env } = await linkTo(part, harness.installation.env);
+      harness.installation.onDispose(() => link.close());
+      const service = await harness.start(undefined, {
+        ...env,
+        MONGODB_TIMEOUT_MS: '1000',
+        REDIS_TIMEOUT_MS: '500',
+        KAFKA_REQUEST_TIMEOUT_MS: '1000',
+      });
+      harness.installation.onDispose(() => harness.stop());
+      const actionId = randomUUID();
+      const { batches, before, entities } = givenAction(actionId);
+      await harness.givenContacts([...before.keys()]);
+      link.delay(DELAY_MS);
+      await harness.publish(...batches);
+      await eventually('it is under way', async () => (await harness.resultsOf(actionId)).length >= 5, {
+        everyMs: 5,
+      });
+      const { opened } = link;
+      link[away]();
+      link.delay(0);
+      if (away !== 'hang') {
+        await eventually('it is not ready', () => !service.context.health.ready);
+        expect((await harness.resultsOf(actionId)).length).toBeLessThan(batches.length);
+        link.mend();
+      }
+      const results = await eventually('all results', async () => {
+        const found = distinct(await harness.resultsOf(actionId));
+        return found.length === batches.length ? found : undefined;
+      });
+      await eventually('it is ready', () => service.context.health.ready);
+      // Where what is held back comes late, the connection may be kept.
+      if (away !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
+      // Whatever was still on its way would have come before this.
+      await harness.stop();
+
+      const model = modelUpdate(contact, before, entities);
+      expect(statesOf(distinct(await harness.resultsOf(actionId)))).toEqual(model.outcomes);
+      expect(results).toHaveLength(batches.length);
+      const changed = new Set(
+        model.outcomes.filter(({ status }) => status === 'success').map(({ entityId }) => entityId),
+      );
+      const stored = await harness.contacts();
+      // Once each: a second application would have raised the version again.
+      expect(stored.map(({ id, version, lastName }) => ({ id, version, lastName }))).toEqual(
+        stored.map(({ id }) => ({
+          id,
+          version: changed.has(id) ? 2 : 1,
+          lastName: model.entities.get(id)?.['lastName'],
+        })),
+      );
+      expect(stored).toHaveLength(before.size);
+      expect(harness.deadLetters.messages).toEqual([]);
+      expect(service.failures).toEqual([]);
+    },
+  );
+});
