@@ -1,12 +1,17 @@
+export { type Child, startChild } from './child.ts';
 export { type Environment, loadEnv } from './env.ts';
 export { StackError, type StackErrorCode } from './errors.ts';
-export { cacheFolder, stackPaths, type StackPaths, workspaceRoot } from './paths.ts';
+export { cacheFolder, packageRoot, stackPaths, type StackPaths, workspaceRoot } from './paths.ts';
 export { isPortFree, releasePorts, reservePorts } from './ports.ts';
 export { identify, isAlive, type ProcessIdentity, signalProcess, terminate } from './processes.ts';
 export { provideChromium } from './provision/chromium.ts';
 export { provideExamplePython } from './provision/example-python.ts';
 export { providePromtool } from './provision/promtool.ts';
+export { provideJava } from './provision/java.ts';
+export { provideKafka } from './provision/maven.ts';
+export { provideRedis } from './provision/redis.ts';
 export { provideSchemathesis } from './provision/schemathesis.ts';
+export { findSecantusRust, provideSecantusWheel } from './provision/secantus.ts';
 export { type ProvisionContext, run, type RunResult, tiedToUs } from './provision/tools.ts';
 export type { EndSignal, RunningStack, StartOptions } from './running.ts';
 export { inspectStack, type PartHealth, resetStack, startStack, stopStack } from './stack.ts';

@@ -1,0 +1,235 @@
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import { request } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  cacheFolder,
+  findSecantusRust,
+  packageRoot,
+  provideJava,
+  provideKafka,
+  provideRedis,
+  provideSecantusWheel,
+  releasePorts,
+  reservePorts,
+  run,
+  startChild,
+  type Child,
+  type ProvisionContext,
+} from '@bulk/local-stack';
+import { MongoClient } from 'mongodb';
+
+/** Whom the parts know, and by which passwords: marks that are searched for in whatever the services say. */
+export const USER = 'bulk';
+export const PASSWORDS = {
+  kafka: 'kafka-7d1f@mark',
+  registry: 'registry-9a2c/mark',
+  mongodb: 'mongodb-4e8b:mark',
+  redis: 'redis-c05d%mark',
+} as const;
+
+const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: console.log };
+const GRACE_MS = 10_000;
+
+/** Real parts that ask who one is, by TLS with a certificate of their own authority, on their own ports. */
+export class SecureParts {
+  readonly ports: ReadonlyMap<string, number>;
+  /** Certificate of the authority: a file. */
+  readonly caFile: string;
+  readonly #folder: string;
+  readonly #children = new Map<string, Child>();
+  #gateway: Server | undefined;
+
+  private constructor(folder: string, ports: ReadonlyMap<string, number>) {
+    this.#folder = folder;
+    this.ports = ports;
+    this.caFile = join(folder, 'ca.pem');
+  }
+
+  /** @param registryUrl of the registry that is put behind a gateway with TLS and basic authentication. */
+  static async start(registryUrl: string): Promise<SecureParts> {
+    const folder = mkdtempSync(join(tmpdir(), 'secure-parts-'));
+    // The last is for whoever tries them.
+    const names = ['kafka', 'internal', 'controller', 'mongodb', 'redis', 'admin'];
+    const ports = await reservePorts(context.cache, new Map(names.map((name) => [name, []])));
+    const parts = new SecureParts(folder, ports);
+    try {
+      await makeCertificates(folder);
+      await Promise.all([parts.#startKafka(), parts.#startMongo(), parts.#startRedis()]);
+      await parts.#startGateway(registryUrl);
+      return parts;
+    } catch (error) {
+      await parts.stop();
+      throw error;
+    }
+  }
+
+  port(name: string): number {
+    return this.ports.get(name) ?? 0;
+  }
+
+  get gatewayPort(): number {
+    return (this.#gateway?.address() as AddressInfo).port;
+  }
+
+  /** Ends one of `kafka`, `mongodb`, `redis`. */
+  async end(name: string): Promise<void> {
+    await this.#children.get(name)?.stop(GRACE_MS);
+    this.#children.delete(name);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#children.keys()].map((name) => this.end(name)));
+    this.#gateway?.closeAllConnections();
+    await new Promise<void>((resolve) => (this.#gateway ? this.#gateway.close(() => resolve()) : resolve()));
+    await releasePorts(context.cache, this.ports.values());
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #startKafka(): Promise<void> {
+    const java = await provideJava(context);
+    const classPath = join(await provideKafka(context), '*');
+    const config = join(this.#folder, 'kafka.properties');
+    writeFileSync(config, this.#kafkaProperties());
+    const user = `SCRAM-SHA-512=[name=${USER},password=${PASSWORDS.kafka}]`;
+    const format = ['kafka.tools.StorageTool', 'format', '-t', 'YnVsay1sb2NhbC1zdGFjaw', '-c', config];
+    const formatted = await run(java, ['-cp', classPath, ...format, '--add-scram', user], context);
+    if (formatted.code !== 0) throw new Error(`Kafka could not be formatted: ${formatted.output}`);
+    const log4j = `-Dlog4j2.configurationFile=${join(packageRoot, 'maven', 'log4j2.properties')}`;
+    await this.#spawn('kafka', java, ['-Xmx384m', log4j, '-cp', classPath, 'kafka.Kafka', config]);
+  }
+
+  #kafkaProperties(): string {
+    const at = (name: string): string => `127.0.0.1:${this.port(name)}`;
+    const properties = {
+      'process.roles': 'broker,controller',
+      'node.id': 1,
+      'controller.quorum.voters': `1@${at('controller')}`,
+      listeners: `SECURE://${at('kafka')},INTERNAL://${at('internal')},CONTROLLER://${at('controller')}`,
+      'advertised.listeners': `SECURE://${at('kafka')},INTERNAL://${at('internal')}`,
+      'listener.security.protocol.map': 'SECURE:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT',
+      'inter.broker.listener.name': 'INTERNAL',
+      'controller.listener.names': 'CONTROLLER',
+      'log.dirs': join(this.#folder, 'kafka'),
+      'sasl.enabled.mechanisms': 'SCRAM-SHA-512',
+      'listener.name.secure.scram-sha-512.sasl.jaas.config':
+        'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+      'ssl.keystore.type': 'PEM',
+      'ssl.keystore.location': join(this.#folder, 'server-with-key.pem'),
+      'auto.create.topics.enable': false,
+      'offsets.topic.replication.factor': 1,
+      'offsets.topic.num.partitions': 5,
+      'transaction.state.log.replication.factor': 1,
+      'transaction.state.log.min.isr': 1,
+      'transaction.state.log.num.partitions': 5,
+      'group.initial.rebalance.delay.ms': 0,
+      'group.min.session.timeout.ms': 1_000,
+    };
+    return Object.entries(properties)
+      .map(([key, value]) => `${key}=${value}\n`)
+      .join('');
+  }
+
+  /** Its user is made before it asks for one. */
+  async #startMongo(): Promise<void> {
+    const command = (await findSecantusRust(context)) ?? (await provideSecantusWheel(context));
+    const config = join(this.#folder, 'secantusd.toml');
+    writeFileSync(config, '');
+    const port = String(this.port('mongodb'));
+    const args = ['--config', config, '--host', '127.0.0.1', '--port', port, '--cache-size', '128M'];
+    args.push('--storage-path', join(this.#folder, 'mongodb'), '--log-level', 'WARNING');
+    mkdirSync(join(this.#folder, 'mongodb'));
+    await this.#spawn('mongodb', command, args);
+    const client = new MongoClient(`mongodb://127.0.0.1:${port}/?directConnection=true`, {
+      serverSelectionTimeoutMS: 30_000,
+    });
+    await client.db('admin').command({ createUser: USER, pwd: PASSWORDS.mongodb, roles: ['root'] });
+    await client.close();
+    await this.end('mongodb');
+    const tls = ['--tls-cert-file', join(this.#folder, 'server.pem')];
+    tls.push('--tls-key-file', join(this.#folder, 'server.key'));
+    await this.#spawn('mongodb', command, [...args, '--auth', ...tls]);
+  }
+
+  async #startRedis(): Promise<void> {
+    const folder = join(this.#folder, 'redis');
+    mkdirSync(folder);
+    const config = join(this.#folder, 'redis.conf');
+    const lines = [
+      'port 0',
+      `tls-port ${this.port('redis')}`,
+      'bind 127.0.0.1',
+      `tls-cert-file ${join(this.#folder, 'server.pem')}`,
+      `tls-key-file ${join(this.#folder, 'server.key')}`,
+      `tls-ca-cert-file ${this.caFile}`,
+      'tls-auth-clients no',
+      'appendonly yes',
+      'save ""',
+      `dir ${folder}`,
+      'user default off',
+      `user ${USER} on >${PASSWORDS.redis} ~* &* +@all`,
+    ];
+    writeFileSync(config, `${lines.join('\n')}\n`);
+    await this.#spawn('redis', await provideRedis(context), [config]);
+  }
+
+  /** In front of the real registry, as a company's gateway would be. */
+  async #startGateway(registryUrl: string): Promise<void> {
+    const target = new URL(registryUrl);
+    const expected = `Basic ${Buffer.from(`${USER}:${PASSWORDS.registry}`).toString('base64')}`;
+    const pem = (name: string): string => readFileSync(join(this.#folder, name), 'utf8');
+    this.#gateway = createServer({ cert: pem('server.pem'), key: pem('server.key') }, (from, to) => {
+      if (from.headers.authorization !== expected) {
+        to.writeHead(401, { 'content-type': 'application/json' }).end('{"message":"Unauthorized"}');
+        return;
+      }
+      const headers = Object.fromEntries(
+        Object.entries(from.headers).filter(([name]) => name !== 'authorization'),
+      );
+      const options = { host: target.hostname, port: target.port, method: from.method, path: from.url };
+      const onward = request({ ...options, headers: { ...headers, host: target.host } }, (answer) => {
+        to.writeHead(answer.statusCode ?? 502, answer.headers);
+        answer.pipe(to);
+      });
+      onward.on('error', () => to.destroy());
+      from.pipe(onward);
+    });
+    await new Promise<void>((resolve) => this.#gateway?.listen(0, '127.0.0.1', resolve));
+  }
+
+  async #spawn(name: string, command: string, args: readonly string[]): Promise<void> {
+    const log = join(this.#folder, `${name}.log`);
+    const child = await startChild({ command, args, cwd: this.#folder }, log, process.env);
+    this.#children.set(name, child);
+  }
+}
+
+/** An authority, and a certificate of 127.0.0.1 that it has signed. */
+async function makeCertificates(folder: string): Promise<void> {
+  const openssl = async (...args: string[]): Promise<void> => {
+    const { code, output } = await run('openssl', args, { ...context, cwd: folder });
+    if (code !== 0) throw new Error(`openssl ${args[0] ?? ''}: ${output}`);
+  };
+  const newKey = ['-newkey', 'rsa:2048', '-nodes'];
+  await openssl(
+    'req',
+    '-x509',
+    ...newKey,
+    '-keyout',
+    'ca.key',
+    '-out',
+    'ca.pem',
+    '-days',
+    '2',
+    '-subj',
+    '/CN=ca',
+  );
+  await openssl('req', ...newKey, '-keyout', 'server.key', '-out', 'server.csr', '-subj', '/CN=server');
+  writeFileSync(join(folder, 'names'), 'subjectAltName=IP:127.0.0.1');
+  const signed = ['-CA', 'ca.pem', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2', '-extfile', 'names'];
+  await openssl('x509', '-req', '-in', 'server.csr', ...signed, '-out', 'server.pem');
+  const both = ['server.key', 'server.pem'].map((name) => readFileSync(join(folder, name), 'utf8'));
+  writeFileSync(join(folder, 'server-with-key.pem'), both.join(''));
+}
