@@ -1,5 +1,5 @@
 import { trace } from '@opentelemetry/api';
-import { pino, type Logger } from 'pino';
+import { pino, type DestinationStream, type Logger, type LoggerOptions as PinoOptions } from 'pino';
 import { errorFacts } from './error-facts.ts';
 import type { Redact } from './secrets.ts';
 
@@ -14,11 +14,11 @@ export interface LoggerOptions {
 }
 
 /**
- * A JSON logger on standard output. Levels: `error`, someone must act; `warn`, degraded and mending itself; `info`, a
+ * A JSON logger on standard output, unless another destination is given. Levels: `error`, someone must act; `warn`, degraded and mending itself; `info`, a
  * change of state; `debug`, a step.
  */
-export function createLogger(options: LoggerOptions): Logger {
-  return pino({
+export function createLogger(options: LoggerOptions, destination?: DestinationStream): Logger {
+  const settings: PinoOptions = {
     level: options.level,
     base: { service: options.service },
     timestamp: pino.stdTimeFunctions.isoTime,
@@ -35,7 +35,8 @@ export function createLogger(options: LoggerOptions): Logger {
           },
         }
       : {}),
-  });
+  };
+  return destination === undefined ? pino(settings) : pino(settings, destination);
 }
 
 /** The active span's ids, where anything is traced: from a log line to its trace. */

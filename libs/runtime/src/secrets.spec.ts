@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { loadConfig } from './config.ts';
+import { Health } from './health.ts';
+import { createLogger } from './logger.ts';
 import { redactorOf, secretsOf, textFile } from './secrets.ts';
 
 let folder: string;
@@ -34,6 +36,27 @@ describe('the secrets of a configuration', () => {
     expect(redact('is passphrase"/ not x')).toBe('is [redacted] not x');
     expect(redact(JSON.stringify({ a: 'passphrase"/' }))).toBe('{"a":"[redacted]"}');
     expect(redact('https://u:passphrase%22%2F@host?pass')).toBe('https://u:[redacted]@host?[redacted]');
+  });
+});
+
+describe('a secret in the error of a client', () => {
+  const redact = redactorOf(['hid"den']);
+  const error = Object.assign(new Error('no answer of redis://u:hid%22den@host'), { args: ['hid"den'] });
+
+  it('is taken out of what is logged, wherever it stands', () => {
+    const lines: string[] = [];
+    const options = { service: 'test', level: 'info', format: 'json', redact } as const;
+    createLogger(options, { write: (line) => lines.push(line) }).warn({ err: error }, 'hid"den');
+    expect(lines.join('')).not.toMatch(/hid(%22|\\")den/);
+    expect(JSON.parse(lines.join(''))).toMatchObject({ msg: '[redacted]', err: { args: ['[redacted]'] } });
+  });
+
+  it('is taken out of what /readyz says', () => {
+    const health = new Health(undefined, redact);
+    health.set('redis', 'waiting', error.message);
+    expect(health.report().components).toEqual({
+      redis: { state: 'waiting', reason: 'no answer of redis://u:[redacted]@host' },
+    });
   });
 });
 
