@@ -1,0 +1,88 @@
+import { contact } from '@bulk/actions';
+import { BulkClient } from '@bulk/client';
+import { CodedError } from '@bulk/domain';
+import { TestInstallation } from '@bulk/testing';
+import { choosePorts } from '../processes/service-ports.ts';
+import { SERVICES, type ServiceName } from '../processes/services.ts';
+import { Container, type ContainerEnd } from './container.ts';
+import type { Docker } from './docker.ts';
+
+/** Thrown when an image does not do what it is for; says which and what. */
+export class ImageFaultError extends CodedError {
+  constructor(message: string) {
+    super('IMAGE_FAULT', message);
+  }
+}
+
+const ACCOUNT = 'acme';
+const POSITIONS = 1_000;
+const READY_TIMEOUT_MS = 90_000;
+const ACTION_TIMEOUT_MS = 120_000;
+const GRACE_MS = 20_000;
+
+/**
+ * Runs the images on an installation of their own: the installer to its end, then the four services, a bulk action through
+ * all of them, and SIGTERM while they are idle.
+ *
+ * @param tag of the images.
+ * @returns how each service ended.
+ * @throws ImageFaultError, ContainerError, DockerError.
+ */
+export async function verifyImages(docker: Docker, tag: string): Promise<Map<ServiceName, ContainerEnd>> {
+  const installation = await TestInstallation.create('images', { SHUTDOWN_GRACE_MS: String(GRACE_MS) });
+  try {
+    await installation.database();
+    await runInstaller(docker, tag, installation);
+    return await runServices(docker, tag, installation);
+  } finally {
+    await installation.dispose();
+  }
+}
+
+async function runInstaller(docker: Docker, tag: string, installation: TestInstallation): Promise<void> {
+  const container = await Container.start(docker, { name: 'installer', tag }, installation.env);
+  installation.onDispose(() => container.remove());
+  const exitCode = await container.ended();
+  if (exitCode !== 0) throw new ImageFaultError(`installer ended with exit code ${exitCode}`);
+}
+
+async function runServices(
+  docker: Docker,
+  tag: string,
+  installation: TestInstallation,
+): Promise<Map<ServiceName, ContainerEnd>> {
+  const wishes = SERVICES.flatMap((name) => [{ purpose: name }, { purpose: `${name}.admin` }]);
+  const ports = await choosePorts(wishes, process.env);
+  installation.onDispose(() => ports.release());
+  const containers: [ServiceName, Container][] = [];
+  for (const name of SERVICES) {
+    const own = { PORT: String(ports.port(name)), ADMIN_PORT: String(ports.port(`${name}.admin`)) };
+    const container = await Container.start(docker, { name, tag }, { ...installation.env, ...own });
+    installation.onDispose(() => container.remove());
+    containers.push([name, container]);
+  }
+  for (const [name, container] of containers) {
+    await container.waitUntilReady(ports.port(`${name}.admin`), READY_TIMEOUT_MS);
+  }
+  await runAction(`http://127.0.0.1:${ports.port('intake')}`, `ws://127.0.0.1:${ports.port('notifier')}`);
+  const ends = await Promise.all(
+    containers.map(async ([name, container]) => [name, await container.terminate()] as const),
+  );
+  for (const [name, { exitCode, ms }] of ends) {
+    if (exitCode !== 0 || ms >= GRACE_MS)
+      throw new ImageFaultError(`${name}: exit code ${exitCode} ${ms} ms after SIGTERM`);
+  }
+  return new Map(ends);
+}
+
+/** Creates contacts, and waits for the end over the WebSocket. */
+async function runAction(baseUrl: string, websocketUrl: string): Promise<void> {
+  const client = new BulkClient({ baseUrl, websocketUrl, accountId: ACCOUNT });
+  const { actionId } = await client.createAction({
+    actionType: 'create',
+    entityType: contact.name,
+    entities: Array.from({ length: POSITIONS }, (_, i) => ({ id: `c-${i}`, lastName: `Name ${i}` })),
+  });
+  const { success } = await client.waitForCompletion(actionId, { timeoutMs: ACTION_TIMEOUT_MS });
+  if (success !== POSITIONS) throw new ImageFaultError(`${success} of ${POSITIONS} contacts were created`);
+}
