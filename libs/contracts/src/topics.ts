@@ -42,6 +42,29 @@ export function topicNames(prefix: string = DEFAULT_TOPIC_PREFIX): TopicNames {
   };
 }
 
+/** The consumer groups whose lag says how much waits to be done. Those of notifier and of tools are one per process. */
+export interface ConsumerGroups {
+  /** All handlers, for each lane. */
+  readonly handler: Readonly<Record<Lane, string>>;
+  /** All handlers, for the retry topics: what waits there is not due yet. */
+  readonly handlerRetries: string;
+  /** All stats-aggregators, for the results. */
+  readonly statsAggregator: string;
+}
+
+/** @param prefix as that of the topics. */
+export function consumerGroups(prefix: string = DEFAULT_TOPIC_PREFIX): ConsumerGroups {
+  return {
+    handler: {
+      high: `${prefix}handler.high`,
+      normal: `${prefix}handler.normal`,
+      low: `${prefix}handler.low`,
+    },
+    handlerRetries: `${prefix}handler-retries`,
+    statsAggregator: `${prefix}stats-aggregator`,
+  };
+}
+
 /** The lane that a topic carries, or undefined where the topic is not a lane's. */
 export function laneOfTopic(topics: TopicNames, topic: string): Lane | undefined {
   return LANES.find((lane) => topics.entityBatches[lane] === topic);

@@ -21,10 +21,35 @@ const PROGRESS_RETENTION_MS = HOUR_MS;
 /** The largest message: a batch of 1,000 entities of 8 KB. */
 const MAX_MESSAGE_BYTES = 8_388_608;
 
-interface TopicPlan {
+/** What a topic is created with. */
+export interface TopicPlan {
   readonly topic: string;
   readonly partitions: number;
-  readonly retentionMs: number;
+  readonly replicas: number;
+  readonly config: Readonly<Record<string, string>>;
+}
+
+/** Every topic of an installation, as it is created: by `ensureTopics`, and by whoever creates them before. */
+export function topicPlans(topics: TopicNames, config: KafkaConfig): TopicPlan[] {
+  const retentionMs = config.KAFKA_RETENTION_HOURS * HOUR_MS;
+  const plan = (topic: string, partitions: number, retention = retentionMs): TopicPlan => ({
+    topic,
+    partitions,
+    replicas: config.KAFKA_REPLICATION_FACTOR,
+    config: {
+      'retention.ms': String(retention),
+      'min.insync.replicas': String(config.KAFKA_MIN_INSYNC_REPLICAS),
+      'max.message.bytes': String(MAX_MESSAGE_BYTES),
+    },
+  });
+  return [
+    plan(topics.actions, 1),
+    ...LANES.map((lane) => plan(topics.entityBatches[lane], config.KAFKA_LANE_PARTITIONS)),
+    ...RETRY_TIERS.map((tier) => plan(topics.retries[tier], config.KAFKA_LANE_PARTITIONS)),
+    plan(topics.results, config.KAFKA_RESULTS_PARTITIONS),
+    plan(topics.progress, config.KAFKA_RESULTS_PARTITIONS, PROGRESS_RETENTION_MS),
+    plan(topics.deadLetters, 1),
+  ];
 }
 
 /**
@@ -33,31 +58,10 @@ interface TopicPlan {
  * @throws TopicMismatchError when a lane has another number of partitions than configured.
  */
 export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: KafkaConfig): Promise<void> {
-  const retentionMs = config.KAFKA_RETENTION_HOURS * HOUR_MS;
-  const plans: TopicPlan[] = [
-    { topic: topics.actions, partitions: 1, retentionMs },
-    ...LANES.map((lane) => ({
-      topic: topics.entityBatches[lane],
-      partitions: config.KAFKA_LANE_PARTITIONS,
-      retentionMs,
-    })),
-    ...RETRY_TIERS.map((tier) => ({
-      topic: topics.retries[tier],
-      partitions: config.KAFKA_LANE_PARTITIONS,
-      retentionMs,
-    })),
-    { topic: topics.results, partitions: config.KAFKA_RESULTS_PARTITIONS, retentionMs },
-    {
-      topic: topics.progress,
-      partitions: config.KAFKA_RESULTS_PARTITIONS,
-      retentionMs: PROGRESS_RETENTION_MS,
-    },
-    { topic: topics.deadLetters, partitions: 1, retentionMs },
-  ];
   const admin = kafka.admin();
   await admin.connect();
   try {
-    const metadata = await createTopics(admin, plans, config);
+    const metadata = await createTopics(admin, topicPlans(topics, config));
     for (const lane of LANES) {
       const actual = metadata.find(({ name }) => name === topics.entityBatches[lane])?.partitions.length ?? 0;
       if (actual !== config.KAFKA_LANE_PARTITIONS) {
@@ -96,24 +100,16 @@ const CREATION_RETRY_MS = 100;
  * Creates what is missing and waits until the broker knows all of it. kafkajs waits while a leader is elected and gives up on a broker
  * that has not heard of the new topic yet, as happens for some milliseconds under KRaft.
  */
-async function createTopics(
-  admin: Admin,
-  plans: readonly TopicPlan[],
-  config: KafkaConfig,
-): Promise<ITopicMetadata[]> {
+async function createTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<ITopicMetadata[]> {
   for (let attempt = 1; ; attempt += 1) {
     try {
       await admin.createTopics({
         waitForLeaders: true,
-        topics: plans.map(({ topic, partitions, retentionMs: retention }) => ({
+        topics: plans.map(({ topic, partitions, replicas, config }) => ({
           topic,
           numPartitions: partitions,
-          replicationFactor: config.KAFKA_REPLICATION_FACTOR,
-          configEntries: [
-            { name: 'retention.ms', value: String(retention) },
-            { name: 'min.insync.replicas', value: String(config.KAFKA_MIN_INSYNC_REPLICAS) },
-            { name: 'max.message.bytes', value: String(MAX_MESSAGE_BYTES) },
-          ],
+          replicationFactor: replicas,
+          configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
         })),
       });
       return (await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) })).topics;

@@ -1,5 +1,5 @@
 import type { ActionRegistry } from '@bulk/actions';
-import { HEADERS, headerText, RETRY_TIERS } from '@bulk/contracts';
+import { consumerGroups, HEADERS, headerText, RETRY_TIERS } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
 import { ChunkConsumer, KAFKA_PRODUCER, type Chunk } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
@@ -22,7 +22,7 @@ const USED = [MONGODB, REDIS, KAFKA_PRODUCER];
 
 /** The consumer group of all handlers of an installation for a lane. */
 export function handlerGroup(topicPrefix: string, lane: Lane): string {
-  return `${topicPrefix}handler.${lane}`;
+  return consumerGroups(topicPrefix).handler[lane];
 }
 
 function consumerOf(lane: Lane): string {
@@ -122,7 +122,7 @@ export async function startHandler(
         ...shared,
         ...readiness(RETRY_CONSUMER),
         instruments: instruments('retries'),
-        groupId: `${config.TOPIC_PREFIX}handler-retries`,
+        groupId: consumerGroups(config.TOPIC_PREFIX).handlerRetries,
         topics: RETRY_TIERS.map((tier) => topics.retries[tier]),
         dueAt,
       }),

@@ -1,3 +1,4 @@
+import { consumerGroups } from '@bulk/contracts';
 import { ChunkConsumer, KAFKA_PRODUCER } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
@@ -12,7 +13,7 @@ const USED = [MONGODB, KAFKA_PRODUCER];
 
 /** The consumer group of all stats-aggregators of an installation. */
 export function statsAggregatorGroup(topicPrefix: string): string {
-  return `${topicPrefix}stats-aggregator`;
+  return consumerGroups(topicPrefix).statsAggregator;
 }
 
 /** Starts stats-aggregator; resolves with its admin port when it consumes. */
