@@ -10,6 +10,8 @@ export { providePromtool } from './provision/promtool.ts';
 export { provideJava } from './provision/java.ts';
 export { provideKafka } from './provision/maven.ts';
 export { provideRedis } from './provision/redis.ts';
+export { provideKubernetesValidate } from './provision/kubernetes-validate.ts';
+export { provideKustomize, type KustomizeCommand } from './provision/kustomize.ts';
 export { provideSchemathesis } from './provision/schemathesis.ts';
 export { findSecantusRust, provideSecantusWheel } from './provision/secantus.ts';
 export { type ProvisionContext, run, type RunResult, tiedToUs } from './provision/tools.ts';

@@ -33,7 +33,7 @@ async function variablesByService(workspaceRoot: string): Promise<Map<string, Va
 }
 
 /** The one zod object that a `config.ts` exports under a name that ends in `ConfigSchema`. */
-async function configSchemaOf(file: string): Promise<z.ZodObject> {
+export async function configSchemaOf(file: string): Promise<z.ZodObject> {
   const exported = z.record(z.string(), z.unknown()).parse({ ...(await import(pathToFileURL(file).href)) });
   const schemas = Object.entries(exported).flatMap(([name, value]) =>
     name.endsWith('ConfigSchema') && value instanceof z.ZodObject ? [value] : [],

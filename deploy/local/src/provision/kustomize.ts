@@ -1,0 +1,58 @@
+import { join } from 'node:path';
+import { StackError } from '../errors.ts';
+import { isExecutable, findOnPath, run, tail, type ProvisionContext } from './tools.ts';
+import { withLock } from '../lock.ts';
+
+const version = 'v5.5.0';
+
+/** The command that prints what a kustomization gives; its folder is to follow. */
+export type KustomizeCommand = readonly [program: string, ...args: string[]];
+
+/**
+ * Kustomize 5: that of kubectl, else one of its own on the PATH, else built once by Go into the cache.
+ *
+ * @throws StackError MISSING_TOOL, INSTALL_FAILED.
+ */
+export async function provideKustomize(context: ProvisionContext): Promise<KustomizeCommand> {
+  const kubectl = findOnPath('kubectl', context.env);
+  if (kubectl !== undefined && (await isRecent(context, [kubectl, 'version', '--client', '-o', 'json'])))
+    return [kubectl, 'kustomize'];
+  const own = findOnPath('kustomize', context.env);
+  if (own !== undefined && (await isRecent(context, [own, 'version']))) return [own, 'build'];
+  return [await build(context), 'build'];
+}
+
+/** Whether what it prints names a Kustomize of version 5: older ones lack what the manifests use. */
+async function isRecent(context: ProvisionContext, [program = '', ...args]: string[]): Promise<boolean> {
+  const { code, output } = await run(program, args, { ...context, timeoutMs: 20_000 });
+  return code === 0 && /(^|"kustomizeVersion":\s*")v?5\./m.test(output);
+}
+
+async function build(context: ProvisionContext): Promise<string> {
+  const folder = join(context.cache, `kustomize-${version}`);
+  const binary = join(folder, 'kustomize');
+  if (isExecutable(binary)) return binary;
+  const go = findOnPath('go', context.env);
+  if (go === undefined) {
+    throw new StackError(
+      'MISSING_TOOL',
+      'kubectl, kustomize and Go are missing; one of them is needed to render the manifests',
+      'install kubectl 1.27 or later, or Go 1.22 or later',
+    );
+  }
+  return withLock(`${folder}.lock`, { timeoutMs: 900_000, signal: context.signal }, async () => {
+    if (isExecutable(binary)) return binary;
+    context.log(`tests: building kustomize ${version} with Go (once)…`);
+    const env = { ...context.env, GOBIN: folder, GOFLAGS: '-trimpath' };
+    const made = await run(go, ['install', `sigs.k8s.io/kustomize/kustomize/v5@${version}`], {
+      ...context,
+      env,
+    });
+    if (made.code === 0) return binary;
+    throw new StackError(
+      'INSTALL_FAILED',
+      `go install of kustomize failed:\n${tail(made.output)}`,
+      'npm run test:integration   # once the cause is gone',
+    );
+  });
+}
