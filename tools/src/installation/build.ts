@@ -17,13 +17,17 @@ const packageSchema = z.object({ bin: z.object({ nx: z.string() }) });
 const MAX_OUTPUT = 8_000;
 
 /**
- * Builds what has changed, as `npm run build` does.
+ * Builds the services that have changed, as `npm run build` does.
  *
  * @returns how many builds were taken from the cache.
  * @throws BuildFailedError.
  */
 export async function buildServices(env: Environment, signal?: AbortSignal): Promise<{ cached: number }> {
-  const [command, args] = tiedToUs(process.execPath, [nxBinary(), 'run-many', '-t', 'build'], env);
+  const [command, args] = tiedToUs(
+    process.execPath,
+    [nxBinary(), 'run-many', '-t', 'build', '--projects=tag:type:service'],
+    env,
+  );
   const child = spawn(command, args, {
     cwd: workspaceRoot,
     env: { ...env, NX_DAEMON: 'false', NX_TUI: 'false', NO_COLOR: '1', FORCE_COLOR: '0' },

@@ -43,7 +43,7 @@ async function build(context: ProvisionContext): Promise<string> {
   return withLock(`${folder}.lock`, { timeoutMs: 900_000, signal: context.signal }, async () => {
     if (isExecutable(binary)) return binary;
     context.log(`tests: building kustomize ${version} with Go (once)…`);
-    const env = { ...context.env, GOBIN: folder, GOFLAGS: '-trimpath' };
+    const env = { ...context.env, GOBIN: folder, CGO_ENABLED: '0', GOFLAGS: '-trimpath' };
     const made = await run(go, ['install', `sigs.k8s.io/kustomize/kustomize/v5@${version}`], {
       ...context,
       env,
