@@ -1,3 +1,4 @@
+import { CodedError } from '@bulk/domain';
 import { loadEnv } from '@bulk/local-stack';
 import { Command } from 'commander';
 import { runCommand } from '../console/command.ts';
@@ -33,9 +34,9 @@ await runCommand(async ({ signal }) => {
   const docker = new Docker(env, signal);
   const reason = await docker.whyNot();
   if (reason !== undefined) {
-    console.log(`nothing is built: ${reason}`);
     // To build where that is not possible is a wish; to verify without having run anything would be a lie.
-    if (options.verify) process.exitCode = 1;
+    if (options.verify) throw new CodedError('NOT_VERIFIED', `nothing is built or run: ${reason}`);
+    console.log(`nothing is built: ${reason}`);
     return;
   }
   const sizes = await buildImages(docker, {
