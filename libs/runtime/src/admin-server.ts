@@ -1,6 +1,8 @@
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Health } from './health.ts';
+import { answerLogLevel } from './log-level.ts';
+import type { Logger } from './logger.ts';
 
 export interface AdminServer {
   /** The port it listens on. */
@@ -15,6 +17,13 @@ export interface MetricsSource {
   expose(): Promise<string>;
 }
 
+export interface AdminServerOptions {
+  readonly health: Health;
+  readonly metrics: MetricsSource;
+  /** Whose level may be changed. */
+  readonly log: Logger;
+}
+
 interface Answer {
   readonly status: number;
   readonly contentType: string;
@@ -23,17 +32,13 @@ interface Answer {
 
 /**
  * Serves a service's own state on a port of its own, away from its users: `/livez` (200 while the event loop turns),
- * `/readyz` (200, or 503 with what it waits for) and `/metrics`.
+ * `/readyz` (200, or 503 with what it waits for), `/metrics` and `/log-level`.
  *
  * @param port 0 for any free one.
  */
-export async function startAdminServer(
-  port: number,
-  health: Health,
-  metrics: MetricsSource,
-): Promise<AdminServer> {
+export async function startAdminServer(port: number, options: AdminServerOptions): Promise<AdminServer> {
   const server = createServer((request, response) => {
-    void answerTo(request.url?.split('?')[0], health, metrics).then(({ status, contentType, body }) => {
+    void answerTo(request, options).then(({ status, contentType, body }) => {
       response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
       response.end(body);
     });
@@ -50,8 +55,11 @@ export async function startAdminServer(
 }
 
 /** Never rejects. */
-async function answerTo(path: string | undefined, health: Health, metrics: MetricsSource): Promise<Answer> {
-  switch (path) {
+async function answerTo(
+  request: IncomingMessage,
+  { health, metrics, log }: AdminServerOptions,
+): Promise<Answer> {
+  switch (request.url?.split('?')[0]) {
     case '/livez':
       return json(200, { live: true });
     case '/readyz':
@@ -62,8 +70,15 @@ async function answerTo(path: string | undefined, health: Health, metrics: Metri
       } catch (error) {
         return json(500, { error: error instanceof Error ? error.message : String(error) });
       }
+    case '/log-level':
+      try {
+        const { status, body } = await answerLogLevel(request, log);
+        return json(status, body);
+      } catch (error) {
+        return json(400, { error: error instanceof Error ? error.message : String(error) });
+      }
     default:
-      return json(404, { error: 'expected /livez, /readyz or /metrics' });
+      return json(404, { error: 'expected /livez, /readyz, /metrics or /log-level' });
   }
 }
 

@@ -67,10 +67,13 @@ export function list(fallback: string[], description: string) {
     .meta({ description });
 }
 
+/** From the least talkative level of a log, but for `silent`. */
+export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
+
 /** Variables that every service has. */
 export const runtimeConfigShape = {
   LOG_LEVEL: z
-    .enum(['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'])
+    .enum(LOG_LEVELS)
     .default('info')
     .meta({ description: 'Least severe level that is logged; error means that someone must act.' }),
   LOG_FORMAT: z

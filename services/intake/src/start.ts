@@ -27,7 +27,7 @@ export async function startIntake(
   const { log, health, releasers } = context;
   health.set('http', 'waiting');
   const measured = createIntakeMetrics(config, health);
-  const admin = await startAdminServer(config.ADMIN_PORT, health, measured.metrics);
+  const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
   const container = await createContainer(config, context, registry, measured);

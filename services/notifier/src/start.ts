@@ -18,7 +18,7 @@ export async function startNotifier(
   const { log, health, releasers } = context;
   health.set('websocket', 'waiting');
   const measured = createNotifierMetrics(config, health);
-  const admin = await startAdminServer(config.ADMIN_PORT, health, measured.metrics);
+  const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
   const container = await createContainer(config, context, measured);

@@ -1,0 +1,51 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { startAdminServer, type AdminServer } from './admin-server.ts';
+import { Health } from './health.ts';
+import { createLogger, type Logger } from './logger.ts';
+
+let lines: string[];
+let log: Logger;
+let server: AdminServer;
+beforeEach(async () => {
+  lines = [];
+  const options = { service: 'test', level: 'info', format: 'json' } as const;
+  log = createLogger(options, { write: (line) => lines.push(line) });
+  const metrics = { contentType: 'text/plain', expose: () => Promise.resolve('') };
+  server = await startAdminServer(0, { health: new Health(), metrics, log });
+});
+afterEach(() => server.close());
+
+async function ask(method: string, body?: string): Promise<{ status: number; answer: unknown }> {
+  const response = await fetch(`http://127.0.0.1:${server.port}/log-level`, {
+    method,
+    ...(body === undefined ? {} : { body }),
+  });
+  return { status: response.status, answer: await response.json() };
+}
+
+describe('the level of the log', () => {
+  it('is told, and changed while the process runs', async () => {
+    expect(await ask('GET')).toEqual({ status: 200, answer: { level: 'info' } });
+    log.debug('unheard');
+    expect(await ask('PUT', '{"level":"debug"}')).toEqual({ status: 200, answer: { level: 'debug' } });
+    log.debug('heard');
+    expect(await ask('PUT', '{"level":"silent"}')).toMatchObject({ status: 200 });
+    log.error('unheard');
+    expect(await ask('PUT', '{"level":"warn"}')).toMatchObject({ status: 200 });
+    const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
+    const changed = 'the level of the log is changed';
+    expect(messages).toEqual([changed, 'heard', changed, changed]);
+  });
+
+  it.each(['{"level":"loud"}', '{"level":"debug","more":1}', 'debug', '', `"${'x'.repeat(2_000)}"`])(
+    'stays as it is where the request is %j',
+    async (body) => {
+      expect(await ask('PUT', body)).toEqual({
+        status: 400,
+        answer: { error: expect.stringContaining('expected {"level": …} with one of fatal, error') },
+      });
+      expect(await ask('DELETE')).toMatchObject({ status: 405 });
+      expect(log.level).toBe('info');
+    },
+  );
+});

@@ -1,0 +1,49 @@
+import type { IncomingMessage } from 'node:http';
+import { z } from 'zod';
+import { LOG_LEVELS } from './config.ts';
+import type { Logger } from './logger.ts';
+
+const EXPECTED = `expected {"level": …} with one of ${LOG_LEVELS.join(', ')}`;
+const bodySchema = z.strictObject({ level: z.enum(LOG_LEVELS) });
+/** A request of this kind is a few bytes long. */
+const MAX_BYTES = 1_024;
+
+/** An answer in JSON. */
+export interface LogLevelAnswer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/**
+ * `GET /log-level` tells the level, `PUT /log-level` with `{"level":"debug"}` changes it until the process ends. The change
+ * is logged at the more talkative of both levels, so that the log itself shows from where on it says more or less.
+ */
+export async function answerLogLevel(request: IncomingMessage, log: Logger): Promise<LogLevelAnswer> {
+  if (request.method === 'GET') return { status: 200, body: { level: log.level } };
+  if (request.method !== 'PUT') return { status: 405, body: { error: 'expected GET or PUT' } };
+  const asked = bodySchema.safeParse(await jsonOf(request));
+  if (!asked.success) return { status: 400, body: { error: EXPECTED } };
+  const { level } = asked.data;
+  const former = log.level;
+  if (log.isLevelEnabled('warn')) log.warn({ former, level }, 'the level of the log is changed');
+  log.level = level;
+  if (former === 'silent' || former === 'fatal' || former === 'error')
+    log.warn({ former, level }, 'the level of the log is changed');
+  return { status: 200, body: { level } };
+}
+
+/** @returns undefined where it is too long or no JSON. */
+async function jsonOf(request: IncomingMessage): Promise<unknown> {
+  const parts: Buffer[] = [];
+  let bytes = 0;
+  for await (const part of request as AsyncIterable<Buffer>) {
+    bytes += part.length;
+    if (bytes > MAX_BYTES) return undefined;
+    parts.push(part);
+  }
+  try {
+    return JSON.parse(Buffer.concat(parts).toString('utf8'));
+  } catch {
+    return undefined;
+  }
+}
