@@ -1,6 +1,9 @@
+import { spawn } from 'node:child_process';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { contact } from '@bulk/actions';
 import type { ActionDocument } from '@bulk/mongo';
+import { workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually } from '@bulk/testing';
 import { openDesk } from '../src/dlq/open.ts';
 import { InstallationUnderTest } from './installation-under-test.ts';
@@ -12,6 +15,33 @@ beforeAll(async () => {
   system = await InstallationUnderTest.start({}, {}, { BATCH_SIZE: '20' });
 }, 120_000);
 afterAll(() => system.dispose());
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+/** `npm run dlq -- …` as it is run by hand. */
+function dlq(...args: string[]): Promise<Ended> {
+  return new Promise((resolve, reject) => {
+    const main = join(workspaceRoot, 'tools', 'src', 'dlq', 'main.ts');
+    const env = { PATH: process.env['PATH'], ...system.installation.env };
+    const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { cwd: workspaceRoot, env });
+    const output = { stdout: '', stderr: '' };
+    child.stdout.on('data', (piece: Buffer) => (output.stdout += piece.toString()));
+    child.stderr.on('data', (piece: Buffer) => (output.stderr += piece.toString()));
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, ...output }));
+  });
+}
+
+/** What it prints with `--json`, of a run that went well. */
+async function dlqJson(...args: string[]): Promise<unknown> {
+  const { code, stdout, stderr } = await dlq(...args);
+  expect([code, stderr]).toEqual([0, '']);
+  return JSON.parse(stdout);
+}
 
 it('a batch that handler gives up fails, its action completes, and its replay makes that good, once', async () => {
   const ids = Array.from({ length: SIZE }, (_, i) => `dead-${i}`);
@@ -74,4 +104,80 @@ it('a batch that handler gives up fails, its action completes, and its replay ma
   expect(await action()).toEqual(replayed);
   const after = await system.storedContacts('dead-');
   for (const [id, { version }] of after) expect(version).toBe(stored.get(id)!.version + 1);
+});
+
+it('the command lists, shows, replays and drops the letters of the running installation, and refuses with a code', async () => {
+  const ids = Array.from({ length: SIZE }, (_, i) => `command-${i}`);
+  await system.givenContacts(new Map(ids.map((id) => [id, { lastName: 'Before' }])));
+  const contacts = system.database.entities(contact.collection);
+  const fence = { partition: 0, offset: BEYOND };
+  await contacts.updateMany({ id: { $in: [ids[0]!, ids[1]!] } }, { $set: { 'fence.normal': fence } });
+  const client = system.client();
+  const { actionId } = await client.createAction({
+    actionType: 'update',
+    entities: ids.map((id) => ({ id, lastName: 'After' })),
+  });
+  const completed = await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
+  client.close();
+  const lost = completed.failure;
+  const of = ['--action', actionId];
+  const listed = (await dlqJson('list', ...of, '--json')) as { id: string; code: string; state: string }[];
+  expect(listed.length).toBeGreaterThan(0);
+  expect(new Set(listed.map(({ code, state }) => `${code} ${state}`))).toEqual(
+    new Set(['FENCE_AHEAD_OF_LOG open']),
+  );
+  const table = await dlq('list', ...of);
+  expect(table.code).toBe(0);
+  for (const { id } of listed) expect(table.stdout).toContain(id);
+  expect(await dlq('list', '--code', 'NO_SUCH_CODE')).toEqual({
+    code: 0,
+    stdout: 'no dead letters\n',
+    stderr: '',
+  });
+
+  const [first] = listed;
+  const shown = await dlqJson('show', first!.id);
+  expect(shown).toMatchObject({ id: first!.id, original: { decoded: { actionId } } });
+  const unknown = await dlq('show', '0:999999');
+  expect(unknown).toMatchObject({
+    code: 1,
+    stdout: '',
+    stderr: expect.stringContaining('DEAD_LETTER_NOT_FOUND'),
+  });
+
+  await contacts.updateMany({ id: { $in: [ids[0]!, ids[1]!] } }, { $unset: { fence: '' } });
+  const replayed = await dlq('replay', ...of);
+  expect([replayed.code, replayed.stdout.trimEnd().split('\n').length]).toEqual([0, listed.length]);
+  expect(replayed.stdout).toContain(`${first!.id} replayed to`);
+  await eventually('the replay is counted', async () => {
+    const action = await system.database.actions.findOne({ _id: actionId });
+    return action?.counts.success === SIZE;
+  });
+  expect(lost).toBeGreaterThan(0);
+  expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+
+  const refused = await dlq('replay', first!.id);
+  expect(refused).toMatchObject({ code: 1, stderr: expect.stringContaining('ALREADY_MARKED') });
+  expect(refused.stderr).toContain('LETTERS_REFUSED');
+  expect(await dlqJson('list', ...of, '--json')).toEqual([]);
+  expect(await dlqJson('list', ...of, '--all', '--json')).toMatchObject(
+    listed.map(({ id }) => ({ id, state: 'replayed' })),
+  );
+});
+
+it('the command drops a letter, once and for all', async () => {
+  const raw = system.installation.kafka.producer();
+  await raw.connect();
+  const topic = system.installation.topics.entityBatches.normal;
+  await raw.send({ topic, messages: [{ key: 'k', value: Buffer.from('no Avro'), partition: 1 }] });
+  await raw.disconnect();
+  const of = ['--code', 'MALFORMED_MESSAGE', '--json'];
+  const [letter] = await eventually('the letter', async () => {
+    const listed = (await dlqJson('list', ...of)) as { id: string }[];
+    return listed.length > 0 ? listed : undefined;
+  });
+  expect(await dlq('drop', letter!.id)).toEqual({ code: 0, stdout: `${letter!.id} dropped\n`, stderr: '' });
+  expect(await dlqJson('list', ...of)).toEqual([]);
+  expect(await dlqJson('list', ...of, '--all')).toMatchObject([{ id: letter!.id, state: 'dropped' }]);
+  expect(await dlq('drop')).toMatchObject({ code: 1, stderr: expect.stringContaining('NOTHING_SELECTED') });
 });
