@@ -81,7 +81,9 @@ describe('the alert rules', () => {
     const tests = testsSchema
       .parse(parse(read('alerts.test.yml')))
       .tests.flatMap((one) => one.alert_rule_test);
+    const runbooks = readFileSync(join(root, 'docs', 'operations.md'), 'utf8').split('\n');
     for (const { alert, annotations } of rules) {
+      expect(runbooks).toContain(`### ${alert}`);
       expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
       const fires = tests
         .filter(({ alertname }) => alertname === alert)
@@ -108,5 +110,30 @@ describe('the dashboard', () => {
     );
     const declared = new Set(services.flatMap((one) => one.declared.map(({ name }) => name)));
     expect([...declared].filter((name) => !shown.has(name))).toEqual([]);
+  });
+});
+
+describe('the documentation of operations', () => {
+  it('names metrics and variables that there are', () => {
+    const text = readFileSync(join(root, 'docs', 'operations.md'), 'utf8');
+    const names = [...new Set(text.match(/\bbulk_[a-z0-9_]+/g))];
+    expect(names.length).toBeGreaterThan(5);
+    expect(names.filter((name) => !series.has(name) && !series.has(`${name}_count`))).toEqual([]);
+    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const variables = [
+      ...new Set([...text.matchAll(/`([A-Z][A-Z0-9]*_[A-Z0-9_]+)`/g)].map(([, name]) => name)),
+    ];
+    expect(variables.length).toBeGreaterThan(5);
+    const constants = [
+      'TOMBSTONE_DAYS',
+      'DEAD_LETTERED',
+      'MALFORMED_MESSAGE',
+      'PROCESSING_ERROR',
+      'HANDLER_CONTRACT',
+      'FENCE_AHEAD_OF_LOG',
+    ];
+    expect(
+      variables.filter((name) => !readme.includes(`\`${name}\``) && !constants.includes(name ?? '')),
+    ).toEqual([]);
   });
 });
