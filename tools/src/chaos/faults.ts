@@ -1,6 +1,6 @@
 import type { PartName } from '@bulk/local-stack';
 import { between, pick, type Random } from '../seed/random.ts';
-import { LINKED, type ChaosTarget } from './target.ts';
+import { LINKED, type ChaosTarget, type LinkedPart } from './target.ts';
 
 /** What goes wrong, for how long. */
 export interface Fault {
@@ -11,10 +11,19 @@ export interface Fault {
   mend(): Promise<void>;
 }
 
-/** Parts that a crash loses nothing of. A MongoDB stand-in without a journal is asked to end instead. */
-const CRASHED: readonly PartName[] = ['kafka', 'redis', 'registry'];
+const KINDS = ['kill', 'kill', 'stop', 'stall', 'link', 'link', 'part'] as const;
 
-const KINDS = ['kill', 'kill', 'stop', 'stall', 'cut', 'black hole', 'part'] as const;
+/** In which ways a network takes a part away. */
+const MODES = {
+  break: 'connections are cut',
+  hang: 'connections go dead',
+  blackHole: 'nothing passes',
+  delay: 'everything is late',
+} as const;
+type LinkMode = keyof typeof MODES;
+const MODE_NAMES = ['break', 'hang', 'blackHole', 'delay'] as const satisfies readonly LinkMode[];
+/** Of each piece of data, both ways. */
+const DELAY_MS = 40;
 
 /** The next fault: which, whom and for how long depend on `random` alone. */
 export function nextFault(random: Random, target: ChaosTarget): Fault {
@@ -24,6 +33,7 @@ export function nextFault(random: Random, target: ChaosTarget): Fault {
     target.services.members.map(({ name }) => name),
   );
   const linked = pick(random, LINKED);
+  const mode = pick(random, MODE_NAMES);
   const part = pick(random, ['kafka', 'redis', 'registry', 'mongo'] as const);
   const lastsMs = between(random, 100, kind === 'stall' ? 9_000 : 3_000);
   switch (kind) {
@@ -33,9 +43,8 @@ export function nextFault(random: Random, target: ChaosTarget): Fault {
       return stopped(target, instance, lastsMs);
     case 'stall':
       return stalled(target, instance, lastsMs);
-    case 'cut':
-    case 'black hole':
-      return unlinked(target, linked, kind, lastsMs);
+    case 'link':
+      return unlinked(target, linked, mode, lastsMs);
     case 'part':
       return halted(target, part, lastsMs);
   }
@@ -82,33 +91,29 @@ function stalled({ services }: ChaosTarget, instance: string, lastsMs: number): 
   };
 }
 
-function unlinked(
-  { links }: ChaosTarget,
-  part: (typeof LINKED)[number],
-  kind: 'cut' | 'black hole',
-  lastsMs: number,
-): Fault {
+function unlinked({ links }: ChaosTarget, part: LinkedPart, mode: LinkMode, lastsMs: number): Fault {
+  const link = links[part];
   return {
-    name: kind === 'cut' ? `the link to ${part} is cut` : `the connections to ${part} go dead`,
+    name: `${part}: ${MODES[mode]}`,
     lastsMs,
     inject: () => {
-      if (kind === 'cut') links[part].break();
-      else links[part].hang();
+      if (mode === 'delay') link.delay(DELAY_MS);
+      else link[mode]();
       return Promise.resolve();
     },
     mend: () => {
-      links[part].mend();
+      link.delay(0);
+      link.mend();
       return Promise.resolve();
     },
   };
 }
 
 function halted({ stack }: ChaosTarget, part: PartName, lastsMs: number): Fault {
-  const signal = CRASHED.includes(part) ? 'SIGKILL' : 'SIGTERM';
   return {
-    name: `${part} is ${signal === 'SIGKILL' ? 'killed' : 'stopped'}`,
+    name: `${part} is killed`,
     lastsMs,
-    inject: () => stack.halt(part, signal),
+    inject: () => stack.halt(part, 'SIGKILL'),
     mend: () => stack.resume(part),
   };
 }

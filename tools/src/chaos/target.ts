@@ -10,7 +10,7 @@ import { ServiceGroup } from '../processes/service-group.ts';
 import type { ServiceName } from '../processes/services.ts';
 
 /** Parts that the services reach through a link which can be cut. */
-export const LINKED = ['mongo', 'redis'] as const;
+export const LINKED = ['mongo', 'redis', 'kafka'] as const;
 export type LinkedPart = (typeof LINKED)[number];
 
 export interface ChaosTargetOptions {
@@ -21,7 +21,7 @@ export interface ChaosTargetOptions {
   readonly signal?: AbortSignal;
 }
 
-/** An installation of its own, parts and all, to be broken. Services reach MongoDB and Redis through links; the checks do not. */
+/** An installation of its own, parts and all, to be broken. Services reach Kafka, MongoDB and Redis through links; the checks do not. */
 export class ChaosTarget {
   readonly stack: RunningStack;
   readonly services: ServiceGroup;
@@ -48,10 +48,10 @@ export class ChaosTarget {
     const close: (() => Promise<void>)[] = [];
     try {
       await resetStack(name);
-      // Every part is ours to halt, whatever the surrounding run points to.
+      // Every part is ours to halt, whatever the surrounding run points to, and what MongoDB has acknowledged outlives a kill.
       const stack = await startStack({
         name,
-        env: { ...process.env, ...NO_URLS },
+        env: { ...process.env, ...NO_URLS, STACK_MONGO_DURABLE: 'true' },
         ...(log === undefined ? {} : { log }),
         ...(signal === undefined ? {} : { signal }),
       });
@@ -61,11 +61,19 @@ export class ChaosTarget {
       });
       const mongo = await linkTo(stack.urls.mongodbUri, close);
       const redis = await linkTo(stack.urls.redisUrl, close);
+      const kafka = await BreakableLink.toKafka(stack.urls.kafkaBrokers);
+      close.push(() => kafka.close());
       const direct = { ...serviceEnvironment({}, stack.urls), ...SETTINGS };
       const database = await openDatabase('chaos', direct);
       close.push(() => database.close());
       const services = await ServiceGroup.start({
-        env: { PATH: process.env['PATH'], ...direct, MONGODB_URI: mongo.url, REDIS_URL: redis.url },
+        env: {
+          PATH: process.env['PATH'],
+          ...direct,
+          MONGODB_URI: mongo.url,
+          REDIS_URL: redis.url,
+          KAFKA_BROKERS: `127.0.0.1:${kafka.port}`,
+        },
         mode: 'built',
         instances,
         output: (instance) => ({
@@ -76,7 +84,8 @@ export class ChaosTarget {
         signal,
       });
       close.push(() => services.stop());
-      return new ChaosTarget(stack, services, database, { mongo: mongo.link, redis: redis.link }, close);
+      const links = { mongo: mongo.link, redis: redis.link, kafka };
+      return new ChaosTarget(stack, services, database, links, close);
     } catch (error) {
       await closeAll(close);
       throw error;
@@ -133,6 +142,8 @@ const SETTINGS = {
   DISPATCH_LEASE_MS: '3000',
   DISPATCH_RETRY_DELAY_MS: '500',
   MONGODB_TIMEOUT_MS: '10000',
+  KAFKA_REQUEST_TIMEOUT_MS: '5000',
+  REDIS_TIMEOUT_MS: '2000',
   READINESS_PROBE_INTERVAL_MS: '500',
   BATCH_SIZE: '20',
 };
