@@ -1,28 +1,19 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/actions';
-import { resetStack, startStack, type RunningStack } from '@bulk/local-stack';
+import { OWN_PARTS, resetStack, startStack, type RunningStack } from '@bulk/local-stack';
 import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
 import { ServiceProcess } from '../src/index.ts';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 
 const SIZE = 2_000;
 const STACK = `outages-${process.pid}`;
-/** The parts of this stack are ours to kill, whatever the surrounding run points to. */
-const OWN_PARTS = {
-  ...Object.fromEntries(
-    ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'].map(
-      (name) => [name, ''],
-    ),
-  ),
-  // Else a killed one forgets what it has acknowledged: counts of results that are committed, and the action stands still.
-  STACK_MONGO_DURABLE: 'true',
-};
-
 let stack: RunningStack;
 let system: InstallationUnderTest;
 beforeAll(async () => {
-  stack = await startStack({ name: STACK, env: { ...process.env, ...OWN_PARTS } });
+  // Durable, or a killed MongoDB forgets what it has acknowledged: counts of results that are committed, and the action stands still.
+  const env = { ...process.env, ...OWN_PARTS, STACK_MONGO_DURABLE: 'true' };
+  stack = await startStack({ name: STACK, env });
   system = await InstallationUnderTest.start(
     { handler: 2, 'stats-aggregator': 2 },
     {},

@@ -28,6 +28,16 @@ const environmentSchema = z.object({
   REDIS_PORT: z.coerce.number().int().min(1).max(65_535).optional(),
 });
 
+/**
+ * Variables for a stack that starts every part itself, whatever the surrounding run, or a developer's `.env`, points to: an
+ * empty value counts as absent.
+ */
+export const OWN_PARTS: Environment = Object.fromEntries(
+  ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'].map(
+    (name) => [name, ''],
+  ),
+);
+
 /** What the environment says about the stack: its name, and the parts that exist already. */
 export interface StackEnvironment {
   readonly name: string;

@@ -1,5 +1,5 @@
 export { type Child, startChild } from './child.ts';
-export { type Environment, loadEnv } from './env.ts';
+export { type Environment, loadEnv, OWN_PARTS } from './env.ts';
 export { StackError, type StackErrorCode } from './errors.ts';
 export { cacheFolder, packageRoot, stackPaths, type StackPaths, workspaceRoot } from './paths.ts';
 export { isPortFree, releasePorts, reservePorts } from './ports.ts';

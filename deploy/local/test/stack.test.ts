@@ -7,20 +7,13 @@ import { startStack, type StackUrls } from '../src/index.ts';
 import { packageRoot, stackPaths, workspaceRoot } from '../src/paths.ts';
 import { pollUntil } from '../src/poll.ts';
 import { signalProcess } from '../src/processes.ts';
+import { OWN_PARTS } from '../src/env.ts';
 import { resetStack } from '../src/stack.ts';
 import { type PartName, readState } from '../src/state.ts';
 
 jest.setTimeout(180_000);
 
-/** Whatever the surrounding run (or a developer's .env) points to: these stacks start their own parts. */
-const ownParts = {
-  ...process.env,
-  ...Object.fromEntries(
-    ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'].map(
-      (name) => [name, ''],
-    ),
-  ),
-};
+const ownParts = { ...process.env, ...OWN_PARTS };
 
 const names = {
   cli: `test-cli-${process.pid}`,

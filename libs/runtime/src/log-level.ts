@@ -25,10 +25,11 @@ export async function answerLogLevel(request: IncomingMessage, log: Logger): Pro
   if (!asked.success) return { status: 400, body: { error: EXPECTED } };
   const { level } = asked.data;
   const former = log.level;
-  if (log.isLevelEnabled('warn')) log.warn({ former, level }, 'the level of the log is changed');
+  const tell = (): void => log.warn({ former, level }, 'the level of the log is changed');
+  const isTold = log.isLevelEnabled('warn');
+  if (isTold) tell();
   log.level = level;
-  if (former === 'silent' || former === 'fatal' || former === 'error')
-    log.warn({ former, level }, 'the level of the log is changed');
+  if (!isTold) tell();
   return { status: 200, body: { level } };
 }
 

@@ -8,8 +8,7 @@ await serviceMain({
   configSchema: handlerConfigSchema,
   env: process.env,
   start: async (config, context) => {
-    const endTracing = startTracing('handler', config);
-    if (endTracing !== undefined) context.releasers.push('tracing', endTracing);
+    startTracing('handler', config, context.releasers);
     await startHandler(config, context);
   },
 });

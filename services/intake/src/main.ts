@@ -8,8 +8,7 @@ await serviceMain({
   configSchema: intakeConfigSchema,
   env: process.env,
   start: async (config, context) => {
-    const endTracing = startTracing('intake', config);
-    if (endTracing !== undefined) context.releasers.push('tracing', endTracing);
+    startTracing('intake', config, context.releasers);
     await startIntake(config, context);
   },
 });

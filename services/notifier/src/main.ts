@@ -8,8 +8,7 @@ await serviceMain({
   configSchema: notifierConfigSchema,
   env: process.env,
   start: async (config, context) => {
-    const endTracing = startTracing('notifier', config);
-    if (endTracing !== undefined) context.releasers.push('tracing', endTracing);
+    startTracing('notifier', config, context.releasers);
     await startNotifier(config, context);
   },
 });

@@ -8,8 +8,7 @@ await serviceMain({
   configSchema: statsAggregatorConfigSchema,
   env: process.env,
   start: async (config, context) => {
-    const endTracing = startTracing('stats-aggregator', config);
-    if (endTracing !== undefined) context.releasers.push('tracing', endTracing);
+    startTracing('stats-aggregator', config, context.releasers);
     await startStatsAggregator(config, context);
   },
 });

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { contact } from '@bulk/actions';
 import { BulkClient } from '@bulk/client';
-import { resetStack, stackPaths, startStack, type RunningStack } from '@bulk/local-stack';
+import { OWN_PARTS, resetStack, stackPaths, startStack, type RunningStack } from '@bulk/local-stack';
 import { entityKey, type Database } from '@bulk/mongo';
 import { BreakableLink, type ModelEntity } from '@bulk/testing';
 import { openDatabase } from '../installation/database.ts';
@@ -51,7 +51,7 @@ export class ChaosTarget {
       // Every part is ours to halt, whatever the surrounding run points to, and what MongoDB has acknowledged outlives a kill.
       const stack = await startStack({
         name,
-        env: { ...process.env, ...NO_URLS, STACK_MONGO_DURABLE: 'true' },
+        env: { ...process.env, ...OWN_PARTS, STACK_MONGO_DURABLE: 'true' },
         ...(log === undefined ? {} : { log }),
         ...(signal === undefined ? {} : { signal }),
       });
@@ -123,12 +123,6 @@ export class ChaosTarget {
     return closeAll([...this.#close]);
   }
 }
-
-const NO_URLS = Object.fromEntries(
-  ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'].map(
-    (name) => [name, ''],
-  ),
-);
 
 /** Short sessions, leases and time-outs, so that what is broken is noticed and taken over within seconds. */
 const SETTINGS = {

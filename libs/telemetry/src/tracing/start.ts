@@ -10,15 +10,20 @@ import {
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
 import type { TracingConfig } from './config.ts';
 
+/** Those of a service, as far as they are needed here. */
+export interface TracingReleasers {
+  push(name: string, release: () => Promise<void>): void;
+}
+
 /**
  * Has this process traced, where a collector is configured: once in its life, before anything is opened. Spans are sent in
  * the background, within bounds; what the collector does not take is dropped.
  *
- * @returns sends what is left, within the exporter's time-out; undefined where nothing is traced.
+ * @param releasers gets how it ends: what is left is sent, within the exporter's time-out.
  */
-export function startTracing(service: string, config: TracingConfig): (() => Promise<void>) | undefined {
+export function startTracing(service: string, config: TracingConfig, releasers: TracingReleasers): void {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, TRACES_SAMPLE_PERCENT: percent } = config;
-  if (endpoint === undefined) return undefined;
+  if (endpoint === undefined) return;
   const exporter = new OTLPTraceExporter({ url: `${endpoint.replace(/\/$/, '')}/v1/traces` });
   const provider = new NodeTracerProvider({
     resource: resourceFromAttributes({ 'service.name': service, 'service.namespace': 'bulk' }),
@@ -29,5 +34,5 @@ export function startTracing(service: string, config: TracingConfig): (() => Pro
     contextManager: new AsyncLocalStorageContextManager(),
     propagator: new W3CTraceContextPropagator(),
   });
-  return () => provider.shutdown();
+  releasers.push('tracing', () => provider.shutdown());
 }

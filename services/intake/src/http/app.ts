@@ -20,8 +20,9 @@ export interface AppOptions {
 /** The REST API and its documentation: routes, in the envelope of every answer. */
 export function createApp({ router, documentation, admit, recorder, log }: AppOptions): Koa {
   const app = new Koa();
-  app.use(traced());
-  app.use(measure(recorder, [documentation, router]));
+  const routers = [documentation, router];
+  app.use(traced(routers));
+  app.use(measure(recorder, routers));
   app.use(envelope(log));
   app.use(refuseUnrouted());
   app.use(documentation.routes());

@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
-import type { Context, Middleware } from 'koa';
+import type { Middleware } from 'koa';
+import { routeOf } from './route-of.ts';
 
 /** Is told of requests; its functions never throw. */
 export interface HttpRecorder {
@@ -28,14 +29,4 @@ export function measure(recorder: HttpRecorder, routers: readonly Router[]): Mid
     });
     await next();
   };
-}
-
-/** Looked up rather than remembered: who is refused before the routers has a route all the same. */
-function routeOf(ctx: Context, routers: readonly Router[]): string | undefined {
-  for (const router of routers) {
-    const { pathAndMethod, path } = router.match(ctx.path, ctx.method);
-    const [layer] = pathAndMethod.length > 0 ? pathAndMethod : path;
-    if (layer !== undefined) return String(layer.path);
-  }
-  return undefined;
 }

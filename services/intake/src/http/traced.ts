@@ -1,8 +1,10 @@
-import { describeSpan, TRACEPARENT, withSpan } from '@bulk/telemetry';
-import type { Context, Middleware } from 'koa';
+import type Router from '@koa/router';
+import { currentTraceparent, describeSpan, TRACEPARENT, withSpan } from '@bulk/telemetry';
+import type { Middleware } from 'koa';
+import { routeOf } from './route-of.ts';
 
 /** Every request has a span, within the caller's trace where it names one; called by its route, never by its path. */
-export function traced(): Middleware {
+export function traced(routers: readonly Router[]): Middleware {
   return (ctx, next) =>
     withSpan(
       ctx.method,
@@ -13,7 +15,9 @@ export function traced(): Middleware {
       },
       async () => {
         await next();
-        const route = routeOf(ctx);
+        // Where nothing is traced, nothing is looked up.
+        if (currentTraceparent() === undefined) return;
+        const route = routeOf(ctx, routers);
         describeSpan(
           {
             'http.response.status_code': ctx.status,
@@ -23,9 +27,4 @@ export function traced(): Middleware {
         );
       },
     );
-}
-
-function routeOf(ctx: Context): string | undefined {
-  const { _matchedRoute: route } = ctx as { _matchedRoute?: unknown };
-  return typeof route === 'string' ? route : undefined;
 }
