@@ -1,7 +1,9 @@
+import { once } from 'node:events';
+import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/actions';
 import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
-import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { ACCOUNT, InstallationUnderTest, scenario } from './installation-under-test.ts';
 
 const SIZE = 4_000;
 const GRACE_MS = 15_000;
@@ -112,4 +114,108 @@ describe('a process that is asked to stop in the middle of an action', () => {
     },
     120_000,
   );
+});
+
+/** Starts an upload that goes on until it is destroyed; resolves when intake has staged a part of it. */
+async function openUpload(): Promise<{ upload: ClientRequest; answered: Promise<[number, string]> }> {
+  const headers = { 'content-type': 'application/x-ndjson', 'x-account-id': ACCOUNT };
+  const upload = request(`${system.services.intakeUrl}/bulk-actions?actionType=update`, {
+    method: 'POST',
+    headers,
+  });
+  upload.on('error', () => undefined);
+  const answered = once(upload, 'response').then(async ([answer]): Promise<[number, string]> => {
+    const { statusCode } = answer as IncomingMessage;
+    let text = '';
+    for await (const chunk of answer as IncomingMessage) text += String(chunk);
+    return [statusCode ?? 0, text];
+  });
+  for (let i = 0; i < 10_000; i += 1) upload.write(`{"id":"open-${i}","lastName":"Open"}\n`);
+  await eventually('a part of the upload is staged', async () => {
+    const staging = await system.database.actions.findOne({ status: 'staging' });
+    return staging !== null && (await batchesOf(staging._id)) > 0;
+  });
+  const sending = setInterval(() => upload.write('\n'), 100);
+  upload.once('close', () => clearInterval(sending));
+  return { upload, answered };
+}
+
+/** Starts a download of more than what lies between its reader and intake, and reads almost nothing of it. */
+async function openDownload(
+  actionId: string,
+): Promise<{ answer: IncomingMessage; broken: Promise<unknown> }> {
+  const message = 'x'.repeat(2_000);
+  for (let batchNo = 0; batchNo < 150; batchNo += 1) {
+    const outcomes = Array.from({ length: 100 }, (_, i) => {
+      const position = batchNo * 100 + i;
+      return { position, entityId: `c-${position}`, ref: null, status: 'failure' as const, code: null, message, attempts: 1 };
+    }); // prettier-ignore
+    await system.database.actionLogs.insertOne({
+      _id: `${actionId}:${batchNo}`,
+      actionId,
+      batchNo,
+      partition: 0,
+      counts: { success: 0, failure: 100, skipped: 0 },
+      outcomes,
+      firstPosition: batchNo * 100,
+      lastPosition: batchNo * 100 + 99,
+      source: { partition: 0, offset: batchNo },
+      at: new Date(0),
+    });
+  }
+  const headers = { 'x-account-id': ACCOUNT };
+  const download = request(`${system.services.intakeUrl}/bulk-actions/${actionId}/results.ndjson`, {
+    headers,
+  });
+  download.end();
+  const [answer] = (await once(download, 'response')) as [IncomingMessage];
+  return { answer, broken: once(answer, 'error').then(([error]) => error as unknown) };
+}
+
+async function batchesOf(actionId: string): Promise<number> {
+  return system.database.stagedBatches.countDocuments({ actionId });
+}
+
+describe('intake that is asked to stop with requests and a dispatch under way', () => {
+  it('hands its leases back first, refuses the upload, marks the download and ends with exit code 0 in time', async () => {
+    const client = system.client();
+    const mark = 'busy';
+    const { entities } = scenario(SIZE, mark);
+    const scheduledFor = new Date(Date.now() + 3_600_000).toISOString();
+    const later = await client.createAction({ actionType: 'update', entities: [{ id: 'x' }], scheduledFor });
+    const { answer, broken } = await openDownload(later.actionId);
+    // Without handlers the window of the lane stays full, and the lease is kept.
+    for (const name of ['handler', 'handler-2']) await system.services.member(name).stop();
+    const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
+    const completed = client.waitForCompletion(actionId, { timeoutMs: 90_000 });
+    completed.catch(() => undefined);
+    const dispatch = async () => (await system.database.actions.findOne({ _id: actionId }))!.dispatch;
+    await eventually('the action is being dispatched', async () => {
+      const { lease, nextBatch, done } = await dispatch();
+      return lease !== null && nextBatch > 0 && !done;
+    });
+    const { upload, answered } = await openUpload();
+
+    const begin = performance.now();
+    const exited = system.services.member('intake').stop(GRACE_MS + 5_000);
+    await eventually('the lease is handed back', async () => (await dispatch()).lease === null);
+    expect(await Promise.race([exited, Promise.resolve('still running')])).toBe('still running');
+    const [status, text] = await answered;
+    expect([status, JSON.parse(text)]).toMatchObject([503, { error: { code: 'SERVICE_STOPPING' } }]);
+    expect(await system.database.actions.countDocuments({ status: 'staging' })).toBe(0);
+    expect(await system.database.stagedBatches.countDocuments({ 'entities.id': 'open-0' })).toBe(0);
+    let results = '';
+    answer.setEncoding('utf8').on('data', (piece) => (results += String(piece)));
+    expect(await broken).toMatchObject({ code: 'ECONNRESET' });
+    const last: unknown = JSON.parse(results.trimEnd().split('\n').at(-1)!);
+    expect(last).toMatchObject({ status: 'incomplete', code: 'SERVICE_STOPPING' });
+    expect(await exited).toEqual({ code: 0, signal: null });
+    expect(performance.now() - begin).toBeLessThan(GRACE_MS);
+    expect((await dispatch()).done).toBe(false);
+
+    upload.destroy();
+    for (const name of ['intake', 'handler', 'handler-2']) await system.services.restart(name);
+    expect(await completed).toMatchObject({ status: 'completed', processed: SIZE });
+    expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+  }, 120_000);
 });

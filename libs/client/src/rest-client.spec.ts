@@ -289,6 +289,23 @@ describe('results', () => {
     }
   });
 
+  it('end with an error that gives the reason when their last row says that they are incomplete', async () => {
+    const mark = { status: 'incomplete', code: 'SERVICE_STOPPING', message: 'the service is stopping' };
+    const { client } = await givenApi(() => (response) => {
+      response.write(`${JSON.stringify(entry(0))}\n${JSON.stringify(mark)}\n`);
+      setTimeout(() => response.destroy(), 50);
+    });
+    const positions: number[] = [];
+    const reading = (async () => {
+      for await (const { position } of client.iterateResults(ID)) positions.push(position);
+    })();
+    await expect(reading).rejects.toMatchObject({
+      code: 'INVALID_ANSWER',
+      message: 'the results are incomplete: the service is stopping',
+    });
+    expect(positions).toEqual([0]);
+  });
+
   it('let go of the connection when the reader leaves', async () => {
     const responses: ServerResponse[] = [];
     const { client } = await givenApi(() => (response) => {

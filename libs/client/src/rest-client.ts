@@ -1,6 +1,7 @@
 import {
   actionStatsSchema,
   actionViewSchema,
+  incompleteResultsSchema,
   logEntrySchema,
   logSummarySchema,
   MAX_LIMIT,
@@ -8,6 +9,7 @@ import {
   type ActionStats,
   type ActionView,
   type CreateActionRequest,
+  type IncompleteResults,
   type LogEntry,
   type LogSummary,
   type StatusSummary,
@@ -206,14 +208,22 @@ export class RestClient {
 }
 
 const ACTIONS = 'bulk-actions';
+const resultsRowSchema = logEntrySchema.or(incompleteResultsSchema);
 
 function pathOf(actionId: string, rest = ''): string {
   return `${ACTIONS}/${encodeURIComponent(actionId)}${rest}`;
 }
 
+/** @throws InvalidAnswerError also where the line says that those before it are not all. */
 function parsedEntry(line: string): LogEntry {
+  const row = parsedRow(line);
+  if (row.status !== 'incomplete') return row;
+  throw new InvalidAnswerError(`the results are incomplete: ${row.message}`);
+}
+
+function parsedRow(line: string): LogEntry | IncompleteResults {
   try {
-    return logEntrySchema.parse(JSON.parse(line));
+    return resultsRowSchema.parse(JSON.parse(line));
   } catch (cause) {
     throw new InvalidAnswerError('a line of the results is not understood', cause);
   }

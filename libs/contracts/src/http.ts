@@ -149,6 +149,18 @@ export const logEntrySchema = z.object({
 });
 export type LogEntry = z.infer<typeof logEntrySchema>;
 
+/**
+ * The last row of a download of results that is broken off. The connection then ends without the end of the answer, so
+ * that no HTTP client takes the text for whole.
+ */
+export const incompleteResultsSchema = z.object({
+  status: z.literal('incomplete'),
+  /** An error code of the REST API. */
+  code: z.string(),
+  message: z.string(),
+});
+export type IncompleteResults = z.infer<typeof incompleteResultsSchema>;
+
 /** GET /bulk-actions/:actionId/logs/summary. */
 export const logSummarySchema = z.object({
   actionId: actionIdSchema,

@@ -82,7 +82,7 @@ export const runtimeConfigShape = {
     .meta({ description: 'JSON lines, or coloured text where pino-pretty is installed.' }),
   SHUTDOWN_GRACE_MS: integer(
     { min: 100, max: 600_000 },
-    20_000,
+    30_000,
     'Longest time from SIGTERM to the end of the process, in ms.',
   ),
   READINESS_PROBE_INTERVAL_MS: integer(

@@ -1,13 +1,39 @@
 import type { Logger } from './logger.ts';
 
-interface Releaser {
-  readonly name: string;
-  readonly release: () => Promise<void> | void;
+/**
+ * Closes one thing.
+ *
+ * @param limitMs time that it has, in ms; afterwards the stop continues without it.
+ */
+export type Release = (limitMs: number) => Promise<void> | void;
+
+export interface ReleaseOptions {
+  /**
+   * Starts this step as soon as the stop begins, beside the steps before it; its turn then only waits for it. For work
+   * that is handed back to other instances, which should not wait until everything else is closed.
+   *
+   * @default false
+   */
+  readonly atOnce?: boolean;
 }
 
+interface Releaser {
+  readonly name: string;
+  readonly release: Release;
+  readonly atOnce: boolean;
+}
+
+/** Time that a step keeps for each step after it, in ms; less where there are many steps for the time. */
+const RESERVE_MS = 1_000;
+/** Part of the whole time that all steps together may use: the end of the process needs some, too. */
+const USABLE_PART = 0.95;
+/** Part of the whole time that is reserved for later steps, at most. */
+const RESERVED_PART = 0.5;
+
 /**
- * What a service has opened, to be closed in the opposite order. Each step is bounded, so that one that hangs does not
- * keep the later ones (which may hand work back) from running.
+ * Closes what a service has opened, in the opposite order and within one time limit. Each step may use the time that is
+ * left, except a reserve for every later step. So a step that hangs keeps neither the later ones (which may hand work
+ * back) from running nor the process from ending in time.
  */
 export class Releasers {
   readonly #stack: Releaser[] = [];
@@ -19,40 +45,52 @@ export class Releasers {
   }
 
   /** Registers how to close what was just opened. */
-  push(name: string, release: () => Promise<void> | void): void {
-    this.#stack.push({ name, release });
+  push(name: string, release: Release, { atOnce = false }: ReleaseOptions = {}): void {
+    this.#stack.push({ name, release, atOnce });
   }
 
   /**
    * Closes everything, last opened first; a failure is logged and the rest goes on. A second call waits for the first.
    *
-   * @param stepTimeoutMs longest time for one step.
+   * @param totalMs longest time for all steps together, in ms.
    */
-  releaseAll(stepTimeoutMs: number): Promise<void> {
-    this.#released ??= this.#release(stepTimeoutMs);
+  releaseAll(totalMs: number): Promise<void> {
+    this.#released ??= this.#releaseAll(totalMs);
     return this.#released;
   }
 
-  async #release(stepTimeoutMs: number): Promise<void> {
+  async #releaseAll(totalMs: number): Promise<void> {
+    const deadline = performance.now() + totalMs * USABLE_PART;
+    const reserveMs = Math.min(RESERVE_MS, (totalMs * RESERVED_PART) / Math.max(1, this.#stack.length));
+    const limitMs = (later: number): number => Math.max(1, deadline - performance.now() - later * reserveMs);
+    const early = new Map(
+      this.#stack
+        .filter(({ atOnce }) => atOnce)
+        .map((step) => [step, this.#release(step, limitMs(this.#stack.length - 1))]),
+    );
     for (let next = this.#stack.pop(); next !== undefined; next = this.#stack.pop()) {
-      const { name, release } = next;
-      try {
-        await withTimeout(Promise.resolve(release()), stepTimeoutMs);
-        this.#log.debug({ step: name }, 'released');
-      } catch (error) {
-        this.#log.warn({ step: name, err: error }, 'could not release cleanly');
-      }
+      await (early.get(next) ?? this.#release(next, limitMs(this.#stack.length)));
+    }
+  }
+
+  /** Never rejects. */
+  async #release({ name, release }: Releaser, limitMs: number): Promise<void> {
+    try {
+      await within(limitMs, async () => release(limitMs));
+      this.#log.debug({ step: name }, 'released');
+    } catch (error) {
+      this.#log.warn({ step: name, err: error }, 'could not release cleanly');
     }
   }
 }
 
-async function withTimeout(work: Promise<void>, ms: number): Promise<void> {
+async function within(ms: number, work: () => Promise<void>): Promise<void> {
   let timer: NodeJS.Timeout | undefined;
   const timeout = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(new Error(`not done after ${ms} ms`)), ms);
+    timer = setTimeout(() => reject(new Error(`not done after ${Math.round(ms)} ms`)), ms);
   });
   try {
-    await Promise.race([work, timeout]);
+    await Promise.race([work(), timeout]);
   } finally {
     clearTimeout(timer);
   }

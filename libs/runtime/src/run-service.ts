@@ -30,8 +30,8 @@ export interface RunServiceOptions {
 
 /**
  * Runs a service until SIGTERM or SIGINT, then stops it in order: not ready, stop taking work, finish or hand back what
- * is under way, disconnect. Exit code 0 after an orderly stop; 1 when the start failed, a fault was fatal, or the grace
- * time ran out.
+ * is under way, disconnect. Exit code 0 after a stop, also where a step hung and was left behind; 1 when the start
+ * failed, a fault was fatal, or the process was too busy to end within the grace time.
  */
 export async function runService({ log, redact, graceMs, probes, start }: RunServiceOptions): Promise<void> {
   const abort = new AbortController();

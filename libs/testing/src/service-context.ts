@@ -5,11 +5,15 @@ export interface InProcessService {
   readonly context: ServiceContext;
   /** What the service called fatal; empty when all is well. */
   readonly failures: readonly unknown[];
-  /** Stops it in order, as SIGTERM would. */
-  stop(): Promise<void>;
+  /**
+   * Stops it in order, as SIGTERM would.
+   *
+   * @param graceMs longest time for that, in ms. @default 20,000
+   */
+  stop(graceMs?: number): Promise<void>;
 }
 
-const STEP_TIMEOUT_MS = 20_000;
+const GRACE_MS = 20_000;
 
 /** A context for `start` functions of services, without a process of their own. */
 export function inProcessService(): InProcessService {
@@ -29,10 +33,10 @@ export function inProcessService(): InProcessService {
   return {
     context,
     failures,
-    stop: async () => {
+    stop: async (graceMs = GRACE_MS) => {
       context.health.stop();
       abort.abort(new Error('the service is stopping'));
-      await releasers.releaseAll(STEP_TIMEOUT_MS);
+      await releasers.releaseAll(graceMs);
     },
   };
 }

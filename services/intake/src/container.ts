@@ -23,6 +23,7 @@ import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { openRateLimit } from './http/open-rate-limit.ts';
 import { createRouter } from './http/routes.ts';
+import { CutOff } from './http/stopping.ts';
 import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { documentationOf } from './openapi/documentation.ts';
@@ -44,6 +45,7 @@ export const TOKENS = {
   actions: Symbol('ActionStore') as ServiceIdentifier<ActionStore>,
   dispatcher: Symbol('Dispatcher') as ServiceIdentifier<Dispatcher>,
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
+  cutOff: Symbol('CutOff') as ServiceIdentifier<CutOff>,
   admission: Symbol('admission') as ServiceIdentifier<Middleware>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
 } as const;
@@ -70,6 +72,7 @@ export async function createContainer(
   container.bind(TOKENS.database).toConstantValue(database);
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
+  container.bind(TOKENS.cutOff).toConstantValue(new CutOff());
   container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
   bindFeatures(container, config, context, registry, measured);
   return container;
@@ -195,6 +198,7 @@ function bindFeatures(
       bodyLimitBytes: config.BODY_LIMIT_BYTES,
       uploadLimitBytes: config.UPLOAD_LIMIT_BYTES,
       limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
+      cutOff: resolution.get(TOKENS.cutOff),
       now,
     });
     return createApp({

@@ -11,6 +11,8 @@ import type { Janitor } from './staging/janitor.ts';
 
 /** Once a minute is often enough to clean up. */
 const JANITOR_CRON = '* * * * *';
+/** Part of its time to stop that the dispatcher waits for a window under way before it hands back that lease, too. */
+const HAND_BACK_PART = 0.3;
 
 /** Where a started intake is reached. */
 export interface IntakePorts {
@@ -32,7 +34,8 @@ export async function startIntake(
 
   const container = await createContainer(config, context, registry, measured);
   const dispatcher = container.get(TOKENS.dispatcher);
-  releasers.push('dispatcher', () => dispatcher.stop());
+  // First of all, beside what takes its time: other instances can continue with what is handed back.
+  releasers.push('dispatcher', (limitMs) => dispatcher.stop(limitMs * HAND_BACK_PART), { atOnce: true });
   const database = container.get(TOKENS.database);
   measured.watch({
     dispatch: () => dispatcher.inFlight,
@@ -48,10 +51,11 @@ export async function startIntake(
       headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
       keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
       maxHeaderBytes: config.MAX_HEADER_BYTES,
+      cutOff: container.get(TOKENS.cutOff),
     },
     (request, response) => void handle(request, response),
   );
-  releasers.push('http server', () => server.close());
+  releasers.push('http server', (limitMs) => server.close(limitMs));
   const { port } = server;
   health.set('http', 'ready');
   dispatcher.wake();

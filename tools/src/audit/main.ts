@@ -2,6 +2,7 @@ import { execFile } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { workspaceRoot } from '@bulk/local-stack';
+import { noteSkipped } from '../checks/skipped.ts';
 import { exceptionsSchema, judge } from './judge.ts';
 
 const EXCEPTIONS_FILE = 'audit-exceptions.json';
@@ -31,7 +32,7 @@ if (!exceptions.success) {
 }
 const verdict = judge(await npmAudit(), exceptions.data, new Date());
 if (verdict.kind === 'unknown') {
-  console.error(`audit: NOT MADE, so nothing is known of the dependencies: ${verdict.reason}`);
+  noteSkipped({ name: 'audit', reason: `nothing is known of the dependencies: ${verdict.reason}` });
   process.exit(EXIT.unknown);
 }
 for (const line of verdict.excepted) console.log(`audit: excepted: ${line}`);

@@ -29,9 +29,19 @@ export class Docker {
 
   /** Why the image can be had neither here nor from its registry, in one line; undefined when it can. */
   async whyNoImage(name: string): Promise<string | undefined> {
-    if ((await this.#run(['image', 'inspect', name], 20_000)).code === 0) return undefined;
+    if (await this.has(name)) return undefined;
     const { code, output } = await this.#run(['pull', '--quiet', name], 300_000);
     return code === 0 ? undefined : `${name} is not here and cannot be pulled (${lastLine(output)})`;
+  }
+
+  /** Whether the engine has the image. */
+  async has(name: string): Promise<boolean> {
+    return (await this.#run(['image', 'inspect', name], 20_000)).code === 0;
+  }
+
+  /** Bytes of an image, all its layers together. @throws DockerError where the engine does not have it. */
+  async sizeOf(name: string): Promise<number> {
+    return Number(await this.must(['image', 'inspect', '--format', '{{.Size}}', name]));
   }
 
   /**

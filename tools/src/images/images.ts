@@ -47,7 +47,7 @@ export async function buildImages(docker: Docker, options: BuildOptions): Promis
       workspaceRoot,
     ];
     await docker.must(args, onOutput);
-    sizes.set(name, Number(await docker.must(['image', 'inspect', '--format', '{{.Size}}', reference])));
+    sizes.set(name, await docker.sizeOf(reference));
   }
   return sizes;
 }

@@ -1,9 +1,9 @@
 import { CodedError } from '@bulk/domain';
-import { loadEnv } from '@bulk/local-stack';
+import { cacheFolder, loadEnv } from '@bulk/local-stack';
 import { Command } from 'commander';
 import { runCommand } from '../console/command.ts';
-import { runningEnvironment } from '../installation/running.ts';
-import { Docker } from './docker.ts';
+import { ALL_PARTS, runningEnvironment } from '../installation/running.ts';
+import { openBuilder } from './builder.ts';
 import { buildImages, imageReference } from './images.ts';
 import { verifyImages } from './verify.ts';
 
@@ -28,19 +28,25 @@ const program = new Command('images')
   )
   .showHelpAfterError();
 
-await runCommand(async ({ signal }) => {
+await runCommand(async ({ signal, releasers }) => {
   const options = program.parse().opts<Options>();
   const env = loadEnv();
-  const docker = new Docker(env, signal);
-  const reason = await docker.whyNot();
-  if (reason !== undefined) {
+  // Asked first: nobody should wait for the images to learn that nothing runs.
+  const running = options.verify ? await runningEnvironment(env, ALL_PARTS) : {};
+  const log = (line: string): void => void process.stderr.write(`${line}\n`);
+  const builder = await openBuilder({ cache: cacheFolder(env), env, log, signal }, options);
+  if (typeof builder === 'string') {
     // To build where that is not possible is a wish; to verify without having run anything would be a lie.
-    if (options.verify) throw new CodedError('NOT_VERIFIED', `nothing is built or run: ${reason}`);
-    console.log(`nothing is built: ${reason}`);
+    if (options.verify) throw new CodedError('NOT_VERIFIED', `nothing is built or run: ${builder}`);
+    console.log(`nothing is built: ${builder}`);
     return;
   }
+  releasers.push('engine', () => builder.close());
+  const { docker, base, network } = builder;
   const sizes = await buildImages(docker, {
     ...options,
+    base,
+    network,
     onOutput: (text) => process.stderr.write(text),
   });
   for (const [name, bytes] of sizes) {
@@ -48,7 +54,7 @@ await runCommand(async ({ signal }) => {
   }
   if (!options.verify) return;
   // The harness of the tests, which reads where the real parts are from the process' own environment.
-  Object.assign(process.env, await runningEnvironment(env));
+  Object.assign(process.env, running);
   for (const [name, { exitCode, ms }] of await verifyImages(docker, options.tag)) {
     console.log(`${name}: ran an action, ended with exit code ${exitCode} ${ms} ms after SIGTERM`);
   }

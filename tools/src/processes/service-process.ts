@@ -34,6 +34,8 @@ export interface ServiceExit {
 }
 
 const READY_POLL_MS = 100;
+/** More than the default of SHUTDOWN_GRACE_MS. */
+const STOP_MS = 35_000;
 const TAIL_LINES = 15;
 
 /**
@@ -113,7 +115,7 @@ export class ServiceProcess {
   }
 
   /** Asks it to end; ends it hard when it has not done so within `graceMs`. Idempotent. */
-  async stop(graceMs = 25_000): Promise<ServiceExit> {
+  async stop(graceMs = STOP_MS): Promise<ServiceExit> {
     this.#expected = true;
     // One that was halted by SIGSTOP could not hear the request.
     signalProcess(this.#identity, 'SIGCONT');

@@ -32,6 +32,9 @@ export interface DispatcherOptions extends ActionDispatchOptions {
 /** Without a wake it is looked so often for actions to lease, in ms: between the windows of others that would be too much. */
 const CLAIM_EVERY_MS = 200;
 
+/** A stop waits for the window under way for this long, in ms, unless it is told otherwise. */
+const STOP_PATIENCE_MS = 10_000;
+
 /** Part of a lease for which an account keeps it where there are more accounts than leases. */
 const HOLD_PART = 0.1;
 
@@ -88,11 +91,18 @@ export class Dispatcher {
     });
   }
 
-  /** Finishes the window under way and hands every lease back. */
-  async stop(): Promise<void> {
+  /**
+   * Finishes the window under way and hands every lease back.
+   *
+   * @param patienceMs the leases are handed back after this time even if the window is not finished: Kafka may be
+   * unavailable. The new owner publishes that window again, and handler drops the second copies.
+   */
+  async stop(patienceMs = STOP_PATIENCE_MS): Promise<void> {
     this.#stopping = true;
     this.#rest.abort();
-    await this.#running;
+    const waited = new AbortController();
+    await Promise.race([this.#running, delay(patienceMs, waited.signal)]);
+    waited.abort();
     await Promise.all(this.#active.map((dispatch) => this.#release(dispatch)));
     this.#active = [];
   }

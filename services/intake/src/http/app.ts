@@ -5,6 +5,7 @@ import { toErrorResponse } from './error-response.ts';
 import { measure, type HttpRecorder } from './measure.ts';
 import { HttpRefusal } from './refusals.ts';
 import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
+import { ServiceStoppingError } from './stopping.ts';
 import { traced } from './traced.ts';
 
 export interface AppOptions {
@@ -56,7 +57,9 @@ function envelope(log: Logger): Middleware {
       ctx.status = status;
       ctx.body = body;
       // What is down comes back by itself; only what nobody foresaw is for someone to look at.
-      if (status === 503) log.warn({ ...facts(), err: error }, 'request failed, a dependency is down');
+      if (error instanceof ServiceStoppingError)
+        log.info(facts(), 'Request refused: the service is stopping');
+      else if (status === 503) log.warn({ ...facts(), err: error }, 'request failed, a dependency is down');
       else if (status >= 500) log.error({ ...facts(), err: error }, 'request failed');
       else log.debug({ ...facts(), code: body.error.code }, 'request refused');
     }

@@ -16,6 +16,7 @@ import { jsonBody } from './body.ts';
 import { accountOf } from './admission.ts';
 import { BASE, succeeded } from './context.ts';
 import { HttpRefusal } from './refusals.ts';
+import type { CutOff } from './stopping.ts';
 import { validate } from './validate.ts';
 
 export interface CreateRouteOptions {
@@ -26,11 +27,16 @@ export interface CreateRouteOptions {
   readonly bodyLimitBytes: number;
   /** Of the decoded body of an upload. */
   readonly uploadLimitBytes: number;
+  /** Ends bodies that are still being sent when the service stops. */
+  readonly cutOff: CutOff;
 }
 
 /** POST /bulk-actions: JSON with the parameters and the entities, or the entities alone as a stream. */
 export function addCreateRoute(router: Router, options: CreateRouteOptions): void {
   const readJson = jsonBody(options.bodyLimitBytes);
+  const read = async (ctx: Context): Promise<void> => {
+    await readJson(ctx, () => Promise.resolve());
+  };
   router.post(BASE, async (ctx) => {
     const key = idempotencyKeyOf(ctx);
     const type = ctx.is('json', ...UPLOAD_MEDIA_TYPES);
@@ -42,7 +48,11 @@ export function addCreateRoute(router: Router, options: CreateRouteOptions): voi
         throw error;
       }
     } else if (type === 'json' || type === null) {
-      await readJson(ctx, async () => answerCreated(ctx, await createFromJson(ctx, key, options)));
+      await options.cutOff.orElse(read(ctx)).catch((error: unknown) => {
+        if (options.cutOff.isOver) drain(ctx.req);
+        throw error;
+      });
+      answerCreated(ctx, await createFromJson(ctx, key, options));
     } else {
       const given = ctx.get('content-type') || 'none';
       throw new HttpRefusal(
@@ -81,11 +91,11 @@ async function createFromUpload(
   ctx: Context,
   mediaType: (typeof UPLOAD_MEDIA_TYPES)[number],
   key: string | undefined,
-  { createAction, registry, limits, uploadLimitBytes }: CreateRouteOptions,
+  { createAction, registry, limits, uploadLimitBytes, cutOff }: CreateRouteOptions,
 ): Promise<CreateResult> {
   const { parameters, delimiter } = parseUploadQuery(ctx.query);
   const accountId = await accountOf(ctx, parameters.accountId);
-  const body = new UploadBody(ctx.req, uploadLimitBytes);
+  const body = new UploadBody(ctx.req, uploadLimitBytes, cutOff);
   const entityType = registry.entityType(parameters.entityType);
   const handler = registry.handler(parameters.actionType);
   const entities: AsyncIterable<IncomingEntity> =

@@ -5,13 +5,17 @@ import type { Context } from 'koa';
 import type { ActionStore } from '../actions/action-store.ts';
 import type { LogReader } from '../logs/log-reader.ts';
 import { RESULT_FORMATS, resultsText, type ResultFormat } from '../logs/results-export.ts';
+import { markedIfBrokenOff } from './broken-off.ts';
 import { BASE, succeeded } from './context.ts';
 import { requestedAction } from './read-routes.ts';
+import type { CutOff } from './stopping.ts';
 import { validate } from './validate.ts';
 
 export interface LogRoutesOptions {
   readonly actions: ActionStore;
   readonly logs: LogReader;
+  /** Ends downloads when the service stops. */
+  readonly cutOff: CutOff;
 }
 
 const MEDIA_TYPES: Readonly<Record<ResultFormat, string>> = {
@@ -20,7 +24,7 @@ const MEDIA_TYPES: Readonly<Record<ResultFormat, string>> = {
 };
 
 /** The outcomes of an action: by page, or all of them as a file. */
-export function addLogRoutes(router: Router, { actions, logs }: LogRoutesOptions): void {
+export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoutesOptions): void {
   router.get(`${BASE}/:id/logs`, async (ctx) => {
     const query = validate(logsQuerySchema, ctx.query);
     const action = await requestedAction(ctx, actions, query.accountId);
@@ -32,7 +36,9 @@ export function addLogRoutes(router: Router, { actions, logs }: LogRoutesOptions
     router.get(`${BASE}/:id/results.${format}`, async (ctx) => {
       const { type, accountId } = validate(resultsQuerySchema, ctx.query);
       const { _id } = await requestedAction(ctx, actions, accountId);
-      await stream(ctx, resultsText(logs.all(_id, type), format), MEDIA_TYPES[format]);
+      const text = resultsText(logs.all(_id, type), format);
+      const marked = markedIfBrokenOff(text, { format, response: ctx.res, cutOff });
+      await stream(ctx, marked, MEDIA_TYPES[format]);
       ctx.attachment(`${_id}-${type ?? 'results'}.${format}`, { type: 'attachment' });
     });
   }

@@ -1,7 +1,9 @@
-import { createServer, STATUS_CODES, type RequestListener, type Server } from 'node:http';
+import { createServer, STATUS_CODES, type RequestListener } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { listen } from '@bulk/runtime';
+import { OrderlyClose } from './orderly-close.ts';
+import type { CutOff } from './stopping.ts';
 
 export interface HttpServerOptions {
   /** 0 for any free one. */
@@ -14,16 +16,15 @@ export interface HttpServerOptions {
   readonly keepAliveTimeoutMs: number;
   /** Most bytes of a request's headers. */
   readonly maxHeaderBytes: number;
+  /** Ends the requests that are still under way at half time of a close. */
+  readonly cutOff: CutOff;
 }
 
 export interface HttpServer {
   readonly port: number;
-  /** Takes no new connection, answers the requests under way and closes each connection after its answer. */
-  close(): Promise<void>;
+  /** Takes no new connection, and closes each one after the answer to its request, all of them within `limitMs`. */
+  close(limitMs: number): Promise<void>;
 }
-
-/** How often connections that became idle are looked for while closing, in ms. */
-const CLOSE_IDLE_EVERY_MS = 50;
 
 /** Serves the REST API with bounds on what a client may send and on how long it may take. */
 export async function startHttpServer(
@@ -40,9 +41,10 @@ export async function startHttpServer(
     },
     handle,
   );
+  const orderly = new OrderlyClose(server, options.cutOff);
   server.on('clientError', refuse);
   await listen(server, options.port);
-  return { port: (server.address() as AddressInfo).port, close: () => close(server) };
+  return { port: (server.address() as AddressInfo).port, close: (limitMs) => orderly.close(limitMs) };
 }
 
 const REFUSALS: Readonly<Record<string, { status: number; code: string; message: string }>> = {
@@ -74,15 +76,4 @@ function refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
   socket.end(
     `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\nconnection: close\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
   );
-}
-
-/** Node closes what is idle once; a connection that becomes idle later would stay for as long as it is kept alive. */
-function close(server: Server): Promise<void> {
-  return new Promise((resolve) => {
-    const idle = setInterval(() => server.closeIdleConnections(), CLOSE_IDLE_EVERY_MS);
-    server.close(() => {
-      clearInterval(idle);
-      resolve();
-    });
-  });
 }

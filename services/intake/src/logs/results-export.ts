@@ -1,4 +1,4 @@
-import type { LogEntry } from '@bulk/contracts';
+import type { IncompleteResults, LogEntry } from '@bulk/contracts';
 import { stringify } from 'csv-stringify/sync';
 
 /** Rows that are turned into text at once: few, large writes. */
@@ -43,6 +43,13 @@ export function headText(format: ResultFormat): string {
 
 export function rowsText(rows: readonly LogEntry[], format: ResultFormat): string {
   return format === 'csv' ? csvRows(rows) : ndjsonRows(rows);
+}
+
+/** The row at the end of a text that is broken off; it has a status that no outcome has. */
+export function incompleteText({ status, code, message }: IncompleteResults, format: ResultFormat): string {
+  if (format === 'ndjson') return `${JSON.stringify({ status, code, message })}\n`;
+  const cells: Partial<Record<(typeof RESULT_COLUMNS)[number], string>> = { status, code, message };
+  return stringify([RESULT_COLUMNS.map((column) => cells[column])]);
 }
 
 function csvRows(rows: readonly LogEntry[]): string {

@@ -60,6 +60,7 @@ export function createOperation(catalog: Catalog): Operation {
       'UNKNOWN_ENTITY_TYPE',
       'ENTITY_TOO_LARGE',
       'REQUEST_TIMEOUT',
+      'SERVICE_STOPPING',
       'PAYLOAD_TOO_LARGE',
       'UNSUPPORTED_MEDIA_TYPE',
       'INVALID_HEADER',

@@ -203,6 +203,11 @@ export const ERRORS = {
     when: 'a part that is needed is away; try again after `Retry-After`',
     message: 'a part that is needed for this does not answer now; nothing was changed, try again',
   },
+  SERVICE_STOPPING: {
+    status: 503,
+    when: 'this instance stops before the body is there; nothing of it is kept, send it again after `Retry-After`',
+    message: 'the service is stopping; nothing was changed, send the request again',
+  },
 } as const satisfies Readonly<Record<string, ErrorDefinition>>;
 
 export type ErrorCode = keyof typeof ERRORS;

@@ -43,8 +43,7 @@ function results(format: ResultFormat, mediaType: string): Operation {
     operationId: `downloadResults${format === 'csv' ? 'Csv' : 'Ndjson'}`,
     tag: 'Progress',
     summary: `All outcomes of an action as ${format.toUpperCase()}, streamed`,
-    description:
-      'A line for each position that has an outcome, in order. A download that fails on its way is broken off, never ended early as if it were whole.',
+    description: `A line for each position that has an outcome, in order. A download that fails on its way ends with one more ${format === 'csv' ? 'row' : 'line'}, whose \`status\` is \`incomplete\` and whose \`code\` and \`message\` say why; for a client that reads slowly this one may be missing. Then the connection breaks off without the end of the answer, so that no HTTP client takes the download for whole.`,
     pathParameters: actionPathSchema,
     query: resultsQuerySchema,
     success: ok('The outcomes.', {

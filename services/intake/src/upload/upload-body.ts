@@ -4,6 +4,7 @@ import { pipeline, Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 import { InvalidInputError } from '@bulk/domain';
 import { HttpRefusal } from '../http/refusals.ts';
+import { ServiceStoppingError, type CutOff } from '../http/stopping.ts';
 
 /** Thrown when a client went away, or was cut off, before its upload was there; nobody is left to be told. */
 export class UploadBrokenOffError extends HttpRefusal {
@@ -17,18 +18,23 @@ export class UploadBrokenOffError extends HttpRefusal {
 export class UploadBody {
   readonly #request: IncomingMessage;
   readonly #limitBytes: number;
+  readonly #cutOff: CutOff;
   readonly #hash = createHash('sha256');
 
-  /** @param limitBytes most decoded bytes: a small gzip body can be a large one. */
-  constructor(request: IncomingMessage, limitBytes: number) {
+  /**
+   * @param limitBytes most decoded bytes: a small gzip body can be a large one.
+   * @param cutOff ends the reading when the service stops.
+   */
+  constructor(request: IncomingMessage, limitBytes: number, cutOff: CutOff) {
     this.#request = request;
     this.#limitBytes = limitBytes;
+    this.#cutOff = cutOff;
   }
 
   /**
    * The bytes, gunzipped where the request says so; read as fast as they are asked for.
    *
-   * @throws HttpRefusal 413, 415; InvalidInputError `INVALID_GZIP`; UploadBrokenOffError.
+   * @throws HttpRefusal 413, 415; InvalidInputError `INVALID_GZIP`; UploadBrokenOffError; ServiceStoppingError.
    */
   async *bytes(): AsyncGenerator<Buffer> {
     let total = 0;
@@ -70,7 +76,7 @@ export class UploadBody {
     try {
       for await (const chunk of gunzip) yield chunk as Buffer;
     } catch (error) {
-      if (error instanceof UploadBrokenOffError) throw error;
+      if (error instanceof UploadBrokenOffError || error instanceof ServiceStoppingError) throw error;
       throw new InvalidInputError('INVALID_GZIP', 'the body is not gzip, or not all of it', [
         {
           field: '(body)',
@@ -81,11 +87,19 @@ export class UploadBody {
   }
 
   async *#raw(): AsyncGenerator<Buffer> {
+    // Left alone when the reading ends early: the connection is still needed for the answer.
+    const chunks = this.#request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer, undefined>;
     try {
-      // Left alone when the reading ends early: the connection is still needed for the answer.
-      for await (const chunk of this.#request.iterator({ destroyOnReturn: false })) yield chunk as Buffer;
+      for (;;) {
+        const { done, value } = await this.#cutOff.orElse(chunks.next());
+        if (done === true) return;
+        yield value;
+      }
     } catch (error) {
-      throw new UploadBrokenOffError(error);
+      throw error instanceof ServiceStoppingError ? error : new UploadBrokenOffError(error);
+    } finally {
+      // Not awaited: a chunk that is asked for may never come.
+      void chunks.return?.();
     }
   }
 }

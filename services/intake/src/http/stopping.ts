@@ -1,0 +1,53 @@
+import { setMaxListeners } from 'node:events';
+import { HttpRefusal } from './refusals.ts';
+
+/** Thrown to answer a request that is still under way when the service has waited for it long enough. */
+export class ServiceStoppingError extends HttpRefusal {
+  constructor() {
+    super(503, 'SERVICE_STOPPING', 'the service is stopping; nothing was changed, send the request again', {
+      'retry-after': '1',
+      connection: 'close',
+    });
+  }
+}
+
+/** The moment of a stop at which open uploads are refused and open downloads are ended. */
+export class CutOff {
+  readonly #abort = new AbortController();
+
+  constructor() {
+    // Every request under way listens; that is no leak.
+    setMaxListeners(0, this.#abort.signal);
+  }
+
+  /** Whether that moment is over. */
+  get isOver(): boolean {
+    return this.#abort.signal.aborted;
+  }
+
+  now(): void {
+    this.#abort.abort(new ServiceStoppingError());
+  }
+
+  /**
+   * Waits for work that may be left behind.
+   *
+   * @throws ServiceStoppingError at the cut-off, without waiting for the work; what the work throws.
+   */
+  async orElse<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this.#abort;
+    let onAbort = (): void => undefined;
+    const cut = new Promise<never>((_resolve, reject) => {
+      onAbort = () => reject(new ServiceStoppingError());
+    });
+    signal.addEventListener('abort', onAbort, { once: true });
+    if (signal.aborted) onAbort();
+    try {
+      return await Promise.race([cut, work]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+      // Left behind, it may fail without anyone listening.
+      work.catch(() => undefined);
+    }
+  }
+}

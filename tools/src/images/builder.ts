@@ -1,0 +1,109 @@
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import {
+  findOnPath,
+  installPackage,
+  run,
+  startOwnEngine,
+  workspaceRoot,
+  type OwnEngine,
+  type ProvisionContext,
+} from '@bulk/local-stack';
+import { Docker } from './docker.ts';
+import { DOCKERFILE } from './images.ts';
+
+const BASE_SCRIPT = join(dirname(DOCKERFILE), 'base.sh');
+const BASE_TIMEOUT_MS = 600_000;
+/** Intermediate images of our own engine that are kept for the next build, by their age. */
+const KEPT = 'until=48h';
+
+/** Where images can be built and run. */
+export interface Builder {
+  readonly docker: Docker;
+  /** In place of the Dockerfile's own base. */
+  readonly base: string | undefined;
+  /** Network of the build's containers. */
+  readonly network: string | undefined;
+  /** Ends the engine if it is our own. */
+  close(): Promise<void>;
+}
+
+export interface BuilderWishes {
+  readonly base?: string | undefined;
+  readonly network?: string | undefined;
+}
+
+/**
+ * Finds where images can be built: the engine that answers with the base that is wished for (or the Dockerfile's own),
+ * else an engine of our own with a base that is made of Debian, where we are root on Debian.
+ *
+ * @returns else why not, in a few words.
+ */
+export async function openBuilder(
+  context: ProvisionContext,
+  wishes: BuilderWishes,
+): Promise<Builder | string> {
+  const docker = new Docker(context.env, context.signal);
+  const whyNot = await docker.whyNot();
+  if (whyNot === undefined) {
+    const base = wishes.base ?? dockerfileBase();
+    const whyNoImage = await docker.whyNoImage(base);
+    if (whyNoImage === undefined) {
+      return { docker, base: wishes.base, network: wishes.network, close: () => Promise.resolve() };
+    }
+    // An engine that somebody else runs, here or elsewhere, gets no image that nobody has asked for.
+    return whyNoImage;
+  }
+  let engine: OwnEngine | undefined;
+  try {
+    engine = await startOwnEngine(context);
+    return await ownBuilder(engine, context, wishes);
+  } catch (error) {
+    await engine?.stop();
+    context.signal?.throwIfAborted();
+    return `${whyNot}, and none can be started: ${error instanceof Error ? error.message : String(error)}`;
+  }
+}
+
+async function ownBuilder(
+  engine: OwnEngine,
+  context: ProvisionContext,
+  wishes: BuilderWishes,
+): Promise<Builder> {
+  const docker = new Docker(engine.env, context.signal);
+  const base = wishes.base ?? (await provideBase(docker, { ...context, env: engine.env }));
+  return {
+    docker,
+    base,
+    // It has no other one.
+    network: 'host',
+    close: async () => {
+      await docker.must(['image', 'prune', '--force', '--filter', KEPT]).catch(() => undefined);
+      await engine.stop();
+    },
+  };
+}
+
+/** The base that deploy/images/base.sh makes, made once for each version of Node and of that script. */
+async function provideBase(docker: Docker, context: ProvisionContext): Promise<string> {
+  const made = createHash('sha256').update(process.version).update(readFileSync(BASE_SCRIPT)).digest('hex');
+  const name = `bulk-base:${made.slice(0, 12)}`;
+  if (await docker.has(name)) return name;
+  if (findOnPath('debootstrap', context.env) === undefined)
+    await installPackage(context, { what: 'debootstrap', packages: ['debootstrap'] });
+  context.log(`images: making the base image ${name} (once)…`);
+  const { code, output } = await run(BASE_SCRIPT, [name], {
+    env: context.env,
+    cwd: workspaceRoot,
+    signal: context.signal,
+    timeoutMs: BASE_TIMEOUT_MS,
+  });
+  if (code !== 0) throw new Error(`deploy/images/base.sh fails: ${output.trim().split('\n').at(-1) ?? ''}`);
+  return name;
+}
+
+function dockerfileBase(): string {
+  const [, base = ''] = /^ARG BASE_IMAGE=(\S+)$/m.exec(readFileSync(DOCKERFILE, 'utf8')) ?? [];
+  return base;
+}
