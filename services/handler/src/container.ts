@@ -18,6 +18,7 @@ import type { HandlerConfig } from './config.ts';
 import { BatchConsumer } from './consume/batch-consumer.ts';
 import { BatchRunner } from './consume/batch-runner.ts';
 import { DeadBatches } from './consume/dead-batches.ts';
+import { EndedActions } from './consume/ended-actions.ts';
 import { retryPolicies } from './consume/retry-policies.ts';
 import { createHandlerMetrics, type HandlerMetrics } from './metrics.ts';
 import { RetryTopics } from './retry/retry-topics.ts';
@@ -108,6 +109,7 @@ export async function createContainer(
         producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now, buried),
         deadBatches: new DeadBatches(topics, database),
+        endedActions: new EndedActions(database, { marginMs: config.REDELIVERY_MARGIN_MS, now }),
         maxAttempts: config.MAX_ATTEMPTS,
         now,
         recorder,
