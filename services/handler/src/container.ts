@@ -14,7 +14,7 @@ import { FirstPositions, openRedis, type Redis } from '@bulk/redis';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './apply/batch-applier.ts';
-import type { HandlerConfig } from './config.ts';
+import { handlerTimes, type HandlerConfig } from './config.ts';
 import { BatchConsumer } from './consume/batch-consumer.ts';
 import { BatchRunner } from './consume/batch-runner.ts';
 import { DeadBatches } from './consume/dead-batches.ts';
@@ -22,8 +22,6 @@ import { EndedActions } from './consume/ended-actions.ts';
 import { retryPolicies } from './consume/retry-policies.ts';
 import { createHandlerMetrics, type HandlerMetrics } from './metrics.ts';
 import { RetryTopics } from './retry/retry-topics.ts';
-
-const SECONDS_PER_HOUR = 3_600;
 
 export const TOKENS = {
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
@@ -60,6 +58,7 @@ export async function createContainer(
   const { kafka, topics, codec } = messaging;
 
   const now = (): Date => new Date();
+  const times = handlerTimes(config);
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.kafka).toConstantValue(kafka);
   container.bind(TOKENS.topics).toConstantValue(topics);
@@ -75,7 +74,7 @@ export async function createContainer(
         firstPositions: new FirstPositions(
           redis,
           config.REDIS_PREFIX,
-          config.FIRST_POSITIONS_TTL_HOURS * SECONDS_PER_HOUR,
+          Math.ceil(times.firstPositionsMs / 1_000),
         ),
         store: new MongoEntityStore(database),
         dryRunStore: new DryRunEntityStore(database),
@@ -101,7 +100,7 @@ export async function createContainer(
           producer,
           topics,
           tiersMs: config.RETRY_TIERS_MS,
-          maxAgeMs: config.RETRY_MAX_AGE_MS,
+          maxAgeMs: times.retryMaxAgeMs,
           now,
           recorder,
         }),
