@@ -3,7 +3,8 @@ import { createRegistry } from '@bulk/actions';
 import { allTopics } from '@bulk/contracts';
 import { subjectOf } from '@bulk/kafka';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { TestInstallation } from '@bulk/testing';
+import { eventually, TestInstallation } from '@bulk/testing';
+import { ConfigResourceTypes } from 'kafkajs';
 import { installConfigSchema } from '../src/install/config.ts';
 import { install } from '../src/install/install.ts';
 
@@ -21,6 +22,18 @@ async function deleteTopics(): Promise<void> {
   await admin.connect();
   await admin.deleteTopics({ topics: allTopics(installation.topics) });
   await admin.disconnect();
+}
+
+async function retentionOfResults(): Promise<number> {
+  const admin = installation.kafka.admin();
+  await admin.connect();
+  const { resources } = await admin.describeConfigs({
+    includeSynonyms: false,
+    resources: [{ type: ConfigResourceTypes.TOPIC, name: installation.topics.results }],
+  });
+  await admin.disconnect();
+  const entries = resources[0]?.configEntries ?? [];
+  return Number(entries.find(({ configName }) => configName === 'retention.ms')?.configValue);
 }
 
 function run(
@@ -53,6 +66,21 @@ describe('the installer', () => {
       expect((await database.entities(collection).indexes()).length).toBeGreaterThan(1);
     }
     expect((await database.actions.indexes()).length).toBeGreaterThan(1);
+  });
+
+  it('changes the times of existing topics and tombstones when KAFKA_RETENTION_HOURS has changed', async () => {
+    const database = await installation.database();
+    await run();
+    await run({ KAFKA_RETENTION_HOURS: '336' });
+    await eventually(
+      'the topic has the new time',
+      async () => (await retentionOfResults()) === 336 * 3_600_000,
+    );
+    for (const { collection } of createRegistry().entityTypes) {
+      const indexes = await database.entities(collection).indexes();
+      const tombstones = indexes.find(({ expireAfterSeconds }) => expireAfterSeconds !== undefined);
+      expect(tombstones?.expireAfterSeconds).toBe(554 * 3_600);
+    }
   });
 
   it('says what it waited for when that is not there in time', async () => {

@@ -35,6 +35,16 @@ export const accountIdSchema = z
 /** An action id: a UUID (version 7, so that ids sort by time of creation). */
 export const actionIdSchema = z.uuid('expected a UUID');
 
+/**
+ * When an action was created, in ms since the epoch, as its id tells.
+ *
+ * @returns undefined if the id is a UUID of another version, which holds no time.
+ */
+export function createdAtOf(actionId: string): number | undefined {
+  const [, high = '', low = ''] = /^([\da-f]{8})-([\da-f]{4})-7/i.exec(actionId) ?? [];
+  return high === '' ? undefined : Number.parseInt(high + low, 16);
+}
+
 /** The name of an action type or entity type: a lower-case word, e.g. `update`, `contact`. */
 export const typeNameSchema = z
   .string()

@@ -5,6 +5,7 @@ export * from './entity.ts';
 export * from './errors.ts';
 export * from './fence.ts';
 export * from './ledger.ts';
+export * from './lifetimes.ts';
 export * from './outcome.ts';
 export * from './retry-policy.ts';
 export * from './retryable.ts';

@@ -1,5 +1,5 @@
 import { DEFAULT_TOPIC_PREFIX } from '@bulk/contracts';
-import { integer, list } from '@bulk/runtime';
+import { integer, list, retentionConfigShape } from '@bulk/runtime';
 import { z } from 'zod';
 import { checkKafkaConfig, kafkaSecurityShape } from './security.ts';
 
@@ -31,11 +31,7 @@ export const kafkaConfigShape = {
     6,
     'Partitions of the results and progress topics.',
   ),
-  KAFKA_RETENTION_HOURS: integer(
-    { min: 1, max: 87_600 },
-    168,
-    'Retention of actions, entity batches, results and dead letters, in hours.',
-  ),
+  ...retentionConfigShape,
   ...kafkaSecurityShape,
   KAFKA_REQUEST_TIMEOUT_MS: integer(
     { min: 1_000, max: 600_000 },

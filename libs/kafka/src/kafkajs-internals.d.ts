@@ -15,3 +15,17 @@ declare module 'kafkajs/src/network/connection.js' {
     send(request: unknown): Promise<unknown>;
   }
 }
+
+/** Enums of kafkajs that Node does not find among the exports of a CommonJS module. */
+declare module 'kafkajs/src/protocol/configResourceTypes.js' {
+  import type { ConfigResourceTypes } from 'kafkajs';
+
+  const types: typeof ConfigResourceTypes;
+  export default types;
+}
+declare module 'kafkajs/src/protocol/configSource.js' {
+  import type { ConfigSource } from 'kafkajs';
+
+  const sources: typeof ConfigSource;
+  export default sources;
+}

@@ -1,7 +1,6 @@
-import { LANES } from '@bulk/domain';
 import { RETRY_TIERS, type TopicNames } from '@bulk/contracts';
-import { CodedError } from '@bulk/domain';
-import { delay } from '@bulk/runtime';
+import { CodedError, LANES, lifetimesOf } from '@bulk/domain';
+import { configuredLifetimes, delay } from '@bulk/runtime';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 
@@ -17,7 +16,7 @@ export class TopicMismatchError extends CodedError {
 
 const HOUR_MS = 3_600_000;
 /** Progress is a stream of whole states: only the newest matters, so an hour is ample. */
-const PROGRESS_RETENTION_MS = HOUR_MS;
+const PROGRESS_LIFETIMES = lifetimesOf(HOUR_MS);
 /** The largest message: a batch of 1,000 entities of 8 KB. */
 const MAX_MESSAGE_BYTES = 8_388_608;
 
@@ -31,13 +30,14 @@ export interface TopicPlan {
 
 /** Every topic of an installation, as it is created: by `ensureTopics`, and by whoever creates them before. */
 export function topicPlans(topics: TopicNames, config: KafkaConfig): TopicPlan[] {
-  const retentionMs = config.KAFKA_RETENTION_HOURS * HOUR_MS;
-  const plan = (topic: string, partitions: number, retention = retentionMs): TopicPlan => ({
+  const lifetimes = configuredLifetimes(config);
+  const plan = (topic: string, partitions: number, { retentionMs, segmentMs } = lifetimes): TopicPlan => ({
     topic,
     partitions,
     replicas: config.KAFKA_REPLICATION_FACTOR,
     config: {
-      'retention.ms': String(retention),
+      'retention.ms': String(retentionMs),
+      'segment.ms': String(segmentMs),
       'min.insync.replicas': String(config.KAFKA_MIN_INSYNC_REPLICAS),
       'max.message.bytes': String(MAX_MESSAGE_BYTES),
     },
@@ -47,7 +47,7 @@ export function topicPlans(topics: TopicNames, config: KafkaConfig): TopicPlan[]
     ...LANES.map((lane) => plan(topics.entityBatches[lane], config.KAFKA_LANE_PARTITIONS)),
     ...RETRY_TIERS.map((tier) => plan(topics.retries[tier], config.KAFKA_LANE_PARTITIONS)),
     plan(topics.results, config.KAFKA_RESULTS_PARTITIONS),
-    plan(topics.progress, config.KAFKA_RESULTS_PARTITIONS, PROGRESS_RETENTION_MS),
+    plan(topics.progress, config.KAFKA_RESULTS_PARTITIONS, PROGRESS_LIFETIMES),
     plan(topics.deadLetters, 1),
   ];
 }

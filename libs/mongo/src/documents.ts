@@ -61,6 +61,8 @@ export interface DispatchState {
   readonly lease: { readonly owner: string; readonly until: Date } | null;
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
+  /** Redis may hold first positions of the action; absent once they are released. */
+  readonly firstPositions?: true;
 }
 
 /** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */

@@ -1,16 +1,20 @@
 import type { EntityType } from '@bulk/actions';
-import type { IndexDescription } from 'mongodb';
+import { configuredLifetimes, retentionConfigShape, type RetentionConfig } from '@bulk/runtime';
+import { MongoServerError, type IndexDescription } from 'mongodb';
+import { z } from 'zod';
 import type { Database } from './database.ts';
 
 /**
- * How long a tombstone of a deleted entity is kept, in days. Not shorter than Kafka keeps the batches of a lane
- * (`KAFKA_RETENTION_HOURS`): a batch that is older than the deletion must still meet its fence (G5).
+ * Creates the indexes that are missing. Safe to call from every service at once.
+ *
+ * @param retention how long Kafka keeps records: tombstones live longer, also where their index exists with another time.
+ *   Absent: an existing index keeps its time.
  */
-export const TOMBSTONE_DAYS = 7;
-const SECONDS_PER_DAY = 86_400;
-
-/** Creates the indexes that are missing. Safe to call from every service at once. */
-export async function ensureIndexes(database: Database, entityTypes: readonly EntityType[]): Promise<void> {
+export async function ensureIndexes(
+  database: Database,
+  entityTypes: readonly EntityType[],
+  retention?: RetentionConfig,
+): Promise<void> {
   await database.actions.createIndexes([
     // The account's actions, newest first (ids are UUIDs of version 7, which sort by time).
     { key: { accountId: 1, _id: -1 } },
@@ -35,6 +39,11 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     { key: { status: 1 }, partialFilterExpression: { status: 'staging' } },
     // Actions that ended and whose staged batches are still kept; the others would be looked through time and again.
     { key: { 'dispatch.purged': 1, finishedAt: 1 } },
+    // Actions whose first positions are still in Redis. Those with dead letters keep them for a replay.
+    {
+      key: { 'codes.DEAD_LETTERED': 1, finishedAt: 1 },
+      partialFilterExpression: { 'dispatch.firstPositions': true },
+    },
     // Webhooks that are due; actions without a callback, or with one that is settled, are not in it.
     {
       key: { status: 1, 'callback.dueAt': 1, accountId: 1 },
@@ -48,16 +57,45 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     { key: { actionId: 1, partition: 1, lastPosition: 1 } },
   ]);
   for (const type of entityTypes) {
-    await database.entities(type.collection).createIndexes([...entityIndexes(type), TOMBSTONE_INDEX]);
+    await ensureEntityIndexes(database, type, retention);
   }
 }
 
-/** Removes tombstones in time; partial, so that living entities cost nothing. */
-const TOMBSTONE_INDEX: IndexDescription = {
-  key: { deletedAt: 1 },
-  partialFilterExpression: { deletedAt: { $exists: true } },
-  expireAfterSeconds: TOMBSTONE_DAYS * SECONDS_PER_DAY,
-};
+/** MongoDB's IndexOptionsConflict: the index exists with other options. */
+const OTHER_OPTIONS = 85;
+const DEFAULT_RETENTION = z.object(retentionConfigShape).parse({});
+
+async function ensureEntityIndexes(
+  database: Database,
+  type: EntityType,
+  retention: RetentionConfig | undefined,
+): Promise<void> {
+  const entities = database.entities(type.collection);
+  const tombstones = tombstoneIndex(retention ?? DEFAULT_RETENTION);
+  try {
+    await entities.createIndexes([...entityIndexes(type), tombstones]);
+  } catch (error) {
+    if (!(error instanceof MongoServerError) || error.code !== OTHER_OPTIONS) throw error;
+    if (retention !== undefined) {
+      const { key: keyPattern, expireAfterSeconds } = tombstones;
+      await database.db.command({ collMod: type.collection, index: { keyPattern, expireAfterSeconds } });
+    }
+    const others = entityIndexes(type);
+    if (others.length > 0) await entities.createIndexes(others);
+  }
+}
+
+/**
+ * Has tombstones removed in time; partial, so that living entities cost nothing. A tombstone outlives every copy of a batch
+ * that is older than the deletion, since such a batch must still meet its fence (G5).
+ */
+function tombstoneIndex(retention: RetentionConfig): IndexDescription {
+  return {
+    key: { deletedAt: 1 },
+    partialFilterExpression: { deletedAt: { $exists: true } },
+    expireAfterSeconds: Math.ceil(configuredLifetimes(retention).recognisedMs / 1_000),
+  };
+}
 
 function entityIndexes(type: EntityType): IndexDescription[] {
   return type.indexes.map(({ fields, unique }) => ({

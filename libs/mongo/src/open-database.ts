@@ -1,5 +1,5 @@
 import type { EntityType } from '@bulk/actions';
-import { openDependency, type ServiceContext } from '@bulk/runtime';
+import { openDependency, type RetentionConfig, type ServiceContext } from '@bulk/runtime';
 import type { MongoConfig } from './config.ts';
 import { Database } from './database.ts';
 import { STORE_UNAVAILABLE } from './errors.ts';
@@ -16,13 +16,13 @@ export const MONGODB = 'mongodb';
  */
 export async function openDatabase(
   appName: string,
-  config: MongoConfig,
+  config: MongoConfig & RetentionConfig,
   entityTypes: readonly EntityType[],
   context: ServiceContext,
 ): Promise<Database> {
   const database = await openDependency(MONGODB, () => Database.connect(appName, config), context);
   context.releasers.push(MONGODB, () => database.close());
   context.dependencies.add({ name: MONGODB, code: STORE_UNAVAILABLE, probe: () => database.ping() });
-  await openDependency('mongodb indexes', () => ensureIndexes(database, entityTypes), context);
+  await openDependency('mongodb indexes', () => ensureIndexes(database, entityTypes, config), context);
   return database;
 }

@@ -34,6 +34,11 @@ export const redisConfigShape = {
   REDIS_TLS: flag(false, 'Reach Redis by TLS; a rediss:// URL says so, too.'),
   REDIS_TLS_CA_FILE: textFile("Certificates (PEM) of who signs Redis'; absent: Node's own."),
   REDIS_PREFIX: z.string().default('bulk:').meta({ description: 'Prefix of every key.' }),
+  REDELIVERY_MARGIN_MS: integer(
+    { min: 100, max: 3_600_000 },
+    300_000,
+    'Handlers process a redelivered batch without asking MongoDB if its action was unfinished this recently, in ms. First positions stay in Redis for twice this long after the end of an action. Must exceed the difference between the clocks of the services. Higher values need more memory in Redis.',
+  ),
   REDIS_TIMEOUT_MS: integer({ min: 50, max: 600_000 }, 5_000, 'Longest wait for an answer, in ms.'),
 };
 

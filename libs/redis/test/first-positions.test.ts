@@ -4,7 +4,7 @@ import { loadConfig, silentLogger } from '@bulk/runtime';
 import { testUrls } from '@bulk/testing';
 import { connectRedis, RedisUnavailableError } from '../src/client.ts';
 import { redisConfigSchema } from '../src/config.ts';
-import { FirstPositions, type BatchClaim } from '../src/first-positions.ts';
+import { FirstPositions, releaseFirstPositions, type BatchClaim } from '../src/first-positions.ts';
 import type { Redis } from '../src/index.ts';
 
 const prefix = `first-positions-${randomBytes(4).toString('hex')}:`;
@@ -87,10 +87,61 @@ describe('FirstPositions.claim', () => {
     expect(await firsts.claim(claimOf(1, 3, [[2, 'b:0']], id))).toEqual({ kind: 'claimed', first: [1] });
   });
 
+  it('answers as a plain map does when an action has thousands of entities and names many of them again', async () => {
+    const id = newAction();
+    const model = new Map<string, number>();
+    const claims: { claim: BatchClaim; first: number[] }[] = [];
+    for (let batchNo = 0, position = 0; batchNo < 120; batchNo += 1) {
+      const entities: [number, string][] = [];
+      for (let i = 0; i < 100; i += 1, position += 1) {
+        // A third of the entities repeats one of the action, of this batch or an earlier one.
+        const repeats = position > 0 && position % 3 === 0;
+        entities.push([position, `contact-${repeats ? (position * 7_919) % position : position}`]);
+      }
+      const first = entities.map(([at, name]) => {
+        if (!model.has(name)) model.set(name, at);
+        return model.get(name) ?? -1;
+      });
+      claims.push({ claim: claimOf(batchNo, 1_000 + batchNo, entities, id), first });
+    }
+    for (const { claim, first } of claims)
+      expect(await firsts.claim(claim)).toEqual({ kind: 'claimed', first });
+    for (const { claim, first } of claims)
+      expect(await firsts.claim(claim)).toEqual({ kind: 'claimed', first });
+    expect(model.size).toBeGreaterThan(5_000);
+  });
+
+  it('keeps a batch of 1,000 entities, and positions up to the highest of an int', async () => {
+    const id = newAction();
+    const highest = 2_147_483_647;
+    const entities = Array.from({ length: 1_000 }, (_, i): [number, string] => [highest - 999 + i, `c${i}`]);
+    const first = entities.map(([position]) => position);
+    expect(await firsts.claim(claimOf(0, 1, entities, id))).toEqual({ kind: 'claimed', first });
+    expect(await firsts.claim(claimOf(1, 2, entities.slice(0, 1), id))).toEqual({
+      kind: 'claimed',
+      first: first.slice(0, 1),
+    });
+  });
+
+  it('takes at most 30 bytes per entity, however long the ids are', async () => {
+    const id = newAction();
+    const count = 20_000;
+    for (let batchNo = 0; batchNo < count / 100; batchNo += 1) {
+      const entities = Array.from({ length: 100 }, (_, i): [number, string] => {
+        const position = batchNo * 100 + i;
+        return [position, `first-name.last-name-${position}@customer-of-the-crm.example.com`];
+      });
+      await firsts.claim(claimOf(batchNo, batchNo, entities, id));
+    }
+    const bytes = await redis.memory('USAGE', `${prefix}firsts:${id}:2`, 'SAMPLES', 0);
+    expect(Number(bytes) / count).toBeGreaterThan(16);
+    expect(Number(bytes) / count).toBeLessThan(30);
+  });
+
   it('forgets an action after its lifetime', async () => {
     const id = newAction();
     await firsts.claim(claimOf(0, 1, [[0, 'x']], id));
-    const ttl = await redis.ttl(`${prefix}first:${id}:2`);
+    const ttl = await redis.ttl(`${prefix}firsts:${id}:2`);
     expect(ttl).toBeGreaterThan(0);
     expect(ttl).toBeLessThanOrEqual(60);
   });
@@ -108,5 +159,20 @@ describe('FirstPositions.claim', () => {
       retryable: true,
       message: expect.stringContaining('ECONNREFUSED'),
     });
+  });
+});
+
+describe('releaseFirstPositions', () => {
+  it('removes all that is held of the given actions, in every partition, and of no other action', async () => {
+    const [one, two, kept] = [newAction(), newAction(), newAction()];
+    for (const id of [one, two, kept]) {
+      for (const partition of [0, 1, 2])
+        await firsts.claim({ ...claimOf(partition, 10, [[partition, 'x']], id), partition });
+    }
+    await releaseFirstPositions(redis, prefix, [one, two], 3);
+    await releaseFirstPositions(redis, prefix, [one, two], 3);
+    expect(await redis.keys(`${prefix}firsts:${one}:*`)).toEqual([]);
+    expect(await redis.keys(`${prefix}firsts:${two}:*`)).toEqual([]);
+    expect(await redis.keys(`${prefix}firsts:${kept}:*`)).toHaveLength(3);
   });
 });

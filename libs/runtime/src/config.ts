@@ -31,16 +31,28 @@ export function loadConfig<T>(schema: z.ZodType<T>, env: Environment): Readonly<
   );
 }
 
-/** A whole number from the environment, within bounds. */
-export function integer(bounds: { min: number; max: number }, fallback: number, description: string) {
-  const expected = `expected a whole number from ${bounds.min} to ${bounds.max}`;
+interface Bounds {
+  readonly min: number;
+  readonly max: number;
+}
+
+function wholeNumber({ min, max }: Bounds) {
+  const expected = `expected a whole number from ${min} to ${max}`;
   return z
     .string()
     .regex(/^-?\d{1,15}$/, expected)
     .transform(Number)
-    .refine((n) => n >= bounds.min && n <= bounds.max, expected)
-    .default(fallback)
-    .meta({ description });
+    .refine((n) => n >= min && n <= max, expected);
+}
+
+/** A whole number from the environment, within bounds. */
+export function integer(bounds: Bounds, fallback: number, description: string) {
+  return wholeNumber(bounds).default(fallback).meta({ description });
+}
+
+/** A whole number from the environment, within bounds; undefined where the variable is absent. */
+export function optionalInteger(bounds: Bounds, description: string) {
+  return wholeNumber(bounds).optional().meta({ description });
 }
 
 /** `true` or `false` from the environment. */

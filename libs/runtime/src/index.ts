@@ -7,6 +7,7 @@ export * from './dependency-watch.ts';
 export * from './health.ts';
 export * from './logger.ts';
 export * from './releasers.ts';
+export * from './retention.ts';
 export * from './run-service.ts';
 export * from './secrets.ts';
 export * from './service-main.ts';

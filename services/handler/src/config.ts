@@ -1,7 +1,7 @@
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
-import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { configuredLifetimes, faultOf, integer, optionalInteger, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
 import { laneWeights } from './lanes/lane-weights.ts';
@@ -70,15 +70,13 @@ const variables = z.object({
     .meta({
       description: 'How long a batch waits in each of the three retry topics, in ms, the shortest first.',
     }),
-  RETRY_MAX_AGE_MS: integer(
+  RETRY_MAX_AGE_MS: optionalInteger(
     { min: 0, max: 604_800_000 },
-    86_400_000,
-    "How long a batch may wait in retry topics; then it is a dead letter. Shorter than Kafka's retention. In ms.",
+    'Longest time that a batch waits in retry topics, in ms; after it the batch is a dead letter. Default: a seventh of KAFKA_RETENTION_HOURS.',
   ),
-  FIRST_POSITIONS_TTL_HOURS: integer(
-    { min: 1, max: 87_600 },
-    168,
-    "How long an action's entities are remembered to recognise duplicates; not shorter than Kafka's retention.",
+  FIRST_POSITIONS_TTL_HOURS: optionalInteger(
+    { min: 1, max: 876_000 },
+    'Lifetime of first positions in Redis after the last batch of an action that does not end, in hours. Higher values recognise duplicates of an action that is paused for longer. Default: 1.65 times KAFKA_RETENTION_HOURS and 2 hours.',
   ),
 });
 
@@ -86,6 +84,48 @@ const variables = z.object({
 export const handlerConfigSchema = variables
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig)
-  .superRefine(checkRedisConfig);
+  .superRefine(checkRedisConfig)
+  .superRefine(checkTimes);
 
 export type HandlerConfig = z.infer<typeof handlerConfigSchema>;
+
+const HOUR_MS = 3_600_000;
+
+/** How long handler lets batches wait and remembers actions. All times in ms. */
+export interface HandlerTimes {
+  readonly retryMaxAgeMs: number;
+  readonly firstPositionsMs: number;
+}
+
+/** What the configuration sets, else what follows from Kafka's retention. */
+export function handlerTimes(config: HandlerConfig): HandlerTimes {
+  const { retryMaxAgeMs, recognisedMs } = configuredLifetimes(config);
+  const { RETRY_MAX_AGE_MS, FIRST_POSITIONS_TTL_HOURS } = config;
+  return {
+    retryMaxAgeMs: RETRY_MAX_AGE_MS ?? retryMaxAgeMs,
+    firstPositionsMs:
+      FIRST_POSITIONS_TTL_HOURS === undefined ? recognisedMs : FIRST_POSITIONS_TTL_HOURS * HOUR_MS,
+  };
+}
+
+/** Refuses times that contradict Kafka's retention. */
+function checkTimes(config: HandlerConfig, context: z.RefinementCtx): void {
+  const fault = faultOf(context);
+  const { retryAgeLimitMs, recognisedMs } = configuredLifetimes(config);
+  const { retryMaxAgeMs, firstPositionsMs } = handlerTimes(config);
+  const given = `KAFKA_RETENTION_HOURS=${config.KAFKA_RETENTION_HOURS}`;
+  const lastWaitMs = config.RETRY_TIERS_MS.at(-1) ?? 0;
+  if (retryMaxAgeMs + lastWaitMs > retryAgeLimitMs) {
+    const limit = `at most half of ${given}, which is ${retryAgeLimitMs} ms`;
+    if (config.RETRY_MAX_AGE_MS === undefined) {
+      const most = Math.max(0, retryAgeLimitMs - retryMaxAgeMs);
+      fault('RETRY_TIERS_MS', `expected a last wait of at most ${most} ms with ${given}`);
+    } else {
+      fault('RETRY_MAX_AGE_MS', `expected, with the last wait of RETRY_TIERS_MS added, ${limit}`);
+    }
+  }
+  if (firstPositionsMs < recognisedMs) {
+    const least = Math.ceil(recognisedMs / HOUR_MS);
+    fault('FIRST_POSITIONS_TTL_HOURS', `expected at least ${least} with ${given}`);
+  }
+}

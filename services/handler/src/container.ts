@@ -14,15 +14,14 @@ import { FirstPositions, openRedis, type Redis } from '@bulk/redis';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './apply/batch-applier.ts';
-import type { HandlerConfig } from './config.ts';
+import { handlerTimes, type HandlerConfig } from './config.ts';
 import { BatchConsumer } from './consume/batch-consumer.ts';
 import { BatchRunner } from './consume/batch-runner.ts';
 import { DeadBatches } from './consume/dead-batches.ts';
+import { EndedActions } from './consume/ended-actions.ts';
 import { retryPolicies } from './consume/retry-policies.ts';
 import { createHandlerMetrics, type HandlerMetrics } from './metrics.ts';
 import { RetryTopics } from './retry/retry-topics.ts';
-
-const SECONDS_PER_HOUR = 3_600;
 
 export const TOKENS = {
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
@@ -59,6 +58,7 @@ export async function createContainer(
   const { kafka, topics, codec } = messaging;
 
   const now = (): Date => new Date();
+  const times = handlerTimes(config);
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.kafka).toConstantValue(kafka);
   container.bind(TOKENS.topics).toConstantValue(topics);
@@ -74,7 +74,7 @@ export async function createContainer(
         firstPositions: new FirstPositions(
           redis,
           config.REDIS_PREFIX,
-          config.FIRST_POSITIONS_TTL_HOURS * SECONDS_PER_HOUR,
+          Math.ceil(times.firstPositionsMs / 1_000),
         ),
         store: new MongoEntityStore(database),
         dryRunStore: new DryRunEntityStore(database),
@@ -100,7 +100,7 @@ export async function createContainer(
           producer,
           topics,
           tiersMs: config.RETRY_TIERS_MS,
-          maxAgeMs: config.RETRY_MAX_AGE_MS,
+          maxAgeMs: times.retryMaxAgeMs,
           now,
           recorder,
         }),
@@ -108,6 +108,7 @@ export async function createContainer(
         producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now, buried),
         deadBatches: new DeadBatches(topics, database),
+        endedActions: new EndedActions(database, { marginMs: config.REDELIVERY_MARGIN_MS, now }),
         maxAttempts: config.MAX_ATTEMPTS,
         now,
         recorder,

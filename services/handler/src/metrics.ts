@@ -98,6 +98,7 @@ function batchRecorder(metrics: Metrics): BatchRecorder {
     ended: (lane, end) => {
       batches.inc({ lane, end });
       if (end === 'published-twice') deduped('second_copy');
+      if (end === 'action-ended') deduped('ended_action');
     },
     reported: (lane, outcomes) => {
       for (const { outcome } of outcomes) {

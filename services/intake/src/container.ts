@@ -4,7 +4,8 @@ import { createAuthenticator } from '@bulk/auth';
 import type { TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
-import { callbackPolicyOf, type ServiceContext } from '@bulk/runtime';
+import { connectRedisInBackground } from '@bulk/redis';
+import { callbackPolicyOf, configuredLifetimes, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
 import type { Middleware } from 'koa';
@@ -27,12 +28,19 @@ import { CutOff } from './http/stopping.ts';
 import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { documentationOf } from './openapi/documentation.ts';
+import { FirstPositionRelease } from './staging/first-position-release.ts';
 import { Janitor } from './staging/janitor.ts';
 import { StagingArea } from './staging/staging-area.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
 
 /** A write that the driver has given up is done or dead at the server after so many of the driver's timeouts. */
 const LATE_WRITE_TIMEOUTS = 3;
+
+/**
+ * Redelivery margins between the end of an action and its release. A handler relies on first positions for one; the other is
+ * for clocks that differ.
+ */
+const RELEASE_MARGINS = 2;
 
 export const TOKENS = {
   database: Symbol('Database') as ServiceIdentifier<Database>,
@@ -46,6 +54,7 @@ export const TOKENS = {
   dispatcher: Symbol('Dispatcher') as ServiceIdentifier<Dispatcher>,
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
   cutOff: Symbol('CutOff') as ServiceIdentifier<CutOff>,
+  firstPositionRelease: Symbol('FirstPositionRelease') as ServiceIdentifier<FirstPositionRelease>,
   admission: Symbol('admission') as ServiceIdentifier<Middleware>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
 } as const;
@@ -73,9 +82,31 @@ export async function createContainer(
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
   container.bind(TOKENS.cutOff).toConstantValue(new CutOff());
+  container
+    .bind(TOKENS.firstPositionRelease)
+    .toConstantValue(firstPositionRelease(database, config, context));
   container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
   bindFeatures(container, config, context, registry, measured);
   return container;
+}
+
+/** Has a connection of its own to Redis, which intake can do without: what is due waits. */
+function firstPositionRelease(
+  database: Database,
+  config: IntakeConfig,
+  { log, releasers, signal }: ServiceContext,
+): FirstPositionRelease {
+  const redis = connectRedisInBackground(config, config.REDIS_TIMEOUT_MS, log);
+  releasers.push('redis of the release', () => redis.disconnect());
+  return new FirstPositionRelease(database, {
+    redis,
+    prefix: config.REDIS_PREFIX,
+    partitions: config.KAFKA_LANE_PARTITIONS,
+    releaseAfterMs: RELEASE_MARGINS * config.REDELIVERY_MARGIN_MS,
+    forgottenAfterMs: configuredLifetimes(config).recognisedMs,
+    now: () => new Date(),
+    signal,
+  });
 }
 
 function bindFeatures(

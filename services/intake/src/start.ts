@@ -7,12 +7,15 @@ import { createContainer, TOKENS } from './container.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { startHttpServer } from './http/server.ts';
 import { createIntakeMetrics } from './metrics.ts';
+import type { FirstPositionRelease } from './staging/first-position-release.ts';
 import type { Janitor } from './staging/janitor.ts';
 
 /** Once a minute is often enough to clean up. */
 const JANITOR_CRON = '* * * * *';
 /** Part of its time to stop that the dispatcher waits for a window under way before it hands back that lease, too. */
 const HAND_BACK_PART = 0.3;
+/** Redis holds what is due for this much longer. */
+const RELEASE_CRON = '*/10 * * * * *';
 
 /** Where a started intake is reached. */
 export interface IntakePorts {
@@ -42,6 +45,7 @@ export async function startIntake(
     unfinished: () => findUnfinishedActions(database, new Date()),
   });
   schedule(config, context, dispatcher, container.get(TOKENS.janitor));
+  scheduleRelease(context, container.get(TOKENS.firstPositionRelease));
 
   const handle = container.get(TOKENS.app).callback();
   const server = await startHttpServer(
@@ -83,5 +87,20 @@ function schedule(
   ];
   releasers.push('schedules', async () => {
     for (const task of tasks) await task.destroy();
+  });
+}
+
+function scheduleRelease({ log, releasers }: ServiceContext, release: FirstPositionRelease): void {
+  const task = cron.schedule(
+    RELEASE_CRON,
+    async () => {
+      await release
+        .sweep()
+        .catch((error: unknown) => log.warn({ err: error }, 'First positions not released; retrying later'));
+    },
+    { noOverlap: true },
+  );
+  releasers.push('release of first positions', async () => {
+    await task.destroy();
   });
 }

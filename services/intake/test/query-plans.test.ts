@@ -3,7 +3,8 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ACTION_SORTS, listActionsQuerySchema, logsQuerySchema } from '@bulk/contracts';
 import { ACTION_STATUSES } from '@bulk/domain';
 import { ensureIndexes, type Database } from '@bulk/mongo';
-import { silentLogger } from '@bulk/runtime';
+import { connectRedis, redisConfigSchema } from '@bulk/redis';
+import { loadConfig, silentLogger } from '@bulk/runtime';
 import { QueryPlans } from '@bulk/testing';
 import { uuidv7 } from 'uuidv7';
 import { ActionControl } from '../src/actions/action-control.ts';
@@ -13,6 +14,7 @@ import { IdempotencyKeys } from '../src/actions/idempotency.ts';
 import { findUnfinishedActions } from '../src/actions/unfinished-actions.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { LogReader } from '../src/logs/log-reader.ts';
+import { FirstPositionRelease } from '../src/staging/first-position-release.ts';
 import { Janitor } from '../src/staging/janitor.ts';
 import { entitiesOf, IntakeHarness, PARTITIONS } from './harness.ts';
 
@@ -74,11 +76,33 @@ async function askEverything(): Promise<void> {
   for await (const entry of logs.all(_id, 'skipped')) expect(entry).toBeDefined();
   for await (const entity of new FailedEntities(database, PARTITIONS).read(_id)) expect(entity).toBeDefined();
 
+  await releaseFirstPositions(_id);
+
   const options = { stagingTimeoutMs: 0, stagedRetentionMs: 0, lateWriteMs: 0 };
   const later = (): Date => new Date(Date.now() + 60_000);
   await database.actions.updateOne({ _id }, { $set: { status: 'staging', 'dispatch.lease': null } });
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
+}
+
+async function releaseFirstPositions(_id: string): Promise<void> {
+  const redis = await connectRedis(loadConfig(redisConfigSchema, harness.installation.env), silentLogger());
+  try {
+    const ended = new Date(0);
+    await database.actions.updateOne({ _id }, { $set: { finishedAt: ended, updatedAt: ended } });
+    const release = new FirstPositionRelease(database, {
+      redis,
+      prefix: harness.installation.env['REDIS_PREFIX'] ?? '',
+      partitions: PARTITIONS,
+      releaseAfterMs: 1_000,
+      forgottenAfterMs: 2_000,
+      now,
+      signal: new AbortController().signal,
+    });
+    expect(await release.sweep()).toBe(1);
+  } finally {
+    redis.disconnect();
+  }
 }
 
 const draft = () => ({

@@ -1,8 +1,8 @@
 import { createRegistry } from '@bulk/actions';
 import { CodedError } from '@bulk/domain';
-import { openMessaging } from '@bulk/kafka';
+import { alignTopicTimes, openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
-import { DependencyWatch, Health, Releasers, type Logger } from '@bulk/runtime';
+import { DependencyWatch, Health, openDependency, Releasers, type Logger } from '@bulk/runtime';
 import type { InstallConfig } from './config.ts';
 
 /** Thrown when not all is there in time; says what it waited for. */
@@ -15,7 +15,8 @@ export class NotInstalledError extends CodedError {
 /**
  * Creates what an installation keeps outside of its processes: topics, schemas, indexes. Each service does the same for
  * what it uses; done before the first of them, it settles in one place that there is room, and the right, to do so.
- * Idempotent: what is there stays as it is.
+ * Idempotent: what is there stays as it is, but for times that follow the configuration: retention and segment time of
+ * topics, and the time of tombstones.
  *
  * @param signal ends it early.
  * @throws NotInstalledError after `INSTALL_TIMEOUT_MS`: what is away is waited for until then, and a topic with another
@@ -33,7 +34,13 @@ export async function install(config: InstallConfig, log: Logger, signal: AbortS
   try {
     await openDatabase('bulk-installer', config, createRegistry().entityTypes, context);
     log.info('indexes are there');
-    await openMessaging('bulk-installer', config, context);
+    const { kafka, topics } = await openMessaging('bulk-installer', config, context);
+    const changed = await openDependency(
+      'topic times',
+      () => alignTopicTimes(kafka, topics, config),
+      context,
+    );
+    if (changed.length > 0) log.info({ topics: changed }, 'Retention of topics changed');
     log.info('topics and schemas are there');
   } catch (error) {
     signal.throwIfAborted();

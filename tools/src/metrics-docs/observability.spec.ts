@@ -125,7 +125,6 @@ describe('the documentation of operations', () => {
     ];
     expect(variables.length).toBeGreaterThan(5);
     const constants = [
-      'TOMBSTONE_DAYS',
       'DEAD_LETTERED',
       'MALFORMED_MESSAGE',
       'PROCESSING_ERROR',

@@ -36,13 +36,13 @@ export function addDeadLetters(metrics: Metrics, codes: readonly string[]): (cod
 }
 
 /** What was recognised: an entity named earlier in its action, a batch published twice, a result that was counted. */
-export type DedupeKind = 'duplicate_entity' | 'second_copy' | 'redelivered_result';
+export type DedupeKind = 'duplicate_entity' | 'second_copy' | 'ended_action' | 'redelivered_result';
 
 /** The counter of work that was recognised as done already. */
 export function addDedupeHits(metrics: Metrics): (kind: DedupeKind, count?: number) => void {
   const hits = metrics.counter({
     name: 'bulk_dedupe_hits_total',
-    help: 'Repetitions that were recognised and had no effect: duplicate_entity (named earlier in its action; in entities), second_copy (a batch published twice), redelivered_result (counted already).',
+    help: 'Repetitions that were recognised and had no effect: duplicate_entity (named earlier in its action; in entities), second_copy (a batch published twice), ended_action (a batch delivered again after the end of its action), redelivered_result (counted already).',
     labels: ['kind'],
   });
   return (kind, count = 1) => hits.inc({ kind }, count);

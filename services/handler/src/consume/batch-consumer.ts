@@ -28,6 +28,7 @@ import type { RetryTopics } from '../retry/retry-topics.ts';
 import type { BatchEnd, BatchRecorder } from './batch-recorder.ts';
 import type { BatchRunner, RunnableBatch } from './batch-runner.ts';
 import type { DeadBatches } from './dead-batches.ts';
+import type { EndedActions } from './ended-actions.ts';
 
 export interface BatchConsumerOptions {
   readonly topics: TopicNames;
@@ -36,6 +37,7 @@ export interface BatchConsumerOptions {
   readonly producer: MessageProducer;
   readonly deadLetters: DeadLetters;
   readonly deadBatches: DeadBatches;
+  readonly endedActions: EndedActions;
   readonly retryTopics: RetryTopics;
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
   /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
@@ -83,6 +85,10 @@ export class BatchConsumer {
 
   async #processMessage(message: ReceivedMessage, chunk: Chunk): Promise<void> {
     const batch = await this.#open(message);
+    if (await this.#options.endedActions.isRepetition(resultOf(batch))) {
+      this.#ended(batch, 'action-ended');
+      return;
+    }
     const end = await this.#options.runner.run(batch, chunk);
     // Who stalled has been overtaken: what it would report is reported, or will be.
     await chunk.confirmOwnership();
@@ -196,6 +202,10 @@ export class BatchConsumer {
   async #giveUp(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
     const { topic, partition, offset } = message;
     const dead = await this.#options.deadBatches.identify(message, (unread) => this.#decode(unread));
+    if (dead !== undefined && (await this.#options.endedActions.isRepetition(dead))) {
+      this.#options.recorder.ended(dead.identity.lane, 'action-ended');
+      return;
+    }
     await this.#bury(message, error, attempts, dead);
     if (dead === undefined) {
       const where = { topic, partition, offset };

@@ -2,7 +2,8 @@ import type { AttemptedOutcome, RetryTier } from '@bulk/contracts';
 import type { Lane } from '@bulk/domain';
 
 /** What became of a message of a lane or of a retry topic. */
-export type BatchEnd = 'settled' | 'published-twice' | 'superseded' | 'postponed' | 'dead-lettered';
+export type BatchEnd =
+  'settled' | 'published-twice' | 'action-ended' | 'superseded' | 'postponed' | 'dead-lettered';
 
 /** Why a batch is tried again: a dependency is away, an entity asked for it, or the batch failed as a whole. */
 export type RetryReason = 'dependency' | 'entity' | 'fault';

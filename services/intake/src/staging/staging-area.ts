@@ -230,7 +230,7 @@ export class StagingArea {
       counts: { success: 0, failure: 0, skipped: 0 },
       codes: {},
       applied: {},
-      dispatch: { nextBatch: 0, done: false, lease: null },
+      dispatch: { nextBatch: 0, done: false, lease: null, firstPositions: true },
       createdAt: now,
       queuedAt: null,
       startedAt: null,
