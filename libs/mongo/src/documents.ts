@@ -61,6 +61,8 @@ export interface DispatchState {
   readonly lease: { readonly owner: string; readonly until: Date } | null;
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
+  /** The janitor that is removing them, and until when no other one may; absent while nobody does. */
+  readonly cleanUp?: { readonly owner: string; readonly until: Date };
 }
 
 /** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */

@@ -33,8 +33,14 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
     { key: { status: 1, lane: 1 } },
     // Uploads, for the janitor.
     { key: { status: 1 }, partialFilterExpression: { status: 'staging' } },
-    // Actions that ended and whose staged batches are still kept; the others would be looked through time and again.
-    { key: { 'dispatch.purged': 1, finishedAt: 1 } },
+    // Ended actions whose staged batches are still kept, for the clean-up. An action leaves the index with its batches.
+    {
+      name: 'clean_up',
+      key: { finishedAt: 1 },
+      partialFilterExpression: { 'dispatch.purged': null },
+    },
+    // Unfinished actions without those that are scheduled for later, for the gauge.
+    { name: 'under_way', key: { status: 1, scheduledFor: 1 } },
     // Webhooks that are due; actions without a callback, or with one that is settled, are not in it.
     {
       key: { status: 1, 'callback.dueAt': 1, accountId: 1 },

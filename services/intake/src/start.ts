@@ -9,7 +9,7 @@ import { startHttpServer } from './http/server.ts';
 import { createIntakeMetrics } from './metrics.ts';
 import type { Janitor } from './staging/janitor.ts';
 
-/** Once a minute is often enough to clean up. */
+/** Once a minute is often enough to start a clean-up; it runs until nothing is left to clean up. */
 const JANITOR_CRON = '* * * * *';
 
 /** Where a started intake is reached. */
@@ -65,19 +65,25 @@ function schedule(
   dispatcher: Dispatcher,
   janitor: Janitor,
 ): void {
+  const stopping = new AbortController();
+  let sweep = Promise.resolve();
   const tasks = [
     cron.schedule(config.DISPATCH_CRON, () => dispatcher.wake(), { noOverlap: true }),
     cron.schedule(
       JANITOR_CRON,
-      async () => {
-        await janitor
-          .sweep()
-          .catch((error: unknown) => log.warn({ err: error }, 'the janitor comes again later'));
+      () => {
+        sweep = janitor.sweep(stopping.signal).then(
+          () => undefined,
+          (error: unknown) => log.warn({ err: error }, 'Clean-up interrupted'),
+        );
+        return sweep;
       },
       { noOverlap: true },
     ),
   ];
   releasers.push('schedules', async () => {
+    stopping.abort();
     for (const task of tasks) await task.destroy();
+    await sweep;
   });
 }
