@@ -1,4 +1,5 @@
 import type { EntityType } from '@bulk/actions';
+import { OUTCOME_STATUSES } from '@bulk/domain';
 import type { IndexDescription } from 'mongodb';
 import type { Database } from './database.ts';
 
@@ -8,6 +9,8 @@ import type { Database } from './database.ts';
  */
 export const TOMBSTONE_DAYS = 7;
 const SECONDS_PER_DAY = 86_400;
+
+const LOG_KEY = { actionId: 1, partition: 1, lastPosition: 1 } as const;
 
 /** Creates the indexes that are missing. Safe to call from every service at once. */
 export async function ensureIndexes(database: Database, entityTypes: readonly EntityType[]): Promise<void> {
@@ -51,7 +54,13 @@ export async function ensureIndexes(database: Database, entityTypes: readonly En
   await database.actionLogs.createIndexes([
     { key: { actionId: 1, partition: 1, batchNo: 1 }, unique: true },
     // A page of logs begins behind a position: in each partition, at the first bucket that ends behind it.
-    { key: { actionId: 1, partition: 1, lastPosition: 1 } },
+    { key: LOG_KEY },
+    // The same for the logs with an outcome of a type: a filtered page reads what it returns, and a retry what failed.
+    ...OUTCOME_STATUSES.map((status) => ({
+      name: `logs_${status}`,
+      key: LOG_KEY,
+      partialFilterExpression: { [`counts.${status}`]: { $gt: 0 } },
+    })),
   ]);
   for (const type of entityTypes) {
     await database.entities(type.collection).createIndexes([...entityIndexes(type), TOMBSTONE_INDEX]);

@@ -44,7 +44,7 @@ function results(format: ResultFormat, mediaType: string): Operation {
     tag: 'Progress',
     summary: `All outcomes of an action as ${format.toUpperCase()}, streamed`,
     description:
-      'A line for each position that has an outcome, in order. A download that fails on its way is broken off, never ended early as if it were whole.',
+      'A line for each position that has an outcome, in order. Of a running action these are the outcomes so far, and positions between them can be missing: download it again when the action has ended. A download that fails on its way is broken off, never ended early as if it were whole.',
     pathParameters: actionPathSchema,
     query: resultsQuerySchema,
     success: ok('The outcomes.', {

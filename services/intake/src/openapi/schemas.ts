@@ -3,6 +3,7 @@ import {
   actionViewSchema,
   failureSchema,
   logEntrySchema,
+  logPaginationSchema,
   logSummarySchema,
   paginationSchema,
   successSchema,
@@ -61,6 +62,11 @@ export function page(item: z.ZodType): z.ZodObject {
   return successSchema(z.array(item)).required({ pagination: true });
 }
 
+/** Answers with a page of an action's outcomes. */
+export function logPage(): z.ZodObject {
+  return successSchema(z.array(logEntrySchema)).extend({ pagination: logPaginationSchema });
+}
+
 /** What of an error answer's `details` names a fault of the request. */
 const fieldIssueSchema = z.object({
   field: z.string().meta({ description: 'Where: a path such as `entities[3].id`.' }),
@@ -84,5 +90,6 @@ export const NAMED_SCHEMAS = {
   LogEntry: logEntrySchema,
   LogSummary: logSummarySchema,
   Pagination: paginationSchema,
+  LogPagination: logPaginationSchema,
   AccountId: accountIdSchema,
 } as const;
