@@ -1,11 +1,11 @@
 import {
+  actionPaginationSchema,
   actionStatsSchema,
   actionViewSchema,
   logEntrySchema,
   logPaginationSchema,
   logSummarySchema,
   MAX_LIMIT,
-  paginationSchema,
   statusSummarySchema,
   type ActionStats,
   type ActionView,
@@ -88,7 +88,11 @@ export class RestClient {
 
   /** The account's actions, newest first unless sorted otherwise, one page of them. */
   listActions(options: ListActionsOptions = {}): Promise<ActionsPage> {
-    return this.#http.page({ path: ACTIONS, query: { ...options } }, actionViewSchema, paginationSchema);
+    return this.#http.page(
+      { path: ACTIONS, query: { ...options } },
+      actionViewSchema,
+      actionPaginationSchema,
+    );
   }
 
   /**

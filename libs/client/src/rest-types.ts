@@ -4,7 +4,7 @@ import type {
   CreateActionRequest,
   LogEntry,
   LogPagination,
-  Pagination,
+  ActionPagination,
 } from '@bulk/contracts';
 import type { ActionStatus, Lane, OutcomeStatus } from '@bulk/domain';
 
@@ -44,7 +44,8 @@ export interface ListActionsOptions {
 
 export interface ActionsPage {
   readonly entries: ActionView[];
-  readonly pagination: Pagination;
+  /** `atLeast`: there are `total` actions or more. */
+  readonly pagination: ActionPagination;
 }
 
 export interface LogsOptions {

@@ -247,12 +247,26 @@ export const idempotencyKeySchema = z.object({
 /** Query of the reads of one action. */
 export const accountQuerySchema = z.strictObject(accountQueryShape);
 
+/** Number of actions of a status up to which a list counts them. */
+export const MAX_COUNTED = 10_000;
+
 export const paginationSchema = z.object({
   total: z.int().nonnegative(),
   limit: z.int().positive(),
   skip: z.int().nonnegative(),
 });
 export type Pagination = z.infer<typeof paginationSchema>;
+
+/** `pagination` of the lists of actions. */
+export const actionPaginationSchema = paginationSchema.extend({
+  atLeast: z
+    .literal(true)
+    .optional()
+    .meta({
+      description: `Present if \`total\` is a lower bound: a list counts at most ${MAX_COUNTED} actions of each status.`,
+    }),
+});
+export type ActionPagination = z.infer<typeof actionPaginationSchema>;
 
 /** `pagination` of GET /bulk-actions/:actionId/logs. Without `more` the page is one by `skip`. */
 export const logPaginationSchema = paginationSchema.extend({

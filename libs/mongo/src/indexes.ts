@@ -15,13 +15,18 @@ const LOG_KEY = { actionId: 1, partition: 1, lastPosition: 1 } as const;
 /** Creates the indexes that are missing. Safe to call from every service at once. */
 export async function ensureIndexes(database: Database, entityTypes: readonly EntityType[]): Promise<void> {
   await database.actions.createIndexes([
-    // The account's actions, newest first (ids are UUIDs of version 7, which sort by time).
-    { key: { accountId: 1, _id: -1 } },
+    // The account's actions in each order of the list, newest first by default (ids are UUIDs of version 7, which sort by
+    // time). A list without a status merges the statuses: uploads are none of them. No index changes with the counts.
     { key: { accountId: 1, status: 1, _id: -1 } },
-    // The other orders of the list. None of them changes with the counts.
+    { key: { accountId: 1, status: 1, finishedAt: 1, _id: 1 } },
+    { key: { accountId: 1, status: 1, scheduledFor: 1, _id: 1 } },
+    { key: { accountId: 1, status: 1, total: 1, _id: 1 } },
+    // Actions that finished lately, for the subscriptions of an account.
     { key: { accountId: 1, finishedAt: 1, _id: 1 } },
-    { key: { accountId: 1, scheduledFor: 1, _id: 1 } },
-    { key: { accountId: 1, total: 1, _id: 1 } },
+    // Filters of the list that may leave few actions. They change with nothing.
+    { key: { accountId: 1, actionType: 1, _id: -1 } },
+    { key: { accountId: 1, entityType: 1, _id: -1 } },
+    { key: { accountId: 1, lane: 1, _id: -1 } },
     // Decides between requests with the same key that come at the same time.
     {
       key: { accountId: 1, 'idempotency.key': 1 },
