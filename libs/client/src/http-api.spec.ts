@@ -36,6 +36,23 @@ describe('BulkClient over HTTP', () => {
     ]);
   });
 
+  it('follows the pages of a running action through an empty one, up to where it has got', async () => {
+    const pages: Record<string, { data: unknown[]; more: boolean; next?: number }> = {
+      '?limit=10&type=failure': { data: [entry(3)], more: true, next: 20_000 },
+      '?limit=10&type=failure&after=20000': { data: [], more: true, next: 40_000 },
+      '?limit=10&type=failure&after=40000': { data: [entry(40_003)], more: true, next: 40_005 },
+      '?limit=10&type=failure&after=40005': { data: [], more: true, next: 40_005 },
+    };
+    const { client } = await givenApi(({ url }) => {
+      const { data, ...more } = pages[url.search]!;
+      return { body: { success: true, data, pagination: { total: 2, limit: 10, skip: 0, ...more } } };
+    });
+    const positions = [];
+    for await (const { position } of client.iterateLogs(ID, { limit: 10, type: 'failure' }))
+      positions.push(position);
+    expect(positions).toEqual([3, 40_003]);
+  });
+
   it('throws what the API says when it refuses', async () => {
     const details = { issues: [{ field: 'entities', message: 'expected at least one entity' }] };
     const { client } = await givenApi(() => ({

@@ -1,10 +1,4 @@
-import {
-  failureSchema,
-  paginationSchema,
-  successSchema,
-  type ErrorBody,
-  type Pagination,
-} from '@bulk/contracts';
+import { failureSchema, successSchema, type ErrorBody, type Pagination } from '@bulk/contracts';
 import { z } from 'zod';
 import { AbortedError, BulkApiError, InvalidAnswerError, NetworkError } from './errors.ts';
 import type { TokenSource } from './arguments.ts';
@@ -77,13 +71,14 @@ export class HttpApi {
   }
 
   /** A page of a collection; throws as `one`. */
-  async page<T>(
+  async page<T, P extends Pagination>(
     request: ApiRequest,
     schema: z.ZodType<T>,
-  ): Promise<{ entries: T[]; pagination: Pagination }> {
-    const envelope = successSchema(z.array(schema)).extend({ pagination: paginationSchema });
-    const { data, pagination } = await this.#send(request, envelope);
-    return { entries: data, pagination };
+    pagination: z.ZodType<P>,
+  ): Promise<{ entries: T[]; pagination: P }> {
+    const envelope = z.object({ success: z.literal(true), data: z.array(schema), pagination });
+    const page = await this.#send(request, envelope);
+    return { entries: page.data, pagination: page.pagination };
   }
 
   /**

@@ -1,8 +1,10 @@
 import {
+  actionPaginationSchema,
   actionStatsSchema,
   actionViewSchema,
   incompleteResultsSchema,
   logEntrySchema,
+  logPaginationSchema,
   logSummarySchema,
   MAX_LIMIT,
   statusSummarySchema,
@@ -88,7 +90,11 @@ export class RestClient {
 
   /** The account's actions, newest first unless sorted otherwise, one page of them. */
   listActions(options: ListActionsOptions = {}): Promise<ActionsPage> {
-    return this.#http.page({ path: ACTIONS, query: { ...options } }, actionViewSchema);
+    return this.#http.page(
+      { path: ACTIONS, query: { ...options } },
+      actionViewSchema,
+      actionPaginationSchema,
+    );
   }
 
   /**
@@ -137,23 +143,32 @@ export class RestClient {
 
   /** Outcomes by position, one page of them. */
   getLogs(actionId: string, options: LogsOptions = {}): Promise<LogsPage> {
-    return this.#http.page({ path: pathOf(actionId, '/logs'), query: { ...options } }, logEntrySchema);
+    return this.#http.page(
+      { path: pathOf(actionId, '/logs'), query: { ...options } },
+      logEntrySchema,
+      logPaginationSchema,
+    );
   }
 
-  /** All outcomes by position, page by page as they are asked for; of a running action, those so far. */
+  /**
+   * Reads all outcomes by position, page by page as they are asked for.
+   *
+   * Of a running action it reads those before the first position that has no outcome yet. To continue later, pass the
+   * position of the last one as `after`: none is omitted and none is repeated.
+   */
   async *iterateLogs(actionId: string, options: Omit<LogsOptions, 'skip'> = {}): AsyncGenerator<LogEntry> {
     const limit = options.limit ?? MAX_LIMIT;
     let { after } = options;
     for (;;) {
-      const { entries } = await this.getLogs(actionId, {
+      const { entries, pagination } = await this.getLogs(actionId, {
         ...options,
         limit,
         ...(after === undefined ? {} : { after }),
       });
       yield* entries;
-      const last = entries.at(-1);
-      if (last === undefined || entries.length < limit) return;
-      after = last.position;
+      const { more = entries.length === limit, next = entries.at(-1)?.position } = pagination;
+      if (!more || next === undefined || next === after) return;
+      after = next;
     }
   }
 

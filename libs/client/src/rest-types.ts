@@ -1,4 +1,11 @@
-import type { ACTION_SORTS, ActionView, CreateActionRequest, LogEntry, Pagination } from '@bulk/contracts';
+import type {
+  ACTION_SORTS,
+  ActionView,
+  CreateActionRequest,
+  LogEntry,
+  LogPagination,
+  ActionPagination,
+} from '@bulk/contracts';
 import type { ActionStatus, Lane, OutcomeStatus } from '@bulk/domain';
 
 export interface CreateOptions {
@@ -37,7 +44,8 @@ export interface ListActionsOptions {
 
 export interface ActionsPage {
   readonly entries: ActionView[];
-  readonly pagination: Pagination;
+  /** `atLeast`: there are `total` actions or more. */
+  readonly pagination: ActionPagination;
 }
 
 export interface LogsOptions {
@@ -45,14 +53,19 @@ export interface LogsOptions {
   readonly type?: OutcomeStatus;
   /** 1 to 1000; default 50. */
   readonly limit?: number;
+  /** Outcomes before the page, among the outcomes so far. */
   readonly skip?: number;
-  /** Only later positions than this; instead of `skip`, and quick on deep pages. */
+  /**
+   * Only later positions than this; instead of `skip`, and quick on deep pages. Without `skip` a page of a running action
+   * ends before the first position that has no outcome yet.
+   */
   readonly after?: number;
 }
 
 export interface LogsPage {
   readonly entries: LogEntry[];
-  readonly pagination: Pagination;
+  /** `more`: outcomes follow or will follow; ask for them with `after: next`. */
+  readonly pagination: LogPagination;
 }
 
 export interface ResultsOptions {

@@ -187,13 +187,15 @@ const queryNumber = (what: string) =>
 const documentedAs = (meta: { minimum: number; maximum: number; description: string }) =>
   ({ type: 'integer', ...meta }) as const;
 
+const skipParameter = queryNumber('a whole number from 0');
+
 /** `limit` and `skip` of a collection, as they come in a query string. */
 export const pageQueryShape = {
   limit: queryNumber(`a whole number from 1 to ${MAX_LIMIT}`)
     .refine((n) => n >= 1 && n <= MAX_LIMIT, `expected a whole number from 1 to ${MAX_LIMIT}`)
     .default(DEFAULT_LIMIT)
     .meta(documentedAs({ minimum: 1, maximum: MAX_LIMIT, description: 'Most items of a page.' })),
-  skip: queryNumber('a whole number from 0')
+  skip: skipParameter
     .default(0)
     .meta(documentedAs({ minimum: 0, maximum: MAX_QUERY_NUMBER, description: 'Items before the page.' })),
 };
@@ -203,23 +205,35 @@ export const accountQueryShape = {
   accountId: accountIdSchema.optional().meta({ description: 'The account; or header x-account-id.' }),
 };
 
-/** Query of GET /bulk-actions/:actionId/logs; `after` is a position and replaces `skip` on deep pages. */
+/**
+ * Query of GET /bulk-actions/:actionId/logs. With `after`, and without `skip`, a page ends before the first position that
+ * has no outcome yet; with `skip` it holds the outcomes so far.
+ */
 export const logsQuerySchema = z
   .strictObject({
     type: outcomeStatusSchema.optional().meta({ description: 'Only outcomes of this kind.' }),
-    ...pageQueryShape,
+    limit: pageQueryShape.limit,
+    skip: skipParameter.optional().meta(
+      documentedAs({
+        minimum: 0,
+        maximum: MAX_QUERY_NUMBER,
+        description:
+          'Outcomes before the page, counted among the outcomes so far. While the action runs, pages by `skip` can repeat or omit outcomes.',
+      }),
+    ),
     after: queryNumber('a position: a whole number from 0')
       .optional()
       .meta(
         documentedAs({
           minimum: 0,
           maximum: MAX_QUERY_NUMBER,
-          description: 'The position before the page; instead of `skip`.',
+          description:
+            'The position before the page; instead of `skip`. Pages by `after` never omit an outcome.',
         }),
       ),
     ...accountQueryShape,
   })
-  .refine((query) => query.after === undefined || query.skip === 0, {
+  .refine((query) => query.after === undefined || (query.skip ?? 0) === 0, {
     path: ['after'],
     message: 'expected either after or skip, not both',
   });
@@ -245,12 +259,39 @@ export const idempotencyKeySchema = z.object({
 /** Query of the reads of one action. */
 export const accountQuerySchema = z.strictObject(accountQueryShape);
 
+/** Number of actions of a status up to which a list counts them. */
+export const MAX_COUNTED = 10_000;
+
 export const paginationSchema = z.object({
   total: z.int().nonnegative(),
   limit: z.int().positive(),
   skip: z.int().nonnegative(),
 });
 export type Pagination = z.infer<typeof paginationSchema>;
+
+/** `pagination` of the lists of actions. */
+export const actionPaginationSchema = paginationSchema.extend({
+  atLeast: z
+    .literal(true)
+    .optional()
+    .meta({
+      description: `Present if \`total\` is a lower bound: a list counts at most ${MAX_COUNTED} actions of each status.`,
+    }),
+});
+export type ActionPagination = z.infer<typeof actionPaginationSchema>;
+
+/** `pagination` of GET /bulk-actions/:actionId/logs. Without `more` the page is one by `skip`. */
+export const logPaginationSchema = paginationSchema.extend({
+  more: z.boolean().optional().meta({
+    description:
+      'Whether outcomes follow this page, or will follow once the action has got further. Absent in pages by `skip`.',
+  }),
+  next: z.int().nonnegative().optional().meta({
+    description:
+      'The value of `after` for the next page. Absent although there is `more`: ask again without `after`.',
+  }),
+});
+export type LogPagination = z.infer<typeof logPaginationSchema>;
 
 export const errorBodySchema = z.object({
   code: z.string(),

@@ -63,6 +63,8 @@ export interface DispatchState {
   readonly purged?: boolean;
   /** Redis may hold first positions of the action; absent once they are released. */
   readonly firstPositions?: true;
+  /** The janitor that is removing them, and until when no other one may; absent while nobody does. */
+  readonly cleanUp?: { readonly owner: string; readonly until: Date };
 }
 
 /** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */

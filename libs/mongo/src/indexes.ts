@@ -1,8 +1,11 @@
 import type { EntityType } from '@bulk/actions';
+import { OUTCOME_STATUSES } from '@bulk/domain';
 import { configuredLifetimes, retentionConfigShape, type RetentionConfig } from '@bulk/runtime';
 import { MongoServerError, type IndexDescription } from 'mongodb';
 import { z } from 'zod';
 import type { Database } from './database.ts';
+
+const LOG_KEY = { actionId: 1, partition: 1, lastPosition: 1 } as const;
 
 /**
  * Creates the indexes that are missing. Safe to call from every service at once.
@@ -16,13 +19,18 @@ export async function ensureIndexes(
   retention?: RetentionConfig,
 ): Promise<void> {
   await database.actions.createIndexes([
-    // The account's actions, newest first (ids are UUIDs of version 7, which sort by time).
-    { key: { accountId: 1, _id: -1 } },
+    // The account's actions in each order of the list, newest first by default (ids are UUIDs of version 7, which sort by
+    // time). A list without a status merges the statuses: uploads are none of them. No index changes with the counts.
     { key: { accountId: 1, status: 1, _id: -1 } },
-    // The other orders of the list. None of them changes with the counts.
+    { key: { accountId: 1, status: 1, finishedAt: 1, _id: 1 } },
+    { key: { accountId: 1, status: 1, scheduledFor: 1, _id: 1 } },
+    { key: { accountId: 1, status: 1, total: 1, _id: 1 } },
+    // Actions that finished lately, for the subscriptions of an account.
     { key: { accountId: 1, finishedAt: 1, _id: 1 } },
-    { key: { accountId: 1, scheduledFor: 1, _id: 1 } },
-    { key: { accountId: 1, total: 1, _id: 1 } },
+    // Filters of the list that may leave few actions. They change with nothing.
+    { key: { accountId: 1, actionType: 1, _id: -1 } },
+    { key: { accountId: 1, entityType: 1, _id: -1 } },
+    { key: { accountId: 1, lane: 1, _id: -1 } },
     // Decides between requests with the same key that come at the same time.
     {
       key: { accountId: 1, 'idempotency.key': 1 },
@@ -37,13 +45,19 @@ export async function ensureIndexes(
     { key: { status: 1, lane: 1 } },
     // Uploads, for the janitor.
     { key: { status: 1 }, partialFilterExpression: { status: 'staging' } },
-    // Actions that ended and whose staged batches are still kept; the others would be looked through time and again.
-    { key: { 'dispatch.purged': 1, finishedAt: 1 } },
     // Actions whose first positions are still in Redis. Those with dead letters keep them for a replay.
     {
       key: { 'codes.DEAD_LETTERED': 1, finishedAt: 1 },
       partialFilterExpression: { 'dispatch.firstPositions': true },
     },
+    // Ended actions whose staged batches are still kept, for the clean-up. An action leaves the index with its batches.
+    {
+      name: 'clean_up',
+      key: { finishedAt: 1 },
+      partialFilterExpression: { 'dispatch.purged': null },
+    },
+    // Unfinished actions without those that are scheduled for later, for the gauge.
+    { name: 'under_way', key: { status: 1, scheduledFor: 1 } },
     // Webhooks that are due; actions without a callback, or with one that is settled, are not in it.
     {
       key: { status: 1, 'callback.dueAt': 1, accountId: 1 },
@@ -54,7 +68,13 @@ export async function ensureIndexes(
   await database.actionLogs.createIndexes([
     { key: { actionId: 1, partition: 1, batchNo: 1 }, unique: true },
     // A page of logs begins behind a position: in each partition, at the first bucket that ends behind it.
-    { key: { actionId: 1, partition: 1, lastPosition: 1 } },
+    { key: LOG_KEY },
+    // The same for the logs with an outcome of a type: a filtered page reads what it returns, and a retry what failed.
+    ...OUTCOME_STATUSES.map((status) => ({
+      name: `logs_${status}`,
+      key: LOG_KEY,
+      partialFilterExpression: { [`counts.${status}`]: { $gt: 0 } },
+    })),
   ]);
   for (const type of entityTypes) {
     await ensureEntityIndexes(database, type, retention);

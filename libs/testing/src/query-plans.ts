@@ -18,6 +18,18 @@ const COLLECTION_SCAN = /"COLLSCAN"/;
 /** The bounds of an index whose first field may be anything. */
 const WHOLE_INDEX = /"indexBounds":\{"[^"]+":\["\[(MinKey, MaxKey|MaxKey, MinKey)\]"\]/;
 
+/** How the server carries out a command, as far as its cost is concerned. */
+export interface ReadPlan {
+  /** E.g. `find actions`. */
+  readonly command: string;
+  /** The indexes that are read, each once. */
+  readonly indexes: readonly string[];
+  /** For each part of an index that is read, the bounds of its fields, e.g. `{ status: '["paused", "paused"]' }`. */
+  readonly bounds: readonly Readonly<Record<string, string>>[];
+  /** The stages of the plan, each once: `COLLSCAN` and `SORT` grow with the collection. */
+  readonly stages: readonly string[];
+}
+
 /** Records the commands that a database is sent, and asks it how it carries them out. */
 export class QueryPlans {
   readonly #commands = new Map<string, Command>();
@@ -30,6 +42,21 @@ export class QueryPlans {
   /** Names of the commands that were recorded, each once, e.g. `find actions`. */
   get recorded(): string[] {
     return [...new Set([...this.#commands.values()].map(nameOf))].sort();
+  }
+
+  /**
+   * The plans of the recorded commands, in the order in which each was first sent.
+   *
+   * @param database answers `explain`.
+   * @returns undefined if the server does not plan as MongoDB does.
+   */
+  async reads(database: Database): Promise<ReadPlan[] | undefined> {
+    if (!(await usesIndexForAPart(database))) return undefined;
+    const plans: ReadPlan[] = [];
+    for (const command of [...this.#commands.values()]) {
+      plans.push(readPlanOf(command, await planOf(database, command)));
+    }
+    return plans;
   }
 
   /**
@@ -54,6 +81,35 @@ export class QueryPlans {
     }
     return found;
   }
+}
+
+type Stage = Readonly<Record<string, unknown>> & { readonly stage: string };
+
+/** The stages of a plan that was chosen, from the outside in; the plans that were rejected are left out. */
+function stagesOf(plan: unknown): Stage[] {
+  if (typeof plan !== 'object' || plan === null) return [];
+  const inner = Object.entries(plan)
+    .filter(([key]) => key !== 'rejectedPlans')
+    .flatMap(([, value]) => stagesOf(value));
+  return 'stage' in plan && typeof plan.stage === 'string' ? [plan as Stage, ...inner] : inner;
+}
+
+function readPlanOf(command: Command, explained: string): ReadPlan {
+  const stages = stagesOf(JSON.parse(explained));
+  const scans = stages.filter(({ indexName }) => typeof indexName === 'string');
+  return {
+    command: nameOf(command),
+    indexes: [...new Set(scans.map(({ indexName }) => String(indexName)))],
+    bounds: scans.map(({ indexBounds }) =>
+      Object.fromEntries(
+        Object.entries(indexBounds ?? {}).map(([field, bounds]) => [
+          field,
+          Array.isArray(bounds) ? bounds.join(' ') : JSON.stringify(bounds),
+        ]),
+      ),
+    ),
+    stages: [...new Set(stages.map(({ stage }) => stage))],
+  };
 }
 
 /** Whether the server would look up `{ a, b }` in an index of `a`. */

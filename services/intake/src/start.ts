@@ -10,7 +10,7 @@ import { createIntakeMetrics } from './metrics.ts';
 import type { FirstPositionRelease } from './staging/first-position-release.ts';
 import type { Janitor } from './staging/janitor.ts';
 
-/** Once a minute is often enough to clean up. */
+/** Once a minute is often enough to start a clean-up; it runs until nothing is left to clean up. */
 const JANITOR_CRON = '* * * * *';
 /** Part of its time to stop that the dispatcher waits for a window under way before it hands back that lease, too. */
 const HAND_BACK_PART = 0.3;
@@ -73,20 +73,26 @@ function schedule(
   dispatcher: Dispatcher,
   janitor: Janitor,
 ): void {
+  const stopping = new AbortController();
+  let sweep = Promise.resolve();
   const tasks = [
     cron.schedule(config.DISPATCH_CRON, () => dispatcher.wake(), { noOverlap: true }),
     cron.schedule(
       JANITOR_CRON,
-      async () => {
-        await janitor
-          .sweep()
-          .catch((error: unknown) => log.warn({ err: error }, 'the janitor comes again later'));
+      () => {
+        sweep = janitor.sweep(stopping.signal).then(
+          () => undefined,
+          (error: unknown) => log.warn({ err: error }, 'Clean-up interrupted'),
+        );
+        return sweep;
       },
       { noOverlap: true },
     ),
   ];
   releasers.push('schedules', async () => {
+    stopping.abort();
     for (const task of tasks) await task.destroy();
+    await sweep;
   });
 }
 

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { actionViewSchema, statusSummarySchema } from '@bulk/contracts';
+import { actionViewSchema, listActionsQuerySchema, statusSummarySchema } from '@bulk/contracts';
 import { ACTION_STATUSES } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { uuidv7 } from 'uuidv7';
+import { ActionStore } from '../src/actions/action-store.ts';
 import { IntakeHarness, type Answer } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -110,6 +111,38 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
     expect((await harness.get(path, { 'x-account-id': 'nobody' })).body.pagination?.['total']).toBe(0);
     expect((await harness.get(path, {})).body.error?.code).toBe('ACCOUNT_REQUIRED');
     expect((await harness.get(`${path}?accountId=globex`)).body.error?.code).toBe('ACCOUNT_MISMATCH');
+  });
+});
+
+describe('the total of a list', () => {
+  it('is a lower bound, and says so, when there are more actions of a status than a list counts', async () => {
+    const store = new ActionStore(harness.database, 2);
+    const listed = async (query: Record<string, string>) => {
+      const {
+        total,
+        atLeast,
+        actions: found,
+      } = await store.list('acme', listActionsQuerySchema.parse(query));
+      return { total, atLeast, found: found.length };
+    };
+    expect(await listed({})).toEqual({ total: 14, atLeast: true, found: 14 });
+    expect(await listed({ limit: '3', skip: '4' })).toEqual({ total: 14, atLeast: true, found: 3 });
+    expect(await listed({ status: 'paused', priority: 'high' })).toEqual({
+      total: 1,
+      atLeast: false,
+      found: 1,
+    });
+    await harness.database.actions.insertMany(
+      [1, 2, 3].map(() => ({ ...actions[3]!, _id: uuidv7(), accountId: 'initech' })),
+    );
+    const { status } = actions[3]!;
+    const initech = await store.list('initech', listActionsQuerySchema.parse({ status, limit: '1' }));
+    expect(initech).toMatchObject({ total: 2, atLeast: true });
+    const behind = await store.list(
+      'initech',
+      listActionsQuerySchema.parse({ status, limit: '1', skip: '2' }),
+    );
+    expect(behind).toMatchObject({ total: 3, atLeast: true });
   });
 });
 

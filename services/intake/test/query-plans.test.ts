@@ -123,6 +123,7 @@ it('every query of intake is answered by an index', async () => {
   await askEverything();
   expect(plans.recorded).toEqual([
     'aggregate actions',
+    'count actions',
     'delete actions',
     'delete staged_batches',
     'find action_logs',

@@ -91,6 +91,15 @@ describe('POST /bulk-actions/:id/retry', () => {
     expect(again.body.data?.['actionId']).toBe(first.body.data?.['actionId']);
   });
 
+  it('made again is the same action when the batches of the old one are gone, and reads none of them', async () => {
+    const actionId = await ended();
+    const first = await retry(actionId);
+    await harness.database.stagedBatches.deleteMany({ actionId });
+    const again = await retry(actionId);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
+    expect(again.body.data?.['actionId']).toBe(first.body.data?.['actionId']);
+  });
+
   it('is refused before the end, without a failure, and when what was sent is gone', async () => {
     const actionId = await ended();
     const { actions, stagedBatches } = harness.database;

@@ -1,12 +1,14 @@
 import {
+  MAX_COUNTED,
   statusSummarySchema,
   type ActionSortField,
   type ListActionsQuery,
   type StatusSummary,
 } from '@bulk/contracts';
-import { ACTION_STATUSES, type ActionStatus } from '@bulk/domain';
+import { ACTION_STATUSES } from '@bulk/domain';
 import { stored, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Filter, Sort } from 'mongodb';
+import { z } from 'zod';
 
 /** What a view of an action needs, and its control. The bookkeeping of counts and dispatch stays in the database. */
 const PROJECTION = { applied: 0, dispatch: 0, idempotency: 0 } as const;
@@ -28,14 +30,19 @@ export interface ActionPage {
   readonly actions: readonly AccountAction[];
   /** Actions that match, on all pages. */
   readonly total: number;
+  /** Whether there are at least `total`: a list stops counting a status at MAX_COUNTED. */
+  readonly atLeast: boolean;
 }
 
 /** Reads of accepted actions, each within its account (G9). */
 export class ActionStore {
   readonly #database: Database;
+  readonly #maxCounted: number;
 
-  constructor(database: Database) {
+  /** @param maxCounted actions of a status that a list counts at most. */
+  constructor(database: Database, maxCounted = MAX_COUNTED) {
     this.#database = database;
+    this.#maxCounted = maxCounted;
   }
 
   /** @returns null where the account has no such action. @throws StoreError. */
@@ -45,41 +52,53 @@ export class ActionStore {
     );
   }
 
-  /** @throws StoreError. */
+  /**
+   * Reads a page of the account's actions. Its cost grows with `skip`, by an index key for each action skipped, and not with
+   * the number of actions.
+   *
+   * @throws StoreError.
+   */
   async list(accountId: string, query: ListActionsQuery): Promise<ActionPage> {
     const { status, actionType, entityType, priority, limit, skip, sort } = query;
-    const filter: Filter<ActionDocument> = {
+    const statuses = status === undefined ? ACTION_STATUSES : [status];
+    const narrowed: Filter<ActionDocument> = {
       accountId,
-      ...(status === undefined ? ACCEPTED : { status }),
       ...(actionType === undefined ? {} : { actionType }),
       ...(entityType === undefined ? {} : { entityType }),
       ...(priority === undefined ? {} : { lane: priority }),
     };
-    const [actions, total] = await Promise.all([
+    const filter = { ...narrowed, status: status ?? { $in: [...statuses] } };
+    const [actions, counts] = await Promise.all([
       stored(
         this.#database.actions
           .find(filter, { projection: PROJECTION, sort: sortOf(sort), skip, limit })
           .toArray(),
       ),
-      stored(this.#database.actions.countDocuments(filter)),
+      Promise.all(statuses.map((each) => this.#count({ ...narrowed, status: each }, this.#maxCounted))),
     ]);
-    return { actions, total };
+    const counted = counts.reduce((sum, n) => sum + n, 0);
+    return {
+      actions,
+      total: actions.length === 0 ? counted : Math.max(counted, skip + actions.length),
+      atLeast: counts.includes(this.#maxCounted),
+    };
   }
 
-  /** How many actions the account has in each status. @throws StoreError. */
+  /** Counts the account's actions in each status, exactly and from an index alone. @throws StoreError. */
   async summary(accountId: string): Promise<StatusSummary> {
-    const found = await stored(
-      this.#database.actions
-        .aggregate<{ _id: ActionStatus; actions: number }>([
-          { $match: { accountId, status: { $in: [...ACTION_STATUSES] } } },
-          { $group: { _id: '$status', actions: { $sum: 1 } } },
-        ])
-        .toArray(),
+    const counts = await Promise.all(
+      ACTION_STATUSES.map(async (status) => [status, await this.#count({ accountId, status })] as const),
     );
-    const counts = new Map(found.map(({ _id, actions }) => [_id, actions]));
-    return statusSummarySchema.parse(
-      Object.fromEntries(ACTION_STATUSES.map((status) => [status, counts.get(status) ?? 0])),
+    return statusSummarySchema.parse(Object.fromEntries(counts));
+  }
+
+  /** Counts by the command that needs no document where an index holds all of the filter. */
+  async #count(query: Filter<ActionDocument>, limit?: number): Promise<number> {
+    const { db, actions } = this.#database;
+    const answer = await stored(
+      db.command({ count: actions.collectionName, query, ...(limit === undefined ? {} : { limit }) }),
     );
+    return z.object({ n: z.int().nonnegative() }).parse(answer).n;
   }
 }
 

@@ -89,17 +89,12 @@ export class CreateAction {
     entities: CreateRequest['entities'],
     idempotency?: IdempotencyKey,
   ): Promise<CreateResult> {
-    const { keys, webhooks, recorder } = this.#options;
+    const { webhooks } = this.#options;
     if (draft.callbackUrl !== undefined) webhooks.checkCallback(draft.callbackUrl);
     if (idempotency !== undefined) {
-      const earlier = await keys.find(draft.identity.accountId, idempotency.key);
-      if (earlier !== undefined) {
-        // The request is the same one only if its body is, to the end.
-        await readToEnd(entities);
-        checkSameRequest(earlier, idempotency);
-        recorder.replayed();
-        return { action: earlier, replayed: true };
-      }
+      // The request is the same one only if its body is, to the end.
+      const replay = await this.findReplay(draft.identity.accountId, idempotency, entities);
+      if (replay !== undefined) return replay;
     }
     try {
       return { action: await this.#accept(draft, entities, idempotency), replayed: false };
@@ -107,6 +102,28 @@ export class CreateAction {
       if (idempotency !== undefined && isKeyTaken(error)) throw inProgress(idempotency.key);
       throw error;
     }
+  }
+
+  /**
+   * Finds the action that an earlier request with the same key has brought about.
+   *
+   * @param entities what the digest covers of the request: they are read to the end before the digests are compared.
+   * @returns undefined if there is no such action.
+   * @throws RefusedError if the key belongs to another request, or its upload is under way; StoreError; what the
+   * entities throw.
+   */
+  async findReplay(
+    accountId: string,
+    idempotency: IdempotencyKey,
+    entities: CreateRequest['entities'] = [],
+  ): Promise<CreateResult | undefined> {
+    const { keys, recorder } = this.#options;
+    const earlier = await keys.find(accountId, idempotency.key);
+    if (earlier === undefined) return undefined;
+    await readToEnd(entities);
+    checkSameRequest(earlier, idempotency);
+    recorder.replayed();
+    return { action: earlier, replayed: true };
   }
 
   async #accept(

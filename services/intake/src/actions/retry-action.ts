@@ -28,8 +28,13 @@ export class RetryAction {
    */
   async execute(accountId: string, actionId: string): Promise<CreateResult> {
     const { actions, createAction, failedEntities, newActionId } = this.#options;
+    // A caller's key holds no space, so this one is nobody else's.
+    const key = { key: `retry ${actionId}`, digest: () => actionId };
     const action = await actions.find(accountId, actionId);
     if (action === null) throw actionNotFound(actionId);
+    // The batches of the old action may be gone by now, and reading them would tell nothing new.
+    const retried = await createAction.findReplay(accountId, key);
+    if (retried !== undefined) return retried;
     const status = action.status as ActionStatus;
     if (!isFinal(status)) {
       throw new RefusedError(
@@ -61,8 +66,6 @@ export class RetryAction {
       ...(retry === undefined ? {} : { retry }),
       ...(callback === undefined ? {} : { callbackUrl: callback.url }),
     };
-    // A caller's key holds no space, so this one is nobody else's.
-    const key = { key: `retry ${actionId}`, digest: () => actionId };
     return createAction.stage(draft, failedEntities.read(actionId), key);
   }
 }

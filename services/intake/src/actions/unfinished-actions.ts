@@ -1,4 +1,5 @@
-import { stored, type Database } from '@bulk/mongo';
+import { stored, type ActionDocument, type Database } from '@bulk/mongo';
+import type { Filter } from 'mongodb';
 import { z } from 'zod';
 
 /** Unfinished actions of one status, of all accounts. */
@@ -18,21 +19,40 @@ const rowSchema = z.array(z.object({ _id: z.string(), count: z.int(), oldestUpda
  * @throws StoreError.
  */
 export async function findUnfinishedActions(database: Database, now: Date): Promise<UnfinishedActions[]> {
-  const rows = await stored(
-    database.actions
-      .aggregate([
-        {
-          $match: {
-            // In the words of the janitor's index, which begins with what is not purged and not finished.
-            'dispatch.purged': null,
-            finishedAt: null,
-            status: { $in: ['pending', 'queued', 'processing'] },
-            $or: [{ scheduledFor: null }, { scheduledFor: { $lte: now } }],
-          },
-        },
-        { $group: { _id: '$status', count: { $sum: 1 }, oldestUpdate: { $min: '$updatedAt' } } },
-      ])
-      .toArray(),
+  const rows = await Promise.all(
+    situationsUnderWay(now).map((situation) =>
+      stored(
+        database.actions
+          .aggregate([
+            { $match: situation },
+            { $group: { _id: '$status', count: { $sum: 1 }, oldestUpdate: { $min: '$updatedAt' } } },
+          ])
+          .toArray(),
+      ),
+    ),
   );
-  return rowSchema.parse(rows).map(({ _id, ...rest }) => ({ status: _id, ...rest }));
+  const found = new Map<string, UnfinishedActions>();
+  for (const { _id: status, count, oldestUpdate } of rowSchema.parse(rows.flat())) {
+    const other = found.get(status);
+    found.set(status, {
+      status,
+      count: count + (other?.count ?? 0),
+      oldestUpdate:
+        other !== undefined && other.oldestUpdate < oldestUpdate ? other.oldestUpdate : oldestUpdate,
+    });
+  }
+  return [...found.values()];
+}
+
+/**
+ * The situations of an action that is under way. Each is one range of the index `under_way`, so that the actions that are
+ * scheduled for later cost nothing.
+ */
+function situationsUnderWay(now: Date): Filter<ActionDocument>[] {
+  return [
+    { status: 'pending', scheduledFor: null },
+    { status: 'pending', scheduledFor: { $lte: now } },
+    { status: 'queued' },
+    { status: 'processing' },
+  ];
 }

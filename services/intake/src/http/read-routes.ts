@@ -1,5 +1,11 @@
 import type Router from '@koa/router';
-import { accountQuerySchema, listActionsQuerySchema, toActionStats, type LogSummary } from '@bulk/contracts';
+import {
+  accountQuerySchema,
+  listActionsQuerySchema,
+  toActionStats,
+  type ActionPagination,
+  type LogSummary,
+} from '@bulk/contracts';
 import { progressStateOf } from '@bulk/mongo';
 import type { Context } from 'koa';
 import type { AccountAction, ActionStore } from '../actions/action-store.ts';
@@ -23,7 +29,13 @@ export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOption
     const query = validate(listActionsQuerySchema, ctx.query);
     const page = await actions.list(await accountOf(ctx, query.accountId), query);
     const { limit, skip } = query;
-    ctx.body = succeeded(page.actions.map(toActionView), { total: page.total, limit, skip });
+    const pagination: ActionPagination = {
+      total: page.total,
+      limit,
+      skip,
+      ...(page.atLeast ? { atLeast: true } : {}),
+    };
+    ctx.body = succeeded(page.actions.map(toActionView), pagination);
   };
   router.get(BASE, list);
   router.get(`${BASE}/status`, list);

@@ -168,3 +168,9 @@ export function answeredPage(data: readonly unknown[]): Record<string, Example> 
   const pagination = { total: data.length, limit: 50, skip: 0 };
   return { answer: { value: { success: true, data, pagination } } };
 }
+
+/** The body of an answer with the first page of an action's outcomes, after which there are more. */
+export function answeredLogPage(data: readonly LogEntry[]): Record<string, Example> {
+  const pagination = { total: 800_000, limit: data.length, skip: 0, more: true, next: data.at(-1)?.position };
+  return { answer: { value: { success: true, data, pagination } } };
+}

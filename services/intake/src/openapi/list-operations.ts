@@ -1,7 +1,7 @@
 import {
   accountQuerySchema,
-  actionViewSchema,
   listActionsQuerySchema,
+  MAX_COUNTED,
   statusSummarySchema,
 } from '@bulk/contracts';
 import { ACTION_STATUSES } from '@bulk/domain';
@@ -9,13 +9,13 @@ import { json, ok } from './answers.ts';
 import { COMMON_ERRORS } from './errors.ts';
 import { answered, answeredPage, COMPLETED } from './examples.ts';
 import type { Operation } from './operation.ts';
-import { one, page } from './schemas.ts';
+import { actionPage, one } from './schemas.ts';
 
 const list = {
   method: 'get',
   tag: 'Actions',
   query: listActionsQuerySchema,
-  success: ok('A page of actions.', json(page(actionViewSchema), answeredPage([COMPLETED]))),
+  success: ok('A page of actions.', json(actionPage(), answeredPage([COMPLETED]))),
   errors: COMMON_ERRORS,
 } as const;
 
@@ -26,8 +26,7 @@ export const LISTS: readonly Operation[] = [
     path: '/bulk-actions',
     operationId: 'listActions',
     summary: "The account's actions, newest first",
-    description:
-      'A page of the actions that fit every filter that is given, without their entities; in another order with `sort`.',
+    description: `A page of the actions that fit every filter that is given, without their entities; in another order with \`sort\`. \`pagination.total\` is exact up to ${MAX_COUNTED} actions of a status, and otherwise a lower bound (\`atLeast\`).`,
   },
   {
     ...list,

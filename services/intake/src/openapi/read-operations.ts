@@ -2,15 +2,14 @@ import {
   accountQuerySchema,
   actionStatsSchema,
   actionViewSchema,
-  logEntrySchema,
   logsQuerySchema,
   logSummarySchema,
 } from '@bulk/contracts';
 import { json, ok } from './answers.ts';
 import { ACTION_ERRORS } from './errors.ts';
-import { answered, answeredPage, COMPLETED, LOG_ENTRIES, LOG_SUMMARY, STATS } from './examples.ts';
+import { answered, answeredLogPage, COMPLETED, LOG_ENTRIES, LOG_SUMMARY, STATS } from './examples.ts';
 import type { Operation } from './operation.ts';
-import { actionPathSchema, one, page } from './schemas.ts';
+import { actionPathSchema, logPage, one } from './schemas.ts';
 
 const byId = { pathParameters: actionPathSchema, query: accountQuerySchema, errors: ACTION_ERRORS } as const;
 
@@ -46,9 +45,9 @@ export const READS: readonly Operation[] = [
     tag: 'Progress',
     summary: 'The outcome of each position, in order',
     description:
-      'A page of outcomes. For deep pages, `after=<position of the last entry>` costs the same on every page, whereas `skip` reads what it skips.',
+      'A page of outcomes. To read all outcomes, also while the action runs, ask without `skip` and continue with `after=<pagination.next>` for as long as `pagination.more` is true. A page of a running action ends before the first position that has no outcome yet, so that no outcome is omitted: it can be empty, and the same request gives more later. Every such page costs the same, whereas `skip` reads what it skips. `skip=0` shows the outcomes so far, whatever is missing between them.',
     query: logsQuerySchema,
-    success: ok('A page of outcomes.', json(page(logEntrySchema), answeredPage(LOG_ENTRIES))),
+    success: ok('A page of outcomes.', json(logPage(), answeredLogPage(LOG_ENTRIES))),
   },
   {
     ...byId,

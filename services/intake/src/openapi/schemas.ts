@@ -1,10 +1,11 @@
 import {
   actionStatsSchema,
+  actionPaginationSchema,
   actionViewSchema,
   failureSchema,
   logEntrySchema,
+  logPaginationSchema,
   logSummarySchema,
-  paginationSchema,
   successSchema,
 } from '@bulk/contracts';
 import { accountIdSchema, actionIdSchema } from '@bulk/domain';
@@ -56,9 +57,14 @@ export function one(data: z.ZodType): z.ZodObject {
   return successSchema(data).omit({ pagination: true });
 }
 
-/** Answers with a page of a collection. */
-export function page(item: z.ZodType): z.ZodObject {
-  return successSchema(z.array(item)).required({ pagination: true });
+/** Answers with a page of the account's actions. */
+export function actionPage(): z.ZodObject {
+  return successSchema(z.array(actionViewSchema)).extend({ pagination: actionPaginationSchema });
+}
+
+/** Answers with a page of an action's outcomes. */
+export function logPage(): z.ZodObject {
+  return successSchema(z.array(logEntrySchema)).extend({ pagination: logPaginationSchema });
 }
 
 /** What of an error answer's `details` names a fault of the request. */
@@ -83,6 +89,7 @@ export const NAMED_SCHEMAS = {
   ActionStats: actionStatsSchema,
   LogEntry: logEntrySchema,
   LogSummary: logSummarySchema,
-  Pagination: paginationSchema,
+  ActionPagination: actionPaginationSchema,
+  LogPagination: logPaginationSchema,
   AccountId: accountIdSchema,
 } as const;

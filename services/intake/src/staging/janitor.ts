@@ -1,6 +1,8 @@
-import type { Database } from '@bulk/mongo';
+import { randomUUID } from 'node:crypto';
+import type { ActionDocument, Database } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
-import { removeStagedBatches } from './removal.ts';
+import type { Filter } from 'mongodb';
+import { removalGroups, removeGroup, removeStagedBatches, type EndedAction } from './removal.ts';
 
 export interface JanitorOptions {
   /** An upload without progress for this long is broken off. */
@@ -12,10 +14,33 @@ export interface JanitorOptions {
   readonly now: () => Date;
 }
 
-/** Actions that one round looks at, at most. */
-const ROUND = 20;
+/** Number of actions that one sweep cleaned up. */
+export interface Swept {
+  /** Broken-off uploads. */
+  readonly broken: number;
+  /** Ended actions. */
+  readonly ended: number;
+}
 
-/** Removes what broken-off uploads left, and the batches of actions that ended long ago. Safe to run in every instance. */
+/** One round: the actions that were due, of which this instance may have claimed fewer. */
+interface Round {
+  readonly due: number;
+  readonly cleaned: number;
+}
+
+/** Largest number of actions that one round claims. */
+const ROUND = 200;
+/** Removals that run at the same time. */
+const CONCURRENCY = 4;
+/** An instance that dies in a round leaves the round's actions to the others after this time, in ms. */
+const CLAIM_MS = 600_000;
+
+/**
+ * Removes what broken-off uploads left, and the batches of actions that ended long ago.
+ *
+ * Every instance runs a janitor. Each round claims its actions, so two janitors share the work, and a sweep repeats its
+ * rounds until one is not full, so the clean-up keeps up with any rate of actions.
+ */
 export class Janitor {
   readonly #database: Database;
   readonly #options: JanitorOptions;
@@ -27,53 +52,117 @@ export class Janitor {
     this.#log = log;
   }
 
-  /** One round. @returns how many actions were cleaned up. */
-  async sweep(): Promise<{ broken: number; ended: number }> {
-    return { broken: await this.#removeBrokenUploads(), ended: await this.#removeStagedOfEnded() };
+  /**
+   * Cleans up everything that is due.
+   *
+   * @param signal stops the sweep after the commands that are under way, and hands back what it has claimed.
+   */
+  async sweep(signal?: AbortSignal): Promise<Swept> {
+    await this.#excludeAcceptance();
+    const broken = await roundsOf(() => this.#removeBrokenUploads(signal), signal);
+    const ended = await roundsOf(() => this.#purgeEnded(signal), signal);
+    if (broken + ended > 0) this.#log.info({ broken, ended }, 'Clean-up finished');
+    return { broken, ended };
   }
 
   /**
-   * Two steps. The claim shuts the door to acceptance: an upload that is slow and not dead fails at its next write. The
-   * removal comes when a write that had passed the door before must have arrived, so that none is left behind.
+   * Claims uploads without progress. The claim shuts the door to acceptance: an upload that is slow and not dead fails at
+   * its next write. The removal waits until a write that had passed the door before must have arrived.
    */
-  async #removeBrokenUploads(): Promise<number> {
-    const now = this.#options.now();
-    const stale = new Date(now.getTime() - this.#options.stagingTimeoutMs);
-    const until = new Date(now.getTime() + this.#options.lateWriteMs);
+  async #excludeAcceptance(): Promise<void> {
+    const { now, stagingTimeoutMs, lateWriteMs } = this.#options;
+    const at = now();
     await this.#database.actions.updateMany(
-      { status: 'staging', 'dispatch.lease': null, updatedAt: { $lt: stale } },
-      { $set: { 'dispatch.lease': { owner: 'janitor', until } } },
+      { status: 'staging', 'dispatch.lease': null, updatedAt: { $lt: plus(at, -stagingTimeoutMs) } },
+      { $set: { 'dispatch.lease': { owner: 'janitor', until: plus(at, lateWriteMs) } } },
     );
-    const claimed = await this.#database.actions
-      .find(
-        { status: 'staging', 'dispatch.lease.until': { $lte: now } },
-        { projection: { _id: 1 }, limit: ROUND },
-      )
-      .toArray();
-    for (const { _id } of claimed) {
-      await removeStagedBatches(this.#database, _id);
-      await this.#database.actions.deleteOne({ _id, status: 'staging' });
-      this.#log.info({ actionId: _id }, 'removed a broken-off upload');
-    }
-    return claimed.length;
   }
 
-  async #removeStagedOfEnded(): Promise<number> {
-    const before = new Date(this.#options.now().getTime() - this.#options.stagedRetentionMs);
-    const ended = await this.#database.actions
-      .find(
-        {
-          status: { $in: ['completed', 'failed', 'cancelled'] },
-          'dispatch.purged': null,
-          finishedAt: { $lt: before },
-        },
-        { projection: { _id: 1 }, limit: ROUND },
-      )
-      .toArray();
-    for (const { _id } of ended) {
-      await removeStagedBatches(this.#database, _id);
-      await this.#database.actions.updateOne({ _id }, { $set: { 'dispatch.purged': true } });
+  async #removeBrokenUploads(signal?: AbortSignal): Promise<Round> {
+    const { actions } = this.#database;
+    const due = { status: 'staging' as const, 'dispatch.lease.until': { $lte: this.#options.now() } };
+    const found = await actions.find(due, { projection: { _id: 1 }, limit: ROUND }).toArray();
+    const mine = await this.#claim(found, due, 'dispatch.lease');
+    await inTurns(mine.ids, signal, (actionId) => removeStagedBatches(this.#database, actionId, signal));
+    if (signal?.aborted === true) {
+      await actions.updateMany(mine.claimed, { $set: { 'dispatch.lease.until': this.#options.now() } });
+      return { due: found.length, cleaned: 0 };
     }
-    return ended.length;
+    const { deletedCount } = await actions.deleteMany({ ...mine.claimed, status: 'staging' });
+    for (const actionId of mine.ids) this.#log.info({ actionId }, 'Broken-off upload removed');
+    return { due: found.length, cleaned: deletedCount };
   }
+
+  async #purgeEnded(signal?: AbortSignal): Promise<Round> {
+    const { actions } = this.#database;
+    const now = this.#options.now();
+    const due = {
+      'dispatch.purged': null,
+      finishedAt: { $lt: plus(now, -this.#options.stagedRetentionMs) },
+      'dispatch.cleanUp.until': { $not: { $gt: now } },
+    };
+    const found = await actions
+      .find(due, { projection: { batchCount: 1 }, sort: { finishedAt: 1 }, limit: ROUND })
+      .toArray();
+    const mine = await this.#claim(found, due, 'dispatch.cleanUp');
+    const claimed = new Set(mine.ids);
+    const groups = removalGroups(found.filter(({ _id }) => claimed.has(_id)));
+    await inTurns(groups, signal, (group) => removeGroup(this.#database, group, signal));
+    if (signal?.aborted === true) {
+      await actions.updateMany(mine.claimed, { $unset: { 'dispatch.cleanUp': '' } });
+      return { due: found.length, cleaned: 0 };
+    }
+    const { modifiedCount } = await actions.updateMany(mine.claimed, {
+      $set: { 'dispatch.purged': true },
+      $unset: { 'dispatch.cleanUp': '' },
+    });
+    return { due: found.length, cleaned: modifiedCount };
+  }
+
+  /** Claims those of the actions found that nobody has claimed since. @returns them, and a filter that only they match. */
+  async #claim(
+    found: readonly Pick<EndedAction, '_id'>[],
+    due: Filter<ActionDocument>,
+    field: 'dispatch.lease' | 'dispatch.cleanUp',
+  ): Promise<{ ids: string[]; claimed: Filter<ActionDocument> }> {
+    const _id = { $in: found.map((action) => action._id) };
+    const owner = `janitor ${randomUUID()}`;
+    const claimed: Filter<ActionDocument> = { _id, [`${field}.owner`]: owner };
+    if (found.length === 0) return { ids: [], claimed };
+    const until = plus(this.#options.now(), CLAIM_MS);
+    await this.#database.actions.updateMany({ ...due, _id }, { $set: { [field]: { owner, until } } });
+    const mine = await this.#database.actions.find(claimed, { projection: { _id: 1 } }).toArray();
+    return { ids: mine.map((action) => action._id), claimed };
+  }
+}
+
+/** Repeats rounds until one is not full. @returns the number of actions that were cleaned up. */
+async function roundsOf(round: () => Promise<Round>, signal?: AbortSignal): Promise<number> {
+  let sum = 0;
+  while (signal?.aborted !== true) {
+    const { due, cleaned } = await round();
+    sum += cleaned;
+    if (due < ROUND) break;
+  }
+  return sum;
+}
+
+/** Works on the items, a few at a time, until all are done, one fails or the signal comes. */
+async function inTurns<T>(
+  items: readonly T[],
+  signal: AbortSignal | undefined,
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  const waiting = items.values();
+  const worker = async (): Promise<void> => {
+    for (const item of waiting) {
+      if (signal?.aborted === true) return;
+      await work(item);
+    }
+  };
+  await Promise.all(Array.from({ length: CONCURRENCY }, worker));
+}
+
+function plus(at: Date, ms: number): Date {
+  return new Date(at.getTime() + ms);
 }

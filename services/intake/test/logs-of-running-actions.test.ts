@@ -1,0 +1,157 @@
+import { randomUUID } from 'node:crypto';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { logEntrySchema, logPaginationSchema, type LogPagination } from '@bulk/contracts';
+import { OUTCOME_STATUSES, type OutcomeStatus } from '@bulk/domain';
+import type { ActionLogDocument } from '@bulk/mongo';
+import fc from 'fast-check';
+import { IntakeHarness, PARTITIONS } from './harness.ts';
+
+let harness: IntakeHarness;
+beforeAll(async () => {
+  harness = await IntakeHarness.create();
+  await harness.start();
+});
+afterAll(() => harness.installation.dispose());
+
+const SIZE = 60;
+const BATCH = 4;
+const statusAt = (position: number): OutcomeStatus =>
+  position % 7 === 3 ? 'failure' : position % 5 === 1 ? 'skipped' : 'success';
+const partitionOf = (position: number): number => (position * position + (position >> 2)) % PARTITIONS;
+
+function logOf(actionId: string, batchNo: number, positions: readonly number[]): ActionLogDocument {
+  const counts = { success: 0, failure: 0, skipped: 0 };
+  const outcomes = positions.map((position) => {
+    const status = statusAt(position);
+    counts[status] += 1;
+    const code = status === 'success' ? null : 'SOME_CODE';
+    return { position, entityId: `c${position}`, ref: null, status, code, message: code, attempts: 1 };
+  });
+  return {
+    _id: `${actionId}:${batchNo}`, actionId, batchNo, partition: partitionOf(positions[0]!), counts, outcomes,
+    firstPosition: positions[0]!, lastPosition: positions.at(-1)!,
+    source: { partition: 0, offset: batchNo }, at: new Date(0),
+  }; // prettier-ignore
+}
+
+/** The batches of an action of SIZE positions, as they are routed. */
+function batchesOf(actionId: string): ActionLogDocument[] {
+  const all = Array.from({ length: SIZE }, (_, i) => i);
+  return Array.from({ length: PARTITIONS }, (_, partition) => all.filter((p) => partitionOf(p) === partition))
+    .flatMap((own) => Array.from({ length: Math.ceil(own.length / BATCH) }, (_, i) => own.slice(i * BATCH, (i + 1) * BATCH)))
+    .map((positions, batchNo) => logOf(actionId, batchNo, positions)); // prettier-ignore
+}
+
+async function given(total = SIZE): Promise<string> {
+  const actionId = randomUUID();
+  await harness.accepted(actionId, 1, new Date('2999-01-01T00:00:00Z'));
+  await harness.database.actions.updateOne({ _id: actionId }, { $set: { status: 'processing', total } });
+  return actionId;
+}
+
+/** A batch has its outcomes, as stats-aggregator writes them. */
+async function happens(log: ActionLogDocument): Promise<void> {
+  const { success, failure, skipped } = log.counts;
+  await harness.database.actionLogs.insertOne(log);
+  await harness.database.actions.updateOne(
+    { _id: log.actionId },
+    { $inc: { 'counts.success': success, 'counts.failure': failure, 'counts.skipped': skipped } },
+  );
+}
+
+async function page(
+  actionId: string,
+  query: string,
+): Promise<{ positions: number[]; pagination: LogPagination }> {
+  const { status, body } = await harness.get(`/bulk-actions/${actionId}/logs?${query}`);
+  expect(status).toBe(200);
+  const entries = (body.data as unknown as unknown[]).map((entry) => logEntrySchema.strict().parse(entry));
+  const pagination = logPaginationSchema.strict().parse(body.pagination);
+  return { positions: entries.map(({ position }) => position), pagination };
+}
+
+const wanted = (type?: OutcomeStatus): number[] =>
+  Array.from({ length: SIZE }, (_, i) => i).filter((p) => type === undefined || statusAt(p) === type);
+
+describe('the logs of a running action', () => {
+  it.each([undefined, ...OUTCOME_STATUSES])(
+    'omit and repeat no outcome (type: %s) when read page by page with `after`, in whatever order the outcomes arrive',
+    async (type) => {
+      const order = fc.sample(
+        fc.shuffledSubarray([...batchesOf('').keys()], { minLength: batchesOf('').length }),
+        {
+          numRuns: 3,
+          seed: 7,
+        },
+      );
+      for (const turns of order) {
+        const actionId = await given();
+        const batches = batchesOf(actionId);
+        const seen: number[] = [];
+        let next = '';
+        for (let more: boolean = true; more;) {
+          const arriving = turns.shift();
+          const found = await page(actionId, `limit=5${type === undefined ? '' : `&type=${type}`}${next}`);
+          seen.push(...found.positions);
+          more = found.pagination.more === true;
+          if (found.pagination.next !== undefined) next = `&after=${found.pagination.next}`;
+          if (arriving !== undefined) await happens(batches[arriving]!);
+        }
+        expect(seen).toEqual(wanted(type));
+      }
+    },
+  );
+
+  it('omit no outcome when a caller continues after the last position instead of `next`', async () => {
+    const actionId = await given();
+    const batches = batchesOf(actionId);
+    const late = batches[1]!;
+    for (const log of batches) if (log !== late) await happens(log);
+    const first = await page(actionId, 'limit=1000');
+    expect(first.positions).toEqual(wanted().slice(0, late.firstPosition));
+    await happens(late);
+    const rest = await page(actionId, `limit=1000&after=${first.positions.at(-1)!}`);
+    expect([...first.positions, ...rest.positions]).toEqual(wanted());
+  });
+
+  it('are the outcomes so far when read with `skip`, and as a file', async () => {
+    const actionId = await given();
+    const [late, ...others] = batchesOf(actionId);
+    for (const log of others) await happens(log);
+    const soFar = wanted().filter((p) => !late!.outcomes.some(({ position }) => position === p));
+    expect(await page(actionId, 'limit=1000&skip=0')).toEqual({
+      positions: soFar,
+      pagination: { total: soFar.length, limit: 1_000, skip: 0 },
+    });
+    const file = await fetch(`${harness.url}/bulk-actions/${actionId}/results.ndjson`, {
+      headers: { 'x-account-id': 'acme' },
+    });
+    expect((await file.text()).trim().split('\n')).toHaveLength(soFar.length);
+  });
+
+  it('look at a bounded number of positions for one page, and continue behind them', async () => {
+    const fat = 10_000;
+    const actionId = await given(4 * fat);
+    const template = logOf(actionId, 0, [0]);
+    for (let batchNo = 0; batchNo < 3; batchNo += 1) {
+      const outcomes = Array.from({ length: fat }, (_, i) => ({
+        ...template.outcomes[0]!,
+        position: batchNo * fat + i,
+        status: batchNo === 2 && i === 5 ? ('failure' as const) : ('success' as const),
+      }));
+      await happens({
+        ...template,
+        _id: `${actionId}:${batchNo}`,
+        batchNo,
+        outcomes,
+        firstPosition: batchNo * fat,
+        lastPosition: (batchNo + 1) * fat - 1,
+        counts: { success: fat, failure: batchNo === 2 ? 1 : 0, skipped: 0 },
+      });
+    }
+    const first = await page(actionId, 'type=failure');
+    expect(first).toMatchObject({ positions: [], pagination: { more: true, next: 19_999 } });
+    const second = await page(actionId, 'type=failure&after=19999');
+    expect(second).toMatchObject({ positions: [20_005], pagination: { more: true, next: 29_999 } });
+  });
+});
