@@ -1,6 +1,6 @@
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { RedisUnavailableError } from './client.ts';
+import { RedisError } from './errors.ts';
 
 /** A batch that asks which of its positions are the first of their entity. */
 export interface BatchClaim {
@@ -61,7 +61,7 @@ export class FirstPositions {
    * Records the batch's entities and answers whose they are, in one atomic step. Idempotent for the same batch at the
    * same offset: a redelivered position finds itself. A replay finds what was first before it, whatever has become of that.
    *
-   * @throws RedisUnavailableError when Redis does not answer: nothing is known, try again.
+   * @throws RedisError when Redis does not answer or refuses: nothing is known.
    */
   async claim({
     actionId,
@@ -85,7 +85,7 @@ export class FirstPositions {
         ...pairs,
       );
     } catch (error) {
-      throw new RedisUnavailableError(error);
+      throw new RedisError(error);
     }
     const [claimed, ...rest] = replySchema.parse(reply);
     return claimed === 1
