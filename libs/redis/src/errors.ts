@@ -7,7 +7,7 @@ import { DependencyError, type FaultKind } from '@bulk/domain';
 export const REDIS_REPLIES: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
   election: ['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'BUSY', 'NOREPLICAS'],
   authentication: ['NOAUTH', 'WRONGPASS'],
-  authorisation: ['NOPERM'],
+  authorisation: ['NOPERM', 'ERR The user executing the script'],
   quota: ['ERR max number of clients reached'],
   'disk-full': ['MISCONF'],
   'out-of-memory': ['OOM'],

@@ -29,7 +29,7 @@ export class HandlerContractError extends CodedError {
 
 export interface BatchApplierOptions {
   readonly registry: ActionRegistry;
-  readonly firstPositions: FirstPositions;
+  readonly firstPositions: Pick<FirstPositions, 'claim'>;
   readonly store: EntityStore;
   /** Foretells what `store` would answer, and writes nothing: what action types get in a dry run. */
   readonly dryRunStore: EntityStore;

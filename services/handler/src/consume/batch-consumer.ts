@@ -31,12 +31,12 @@ import type { DeadBatches } from './dead-batches.ts';
 
 export interface BatchConsumerOptions {
   readonly topics: TopicNames;
-  readonly codec: MessageCodec;
-  readonly runner: BatchRunner;
-  readonly producer: MessageProducer;
-  readonly deadLetters: DeadLetters;
-  readonly deadBatches: DeadBatches;
-  readonly retryTopics: RetryTopics;
+  readonly codec: Pick<MessageCodec, 'decode'>;
+  readonly runner: Pick<BatchRunner, 'run'>;
+  readonly producer: Pick<MessageProducer, 'send'>;
+  readonly deadLetters: Pick<DeadLetters, 'bury'>;
+  readonly deadBatches: Pick<DeadBatches, 'identify'>;
+  readonly retryTopics: Pick<RetryTopics, 'postpone'>;
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
   /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
   readonly maxAttempts: number;

@@ -7,7 +7,7 @@ import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
 
 export interface BatchRunnerOptions {
-  readonly applier: BatchApplier;
+  readonly applier: Pick<BatchApplier, 'apply'>;
   /** Between tries while a dependency is away. */
   readonly backoff: BackoffOptions;
   /** The end of a partition's log as of now; asked when a fence seems to lie beyond it. */
