@@ -35,7 +35,10 @@ describe('a Redis that answers but refuses work', () => {
     admin = await eventually('Redis answers', () =>
       connectRedis(config, silentLogger()).catch(() => undefined),
     );
-    harness.installation.onDispose(() => Promise.resolve(admin.disconnect()));
+    harness.installation.onDispose(() => {
+      admin.disconnect();
+      return Promise.resolve();
+    });
   });
 
   it('makes batches wait and handler unready until there is memory again, and fails no entity', async () => {

@@ -41,7 +41,7 @@ beforeEach(() => {
   const store = {
     write: (_scope: unknown, changes: readonly unknown[]): Promise<ChangeResult[]> => {
       const error = storeErrors.shift();
-      if (error !== undefined) return Promise.reject(error as Error);
+      if (error !== undefined) return Promise.reject(error);
       written += 1;
       return Promise.resolve(changes.map(() => ({ kind: 'applied' })));
     },
@@ -84,7 +84,7 @@ beforeEach(() => {
     producer: {
       send: (_topic, messages) => {
         const error = reportErrors.shift();
-        if (error !== undefined) return Promise.reject(error as Error);
+        if (error !== undefined) return Promise.reject(error);
         results.push(...messages.map(({ value }) => value as BatchResult));
         return Promise.resolve([]);
       },
