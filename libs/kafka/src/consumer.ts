@@ -44,6 +44,9 @@ export interface Chunk {
   confirmOwnership(): Promise<void>;
 }
 
+/** How long a partition rests whose fetch was not admitted, in ms. */
+const NOT_ADMITTED_PAUSE_MS = 1_000;
+
 /** What to do with a chunk whose processing threw. */
 export type FailureDisposition = 'retry' | 'skip';
 
@@ -73,6 +76,11 @@ export interface ChunkConsumerOptions {
    * partition paused until then, and with it those behind it.
    */
   readonly dueAt?: (message: ReceivedMessage) => number;
+  /**
+   * Resolves when what was fetched of a topic may be processed; asked once for each fetch. When it rejects, the partition is
+   * paused for a second, nothing of the fetch is processed, and it is fetched again.
+   */
+  readonly admit?: (topic: string) => Promise<void>;
   /** The consumer is down for good; the process should end and be restarted. */
   readonly onCrash: (error: unknown) => void;
   /** Each time the group has given this member its partitions. */
@@ -199,6 +207,7 @@ export class ChunkConsumer {
 
   async #processFetch(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
+    if (!(await this.#admits(payload))) return;
     for (let from = 0; from < batch.messages.length; from += this.#options.chunkSize) {
       if (payload.isStale() || !this.#mayGoOn(payload)) return;
       const messages = batch.messages.slice(from, from + this.#options.chunkSize);
@@ -218,6 +227,24 @@ export class ChunkConsumer {
       this.#instruments.lag.processed(batch.topic, batch.partition, Number(last.offset) + 1, since);
       await payload.heartbeat();
       await payload.commitOffsetsIfNecessary();
+    }
+  }
+
+  async #admits(payload: EachBatchPayload): Promise<boolean> {
+    const { admit, config, log } = this.#options;
+    if (admit === undefined) return true;
+    const { topic, partition } = payload.batch;
+    try {
+      await withHeartbeats(
+        config,
+        () => payload.heartbeat(),
+        () => admit(topic),
+      );
+      return true;
+    } catch (error) {
+      log.debug({ topic, partition, err: error }, 'a fetch is not processed');
+      this.#pauses.pauseFor(payload, NOT_ADMITTED_PAUSE_MS);
+      return false;
     }
   }
 

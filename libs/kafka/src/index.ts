@@ -11,5 +11,6 @@ export * from './messaging.ts';
 export { PartitionLostError } from './ownership.ts';
 export * from './producer.ts';
 export { checkKafkaConfig } from './security.ts';
+export * from './topic-guard.ts';
 export * from './topics.ts';
 export type { Kafka } from 'kafkajs';

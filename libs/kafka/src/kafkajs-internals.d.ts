@@ -15,3 +15,31 @@ declare module 'kafkajs/src/network/connection.js' {
     send(request: unknown): Promise<unknown>;
   }
 }
+
+/** What `topic-ids.ts` writes its request with. */
+declare module 'kafkajs/src/protocol/encoder.js' {
+  export default class Encoder {
+    writeBoolean(value: boolean): this;
+    writeBuffer(value: Buffer): this;
+    writeUVarInt(value: number): this;
+    writeUVarIntString(value: string): this;
+  }
+}
+
+/** What `topic-ids.ts` reads the answer with. */
+declare module 'kafkajs/src/protocol/decoder.js' {
+  export default class Decoder {
+    constructor(buffer: Buffer);
+    readInt16(): number;
+    readInt32(): number;
+    readBoolean(): boolean;
+    readBytes(length: number): Buffer;
+    readUVarInt(): number;
+    readUVarIntString(): string | null;
+    readTaggedFields(): unknown;
+  }
+}
+
+declare module 'kafkajs/src/protocol/error.js' {
+  export function createErrorFromCode(code: number): Error;
+}
