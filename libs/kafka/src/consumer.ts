@@ -4,6 +4,7 @@ import type { ConsumerConfig } from './config.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { NO_INSTRUMENTS, watchConsumer, type ConsumerInstruments } from './instruments.ts';
 import { ConsumerStoppingError } from './interruptions.ts';
+import { isOfThisGeneration } from './memberships.ts';
 import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 import { PartitionPauses } from './pauses.ts';
 
@@ -209,7 +210,7 @@ export class ChunkConsumer {
     const { batch } = payload;
     if (!(await this.#admits(payload))) return;
     for (let from = 0; from < batch.messages.length; from += this.#options.chunkSize) {
-      if (payload.isStale() || !this.#mayGoOn(payload)) return;
+      if (payload.isStale() || !isOfThisGeneration(batch) || !this.#mayGoOn(payload)) return;
       const messages = batch.messages.slice(from, from + this.#options.chunkSize);
       this.#noteHead(batch, messages[0]);
       const waitMs = this.#notDueFor(batch, messages[0]);
@@ -220,7 +221,8 @@ export class ChunkConsumer {
       const startedAt = performance.now();
       const done = await this.#processChunk(payload, messages);
       const last = messages.at(-1);
-      if (!done || last === undefined) return;
+      // The offsets of a later generation begin where it has read the commits, and are not for this one to move.
+      if (!done || last === undefined || !isOfThisGeneration(batch)) return;
       payload.resolveOffset(last.offset);
       this.#instruments.recorder.chunk((performance.now() - startedAt) / 1_000, messages.length);
       const since = this.#dueSince(batch, last);
@@ -276,6 +278,7 @@ export class ChunkConsumer {
             { topic: batch.topic, partition: batch.partition, offset: messages[0]?.offset },
             'left in the middle: the partition is, or may be, someone else’s',
           );
+          if (error.cause === undefined) return false;
           throw error.cause;
         }
         if (isLostPartition(error)) throw error;

@@ -43,3 +43,17 @@ declare module 'kafkajs/src/protocol/decoder.js' {
 declare module 'kafkajs/src/protocol/error.js' {
   export function createErrorFromCode(code: number): Error;
 }
+
+/** What `memberships.ts` corrects. */
+declare module 'kafkajs/src/consumer/consumerGroup.js' {
+  import type { Batch } from 'kafkajs';
+
+  export default class ConsumerGroup {
+    readonly generationId: number | null;
+    readonly memberId: string | null;
+    /** When the last heartbeat was answered, on the wall clock. */
+    lastRequest: number;
+    heartbeat(options: { interval: number }): Promise<void>;
+    fetch(nodeId: number): Promise<Batch[]>;
+  }
+}

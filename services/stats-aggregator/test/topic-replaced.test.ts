@@ -31,7 +31,7 @@ describe('a results topic that was deleted and created again, with more messages
     await harness.stop();
 
     // Somebody has acted: no count names an offset of the old topic any more.
-    await harness.database.actions.updateMany({}, { $unset: { applied: '' } });
+    await harness.database.actions.updateMany({}, { $set: { applied: {} } });
     await harness.database.db
       .collection<{ _id: string }>('installation')
       .deleteOne({ _id: `topic:${results}` });
