@@ -55,5 +55,6 @@ declare module 'kafkajs/src/consumer/consumerGroup.js' {
     lastRequest: number;
     heartbeat(options: { interval: number }): Promise<void>;
     fetch(nodeId: number): Promise<Batch[]>;
+    joinAndSync(): Promise<void>;
   }
 }
