@@ -1,6 +1,7 @@
 export * from './accounting.ts';
 export * from './action.ts';
 export * from './batching.ts';
+export * from './dependency-error.ts';
 export * from './entity.ts';
 export * from './errors.ts';
 export * from './fence.ts';

@@ -9,6 +9,7 @@ describe('isRetryable', () => {
     ['a coded error that says so', new CodedError('AWAY', 'x', { retryable: true })],
     ['an entity that may pass', new RetryableError('busy')],
     ['what kafkajs marks', Object.assign(new Error('x'), { retriable: true })],
+    ['what kafkajs does not mark: a missing right', Object.assign(new Error('x'), { retriable: false })],
     ['a reset connection', coded('ECONNRESET')],
     ['what fetch wraps', new TypeError('fetch failed', { cause: coded('ECONNREFUSED') })],
   ])('takes %s', (_, error) => {
@@ -19,7 +20,6 @@ describe('isRetryable', () => {
     ['a coded error, whatever caused it', new CodedError('NO', 'x', { cause: coded('ECONNRESET') })],
     ['a permanent fault', new PermanentError('GONE', 'x')],
     ['a superseded write', new SupersededError('x', {})],
-    ['what kafkajs does not mark', Object.assign(new Error('x'), { retriable: false, code: 'EPIPE' })],
     ['a bug', new TypeError('cannot read "x" of undefined')],
     ['another code', coded('ENOENT')],
     ['nothing', undefined],

@@ -24,11 +24,12 @@ const MAX_CAUSES = 3;
 /**
  * Whether trying the same again may succeed: the one classification (G7). Adapters class the errors of their clients into
  * `CodedError.retryable`, by codes and labels only they know. What reaches us past an adapter is judged here: kafkajs'
- * own `retriable` (a heartbeat during a rebalance), and network faults, such as those of a call that an action type makes.
+ * errors (a heartbeat during a rebalance, a missing right), which concern the cluster or the consumer's session and never a
+ * message, whatever their `retriable` says; and network faults, such as those of a call that an action type makes.
  */
 export function isRetryable(error: unknown): boolean {
   if (error instanceof CodedError) return error.retryable;
-  if (error instanceof Error && 'retriable' in error) return error.retriable === true;
+  if (error instanceof Error && 'retriable' in error) return true;
   return isNetworkError(error);
 }
 

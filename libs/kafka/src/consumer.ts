@@ -4,6 +4,7 @@ import type { ConsumerConfig } from './config.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { NO_INSTRUMENTS, watchConsumer, type ConsumerInstruments } from './instruments.ts';
 import { ConsumerStoppingError } from './interruptions.ts';
+import { isOfThisGeneration } from './memberships.ts';
 import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 import { PartitionPauses } from './pauses.ts';
 
@@ -44,6 +45,9 @@ export interface Chunk {
   confirmOwnership(): Promise<void>;
 }
 
+/** How long a partition rests whose fetch was not admitted, in ms. */
+const NOT_ADMITTED_PAUSE_MS = 1_000;
+
 /** What to do with a chunk whose processing threw. */
 export type FailureDisposition = 'retry' | 'skip';
 
@@ -73,6 +77,11 @@ export interface ChunkConsumerOptions {
    * partition paused until then, and with it those behind it.
    */
   readonly dueAt?: (message: ReceivedMessage) => number;
+  /**
+   * Resolves when what was fetched of a topic may be processed; asked once for each fetch. When it rejects, the partition is
+   * paused for a second, nothing of the fetch is processed, and it is fetched again.
+   */
+  readonly admit?: (topic: string) => Promise<void>;
   /** The consumer is down for good; the process should end and be restarted. */
   readonly onCrash: (error: unknown) => void;
   /** Each time the group has given this member its partitions. */
@@ -199,8 +208,9 @@ export class ChunkConsumer {
 
   async #processFetch(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
+    if (!(await this.#admits(payload))) return;
     for (let from = 0; from < batch.messages.length; from += this.#options.chunkSize) {
-      if (payload.isStale() || !this.#mayGoOn(payload)) return;
+      if (payload.isStale() || !isOfThisGeneration(batch) || !this.#mayGoOn(payload)) return;
       const messages = batch.messages.slice(from, from + this.#options.chunkSize);
       this.#noteHead(batch, messages[0]);
       const waitMs = this.#notDueFor(batch, messages[0]);
@@ -211,13 +221,32 @@ export class ChunkConsumer {
       const startedAt = performance.now();
       const done = await this.#processChunk(payload, messages);
       const last = messages.at(-1);
-      if (!done || last === undefined) return;
+      // The offsets of a later generation begin where it has read the commits, and are not for this one to move.
+      if (!done || last === undefined || !isOfThisGeneration(batch)) return;
       payload.resolveOffset(last.offset);
       this.#instruments.recorder.chunk((performance.now() - startedAt) / 1_000, messages.length);
       const since = this.#dueSince(batch, last);
       this.#instruments.lag.processed(batch.topic, batch.partition, Number(last.offset) + 1, since);
       await payload.heartbeat();
       await payload.commitOffsetsIfNecessary();
+    }
+  }
+
+  async #admits(payload: EachBatchPayload): Promise<boolean> {
+    const { admit, config, log } = this.#options;
+    if (admit === undefined) return true;
+    const { topic, partition } = payload.batch;
+    try {
+      await withHeartbeats(
+        config,
+        () => payload.heartbeat(),
+        () => admit(topic),
+      );
+      return true;
+    } catch (error) {
+      log.debug({ topic, partition, err: error }, 'a fetch is not processed');
+      this.#pauses.pauseFor(payload, NOT_ADMITTED_PAUSE_MS);
+      return false;
     }
   }
 
@@ -249,6 +278,7 @@ export class ChunkConsumer {
             { topic: batch.topic, partition: batch.partition, offset: messages[0]?.offset },
             'left in the middle: the partition is, or may be, someone else’s',
           );
+          if (error.cause === undefined) return false;
           throw error.cause;
         }
         if (isLostPartition(error)) throw error;

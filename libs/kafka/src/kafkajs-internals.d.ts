@@ -29,3 +29,46 @@ declare module 'kafkajs/src/protocol/configSource.js' {
   const sources: typeof ConfigSource;
   export default sources;
 }
+
+/** What `topic-ids.ts` writes its request with. */
+declare module 'kafkajs/src/protocol/encoder.js' {
+  export default class Encoder {
+    writeBoolean(value: boolean): this;
+    writeBuffer(value: Buffer): this;
+    writeUVarInt(value: number): this;
+    writeUVarIntString(value: string): this;
+  }
+}
+
+/** What `topic-ids.ts` reads the answer with. */
+declare module 'kafkajs/src/protocol/decoder.js' {
+  export default class Decoder {
+    constructor(buffer: Buffer);
+    readInt16(): number;
+    readInt32(): number;
+    readBoolean(): boolean;
+    readBytes(length: number): Buffer;
+    readUVarInt(): number;
+    readUVarIntString(): string | null;
+    readTaggedFields(): unknown;
+  }
+}
+
+declare module 'kafkajs/src/protocol/error.js' {
+  export function createErrorFromCode(code: number): Error;
+}
+
+/** What `memberships.ts` corrects. */
+declare module 'kafkajs/src/consumer/consumerGroup.js' {
+  import type { Batch } from 'kafkajs';
+
+  export default class ConsumerGroup {
+    readonly generationId: number | null;
+    readonly memberId: string | null;
+    /** When the last heartbeat was answered, on the wall clock. */
+    lastRequest: number;
+    heartbeat(options: { interval: number }): Promise<void>;
+    fetch(nodeId: number): Promise<Batch[]>;
+    joinAndSync(): Promise<void>;
+  }
+}

@@ -5,7 +5,7 @@ import {
   type MessageType,
   type TopicNames,
 } from '@bulk/contracts';
-import { CodedError, LANES } from '@bulk/domain';
+import { DependencyError, LANES, type FaultKind } from '@bulk/domain';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
 import type { KafkaConfig } from './config.ts';
@@ -37,14 +37,29 @@ export function messagesByTopic(topics: TopicNames): Map<string, MessageType<unk
 /** Code of a RegistryUnavailableError. */
 export const SCHEMA_REGISTRY_UNAVAILABLE = 'SCHEMA_REGISTRY_UNAVAILABLE';
 
-/** Thrown when the Schema Registry does not answer; the message at hand may well be sound. */
-export class RegistryUnavailableError extends CodedError {
+/** HTTP statuses of the registry by what they mean; another one, but for the 404 of an unknown schema, is `unknown`. */
+export const REGISTRY_STATUSES: Readonly<Partial<Record<FaultKind, readonly number[]>>> = {
+  unreachable: [408, 502, 503, 504],
+  authentication: [401],
+  authorisation: [403],
+  quota: [429],
+  'disk-full': [507],
+};
+
+/** Thrown when the Schema Registry does not answer or refuses; the message at hand may well be sound. */
+export class RegistryUnavailableError extends DependencyError {
   constructor(cause: unknown) {
-    super(SCHEMA_REGISTRY_UNAVAILABLE, `the Schema Registry did not answer: ${messageOf(cause)}`, {
-      retryable: true,
-      cause,
-    });
+    const fault = registryFault(cause);
+    super(SCHEMA_REGISTRY_UNAVAILABLE, `Schema Registry (${fault}): ${messageOf(cause)}`, fault, cause);
   }
+}
+
+/** Returns why the registry did not do what was asked; never `request`, which needs a second look (see `MessageCodec.decode`). */
+export function registryFault(error: unknown): FaultKind {
+  const status = statusOf(error);
+  if (status === undefined) return 'unreachable';
+  const found = Object.entries(REGISTRY_STATUSES).find(([, statuses]) => statuses.includes(status));
+  return (found?.[0] as FaultKind | undefined) ?? 'unknown';
 }
 
 /** Confluent's wire format: this byte, the schema id as a 32-bit big-endian integer, the Avro body. */
@@ -143,6 +158,8 @@ export class MessageCodec {
       return (await this.#registry.getSchema(schemaId)) as unknown as avsc.Type;
     } catch (cause) {
       if (statusOf(cause) !== 404) throw new RegistryUnavailableError(cause);
+      // A registry that knows none of our schemas has lost them, or is another one: that is no fault of the message.
+      await this.ping();
       throw new MalformedMessageError(`expected a ${type.name}, schema id ${schemaId} is unknown`, cause);
     }
   }

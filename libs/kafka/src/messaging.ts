@@ -4,6 +4,7 @@ import type { Kafka } from 'kafkajs';
 import { ClusterProbe } from './cluster-probe.ts';
 import { createKafka } from './client.ts';
 import type { KafkaConfig } from './config.ts';
+import { KAFKA_UNAVAILABLE } from './errors.ts';
 import { MessageCodec, SCHEMA_REGISTRY_UNAVAILABLE } from './message-codec.ts';
 import { MessageProducer, PRODUCE_FAILED } from './producer.ts';
 import { ensureTopics } from './topics.ts';
@@ -37,7 +38,7 @@ export async function openMessaging(
   const codec = await openDependency(SCHEMA_REGISTRY, () => MessageCodec.register(config, topics), context);
   const probe = new ClusterProbe(kafka);
   context.releasers.push('kafka probe', () => probe.close());
-  context.dependencies.add({ name: KAFKA, probe: () => probe.ask() });
+  context.dependencies.add({ name: KAFKA, code: KAFKA_UNAVAILABLE, probe: () => probe.ask() });
   // Each schema is looked up once in a process' life: what runs needs the registry only for a schema it has never met.
   context.dependencies.add({
     name: SCHEMA_REGISTRY,

@@ -1,4 +1,5 @@
 import { CodedError } from '@bulk/domain';
+import { isOfThisGeneration, type FetchedBatch } from './memberships.ts';
 
 /** Thrown when a partition is, or may be, someone else's: leave its chunk as it is, the new owner gets it. */
 export class PartitionLostError extends CodedError {
@@ -11,14 +12,23 @@ export class PartitionLostError extends CodedError {
 }
 
 /**
- * Asks the group by a heartbeat whether a partition is still ours.
+ * Asks the group by a heartbeat whether a partition is still ours. A heartbeat alone does not tell: when this member has
+ * joined again since the fetch, it is answered for the new generation, in which the partition may be someone else's.
  *
- * @throws PartitionLostError; kafkajs' error when the coordinator does not answer.
+ * @throws PartitionLostError, without a cause when this member has joined again; kafkajs' error when the coordinator does
+ * not answer.
  */
-export async function confirmOwnership(
-  { topic, partition }: { readonly topic: string; readonly partition: number },
-  heartbeat: () => Promise<void>,
-): Promise<void> {
+export async function confirmOwnership(batch: FetchedBatch, heartbeat: () => Promise<void>): Promise<void> {
+  const { topic, partition } = batch;
+  const confirmGeneration = (): void => {
+    if (!isOfThisGeneration(batch)) throw new PartitionLostError(topic, partition, undefined);
+  };
+  confirmGeneration();
+  await askGroup(batch, heartbeat);
+  confirmGeneration();
+}
+
+async function askGroup({ topic, partition }: FetchedBatch, heartbeat: () => Promise<void>): Promise<void> {
   try {
     await heartbeat();
   } catch (error) {

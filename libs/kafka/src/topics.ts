@@ -3,6 +3,7 @@ import { CodedError, LANES, lifetimesOf } from '@bulk/domain';
 import { configuredLifetimes, delay } from '@bulk/runtime';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
+import { KafkaUnavailableError } from './errors.ts';
 
 /** Thrown when a topic exists with another number of partitions than configured: entities would change their lanes. */
 export class TopicMismatchError extends CodedError {
@@ -77,17 +78,19 @@ export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: Kaf
  * Offset of the next message that will be appended to a partition, as the broker has it now. Opens a connection of its own:
  * for rare questions.
  *
- * @throws kafkajs' error when the broker does not answer or has no such partition.
+ * @throws KafkaUnavailableError when the broker does not answer, refuses, or has no such partition now.
  */
 export async function endOffsetOf(kafka: Kafka, topic: string, partition: number): Promise<number> {
   const admin = kafka.admin();
-  await admin.connect();
   try {
+    await admin.connect();
     const offsets = await admin.fetchTopicOffsets(topic);
     const found = offsets.find((each) => each.partition === partition);
     if (found === undefined)
       throw new CodedError('NO_SUCH_PARTITION', `${topic} has no partition ${partition}`);
     return Number(found.high);
+  } catch (error) {
+    throw new KafkaUnavailableError(error);
   } finally {
     await admin.disconnect();
   }

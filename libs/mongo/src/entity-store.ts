@@ -12,7 +12,7 @@ import {
   verdictOf,
   type EntityState,
 } from './entity-verdict.ts';
-import { DUPLICATE_KEY, StoreError } from './errors.ts';
+import { DocumentRefusedError, DUPLICATE_KEY, isStoreOutage, StoreError } from './errors.ts';
 
 /** Thrown when another lane changed an entity between the write and the read after it; trying again settles it. */
 export class EntityChangedError extends RetryableError {
@@ -109,11 +109,16 @@ function resultOf(
   throw new EntityChangedError(scope.entityType.name, change.entityId);
 }
 
-/** The operations that a unique index refused; any other failure is thrown. */
+/**
+ * Returns the operations that a unique index refused.
+ *
+ * @throws DocumentRefusedError if MongoDB refused documents for another reason that lies in them; StoreError for any other failure.
+ */
 function refusalsOf(error: unknown): Map<number, string> {
   if (!(error instanceof MongoBulkWriteError) || !error.result.hasWriteErrors()) throw new StoreError(error);
   const errors = error.result.getWriteErrors();
-  if (errors.some(({ code }) => code !== DUPLICATE_KEY)) throw new StoreError(error);
+  if (errors.some(({ code }) => code !== DUPLICATE_KEY))
+    throw isStoreOutage(error) ? new StoreError(error) : new DocumentRefusedError(error);
   return new Map(errors.map(({ index, errmsg }) => [index, indexName(errmsg)]));
 }
 

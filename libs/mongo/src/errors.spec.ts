@@ -1,33 +1,63 @@
 import { describe, expect, it } from '@jest/globals';
-import { MongoBulkWriteError, MongoNetworkError, MongoServerError, type BulkWriteResult } from 'mongodb';
-import { isTransientMongoError, StoreError } from './errors.ts';
+import type { FaultKind } from '@bulk/domain';
+import {
+  MongoBulkWriteError,
+  MongoInvalidArgumentError,
+  MongoNetworkError,
+  MongoServerError,
+  type BulkWriteResult,
+} from 'mongodb';
+import { DUPLICATE_KEY, isStoreOutage, mongoFault, StoreError } from './errors.ts';
 
-const noWriteErrors = Object.assign(Object.create(null) as object, {
-  hasWriteErrors: () => false,
-}) as unknown as BulkWriteResult;
+/** What the driver gives with writes that were refused, each for its own reason. */
+function resultWith(...codes: readonly number[]): BulkWriteResult {
+  return Object.assign(Object.create(null) as object, {
+    hasWriteErrors: () => codes.length > 0,
+    getWriteErrors: () => codes.map((code, index) => ({ code, index })),
+  }) as unknown as BulkWriteResult;
+}
+const bulk = (...codes: readonly number[]): MongoBulkWriteError =>
+  new MongoBulkWriteError({ message: 'refused', code: codes[0] ?? 0 }, resultWith(...codes));
+const server = (code: number): MongoServerError => new MongoServerError({ message: 'refused', code });
 const socketError = (code: string): Error => Object.assign(new Error('socket'), { code });
 
-describe('isTransientMongoError', () => {
-  it.each([
-    new MongoNetworkError('gone'),
-    new MongoServerError({ message: 'not primary', code: 10_107 }),
-    new MongoBulkWriteError(new MongoNetworkError('connection 1 closed'), noWriteErrors),
-    socketError('EPIPE'),
-    socketError('ECONNRESET'),
-  ])('holds of what passes: %p', (error) => {
-    expect(isTransientMongoError(error)).toBe(true);
-    expect(new StoreError(error)).toMatchObject({ code: 'STORE_UNAVAILABLE', retryable: true });
-  });
-
-  it.each([
-    new MongoServerError({ message: 'duplicate key', code: 11_000 }),
-    new MongoBulkWriteError(new TypeError('a bug'), noWriteErrors),
-    new TypeError('a bug'),
-    socketError('ENOENT'),
-    'a string',
-    undefined,
-  ])('does not hold of what stays: %p', (error) => {
-    expect(isTransientMongoError(error)).toBe(false);
-    expect(new StoreError(error)).toMatchObject({ code: 'STORE_FAILED', retryable: false });
+describe('mongoFault', () => {
+  it.each<[string, unknown, FaultKind]>([
+    ['a lost connection', new MongoNetworkError('gone'), 'unreachable'],
+    ['a pipe that is broken', socketError('EPIPE'), 'unreachable'],
+    [
+      'a bulk write whose connection ended',
+      new MongoBulkWriteError(new MongoNetworkError('connection 1 closed'), resultWith()),
+      'unreachable',
+    ],
+    ['another primary', server(10_107), 'election'],
+    ['a missing right', server(13), 'authorisation'],
+    ['a bulk write without the right', new MongoBulkWriteError(server(13), resultWith()), 'authorisation'],
+    ['a rotated password', server(18), 'authentication'],
+    ['a write block', server(371), 'write-block'],
+    ['a write block, told of each write', bulk(371, 371), 'write-block'],
+    ['a quota', server(8_000), 'quota'],
+    ['a full disk', bulk(14_031), 'disk-full'],
+    ['a full disk among duplicates', bulk(DUPLICATE_KEY, 14_031), 'disk-full'],
+    ['a code that nobody knows', server(987_654), 'unknown'],
+    ['a write with a code that nobody knows', bulk(DUPLICATE_KEY, 987_654), 'unknown'],
+    ['a duplicate key', bulk(DUPLICATE_KEY), 'request'],
+    ['documents that break a rule or are too large', bulk(121, 10_334, 17_419), 'request'],
+    ['a command of ours that is not valid', server(2), 'request'],
+    ['a command of ours that cannot be read', server(9), 'request'],
+    ['a document that the driver refuses', new MongoInvalidArgumentError('too large'), 'request'],
+    ['a bug inside a bulk write', new MongoBulkWriteError(new TypeError('a bug'), resultWith()), 'request'],
+    ['a bug', new TypeError('a bug'), 'request'],
+    ['a file that is not there', socketError('ENOENT'), 'request'],
+    ['a text', 'a string', 'request'],
+    ['nothing', undefined, 'request'],
+  ])('takes %s as what it is', (_, error, fault) => {
+    expect(mongoFault(error)).toBe(fault);
+    expect(isStoreOutage(error)).toBe(fault !== 'request');
+    expect(new StoreError(error)).toMatchObject(
+      fault === 'request'
+        ? { code: 'STORE_FAILED', retryable: false }
+        : { code: 'STORE_UNAVAILABLE', retryable: true },
+    );
   });
 });

@@ -1,8 +1,9 @@
-import { CodedError, isNetworkError } from '@bulk/domain';
+import { DependencyError, isNetworkError, PermanentError, type FaultKind } from '@bulk/domain';
 import {
   MongoBulkWriteError,
   MongoError,
   MongoErrorLabel,
+  MongoInvalidArgumentError,
   MongoNetworkError,
   MongoServerError,
   MongoServerSelectionError,
@@ -11,53 +12,131 @@ import {
 /** A unique index refused a value. */
 export const DUPLICATE_KEY = 11_000;
 
-/** Server codes that a later try may not meet: elections, shutdowns, write conflicts, time-outs. */
-const TRANSIENT_CODES = new Set([
-  6, 7, 89, 91, 112, 134, 189, 202, 262, 9_001, 10_107, 11_600, 11_602, 13_435, 13_436,
-]);
+/**
+ * Server codes by what they mean; a code that is in none of these lists is `unknown`. Only those of `request` are the fault
+ * of a document or a command: a server that refuses everybody must never turn entities into failures.
+ */
+export const MONGO_CODES: Readonly<Partial<Record<FaultKind, readonly number[]>>> = {
+  unreachable: [6, 7, 50, 89, 202, 262, 9_001],
+  // Also a shutdown, a write conflict, and a write that no majority has confirmed.
+  election: [64, 91, 100, 112, 134, 189, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436],
+  authentication: [11, 18, 391],
+  authorisation: [13],
+  quota: [8_000],
+  'write-block': [371],
+  'disk-full': [14_031],
+  'out-of-memory': [146],
+  request: [
+    // A value, a type, an operator or a path that is not valid.
+    2,
+    9,
+    14,
+    15,
+    16,
+    22,
+    28,
+    40,
+    52,
+    53,
+    54,
+    55,
+    56,
+    57,
+    66,
+    168,
+    171,
+    // A rule of the collection, a unique index, a place on the globe.
+    121,
+    11_001,
+    12_582,
+    16_755,
+    DUPLICATE_KEY,
+    // A document or a key that is too large.
+    10_334,
+    17_280,
+    17_419,
+    17_420,
+  ],
+};
+
+const KIND_OF_CODE: ReadonlyMap<number, FaultKind> = new Map(
+  Object.entries(MONGO_CODES).flatMap(([kind, codes]) =>
+    codes.map((code): [number, FaultKind] => [code, kind as FaultKind]),
+  ),
+);
 
 /** Driver errors that it does not export: the pool was cleared by a fault, or no connection came free in time. */
-const TRANSIENT_NAMES = new Set(['MongoPoolClearedError', 'MongoWaitQueueTimeoutError']);
+const UNREACHABLE_NAMES = new Set(['MongoPoolClearedError', 'MongoWaitQueueTimeoutError']);
 
-/** Code of a StoreError that passes by itself. */
+/** Code of a StoreError that passes by itself, or once somebody has repaired MongoDB. */
 export const STORE_UNAVAILABLE = 'STORE_UNAVAILABLE';
 
-/** Thrown in place of the driver's error where an operation failed as a whole. */
-export class StoreError extends CodedError {
+/** Thrown in place of the driver's error where an operation failed as a whole. Its message is for logs only. */
+export class StoreError extends DependencyError {
   constructor(cause: unknown) {
-    const retryable = isTransientMongoError(cause);
-    super(retryable ? STORE_UNAVAILABLE : 'STORE_FAILED', `MongoDB: ${messageOf(cause)}`, {
-      retryable,
+    const fault = mongoFault(cause);
+    super(
+      fault === 'request' ? 'STORE_FAILED' : STORE_UNAVAILABLE,
+      `MongoDB (${fault}): ${messageOf(cause)}`,
+      fault,
       cause,
-    });
+    );
   }
 }
 
-/** Whether the same operation may succeed later: network faults, elections, time-outs, write conflicts. */
-export function isTransientMongoError(error: unknown): boolean {
+/** Thrown when MongoDB refuses documents themselves, for a reason that no other try would change. */
+export class DocumentRefusedError extends PermanentError {
+  constructor(cause: unknown) {
+    super(
+      'INVALID_ENTITY',
+      'the database refused the entity as it would become: it is too large, or breaks a rule of its collection',
+      { cause },
+    );
+  }
+}
+
+/** Returns why MongoDB did not do what was asked. What does not come from MongoDB or the network is a fault of ours. */
+export function mongoFault(error: unknown): FaultKind {
   if (
     error instanceof MongoNetworkError ||
     error instanceof MongoServerSelectionError ||
-    (error instanceof Error && TRANSIENT_NAMES.has(error.name))
+    (error instanceof Error && UNREACHABLE_NAMES.has(error.name))
   ) {
-    return true;
+    return 'unreachable';
   }
   // The driver lets the socket's own errors through where a write meets a connection that is just ending.
-  if (!(error instanceof MongoError)) return isNetworkError(error);
-  if (
-    error.hasErrorLabel(MongoErrorLabel.RetryableWriteError) ||
+  if (!(error instanceof MongoError)) return isNetworkError(error) ? 'unreachable' : 'request';
+  if (error instanceof MongoInvalidArgumentError) return 'request';
+  if (error instanceof MongoBulkWriteError) return bulkWriteFault(error);
+  const known = knownKind(error);
+  if (known !== undefined) return known;
+  return error.hasErrorLabel(MongoErrorLabel.RetryableWriteError) ||
     error.hasErrorLabel(MongoErrorLabel.TransientTransactionError)
-  ) {
-    return true;
+    ? 'election'
+    : 'unknown';
+}
+
+/** Whether MongoDB as a whole does not do its work: a network fault, an election, a missing right, a full disk. */
+export function isStoreOutage(error: unknown): boolean {
+  return mongoFault(error) !== 'request';
+}
+
+/** Each refused write has a code of its own; a single one that concerns the store as a whole makes it an outage. */
+function bulkWriteFault(error: MongoBulkWriteError): FaultKind {
+  if (error.result.hasWriteErrors()) {
+    const kinds = error.result.getWriteErrors().map(({ code }) => KIND_OF_CODE.get(code) ?? 'unknown');
+    return kinds.find((kind) => kind !== 'request') ?? 'request';
   }
-  if (error instanceof MongoBulkWriteError && error.result.hasWriteErrors()) return false;
   // A bulk write whose connection ended comes as one that failed, with the network's fault inside.
-  if (error instanceof MongoBulkWriteError && isTransientMongoError(error.errorResponse)) return true;
-  return (
-    (error instanceof MongoServerError || error instanceof MongoBulkWriteError) &&
-    typeof error.code === 'number' &&
-    TRANSIENT_CODES.has(error.code)
-  );
+  const { errorResponse } = error;
+  if (errorResponse instanceof Error) return mongoFault(errorResponse);
+  return knownKind(error) ?? 'unknown';
+}
+
+function knownKind(error: MongoError): FaultKind | undefined {
+  return error instanceof MongoServerError && typeof error.code === 'number'
+    ? KIND_OF_CODE.get(error.code)
+    : undefined;
 }
 
 /** Awaits an operation of the driver. @throws StoreError in place of the driver's error. */

@@ -9,3 +9,4 @@ export * from './named-batch.ts';
 export * from './open-database.ts';
 export * from './progress-state.ts';
 export * from './reconciliation.ts';
+export * from './topic-records.ts';

@@ -1,22 +1,10 @@
-import { CodedError } from '@bulk/domain';
 import { openDependency, type Logger, type ServiceContext } from '@bulk/runtime';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisConfig } from './config.ts';
+import { REDIS_UNAVAILABLE, RedisError } from './errors.ts';
 
 /** Name of Redis on `/readyz`. */
 export const REDIS = 'redis';
-
-const REDIS_UNAVAILABLE = 'REDIS_UNAVAILABLE';
-
-/** Thrown in place of the client's error; the fault is Redis' or the network's, so a later try may succeed. */
-export class RedisUnavailableError extends CodedError {
-  constructor(cause: unknown) {
-    super(REDIS_UNAVAILABLE, `Redis: ${cause instanceof Error ? cause.message : String(cause)}`, {
-      retryable: true,
-      cause,
-    });
-  }
-}
 
 /**
  * Connects, waiting for Redis, for a service that cannot do without; disconnected when it releases what it opened.
@@ -34,7 +22,7 @@ export async function openRedis(config: RedisConfig, context: ServiceContext): P
  * Connects and asks for an answer. Afterwards the client reconnects by itself; a command while it is away fails within
  * `REDIS_TIMEOUT_MS` instead of queueing without bound.
  *
- * @throws RedisUnavailableError when nobody answers.
+ * @throws RedisError when nobody answers, or Redis refuses the client.
  */
 export async function connectRedis(config: RedisConfig, log: Logger): Promise<Redis> {
   const redis = newClient(config, config.REDIS_TIMEOUT_MS, { maxRetriesPerRequest: 1 });
@@ -50,7 +38,7 @@ export async function connectRedis(config: RedisConfig, log: Logger): Promise<Re
     return redis;
   } catch (error) {
     redis.disconnect();
-    throw new RedisUnavailableError(lastError ?? error);
+    throw new RedisError(lastError ?? error);
   }
 }
 

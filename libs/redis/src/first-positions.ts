@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { Redis } from 'ioredis';
 import { z } from 'zod';
-import { RedisUnavailableError } from './client.ts';
 import { CLAIM } from './claim-script.ts';
+import { RedisError } from './errors.ts';
 
 /** A batch that asks which of its positions are the first of their entity. */
 export interface BatchClaim {
@@ -57,7 +57,7 @@ export class FirstPositions {
    * Records the batch's entities and answers whose they are, in one atomic step. Idempotent for the same batch at the
    * same offset: a redelivered position finds itself. A replay finds what was first before it, whatever has become of that.
    *
-   * @throws RedisUnavailableError when Redis does not answer: nothing is known, try again.
+   * @throws RedisError when Redis does not answer or refuses: nothing is known.
    */
   async claim({
     actionId,
@@ -95,7 +95,7 @@ export class FirstPositions {
  * more: a claim that follows finds no earlier position.
  *
  * @param partitions of a lane.
- * @throws RedisUnavailableError when Redis does not answer: any part of it may be removed.
+ * @throws RedisError when Redis does not answer: any part of it may be removed.
  */
 export async function releaseFirstPositions(
   redis: Redis,
@@ -112,7 +112,7 @@ export async function releaseFirstPositions(
     }
     const replies = (await answered(pipeline.exec())) ?? [];
     const failed = replies.find(([error]) => error !== null);
-    if (failed !== undefined) throw new RedisUnavailableError(failed[0]);
+    if (failed !== undefined) throw new RedisError(failed[0]);
   }
 }
 
@@ -129,6 +129,6 @@ async function answered<T>(command: Promise<T>): Promise<T> {
   try {
     return await command;
   } catch (error) {
-    throw new RedisUnavailableError(error);
+    throw new RedisError(error);
   }
 }

@@ -2,7 +2,8 @@ import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { testUrls } from '@bulk/testing';
-import { connectRedis, RedisUnavailableError } from '../src/client.ts';
+import { connectRedis } from '../src/client.ts';
+import { RedisError } from '../src/errors.ts';
 import { redisConfigSchema } from '../src/config.ts';
 import { FirstPositions, releaseFirstPositions, type BatchClaim } from '../src/first-positions.ts';
 import type { Redis } from '../src/index.ts';
@@ -153,7 +154,7 @@ describe('FirstPositions.claim', () => {
       REDIS_TIMEOUT_MS: 200,
     };
     const refusal = await connectRedis(away, silentLogger()).catch((error: unknown) => error);
-    expect(refusal).toBeInstanceOf(RedisUnavailableError);
+    expect(refusal).toBeInstanceOf(RedisError);
     expect(refusal).toMatchObject({
       code: 'REDIS_UNAVAILABLE',
       retryable: true,

@@ -107,6 +107,11 @@ export const runtimeConfigShape = {
     5_000,
     'A dependency without an answer for this long is away: /readyz says so, in ms.',
   ),
+  READINESS_REFUSAL_MS: integer(
+    { min: 0, max: 86_400_000 },
+    300_000,
+    'How long /readyz names a dependency that answers but refused work (a missing right, a full disk), in ms, if no work succeeds before.',
+  ),
   BUILD_VERSION: z
     .string()
     .max(100)

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { CodedError } from '@bulk/domain';
+import { CodedError, DependencyError } from '@bulk/domain';
 import { DependencyWatch } from './dependency-watch.ts';
 import { Health } from './health.ts';
 
@@ -106,6 +106,33 @@ describe('DependencyWatch', () => {
     await until(() => probes > 0);
     answer = () => Promise.resolve();
     await until(() => health.ready);
+  });
+
+  it('keeps a dependency that answers probes but refuses work unready, until work succeeds', async () => {
+    add();
+    const refusal = new DependencyError(AWAY.code, 'not authorized', 'authorisation', undefined);
+    await expect(watch.during([STORE], () => Promise.reject(refusal))).rejects.toBe(refusal);
+    await until(() => probes > 3);
+    expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'not authorized' });
+    await watch.during([STORE], () => Promise.resolve());
+    expect(health.ready).toBe(true);
+  });
+
+  it('believes a probe again when a refusal is older than its time', async () => {
+    watch = new DependencyWatch({
+      health,
+      signal: stop.signal,
+      intervalMs: 5,
+      timeoutMs: 30,
+      refusalMs: 60,
+    });
+    add();
+    const refusedAt = performance.now();
+    watch.failed(new DependencyError(AWAY.code, 'the disk is full', 'disk-full', undefined));
+    expect(health.ready).toBe(false);
+    await until(() => health.ready);
+    expect(performance.now() - refusedAt).toBeGreaterThanOrEqual(60);
+    expect(probes).toBeGreaterThan(0);
   });
 
   it('says nothing more when the service stops', async () => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CodedError } from '@bulk/domain';
+import { CodedError, DependencyError } from '@bulk/domain';
 import type { Health } from './health.ts';
 
 export interface WatchedDependency {
@@ -21,7 +21,15 @@ export interface ProbeTimes {
   readonly intervalMs: number;
   /** A probe without an answer for so long, in ms, says that the dependency is away. */
   readonly timeoutMs: number;
+  /**
+   * How long a refusal counts, in ms, when a dependency answers probes but refuses work. Work that goes well ends it at once.
+   *
+   * @default 300,000
+   */
+  readonly refusalMs?: number;
 }
+
+const DEFAULT_REFUSAL_MS = 300_000;
 
 export interface DependencyWatchOptions extends ProbeTimes {
   readonly health: Health;
@@ -34,11 +42,14 @@ interface Watched extends WatchedDependency {
   told: boolean;
   /** How often it has gone away or come back. */
   changes: number;
+  /** Until when no probe may say that it is back, since it has refused work; on the monotonic clock. */
+  refusedUntil: number;
 }
 
 /**
  * Has `/readyz` follow the outages of what a service needs after its start, by the errors and successes of its real work,
- * and by a probe where there is none. One probe of a dependency at a time.
+ * and by a probe where there is none. One probe of a dependency at a time. A probe sees whether a dependency answers, not
+ * whether it does the work: after a refusal (a missing right, a full disk) only work, or a long time, says that it is back.
  */
 export class DependencyWatch {
   readonly #options: DependencyWatchOptions;
@@ -50,7 +61,7 @@ export class DependencyWatch {
 
   /** Watches a dependency that has been opened, until the service stops. */
   add(dependency: WatchedDependency): void {
-    const watched = { ...dependency, told: true, changes: 0 };
+    const watched = { ...dependency, told: true, changes: 0, refusedUntil: 0 };
     this.#watched.set(dependency.name, watched);
     void this.#follow(watched);
   }
@@ -86,6 +97,7 @@ export class DependencyWatch {
     const watched = this.#watched.get(name);
     if (watched === undefined || !counts(watched)) return;
     watched.told = true;
+    watched.refusedUntil = 0;
     this.#set(watched, 'ready');
   }
 
@@ -94,6 +106,8 @@ export class DependencyWatch {
     for (const watched of this.#watched.values()) {
       if (watched.code !== error.code || !counts(watched)) continue;
       watched.told = false;
+      if (error instanceof DependencyError && error.refused)
+        watched.refusedUntil = performance.now() + (this.#options.refusalMs ?? DEFAULT_REFUSAL_MS);
       this.#set(watched, 'waiting', error.message);
     }
   }
@@ -128,7 +142,7 @@ export class DependencyWatch {
     timer.unref();
     try {
       await watched.probe();
-      say('ready');
+      if (performance.now() >= watched.refusedUntil) say('ready');
     } catch (error) {
       say('waiting', error instanceof Error ? error.message : String(error));
     } finally {

@@ -34,6 +34,7 @@ export async function serviceMain<C extends RuntimeConfig>(options: ServiceMainO
     probes: {
       intervalMs: config.READINESS_PROBE_INTERVAL_MS,
       timeoutMs: config.READINESS_PROBE_TIMEOUT_MS,
+      refusalMs: config.READINESS_REFUSAL_MS,
     },
     start: (context) => options.start(config, context),
   });

@@ -11,6 +11,7 @@ import {
 } from '@bulk/kafka';
 import { Database, mongoConfigSchema } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
+import { eventually } from './eventually.ts';
 import { testUrls } from './stack-urls.ts';
 
 /**
@@ -54,6 +55,19 @@ export class TestInstallation {
     await ensureTopics(self.kafka, self.topics, self.#config);
     self.#cleanups.push(() => self.#deleteTopics());
     return self;
+  }
+
+  /** Deletes a topic and creates it again, as an operator might: empty, under the same name. */
+  async recreateTopic(topic: string): Promise<void> {
+    const admin = this.kafka.admin();
+    await admin.connect();
+    try {
+      await admin.deleteTopics({ topics: [topic] });
+      await eventually('the topic is gone', async () => !(await admin.listTopics()).includes(topic));
+    } finally {
+      await admin.disconnect();
+    }
+    await ensureTopics(this.kafka, this.topics, this.#config);
   }
 
   /** A codec with every schema registered. */

@@ -9,8 +9,8 @@ import {
   type MessageCodec,
   type MessageProducer,
 } from '@bulk/kafka';
-import { DryRunEntityStore, MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
-import { FirstPositions, openRedis, type Redis } from '@bulk/redis';
+import { DryRunEntityStore, MONGODB, MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
+import { FirstPositions, openRedis, REDIS, type Redis } from '@bulk/redis';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './apply/batch-applier.ts';
@@ -80,6 +80,7 @@ export async function createContainer(
         dryRunStore: new DryRunEntityStore(database),
         entityConcurrency: config.ENTITY_CONCURRENCY,
         now,
+        log,
       }),
   );
   container.bind(TOKENS.consumer).toDynamicValue(
@@ -93,6 +94,8 @@ export async function createContainer(
           endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
           inPlaceMs: config.RETRY_IN_PLACE_MS,
           monotonic: () => performance.now(),
+          // What a try has had an answer from.
+          watched: (work) => context.dependencies.during([MONGODB, REDIS], work),
           recorder,
           log,
         }),

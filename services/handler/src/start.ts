@@ -1,9 +1,8 @@
 import type { ActionRegistry } from '@bulk/actions';
 import { consumerGroups, HEADERS, headerText, RETRY_TIERS } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
-import { ChunkConsumer, KAFKA_PRODUCER, type Chunk } from '@bulk/kafka';
-import { MONGODB } from '@bulk/mongo';
-import { REDIS } from '@bulk/redis';
+import { ChunkConsumer, KAFKA_PRODUCER, openTopicGuard, type Chunk } from '@bulk/kafka';
+import { recordTopicIds } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { TRACEPARENT, withSpan } from '@bulk/telemetry';
 import type { HandlerConfig } from './config.ts';
@@ -17,8 +16,6 @@ import { dueAt } from './retry/retry-headers.ts';
 /** The consumers of the lanes at the start; on `/readyz` each has a name of its own. */
 const CONSUMERS = 'consumers';
 const RETRY_CONSUMER = 'retry consumer';
-/** What a chunk that was processed has had an answer from. */
-const USED = [MONGODB, REDIS, KAFKA_PRODUCER];
 
 /** The consumer group of all handlers of an installation for a lane. */
 export function handlerGroup(topicPrefix: string, lane: Lane): string {
@@ -68,6 +65,15 @@ export async function startHandler(
   const container = await createContainer(config, context, registry, measured);
   const topics = container.get(TOKENS.topics);
   const batches = container.get(TOKENS.consumer);
+  const database = container.get(TOKENS.database);
+  // What is applied and told refers to offsets of the lanes and the results.
+  const guarded = [...Object.values(topics.entityBatches), ...Object.values(topics.retries), topics.results];
+  const guard = await openTopicGuard(
+    container.get(TOKENS.kafka),
+    guarded,
+    (ids) => recordTopicIds(database, ids),
+    context,
+  );
   const shared = {
     kafka: container.get(TOKENS.kafka),
     config,
@@ -77,8 +83,18 @@ export async function startHandler(
     fromBeginning: true,
     commitIntervalMs: config.COMMIT_INTERVAL_MS,
     backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
-    process: (chunk: Chunk) => inSpanOf(chunk, () => dependencies.during(USED, () => batches.process(chunk))),
+    process: (chunk: Chunk) =>
+      inSpanOf(chunk, () => dependencies.during([KAFKA_PRODUCER], () => batches.process(chunk))),
     onFailure: (error: unknown, chunk: Chunk) => batches.onFailure(error, chunk),
+    // Results too: they are told for counts that know their offsets.
+    admit: async (topic: string) => {
+      try {
+        await guard.confirm([topic, topics.results]);
+      } catch (error) {
+        dependencies.failed(error);
+        throw error;
+      }
+    },
     onCrash: fail,
     log,
   };

@@ -96,7 +96,7 @@ describe('an action type of one’s own', () => {
     await harness.start(registry);
     const [result] = await harness.awaitResults(1, actionId);
     expect(result!.outcomes.map(({ code }) => code)).toEqual([null, null, 'PROCESSING_ERROR', null, null]);
-    expect(result!.outcomes[2]!.message).toContain('cannot read "x"');
+    expect(result!.outcomes[2]!.message).toBe('the action type failed on this entity in an unexpected way');
   });
 
   it('whose processBatch breaks is taken apart in the last try, entity by entity', async () => {
@@ -186,6 +186,8 @@ describe('a batch that a later owner has overtaken', () => {
     await harness.start();
     const [result] = await harness.awaitResults(1, actionId);
     expect(result!.outcomes[0]).toMatchObject({ code: 'DEAD_LETTERED' });
-    expect(result!.outcomes[0]!.message).toContain('created anew');
+    const letter = await eventually('a dead letter', () => harness.deadLetters.messages[0]);
+    const content = await harness.codec.decode(MESSAGES.deadLetter, letter.message.value);
+    expect(content).toMatchObject({ code: 'FENCE_AHEAD_OF_LOG' });
   });
 });

@@ -36,6 +36,7 @@ beforeAll(async () => {
     dryRunStore: new DryRunEntityStore(database),
     entityConcurrency: 4,
     now: () => new Date(),
+    log: silentLogger(),
   });
 });
 afterAll(() => installation.dispose());

@@ -1,6 +1,6 @@
 import { consumerGroups } from '@bulk/contracts';
-import { ChunkConsumer, KAFKA_PRODUCER } from '@bulk/kafka';
-import { MONGODB } from '@bulk/mongo';
+import { ChunkConsumer, KAFKA_PRODUCER, KAFKA_TOPICS, openTopicGuard } from '@bulk/kafka';
+import { MONGODB, recordTopicIds } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { StatsAggregatorConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
@@ -29,13 +29,21 @@ export async function startStatsAggregator(
 
   const container = await createContainer(config, context, measured);
   const results = container.get(TOKENS.consumer);
+  const database = container.get(TOKENS.database);
+  const topic = container.get(TOKENS.topics).results;
+  const guard = await openTopicGuard(
+    container.get(TOKENS.kafka),
+    [topic],
+    (ids) => recordTopicIds(database, ids),
+    context,
+  );
   const consumer = await openDependency(
     CONSUMER,
     () =>
       ChunkConsumer.start({
         kafka: container.get(TOKENS.kafka),
         groupId: statsAggregatorGroup(config.TOPIC_PREFIX),
-        topics: [container.get(TOKENS.topics).results],
+        topics: [topic],
         config,
         chunkSize: config.CHUNK_SIZE,
         concurrency: config.PARTITION_CONCURRENCY,
@@ -44,6 +52,8 @@ export async function startStatsAggregator(
         backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
         process: (chunk) => dependencies.during(USED, () => results.process(chunk)),
         onFailure: (error, chunk) => results.onFailure(error, chunk),
+        // What is counted refers to offsets of this very topic.
+        admit: () => dependencies.during([KAFKA_TOPICS], () => guard.confirm()),
         onAssigned: () => health.set(CONSUMER, 'ready'),
         onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),
         onCrash: fail,

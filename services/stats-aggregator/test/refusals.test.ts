@@ -5,6 +5,8 @@ import { CodedError, EMPTY_TALLY } from '@bulk/domain';
 import { silentLogger } from '@bulk/runtime';
 import { DeadLetters, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import { checkAccounting, eventually } from '@bulk/testing';
+import { StoreError } from '@bulk/mongo';
+import { MongoServerError } from 'mongodb';
 import { Accountant } from '../src/account/accountant.ts';
 import { ActionCounts } from '../src/account/action-counts.ts';
 import { toBatchLog } from '../src/account/batch-log.ts';
@@ -46,12 +48,12 @@ class Failing extends ActionCounts {
   }
 }
 
-function consumerWith(counts: ActionCounts): ResultConsumer {
+function consumerWith(counts: ActionCounts, logs = new LogStore(harness.database)): ResultConsumer {
   const { topics } = harness.installation;
   return new ResultConsumer({
     topics,
     codec: harness.codec,
-    accountant: new Accountant(new LogStore(harness.database), counts),
+    accountant: new Accountant(logs, counts),
     producer: harness.producer,
     deadLetters: new DeadLetters(harness.producer, topics.deadLetters, 'stats-aggregator'),
     deadResults: new DeadResults(harness.database, () => new Date()),
@@ -186,6 +188,65 @@ describe('a result that was given up', () => {
     const accountant = new Accountant(new LogStore(harness.database), counts);
     await accountant.account(0, [at(0)]);
     await accountant.giveUp(at(3));
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+});
+
+/** Cannot remove logs, as often as `faults` says. */
+class FailingLogs extends LogStore {
+  faults = 0;
+
+  override remove(...args: Parameters<LogStore['remove']>): Promise<void> {
+    if (this.faults === 0) return super.remove(...args);
+    this.faults -= 1;
+    const cause = new MongoServerError({ message: 'not authorized on crm to remove', code: 13 });
+    return Promise.reject(new StoreError(cause));
+  }
+}
+
+describe('a store that refuses everybody', () => {
+  it.each([13, 371, 987_654])('has results wait, and dead-letters none: code %d', async (code) => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    const counts = new Failing(harness.database, () => new Date());
+    const consumer = consumerWith(counts);
+    const chunk = await chunkOf(harness.result(actionId, 0), harness.result(actionId, 1));
+    counts.faults = 5;
+    counts.error = new StoreError(new MongoServerError({ message: 'no', code }));
+    for (let previousAttempts = 0; previousAttempts < 5; previousAttempts += 1) {
+      const attempt = { ...chunk, previousAttempts };
+      const error: unknown = await consumer.process(attempt).catch((refusal: unknown) => refusal);
+      expect(await consumer.onFailure(error, attempt)).toBe('retry');
+    }
+    await consumer.process(chunk);
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+    expect(harness.deadLetters.messages).toEqual([]);
+  });
+
+  it('does not have a bad result dead-lettered again in each round of what follows', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    const logs = new FailingLogs(harness.database);
+    const consumer = consumerWith(new ActionCounts(harness.database, () => new Date()), logs);
+    logs.faults = 6;
+    const chunk = await chunkOf(
+      harness.result(actionId, 0),
+      claiming(actionId, 7, 0),
+      harness.result(actionId, 1),
+    );
+    for (let previousAttempts = 0; ; previousAttempts += 1) {
+      const attempt = { ...chunk, previousAttempts };
+      const error: unknown = await consumer.process(attempt).catch((refusal: unknown) => refusal);
+      if (error === undefined || (await consumer.onFailure(error, attempt)) === 'skip') break;
+    }
+    expect(logs.faults).toBe(0);
+    await harness.producer.send(harness.installation.topics.deadLetters, [
+      { key: 'end', value: { ...(await letters(1))[0]!, code: 'END' } },
+    ]);
+    expect((await letters(2)).map(({ code, offset }) => [code, offset])).toEqual([
+      ['MALFORMED_MESSAGE', 1],
+      ['END', 1],
+    ]);
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 });

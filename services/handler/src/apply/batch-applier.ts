@@ -15,6 +15,7 @@ import {
   type RetryRequest,
 } from '@bulk/domain';
 import type { FirstPositions } from '@bulk/redis';
+import type { Logger } from '@bulk/runtime';
 import type { BatchProgress } from './batch-progress.ts';
 import { splitDuplicates } from './duplicates.ts';
 import { eachEntity, processGuarded } from './process-entity.ts';
@@ -28,13 +29,14 @@ export class HandlerContractError extends CodedError {
 
 export interface BatchApplierOptions {
   readonly registry: ActionRegistry;
-  readonly firstPositions: FirstPositions;
+  readonly firstPositions: Pick<FirstPositions, 'claim'>;
   readonly store: EntityStore;
   /** Foretells what `store` would answer, and writes nothing: what action types get in a dry run. */
   readonly dryRunStore: EntityStore;
   /** Entities at the same time where the action type has no `processBatch`. */
   readonly entityConcurrency: number;
   readonly now: () => Date;
+  readonly log: Pick<Logger, 'error'>;
 }
 
 /** A batch where it stands in its lane. */
@@ -136,8 +138,28 @@ export class BatchApplier {
         return;
       }
     }
+    const faults: { error: unknown; position: number }[] = [];
     await eachEntity(open, entityConcurrency, async (entity) =>
-      take(entity.position, await processGuarded(handler, entity, config, context, overtaken)),
+      take(
+        entity.position,
+        await processGuarded(handler, entity, config, context, overtaken, (error, { position }) =>
+          faults.push({ error, position }),
+        ),
+      ),
+    ).finally(() => this.#logFaults(content, faults));
+  }
+
+  /** One line for each try of a batch, since what breaks on one entity may break on all of them. */
+  #logFaults(
+    { identity, batchNo }: EntityBatchContent,
+    [first, ...rest]: readonly { error: unknown; position: number }[],
+  ): void {
+    if (first === undefined) return;
+    const { actionId, actionType } = identity;
+    const { position, error } = first;
+    this.#options.log.error(
+      { actionId, actionType, batchNo, position, others: rest.length, err: error },
+      'Entity failed unexpectedly',
     );
   }
 }

@@ -1,6 +1,7 @@
 import type { ActionContext, BulkActionHandler } from '@bulk/actions';
 import {
   CodedError,
+  customerMessage,
   failure,
   isRetryable,
   OUTCOME_CODES,
@@ -14,11 +15,15 @@ import {
   type RetryRequest,
 } from '@bulk/domain';
 
+const UNEXPECTED = 'the action type failed on this entity in an unexpected way';
+const NO_ANSWER = 'a system that the action type calls for this entity did not answer';
+
 /**
  * Processes one entity; what is its own fault becomes its answer (G6).
  *
  * @param overtaken whether later batches may have gone before this one; then an entity that one of them has changed is
  * its failure. In a lane it is thrown: there it tells that the partition has another owner, who has reported.
+ * @param onFault gets an error whose text the customer must not see: it is for our log.
  * @throws only what concerns the whole batch: a lost partition, a dependency that is away. The platform's adapters give
  * those as coded errors; a foreign network fault is of a call that the action type made for this entity.
  */
@@ -28,6 +33,7 @@ export async function processGuarded(
   config: unknown,
   context: ActionContext,
   overtaken: boolean,
+  onFault: (error: unknown, entity: Entity) => void,
 ): Promise<Outcome | RetryRequest> {
   try {
     return await handler.processEntity(entity, config, context);
@@ -38,10 +44,14 @@ export async function processGuarded(
     }
     if (isRetryable(error)) {
       if (error instanceof CodedError && !(error instanceof RetryableError)) throw error;
-      return retryLater(messageOf(error));
+      return retryLater(customerMessage(error, NO_ANSWER));
     }
     const permanent = error instanceof PermanentError && outcomeCodeSchema.safeParse(error.code).success;
-    return failure(permanent ? error.code : OUTCOME_CODES.PROCESSING_ERROR, messageOf(error));
+    if (!(error instanceof PermanentError)) onFault(error, entity);
+    return failure(
+      permanent ? error.code : OUTCOME_CODES.PROCESSING_ERROR,
+      customerMessage(error, UNEXPECTED),
+    );
   }
 }
 
@@ -68,8 +78,4 @@ export async function eachEntity(
   };
   await Promise.all(Array.from({ length: Math.min(concurrency, entities.length) }, work));
   if (errors.length > 0) throw errors[0];
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -11,7 +11,7 @@ import {
   type EntityBatchContent,
   type TopicNames,
 } from '@bulk/contracts';
-import { failure, isRetryable, OUTCOME_CODES, type LanePosition, type RetryPolicy } from '@bulk/domain';
+import { isRetryable, type LanePosition, type RetryPolicy } from '@bulk/domain';
 import type {
   Chunk,
   DeadLetters,
@@ -20,25 +20,25 @@ import type {
   MessageProducer,
   ReceivedMessage,
 } from '@bulk/kafka';
-import { deadLetteredOutcomes } from '@bulk/mongo';
+import { deadLettered, deadLetteredOutcomes } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import { BatchProgress } from '../apply/batch-progress.ts';
 import { decodeRetryHeaders } from '../retry/retry-headers.ts';
 import type { RetryTopics } from '../retry/retry-topics.ts';
 import type { BatchEnd, BatchRecorder } from './batch-recorder.ts';
-import type { BatchRunner, RunnableBatch } from './batch-runner.ts';
+import type { BatchRunner, RunEnd, RunnableBatch } from './batch-runner.ts';
 import type { DeadBatches } from './dead-batches.ts';
 import type { EndedActions } from './ended-actions.ts';
 
 export interface BatchConsumerOptions {
   readonly topics: TopicNames;
-  readonly codec: MessageCodec;
-  readonly runner: BatchRunner;
-  readonly producer: MessageProducer;
-  readonly deadLetters: DeadLetters;
-  readonly deadBatches: DeadBatches;
-  readonly endedActions: EndedActions;
-  readonly retryTopics: RetryTopics;
+  readonly codec: Pick<MessageCodec, 'decode'>;
+  readonly runner: Pick<BatchRunner, 'run'>;
+  readonly producer: Pick<MessageProducer, 'send'>;
+  readonly deadLetters: Pick<DeadLetters, 'bury'>;
+  readonly deadBatches: Pick<DeadBatches, 'identify'>;
+  readonly endedActions: Pick<EndedActions, 'isRepetition'>;
+  readonly retryTopics: Pick<RetryTopics, 'postpone'>;
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
   /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
   readonly maxAttempts: number;
@@ -55,6 +55,8 @@ export interface BatchConsumerOptions {
  */
 export class BatchConsumer {
   readonly #options: BatchConsumerOptions;
+  /** A chunk that is tried again brings the same messages, so what is done of one is not done again. */
+  readonly #works = new WeakMap<ReceivedMessage, Work>();
 
   constructor(options: BatchConsumerOptions) {
     this.#options = options;
@@ -79,17 +81,24 @@ export class BatchConsumer {
       log.warn({ ...where, err: error }, 'a batch failed and is tried again');
       return 'retry';
     }
-    await this.#giveUp(this.#laneMessage(message), error, attempts);
+    await this.#giveUp(this.#laneMessage(message), error, attempts, this.#workOn(message));
     return 'skip';
   }
 
+  #workOn(message: ReceivedMessage): Work {
+    const work = this.#works.get(message) ?? { isBuried: false };
+    this.#works.set(message, work);
+    return work;
+  }
+
   async #processMessage(message: ReceivedMessage, chunk: Chunk): Promise<void> {
-    const batch = await this.#open(message);
-    if (await this.#options.endedActions.isRepetition(resultOf(batch))) {
+    const work = this.#workOn(message);
+    const batch = (work.batch ??= await this.#open(message));
+    if (work.end === undefined && (await this.#options.endedActions.isRepetition(resultOf(batch)))) {
       this.#ended(batch, 'action-ended');
       return;
     }
-    const end = await this.#options.runner.run(batch, chunk);
+    const end = (work.end ??= await this.#options.runner.run(batch, chunk));
     // Who stalled has been overtaken: what it would report is reported, or will be.
     await chunk.confirmOwnership();
     switch (end.kind) {
@@ -117,10 +126,10 @@ export class BatchConsumer {
             { ...batch.at, postponed: postponed + 1, attempts: progress.attempts, err: end.error },
             'a batch waits in a retry topic',
           );
-        } else await this.#giveUpOpen(batch, end.error);
+        } else await this.#giveUpOpen(batch, end.error, work);
         break;
       case 'given-up':
-        await this.#giveUpOpen(batch, end.error);
+        await this.#giveUpOpen(batch, end.error, work);
         break;
       case 'superseded':
         this.#ended(batch, end.kind);
@@ -199,38 +208,47 @@ export class BatchConsumer {
   }
 
   /** A message that cannot be worked on: all positions of its batch fail, so that the action still completes. */
-  async #giveUp(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
+  async #giveUp(message: ReceivedMessage, error: unknown, attempts: number, work: Work): Promise<void> {
     const { topic, partition, offset } = message;
     const dead = await this.#options.deadBatches.identify(message, (unread) => this.#decode(unread));
     if (dead !== undefined && (await this.#options.endedActions.isRepetition(dead))) {
       this.#options.recorder.ended(dead.identity.lane, 'action-ended');
       return;
     }
-    await this.#bury(message, error, attempts, dead);
+    await this.#bury(message, error, attempts, dead, work);
     if (dead === undefined) {
       const where = { topic, partition, offset };
-      this.#options.log.error(where, 'nobody knows the positions of a dead letter: they get no outcome');
+      this.#options.log.error(
+        where,
+        'Positions of a dead-lettered batch are unknown; its action will not complete',
+      );
       return;
     }
-    await this.#report(dead, message, deadLetteredOutcomes(dead.entities, reasonOf(error), attempts));
+    await this.#report(dead, message, deadLetteredOutcomes(dead.entities, 'batch', attempts));
     this.#options.recorder.ended(dead.identity.lane, 'dead-lettered');
   }
 
   /** A batch that was worked on and is given up: its open positions fail. */
-  async #giveUpOpen({ message, progress, ...batch }: RunnableBatch, error: unknown): Promise<void> {
+  async #giveUpOpen(
+    { message, progress, ...batch }: RunnableBatch,
+    error: unknown,
+    work: Work,
+  ): Promise<void> {
     const dead = resultOf(batch);
-    await this.#bury(message, error, progress.attempts, dead);
-    const outcome = failure(OUTCOME_CODES.DEAD_LETTERED, reasonOf(error));
-    await this.#report(dead, message, progress.outcomes(batch.content.entities, outcome));
+    await this.#bury(message, error, progress.attempts, dead, work);
+    await this.#report(dead, message, progress.outcomes(batch.content.entities, deadLettered('batch')));
     this.#ended(batch, 'dead-lettered');
   }
 
+  /** Once, however often what follows is tried: only a crash, or another owner, makes a second letter. */
   async #bury(
     message: ReceivedMessage,
     error: unknown,
     attempts: number,
     dead: ReportedBatch | undefined,
+    work: Work,
   ): Promise<void> {
+    if (work.isBuried) return;
     const { topic, partition, offset } = message;
     const { log, deadLetters } = this.#options;
     log.error(
@@ -239,7 +257,16 @@ export class BatchConsumer {
     );
     const batch = dead && { actionId: dead.identity.actionId, batchNo: dead.batchNo };
     await deadLetters.bury({ message, error, attempts, batch });
+    work.isBuried = true;
   }
+}
+
+/** How far the work on a message is, over all tries of its chunk. */
+interface Work {
+  batch?: RunnableBatch;
+  /** How the work on the batch ended. Where its report fails, only the report is tried again. */
+  end?: RunEnd;
+  isBuried: boolean;
 }
 
 /** What a result says of its batch beside the outcomes. */
@@ -250,8 +277,4 @@ function resultOf({
   generation,
 }: Pick<RunnableBatch, 'content' | 'generation'>): ReportedBatch {
   return { identity, batchNo, generation };
-}
-
-function reasonOf(error: unknown): string {
-  return `the batch could not be processed: ${error instanceof Error ? error.message : String(error)}`;
 }

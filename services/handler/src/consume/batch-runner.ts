@@ -7,13 +7,15 @@ import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
 
 export interface BatchRunnerOptions {
-  readonly applier: BatchApplier;
+  readonly applier: Pick<BatchApplier, 'apply'>;
   /** Between tries while a dependency is away. */
   readonly backoff: BackoffOptions;
   /** The end of a partition's log as of now; asked when a fence seems to lie beyond it. */
   readonly endOffset: (topic: string, partition: number) => Promise<number>;
   /** Longest time that a batch holds its partition; then it is postponed. In ms. */
   readonly inPlaceMs: number;
+  /** Runs a try; readiness follows what becomes of it, try by try, since a batch may wait here for long. */
+  readonly watched: <T>(work: () => Promise<T>) => Promise<T>;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
   readonly recorder: Pick<BatchRecorder, 'applied' | 'retried'>;
@@ -79,12 +81,12 @@ export class BatchRunner {
 
   async #try(batch: RunnableBatch, chunk: Chunk): Promise<Step> {
     await chunk.confirmOwnership();
-    const { applier, monotonic, recorder } = this.#options;
+    const { applier, monotonic, recorder, watched } = this.#options;
     const confirmOwnership = (): Promise<void> => chunk.confirmOwnership();
     const startedAt = monotonic();
-    const applied = await applier
-      .apply({ ...batch, confirmOwnership })
-      .finally(() => recorder.applied((monotonic() - startedAt) / 1_000));
+    const applied = await watched(() => applier.apply({ ...batch, confirmOwnership })).finally(() =>
+      recorder.applied((monotonic() - startedAt) / 1_000),
+    );
     if (applied.kind !== 'waiting') return applied;
     const delayMs = backoffDelay(batch.progress.requests, batch.policy);
     const error = new RetryableError('an entity asks for another try');

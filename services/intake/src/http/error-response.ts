@@ -1,7 +1,7 @@
 import { AccountForbiddenError, UnauthenticatedError } from '@bulk/auth';
 import type { FailureEnvelope } from '@bulk/contracts';
 import { CodedError, InvalidInputError, type FieldIssue } from '@bulk/domain';
-import { isTransientMongoError } from '@bulk/mongo';
+import { isStoreOutage } from '@bulk/mongo';
 import { RefusedError, type RefusalKind } from '../actions/refusals.ts';
 import { HttpRefusal } from './refusals.ts';
 
@@ -44,7 +44,7 @@ export function toErrorResponse(error: unknown): ErrorResponse {
     return response(401, error.code, error.message, undefined, { 'www-authenticate': error.challenge });
   }
   if (error instanceof AccountForbiddenError) return response(403, error.code, error.message);
-  if ((error instanceof CodedError && error.retryable) || isTransientMongoError(error)) {
+  if ((error instanceof CodedError && error.retryable) || isStoreOutage(error)) {
     return response(
       503,
       'DEPENDENCY_UNAVAILABLE',

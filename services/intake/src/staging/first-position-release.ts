@@ -42,7 +42,7 @@ export class FirstPositionRelease {
    * Releases every action that is due, round by round.
    *
    * @returns the number of actions released.
-   * @throws RedisUnavailableError; the driver's error. What is not released is due again in the next sweep.
+   * @throws RedisError; the driver's error. What is not released is due again in the next sweep.
    */
   async sweep(): Promise<number> {
     const { releaseAfterMs, forgottenAfterMs, now } = this.#options;

@@ -1,6 +1,6 @@
 import type { Duplex } from 'node:stream';
 import { toActionUpdate, type ClientFrame, type ProgressState, type ServerFrame } from '@bulk/contracts';
-import { CodedError } from '@bulk/domain';
+import { CodedError, DependencyError } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
 import { WebSocket, type RawData } from 'ws';
 import { ClientSubscriptions, type SubscriptionSettings } from '../subscriptions/client-subscriptions.ts';
@@ -111,7 +111,8 @@ export class Connection implements UpdateSink {
       frame = parseClientFrame(bytes, isBinary);
       await this.#carryOut(frame);
     } catch (error) {
-      if (!(error instanceof CodedError)) this.#settings.log.error({ err: error }, 'a request failed');
+      if (!(error instanceof CodedError) || (error instanceof DependencyError && !error.retryable))
+        this.#settings.log.error({ err: error }, 'a request failed');
       const coded = error instanceof CodedError ? error : new InternalError(error);
       this.#reply(errorFrame(coded, frame === undefined ? {} : this.#subjectOf(frame)));
     }

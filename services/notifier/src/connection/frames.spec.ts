@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { serverFrameSchema } from '@bulk/contracts';
-import { CodedError, InvalidInputError } from '@bulk/domain';
+import { CodedError, DependencyError, InvalidInputError } from '@bulk/domain';
 import fc from 'fast-check';
 import { errorFrame, parseClientFrame } from './frames.ts';
 
@@ -91,6 +91,22 @@ describe('parseClientFrame', () => {
 });
 
 describe('errorFrame', () => {
+  it.each(['unreachable', 'authorisation', 'request'] as const)(
+    'says nothing of what a driver says when a dependency fails: %s',
+    (fault) => {
+      const error = new DependencyError(
+        'STORE_UNAVAILABLE',
+        'not authorized on crm at 10.1.2.3',
+        fault,
+        undefined,
+      );
+      const text = JSON.stringify(errorFrame(error, { actionId: ID }));
+      expect(text).not.toMatch(/crm|10\.1\.2\.3/);
+      expect(text).toContain('STORE_UNAVAILABLE');
+      expect(text.includes('"retryable":true')).toBe(fault !== 'request');
+    },
+  );
+
   it('carries code, message, the action and whether to try again', () => {
     const frame = errorFrame(new CodedError('SOME_CODE', 'why', { retryable: true, details: { limit: 1 } }), {
       actionId: ID,

@@ -1,5 +1,5 @@
 import { clientFrameSchema, type ClientFrame, type ServerFrame } from '@bulk/contracts';
-import { InvalidInputError, type CodedError } from '@bulk/domain';
+import { DependencyError, InvalidInputError, type CodedError } from '@bulk/domain';
 
 /** What a client may send. */
 export const CLIENT_FRAMES =
@@ -39,8 +39,11 @@ function invalid(code: string, message: string): InvalidInputError {
   return new InvalidInputError(code, `${EXPECTED_FRAME}; ${message}`, [{ field: '(frame)', message }]);
 }
 
+const UNAVAILABLE = 'a part that is needed for this is unavailable now; try again';
+const FAILED = 'an unforeseen fault; it is in the log of the server';
+
 /**
- * The `error` event for a coded error: what a client may see of it.
+ * The `error` event for a coded error: what a client may see of it. The text of a driver is for our logs.
  *
  * @param subject what it is about: an `actionId` or an `accountId`.
  */
@@ -51,8 +54,13 @@ export function errorFrame(error: CodedError, subject: Readonly<Record<string, s
     event: 'error',
     data: {
       code: error.code,
-      message: error.message,
+      message: messageOf(error),
       ...(Object.keys(details).length === 0 ? {} : { details }),
     },
   };
+}
+
+function messageOf(error: CodedError): string {
+  if (!(error instanceof DependencyError)) return error.message;
+  return error.retryable ? UNAVAILABLE : FAILED;
 }

@@ -21,16 +21,11 @@ export class DeadResults {
    * @returns undefined where the header or the batch is missing: nobody knows the positions.
    * @throws StoreError.
    */
-  async logOf(message: ReceivedMessage, error: unknown, attempts: number): Promise<BatchLog | undefined> {
+  async logOf(message: ReceivedMessage, attempts: number): Promise<BatchLog | undefined> {
     const name = batchNameOf(message.headers);
     const batch = name === undefined ? undefined : await findNamedBatch(this.#database, name);
     if (batch === undefined) return undefined;
-    const reason = error instanceof Error ? error.message : String(error);
-    const outcomes = deadLetteredOutcomes(
-      batch.entities,
-      `the result of the batch could not be counted: ${reason}`,
-      attempts,
-    );
+    const outcomes = deadLetteredOutcomes(batch.entities, 'result', attempts);
     return {
       actionId: batch.identity.actionId,
       batchNo: batch.batchNo,

@@ -33,20 +33,39 @@ export interface ResultConsumerOptions {
  */
 export class ResultConsumer {
   readonly #options: ResultConsumerOptions;
+  /** Messages that are in the dead letters; a chunk that is tried again brings the same ones. */
+  readonly #buried = new WeakMap<ReceivedMessage, Buried>();
 
   constructor(options: ResultConsumerOptions) {
     this.#options = options;
   }
 
   async process(chunk: Chunk): Promise<void> {
+    let alive: ReceivedMessage[] = [];
+    // In order of offset: what is counted at a later offset settles the earlier ones.
+    for (const message of chunk.messages) {
+      const buried = this.#buried.get(message);
+      if (buried === undefined) {
+        alive.push(message);
+        continue;
+      }
+      await this.#count(chunk.partition, alive);
+      await this.#settleBuried(message, buried);
+      alive = [];
+    }
+    await this.#count(chunk.partition, alive);
+  }
+
+  async #count(partition: number, messages: readonly ReceivedMessage[]): Promise<void> {
+    if (messages.length === 0) return;
     const startTime = Date.now();
-    const logs = await Promise.all(chunk.messages.map((message) => this.#decode(message)));
+    const logs = await Promise.all(messages.map((message) => this.#decode(message)));
     const spans = new Map<string, OpenSpan>();
     for (const [i, { actionId }] of logs.entries()) {
-      if (!spans.has(actionId)) spans.set(actionId, beginCounting(actionId, chunk.messages[i], startTime));
+      if (!spans.has(actionId)) spans.set(actionId, beginCounting(actionId, messages[i], startTime));
     }
     try {
-      await this.#account(chunk.partition, logs, spans);
+      await this.#account(partition, logs, spans);
     } catch (error) {
       for (const span of spans.values()) span.end(error);
       throw error;
@@ -100,39 +119,63 @@ export class ResultConsumer {
   }
 
   async #processAlone(message: ReceivedMessage, attempts: number): Promise<void> {
-    const { topic, partition, offset } = message;
+    const buried = this.#buried.get(message);
+    if (buried !== undefined) {
+      await this.#settleBuried(message, buried);
+      return;
+    }
     let log: BatchLog | undefined;
     try {
       log = await this.#decode(message);
-      await this.#account(partition, [log]);
+      await this.#account(message.partition, [log]);
     } catch (error) {
       if (isRetryable(error)) throw error;
       this.#options.log.error(
-        { topic, partition, offset, err: error },
+        { ...placeOf(message), err: error },
         'a result is given up: see the dead letters',
       );
       // In this order: a crash in between buries it twice, the other way round it could vanish.
       await this.#options.deadLetters.bury({ message, error, attempts });
-      if (log !== undefined) await this.#options.accountant.giveUp(log);
-      await this.#accountForDead(message, error, attempts);
+      this.#buried.set(message, { log, attempts });
+      await this.#settleBuried(message, { log, attempts });
     }
   }
 
-  /** The positions of a result that is given up fail in its place, where they are known, so that the action completes. */
-  async #accountForDead(message: ReceivedMessage, error: unknown, attempts: number): Promise<void> {
-    const { topic, partition, offset } = message;
-    const where = { topic, partition, offset };
-    const dead = await this.#options.deadResults.logOf(message, error, attempts);
-    if (dead === undefined) {
-      this.#options.log.error(where, 'nobody knows the positions of a dead letter: they get no outcome');
-      return;
-    }
+  /**
+   * Has the positions of a result that is in the dead letters fail in its place, where they are known, so that its action
+   * completes. May be tried again: nothing of it is done twice.
+   *
+   * @throws only what passes: what refuses this too must not stop the partition.
+   */
+  async #settleBuried(message: ReceivedMessage, { log, attempts }: Buried): Promise<void> {
+    const { accountant, deadResults } = this.#options;
+    const where = placeOf(message);
+    let dead: BatchLog | undefined;
     try {
-      await this.#account(partition, [dead]);
+      if (log !== undefined) await accountant.giveUp(log);
+      dead = await deadResults.logOf(message, attempts);
+      if (dead === undefined) {
+        this.#options.log.error(
+          where,
+          'Positions of a dead-lettered batch are unknown; its action will not complete',
+        );
+        return;
+      }
+      await this.#account(message.partition, [dead]);
     } catch (refusal) {
       if (isRetryable(refusal)) throw refusal;
       this.#options.log.error({ ...where, err: refusal }, 'the positions of a dead letter get no outcome');
+      if (dead !== undefined) await this.#forget(dead);
+    }
+  }
+
+  /** Leaves no log of what cannot be counted. @throws only what passes. */
+  async #forget(dead: BatchLog): Promise<void> {
+    try {
       await this.#options.accountant.giveUp(dead);
+    } catch (refusal) {
+      if (isRetryable(refusal)) throw refusal;
+      this.#options.log.error({ err: refusal }, 'the log of a dead letter cannot be removed');
     }
   }
 
@@ -157,6 +200,21 @@ export class ResultConsumer {
     const result = await this.#options.codec.decode(MESSAGES.batchResult, message.value);
     return toBatchLog(result, { partition: message.partition, offset: message.offset });
   }
+}
+
+/** A message in the dead letters, whose positions may not have their outcomes yet. */
+interface Buried {
+  /** What the message says, where it could be read. */
+  readonly log: BatchLog | undefined;
+  readonly attempts: number;
+}
+
+function placeOf({ topic, partition, offset }: ReceivedMessage): {
+  topic: string;
+  partition: number;
+  offset: number;
+} {
+  return { topic, partition, offset };
 }
 
 /** A chunk has results of many actions, each in the trace of its own. */

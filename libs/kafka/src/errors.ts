@@ -1,0 +1,83 @@
+import { DependencyError, isNetworkError, type FaultKind } from '@bulk/domain';
+
+/**
+ * kafkajs' error types, and names of its errors that have no type, by what they mean; one that is in none of these lists
+ * is `unknown`. Only those of `request` are the fault of a message.
+ */
+export const KAFKA_TYPES: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
+  unreachable: [
+    'REQUEST_TIMED_OUT',
+    'NETWORK_EXCEPTION',
+    'BROKER_NOT_AVAILABLE',
+    'KafkaJSConnectionError',
+    'KafkaJSConnectionClosedError',
+    'KafkaJSRequestTimeoutError',
+    'KafkaJSBrokerNotFound',
+    'KafkaJSNoBrokerAvailableError',
+    'KafkaJSLockTimeout',
+    'KafkaJSTimeout',
+  ],
+  election: [
+    'LEADER_NOT_AVAILABLE',
+    'NOT_LEADER_FOR_PARTITION',
+    'NOT_ENOUGH_REPLICAS',
+    'NOT_ENOUGH_REPLICAS_AFTER_APPEND',
+    'NOT_CONTROLLER',
+    'GROUP_LOAD_IN_PROGRESS',
+    'GROUP_COORDINATOR_NOT_AVAILABLE',
+    'NOT_COORDINATOR_FOR_GROUP',
+    'KafkaJSGroupCoordinatorNotFound',
+    'REBALANCE_IN_PROGRESS',
+    'UNKNOWN_PRODUCER_ID',
+    'OUT_OF_ORDER_SEQUENCE_NUMBER',
+  ],
+  authentication: [
+    'SASL_AUTHENTICATION_FAILED',
+    'ILLEGAL_SASL_STATE',
+    'UNSUPPORTED_SASL_MECHANISM',
+    'KafkaJSSASLAuthenticationError',
+  ],
+  authorisation: [
+    'TOPIC_AUTHORIZATION_FAILED',
+    'GROUP_AUTHORIZATION_FAILED',
+    'CLUSTER_AUTHORIZATION_FAILED',
+    'TRANSACTIONAL_ID_AUTHORIZATION_FAILED',
+  ],
+  quota: ['POLICY_VIOLATION', 'THROTTLING_QUOTA_EXCEEDED'],
+  'disk-full': ['KAFKA_STORAGE_ERROR', 'LOG_DIR_NOT_FOUND'],
+  request: ['MESSAGE_TOO_LARGE', 'RECORD_LIST_TOO_LARGE', 'INVALID_RECORD'],
+};
+
+const KIND_OF_TYPE: ReadonlyMap<string, FaultKind> = new Map(
+  Object.entries(KAFKA_TYPES).flatMap(([kind, types]) =>
+    types.map((type): [string, FaultKind] => [type, kind as FaultKind]),
+  ),
+);
+
+/** kafkajs wraps what it has tried too often. */
+const MAX_CAUSES = 3;
+
+/** Returns why Kafka did not do what was asked: by the first error in the chain of causes that says it. */
+export function kafkaFault(error: unknown): FaultKind {
+  let current = error;
+  for (let depth = 0; depth <= MAX_CAUSES && current instanceof Error; depth += 1) {
+    const type = 'type' in current ? String(current.type) : '';
+    const kind = KIND_OF_TYPE.get(type) ?? KIND_OF_TYPE.get(current.name);
+    if (kind !== undefined) return kind;
+    current = current.cause;
+  }
+  return isNetworkError(error) ? 'unreachable' : 'unknown';
+}
+
+/** Code of a KafkaUnavailableError. */
+export const KAFKA_UNAVAILABLE = 'KAFKA_UNAVAILABLE';
+
+/** Thrown in place of kafkajs' error where Kafka did not answer a question, or refused it. Its message is for logs only. */
+export class KafkaUnavailableError extends DependencyError {
+  constructor(cause: unknown) {
+    const fault = kafkaFault(cause);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    // What is asked holds no message of anyone, so it can be at no fault of its own.
+    super(KAFKA_UNAVAILABLE, `Kafka (${fault}): ${reason}`, fault === 'request' ? 'unknown' : fault, cause);
+  }
+}

@@ -1,0 +1,91 @@
+import { CodedError } from '@bulk/domain';
+import { openDependency, type ServiceContext } from '@bulk/runtime';
+import type { Kafka } from 'kafkajs';
+import { TopicIds, type TopicIdsByName } from './topic-ids.ts';
+
+/** Name on `/readyz`. */
+export const KAFKA_TOPICS = 'kafka topics';
+
+/** Code of a TopicReplacedError. */
+export const TOPIC_REPLACED = 'TOPIC_REPLACED';
+
+/**
+ * Thrown when a topic was deleted and created again. Its offsets begin at 0 below everything that names them (fences of
+ * entities, counts of actions), so its messages would be taken for repetitions and dropped. Someone must act.
+ */
+export class TopicReplacedError extends CodedError {
+  constructor(topic: string) {
+    super(
+      TOPIC_REPLACED,
+      `topic ${topic} was deleted and created again; nothing of it is processed until the migration in docs/architecture.md ("Fixed at creation") is done`,
+      { retryable: true },
+    );
+  }
+}
+
+/** Confirms that topics are still those that the installation has used from the beginning. */
+export class TopicGuard {
+  readonly #ids: Pick<TopicIds, 'of'>;
+  readonly #recorded: TopicIdsByName;
+  #underWay: Promise<unknown> = Promise.resolve();
+  #next: Promise<TopicIdsByName> | undefined;
+
+  /** @param recorded the ids of the topics at their first use. */
+  constructor(ids: Pick<TopicIds, 'of'>, recorded: TopicIdsByName) {
+    this.#ids = ids;
+    this.#recorded = recorded;
+  }
+
+  /**
+   * Resolves if a question that was asked after this call found the topics unchanged. Then whatever was fetched before the
+   * call is theirs, since an id never comes back. Calls that come while a question waits to be asked share it.
+   *
+   * @throws TopicReplacedError for the first topic that is another one; KafkaUnavailableError.
+   */
+  async confirm(topics: Iterable<string> = this.#recorded.keys()): Promise<void> {
+    const ids = await this.#ask();
+    for (const topic of topics) {
+      const recorded = this.#recorded.get(topic);
+      const id = ids.get(topic);
+      if (recorded !== undefined && id !== undefined && id !== recorded) throw new TopicReplacedError(topic);
+    }
+  }
+
+  #ask(): Promise<TopicIdsByName> {
+    if (this.#next !== undefined) return this.#next;
+    const asked = this.#underWay.then(() => {
+      this.#next = undefined;
+      return this.#ids.of([...this.#recorded.keys()]);
+    });
+    this.#next = asked;
+    this.#underWay = asked.catch(() => undefined);
+    return asked;
+  }
+}
+
+/**
+ * Waits until each topic is the one that the installation has used from the beginning; the ids are recorded at the first use.
+ *
+ * @param record stores the ids that are not stored yet, and returns those that are stored afterwards.
+ * @throws the signal's reason when the service is told to stop first.
+ */
+export async function openTopicGuard(
+  kafka: Kafka,
+  topics: readonly string[],
+  record: (ids: TopicIdsByName) => Promise<TopicIdsByName>,
+  context: ServiceContext,
+): Promise<TopicGuard> {
+  const ids = new TopicIds(kafka);
+  context.releasers.push(KAFKA_TOPICS, () => ids.close());
+  const guard = await openDependency(
+    KAFKA_TOPICS,
+    async () => {
+      const opened = new TopicGuard(ids, await record(await ids.of(topics)));
+      await opened.confirm();
+      return opened;
+    },
+    context,
+  );
+  context.dependencies.add({ name: KAFKA_TOPICS, code: TOPIC_REPLACED, probe: () => guard.confirm() });
+  return guard;
+}

@@ -1,0 +1,138 @@
+import { CodedError } from '@bulk/domain';
+import type { Kafka } from 'kafkajs';
+import Decoder from 'kafkajs/src/protocol/decoder.js';
+import Encoder from 'kafkajs/src/protocol/encoder.js';
+import { createErrorFromCode } from 'kafkajs/src/protocol/error.js';
+import { KafkaUnavailableError } from './errors.ts';
+
+/** A topic that is deleted and created again has another id; a name and offsets do not show it. */
+export type TopicIdsByName = ReadonlyMap<string, string>;
+
+const METADATA = 3;
+/** The first version with topic ids (Kafka 2.8); every later broker answers it. kafkajs stops at version 6. */
+const VERSION = 10;
+const UUID_BYTES = 16;
+/** A broker without topic ids answers so. */
+const NO_ID = '0'.repeat(UUID_BYTES * 2);
+
+/** What we use of a cluster and a broker of kafkajs 2.2.4, which it keeps behind a symbol. */
+interface KafkajsCluster {
+  connect(): Promise<void>;
+  disconnect(): Promise<void>;
+  readonly brokerPool: {
+    findConnectedBroker(): Promise<{
+      readonly versions: Readonly<Record<number, { readonly maxVersion: number } | undefined>>;
+      readonly connectionPool: { send(request: unknown): Promise<unknown> };
+    }>;
+  };
+}
+
+/** Asks the cluster for the ids of topics by a request of our own, on a connection that it keeps. */
+export class TopicIds {
+  readonly #kafka: Kafka;
+  #cluster: KafkajsCluster | undefined;
+
+  constructor(kafka: Kafka) {
+    this.#kafka = kafka;
+  }
+
+  /**
+   * Returns the id of each topic. Empty if the cluster has no topic ids.
+   *
+   * @throws KafkaUnavailableError if no broker answers, or one of the topics does not exist.
+   */
+  async of(topics: readonly string[]): Promise<TopicIdsByName> {
+    try {
+      this.#cluster ??= clusterOf(this.#kafka);
+      await this.#cluster.connect();
+      const { versions, connectionPool } = await this.#cluster.brokerPool.findConnectedBroker();
+      if ((versions[METADATA]?.maxVersion ?? 0) < VERSION) return new Map();
+      const found = (await connectionPool.send(metadataRequest(topics))) as TopicIdsByName;
+      return new Map([...found].filter(([, id]) => id !== NO_ID));
+    } catch (error) {
+      await this.close();
+      throw new KafkaUnavailableError(error);
+    }
+  }
+
+  async close(): Promise<void> {
+    const cluster = this.#cluster;
+    this.#cluster = undefined;
+    // What was broken need not close well.
+    await cluster?.disconnect().catch(() => undefined);
+  }
+}
+
+function clusterOf(kafka: Kafka): KafkajsCluster {
+  const symbol = Object.getOwnPropertySymbols(kafka).find(
+    ({ description }) => description === 'private:Kafka:createCluster',
+  );
+  const create: unknown = symbol === undefined ? undefined : Reflect.get(kafka, symbol);
+  if (typeof create !== 'function')
+    throw new CodedError('KAFKAJS_CHANGED', 'kafkajs has no createCluster any more: see topic-ids.ts');
+  return (create as (options: object) => KafkajsCluster)({
+    allowAutoTopicCreation: false,
+    metadataMaxAge: 300_000,
+  });
+}
+
+/** Metadata, version 10: a flexible version, so lengths are one more than they are and tagged fields (none) follow. */
+function metadataRequest(topics: readonly string[]): object {
+  const encode = (): Promise<Encoder> => {
+    const encoder = new Encoder()
+      // The header's tagged fields: kafkajs writes a header of a version that has none.
+      .writeUVarInt(0)
+      .writeUVarInt(topics.length + 1);
+    for (const topic of topics) {
+      encoder.writeBuffer(Buffer.alloc(UUID_BYTES)).writeUVarIntString(topic).writeUVarInt(0);
+    }
+    const [create, ofCluster, ofTopics] = [false, false, false];
+    encoder.writeBoolean(create).writeBoolean(ofCluster).writeBoolean(ofTopics).writeUVarInt(0);
+    return Promise.resolve(encoder);
+  };
+  return {
+    request: { apiKey: METADATA, apiVersion: VERSION, apiName: 'Metadata', encode },
+    response: {
+      decode: (bytes: Buffer) => Promise.resolve(decodeTopicIds(bytes)),
+      parse: (ids: TopicIdsByName) => Promise.resolve(ids),
+    },
+  };
+}
+
+/** @throws kafkajs' error of a topic that has one, such as one that does not exist. */
+function decodeTopicIds(bytes: Buffer): TopicIdsByName {
+  const decoder = new Decoder(bytes);
+  decoder.readTaggedFields();
+  decoder.readInt32(); // throttle time
+  each(decoder, () => {
+    decoder.readInt32(); // node id
+    decoder.readUVarIntString(); // host
+    decoder.readInt32(); // port
+    decoder.readUVarIntString(); // rack
+    decoder.readTaggedFields();
+  });
+  decoder.readUVarIntString(); // cluster id
+  decoder.readInt32(); // controller id
+  const ids = new Map<string, string>();
+  each(decoder, () => {
+    const error = decoder.readInt16();
+    const name = decoder.readUVarIntString() ?? '';
+    const id = decoder.readBytes(UUID_BYTES).toString('hex');
+    decoder.readBoolean(); // internal
+    each(decoder, () => {
+      decoder.readInt16(); // error
+      for (const _ of ['partition', 'leader', 'leader epoch']) decoder.readInt32();
+      for (const _ of ['replicas', 'in sync', 'offline']) each(decoder, () => decoder.readInt32());
+      decoder.readTaggedFields();
+    });
+    decoder.readInt32(); // authorised operations
+    decoder.readTaggedFields();
+    if (error !== 0) throw createErrorFromCode(error);
+    ids.set(name, id);
+  });
+  return ids;
+}
+
+function each(decoder: Decoder, read: () => void): void {
+  for (let left = decoder.readUVarInt() - 1; left > 0; left -= 1) read();
+}

@@ -1,0 +1,145 @@
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { eventually, TestInstallation } from '@bulk/testing';
+import type { Consumer, ConsumerConfig, Kafka } from 'kafkajs';
+import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
+import { z } from 'zod';
+import { consumerConfigShape } from '../src/config.ts';
+import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer.ts';
+import { PartitionLostError } from '../src/ownership.ts';
+
+const installations: TestInstallation[] = [];
+afterEach(async () => {
+  jest.restoreAllMocks();
+  for (const installation of installations.splice(0)) await installation.dispose();
+});
+
+const HEARTBEAT_MS = 500;
+
+/** Three partitions with two messages each. */
+async function installation(): Promise<TestInstallation> {
+  const own = await TestInstallation.create('ownership');
+  installations.push(own);
+  const producer = own.kafka.producer();
+  await producer.connect();
+  for (const partition of [0, 1, 2, 0, 1, 2])
+    await producer.send({ topic: own.topics.results, messages: [{ value: 'x', partition }] });
+  await producer.disconnect();
+  return own;
+}
+
+async function consume(
+  own: TestInstallation,
+  options: Partial<ChunkConsumerOptions> & Pick<ChunkConsumerOptions, 'process'>,
+): Promise<void> {
+  const consumer = await ChunkConsumer.start({
+    kafka: own.kafka,
+    groupId: `${own.env['TOPIC_PREFIX']!}group`,
+    topics: [own.topics.results],
+    config: loadConfig(z.object(consumerConfigShape), {
+      KAFKA_SESSION_TIMEOUT_MS: '6000',
+      KAFKA_HEARTBEAT_INTERVAL_MS: String(HEARTBEAT_MS),
+    }),
+    chunkSize: 1,
+    concurrency: 3,
+    fromBeginning: true,
+    commitIntervalMs: 50,
+    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
+    onFailure: () => Promise.resolve('retry'),
+    onCrash: (error) => {
+      throw error;
+    },
+    log: silentLogger(),
+    ...options,
+  });
+  own.onDispose(() => consumer.stop());
+}
+
+describe('Chunk.confirmOwnership', () => {
+  it('notices that its member has joined again while a chunk was processed, and leaves the new offsets alone', async () => {
+    const own = await installation();
+    const groups: ConsumerGroup[] = [];
+    const { fetch } = ConsumerGroup.prototype;
+    jest.spyOn(ConsumerGroup.prototype, 'fetch').mockImplementation(function (this: ConsumerGroup, nodeId) {
+      if (!groups.includes(this)) groups.push(this);
+      return fetch.call(this, nodeId);
+    });
+    let isFree = false;
+    const seen = new Set<number>();
+    const answers: unknown[] = [];
+    const processed: number[] = [];
+    await consume(own, {
+      process: async (chunk: Chunk) => {
+        if (isFree) {
+          processed.push(chunk.partition);
+          return;
+        }
+        seen.add(chunk.partition);
+        await eventually('it goes on', () => isFree, { everyMs: 5 });
+        const answer: unknown = await chunk.confirmOwnership().catch((error: unknown) => error);
+        answers.push(answer);
+        if (answer instanceof Error) throw answer;
+      },
+    });
+    await eventually('all three are processed at once', () => seen.size === 3);
+    const second = consume(own, {
+      process: ({ partition }) => {
+        processed.push(partition);
+        return Promise.resolve();
+      },
+    });
+    // As kafkajs does when a fetch from another broker finds that the metadata is stale.
+    let both = false;
+    const joined = second.then(() => (both = true));
+    await eventually('both are members', async () => {
+      await groups[0]!.joinAndSync();
+      return both;
+    });
+    await joined;
+    isFree = true;
+    await eventually('all have their answers', () => answers.length === 3);
+    expect(answers.every((answer) => answer instanceof PartitionLostError)).toBe(true);
+    await eventually('the owners of the new generation process every message', () => processed.length >= 6);
+    expect(processed.toSorted((x, y) => x - y)).toEqual([0, 0, 1, 1, 2, 2]);
+  });
+
+  it('asks the group again after the interval, although the wall clock was set back', async () => {
+    const own = await installation();
+    let heartbeats = 0;
+    const counting = new Proxy(own.kafka, {
+      get: (target, name): unknown => {
+        if (name !== 'consumer') return (Reflect.get(target, name, target) as () => unknown).bind(target);
+        return (config: ConsumerConfig): Consumer => {
+          const consumer = target.consumer(config);
+          consumer.on(consumer.events.HEARTBEAT, () => (heartbeats += 1));
+          return consumer;
+        };
+      },
+    }) as Kafka;
+    const asked: number[] = [];
+    const now = Date.now.bind(Date);
+    await consume(own, {
+      kafka: counting,
+      concurrency: 1,
+      process: async (chunk) => {
+        if (asked.length > 0) return;
+        await chunk.confirmOwnership();
+        jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+        const until = performance.now() + 2 * HEARTBEAT_MS;
+        await eventually('the interval is over', () => performance.now() > until, { everyMs: 20 });
+        const before = heartbeats;
+        await chunk.confirmOwnership();
+        asked.push(heartbeats - before, before);
+        jest.restoreAllMocks();
+      },
+      // Without those in the background, which would ask in its stead.
+      config: {
+        ...loadConfig(z.object(consumerConfigShape), { KAFKA_SESSION_TIMEOUT_MS: '6000' }),
+        KAFKA_HEARTBEAT_INTERVAL_MS: HEARTBEAT_MS,
+        KAFKA_MAX_PROCESSING_MS: 0,
+      },
+    });
+    await eventually('it was asked', () => asked.length > 0);
+    expect(asked[0]).toBeGreaterThan(0);
+  });
+});

@@ -1,0 +1,43 @@
+import { DependencyError, type FaultKind } from '@bulk/domain';
+
+/**
+ * First words of Redis' error replies by what they mean; a reply that is in none of these lists is `unknown`. Only those of
+ * `request` are the fault of one command and its key.
+ */
+export const REDIS_REPLIES: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
+  election: ['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'BUSY', 'NOREPLICAS'],
+  authentication: ['NOAUTH', 'WRONGPASS'],
+  authorisation: ['NOPERM', 'ERR The user executing the script'],
+  quota: ['ERR max number of clients reached'],
+  'disk-full': ['MISCONF'],
+  'out-of-memory': ['OOM'],
+  'read-only': ['READONLY'],
+  request: ['WRONGTYPE'],
+};
+
+const REPLIES = Object.entries(REDIS_REPLIES).flatMap(([kind, replies]) =>
+  // A script's error has the reply of its command behind a minus sign in Redis 6, in front since Redis 7.
+  replies.map((reply): [RegExp, FaultKind] => [new RegExp(`(^| -)${reply}\\b`), kind as FaultKind]),
+);
+
+/** Code of a RedisError that passes by itself, or once somebody has repaired Redis. */
+export const REDIS_UNAVAILABLE = 'REDIS_UNAVAILABLE';
+
+/** Thrown in place of the client's error. Its message is for logs only. */
+export class RedisError extends DependencyError {
+  constructor(cause: unknown) {
+    const fault = redisFault(cause);
+    super(
+      fault === 'request' ? 'REDIS_FAILED' : REDIS_UNAVAILABLE,
+      `Redis (${fault}): ${cause instanceof Error ? cause.message : String(cause)}`,
+      fault,
+      cause,
+    );
+  }
+}
+
+/** Returns why Redis did not do what was asked. What is not a reply of Redis is a fault of the connection. */
+export function redisFault(error: unknown): FaultKind {
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return 'unreachable';
+  return REPLIES.find(([reply]) => reply.test(error.message))?.[1] ?? 'unknown';
+}

@@ -1,0 +1,222 @@
+import { beforeEach, describe, expect, it } from '@jest/globals';
+import { createRegistry, type ChangeResult } from '@bulk/actions';
+import { encodeEntityBatch, topicNames, type BatchResult, type EntityBatch } from '@bulk/contracts';
+import { DependencyError } from '@bulk/domain';
+import { ProduceError, type Chunk, type MessageCodec, type ReceivedMessage } from '@bulk/kafka';
+import { StoreError } from '@bulk/mongo';
+import { silentLogger } from '@bulk/runtime';
+import { KafkaJSProtocolError } from 'kafkajs';
+import { MongoServerError } from 'mongodb';
+import { BatchApplier } from '../apply/batch-applier.ts';
+import { BatchConsumer } from './batch-consumer.ts';
+import { BatchRunner } from './batch-runner.ts';
+
+const topics = topicNames('spec.');
+const POLICY = { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 };
+const IDENTITY = {
+  actionId: 'a1',
+  accountId: 'acme',
+  actionType: 'update',
+  entityType: 'contact',
+  lane: 'normal',
+} as const;
+const none = (): void => undefined;
+
+/** Errors that a part throws next, the first first; then it does its work. */
+let storeErrors: unknown[];
+let reportErrors: unknown[];
+let written: number;
+let results: BatchResult[];
+let buried: unknown[];
+let watched: unknown[];
+let consumer: BatchConsumer;
+
+beforeEach(() => {
+  storeErrors = [];
+  reportErrors = [];
+  written = 0;
+  results = [];
+  buried = [];
+  watched = [];
+  const store = {
+    write: (_scope: unknown, changes: readonly unknown[]): Promise<ChangeResult[]> => {
+      const error = storeErrors.shift();
+      if (error !== undefined) return Promise.reject(error);
+      written += 1;
+      return Promise.resolve(changes.map(() => ({ kind: 'applied' })));
+    },
+  };
+  const codec: Pick<MessageCodec, 'decode'> = {
+    decode: (type, bytes) => Promise.resolve(type.schema.parse(JSON.parse(String(bytes)))),
+  };
+  const runner = new BatchRunner({
+    applier: new BatchApplier({
+      registry: createRegistry(),
+      firstPositions: {
+        claim: ({ entities }) =>
+          Promise.resolve({ kind: 'claimed', first: entities.map(({ position }) => position) }),
+      },
+      store,
+      dryRunStore: store,
+      entityConcurrency: 1,
+      now: () => new Date(0),
+      log: silentLogger(),
+    }),
+    backoff: { initialDelayMs: 1, maxDelayMs: 1 },
+    endOffset: () => Promise.resolve(1),
+    inPlaceMs: 60_000,
+    watched: async (work) => {
+      try {
+        return await work();
+      } catch (error) {
+        watched.push(error);
+        throw error;
+      }
+    },
+    monotonic: () => 0,
+    recorder: { applied: none, retried: none },
+    log: silentLogger(),
+  });
+  consumer = new BatchConsumer({
+    topics,
+    codec,
+    runner,
+    producer: {
+      send: (_topic, messages) => {
+        const error = reportErrors.shift();
+        if (error !== undefined) return Promise.reject(error);
+        results.push(...messages.map(({ value }) => value as BatchResult));
+        return Promise.resolve([]);
+      },
+    },
+    deadLetters: {
+      bury: ({ error }) => {
+        buried.push(error);
+        return Promise.resolve();
+      },
+    },
+    deadBatches: {
+      identify: () =>
+        Promise.resolve({
+          identity: IDENTITY,
+          batchNo: 0,
+          generation: 0,
+          entities: [{ position: 0, id: 'c0', ref: null }],
+        }),
+    },
+    endedActions: { isRepetition: () => Promise.resolve(false) },
+    retryTopics: { postpone: () => Promise.resolve(false) },
+    policyOf: () => POLICY,
+    maxAttempts: POLICY.maxAttempts,
+    now: () => new Date(0),
+    recorder: { ended: none, reported: none },
+    log: silentLogger(),
+  });
+});
+
+const VALID = encodeEntityBatch(
+  IDENTITY,
+  {},
+  {
+    batchNo: 0,
+    partition: 0,
+    entities: [0, 1].map((position) => ({
+      position,
+      id: `c${position}`,
+      ref: null,
+      fields: { lastName: 'After' },
+    })),
+  },
+);
+
+/** Delivers a message as ChunkConsumer does: until it is done, however often that takes. */
+async function deliver(value: EntityBatch | string): Promise<void> {
+  const message: ReceivedMessage = {
+    topic: topics.entityBatches.normal,
+    partition: 0,
+    offset: 0,
+    key: null,
+    value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
+    headers: {},
+  };
+  const go = (): Promise<void> => Promise.resolve();
+  const chunk = {
+    topic: message.topic,
+    partition: 0,
+    messages: [message],
+    highWatermark: 1,
+    heartbeat: go,
+    waitFor: go,
+    confirmOwnership: go,
+  };
+  for (let previousAttempts = 0; previousAttempts < 50; previousAttempts += 1) {
+    const attempt: Chunk = { ...chunk, previousAttempts };
+    try {
+      await consumer.process(attempt);
+      return;
+    } catch (error) {
+      const end = await consumer.onFailure(error, attempt).catch(() => 'retry');
+      if (end === 'skip') return;
+    }
+  }
+  throw new Error('delivered 50 times in vain');
+}
+
+const refusal = (code: number): StoreError =>
+  new StoreError(new MongoServerError({ message: 'not authorized on crm', code }));
+const unsent = (type: string): ProduceError =>
+  new ProduceError(
+    'spec.results',
+    new KafkaJSProtocolError({ type, code: 1, retriable: false, message: type } as never),
+  );
+
+describe('BatchConsumer', () => {
+  it.each([13, 18, 371, 8_000, 14_031, 987_654])(
+    'waits while the store refuses everybody by code %d, and fails no entity',
+    async (code) => {
+      storeErrors = Array.from({ length: 12 }, () => refusal(code));
+      await deliver(VALID);
+      expect(results).toHaveLength(1);
+      expect(results[0]!.outcomes.map(({ status, attempts }) => [status, attempts])).toEqual([
+        ['success', 13],
+        ['success', 13],
+      ]);
+      expect(buried).toEqual([]);
+      expect(watched).toHaveLength(12);
+      expect(watched[0]).toBeInstanceOf(DependencyError);
+      expect(watched[0]).toMatchObject({ refused: true });
+    },
+  );
+
+  it('does not let a command that the store always refuses block its partition, nor its text reach the customer', async () => {
+    storeErrors = Array.from({ length: 12 }, () => refusal(9));
+    await deliver(VALID);
+    expect(results[0]!.outcomes.map(({ code }) => code)).toEqual(['PROCESSING_ERROR', 'PROCESSING_ERROR']);
+    expect(JSON.stringify(results)).not.toContain('crm');
+  });
+
+  it('tries only the report again when it is not confirmed: what is settled is neither processed nor judged again', async () => {
+    reportErrors = ['REQUEST_TIMED_OUT', 'TOPIC_AUTHORIZATION_FAILED', 'KAFKA_STORAGE_ERROR', 'UNKNOWN'].map(
+      unsent,
+    );
+    storeErrors = [new TypeError('once')];
+    await deliver(VALID);
+    expect(written).toBe(1);
+    expect(results).toHaveLength(1);
+    expect(results[0]!.outcomes.map(({ attempts }) => attempts)).toEqual([2, 2]);
+    expect(buried).toEqual([]);
+  });
+
+  it.each<[string, EntityBatch | string, unknown[]]>([
+    ['cannot be read', '{}', []],
+    ['cannot be processed', { ...VALID, actionType: 'unknown' }, []],
+  ])('dead-letters a batch that %s once, however often its report fails', async (_, value) => {
+    reportErrors = Array.from({ length: 7 }, () => unsent('NOT_ENOUGH_REPLICAS'));
+    await deliver(value);
+    expect(buried).toHaveLength(1);
+    expect(results.flatMap(({ outcomes }) => outcomes).every(({ code }) => code === 'DEAD_LETTERED')).toBe(
+      true,
+    );
+    expect(results).toHaveLength(1);
+  });
+});

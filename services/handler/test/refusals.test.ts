@@ -1,0 +1,121 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { PermanentError } from '@bulk/domain';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { connectRedis, redisConfigSchema, type Redis } from '@bulk/redis';
+import { eventually } from '@bulk/testing';
+import { OwnRedis } from '@bulk/testing/own-redis';
+import { entity, HandlerHarness, idsIn, withActionType } from './harness.ts';
+
+/** What a driver says; no customer may read it. */
+const DRIVER_TEXT = 'not authorized on crm to execute command { update: "contacts" } at 10.1.2.3:27017';
+
+let harness: HandlerHarness;
+beforeEach(async () => {
+  harness = await HandlerHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+async function isReady(): Promise<boolean> {
+  return (await fetch(`http://127.0.0.1:${harness.adminPort}/readyz`)).status === 200;
+}
+
+async function metric(line: string): Promise<boolean> {
+  const text = await (await fetch(`http://127.0.0.1:${harness.adminPort}/metrics`)).text();
+  return text.split('\n').some((each) => each.startsWith(line));
+}
+
+describe('a Redis that answers but refuses work', () => {
+  let own: OwnRedis;
+  let admin: Redis;
+  beforeEach(async () => {
+    own = await OwnRedis.start();
+    harness.installation.onDispose(() => own.stop());
+    const config = loadConfig(redisConfigSchema, { REDIS_URL: own.url });
+    admin = await eventually('Redis answers', () =>
+      connectRedis(config, silentLogger()).catch(() => undefined),
+    );
+    harness.installation.onDispose(() => {
+      admin.disconnect();
+      return Promise.resolve();
+    });
+  });
+
+  it('makes batches wait and handler unready until there is memory again, and fails no entity', async () => {
+    const ids = idsIn(0, 3);
+    await harness.givenContacts(ids);
+    const actionId = randomUUID();
+    await harness.start(undefined, { REDIS_URL: own.url });
+    await eventually('handler is ready', isReady);
+    await admin.config('SET', 'maxmemory', '1');
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 0,
+      entities: ids.map((id, i) => entity(i, id, { lastName: 'After' })),
+    });
+    await eventually('handler is not ready', async () => !(await isReady()));
+    // Redis answers every probe meanwhile; the alert BulkServiceNotReady looks at this metric.
+    for (const until = Date.now() + 1_500; Date.now() < until;) {
+      expect(await isReady()).toBe(false);
+      expect(await metric('bulk_ready{service="handler"} 0')).toBe(true);
+      await eventually('the next look', () => true, { everyMs: 50 });
+    }
+    expect(await harness.resultsOf(actionId)).toEqual([]);
+    await admin.config('SET', 'maxmemory', '0');
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes.map(({ status }) => status)).toEqual(['success', 'success', 'success']);
+    expect(harness.deadLetters.messages).toEqual([]);
+    await eventually('handler is ready again', isReady);
+  });
+});
+
+describe('what a customer reads', () => {
+  it('is never the text of an unexpected error, nor of a call that an action type makes', async () => {
+    const ids = idsIn(0, 3);
+    const actionId = randomUUID();
+    const errors = [
+      new TypeError(DRIVER_TEXT),
+      Object.assign(new Error(DRIVER_TEXT), { code: 'ECONNREFUSED' }),
+      new PermanentError('NO_SEAT', 'the account has no seat left'),
+    ];
+    const registry = withActionType('touchy', {
+      retry: { maxAttempts: 1 },
+      process: ({ position }) => Promise.reject(errors[position] ?? new Error('none')),
+    });
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 0,
+      actionType: 'touchy',
+      entities: ids.map((id, i) => entity(i, id, {})),
+    });
+    await harness.start(registry);
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes.map(({ code }) => code)).toEqual([
+      'PROCESSING_ERROR',
+      'RETRIES_EXHAUSTED',
+      'NO_SEAT',
+    ]);
+    expect(JSON.stringify(result)).not.toContain('10.1.2.3');
+    expect(result!.outcomes[2]!.message).toBe('the account has no seat left');
+  });
+
+  it('is never the text of what a batch is given up for', async () => {
+    const [id] = idsIn(0, 1) as [string];
+    const actionId = randomUUID();
+    // An action type that this handler does not know fails the batch as a whole.
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 0,
+      actionType: 'crm@10.1.2.3',
+      entities: [entity(0, id, {})],
+    });
+    await harness.start();
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(result!.outcomes[0]!.code).toBe('DEAD_LETTERED');
+    expect(result!.outcomes[0]!.message).not.toContain('10.1.2.3');
+    await eventually('the letter', () => harness.deadLetters.messages.length === 1);
+  });
+});
