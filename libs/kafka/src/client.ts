@@ -3,6 +3,7 @@ import { Kafka, logLevel, type logCreator } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 import { brokerAccess } from './connection.ts';
 import { mendDeadConnections } from './dead-connections.ts';
+import { acceptLeaderlessPartitions } from './leaderless-partitions.ts';
 import { mendRequestQueue } from './request-queue.ts';
 
 /**
@@ -19,6 +20,7 @@ const EXPECTED =
 export function createKafka(clientId: string, config: KafkaConfig, log: Logger): Kafka {
   mendRequestQueue();
   mendDeadConnections();
+  acceptLeaderlessPartitions();
   return new Kafka({
     clientId,
     ...brokerAccess(config),

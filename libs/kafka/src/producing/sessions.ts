@@ -1,5 +1,5 @@
 import { CodedError } from '@bulk/domain';
-import type { Logger } from '@bulk/runtime';
+import { delay, type Logger } from '@bulk/runtime';
 import { Partitioners, type Kafka, type Producer, type RecordMetadata } from 'kafkajs';
 import type { PlacedMessage } from './partition-chooser.ts';
 
@@ -196,8 +196,27 @@ class Session {
   }
 }
 
-/** kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598, #980). */
+/** How long a producer that fails to open soon is opened again. An outage takes longer to show, and is not waited out here. */
+const OPEN_AGAIN_MS = 5_000;
+const OPEN_PAUSE_MS = 200;
+
+/**
+ * Opens a producer. kafkajs asks one broker for the producer's id, a random one under KRaft, and gives up when that one is down.
+ */
 async function open(kafka: Pick<Kafka, 'producer'>): Promise<Producer> {
+  const until = Date.now() + OPEN_AGAIN_MS;
+  for (;;) {
+    try {
+      return await openOnce(kafka);
+    } catch (error) {
+      if (Date.now() >= until) throw error;
+      await delay(OPEN_PAUSE_MS);
+    }
+  }
+}
+
+/** kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598, #980). */
+async function openOnce(kafka: Pick<Kafka, 'producer'>): Promise<Producer> {
   const producer = kafka.producer({
     idempotent: true,
     maxInFlightRequests: 1,
