@@ -55,12 +55,9 @@ export class InstallationUnderTest {
     return new InstallationUnderTest(installation, database, services);
   }
 
-  client(accountId: string = ACCOUNT): BulkClient {
-    return new BulkClient({
-      baseUrl: this.services.intakeUrl,
-      websocketUrl: this.services.notifierUrl,
-      accountId,
-    });
+  /** @param intakeUrl of one of several intakes. */
+  client(accountId: string = ACCOUNT, intakeUrl: string = this.services.intakeUrl): BulkClient {
+    return new BulkClient({ baseUrl: intakeUrl, websocketUrl: this.services.notifierUrl, accountId });
   }
 
   /** Contacts of the account, with these fields. */

@@ -1,4 +1,4 @@
-import { Argument, Command } from 'commander';
+import { Argument, Command, InvalidArgumentError } from 'commander';
 import { follow, showLogs } from './commands/logs.ts';
 import { showStatus } from './commands/status.ts';
 import { superviseHere, up } from './commands/up.ts';
@@ -7,7 +7,7 @@ import { reasonOf, StackError } from './errors.ts';
 import { cacheFolder } from './paths.ts';
 import { buildSecantusRust } from './provision/secantus.ts';
 import { inspectStack, resetStack, startStack, stopStack } from './stack.ts';
-import { type PartName, partNames } from './state.ts';
+import { MAX_BROKERS, type ProcessName, processNames } from './state.ts';
 
 const print = (line: string): void => void process.stdout.write(`${line}\n`);
 
@@ -16,6 +16,12 @@ interface NameOption {
 }
 
 const nameOf = ({ name }: NameOption): string => readStackEnvironment(loadEnv(), name).name;
+
+function numberOfBrokers(text: string): number {
+  const brokers = Number(text);
+  if (Number.isInteger(brokers) && brokers >= 1 && brokers <= MAX_BROKERS) return brokers;
+  throw new InvalidArgumentError(`expected a whole number from 1 to ${MAX_BROKERS}`);
+}
 
 const program = new Command('stack')
   .description('Kafka, Schema Registry, MongoDB and Redis for development, without containers')
@@ -29,8 +35,13 @@ const command = (name: string, description: string): Command =>
 
 command('up', 'start all parts and return when they are ready')
   .option('--foreground', 'supervise in this terminal; Ctrl-C ends all')
-  .action((options: NameOption & { foreground?: boolean }) =>
-    options.foreground === true ? superviseHere(nameOf(options), print) : up(nameOf(options), print),
+  .option(
+    '-b, --brokers <number>',
+    'number of Kafka brokers (default: as many as the stack has data of, else 1)',
+    numberOfBrokers,
+  )
+  .action((options: NameOption & { foreground?: boolean; brokers?: number }) =>
+    (options.foreground === true ? superviseHere : up)(nameOf(options), print, options.brokers),
   );
 
 command('down', 'end all parts; their data stays').action(async (options: NameOption) => {
@@ -45,7 +56,7 @@ command('status', 'ask each part by its protocol; exit code 0 when all serve').a
 );
 
 command('logs', 'show the last lines of the logs')
-  .addArgument(new Argument('[part]').choices([...partNames, 'supervisor']))
+  .addArgument(new Argument('[part]').choices([...processNames, 'supervisor']))
   .option('-f, --follow', 'go on as they grow')
   .action(async (part: string | undefined, options: NameOption & { follow?: boolean }) => {
     const show = options.follow === true ? follow : showLogs;
@@ -59,9 +70,9 @@ command('reset', 'end all parts and delete their data').action(async (options: N
 });
 
 command('restart', 'end one part and start it again, on its port and with its data')
-  .addArgument(new Argument('<part>').choices(partNames))
+  .addArgument(new Argument('<part>').choices(processNames))
   .option('--kill', 'by SIGKILL, as a crash')
-  .action(async (part: PartName, options: NameOption & { kill?: boolean }) => {
+  .action(async (part: ProcessName, options: NameOption & { kill?: boolean }) => {
     const stack = await attachOnly(nameOf(options));
     await stack.restart(part, options.kill === true ? 'SIGKILL' : 'SIGTERM');
     print(`${part}: restarted`);

@@ -5,12 +5,12 @@ import { dirname, join } from 'node:path';
 import { createHash } from 'node:crypto';
 import { z } from 'zod';
 import { reasonOf, StackError } from './errors.ts';
-import { partNames } from './state.ts';
+import { processNames } from './state.ts';
 
 /** What one process may ask of the process that supervises a stack. */
 const commandSchema = z.discriminatedUnion('do', [
-  z.object({ do: z.literal('halt'), part: z.enum(partNames), signal: z.enum(['SIGTERM', 'SIGKILL']) }),
-  z.object({ do: z.literal('resume'), part: z.enum(partNames) }),
+  z.object({ do: z.literal('halt'), part: z.enum(processNames), signal: z.enum(['SIGTERM', 'SIGKILL']) }),
+  z.object({ do: z.literal('resume'), part: z.enum(processNames) }),
   z.object({ do: z.literal('stop') }),
 ]);
 export type ControlCommand = z.infer<typeof commandSchema>;

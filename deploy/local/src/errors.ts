@@ -12,6 +12,7 @@ export type StackErrorCode =
   | 'NO_SPACE'
   | 'NOT_MANAGED'
   | 'NOT_READY'
+  | 'BROKERS_MISMATCH'
   | 'NOT_UP'
   | 'PART_DIED'
   | 'PORT_REFUSED'

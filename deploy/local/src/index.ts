@@ -19,5 +19,12 @@ export { findSecantusRust, provideSecantusWheel } from './provision/secantus.ts'
 export { findOnPath, type ProvisionContext, run, type RunResult, tiedToUs } from './provision/tools.ts';
 export type { EndSignal, RunningStack, StartOptions } from './running.ts';
 export { inspectStack, type PartHealth, resetStack, startStack, stopStack } from './stack.ts';
-export { envLines, type PartName, partNames, type StackUrls } from './state.ts';
+export {
+  envLines,
+  type PartName,
+  partNames,
+  type ProcessName,
+  replicationVariables,
+  type StackUrls,
+} from './state.ts';
 export { startTestStack, type TestStack } from './test-stack.ts';

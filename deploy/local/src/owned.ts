@@ -1,29 +1,33 @@
 import { mkdirSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { z } from 'zod';
+import { claimBrokers } from './brokers.ts';
 import { type ControlCommand, serveControl, socketPath } from './control.ts';
 import type { Environment } from './env.ts';
 import { reasonOf, StackError } from './errors.ts';
 import { readJson, writeAtomically } from './files.ts';
 import type { StackPaths } from './paths.ts';
 import { parts } from './parts/index.ts';
-import type { Launcher } from './parts/part.ts';
+import type { Launcher, PartPorts } from './parts/part.ts';
 import { isPortFree, releasePorts, reservePorts } from './ports.ts';
 import { ownIdentity } from './processes.ts';
 import { checkSpace } from './provision/disk.ts';
 import type { EndSignal, RunningStack } from './running.ts';
 import {
+  brokerNumber,
   envLines,
   type PartName,
-  partNames,
+  partOf,
   partVariables,
+  processesWith,
+  type ProcessName,
   removeState,
   type StackState,
   type StackUrls,
   urlsOf,
   writeState,
 } from './state.ts';
-import { Supervisor } from './supervisor.ts';
+import { type ProcessPorts, Supervisor } from './supervisor.ts';
 
 export interface OwnedStackOptions {
   readonly name: string;
@@ -33,12 +37,14 @@ export interface OwnedStackOptions {
   readonly external: Partial<Record<PartName, string>>;
   readonly log: (line: string) => void;
   readonly dedicated: boolean;
+  /** Number of Kafka brokers; see StartOptions. */
+  readonly brokers?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
 const portsSchema = z.record(z.string(), z.number().int());
 
-type PortKey = PartName | `${PartName}.extra`;
+type PortKey = ProcessName | `${ProcessName}.extra`;
 
 /**
  * The stack that this process supervises: starting → ready → stopping → closed. It is left by `stop`, by
@@ -102,15 +108,15 @@ export class OwnedStack implements RunningStack {
     return this.#stopped;
   }
 
-  halt(part: PartName, signal?: EndSignal): Promise<void> {
+  halt(part: ProcessName, signal?: EndSignal): Promise<void> {
     return this.#supervisor.halt(part, signal);
   }
 
-  resume(part: PartName): Promise<void> {
+  resume(part: ProcessName): Promise<void> {
     return this.#supervisor.resume(part);
   }
 
-  async restart(part: PartName, signal?: EndSignal): Promise<void> {
+  async restart(part: ProcessName, signal?: EndSignal): Promise<void> {
     await this.halt(part, signal);
     await this.resume(part);
   }
@@ -121,8 +127,10 @@ export class OwnedStack implements RunningStack {
     mkdirSync(cache, { recursive: true });
     this.#record();
     this.#server = await serveControl(this.#control, (command) => this.#obey(command));
-    const ports = await this.#choosePorts(partNames.filter((name) => external[name] === undefined));
-    const launches = partNames.map((name) =>
+    const brokers = external.kafka === undefined ? claimBrokers(paths, this.#options.brokers) : 1;
+    const processes = processesWith(brokers);
+    const ports = await this.#choosePorts(processes.filter((name) => external[partOf(name)] === undefined));
+    const launches = processes.map((name) =>
       this.#startPart(name, ports).catch((error: unknown) => {
         // The first failure breaks the others off; theirs are then only its echo.
         this.#starting.abort(error);
@@ -138,30 +146,37 @@ export class OwnedStack implements RunningStack {
     writeAtomically(paths.env, `${envLines(this.urls).join('\n')}\n`);
   }
 
-  async #startPart(name: PartName, ports: Map<PortKey, number>): Promise<void> {
+  async #startPart(name: ProcessName, ports: Map<PortKey, number>): Promise<void> {
     const { cache, env, log, external } = this.#options;
     const signal = this.#starting.signal;
-    const url = external[name];
+    const part = partOf(name);
+    const url = external[part];
     if (url !== undefined) {
-      await this.#supervisor.useExternal(name, url, partVariables[name], signal);
+      await this.#supervisor.useExternal(part, url, partVariables[part], signal);
       return;
     }
-    const launcher = await parts[name].provide({ cache, env, log, signal });
+    const launcher = await parts[part].provide({ cache, env, log, signal });
     await this.#launch(name, launcher, ports);
   }
 
   /** A stranger may take a port between our choice and the part's listening: then another one is chosen, once. */
-  async #launch(name: PartName, launcher: Launcher, ports: Map<PortKey, number>): Promise<void> {
-    const current = (): { port: number; extraPort: number } => ({
-      port: ports.get(name) ?? 0,
-      extraPort: ports.get(`${name}.extra`) ?? 0,
+  async #launch(name: ProcessName, launcher: Launcher, ports: Map<PortKey, number>): Promise<void> {
+    const portsOf = (process: ProcessName): PartPorts => ({
+      port: ports.get(process) ?? 0,
+      extraPort: ports.get(`${process}.extra`) ?? 0,
     });
+    const brokers = [...ports.keys()].flatMap((key) =>
+      key.endsWith('.extra') || partOf(key as ProcessName) !== 'kafka' ? [] : [key as ProcessName],
+    );
+    const current = (): ProcessPorts => ({ ...portsOf(name), brokers: brokers.map(portsOf) });
     try {
       await this.#supervisor.launch(name, launcher, current(), this.#starting.signal);
     } catch (error) {
       const own = [current().port, current().extraPort].filter((port) => port !== 0);
       const free = await Promise.all(own.map((port) => isPortFree(port)));
       if (!(error instanceof StackError) || error.code !== 'PART_DIED' || free.every(Boolean)) throw error;
+      // The other brokers have been told where this one is.
+      if (partOf(name) === 'kafka' && brokers.length > 1) throw error;
       this.#options.log(`${name}: somebody else took its port meanwhile; trying another`);
       for (const [key, port] of await this.#choosePorts([name])) ports.set(key, port);
       await this.#supervisor.launch(name, launcher, current(), this.#starting.signal);
@@ -169,7 +184,7 @@ export class OwnedStack implements RunningStack {
   }
 
   /** The ports of last time, so that URLs stay; else the usual ones; else free ones. */
-  async #choosePorts(names: readonly PartName[]): Promise<Map<PortKey, number>> {
+  async #choosePorts(names: readonly ProcessName[]): Promise<Map<PortKey, number>> {
     const last = readJson(this.#options.paths.ports, portsSchema) ?? {};
     const wanted = new Map<PortKey, number[]>();
     const add = (key: PortKey, usual: number): void => {
@@ -179,9 +194,10 @@ export class OwnedStack implements RunningStack {
       );
     };
     for (const name of names) {
-      const { usualPort, usualExtraPort } = parts[name];
-      add(name, usualPort);
-      if (usualExtraPort !== undefined) add(`${name}.extra`, usualExtraPort);
+      const { usualPort, usualExtraPort } = parts[partOf(name)];
+      const further = 10_000 * (brokerNumber(name) - 1);
+      add(name, usualPort + further);
+      if (usualExtraPort !== undefined) add(`${name}.extra`, usualExtraPort + further);
     }
     const chosen = await reservePorts(this.#options.cache, wanted, this.#options.signal);
     for (const port of chosen.values()) this.#reserved.add(port);

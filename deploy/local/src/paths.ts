@@ -15,6 +15,7 @@ export function cacheFolder(environment: Environment = process.env): string {
 
 /** Everything that belongs to one stack. */
 export interface StackPaths {
+  readonly name: string;
   readonly root: string;
   readonly state: string;
   readonly env: string;
@@ -28,6 +29,7 @@ export interface StackPaths {
 export function stackPaths(name: string, base = join(workspaceRoot, '.stack')): StackPaths {
   const root = join(base, name);
   return {
+    name,
     root,
     state: join(root, 'state.json'),
     env: join(root, 'env'),

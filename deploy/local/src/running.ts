@@ -1,6 +1,6 @@
 import type { Environment } from './env.ts';
 import type { StackError } from './errors.ts';
-import type { PartName, StackUrls } from './state.ts';
+import type { ProcessName, StackUrls } from './state.ts';
 
 /** A stack that is up, supervised by this process or by another. */
 export interface RunningStack {
@@ -12,12 +12,12 @@ export interface RunningStack {
   readonly closed: Promise<StackError | undefined>;
   /** Ends all parts in reverse order, bounded. Idempotent. */
   stop(): Promise<void>;
-  /** Ends one part and leaves it down. */
-  halt(part: PartName, signal?: EndSignal): Promise<void>;
+  /** Ends one part, or one of several brokers, and leaves it down. */
+  halt(part: ProcessName, signal?: EndSignal): Promise<void>;
   /** Starts a halted part on the same port with the same data; settles when it is ready. */
-  resume(part: PartName): Promise<void>;
+  resume(part: ProcessName): Promise<void>;
   /** `halt`, then `resume`. */
-  restart(part: PartName, signal?: EndSignal): Promise<void>;
+  restart(part: ProcessName, signal?: EndSignal): Promise<void>;
 }
 
 /** SIGTERM (the default) lets a part close its files; SIGKILL is a crash. */
@@ -26,6 +26,8 @@ export type EndSignal = 'SIGTERM' | 'SIGKILL';
 export interface StartOptions {
   /** Default: STACK_NAME of the environment, else `default`. */
   readonly name?: string;
+  /** Number of Kafka brokers. Default: as many as the stack has data of, else one. */
+  readonly brokers?: number | undefined;
   /** Progress, a few calm lines. Default: none. */
   readonly log?: (line: string) => void;
   /** Default: `loadEnv()`. */

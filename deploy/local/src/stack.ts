@@ -1,5 +1,6 @@
 import { rmSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
+import { checkBrokers } from './brokers.ts';
 import { type ControlCommand, sendControl } from './control.ts';
 import { loadEnv, readStackEnvironment } from './env.ts';
 import { reasonOf, StackError } from './errors.ts';
@@ -12,8 +13,10 @@ import { isAlive, terminate, waitForEnd } from './processes.ts';
 import type { RunningStack, StartOptions } from './running.ts';
 import {
   type PartName,
-  partNames,
+  partOf,
   type PartState,
+  type ProcessName,
+  processNames,
   readState,
   removeState,
   type StackState,
@@ -36,7 +39,8 @@ export async function startStack(options: StartOptions = {}, dedicated = false):
   });
   try {
     const state = await settledState(paths, options.signal);
-    if (state !== undefined && isAlive(state.supervisor)) return await attach(paths, state, external);
+    if (state !== undefined && isAlive(state.supervisor))
+      return await attach(paths, state, external, options.brokers);
     await endLeftovers(paths, log);
     const cache = cacheFolder(env);
     return await OwnedStack.start({
@@ -47,6 +51,7 @@ export async function startStack(options: StartOptions = {}, dedicated = false):
       external,
       log,
       dedicated,
+      brokers: options.brokers,
       signal: options.signal,
     });
   } finally {
@@ -75,9 +80,12 @@ async function attach(
   paths: StackPaths,
   state: StackState,
   external: Partial<Record<PartName, string>>,
+  brokers?: number,
 ): Promise<RunningStack> {
+  const running = Object.keys(state.parts).filter((name) => partOf(name as ProcessName) === 'kafka').length;
+  if (external.kafka === undefined) checkBrokers(state.name, running, brokers);
   const health = await probeParts(state.parts);
-  const ill = health.find((part) => part.problem !== undefined && external[part.name] === undefined);
+  const ill = health.find((part) => part.problem !== undefined && external[partOf(part.name)] === undefined);
   if (ill !== undefined) {
     throw new StackError(
       'UNHEALTHY',
@@ -151,7 +159,7 @@ export async function resetStack(name: string, log?: (line: string) => void): Pr
 }
 
 export interface PartHealth {
-  readonly name: PartName;
+  readonly name: ProcessName;
   readonly state: PartState;
   /** Why it does not serve; absent when it does. */
   readonly problem?: string;
@@ -168,13 +176,13 @@ export async function inspectStack(
 
 function probeParts(states: StackState['parts']): Promise<PartHealth[]> {
   return Promise.all(
-    partNames.map(async (name): Promise<PartHealth[]> => {
+    processNames.map(async (name): Promise<PartHealth[]> => {
       const state = states[name];
       if (state === undefined) return [];
       if (state.kind === 'managed' && state.process === undefined)
         return [{ name, state, problem: 'halted' }];
       try {
-        await parts[name].probe(state.url);
+        await parts[partOf(name)].probe(state.url);
         return [{ name, state }];
       } catch (error) {
         return [{ name, state, problem: reasonOf(error) }];
@@ -190,7 +198,7 @@ function probeParts(states: StackState['parts']): Promise<PartHealth[]> {
 async function endLeftovers(paths: StackPaths, log: (line: string) => void): Promise<boolean> {
   const state = readState(paths);
   if (state === undefined) return false;
-  const left = partNames.flatMap((name) => {
+  const left = processNames.flatMap((name) => {
     const part = state.parts[name];
     return part?.kind === 'managed' && part.process !== undefined && isAlive(part.process)
       ? [{ name, process: part.process }]
@@ -198,7 +206,7 @@ async function endLeftovers(paths: StackPaths, log: (line: string) => void): Pro
   });
   for (const { name, process } of left)
     log(`${name}: ending process ${process.pid}, which its supervisor has left behind`);
-  await Promise.all(left.map(({ name, process }) => terminate(process, parts[name].stopMs)));
+  await Promise.all(left.map(({ name, process }) => terminate(process, parts[partOf(name)].stopMs)));
   removeState(paths);
   rmSync(state.control, { force: true });
   return true;

@@ -8,6 +8,31 @@ import { identitySchema } from './processes.ts';
 export const partNames = ['kafka', 'registry', 'mongo', 'redis'] as const;
 export type PartName = (typeof partNames)[number];
 
+/** The brokers of a stack after its first, which is called `kafka`. */
+const furtherBrokers = ['kafka-2', 'kafka-3', 'kafka-4', 'kafka-5'] as const;
+
+/** The most brokers that a stack can have. */
+export const MAX_BROKERS = furtherBrokers.length + 1;
+
+/** Every process that a stack can have; Kafka has one per broker. */
+export const processNames = ['kafka', ...furtherBrokers, 'registry', 'mongo', 'redis'] as const;
+export type ProcessName = (typeof processNames)[number];
+
+/** The processes of a stack with so many brokers. */
+export function processesWith(brokers: number): ProcessName[] {
+  return processNames.filter((name) => partOf(name) !== 'kafka' || brokerNumber(name) <= brokers);
+}
+
+/** The part that a process belongs to. */
+export function partOf(name: ProcessName): PartName {
+  return partNames.find((part) => part === name) ?? 'kafka';
+}
+
+/** 1 for `kafka`, 2 for `kafka-2`, and so on. */
+export function brokerNumber(name: ProcessName): number {
+  return furtherBrokers.findIndex((broker) => broker === name) + 2;
+}
+
 /** The variable that names each part's URL, for our services and for who replaces the part. */
 export const partVariables = {
   kafka: 'KAFKA_BROKERS',
@@ -40,7 +65,7 @@ const stateSchema = z.object({
   /** Whether the supervisor is a process of its own, made by `up`; else it is the caller of `startStack`. */
   dedicated: z.boolean(),
   control: z.string(),
-  parts: z.partialRecord(z.enum(partNames), partStateSchema),
+  parts: z.partialRecord(z.enum(processNames), partStateSchema),
 });
 export type StackState = z.infer<typeof stateSchema>;
 
@@ -50,6 +75,20 @@ export interface StackUrls {
   readonly schemaRegistryUrl: string;
   readonly mongodbUri: string;
   readonly redisUrl: string;
+  /** How topics are replicated; absent where nothing but the services' own settings says so. */
+  readonly replication?: Replication | undefined;
+}
+
+/** What services create topics with. */
+export interface Replication {
+  readonly factor: number;
+  readonly minInSync: number;
+}
+
+/** The replication of a cluster that can lose one broker, where it has more than one. */
+export function replicationOf(brokers: number): Replication {
+  const factor = Math.min(brokers, 3);
+  return { factor, minInSync: Math.max(1, factor - 1) };
 }
 
 export function readState(paths: StackPaths): StackState | undefined {
@@ -79,15 +118,27 @@ export function urlsOf(
       'npm run stack -- up',
     );
   };
+  const brokers = processNames.filter((name) => partOf(name) === 'kafka' && states[name]?.kind === 'managed');
+  const cluster = external.kafka === undefined && brokers.length > 1 ? brokers : undefined;
   return {
-    kafkaBrokers: url('kafka'),
+    kafkaBrokers: cluster?.map((name) => states[name]?.url).join(',') ?? url('kafka'),
     schemaRegistryUrl: url('registry'),
     mongodbUri: url('mongo'),
     redisUrl: url('redis'),
+    ...(cluster !== undefined && { replication: replicationOf(cluster.length) }),
   };
 }
 
-/** The URLs as lines of an environment file. */
+/** The variables by which services create topics as the stack's brokers can replicate them. */
+export function replicationVariables({ replication }: StackUrls): Record<string, string> {
+  if (replication === undefined) return {};
+  return {
+    KAFKA_REPLICATION_FACTOR: String(replication.factor),
+    KAFKA_MIN_INSYNC_REPLICAS: String(replication.minInSync),
+  };
+}
+
+/** The URLs as lines of an environment file, with the replication where there are several brokers. */
 export function envLines(urls: StackUrls): string[] {
   const redis = new URL(urls.redisUrl);
   return [
@@ -97,5 +148,6 @@ export function envLines(urls: StackUrls): string[] {
     `REDIS_URL=${urls.redisUrl}`,
     `REDIS_HOST=${redis.hostname}`,
     `REDIS_PORT=${redis.port || '6379'}`,
+    ...Object.entries(replicationVariables(urls)).map(([variable, value]) => `${variable}=${value}`),
   ];
 }

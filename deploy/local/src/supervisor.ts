@@ -3,10 +3,10 @@ import { type Environment } from './env.ts';
 import { reasonOf, StackError } from './errors.ts';
 import type { StackPaths } from './paths.ts';
 import { parts } from './parts/index.ts';
-import type { Launcher, Part } from './parts/part.ts';
+import type { Launcher, Part, PartPorts } from './parts/part.ts';
 import { pollUntil } from './poll.ts';
 import { signalProcess } from './processes.ts';
-import type { PartName, PartState } from './state.ts';
+import { type PartName, partOf, type PartState, type ProcessName } from './state.ts';
 
 export interface SupervisorOptions {
   readonly paths: StackPaths;
@@ -14,19 +14,23 @@ export interface SupervisorOptions {
   readonly env: Environment;
   readonly log: (line: string) => void;
   /** Called at each change of a part, so that the state file always names every living child. */
-  readonly onChange: (states: Partial<Record<PartName, PartState>>) => void;
+  readonly onChange: (states: Partial<Record<ProcessName, PartState>>) => void;
   /** Called once when a part has ended by itself; the owner then stops the stack. */
   readonly onDeath: (error: StackError) => void;
 }
 
-interface ManagedPart {
+interface ManagedPart extends ProcessPorts {
+  readonly name: ProcessName;
   readonly part: Part;
   readonly launcher: Launcher;
-  readonly port: number;
-  readonly extraPort: number;
   child?: Child | undefined;
   /** Whether it has served: before, its end is the failure of whoever waits for it. */
   ready?: boolean;
+}
+
+/** The ports of one process, and of all brokers. */
+export interface ProcessPorts extends PartPorts {
+  readonly brokers: readonly PartPorts[];
 }
 
 /**
@@ -39,10 +43,10 @@ interface ManagedPart {
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
-  readonly #managed = new Map<PartName, ManagedPart>();
+  readonly #managed = new Map<ProcessName, ManagedPart>();
   readonly #external = new Map<PartName, string>();
   /** Launch order; the stop goes through it backwards. */
-  readonly #order: PartName[] = [];
+  readonly #order: ProcessName[] = [];
   readonly #expectedEnds = new Set<Child>();
   #stopping = false;
 
@@ -70,19 +74,19 @@ export class Supervisor {
 
   /** Launches a part and waits until it is ready. */
   async launch(
-    name: PartName,
+    name: ProcessName,
     launcher: Launcher,
-    ports: { port: number; extraPort: number },
+    ports: ProcessPorts,
     signal?: AbortSignal,
   ): Promise<void> {
-    const managed: ManagedPart = { part: parts[name], launcher, ...ports };
+    const managed: ManagedPart = { name, part: parts[partOf(name)], launcher, ...ports };
     this.#managed.set(name, managed);
     if (!this.#order.includes(name)) this.#order.push(name);
     await this.#run(managed, signal);
   }
 
   /** Ends one part on purpose; its port and data stay its own. */
-  async halt(name: PartName, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
+  async halt(name: ProcessName, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const { child, part } = this.#get(name);
     if (child === undefined) return;
     this.#expectedEnds.add(child);
@@ -93,7 +97,7 @@ export class Supervisor {
   }
 
   /** Starts a halted part again on its port with its data, and waits until it is ready. */
-  async resume(name: PartName, signal?: AbortSignal): Promise<void> {
+  async resume(name: ProcessName, signal?: AbortSignal): Promise<void> {
     const managed = this.#get(name);
     if (managed.child === undefined) await this.#run(managed, signal);
   }
@@ -101,14 +105,19 @@ export class Supervisor {
   /** Ends all parts in reverse order. Bounded: a part that does not end when asked is killed. */
   async stop(): Promise<void> {
     this.#stopping = true;
-    for (const name of this.#order.toReversed()) {
-      const managed = this.#managed.get(name);
-      const child = managed?.child;
-      if (managed === undefined || child === undefined) continue;
-      await child.stop(managed.part.stopMs);
-      managed.child = undefined;
-      this.#changed();
-    }
+    const order = this.#order.toReversed();
+    // Brokers stop together: the last ones could not ask a controller without a quorum for a controlled shutdown.
+    for (const part of new Set(order.map(partOf)))
+      await Promise.all(order.filter((name) => partOf(name) === part).map((name) => this.#stopOne(name)));
+  }
+
+  async #stopOne(name: ProcessName): Promise<void> {
+    const managed = this.#managed.get(name);
+    const child = managed?.child;
+    if (managed === undefined || child === undefined) return;
+    await child.stop(managed.part.stopMs);
+    managed.child = undefined;
+    this.#changed();
   }
 
   /** Last resort when this process is about to exit: asks without waiting. */
@@ -118,8 +127,8 @@ export class Supervisor {
     }
   }
 
-  states(): Partial<Record<PartName, PartState>> {
-    const states: Partial<Record<PartName, PartState>> = {};
+  states(): Partial<Record<ProcessName, PartState>> {
+    const states: Partial<Record<ProcessName, PartState>> = {};
     for (const [name, url] of this.#external) states[name] = { kind: 'external', url };
     for (const [name, { part, launcher, port, child }] of this.#managed) {
       states[name] = {
@@ -135,12 +144,22 @@ export class Supervisor {
   }
 
   async #run(managed: ManagedPart, signal?: AbortSignal): Promise<void> {
-    const { part, launcher, port, extraPort } = managed;
+    const { name, part, launcher, port, extraPort, brokers } = managed;
     const { paths, cache, env, log } = this.#options;
     const startedAt = performance.now();
-    const spec = await launcher.prepare({ paths, cache, env, log, signal, port, extraPort });
+    const spec = await launcher.prepare({
+      paths,
+      cache,
+      env,
+      log,
+      signal,
+      port,
+      extraPort,
+      process: name,
+      brokers,
+    });
     signal?.throwIfAborted();
-    const child = await startChild(spec, paths.log(part.name), env);
+    const child = await startChild(spec, paths.log(name), env);
     managed.child = child;
     managed.ready = false;
     this.#changed();
@@ -153,8 +172,8 @@ export class Supervisor {
       const how = exit.signal ?? `exit code ${exit.code ?? 'unknown'}`;
       const error = new StackError(
         'PART_DIED',
-        `${part.name} ended by itself (${how}); its log: ${paths.log(part.name)}`,
-        `npm run stack -- logs ${part.name}`,
+        `${name} ended by itself (${how}); its log: ${paths.log(name)}`,
+        `npm run stack -- logs ${name}`,
       );
       died.abort(error);
       this.#changed();
@@ -166,10 +185,10 @@ export class Supervisor {
     );
     managed.ready = true;
     const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
-    log(`${part.name}: ready on 127.0.0.1:${port} (${launcher.engine}, ${seconds} s)`);
+    log(`${name}: ready on 127.0.0.1:${port} (${launcher.engine}, ${seconds} s)`);
   }
 
-  async #untilReady({ part, launcher, port }: ManagedPart, signal: AbortSignal): Promise<void> {
+  async #untilReady({ name, part, launcher, port }: ManagedPart, signal: AbortSignal): Promise<void> {
     const attempt = async (): Promise<void> => {
       await launcher.initialise?.(port);
       await part.probe(part.urlFor(port));
@@ -180,14 +199,14 @@ export class Supervisor {
       signal.throwIfAborted();
       throw new StackError(
         'NOT_READY',
-        `${part.name} was not ready on 127.0.0.1:${port} after ${part.readyMs / 1000} s: ${reasonOf(error)}`,
-        `npm run stack -- logs ${part.name}`,
+        `${name} was not ready on 127.0.0.1:${port} after ${part.readyMs / 1000} s: ${reasonOf(error)}`,
+        `npm run stack -- logs ${name}`,
         { cause: error },
       );
     }
   }
 
-  #get(name: PartName): ManagedPart {
+  #get(name: ProcessName): ManagedPart {
     const managed = this.#managed.get(name);
     if (managed === undefined) {
       throw new StackError(

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readlinkSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it, jest } from '@jest/globals';
 import { Redis } from 'ioredis';
@@ -10,6 +10,7 @@ import { signalProcess } from '../src/processes.ts';
 import { OWN_PARTS } from '../src/env.ts';
 import { resetStack } from '../src/stack.ts';
 import { type PartName, readState } from '../src/state.ts';
+import { processesOf } from './stack-processes.ts';
 
 jest.setTimeout(180_000);
 
@@ -20,21 +21,6 @@ const names = {
   api: `test-api-${process.pid}`,
   part: `test-part-${process.pid}`,
 };
-
-/** The processes of a stack as the kernel knows them, whatever the state file says: they work in its folder. */
-function processesOf(name: string): number[] {
-  const { root } = stackPaths(name);
-  return readdirSync('/proc')
-    .filter((entry) => /^\d+$/.test(entry))
-    .filter((pid) => {
-      try {
-        return `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${root}/`);
-      } catch {
-        return false;
-      }
-    })
-    .map(Number);
-}
 
 const untilNoneLeft = (name: string): Promise<void> =>
   pollUntil(

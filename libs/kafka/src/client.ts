@@ -4,6 +4,7 @@ import type { KafkaConfig } from './config.ts';
 import { brokerAccess } from './connection.ts';
 import { mendDeadConnections } from './dead-connections.ts';
 import { followMemberships } from './memberships.ts';
+import { acceptLeaderlessPartitions } from './leaderless-partitions.ts';
 import { mendRequestQueue } from './request-queue.ts';
 
 /**
@@ -21,6 +22,7 @@ export function createKafka(clientId: string, config: KafkaConfig, log: Logger):
   mendRequestQueue();
   mendDeadConnections();
   followMemberships();
+  acceptLeaderlessPartitions();
   return new Kafka({
     clientId,
     ...brokerAccess(config),

@@ -3,6 +3,8 @@ import { integer, list, retentionConfigShape } from '@bulk/runtime';
 import { z } from 'zod';
 import { checkKafkaConfig, kafkaSecurityShape } from './security.ts';
 
+export const DEFAULT_DELIVERY_TIMEOUT_MS = 60_000;
+
 /** Variables of every service that talks to Kafka. */
 export const kafkaConfigShape = {
   KAFKA_BROKERS: list(['127.0.0.1:9092'], 'Brokers to start from: host:port, separated by commas.'),
@@ -37,6 +39,11 @@ export const kafkaConfigShape = {
     { min: 1_000, max: 600_000 },
     20_000,
     'Longest wait for an answer of Kafka; then the request fails and is retried, in ms.',
+  ),
+  KAFKA_DELIVERY_TIMEOUT_MS: integer(
+    { min: 1_000, max: 3_600_000 },
+    DEFAULT_DELIVERY_TIMEOUT_MS,
+    'Maximum time from a send to its confirmation, with retries and the wait for earlier messages of its partition, in ms. A higher value rides out longer faults.',
   ),
 };
 

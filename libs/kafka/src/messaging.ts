@@ -6,7 +6,7 @@ import { createKafka } from './client.ts';
 import type { KafkaConfig } from './config.ts';
 import { KAFKA_UNAVAILABLE } from './errors.ts';
 import { MessageCodec, SCHEMA_REGISTRY_UNAVAILABLE } from './message-codec.ts';
-import { MessageProducer, PRODUCE_FAILED } from './producer.ts';
+import { MessageProducer, PRODUCE_FAILED, type ProducerOptions } from './producer.ts';
 import { ensureTopics } from './topics.ts';
 
 /** What a service sends and receives with. */
@@ -14,6 +14,7 @@ export interface Messaging {
   readonly kafka: Kafka;
   readonly topics: TopicNames;
   readonly codec: MessageCodec;
+  readonly producing: ProducerOptions;
 }
 
 /** Names on `/readyz`. */
@@ -46,18 +47,18 @@ export async function openMessaging(
     probe: () => codec.ping(),
     probed: 'away',
   });
-  return { kafka, topics, codec };
+  return { kafka, topics, codec, producing: { deliveryTimeoutMs: config.KAFKA_DELIVERY_TIMEOUT_MS } };
 }
 
 /** Connects a producer, waiting for Kafka; it is disconnected when the service releases what it opened. */
 export async function openProducer(
-  { kafka, codec }: Messaging,
+  { kafka, codec, producing }: Messaging,
   context: ServiceContext,
 ): Promise<MessageProducer> {
   const { log, releasers } = context;
   const producer = await openDependency(
     KAFKA_PRODUCER,
-    () => MessageProducer.connect(kafka, codec, log),
+    () => MessageProducer.connect(kafka, codec, log, producing),
     context,
   );
   releasers.push(KAFKA_PRODUCER, () => producer.disconnect());

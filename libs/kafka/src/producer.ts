@@ -1,28 +1,14 @@
-import { CodedError, DependencyError } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
 import { currentTraceparent, TRACEPARENT } from '@bulk/telemetry';
-import {
-  Partitioners,
-  type IHeaders,
-  type Kafka,
-  type Message,
-  type Producer,
-  type RecordMetadata,
-} from 'kafkajs';
-import { kafkaFault } from './errors.ts';
+import type { IHeaders, Kafka, Message, RecordMetadata } from 'kafkajs';
+import { DEFAULT_DELIVERY_TIMEOUT_MS } from './config.ts';
 import type { MessageCodec } from './message-codec.ts';
+import { PartitionChooser } from './producing/partition-chooser.ts';
+import { PartitionQueues } from './producing/partition-queues.ts';
+import { ProduceError } from './producing/produce-error.ts';
+import { NoSessionError, ProducerSessions } from './producing/sessions.ts';
 
-/** Code of a ProduceError. */
-export const PRODUCE_FAILED = 'PRODUCE_FAILED';
-
-/** Thrown when Kafka did not confirm a send: the messages may or may not be there. Sending again is safe, see G2, G3. */
-export class ProduceError extends DependencyError {
-  constructor(topic: string, cause: unknown) {
-    const fault = kafkaFault(cause);
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super(PRODUCE_FAILED, `Kafka did not confirm messages for ${topic} (${fault}): ${reason}`, fault, cause);
-  }
-}
+export { PRODUCE_FAILED, ProduceError } from './producing/produce-error.ts';
 
 export interface OutgoingMessage {
   readonly key: string | Buffer | null;
@@ -40,37 +26,51 @@ export interface RawMessage {
   readonly headers: IHeaders;
 }
 
+export interface ProducerOptions {
+  /** How long a send may take, the wait for earlier sends to its partitions included. */
+  readonly deliveryTimeoutMs: number;
+}
+
 /**
- * Sends messages with acks of all in-sync replicas, idempotently within its session.
+ * Sends messages with acks of all in-sync replicas, idempotently within a session (see ProducerSessions).
  *
- * kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598, #980), so throughput
- * comes from many messages per send. While it retries a send whose answer is missing, it gives that one's sequence number to
- * any other of the same partition, which the broker then confirms as a repetition and drops: sends of a topic are therefore
- * made one after the other. After a failed send the sequence is unknown to it (#1282): the producer is replaced before the
- * next one. What it had sent may be there: who sends it again is recognised (G2, G3), by whichever producer.
+ * Messages of one partition are sent in the order of the calls, each after the answer to the one before; partitions are
+ * independent of each other (see PartitionQueues). What a failed send had sent may be there: the receiver recognises a
+ * repetition (G2, G3), whichever producer sends it.
  *
  * There is no transactional id: with one, a producer that follows another waits for the broker to end that one's
  * transaction (CONCURRENT_TRANSACTIONS, #296, #304), and exactly-once comes from identities, not from transactions.
  */
 export class MessageProducer {
-  readonly #kafka: Kafka;
-  readonly #codec: MessageCodec;
-  readonly #log: Logger;
-  /** By topic: settles when the last send that was asked for has. */
-  readonly #lastSends = new Map<string, Promise<unknown>>();
-  #producer: Promise<Producer> | undefined;
-  #closed = false;
+  readonly #codec: Pick<MessageCodec, 'encode'>;
+  readonly #chooser: PartitionChooser;
+  readonly #sessions: ProducerSessions;
+  readonly #queues: PartitionQueues;
 
-  private constructor(kafka: Kafka, codec: MessageCodec, log: Logger) {
-    this.#kafka = kafka;
+  private constructor(
+    kafka: Pick<Kafka, 'producer' | 'admin'>,
+    codec: Pick<MessageCodec, 'encode'>,
+    log: Logger,
+    { deliveryTimeoutMs }: ProducerOptions,
+  ) {
     this.#codec = codec;
-    this.#log = log;
+    this.#chooser = new PartitionChooser(kafka);
+    this.#sessions = new ProducerSessions(kafka, log);
+    this.#queues = new PartitionQueues(
+      (topic, messages, delivery) => this.#sessions.send(topic, messages, delivery),
+      deliveryTimeoutMs,
+    );
   }
 
   /** Connects at once, so that a missing broker shows at start. */
-  static async connect(kafka: Kafka, codec: MessageCodec, log: Logger): Promise<MessageProducer> {
-    const producer = new MessageProducer(kafka, codec, log);
-    await producer.#connected();
+  static async connect(
+    kafka: Pick<Kafka, 'producer' | 'admin'>,
+    codec: Pick<MessageCodec, 'encode'>,
+    log: Logger,
+    options: ProducerOptions = { deliveryTimeoutMs: DEFAULT_DELIVERY_TIMEOUT_MS },
+  ): Promise<MessageProducer> {
+    const producer = new MessageProducer(kafka, codec, log, options);
+    await producer.ping();
     return producer;
   }
 
@@ -100,81 +100,33 @@ export class MessageProducer {
    * @throws ProduceError when that is not known.
    */
   async forward(topic: string, messages: readonly RawMessage[]): Promise<void> {
-    await this.#produce(topic, [...messages]);
+    await this.#produce(topic, messages);
   }
 
-  /** One after the other: none begins before it is known what has become of the one before. */
-  #produce(topic: string, messages: Message[]): Promise<RecordMetadata[]> {
-    const before = this.#lastSends.get(topic) ?? Promise.resolve();
-    const sent = before.then(() => this.#produceNow(topic, messages));
-    this.#lastSends.set(
-      topic,
-      sent.catch(() => undefined),
-    );
-    return sent;
-  }
-
-  async #produceNow(topic: string, messages: Message[]): Promise<RecordMetadata[]> {
-    const current = this.#connected();
+  async #produce(topic: string, messages: readonly Message[]): Promise<RecordMetadata[]> {
     try {
-      const producer = await current;
-      return await producer.send({ topic, acks: -1, messages });
-    } catch (cause) {
-      await this.#replace(current);
-      throw new ProduceError(topic, cause);
+      return await this.#queues.send(topic, await this.#chooser.place(topic, messages));
+    } catch (error) {
+      // A topic may have been created again, with other partitions.
+      this.#chooser.forget(topic);
+      throw error instanceof ProduceError ? error : new ProduceError(topic, error);
     }
   }
 
   /**
-   * Opens what a failed send has closed, so that it shows that Kafka is back; of one that is open, its next send tells.
+   * Opens a session where a failed send has closed it, so that it shows that Kafka is back; of one that is open, its next send tells.
    *
-   * @throws kafkajs' error when there is no producer to be had.
+   * @throws kafkajs' error when no producer can be opened.
    */
   async ping(): Promise<void> {
-    const current = this.#connected();
     try {
-      await current;
+      await this.#sessions.ready();
     } catch (error) {
-      await this.#replace(current);
-      throw error;
+      throw error instanceof NoSessionError ? error.cause : error;
     }
   }
 
   async disconnect(): Promise<void> {
-    this.#closed = true;
-    const current = this.#producer;
-    this.#producer = undefined;
-    if (current !== undefined) await disconnectQuietly(current, this.#log);
-  }
-
-  #connected(): Promise<Producer> {
-    if (this.#closed) return Promise.reject(new CodedError('PRODUCER_CLOSED', 'the producer is closed'));
-    this.#producer ??= this.#open();
-    return this.#producer;
-  }
-
-  async #open(): Promise<Producer> {
-    const producer = this.#kafka.producer({
-      idempotent: true,
-      maxInFlightRequests: 1,
-      allowAutoTopicCreation: false,
-      createPartitioner: Partitioners.DefaultPartitioner,
-    });
-    await producer.connect();
-    return producer;
-  }
-
-  async #replace(failed: Promise<Producer>): Promise<void> {
-    if (this.#producer !== failed) return;
-    this.#producer = undefined;
-    await disconnectQuietly(failed, this.#log);
-  }
-}
-
-async function disconnectQuietly(producer: Promise<Producer>, log: Logger): Promise<void> {
-  try {
-    await (await producer).disconnect();
-  } catch (error) {
-    log.debug({ err: error }, 'a producer could not be disconnected cleanly');
+    await this.#sessions.close();
   }
 }

@@ -5,6 +5,8 @@ const urlsSchema = z.object({
   SCHEMA_REGISTRY_URL: z.url(),
   MONGODB_URI: z.string(),
   REDIS_URL: z.string(),
+  KAFKA_REPLICATION_FACTOR: z.string().default('1'),
+  KAFKA_MIN_INSYNC_REPLICAS: z.string().default('1'),
 });
 
 /** Where the real parts are, in the names that every service reads. */

@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { wholeNumber } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
 import { benchAction } from './action-bench.ts';
+import { benchBrokers, type BrokersOptions } from './brokers-bench.ts';
 import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
 import { benchUploads } from './upload-bench.ts';
 
@@ -36,5 +37,11 @@ program
   .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
   .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
   .action((options: FairnessOptions) => runCommand((context) => benchFairness(options, context)));
+
+program
+  .command('brokers')
+  .description('messages that are confirmed and found while the brokers of a cluster are restarted in turn')
+  .option('--restarts <n>', 'restarts of a broker', wholeNumber(1, 10_000), 20)
+  .action((options: BrokersOptions) => runCommand((context) => benchBrokers(options, context)));
 
 await program.parseAsync();

@@ -1,8 +1,9 @@
-import type { Environment, StackUrls } from '@bulk/local-stack';
+import { replicationVariables, type Environment, type StackUrls } from '@bulk/local-stack';
 
-/** Environment of the services on a stack: what was given, with the URLs of the real parts. */
+/** Environment of the services on a stack: what was given, with the URLs of the real parts and the replication that its brokers allow. */
 export function serviceEnvironment(env: Environment, urls: StackUrls): Environment {
   return {
+    ...replicationVariables(urls),
     ...env,
     KAFKA_BROKERS: urls.kafkaBrokers,
     SCHEMA_REGISTRY_URL: urls.schemaRegistryUrl,

@@ -78,7 +78,12 @@ export class ServiceGroup {
   }
 
   get intakeUrl(): string {
-    return `http://127.0.0.1:${this.#ports.port('intake')}`;
+    return this.urlOf('intake');
+  }
+
+  /** @param instance of intake, e.g. `intake-2` for the second one. */
+  urlOf(instance: string): string {
+    return `http://127.0.0.1:${this.#ports.port(instance)}`;
   }
 
   get notifierUrl(): string {

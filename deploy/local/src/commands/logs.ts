@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { StackError } from '../errors.ts';
 import { stackPaths } from '../paths.ts';
-import { partNames } from '../state.ts';
+import { processNames } from '../state.ts';
 
 /** The last hundred lines of one part's log, or the last twenty of each. */
 export function showLogs(name: string, part: string | undefined): Promise<void> {
@@ -16,7 +16,7 @@ export function follow(name: string, part: string | undefined): Promise<void> {
 
 async function tail(flags: readonly string[], name: string, part: string | undefined): Promise<void> {
   const paths = stackPaths(name);
-  const files = (part === undefined ? [...partNames, 'supervisor'] : [part])
+  const files = (part === undefined ? [...processNames, 'supervisor'] : [part])
     .map(paths.log)
     .filter((file) => existsSync(file));
   if (files.length === 0) {

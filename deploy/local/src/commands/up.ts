@@ -19,6 +19,7 @@ const messageSchema = z.discriminatedUnion('kind', [
       schemaRegistryUrl: z.string(),
       mongodbUri: z.string(),
       redisUrl: z.string(),
+      replication: z.object({ factor: z.number(), minInSync: z.number() }).optional(),
     }),
   }),
   z.object({ kind: z.literal('failed'), code: z.string(), message: z.string(), remedy: z.string() }),
@@ -29,13 +30,15 @@ type Message = z.infer<typeof messageSchema>;
  * Starts a supervisor that outlives this command, and returns when it is ready. Should this command be
  * ended before, the supervisor notices that its channel has closed, and ends what it has begun.
  */
-export async function up(name: string, print: (line: string) => void): Promise<void> {
+export async function up(name: string, print: (line: string) => void, brokers?: number): Promise<void> {
   const logFile = stackPaths(name).log('supervisor');
   mkdirSync(dirname(logFile), { recursive: true });
   const output = openSync(logFile, 'a');
   const tsx = pathToFileURL(createRequire(import.meta.url).resolve('tsx')).href;
   const cli = join(packageRoot, 'src', 'cli.ts');
-  const child = spawn(process.execPath, ['--import', tsx, cli, 'up', '--foreground', '--name', name], {
+  const args = ['--import', tsx, cli, 'up', '--foreground', '--name', name];
+  if (brokers !== undefined) args.push('--brokers', String(brokers));
+  const child = spawn(process.execPath, args, {
     cwd: workspaceRoot,
     stdio: ['ignore', output, output, 'ipc'],
     detached: true,
@@ -69,7 +72,11 @@ export async function up(name: string, print: (line: string) => void): Promise<v
 }
 
 /** Supervises in this process until it is asked to end, or a part dies. */
-export async function superviseHere(name: string, print: (line: string) => void): Promise<void> {
+export async function superviseHere(
+  name: string,
+  print: (line: string) => void,
+  brokers?: number,
+): Promise<void> {
   const report = (message: Message): void => {
     if (process.connected) process.send?.(message);
   };
@@ -86,7 +93,7 @@ export async function superviseHere(name: string, print: (line: string) => void)
   // The parts do not keep this process alive by themselves (see child.ts).
   const keepAlive = setInterval(() => undefined, 60_000);
   try {
-    const stack = await startStack({ name, log, signal: ended.signal }, true);
+    const stack = await startStack({ name, log, brokers, signal: ended.signal }, true);
     process.off('disconnect', lostStarter);
     if (!process.connected) {
       print(`stack ${name}: up${stack.attached ? ' already, supervised by another process' : ''}`);

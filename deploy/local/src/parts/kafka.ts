@@ -1,6 +1,6 @@
 import { existsSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { Kafka, logLevel } from 'kafkajs';
+import { type Admin, Kafka, logLevel } from 'kafkajs';
 import { StackError } from '../errors.ts';
 import { writeAtomically } from '../files.ts';
 import { packageRoot } from '../paths.ts';
@@ -8,6 +8,7 @@ import { within } from '../poll.ts';
 import { provideJava } from '../provision/java.ts';
 import { kafkaVersion, provideKafka } from '../provision/maven.ts';
 import { run, tail } from '../provision/tools.ts';
+import { brokerNumber, replicationOf } from '../state.ts';
 import type { LaunchContext, Part } from './part.ts';
 
 /** Few, so that loading them all takes no time; see `probe`. */
@@ -33,12 +34,18 @@ export const brokerSettings: Readonly<Record<string, string | number | boolean>>
   'group.min.session.timeout.ms': 1_000,
 };
 
-/** A Kafka broker and controller in one process (KRaft). */
+/** Heap of a broker: one has a machine for itself, several share it. */
+const heap = { alone: ['-Xmx768m', '-Xms256m'], oneOfSeveral: ['-Xmx400m', '-Xms128m'] };
+
+/** How often brokers give leaders back to those that should lead; five minutes by default. */
+const leaderCheckSeconds = 5;
+
+/** Kafka brokers, each of which is also a controller (KRaft, combined mode). */
 export const kafka: Part = {
   name: 'kafka',
   usualPort: 9092,
   usualExtraPort: 9093,
-  readyMs: 60_000,
+  readyMs: 120_000,
   stopMs: 15_000,
   urlFor: (port) => `127.0.0.1:${port}`,
 
@@ -49,16 +56,15 @@ export const kafka: Part = {
     return {
       engine: `Kafka ${kafkaVersion}`,
       prepare: async (launch) => {
-        const data = launch.paths.data('kafka');
-        const config = launch.paths.data('kafka.properties');
+        const data = launch.paths.data(launch.process);
+        const config = launch.paths.data(`${launch.process}.properties`);
         writeAtomically(config, serverProperties(launch, data));
         if (!existsSync(join(data, 'meta.properties'))) await format(launch, java, classPath, config, data);
         const log4j = join(packageRoot, 'maven', 'log4j2.properties');
         return {
           command: java,
           args: [
-            '-Xmx768m',
-            '-Xms256m',
+            ...(launch.brokers.length > 1 ? heap.oneOfSeveral : heap.alone),
             `-Dlog4j2.configurationFile=${log4j}`,
             '-cp',
             classPath,
@@ -68,6 +74,7 @@ export const kafka: Part = {
           cwd: launch.paths.root,
         };
       },
+      initialise: untilRegistered,
     };
   },
 
@@ -77,33 +84,48 @@ export const kafka: Part = {
    * group of each partition is asked: the hashes of names that differ in the last digit are consecutive.
    */
   async probe(url) {
-    const client = new Kafka({
-      clientId: 'local-stack',
-      brokers: url.split(','),
-      logLevel: logLevel.NOTHING,
-      connectionTimeout: 2_000,
-      requestTimeout: 5_000,
-      retry: { retries: 0 },
-    });
-    const admin = client.admin();
-    try {
-      await within(5_000, 'kafka', admin.connect());
+    await asking(url, async (admin) => {
       const { brokers } = await within(5_000, 'kafka', admin.describeCluster());
       if (brokers.length === 0) throw new Error('no broker has registered');
       for (let group = 0; group < offsetsPartitions; group++) {
         await within(5_000, 'kafka', admin.fetchOffsets({ groupId: `local-stack-probe-${group}` }));
       }
-    } finally {
-      await admin.disconnect().catch(() => undefined);
-    }
+    });
   },
 };
 
-function serverProperties({ port, extraPort }: LaunchContext, data: string): string {
+/** A broker that starts again answers before its cluster counts on it. */
+async function untilRegistered(port: number): Promise<void> {
+  await asking(kafka.urlFor(port), async (admin) => {
+    const { brokers } = await within(5_000, 'kafka', admin.describeCluster());
+    if (!brokers.some((broker) => broker.port === port)) throw new Error('the broker has not registered');
+  });
+}
+
+async function asking(url: string, question: (admin: Admin) => Promise<void>): Promise<void> {
+  const client = new Kafka({
+    clientId: 'local-stack',
+    brokers: url.split(','),
+    logLevel: logLevel.NOTHING,
+    connectionTimeout: 2_000,
+    requestTimeout: 5_000,
+    retry: { retries: 0 },
+  });
+  const admin = client.admin();
+  try {
+    await within(5_000, 'kafka', admin.connect());
+    await question(admin);
+  } finally {
+    await admin.disconnect().catch(() => undefined);
+  }
+}
+
+function serverProperties({ process, port, extraPort, brokers }: LaunchContext, data: string): string {
+  const voters = brokers.map((broker, i) => `${i + 1}@127.0.0.1:${broker.extraPort}`);
   const properties: Record<string, string | number | boolean> = {
     'process.roles': 'broker,controller',
-    'node.id': 1,
-    'controller.quorum.voters': `1@127.0.0.1:${extraPort}`,
+    'node.id': brokerNumber(process),
+    'controller.quorum.voters': voters.join(','),
     listeners: `PLAINTEXT://127.0.0.1:${port},CONTROLLER://127.0.0.1:${extraPort}`,
     'advertised.listeners': `PLAINTEXT://127.0.0.1:${port}`,
     'listener.security.protocol.map': 'PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT',
@@ -111,9 +133,25 @@ function serverProperties({ port, extraPort }: LaunchContext, data: string): str
     'controller.listener.names': 'CONTROLLER',
     'log.dirs': data,
     ...brokerSettings,
+    ...(brokers.length > 1 ? clusterSettings(brokers.length) : {}),
   };
   const lines = Object.entries(properties).map(([key, value]) => `${key}=${value}`);
   return `${lines.join('\n')}\n`;
+}
+
+/** What several brokers have beside `brokerSettings`: nothing is lost when one of them is. */
+function clusterSettings(brokers: number): Record<string, string | number | boolean> {
+  const { factor, minInSync } = replicationOf(brokers);
+  return {
+    'default.replication.factor': factor,
+    'min.insync.replicas': minInSync,
+    'offsets.topic.replication.factor': factor,
+    'transaction.state.log.replication.factor': factor,
+    'transaction.state.log.min.isr': minInSync,
+    'share.coordinator.state.topic.replication.factor': factor,
+    'share.coordinator.state.topic.min.isr': minInSync,
+    'leader.imbalance.check.interval.seconds': leaderCheckSeconds,
+  };
 }
 
 async function format(
@@ -139,7 +177,7 @@ async function format(
   if (result.code !== 0) {
     throw new StackError(
       'NOT_READY',
-      `kafka: the data folder could not be formatted:\n${tail(result.output)}`,
+      `${context.process}: the data folder could not be formatted:\n${tail(result.output)}`,
       'npm run stack -- reset',
     );
   }

@@ -1,13 +1,22 @@
 import type { LaunchSpec } from '../child.ts';
 import type { StackPaths } from '../paths.ts';
 import type { ProvisionContext } from '../provision/tools.ts';
-import type { PartName } from '../state.ts';
+import type { PartName, ProcessName } from '../state.ts';
 
 /** What a part needs to know in order to start. */
 export interface LaunchContext extends ProvisionContext {
   readonly paths: StackPaths;
   readonly port: number;
   /** A second port, for a part that has asked for one. */
+  readonly extraPort: number;
+  /** Which process of the part is started. */
+  readonly process: ProcessName;
+  /** The ports of all brokers, in the order of their numbers. */
+  readonly brokers: readonly PartPorts[];
+}
+
+export interface PartPorts {
+  readonly port: number;
   readonly extraPort: number;
 }
 

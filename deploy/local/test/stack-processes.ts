@@ -1,0 +1,17 @@
+import { readdirSync, readlinkSync } from 'node:fs';
+import { stackPaths } from '../src/paths.ts';
+
+/** The processes of a stack as the kernel knows them, whatever the state file says: they work in its folder. */
+export function processesOf(name: string): number[] {
+  const { root } = stackPaths(name);
+  return readdirSync('/proc')
+    .filter((entry) => /^\d+$/.test(entry))
+    .filter((pid) => {
+      try {
+        return `${readlinkSync(`/proc/${pid}/cwd`)}/`.startsWith(`${root}/`);
+      } catch {
+        return false;
+      }
+    })
+    .map(Number);
+}

@@ -1,0 +1,14 @@
+import { DependencyError } from '@bulk/domain';
+import { kafkaFault } from '../errors.ts';
+
+/** Code of a ProduceError. */
+export const PRODUCE_FAILED = 'PRODUCE_FAILED';
+
+/** Thrown when Kafka did not confirm a send: the messages may or may not be there. Sending again is safe, see G2, G3. */
+export class ProduceError extends DependencyError {
+  constructor(topic: string, cause: unknown) {
+    const fault = kafkaFault(cause);
+    const reason = cause instanceof Error ? cause.message : String(cause);
+    super(PRODUCE_FAILED, `Kafka did not confirm messages for ${topic} (${fault}): ${reason}`, fault, cause);
+  }
+}

@@ -1,0 +1,124 @@
+import { describe, expect, it } from '@jest/globals';
+import { silentLogger } from '@bulk/runtime';
+import type { Kafka, RecordMetadata } from 'kafkajs';
+import { NoSessionError, ProducerSessions } from './sessions.ts';
+
+const TOPIC = 'topic';
+const SHARED = { apart: false, timeoutMs: 10_000 };
+const APART = { ...SHARED, apart: true };
+
+class FakeProducer {
+  connected = false;
+  readonly sends: { confirm: (...partitions: number[]) => void; fail: (error: Error) => void }[] = [];
+
+  connect(): Promise<void> {
+    this.connected = true;
+    return Promise.resolve();
+  }
+
+  disconnect(): Promise<void> {
+    this.connected = false;
+    return Promise.resolve();
+  }
+
+  send(): Promise<RecordMetadata[]> {
+    return new Promise((resolve, fail) => {
+      const confirm = (...partitions: number[]): void =>
+        resolve(partitions.map((partition) => ({ topicName: TOPIC, partition, errorCode: 0 })));
+      this.sends.push({ confirm, fail });
+    });
+  }
+}
+
+function given(): { sessions: ProducerSessions; producers: FakeProducer[] } {
+  const producers: FakeProducer[] = [];
+  const kafka = {
+    producer: () => {
+      const producer = new FakeProducer();
+      producers.push(producer);
+      return producer;
+    },
+  } as unknown as Kafka;
+  return { sessions: new ProducerSessions(kafka, silentLogger()), producers };
+}
+
+const to = (partition: number): { partition: number; value: string }[] => [{ partition, value: 'x' }];
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+describe('a session in which a send failed', () => {
+  it('gets no further sends, and closes when those under way are confirmed', async () => {
+    const { sessions, producers } = given();
+    const other = sessions.send(TOPIC, to(1), SHARED);
+    const failing = sessions.send(TOPIC, to(0), SHARED);
+    await turn();
+    producers[0]?.sends[1]?.fail(new Error('no leader'));
+    await expect(failing).rejects.toThrow('no leader');
+    const next = sessions.send(TOPIC, to(0), SHARED);
+    await turn();
+    expect(producers.map(({ connected }) => connected)).toEqual([true, true]);
+    producers[0]?.sends[0]?.confirm(1);
+    await expect(other).resolves.toMatchObject([{ partition: 1 }]);
+    producers[1]?.sends[0]?.confirm(0);
+    await expect(next).resolves.toMatchObject([{ partition: 0 }]);
+    expect(producers.map(({ connected }) => connected)).toEqual([false, true]);
+  });
+
+  it('is also one whose answer leaves a partition out', async () => {
+    const { sessions, producers } = given();
+    const leftOut = sessions.send(TOPIC, [...to(0), ...to(1)], SHARED);
+    await turn();
+    producers[0]?.sends[0]?.confirm(1);
+    await expect(leftOut).resolves.toMatchObject([{ partition: 1 }]);
+    await turn();
+    expect(producers[0]?.connected).toBe(false);
+  });
+
+  it('is also one whose answer does not come in time', async () => {
+    const { sessions, producers } = given();
+    await expect(sessions.send(TOPIC, to(0), { ...SHARED, timeoutMs: 5 })).rejects.toThrow('in time');
+    // kafkajs is still at it.
+    expect(producers[0]?.connected).toBe(true);
+    producers[0]?.sends[0]?.fail(new Error('no leader'));
+    await turn();
+    expect(producers[0]?.connected).toBe(false);
+  });
+});
+
+describe('a session for partitions that fail', () => {
+  it('leaves the shared one alone, and closes when it has nothing to do', async () => {
+    const { sessions, producers } = given();
+    const well = sessions.send(TOPIC, to(1), SHARED);
+    const failing = sessions.send(TOPIC, to(0), APART);
+    const recovering = sessions.send(TOPIC, to(2), APART);
+    await turn();
+    producers[1]?.sends[1]?.confirm(2);
+    await recovering;
+    expect(producers[1]?.connected).toBe(true);
+    producers[1]?.sends[0]?.fail(new Error('no leader'));
+    await expect(failing).rejects.toThrow('no leader');
+    await turn();
+    expect(producers.map(({ connected }) => connected)).toEqual([true, false]);
+    producers[0]?.sends[0]?.confirm(1);
+    await well;
+    const next = sessions.send(TOPIC, to(1), SHARED);
+    await turn();
+    producers[0]?.sends[1]?.confirm(1);
+    await next;
+    expect(producers).toHaveLength(2);
+  });
+});
+
+describe('closed sessions', () => {
+  it('fail what is under way, and open no more', async () => {
+    const { sessions, producers } = given();
+    const sending = sessions.send(TOPIC, to(0), SHARED);
+    await turn();
+    await Promise.all([
+      expect(sending).rejects.toBeInstanceOf(NoSessionError),
+      sessions.close().then(() => expect(producers[0]?.connected).toBe(false)),
+    ]);
+    await expect(sessions.send(TOPIC, to(0), SHARED)).rejects.toBeInstanceOf(NoSessionError);
+    await expect(sessions.ready()).rejects.toBeInstanceOf(NoSessionError);
+    expect(producers).toHaveLength(1);
+  });
+});

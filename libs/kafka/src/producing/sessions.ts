@@ -1,0 +1,237 @@
+import { CodedError } from '@bulk/domain';
+import { delay, type Logger } from '@bulk/runtime';
+import { Partitioners, type Kafka, type Producer, type RecordMetadata } from 'kafkajs';
+import type { PlacedMessage } from './partition-chooser.ts';
+
+/** Thrown when there is no producer, because it cannot be opened or is closed. No partition is to blame. */
+export class NoSessionError extends Error {
+  constructor(cause: unknown) {
+    super(cause instanceof Error ? cause.message : String(cause), { cause });
+  }
+}
+
+/** How a send is to be made. */
+export interface Delivery {
+  /** With a producer that no healthy partition shares. */
+  readonly apart: boolean;
+  /** How long it may take until it counts as failed. */
+  readonly timeoutMs: number;
+}
+
+/**
+ * The idempotent producers of kafkajs behind one MessageProducer. A session is one of them.
+ *
+ * After a failed send, kafkajs no longer knows the sequence number of its partitions (tulios/kafkajs#1282). The session is then
+ * retired: it gets no further sends, and it closes when those under way have settled. Sequence numbers belong to one partition,
+ * so the sends of other partitions under way on a retired session are confirmed rightly.
+ */
+export class ProducerSessions {
+  readonly #kafka: Pick<Kafka, 'producer'>;
+  readonly #log: Logger;
+  readonly #open = new Set<Session>();
+  readonly #closing = new AbortController();
+  /** For partitions that are well. */
+  #shared: Session | undefined;
+  /** For partitions whose last send failed: their brokers may hang, and what waits behind them on a connection hangs, too. */
+  #apart: Session | undefined;
+
+  constructor(kafka: Pick<Kafka, 'producer'>, log: Logger) {
+    this.#kafka = kafka;
+    this.#log = log;
+  }
+
+  /**
+   * Sends messages of one topic and returns what kafkajs says about them: partitions may be missing, see `isConfirmed`.
+   *
+   * @throws NoSessionError when nothing could be sent; kafkajs' error, or one that says that the time is up.
+   */
+  async send(
+    topic: string,
+    messages: readonly PlacedMessage[],
+    { apart, timeoutMs }: Delivery,
+  ): Promise<RecordMetadata[]> {
+    this.#closing.signal.throwIfAborted();
+    const session = apart ? this.#apartSession() : this.#sharedSession();
+    try {
+      const answer = await this.#within(timeoutMs, session.send(topic, messages));
+      if (messages.some(({ partition }) => !isConfirmed(partition, answer))) this.#retire(session);
+      return answer;
+    } catch (error) {
+      this.#retire(session);
+      throw error;
+    } finally {
+      // Nobody needs its connections until the next failure.
+      if (apart && session.idle) this.#retire(session);
+    }
+  }
+
+  /**
+   * Opens the shared session where there is none.
+   *
+   * @throws NoSessionError.
+   */
+  async ready(): Promise<void> {
+    this.#closing.signal.throwIfAborted();
+    const session = this.#sharedSession();
+    try {
+      await session.ready();
+    } catch (error) {
+      this.#retire(session);
+      throw error;
+    }
+  }
+
+  /** Closes every session; sends under way fail. */
+  async close(): Promise<void> {
+    this.#closing.abort(new NoSessionError(closedError()));
+    await Promise.all([...this.#open].map((session) => session.close()));
+  }
+
+  #sharedSession(): Session {
+    this.#shared ??= this.#newSession();
+    return this.#shared;
+  }
+
+  #apartSession(): Session {
+    this.#apart ??= this.#newSession();
+    return this.#apart;
+  }
+
+  #newSession(): Session {
+    const session = new Session(this.#kafka, this.#log, () => this.#open.delete(session));
+    this.#open.add(session);
+    return session;
+  }
+
+  #retire(session: Session): void {
+    if (this.#shared === session) this.#shared = undefined;
+    if (this.#apart === session) this.#apart = undefined;
+    session.retire();
+  }
+
+  /** kafkajs cannot be told to stop a send: it goes on by itself for a while, and what it sends may still arrive. */
+  async #within<Answer>(timeoutMs: number, sending: Promise<Answer>): Promise<Answer> {
+    const { signal } = this.#closing;
+    let onAbort: () => void = () => undefined;
+    let timer: NodeJS.Timeout | undefined;
+    const end = new Promise<never>((_, reject) => {
+      onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort, { once: true });
+      timer = setTimeout(() => reject(new Error('no confirmation in time')), timeoutMs);
+    });
+    try {
+      return await Promise.race([sending, end]);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+/**
+ * Whether kafkajs' answer to a send confirms one of its partitions. A send of kafkajs 2.2.4 resolves although it has left
+ * partitions out: it keeps one answer per broker over its retries, so a partition that moves to a broker which has answered
+ * already is never sent (tulios/kafkajs#1303); and it skips a partition that the topic does not have.
+ */
+export function isConfirmed(partition: number, answer: readonly RecordMetadata[]): boolean {
+  return answer.some((confirmed) => confirmed.partition === partition);
+}
+
+/** Opening → open → retired → closed. */
+class Session {
+  readonly #log: Logger;
+  readonly #producer: Promise<Producer>;
+  readonly #onClosed: () => void;
+  #underWay = 0;
+  #retired = false;
+  #closed: Promise<void> | undefined;
+
+  constructor(kafka: Pick<Kafka, 'producer'>, log: Logger, onClosed: () => void) {
+    this.#log = log;
+    this.#onClosed = onClosed;
+    this.#producer = open(kafka);
+    this.#producer.catch(() => undefined);
+  }
+
+  get idle(): boolean {
+    return this.#underWay === 0;
+  }
+
+  async ready(): Promise<Producer> {
+    try {
+      return await this.#producer;
+    } catch (error) {
+      throw new NoSessionError(error);
+    }
+  }
+
+  async send(topic: string, messages: readonly PlacedMessage[]): Promise<RecordMetadata[]> {
+    this.#underWay += 1;
+    try {
+      const producer = await this.ready();
+      return await producer.send({ topic, acks: -1, messages: [...messages] });
+    } finally {
+      this.#underWay -= 1;
+      if (this.#retired && this.idle) void this.close();
+    }
+  }
+
+  retire(): void {
+    this.#retired = true;
+    if (this.idle) void this.close();
+  }
+
+  close(): Promise<void> {
+    this.#closed ??= this.#close();
+    return this.#closed;
+  }
+
+  async #close(): Promise<void> {
+    try {
+      await (await this.#producer).disconnect();
+    } catch (error) {
+      this.#log.debug({ err: error }, 'Producer not disconnected cleanly');
+    }
+    this.#onClosed();
+  }
+}
+
+/** How long a producer that fails to open soon is opened again. An outage takes longer to show, and is not waited out here. */
+const OPEN_AGAIN_MS = 5_000;
+const OPEN_PAUSE_MS = 200;
+
+/**
+ * Opens a producer. kafkajs asks one broker for the producer's id, a random one under KRaft, and gives up when that one is down.
+ */
+async function open(kafka: Pick<Kafka, 'producer'>): Promise<Producer> {
+  const until = Date.now() + OPEN_AGAIN_MS;
+  for (;;) {
+    try {
+      return await openOnce(kafka);
+    } catch (error) {
+      if (Date.now() >= until) throw error;
+      await delay(OPEN_PAUSE_MS);
+    }
+  }
+}
+
+/** kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598, #980). */
+async function openOnce(kafka: Pick<Kafka, 'producer'>): Promise<Producer> {
+  const producer = kafka.producer({
+    idempotent: true,
+    maxInFlightRequests: 1,
+    allowAutoTopicCreation: false,
+    createPartitioner: Partitioners.DefaultPartitioner,
+  });
+  try {
+    await producer.connect();
+    return producer;
+  } catch (error) {
+    await producer.disconnect();
+    throw error;
+  }
+}
+
+function closedError(): CodedError {
+  return new CodedError('PRODUCER_CLOSED', 'the producer is closed');
+}
