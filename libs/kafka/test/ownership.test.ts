@@ -59,7 +59,8 @@ describe('Chunk.confirmOwnership', () => {
   it('notices that its member has joined again while a chunk was processed, and leaves the new offsets alone', async () => {
     const own = await installation();
     const groups: ConsumerGroup[] = [];
-    const { fetch } = ConsumerGroup.prototype;
+    const fetch = Object.getOwnPropertyDescriptor(ConsumerGroup.prototype, 'fetch')!
+      .value as ConsumerGroup['fetch'];
     jest.spyOn(ConsumerGroup.prototype, 'fetch').mockImplementation(function (this: ConsumerGroup, nodeId) {
       if (!groups.includes(this)) groups.push(this);
       return fetch.call(this, nodeId);
@@ -115,7 +116,7 @@ describe('Chunk.confirmOwnership', () => {
           return consumer;
         };
       },
-    }) as Kafka;
+    });
     const asked: number[] = [];
     const now = Date.now.bind(Date);
     await consume(own, {
