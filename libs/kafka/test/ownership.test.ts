@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
-import type { Consumer, ConsumerConfig, Kafka } from 'kafkajs';
+import type { Consumer, ConsumerConfig } from 'kafkajs';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import { z } from 'zod';
 import { consumerConfigShape } from '../src/config.ts';
