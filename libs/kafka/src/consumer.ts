@@ -278,7 +278,7 @@ export class ChunkConsumer {
             { topic: batch.topic, partition: batch.partition, offset: messages[0]?.offset },
             'left in the middle: the partition is, or may be, someone else’s',
           );
-          if (error.cause === undefined) return false;
+          if (!(error.cause instanceof Error)) return false;
           throw error.cause;
         }
         if (isLostPartition(error)) throw error;

@@ -121,8 +121,12 @@ function decodeTopicIds(bytes: Buffer): TopicIdsByName {
     decoder.readBoolean(); // internal
     each(decoder, () => {
       decoder.readInt16(); // error
-      for (const _ of ['partition', 'leader', 'leader epoch']) decoder.readInt32();
-      for (const _ of ['replicas', 'in sync', 'offline']) each(decoder, () => decoder.readInt32());
+      decoder.readInt32(); // partition
+      decoder.readInt32(); // leader
+      decoder.readInt32(); // leader epoch
+      each(decoder, () => decoder.readInt32()); // replicas
+      each(decoder, () => decoder.readInt32()); // in sync
+      each(decoder, () => decoder.readInt32()); // offline
       decoder.readTaggedFields();
     });
     decoder.readInt32(); // authorised operations

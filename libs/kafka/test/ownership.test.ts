@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
-import type { Consumer, ConsumerConfig, Kafka } from 'kafkajs';
+import type { Consumer, ConsumerConfig } from 'kafkajs';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import { z } from 'zod';
 import { consumerConfigShape } from '../src/config.ts';
@@ -59,7 +59,8 @@ describe('Chunk.confirmOwnership', () => {
   it('notices that its member has joined again while a chunk was processed, and leaves the new offsets alone', async () => {
     const own = await installation();
     const groups: ConsumerGroup[] = [];
-    const { fetch } = ConsumerGroup.prototype;
+    const fetch = Object.getOwnPropertyDescriptor(ConsumerGroup.prototype, 'fetch')!
+      .value as ConsumerGroup['fetch'];
     jest.spyOn(ConsumerGroup.prototype, 'fetch').mockImplementation(function (this: ConsumerGroup, nodeId) {
       if (!groups.includes(this)) groups.push(this);
       return fetch.call(this, nodeId);
@@ -115,7 +116,7 @@ describe('Chunk.confirmOwnership', () => {
           return consumer;
         };
       },
-    }) as Kafka;
+    });
     const asked: number[] = [];
     const now = Date.now.bind(Date);
     await consume(own, {

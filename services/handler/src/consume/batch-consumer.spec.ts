@@ -23,8 +23,8 @@ const IDENTITY = {
 const none = (): void => undefined;
 
 /** Errors that a part throws next, the first first; then it does its work. */
-let storeErrors: unknown[];
-let reportErrors: unknown[];
+let storeErrors: Error[];
+let reportErrors: Error[];
 let written: number;
 let results: BatchResult[];
 let buried: unknown[];
