@@ -3,6 +3,7 @@ import { wholeNumber } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
 import { benchAction } from './action-bench.ts';
 import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
+import { benchHistory, type HistoryOptions } from './history-bench.ts';
 import { benchUploads } from './upload-bench.ts';
 
 const UPLOAD_SIZES = [10_000, 100_000, 1_000_000];
@@ -36,5 +37,18 @@ program
   .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
   .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
   .action((options: FairnessOptions) => runCommand((context) => benchFairness(options, context)));
+
+program
+  .command('history')
+  .description(
+    "the dispatcher's look and claim, a clean-up, a list page and a filtered log page, without and with a history",
+  )
+  .option('--scheduled <n>', 'actions that are scheduled for later', wholeNumber(0, 10_000_000), 100_000)
+  .option('--ended <n>', 'ended actions, each with a log', wholeNumber(0, 10_000_000), 100_000)
+  .option('--paused <n>', 'paused actions', wholeNumber(0, 10_000_000), 10_000)
+  .option('--accounts <n>', 'accounts that the history is spread over', wholeNumber(1, 1_000_000), 1_000)
+  .option('--own', 'give the history to the account whose list is measured', false)
+  .option('--runs <n>', 'measurements of each kind of work', wholeNumber(1, 1_000), 25)
+  .action((options: HistoryOptions) => runCommand((context) => benchHistory(options, context)));
 
 await program.parseAsync();
