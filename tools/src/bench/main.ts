@@ -4,6 +4,7 @@ import { runCommand } from '../console/command.ts';
 import { benchAction } from './action-bench.ts';
 import { benchBrokers, type BrokersOptions } from './brokers-bench.ts';
 import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
+import { benchHistory, type HistoryOptions } from './history-bench.ts';
 import { benchUploads } from './upload-bench.ts';
 
 const UPLOAD_SIZES = [10_000, 100_000, 1_000_000];
@@ -43,5 +44,18 @@ program
   .description('messages that are confirmed and found while the brokers of a cluster are restarted in turn')
   .option('--restarts <n>', 'restarts of a broker', wholeNumber(1, 10_000), 20)
   .action((options: BrokersOptions) => runCommand((context) => benchBrokers(options, context)));
+
+program
+  .command('history')
+  .description(
+    "the dispatcher's look and claim, a clean-up, a list page and a filtered log page, without and with a history",
+  )
+  .option('--scheduled <n>', 'actions that are scheduled for later', wholeNumber(0, 10_000_000), 100_000)
+  .option('--ended <n>', 'ended actions, each with a log', wholeNumber(0, 10_000_000), 100_000)
+  .option('--paused <n>', 'paused actions', wholeNumber(0, 10_000_000), 10_000)
+  .option('--accounts <n>', 'accounts that the history is spread over', wholeNumber(1, 1_000_000), 1_000)
+  .option('--own', 'give the history to the account whose list is measured', false)
+  .option('--runs <n>', 'measurements of each kind of work', wholeNumber(1, 1_000), 25)
+  .action((options: HistoryOptions) => runCommand((context) => benchHistory(options, context)));
 
 await program.parseAsync();

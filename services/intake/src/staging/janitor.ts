@@ -28,6 +28,8 @@ interface Round {
   readonly cleaned: number;
 }
 
+const NOTHING_DUE: Round = { due: 0, cleaned: 0 };
+
 /** Largest number of actions that one round claims. */
 const ROUND = 200;
 /** Removals that run at the same time. */
@@ -82,6 +84,7 @@ export class Janitor {
     const { actions } = this.#database;
     const due = { status: 'staging' as const, 'dispatch.lease.until': { $lte: this.#options.now() } };
     const found = await actions.find(due, { projection: { _id: 1 }, limit: ROUND }).toArray();
+    if (found.length === 0) return NOTHING_DUE;
     const mine = await this.#claim(found, due, 'dispatch.lease');
     await inTurns(mine.ids, signal, (actionId) => removeStagedBatches(this.#database, actionId, signal));
     if (signal?.aborted === true) {
@@ -96,15 +99,10 @@ export class Janitor {
   async #purgeEnded(signal?: AbortSignal): Promise<Round> {
     const { actions } = this.#database;
     const now = this.#options.now();
-    const due = {
-      'dispatch.purged': null,
-      finishedAt: { $lt: plus(now, -this.#options.stagedRetentionMs) },
-      'dispatch.cleanUp.until': { $not: { $gt: now } },
-    };
-    const found = await actions
-      .find(due, { projection: { batchCount: 1 }, sort: { finishedAt: 1 }, limit: ROUND })
-      .toArray();
-    const mine = await this.#claim(found, due, 'dispatch.cleanUp');
+    const found = await this.#endedLongAgo(now);
+    if (found.length === 0) return NOTHING_DUE;
+    const unclaimed = { 'dispatch.purged': null, 'dispatch.cleanUp.until': { $not: { $gt: now } } };
+    const mine = await this.#claim(found, unclaimed, 'dispatch.cleanUp');
     const claimed = new Set(mine.ids);
     const groups = removalGroups(found.filter(({ _id }) => claimed.has(_id)));
     await inTurns(groups, signal, (group) => removeGroup(this.#database, group, signal));
@@ -119,18 +117,42 @@ export class Janitor {
     return { due: found.length, cleaned: modifiedCount };
   }
 
+  /** Finds actions whose batches are due to be removed, without those that another janitor has claimed. */
+  async #endedLongAgo(now: Date): Promise<EndedAction[]> {
+    // No condition but those of the index: every further one keeps some planners from the partial index.
+    const due = {
+      'dispatch.purged': null,
+      finishedAt: { $lt: plus(now, -this.#options.stagedRetentionMs) },
+    };
+    const cursor = this.#database.actions.find(due, {
+      projection: { batchCount: 1, 'dispatch.cleanUp.until': 1 },
+      sort: { finishedAt: 1 },
+      batchSize: ROUND,
+    });
+    const found: EndedAction[] = [];
+    try {
+      for await (const { _id, batchCount, dispatch } of cursor) {
+        if (dispatch.cleanUp !== undefined && dispatch.cleanUp.until > now) continue;
+        found.push({ _id, batchCount });
+        if (found.length === ROUND) break;
+      }
+    } finally {
+      await cursor.close();
+    }
+    return found;
+  }
+
   /** Claims those of the actions found that nobody has claimed since. @returns them, and a filter that only they match. */
   async #claim(
     found: readonly Pick<EndedAction, '_id'>[],
-    due: Filter<ActionDocument>,
+    unclaimed: Filter<ActionDocument>,
     field: 'dispatch.lease' | 'dispatch.cleanUp',
   ): Promise<{ ids: string[]; claimed: Filter<ActionDocument> }> {
     const _id = { $in: found.map((action) => action._id) };
     const owner = `janitor ${randomUUID()}`;
     const claimed: Filter<ActionDocument> = { _id, [`${field}.owner`]: owner };
-    if (found.length === 0) return { ids: [], claimed };
     const until = plus(this.#options.now(), CLAIM_MS);
-    await this.#database.actions.updateMany({ ...due, _id }, { $set: { [field]: { owner, until } } });
+    await this.#database.actions.updateMany({ ...unclaimed, _id }, { $set: { [field]: { owner, until } } });
     const mine = await this.#database.actions.find(claimed, { projection: { _id: 1 } }).toArray();
     return { ids: mine.map((action) => action._id), claimed };
   }

@@ -23,6 +23,7 @@ export async function removeStagedBatches(
     const found = await stagedBatches.find({ actionId }, { projection: { _id: 1 }, limit: CHUNK }).toArray();
     if (found.length === 0) return;
     await stagedBatches.deleteMany({ _id: { $in: found.map(({ _id }) => _id) } });
+    if (found.length < CHUNK) return;
   }
 }
 
