@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MESSAGES } from '@bulk/contracts';
 import { partitionOf } from '@bulk/domain';
@@ -330,6 +331,33 @@ describe('intake', () => {
     dispatcher(storeAhead(0)).wake();
     await eventually('the dispatch is done', isDone(actionId));
     expect(positionsOf(await eventually('all positions', isUpTo(900, actionId)))).toHaveLength(900);
+  });
+
+  it('hands back the lease of a window that Kafka does not confirm when its patience is over', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 30);
+    let sends = 0;
+    const closed = new AbortController();
+    const producer = new Proxy(harness.producer, {
+      get: (target, name) =>
+        name === 'send'
+          ? async () => {
+              sends += 1;
+              await once(closed.signal, 'abort');
+              throw new ProduceError('a lane', new Error('closed'));
+            }
+          : (Reflect.get(target, name) as unknown),
+    });
+    const leaseOf = async () => (await harness.database.actions.findOne({ _id: actionId }))!.dispatch.lease;
+    const stopping = dispatcher(storeAhead(0), { producer, leaseMs: 60_000 });
+    stopping.wake();
+    await eventually('a window is under way', () => sends > 0);
+    expect(await leaseOf()).not.toBeNull();
+    await stopping.stop(200);
+    expect(await leaseOf()).toBeNull();
+    dispatcher(storeAhead(0)).wake();
+    expect(positionsOf(await eventually('all positions', isUpTo(30, actionId)))).toHaveLength(30);
+    closed.abort();
   });
 
   it('is ready, takes nothing more when it stops, and has an answer for requests under way', async () => {
