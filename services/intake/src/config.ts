@@ -138,6 +138,11 @@ const variables = z.object({
     "Longest time to receive a request's headers, in ms.",
   ),
   MAX_HEADER_BYTES: integer({ min: 1_024, max: MEBIBYTE }, 16_384, "Most bytes of a request's headers."),
+  MAX_CONNECTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    10_000,
+    'Maximum number of client connections of one process. More are closed without an answer.',
+  ),
   KEEP_ALIVE_TIMEOUT_MS: integer(
     { min: 0, max: 60 * MINUTE_MS },
     65_000,

@@ -12,6 +12,9 @@ import type { Janitor } from './staging/janitor.ts';
 /** Once a minute is often enough to clean up. */
 const JANITOR_CRON = '* * * * *';
 
+/** Of the grace time, what a stop waits for requests under way; the rest is for what is closed after the HTTP server. */
+const CLOSE_SHARE = 0.5;
+
 /** Where a started intake is reached. */
 export interface IntakePorts {
   readonly port: number;
@@ -48,8 +51,11 @@ export async function startIntake(
       headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
       keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
       maxHeaderBytes: config.MAX_HEADER_BYTES,
+      maxConnections: config.MAX_CONNECTIONS,
+      closeTimeoutMs: config.SHUTDOWN_GRACE_MS * CLOSE_SHARE,
+      log,
     },
-    (request, response) => void handle(request, response),
+    handle,
   );
   releasers.push('http server', () => server.close());
   const { port } = server;

@@ -16,6 +16,9 @@ import { Snapshots } from './subscriptions/snapshots.ts';
 import { systemScheduler } from './system-scheduler.ts';
 import { createWebhookDelivery, type WebhookWorker } from './webhooks/create-delivery.ts';
 
+/** A plain request is answered with how to connect: its connection is of no further use, in ms. */
+const KEEP_ALIVE_MS = 5_000;
+
 export const TOKENS = {
   groupId: Symbol('groupId') as ServiceIdentifier<string>,
   hub: Symbol('SubscriptionHub') as ServiceIdentifier<SubscriptionHub>,
@@ -116,6 +119,12 @@ export async function createContainer(
         },
         authenticator: createAuthenticator(config, log),
         maxConnections: config.MAX_CONNECTIONS,
+        http: {
+          requestTimeoutMs: config.HEADERS_TIMEOUT_MS,
+          headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
+          keepAliveTimeoutMs: KEEP_ALIVE_MS,
+          maxHeaderBytes: config.MAX_HEADER_BYTES,
+        },
         maxMessageBytes: config.MAX_MESSAGE_BYTES,
         heartbeatMs: config.HEARTBEAT_MS,
         closeTimeoutMs: config.CLOSE_TIMEOUT_MS,
