@@ -9,6 +9,7 @@ import type { NotifierConfig } from './config.ts';
 import { createNotifierMetrics, type NotifierMetrics } from './metrics.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
 import { NotifierServer } from './server/notifier-server.ts';
+import { FinishedActions } from './subscriptions/finished-actions.ts';
 import { SubscriptionHub } from './subscriptions/hub.ts';
 import { Newcomers } from './subscriptions/newcomers.ts';
 import { Resync } from './subscriptions/resync.ts';
@@ -108,6 +109,7 @@ export async function createContainer(
           hub: resolution.get(TOKENS.hub),
           snapshots: resolution.get(TOKENS.snapshots),
           newcomers: resolution.get(TOKENS.newcomers),
+          finished: new FinishedActions(config.MAX_ACCOUNT_ACTIONS),
           scheduler: systemScheduler,
           now: () => new Date(),
           intervalMs: 1_000 / config.PROGRESS_HZ,

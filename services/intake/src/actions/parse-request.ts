@@ -49,7 +49,8 @@ export async function parseCreateRequest(body: RequestBody, limits: EntityLimits
       { field: '(body)', message: 'expected a JSON object' },
     ]);
   }
-  const { entities: _place, ...rest } = object.data;
+  const rest = { ...object.data };
+  delete rest['entities'];
   const parameters = actionParametersSchema.safeParse(rest);
   const issues: FieldIssue[] = parameters.success ? [] : fieldIssues(parameters.error);
   const entities = await checkedEntities(body.entities, limits, issues);
@@ -76,7 +77,7 @@ async function checkedEntities(
     return [];
   }
   let position = 0;
-  let oversized: unknown;
+  let oversized: InvalidInputError | undefined;
   for (const entity of entities) {
     const result = incomingEntitySchema.safeParse(entity);
     if (!result.success) issues.push(...fieldIssues(result.error, ['entities', position]));
@@ -91,11 +92,12 @@ async function checkedEntities(
   return entities as EntityList<IncomingEntity>;
 }
 
-function faultOfSize(entity: IncomingEntity, position: number, maxBytes: number): unknown {
+function faultOfSize(entity: IncomingEntity, position: number, maxBytes: number): InvalidInputError | undefined {
   try {
     checkedSize(entity, position, maxBytes);
     return undefined;
   } catch (error) {
-    return error;
+    if (error instanceof InvalidInputError) return error;
+    throw error;
   }
 }

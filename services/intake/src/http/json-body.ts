@@ -91,7 +91,7 @@ class ScannedEntities implements EntityList {
     return this.#list.length;
   }
 
-  *[Symbol.iterator](): Generator<unknown> {
+  *[Symbol.iterator](): Generator {
     for (let i = 0; i < this.length; i += 1) yield this.#at(i);
   }
 
