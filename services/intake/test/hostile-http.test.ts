@@ -62,6 +62,14 @@ describe('intake as a process', () => {
     expect(answer.body).toMatchObject({ error: { code: 'INVALID_ID' } });
   });
 
+  it('answers what belongs to an account with no-store, and varies by account and token', async () => {
+    for (const path of ['/bulk-actions', '/bulk-actions/7', '/webhook-secret']) {
+      const { headers } = await fetch(`${intake.url}${path}`, { headers: { 'x-account-id': 'acme' } });
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('vary')).toBe('x-account-id, authorization');
+    }
+  });
+
   it('stops in order while refused connections are open', async () => {
     const { port } = intake;
     await Promise.all(Array.from({ length: 20 }, () => rawRequest(port, 'hello\r\n\r\n')));

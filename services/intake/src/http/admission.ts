@@ -31,6 +31,9 @@ export function admission({ authenticator, rateLimit }: AdmissionOptions): Middl
       await next();
       return;
     }
+    // What belongs to an account is for nobody's cache, least of all for one that several accounts share.
+    ctx.set('cache-control', 'no-store');
+    ctx.vary([ACCOUNT_HEADER, 'authorization']);
     const header = ctx.get(ACCOUNT_HEADER) || undefined;
     const inQuery = [ctx.query['accountId'] ?? []].flat();
     const identity = await authenticator.authenticate({ authorization: ctx.get('authorization') }, [
