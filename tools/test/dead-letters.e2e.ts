@@ -5,6 +5,7 @@ import { contact } from '@bulk/actions';
 import type { ActionDocument } from '@bulk/mongo';
 import { workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually } from '@bulk/testing';
+import type { ListedLetter } from '../src/dlq/desk.ts';
 import { openDesk } from '../src/dlq/open.ts';
 import { InstallationUnderTest } from './installation-under-test.ts';
 
@@ -72,7 +73,9 @@ it('a batch that handler gives up fails, its action completes, and its replay ma
   await contacts.updateOne({ id: ids[0]! }, { $unset: { fence: '' } });
   const { desk } = await openDesk(system.installation.env, system.database);
   const selection = { ids: [], filter: { action: actionId } };
-  const [listed] = await desk.list(selection.filter, false);
+  const all: ListedLetter[] = [];
+  await desk.list(selection.filter, false, (some) => void all.push(...some));
+  const [listed] = all;
   expect(listed?.letter.content.code).toBe('FENCE_AHEAD_OF_LOG');
   expect(await desk.replay(selection, false)).toMatchObject({ done: [{ generation: 1 }], refused: [] });
   const replayed = await eventually('the replay is counted', async () => {

@@ -1,12 +1,18 @@
+import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { encodeBatchResult, encodeEntityBatch, MESSAGES } from '@bulk/contracts';
+import { join } from 'node:path';
+import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
+import { encodeBatchResult, encodeEntityBatch, HEADERS, MESSAGES, type DeadLetter } from '@bulk/contracts';
 import { CodedError, failure, success, type Outcome } from '@bulk/domain';
 import { DeadLetters, type MessageCodec } from '@bulk/kafka';
 import type { Database } from '@bulk/mongo';
 import { eventually, TestInstallation, TopicReader } from '@bulk/testing';
 import { openDesk, type OpenDesk } from '../src/dlq/open.ts';
-import { contentOf, summaryOf, tableOf } from '../src/dlq/view.ts';
+import type { LetterFilter } from '../src/dlq/letter.ts';
+import type { ListedLetter } from '../src/dlq/desk.ts';
+import { contentOf, summaryOf, tableWriter } from '../src/dlq/view.ts';
+
+jest.setTimeout(120_000);
 
 let installation: TestInstallation;
 let database: Database;
@@ -51,6 +57,13 @@ async function bury(
   await letters.bury({ message, error: new CodedError(code, 'broken'), attempts: 3 });
 }
 
+/** All that `list` gives. */
+async function listed(...of: [filter: LetterFilter, all: boolean]): Promise<ListedLetter[]> {
+  const found: ListedLetter[] = [];
+  await open.desk.list(...of, (some) => void found.push(...some));
+  return found;
+}
+
 const batchBytes = (): Promise<Buffer> =>
   codec.encode(
     installation.topics.entityBatches.normal,
@@ -70,16 +83,16 @@ describe('dead letters', () => {
   it('are listed until they are dealt with, by service, code and action, and shown decoded or in hex', async () => {
     const { topics } = installation;
     const { desk } = open;
-    expect(await desk.list({}, true)).toEqual([]);
+    expect(await listed({}, true)).toEqual([]);
     await bury('handler', topics.entityBatches.normal, await batchBytes(), BATCH, 'FENCE_AHEAD_OF_LOG');
     await bury('stats-aggregator', topics.results, Buffer.from([1, 255]), {});
-    const ids = async (filter: Parameters<typeof desk.list>[0], all = false) =>
-      (await desk.list(filter, all)).map(({ letter }) => letter.id);
+    const ids = async (filter: LetterFilter, all = false) =>
+      (await listed(filter, all)).map(({ letter }) => letter.id);
     expect(await ids({})).toEqual(['0:0', '0:1']);
     expect(await ids({ service: 'handler' })).toEqual(['0:0']);
     expect(await ids({ code: 'MALFORMED_MESSAGE' })).toEqual(['0:1']);
     expect(await ids({ action: actionId })).toEqual(['0:0']);
-    const lines = tableOf(await desk.list({}, false));
+    const lines = tableWriter()(await listed({}, false));
     expect(lines[1]).toMatch(
       new RegExp(`^0:0 .*handler +FENCE_AHEAD_OF_LOG +3 .*/1/7 +${actionId}:4 +open$`),
     );
@@ -146,4 +159,55 @@ describe('dead letters', () => {
     expect(result).toMatchObject({ resultId: `${actionId}:4`, generation: 1 });
     expect(String(sent.message.headers?.['generation'])).toBe('1');
   });
+
+  it('are listed and dropped in a mass incident, with a small heap', async () => {
+    const { topics } = installation;
+    const producer = await installation.producer(codec);
+    const letter: DeadLetter = {
+      service: 'handler',
+      code: 'PROCESSING_ERROR',
+      message: 'broken',
+      attempts: 3,
+      topic: topics.entityBatches.normal,
+      partition: 1,
+      offset: 7,
+      key: Buffer.from(actionId),
+      value: Buffer.alloc(1_000, 'x'),
+      headers: Object.fromEntries(
+        Array.from({ length: 12 }, (_, i) => [`a-header-of-the-original-${i}`, Buffer.from('x')]),
+      ),
+      failedAt: 1_000,
+    };
+    const headers = { [HEADERS.actionId]: actionId, [HEADERS.batchNo]: '4' };
+    const thousand = Array.from({ length: 1_000 }, () => ({ key: null, value: letter, headers }));
+    for (let i = 0; i < MANY; i += thousand.length) await producer.send(topics.deadLetters, thousand);
+    const { code, lines } = await dlqWithSmallHeap('list');
+    expect([code, lines]).toEqual([0, MANY + 1]);
+    const dropped = await dlqWithSmallHeap('drop', '0:7', `0:${MANY - 1}`);
+    expect([dropped.code, dropped.lines]).toEqual([0, 2]);
+    expect((await dlqWithSmallHeap('list', '--action', actionId)).lines).toBe(MANY - 2 + 1);
+  });
 });
+
+const MANY = 30_000;
+/** What the tool needs without a letter is about 50 MB. */
+const HEAP_MB = 80;
+
+/** Runs the tool as a process; counts the lines that it prints. */
+function dlqWithSmallHeap(
+  ...args: string[]
+): Promise<{ code: number | null; lines: number; stderr: string }> {
+  return new Promise((resolve, reject) => {
+    const main = join(import.meta.dirname, '../src/dlq/main.ts');
+    const options = [`--max-old-space-size=${HEAP_MB}`, '--import', 'tsx', main, ...args];
+    const child = spawn(process.execPath, options, {
+      env: { PATH: process.env['PATH'], ...installation.env },
+    });
+    let lines = 0;
+    let stderr = '';
+    child.stdout.on('data', (piece: Buffer) => (lines += piece.toString().split('\n').length - 1));
+    child.stderr.on('data', (piece: Buffer) => (stderr += piece.toString()));
+    child.once('error', reject);
+    child.once('close', (code) => resolve({ code, lines, stderr }));
+  });
+}

@@ -34,6 +34,7 @@ export class Batcher {
   readonly #options: BatcherOptions;
   readonly #open = new Map<number, OpenBatch>();
   #nextBatchNo = 0;
+  #openBytes = 0;
 
   constructor(options: BatcherOptions) {
     this.#options = options;
@@ -42,6 +43,11 @@ export class Batcher {
   /** Batches closed so far. */
   get batchCount(): number {
     return this.#nextBatchNo;
+  }
+
+  /** Bytes of the entities in batches that are not closed, as told to `add`. */
+  get openBytes(): number {
+    return this.#openBytes;
   }
 
   /**
@@ -53,16 +59,17 @@ export class Batcher {
     const { entityType, partitions, batchSize, maxBatchBytes = Number.POSITIVE_INFINITY } = this.#options;
     const partition = partitionOf(entityType, entity.id, partitions);
     const open = this.#open.get(partition);
+    this.#openBytes += bytes;
     if (open !== undefined && open.bytes + bytes > maxBatchBytes) {
       // Only reached with a batch size above 1, so that the entity cannot fill its new batch at once.
-      const closed = this.#close(partition, open.entities);
+      const closed = this.#close(partition, open);
       this.#open.set(partition, { entities: [entity], bytes });
       return closed;
     }
     const batch = open ?? { entities: [], bytes: 0 };
     batch.entities.push(entity);
     batch.bytes += bytes;
-    if (batch.entities.length >= batchSize) return this.#close(partition, batch.entities);
+    if (batch.entities.length >= batchSize) return this.#close(partition, batch);
     if (open === undefined) this.#open.set(partition, batch);
     return undefined;
   }
@@ -71,11 +78,12 @@ export class Batcher {
   flush(): Batch[] {
     return [...this.#open]
       .sort(([, a], [, b]) => firstPosition(a.entities) - firstPosition(b.entities))
-      .map(([partition, { entities }]) => this.#close(partition, entities));
+      .map(([partition, batch]) => this.#close(partition, batch));
   }
 
-  #close(partition: number, entities: readonly Entity[]): Batch {
+  #close(partition: number, { entities, bytes }: OpenBatch): Batch {
     this.#open.delete(partition);
+    this.#openBytes -= bytes;
     const batchNo = this.#nextBatchNo;
     this.#nextBatchNo += 1;
     return { batchNo, partition, entities };

@@ -1,6 +1,6 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import type { Health } from './health.ts';
+import { GuardedServer, type ServerLimits } from './http/guarded-server.ts';
 import { answerLogLevel } from './log-level.ts';
 import type { Logger } from './logger.ts';
 
@@ -30,6 +30,15 @@ interface Answer {
   readonly body: string;
 }
 
+/** Probes and scrapes are small, quick and few. */
+const LIMITS: ServerLimits = {
+  requestTimeoutMs: 10_000,
+  headersTimeoutMs: 10_000,
+  keepAliveTimeoutMs: 65_000,
+  maxHeaderBytes: 16_384,
+  maxConnections: 256,
+};
+
 /**
  * Serves a service's own state on a port of its own, away from its users: `/livez` (200 while the event loop turns),
  * `/readyz` (200, or 503 with what it waits for), `/metrics` and `/log-level`.
@@ -37,21 +46,16 @@ interface Answer {
  * @param port 0 for any free one.
  */
 export async function startAdminServer(port: number, options: AdminServerOptions): Promise<AdminServer> {
-  const server = createServer((request, response) => {
-    void answerTo(request, options).then(({ status, contentType, body }) => {
+  const server = new GuardedServer({
+    ...LIMITS,
+    log: options.log,
+    handle: async (request, response) => {
+      const { status, contentType, body } = await answerTo(request, options);
       response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
       response.end(body);
-    });
+    },
   });
-  await listen(server, port);
-  return {
-    port: (server.address() as AddressInfo).port,
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return { port: await server.listen(port), close: () => server.close(0) };
 }
 
 /** Never rejects. */
@@ -84,15 +88,4 @@ async function answerTo(
 
 function json(status: number, body: unknown): Answer {
   return { status, contentType: 'application/json', body: JSON.stringify(body) };
-}
-
-/** Starts to listen; rejects when the port is refused. */
-export function listen(server: Server, port: number): Promise<void> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(port, () => {
-      server.off('error', reject);
-      resolve();
-    });
-  });
 }

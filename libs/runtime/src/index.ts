@@ -5,6 +5,8 @@ export * from './delay.ts';
 export * from './dependency.ts';
 export * from './dependency-watch.ts';
 export * from './health.ts';
+export * from './http/guarded-server.ts';
+export * from './http/protocol-refusal.ts';
 export * from './logger.ts';
 export * from './releasers.ts';
 export * from './retention.ts';

@@ -4,6 +4,7 @@ export * from './eventually.ts';
 export * from './exposition.ts';
 export * from './installation.ts';
 export * from './kafka-leaders.ts';
+export * from './hostile-requests.ts';
 export * from './linked.ts';
 export * from './query-plans.ts';
 export * from './sequential-model.ts';

@@ -28,8 +28,38 @@ const variables = z.object({
   ),
   BODY_LIMIT_BYTES: integer(
     { min: 1_024, max: 1_073_741_824 },
+    8 * MEBIBYTE,
+    'Largest JSON body, in bytes after decompression. Send larger requests as an upload (CSV or NDJSON).',
+  ),
+  BODIES_IN_FLIGHT_BYTES: integer(
+    { min: 1_024, max: 1_099_511_627_776 },
     64 * MEBIBYTE,
-    'Largest JSON body, in bytes.',
+    'Maximum number of bytes of JSON bodies that one process holds at once; at least BODY_LIMIT_BYTES makes sense. A request that finds no room is answered with 503.',
+  ),
+  BODIES_IN_FLIGHT_ACCOUNT_BYTES: integer(
+    { min: 1_024, max: 1_099_511_627_776 },
+    32 * MEBIBYTE,
+    'Maximum number of bytes of JSON bodies of one account that one process holds at once, if the account is known before the body is read. A request that finds no room is answered with 429.',
+  ),
+  MAX_COMPRESSION_RATIO: integer(
+    { min: 1, max: 1_032 },
+    100,
+    'Maximum number of decompressed bytes for each compressed byte of a body. It does not count for the first MiB of a JSON body and the first 16 MiB of an upload.',
+  ),
+  UPLOADS_IN_FLIGHT: integer(
+    { min: 1, max: 10_000 },
+    16,
+    'Maximum number of uploads that one process reads at once. Further uploads are answered with 503. Each upload needs up to about four times UPLOAD_BUFFER_BYTES of memory.',
+  ),
+  UPLOADS_IN_FLIGHT_ACCOUNT: integer(
+    { min: 1, max: 10_000 },
+    8,
+    'Maximum number of uploads of one account that one process reads at once. Further uploads are answered with 429.',
+  ),
+  UPLOAD_BUFFER_BYTES: integer(
+    { min: 65_536, max: 256 * MEBIBYTE },
+    4 * MEBIBYTE,
+    'Maximum number of bytes of entities that a request holds before it stages them, also in batches that are not full. Raising it makes batches of large entities fuller.',
   ),
   UPLOAD_LIMIT_BYTES: integer(
     { min: 1_024, max: 1_099_511_627_776 },
@@ -138,6 +168,11 @@ const variables = z.object({
     "Longest time to receive a request's headers, in ms.",
   ),
   MAX_HEADER_BYTES: integer({ min: 1_024, max: MEBIBYTE }, 16_384, "Most bytes of a request's headers."),
+  MAX_CONNECTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    10_000,
+    'Maximum number of client connections of one process. More are closed without an answer.',
+  ),
   KEEP_ALIVE_TIMEOUT_MS: integer(
     { min: 0, max: 60 * MINUTE_MS },
     65_000,

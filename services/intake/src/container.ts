@@ -22,6 +22,7 @@ import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
+import { Budget } from './http/budget.ts';
 import { openRateLimit } from './http/open-rate-limit.ts';
 import { createRouter } from './http/routes.ts';
 import { CutOff } from './http/stopping.ts';
@@ -126,6 +127,7 @@ function bindFeatures(
           batchSize: config.BATCH_SIZE,
           partitions: config.KAFKA_LANE_PARTITIONS,
           groupBatches: config.STAGING_GROUP_BATCHES,
+          bufferBytes: config.UPLOAD_BUFFER_BYTES,
           maxEntityBytes: config.MAX_ENTITY_BYTES,
           lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
           now,
@@ -228,6 +230,17 @@ function bindFeatures(
       }),
       bodyLimitBytes: config.BODY_LIMIT_BYTES,
       uploadLimitBytes: config.UPLOAD_LIMIT_BYTES,
+      maxCompressionRatio: config.MAX_COMPRESSION_RATIO,
+      bodies: new Budget({
+        total: config.BODIES_IN_FLIGHT_BYTES,
+        perAccount: config.BODIES_IN_FLIGHT_ACCOUNT_BYTES,
+        unit: 'bytes of JSON bodies',
+      }),
+      uploads: new Budget({
+        total: config.UPLOADS_IN_FLIGHT,
+        perAccount: config.UPLOADS_IN_FLIGHT_ACCOUNT,
+        unit: 'uploads',
+      }),
       limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
       cutOff: resolution.get(TOKENS.cutOff),
       now,

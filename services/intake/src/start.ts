@@ -56,8 +56,10 @@ export async function startIntake(
       keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
       maxHeaderBytes: config.MAX_HEADER_BYTES,
       cutOff: container.get(TOKENS.cutOff),
+      maxConnections: config.MAX_CONNECTIONS,
+      log,
     },
-    (request, response) => void handle(request, response),
+    handle,
   );
   releasers.push('http server', (limitMs) => server.close(limitMs));
   const { port } = server;

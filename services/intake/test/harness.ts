@@ -122,6 +122,7 @@ export class IntakeHarness {
         batchSize: 10,
         partitions: PARTITIONS,
         groupBatches: 2,
+        bufferBytes: 1_000_000,
         maxEntityBytes: 2_000,
         lateWriteMs: LATE_WRITE_MS,
         now,

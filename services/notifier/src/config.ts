@@ -58,6 +58,16 @@ const variables = z.object({
     10_000,
     'Connections of one process at most; more are refused with 503.',
   ),
+  HEADERS_TIMEOUT_MS: integer(
+    { min: 100, max: 600_000 },
+    15_000,
+    'Longest time to receive an upgrade request, in ms. Slower clients are refused with 408.',
+  ),
+  MAX_HEADER_BYTES: integer(
+    { min: 1_024, max: 1_048_576 },
+    16_384,
+    'Maximum size of the headers of an upgrade request, in bytes.',
+  ),
   RESYNC_MS: integer(
     { min: 100, max: 600_000 },
     10_000,

@@ -9,12 +9,16 @@ import type { NotifierConfig } from './config.ts';
 import { createNotifierMetrics, type NotifierMetrics } from './metrics.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
 import { NotifierServer } from './server/notifier-server.ts';
+import { FinishedActions } from './subscriptions/finished-actions.ts';
 import { SubscriptionHub } from './subscriptions/hub.ts';
 import { Newcomers } from './subscriptions/newcomers.ts';
 import { Resync } from './subscriptions/resync.ts';
 import { Snapshots } from './subscriptions/snapshots.ts';
 import { systemScheduler } from './system-scheduler.ts';
 import { createWebhookDelivery, type WebhookWorker } from './webhooks/create-delivery.ts';
+
+/** A plain request is answered with how to connect: its connection is of no further use, in ms. */
+const KEEP_ALIVE_MS = 5_000;
 
 export const TOKENS = {
   groupId: Symbol('groupId') as ServiceIdentifier<string>,
@@ -105,6 +109,7 @@ export async function createContainer(
           hub: resolution.get(TOKENS.hub),
           snapshots: resolution.get(TOKENS.snapshots),
           newcomers: resolution.get(TOKENS.newcomers),
+          finished: new FinishedActions(config.MAX_ACCOUNT_ACTIONS),
           scheduler: systemScheduler,
           now: () => new Date(),
           intervalMs: 1_000 / config.PROGRESS_HZ,
@@ -116,6 +121,12 @@ export async function createContainer(
         },
         authenticator: createAuthenticator(config, log),
         maxConnections: config.MAX_CONNECTIONS,
+        http: {
+          requestTimeoutMs: config.HEADERS_TIMEOUT_MS,
+          headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
+          keepAliveTimeoutMs: KEEP_ALIVE_MS,
+          maxHeaderBytes: config.MAX_HEADER_BYTES,
+        },
         maxMessageBytes: config.MAX_MESSAGE_BYTES,
         heartbeatMs: config.HEARTBEAT_MS,
         closeTimeoutMs: config.CLOSE_TIMEOUT_MS,

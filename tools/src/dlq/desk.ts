@@ -1,6 +1,7 @@
 import { CodedError } from '@bulk/domain';
 import { LetterNotFoundError, matches, type Letter, type LetterFilter } from './letter.ts';
 import type { MarkDocument, Marks } from './marks.ts';
+import type { ReadOptions } from './read-letters.ts';
 import { AlreadyMarkedError, type Replayed, type Replayer } from './replayer.ts';
 
 /** A letter with what became of it. */
@@ -38,8 +39,8 @@ export class NothingSelectedError extends CodedError {
 }
 
 export interface DeskOptions {
-  /** All letters, as of now. */
-  readonly read: () => Promise<Letter[]>;
+  /** Gives the letters as of now, some at a time. */
+  readonly read: (options: ReadOptions) => Promise<void>;
   readonly marks: Marks;
   readonly replayer: Replayer;
   readonly now: () => Date;
@@ -53,15 +54,27 @@ export class DeadLetterDesk {
     this.#options = options;
   }
 
-  /** @param all also what was replayed or dropped. */
-  async list(filter: LetterFilter, all: boolean): Promise<ListedLetter[]> {
-    const listed = await this.#read();
-    return listed.filter(({ letter, mark }) => matches(letter, filter) && (all || isOpen(mark)));
+  /**
+   * Gives the letters that match, some at a time: there may be more than fit into memory.
+   *
+   * @param all also what was replayed or dropped.
+   */
+  list(
+    filter: LetterFilter,
+    all: boolean,
+    take: (listed: readonly ListedLetter[]) => void | Promise<void>,
+  ): Promise<void> {
+    return this.#read(undefined, async (listed) => {
+      const shown = listed.filter(({ letter, mark }) => matches(letter, filter) && (all || isOpen(mark)));
+      if (shown.length > 0) await take(shown);
+    });
   }
 
   /** @throws LetterNotFoundError. */
   async show(id: string): Promise<ListedLetter> {
-    return find(await this.#read(), id);
+    const [found] = await this.#named([id]);
+    if (found === undefined) throw new LetterNotFoundError(id);
+    return found;
   }
 
   /**
@@ -92,40 +105,64 @@ export class DeadLetterDesk {
   ): Promise<Done<T>> {
     const done: T[] = [];
     const refused: Refusal[] = [];
-    for (const listed of await this.#select(selection, marked)) {
+    await this.#select(selection, marked, async (listed) => {
       try {
         done.push(await work(listed));
       } catch (error) {
         if (!(error instanceof CodedError) || error.retryable) throw error;
         refused.push({ id: listed.letter.id, code: error.code, message: error.message });
       }
-    }
+    });
     return { done, refused };
   }
 
-  async #select({ ids, filter }: Selection, marked: boolean): Promise<ListedLetter[]> {
+  async #select(
+    { ids, filter }: Selection,
+    marked: boolean,
+    take: (listed: ListedLetter) => Promise<void>,
+  ): Promise<void> {
     const filtered = Object.values(filter).some((value) => value !== undefined);
     if (ids.length === 0 && !filtered) throw new NothingSelectedError();
-    const all = await this.#read();
     if (ids.length === 0) {
-      return all.filter(({ letter, mark }) => matches(letter, filter) && (marked || isOpen(mark)));
+      await this.list(filter, marked, async (listed) => {
+        for (const one of listed) await take(one);
+      });
+      return;
     }
-    return [...new Set(ids)].map((id) => find(all, id)).filter(({ letter }) => matches(letter, filter));
+    // All that are named must be there before anything is sent.
+    for (const listed of await this.#named(ids)) if (matches(listed.letter, filter)) await take(listed);
   }
 
-  async #read(): Promise<ListedLetter[]> {
-    const letters = await this.#options.read();
-    const marks = await this.#options.marks.of(letters);
-    return letters.map((letter) => ({ letter, mark: marks.get(letter.id) }));
+  /** In the order in which they are named. @throws LetterNotFoundError. */
+  async #named(ids: readonly string[]): Promise<ListedLetter[]> {
+    const wanted = new Set(ids);
+    const found = new Map<string, ListedLetter>();
+    await this.#read(wanted, (listed) => {
+      for (const one of listed) found.set(one.letter.id, one);
+      return Promise.resolve();
+    });
+    return [...wanted].map((id) => {
+      const one = found.get(id);
+      if (one === undefined) throw new LetterNotFoundError(id);
+      return one;
+    });
+  }
+
+  #read(
+    ids: ReadonlySet<string> | undefined,
+    take: (listed: readonly ListedLetter[]) => Promise<void>,
+  ): Promise<void> {
+    const { read, marks } = this.#options;
+    return read({
+      ids,
+      take: async (letters) => {
+        const known = await marks.of(letters);
+        await take(letters.map((letter) => ({ letter, mark: known.get(letter.id) })));
+      },
+    });
   }
 }
 
 function isOpen(mark: MarkDocument | undefined): boolean {
   return mark === undefined || mark.state === 'replaying';
-}
-
-function find(all: readonly ListedLetter[], id: string): ListedLetter {
-  const found = all.find(({ letter }) => letter.id === id);
-  if (found === undefined) throw new LetterNotFoundError(id);
-  return found;
 }

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { actionIdSchema, CodedError } from '@bulk/domain';
 import { loadEnv } from '@bulk/local-stack';
 import { Command } from 'commander';
@@ -5,10 +6,10 @@ import { argument } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
 import { openDatabase } from '../installation/database.ts';
 import { runningEnvironment } from '../installation/running.ts';
-import type { Done } from './desk.ts';
+import type { Done, ListedLetter } from './desk.ts';
 import { letterIdSchema, type LetterFilter } from './letter.ts';
 import { openDesk, type OpenDesk } from './open.ts';
-import { contentOf, summaryOf, tableOf } from './view.ts';
+import { contentOf, summaryOf, tableWriter } from './view.ts';
 
 interface Options extends LetterFilter {
   readonly all?: boolean;
@@ -38,14 +39,35 @@ function filtered(one: Command): Command {
 const filterOf = ({ service, code, action }: Options): LetterFilter => ({ service, code, action });
 const print = (value: unknown): void => console.log(JSON.stringify(value, null, 2));
 
+/** Items of a JSON list that comes some at a time; its end is for the caller to write. */
+function jsonWriter(): (listed: readonly ListedLetter[]) => string[] {
+  let open = '[';
+  return (listed) =>
+    listed.map((one) => {
+      const line = `${open}\n${JSON.stringify(summaryOf(one), null, 2).replaceAll(/^/gm, '  ')}`;
+      open = ',';
+      return line;
+    });
+}
+
+/** Resolves once the lines have left, so that a slow reader does not make them pile up. */
+async function write(lines: readonly string[]): Promise<void> {
+  const text = lines.map((line) => `${line}\n`).join('');
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}
+
 filtered(command('list', 'what is not replayed or dropped yet'))
   .option('--all', 'also what is', false)
   .action((options: Options) => {
     chosen = async ({ desk }) => {
-      const listed = await desk.list(filterOf(options), options.all === true);
-      if (options.json === true) print(listed.map(summaryOf));
-      else if (listed.length === 0) console.log('no dead letters');
-      else console.log(tableOf(listed).join('\n'));
+      let count = 0;
+      const linesOf = options.json === true ? jsonWriter() : tableWriter();
+      await desk.list(filterOf(options), options.all === true, (listed) => {
+        count += listed.length;
+        return write(linesOf(listed));
+      });
+      if (options.json === true) console.log(count === 0 ? '[]' : '\n]');
+      else if (count === 0) console.log('no dead letters');
     };
   });
 

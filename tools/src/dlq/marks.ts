@@ -28,7 +28,7 @@ export class Marks {
   /** The marks of these letters. @throws StoreError. */
   async of(letters: readonly Letter[]): Promise<Map<string, MarkDocument>> {
     const failedAt = new Map(letters.map(({ id, content }) => [id, content.failedAt]));
-    const marks = await stored(this.#marks.find().toArray());
+    const marks = await stored(this.#marks.find({ _id: { $in: [...failedAt.keys()] } }).toArray());
     return new Map(
       marks.filter((mark) => failedAt.get(mark._id) === mark.failedAt).map((mark) => [mark._id, mark]),
     );

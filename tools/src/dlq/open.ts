@@ -31,7 +31,7 @@ function deskOf(kafka: Kafka, codec: MessageCodec, topics: TopicNames, database:
   const now = (): Date => new Date();
   const marks = new Marks(database);
   return new DeadLetterDesk({
-    read: () => readLetters(kafka, codec, topics.deadLetters),
+    read: (options) => readLetters(kafka, codec, topics.deadLetters, options),
     marks,
     replayer: new Replayer({ kafka, codec, topics, database, marks, now }),
     now,

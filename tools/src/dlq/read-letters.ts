@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
-import { MESSAGES, type MessageHeaders } from '@bulk/contracts';
+import { MESSAGES } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { Kafka, MessageCodec } from '@bulk/kafka';
+import type { KafkaMessage } from 'kafkajs';
 import { toLetter, type Letter } from './letter.ts';
 
 /** Thrown when the topic is not read to its end in time. */
@@ -18,29 +19,42 @@ export class NoDeadLettersTopicError extends CodedError {
   }
 }
 
-interface Raw {
-  readonly id: string;
-  readonly value: Buffer | null;
-  readonly headers: MessageHeaders;
-}
-
 /** Longest time without a message while the end is not reached, in ms. */
 const STALL_MS = 30_000;
 
+/** Letters that are given at once at most. */
+const PAGE = 100;
+
+export interface ReadOptions {
+  /** Only these letters; default: all. Others are not even decoded. */
+  readonly ids?: ReadonlySet<string> | undefined;
+  /** Takes some letters; the next ones are read once it is done, so that memory is bounded. */
+  readonly take: (letters: readonly Letter[]) => Promise<void>;
+}
+
 /**
- * Every dead letter that Kafka keeps, as of now, in order. Reads with a consumer group of its own, which is deleted again.
+ * Reads every dead letter that Kafka keeps, as of now, in order, some at a time. Reads with a consumer group of its own,
+ * which is deleted again.
  *
- * @throws NoDeadLettersTopicError; LettersUnreadError; kafkajs' error when Kafka is away.
+ * @throws NoDeadLettersTopicError; LettersUnreadError; kafkajs' error when Kafka is away; what `take` throws.
  */
-export async function readLetters(kafka: Kafka, codec: MessageCodec, topic: string): Promise<Letter[]> {
+export async function readLetters(
+  kafka: Kafka,
+  codec: MessageCodec,
+  topic: string,
+  { ids, take }: ReadOptions,
+): Promise<void> {
   const ends = await endsOf(kafka, topic);
-  if (ends.size === 0) return [];
-  const raws = await readTo(kafka, topic, ends);
-  return Promise.all(
-    raws.map(async ({ id, value, headers }) =>
-      toLetter(id, await codec.decode(MESSAGES.deadLetter, value), headers),
-    ),
-  );
+  if (ends.size === 0) return;
+  await readTo(kafka, topic, ends, async (partition, messages) => {
+    const wanted = messages.filter(({ offset }) => ids?.has(`${partition}:${offset}`) ?? true);
+    const letters = await Promise.all(
+      wanted.map(async ({ offset, value, headers = {} }) =>
+        toLetter(`${partition}:${offset}`, await codec.decode(MESSAGES.deadLetter, value), headers),
+      ),
+    );
+    if (letters.length > 0) await take(letters);
+  });
 }
 
 /** Partition → offset of the last message; of partitions that hold something. */
@@ -62,10 +76,14 @@ async function endsOf(kafka: Kafka, topic: string): Promise<Map<number, number>>
   }
 }
 
-async function readTo(kafka: Kafka, topic: string, ends: ReadonlyMap<number, number>): Promise<Raw[]> {
+async function readTo(
+  kafka: Kafka,
+  topic: string,
+  ends: ReadonlyMap<number, number>,
+  take: (partition: number, messages: readonly KafkaMessage[]) => Promise<void>,
+): Promise<void> {
   const groupId = `dlq-${randomUUID()}`;
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100, allowAutoTopicCreation: false });
-  const raws: Raw[] = [];
   const open = new Set(ends.keys());
   let timer: NodeJS.Timeout | undefined;
   try {
@@ -74,18 +92,28 @@ async function readTo(kafka: Kafka, topic: string, ends: ReadonlyMap<number, num
     await new Promise<void>((resolve, reject) => {
       const stalled = (): void => reject(new LettersUnreadError(topic, STALL_MS));
       timer = setTimeout(stalled, STALL_MS);
+      let failed = false;
       consumer
         .run({
           autoCommit: false,
-          eachMessage: ({ partition, message }) => {
-            timer?.refresh();
-            const offset = Number(message.offset);
+          eachBatch: async ({ batch: { partition, messages }, heartbeat }) => {
             const end = ends.get(partition) ?? -1;
-            const { value, headers = {} } = message;
-            if (offset <= end) raws.push({ id: `${partition}:${offset}`, value, headers });
-            if (offset >= end) open.delete(partition);
+            try {
+              for (let i = 0; i < messages.length && !failed && open.has(partition); i += PAGE) {
+                const page = messages.slice(i, i + PAGE);
+                await take(
+                  partition,
+                  page.filter(({ offset }) => Number(offset) <= end),
+                );
+                timer?.refresh();
+                await heartbeat();
+                if (page.some(({ offset }) => Number(offset) >= end)) open.delete(partition);
+              }
+            } catch (error) {
+              failed = true;
+              reject(error instanceof Error ? error : new Error(String(error)));
+            }
             if (open.size === 0) resolve();
-            return Promise.resolve();
           },
         })
         .catch(reject);
@@ -95,7 +123,6 @@ async function readTo(kafka: Kafka, topic: string, ends: ReadonlyMap<number, num
     await consumer.disconnect();
     await forget(kafka, groupId);
   }
-  return raws;
 }
 
 /** An empty group does no harm; Kafka forgets it in time. */

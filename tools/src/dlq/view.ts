@@ -26,28 +26,42 @@ export function summaryOf({ letter, mark }: ListedLetter): Record<string, unknow
 
 const COLUMNS = ['ID', 'FAILED AT', 'SERVICE', 'CODE', 'TRIES', 'ORIGIN', 'ACTION:BATCH', 'STATE'] as const;
 
-/** A table, a letter a line; each column as wide as its widest cell. */
-export function tableOf(listed: readonly ListedLetter[]): string[] {
-  const rows = listed.map(({ letter, mark }) => {
-    const { content, id, actionId, batchNo } = letter;
-    return [
-      id,
-      new Date(content.failedAt).toISOString(),
-      content.service,
-      content.code,
-      String(content.attempts),
-      `${content.topic}/${content.partition}/${content.offset}`,
-      actionId === null ? '-' : `${actionId}:${batchNo ?? '?'}`,
-      mark?.state ?? 'open',
-    ];
-  });
-  const widths = COLUMNS.map((name, i) => Math.max(name.length, ...rows.map((row) => row[i]?.length ?? 0)));
-  return [COLUMNS, ...rows].map((row) =>
-    row
-      .map((cell, i) => cell.padEnd(widths[i] ?? 0))
-      .join('  ')
-      .trimEnd(),
-  );
+/**
+ * Makes a table of letters that come some at a time, a letter a line. A column is as wide as the widest cell so far.
+ *
+ * @returns makes the lines of the next letters; the first ones have the names of the columns above them.
+ */
+export function tableWriter(): (listed: readonly ListedLetter[]) => string[] {
+  const widths: number[] = COLUMNS.map((name) => name.length);
+  let isFirst = true;
+  return (listed) => {
+    const rows: (readonly string[])[] = listed.map(rowOf);
+    for (const row of rows) {
+      row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)));
+    }
+    if (isFirst) rows.unshift(COLUMNS);
+    isFirst = false;
+    return rows.map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(widths[i] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    );
+  };
+}
+
+function rowOf({ letter, mark }: ListedLetter): string[] {
+  const { content, id, actionId, batchNo } = letter;
+  return [
+    id,
+    new Date(content.failedAt).toISOString(),
+    content.service,
+    content.code,
+    String(content.attempts),
+    `${content.topic}/${content.partition}/${content.offset}`,
+    actionId === null ? '-' : `${actionId}:${batchNo ?? '?'}`,
+    mark?.state ?? 'open',
+  ];
 }
 
 /** The original message as it is decoded, or where it cannot be read its bytes in hex. */

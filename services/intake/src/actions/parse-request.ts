@@ -1,13 +1,27 @@
+import { setImmediate as turn } from 'node:timers/promises';
 import { fieldIssues } from '@bulk/actions';
 import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
 import { incomingEntitySchema, InvalidInputError, type FieldIssue, type IncomingEntity } from '@bulk/domain';
 import { z } from 'zod';
 import { checkedSize } from '../staging/entity-size.ts';
 
+/** Entities that may be parsed again whenever they are iterated. */
+export interface EntityList<T = unknown> extends Iterable<T> {
+  readonly length: number;
+}
+
+/** A JSON body as it was read. */
+export interface RequestBody {
+  /** The body; the place of the entities is kept by an empty list if `entities` holds them. */
+  readonly rest: unknown;
+  /** Undefined: the body has no list of entities. */
+  readonly entities: EntityList | undefined;
+}
+
 /** A JSON request that has been checked as a whole. */
 export interface ParsedRequest {
   readonly parameters: ActionParameters;
-  readonly entities: readonly IncomingEntity[];
+  readonly entities: EntityList<IncomingEntity>;
 }
 
 export interface EntityLimits {
@@ -20,34 +34,38 @@ const bodySchema = z.record(z.string(), z.unknown());
 /** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
 const MAX_COLLECTED_ISSUES = 100;
 
+/** Entities that are checked before other work of the process has a turn. */
+const ENTITIES_PER_TURN = 500;
+
 /**
  * Checks the JSON body of POST /bulk-actions, all but what belongs to the action type.
  *
- * @throws InvalidInputError naming every field at fault.
+ * @throws InvalidInputError naming every field at fault; what the entities throw.
  */
-export function parseCreateRequest(body: unknown, limits: EntityLimits): ParsedRequest {
-  const object = bodySchema.safeParse(body);
+export async function parseCreateRequest(body: RequestBody, limits: EntityLimits): Promise<ParsedRequest> {
+  const object = bodySchema.safeParse(body.rest);
   if (!object.success) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
       { field: '(body)', message: 'expected a JSON object' },
     ]);
   }
-  const { entities, ...rest } = object.data;
+  const rest = { ...object.data };
+  delete rest['entities'];
   const parameters = actionParametersSchema.safeParse(rest);
   const issues: FieldIssue[] = parameters.success ? [] : fieldIssues(parameters.error);
-  const parsed = parseEntities(entities, limits, issues);
+  const entities = await checkedEntities(body.entities, limits, issues);
   if (!parameters.success || issues.length > 0) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
   }
-  return { parameters: parameters.data, entities: parsed };
+  return { parameters: parameters.data, entities };
 }
 
-function parseEntities(
-  entities: unknown,
+async function checkedEntities(
+  entities: EntityList | undefined,
   { maxEntities, maxEntityBytes }: EntityLimits,
   issues: FieldIssue[],
-): IncomingEntity[] {
-  if (!Array.isArray(entities) || entities.length === 0) {
+): Promise<EntityList<IncomingEntity>> {
+  if (entities === undefined || entities.length === 0) {
     issues.push({ field: 'entities', message: 'expected a list of at least one entity' });
     return [];
   }
@@ -58,14 +76,32 @@ function parseEntities(
     });
     return [];
   }
-  const parsed: IncomingEntity[] = [];
-  for (const [i, entity] of entities.entries()) {
+  let position = 0;
+  let oversized: InvalidInputError | undefined;
+  for (const entity of entities) {
     const result = incomingEntitySchema.safeParse(entity);
-    // The entity as it was sent: zod's copy lacks a field `__proto__`, which is the handler's to refuse.
-    if (result.success) parsed.push(entity as IncomingEntity);
-    else issues.push(...fieldIssues(result.error, ['entities', i]));
+    if (!result.success) issues.push(...fieldIssues(result.error, ['entities', position]));
+    else if (issues.length === 0)
+      oversized ??= faultOfSize(entity as IncomingEntity, position, maxEntityBytes);
     if (issues.length >= MAX_COLLECTED_ISSUES) break;
+    position += 1;
+    if (position % ENTITIES_PER_TURN === 0) await turn();
   }
-  if (issues.length === 0) parsed.forEach((entity, i) => checkedSize(entity, i, maxEntityBytes));
-  return parsed;
+  if (issues.length === 0 && oversized !== undefined) throw oversized;
+  // The entities as they were sent: zod's copies lack a field `__proto__`, which is the handler's to refuse.
+  return entities as EntityList<IncomingEntity>;
+}
+
+function faultOfSize(
+  entity: IncomingEntity,
+  position: number,
+  maxBytes: number,
+): InvalidInputError | undefined {
+  try {
+    checkedSize(entity, position, maxBytes);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InvalidInputError) return error;
+    throw error;
+  }
 }

@@ -12,6 +12,8 @@ export interface AdmissionOptions {
 
 /** Left by `admission` for `accountOf`. */
 interface AdmittedState {
+  /** The account, if it is known before the body is read. */
+  account?: string | undefined;
   accountFor?: (parameter: string | undefined) => Promise<string>;
 }
 
@@ -29,6 +31,9 @@ export function admission({ authenticator, rateLimit }: AdmissionOptions): Middl
       await next();
       return;
     }
+    // What belongs to an account is for nobody's cache, least of all for one that several accounts share.
+    ctx.set('cache-control', 'no-store');
+    ctx.vary([ACCOUNT_HEADER, 'authorization']);
     const header = ctx.get(ACCOUNT_HEADER) || undefined;
     const inQuery = [ctx.query['accountId'] ?? []].flat();
     const identity = await authenticator.authenticate({ authorization: ctx.get('authorization') }, [
@@ -44,6 +49,7 @@ export function admission({ authenticator, rateLimit }: AdmissionOptions): Middl
     };
     const early = identity?.accountId ?? namedEarly(header, inQuery);
     if (early !== undefined) await count(early);
+    (ctx.state as AdmittedState).account = early;
     (ctx.state as AdmittedState).accountFor = (parameter) =>
       count(identity === null ? resolveAccount({ header, parameter }) : ownAccount(identity, parameter));
     await next();
@@ -61,6 +67,11 @@ export function accountOf(ctx: Context, parameter: string | undefined): Promise<
   const { accountFor } = ctx.state as AdmittedState;
   if (accountFor === undefined) throw new TypeError(`${ctx.path}: nobody has asked whose this request is`);
   return accountFor(parameter);
+}
+
+/** The account that an admitted request is for, if that is known before its body is read. */
+export function earlyAccountOf(ctx: Context): string | undefined {
+  return (ctx.state as AdmittedState).account;
 }
 
 /**

@@ -1,4 +1,3 @@
-import { createHash } from 'node:crypto';
 import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/actions';
 import { accountQuerySchema, idempotencyKeySchema, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
@@ -9,12 +8,14 @@ import type { CreateAction, CreateResult } from '../actions/create-action.ts';
 import { parseCreateRequest, type EntityLimits } from '../actions/parse-request.ts';
 import { csvEntities } from '../upload/csv.ts';
 import { ndjsonEntities } from '../upload/ndjson.ts';
-import { drain, UploadBody } from '../upload/upload-body.ts';
+import { BodyReader, drain, type BodyLimits } from '../upload/body-reader.ts';
 import { parseUploadQuery } from '../upload/upload-parameters.ts';
 import { atMost } from '../upload/at-most.ts';
-import { jsonBody } from './body.ts';
-import { accountOf } from './admission.ts';
+import { MAX_DEPTH } from '../staging/nesting.ts';
+import { accountOf, earlyAccountOf } from './admission.ts';
+import type { Budget } from './budget.ts';
 import { BASE, succeeded } from './context.ts';
+import { readJsonBody } from './json-body.ts';
 import { HttpRefusal } from './refusals.ts';
 import type { CutOff } from './stopping.ts';
 import { validate } from './validate.ts';
@@ -29,39 +30,53 @@ export interface CreateRouteOptions {
   readonly uploadLimitBytes: number;
   /** Ends bodies that are still being sent when the service stops. */
   readonly cutOff: CutOff;
+  /** Most decoded bytes for each compressed byte, beyond some for which it does not count. */
+  readonly maxCompressionRatio: number;
+  /** The bytes of JSON bodies that are held at once. */
+  readonly bodies: Budget;
+  /** Uploads at once. */
+  readonly uploads: Budget;
 }
+
+/** Decoded bytes for which the ratio does not count: much repetition is normal in a few rows. */
+const JSON_GRACE_BYTES = 1_048_576;
+const UPLOAD_GRACE_BYTES = 16_777_216;
 
 /** POST /bulk-actions: JSON with the parameters and the entities, or the entities alone as a stream. */
 export function addCreateRoute(router: Router, options: CreateRouteOptions): void {
-  const readJson = jsonBody(options.bodyLimitBytes);
-  const read = async (ctx: Context): Promise<void> => {
-    await readJson(ctx, () => Promise.resolve());
-  };
   router.post(BASE, async (ctx) => {
-    const key = idempotencyKeyOf(ctx);
-    const type = ctx.is('json', ...UPLOAD_MEDIA_TYPES);
-    if (type === 'application/x-ndjson' || type === 'text/csv') {
-      try {
-        answerCreated(ctx, await createFromUpload(ctx, type, key, options));
-      } catch (error) {
-        drain(ctx.req);
-        throw error;
-      }
-    } else if (type === 'json' || type === null) {
-      await options.cutOff.orElse(read(ctx)).catch((error: unknown) => {
-        if (options.cutOff.isOver) drain(ctx.req);
-        throw error;
-      });
-      answerCreated(ctx, await createFromJson(ctx, key, options));
-    } else {
-      const given = ctx.get('content-type') || 'none';
-      throw new HttpRefusal(
-        415,
-        'UNSUPPORTED_MEDIA_TYPE',
-        `expected content-type application/json, ${UPLOAD_MEDIA_TYPES.join(' or ')}, found ${given}`,
-      );
+    try {
+      answerCreated(ctx, await createFrom(ctx, options));
+    } catch (error) {
+      drain(ctx.req);
+      throw error;
     }
   });
+}
+
+function createFrom(ctx: Context, options: CreateRouteOptions): Promise<CreateResult> {
+  const key = idempotencyKeyOf(ctx);
+  const type = ctx.is('json', ...UPLOAD_MEDIA_TYPES);
+  if (type === 'application/x-ndjson' || type === 'text/csv')
+    return createFromUpload(ctx, type, key, options);
+  if (type === 'json' || type === null) return createFromJson(ctx, key, options);
+  const given = ctx.get('content-type') || 'none';
+  throw new HttpRefusal(
+    415,
+    'UNSUPPORTED_MEDIA_TYPE',
+    `expected content-type application/json, ${UPLOAD_MEDIA_TYPES.join(' or ')}, found ${given}`,
+  );
+}
+
+/** Aborts when the client is gone before its answer was sent. */
+function goneSignal({ res }: Context): AbortSignal {
+  const gone = new AbortController();
+  const look = (): void => {
+    if (!res.writableFinished) gone.abort(new Error('the client is gone'));
+  };
+  if (res.closed) look();
+  else res.once('close', look);
+  return gone.signal;
 }
 
 /** The answer to a request that has brought about an action. */
@@ -75,27 +90,70 @@ export function answerCreated(ctx: Context, { action, replayed }: CreateResult):
 async function createFromJson(
   ctx: Context,
   key: string | undefined,
-  { createAction, limits }: CreateRouteOptions,
+  options: CreateRouteOptions,
 ): Promise<CreateResult> {
-  const { parameters, entities } = parseCreateRequest(ctx.request.body, limits);
-  const accountId = await accountOf(ctx, jsonAccount(ctx, parameters.accountId));
-  const digest = (): string => createHash('sha256').update(ctx.request.rawBody).digest('hex');
-  return createAction.execute(accountId, {
-    parameters,
-    entities,
-    idempotency: key === undefined ? undefined : { key, digest },
+  const { createAction, limits, bodies, bodyLimitBytes, maxCompressionRatio } = options;
+  const reader = readerOf(ctx, options, {
+    limitBytes: bodyLimitBytes,
+    maxRatio: maxCompressionRatio,
+    graceBytes: JSON_GRACE_BYTES,
   });
+  const share = bodies.open(earlyAccountOf(ctx));
+  try {
+    const body = await readJsonBody(reader, share, {
+      maxDepth: MAX_DEPTH,
+      maxElements: limits.maxEntities,
+      maxEntityBytes: limits.maxEntityBytes,
+    });
+    const { parameters, entities } = await parseCreateRequest(body, limits);
+    const accountId = await accountOf(ctx, jsonAccount(ctx, parameters.accountId));
+    return await createAction.execute(accountId, {
+      parameters,
+      entities,
+      idempotency: key === undefined ? undefined : { key, digest: () => reader.digest() },
+    });
+  } finally {
+    share.release();
+  }
+}
+
+function readerOf(ctx: Context, { cutOff }: CreateRouteOptions, limits: BodyLimits): BodyReader {
+  return new BodyReader(ctx.req, limits, { gone: goneSignal(ctx), cutOff });
 }
 
 async function createFromUpload(
   ctx: Context,
   mediaType: (typeof UPLOAD_MEDIA_TYPES)[number],
   key: string | undefined,
-  { createAction, registry, limits, uploadLimitBytes, cutOff }: CreateRouteOptions,
+  options: CreateRouteOptions,
 ): Promise<CreateResult> {
-  const { parameters, delimiter } = parseUploadQuery(ctx.query);
+  const { parameters } = parseUploadQuery(ctx.query);
   const accountId = await accountOf(ctx, parameters.accountId);
-  const body = new UploadBody(ctx.req, uploadLimitBytes, cutOff);
+  const place = options.uploads.open(accountId);
+  try {
+    place.take(1);
+    return await stageUpload(ctx, mediaType, accountId, key, options);
+  } finally {
+    place.release();
+  }
+}
+
+async function stageUpload(
+  ctx: Context,
+  mediaType: (typeof UPLOAD_MEDIA_TYPES)[number],
+  accountId: string,
+  key: string | undefined,
+  options: CreateRouteOptions,
+): Promise<CreateResult> {
+  const { createAction, registry, limits, uploadLimitBytes, maxCompressionRatio } = options;
+  const { parameters, delimiter } = parseUploadQuery(ctx.query);
+  const body = readerOf(ctx, options, {
+    limitBytes: uploadLimitBytes,
+    maxRatio: maxCompressionRatio,
+    graceBytes: UPLOAD_GRACE_BYTES,
+  });
+  // As many lines as there may be entities: every second line of a file may be empty.
+  const maxEmptyLines = limits.maxEntities;
   const entityType = registry.entityType(parameters.entityType);
   const handler = registry.handler(parameters.actionType);
   const entities: AsyncIterable<IncomingEntity> =
@@ -104,9 +162,10 @@ async function createFromUpload(
           delimiter,
           entityType,
           maxRowLength: limits.maxEntityBytes,
+          maxEmptyLines,
           unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
         })
-      : ndjsonEntities(body.bytes(), limits.maxEntityBytes);
+      : ndjsonEntities(body.bytes(), limits.maxEntityBytes, maxEmptyLines);
   const digest = (): string => body.digest(mediaType, ctx.querystring);
   return createAction.execute(accountId, {
     parameters,

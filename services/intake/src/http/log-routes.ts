@@ -49,16 +49,23 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
  * start has a proper answer; what goes wrong later breaks the connection off, which no client takes for the end.
  */
 async function stream(ctx: Context, text: AsyncGenerator<string>, mediaType: string): Promise<void> {
-  const first = await text.next();
-  const rest = async function* (): AsyncGenerator<string> {
-    try {
-      if (first.done !== true) yield first.value;
-      yield* text;
-    } finally {
-      await text.return(undefined);
-    }
-  };
+  // For HEAD nothing is read: nobody would ever close it.
+  const body = ctx.method === 'HEAD' ? [] : resumed(await text.next(), text);
   ctx.status = 200;
-  ctx.body = Readable.from(rest(), { objectMode: false });
+  ctx.body = Readable.from(body, { objectMode: false });
   ctx.set('content-type', mediaType);
+}
+
+/**
+ * Continues a generator after its first result. A generator around it would not do: one that is left before its first
+ * piece never runs, and so never closes what is inside.
+ */
+function resumed(first: IteratorResult<string>, text: AsyncGenerator<string>): AsyncIterable<string> {
+  let given: IteratorResult<string> | undefined = first;
+  const next = (): Promise<IteratorResult<string>> => {
+    const result = given;
+    given = undefined;
+    return result === undefined ? text.next() : Promise.resolve(result);
+  };
+  return { [Symbol.asyncIterator]: () => ({ next, return: () => text.return(undefined) }) };
 }

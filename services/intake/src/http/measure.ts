@@ -22,10 +22,13 @@ export interface HttpRecorder {
 export function measure(recorder: HttpRecorder, routers: readonly Router[]): Middleware {
   return async (ctx, next) => {
     const startedAt = performance.now();
+    // Looked up here: what throws in an event listener ends the process.
+    const { method, res } = ctx;
+    const route = routeOf(ctx, routers);
     recorder.began();
-    ctx.res.once('close', () => {
+    res.once('close', () => {
       const seconds = (performance.now() - startedAt) / 1_000;
-      recorder.ended({ method: ctx.method, route: routeOf(ctx, routers), status: ctx.status, seconds });
+      recorder.ended({ method, route, status: res.statusCode, seconds });
     });
     await next();
   };

@@ -69,6 +69,8 @@ export function createOperation(catalog: Catalog): Operation {
       'UPLOAD_BROKEN_OFF',
       'IDEMPOTENCY_KEY_REUSED',
       'IDEMPOTENCY_IN_PROGRESS',
+      'ACCOUNT_TOO_BUSY',
+      'TOO_BUSY',
       'CALLBACK_URL_FORBIDDEN',
       { code: 'WEBHOOKS_DISABLED', status: 422 },
     ],

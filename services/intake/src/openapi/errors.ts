@@ -45,8 +45,9 @@ export const ERRORS = {
   },
   INVALID_JSON: {
     status: 400,
-    when: 'the body is not JSON',
-    message: 'the body is not a JSON object: Unexpected end of JSON input',
+    when: 'the body is not JSON in UTF-8, or an entity of it is not',
+    message: 'the body is not a JSON object',
+    details: [{ field: '(body)', message: 'expected JSON (RFC 8259) in UTF-8' }],
   },
   INVALID_CONFIG: {
     status: 400,
@@ -88,7 +89,9 @@ export const ERRORS = {
     status: 400,
     when: 'the body is not gzip, or not all of it',
     message: 'the body is not gzip, or not all of it',
-    details: [{ field: '(body)', message: 'expected gzip: unexpected end of file' }],
+    details: [
+      { field: '(body)', message: 'expected gzip data, complete, and nothing behind its last member' },
+    ],
   },
   UPLOAD_BROKEN_OFF: {
     status: 400,
@@ -159,8 +162,8 @@ export const ERRORS = {
   },
   PAYLOAD_TOO_LARGE: {
     status: 413,
-    when: 'the body is larger than the limit that the message names',
-    message: 'expected a body of at most 67108864 bytes',
+    when: 'the body, decompressed, or its compression ratio is larger than the limit that the message names',
+    message: 'expected a body of at most 8388608 bytes',
   },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
@@ -183,6 +186,12 @@ export const ERRORS = {
     message: 'the account has made its 10000 requests in 60000 ms; try again in 3 s',
     details: { limit: 10_000, windowMs: 60_000, retryAfterMs: 2_350 },
   },
+  ACCOUNT_TOO_BUSY: {
+    status: 429,
+    when: 'requests of the account use all of what one account may use at once; try again after `Retry-After`',
+    message: 'an account may use 8 uploads at once; try again',
+    details: { limit: 8 },
+  },
   HEADERS_TOO_LARGE: {
     status: 431,
     when: 'the headers or the query are larger than MAX_HEADER_BYTES',
@@ -192,6 +201,11 @@ export const ERRORS = {
     status: 500,
     when: 'nobody foresaw it',
     message: 'an unforeseen fault; quote the x-request-id of this answer',
+  },
+  TOO_BUSY: {
+    status: 503,
+    when: 'other requests use all of what the service may use at once; try again after `Retry-After`',
+    message: 'the service takes 16 uploads at once, and all are taken; try again',
   },
   RATE_LIMIT_UNAVAILABLE: {
     status: 503,

@@ -81,7 +81,10 @@ describe('the examples of POST /bulk-actions', () => {
   const shown = Object.entries(REQUESTS).filter(([, { value }]) => known.includes(value.actionType));
 
   it.each(shown)('%s is accepted as it is', async (_name, { value }) => {
-    const { parameters, entities } = parseCreateRequest(value, { maxEntities: 100, maxEntityBytes: 1_000 });
+    const { parameters, entities } = await parseCreateRequest(
+      { rest: value, entities: value.entities },
+      { maxEntities: 100, maxEntityBytes: 1_000 },
+    );
     const entityType = registry.entityType(parameters.entityType);
     const { config } = parameters;
     await expect(

@@ -1,11 +1,18 @@
 import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
 
 /**
  * The size of an entity: the bytes of its JSON.
  *
- * @throws InvalidInputError `ENTITY_TOO_LARGE` when that is more than `maxBytes`.
+ * @throws InvalidInputError `ENTITY_TOO_LARGE` when that is more than `maxBytes`; `INVALID_REQUEST` when it is nested too
+ *   deeply.
  */
 export function checkedSize(entity: IncomingEntity, position: number, maxBytes: number): number {
+  if (isDeeperThan(entity, MAX_DEPTH)) {
+    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
+      { field: `entities[${position}]`, message: `expected at most ${MAX_DEPTH} levels of nesting` },
+    ]);
+  }
   const bytes = Buffer.byteLength(JSON.stringify(entity));
   if (bytes <= maxBytes) return bytes;
   throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [

@@ -42,8 +42,10 @@ export interface StagingOptions {
   readonly batchSize: number;
   /** Partitions of the lane's topic. */
   readonly partitions: number;
-  /** Batches per write: bounds what is held in memory, together with one open batch per partition. */
+  /** Batches per write. */
   readonly groupBatches: number;
+  /** Bytes of entities that are held at most before they are written, also in batches that are not full. */
+  readonly bufferBytes: number;
   /** Largest JSON of one entity, in bytes. */
   readonly maxEntityBytes: number;
   /** How long a write that was given up may still arrive at MongoDB, in ms. */
@@ -56,9 +58,6 @@ export interface StagingOptions {
  * a message.
  */
 const MAX_BATCH_BYTES = 4_194_304;
-
-/** Entities that are taken in between two writes, in bytes of their JSON: a write comes no later, if a batch is full. */
-const GROUP_BYTES = 8_388_608;
 
 /** Thrown when an upload took so long between two writes that it was taken for broken off. */
 export class StagingExpiredError extends CodedError {
@@ -115,7 +114,7 @@ export class StagingArea {
     identity: ActionIdentity,
     entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
   ): Promise<{ total: number; batchCount: number }> {
-    const { batchSize, partitions, groupBatches, maxEntityBytes } = this.#options;
+    const { batchSize, partitions, groupBatches, bufferBytes, maxEntityBytes } = this.#options;
     const batcher = new Batcher({
       entityType: identity.entityType,
       partitions,
@@ -124,21 +123,24 @@ export class StagingArea {
     });
     let group: Batch[] = [];
     let total = 0;
-    let unwritten = 0;
+    let held = 0;
+    const write = async (): Promise<void> => {
+      await this.#write(identity, group);
+      group = [];
+      held = batcher.openBytes;
+    };
     for await (const incoming of entities) {
       const bytes = checkedSize(incoming, total, maxEntityBytes);
       const entity = toEntity(total, incoming);
       total += 1;
-      unwritten += bytes;
+      held += bytes;
       const closed = batcher.add(entity, bytes);
-      if (closed === undefined) continue;
-      group.push(closed);
-      if (group.length < groupBatches && unwritten < GROUP_BYTES) continue;
-      await this.#write(identity, group);
-      group = [];
-      unwritten = 0;
+      if (closed !== undefined) group.push(closed);
+      if (held >= bufferBytes) group.push(...batcher.flush());
+      if (group.length >= groupBatches || held >= bufferBytes) await write();
     }
-    await this.#write(identity, [...group, ...batcher.flush()]);
+    group.push(...batcher.flush());
+    await write();
     return { total, batchCount: batcher.batchCount };
   }
 

@@ -15,6 +15,7 @@ async function of(text: string, delimiter = ','): Promise<unknown[]> {
     delimiter,
     entityType: contact,
     maxRowLength: 200,
+    maxEmptyLines: 5,
     unknownColumns: (names: readonly string[]) => names.filter((name) => !KNOWN.has(name)),
   };
   for await (const entity of csvEntities(bytes, options)) found.push(entity);

@@ -2,6 +2,7 @@ import { pipeline, Readable } from 'node:stream';
 import type { EntityType } from '@bulk/actions';
 import { CodedError, InvalidInputError, type FieldIssue, type IncomingEntity } from '@bulk/domain';
 import { CsvError, parse } from 'csv-parse';
+import { checkEmptyLines } from './at-most.ts';
 import { cellReader, type CellReader } from './csv-cells.ts';
 import { checkedEntity } from './ndjson.ts';
 
@@ -10,6 +11,8 @@ export interface CsvOptions {
   readonly entityType: EntityType;
   /** Longest row, in characters. */
   readonly maxRowLength: number;
+  /** Lines without a cell. */
+  readonly maxEmptyLines: number;
   /** Those of the columns that the action can do nothing with. */
   readonly unknownColumns: (columns: readonly string[]) => readonly string[];
 }
@@ -34,7 +37,7 @@ export async function* csvEntities(
   bytes: AsyncIterable<Buffer>,
   options: CsvOptions,
 ): AsyncGenerator<IncomingEntity> {
-  const { delimiter, maxRowLength } = options;
+  const { delimiter, maxRowLength, maxEmptyLines } = options;
   const parser = parse({
     bom: true,
     info: true,
@@ -42,8 +45,14 @@ export async function* csvEntities(
     skip_empty_lines: true,
     max_record_size: maxRowLength,
   });
+  const checked = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of bytes) {
+      yield chunk;
+      checkEmptyLines(parser.info.empty_lines, maxEmptyLines);
+    }
+  };
   // What breaks comes out of the iteration of the last stream.
-  const rows = pipeline(Readable.from(bytes), parser, () => undefined) as AsyncIterable<Row>;
+  const rows = pipeline(Readable.from(checked()), parser, () => undefined) as AsyncIterable<Row>;
   let columns: readonly Column[] | undefined;
   try {
     for await (const { record, info } of rows) {

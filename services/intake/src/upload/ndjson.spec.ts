@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { ndjsonEntities } from './ndjson.ts';
 
+const MAX_EMPTY = 1_000;
+
 /** Text as it may come over a connection: cut anywhere, also within a character. */
 async function* cut(text: string, sizes: readonly number[]): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(text);
@@ -15,7 +17,7 @@ async function* cut(text: string, sizes: readonly number[]): AsyncGenerator<Buff
 
 async function all(bytes: AsyncIterable<Buffer>, maxLineBytes = 1_000): Promise<unknown[]> {
   const found: unknown[] = [];
-  for await (const entity of ndjsonEntities(bytes, maxLineBytes)) found.push(entity);
+  for await (const entity of ndjsonEntities(bytes, maxLineBytes, MAX_EMPTY)) found.push(entity);
   return found;
 }
 const of = (text: string | Buffer, maxLineBytes?: number): Promise<unknown[]> =>

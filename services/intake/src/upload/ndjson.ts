@@ -1,5 +1,6 @@
 import { fieldIssues } from '@bulk/actions';
 import { incomingEntitySchema, InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { checkEmptyLines } from './at-most.ts';
 
 const NEWLINE = 0x0a;
 
@@ -8,16 +9,24 @@ const NEWLINE = 0x0a;
  * line at most.
  *
  * @param maxLineBytes longest line.
+ * @param maxEmptyLines lines without an entity.
  * @throws InvalidInputError naming the line and what was expected.
  */
 export async function* ndjsonEntities(
   bytes: AsyncIterable<Buffer>,
   maxLineBytes: number,
+  maxEmptyLines: number,
 ): AsyncGenerator<IncomingEntity> {
   let line = 0;
+  let empty = 0;
   for await (const text of lines(bytes, maxLineBytes)) {
     line += 1;
-    if (text.trim() !== '') yield entityOf(text, line);
+    if (text.trim() !== '') {
+      yield entityOf(text, line);
+      continue;
+    }
+    empty += 1;
+    checkEmptyLines(empty, maxEmptyLines);
   }
 }
 

@@ -1,6 +1,7 @@
 import { fieldIssues } from '@bulk/actions';
 import { actionParametersSchema, uploadQuerySchema, type ActionParameters } from '@bulk/contracts';
 import { InvalidInputError } from '@bulk/domain';
+import { isDeeperThan, MAX_DEPTH } from '../staging/nesting.ts';
 
 export interface UploadParameters {
   readonly parameters: ActionParameters;
@@ -19,6 +20,11 @@ export function parseUploadQuery(query: unknown): UploadParameters {
   const { delimiter, ...parameters } = parsed.data;
   const checked = actionParametersSchema.safeParse(parameters);
   if (!checked.success) throw invalid(checked.error);
+  if (isDeeperThan(checked.data.config, MAX_DEPTH)) {
+    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
+      { field: 'config', message: `expected at most ${MAX_DEPTH} levels of nesting` },
+    ]);
+  }
   return { parameters: checked.data, delimiter };
 }
 

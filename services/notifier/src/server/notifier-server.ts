@@ -1,9 +1,15 @@
-import { createServer, type IncomingMessage, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AccountForbiddenError, UnauthenticatedError, type Authenticator } from '@bulk/auth';
 import { CodedError, InvalidInputError } from '@bulk/domain';
-import { delay, listen, type Logger } from '@bulk/runtime';
+import {
+  delay,
+  GuardedServer,
+  refuseConnection,
+  refuseRequest,
+  type Logger,
+  type ServerLimits,
+} from '@bulk/runtime';
 import { WebSocketServer } from 'ws';
 import {
   HOW_TO_AUTHENTICATE,
@@ -15,12 +21,14 @@ import { Connection, type ConnectionSettings } from '../connection/connection.ts
 import { InternalError } from '../connection/errors.ts';
 import { CLIENT_FRAMES } from '../connection/frames.ts';
 import { atInstant } from './at-instant.ts';
-import { refuseRequest, refuseUpgrade, type Refusal } from './refusals.ts';
+import { answerOf, type Refusal } from './refusals.ts';
 
 export interface NotifierServerOptions {
   readonly settings: ConnectionSettings;
   readonly authenticator: Authenticator;
   readonly maxConnections: number;
+  /** Of plain HTTP, until a connection is a WebSocket. */
+  readonly http: Omit<ServerLimits, 'maxConnections'>;
   /** Largest frame of a client, in bytes. */
   readonly maxMessageBytes: number;
   /** Time between pings, in ms. */
@@ -42,7 +50,7 @@ const TOKEN_EXPIRED = 4401;
 /** Takes connections on the root URL, within limits, until it is closed. */
 export class NotifierServer {
   readonly #options: NotifierServerOptions;
-  readonly #http: Server;
+  readonly #http: GuardedServer;
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
   /** Sockets whose requests are being authenticated. */
@@ -59,9 +67,15 @@ export class NotifierServer {
       maxPayload: options.maxMessageBytes,
       perMessageDeflate: false,
     });
-    this.#http = createServer((_request, response) => refuseRequest(response, UPGRADE_REQUIRED));
-    this.#http.maxConnections = options.maxConnections + REFUSED_AT_ONCE;
-    this.#http.on('upgrade', (request, socket, head) => void this.#upgrade(request, socket, head));
+    // Otherwise ws answers by itself, without an envelope.
+    this.#webSockets.on('wsClientError', (error, socket) => this.#refuse(socket, invalidHandshake(error)));
+    this.#http = new GuardedServer({
+      ...options.http,
+      maxConnections: options.maxConnections + REFUSED_AT_ONCE,
+      handle: (_request, response) => refuseRequest(response, answerOf(UPGRADE_REQUIRED)),
+      upgrade: (request, socket, head) => void this.#upgrade(request, socket, head),
+      log: options.log,
+    });
   }
 
   /**
@@ -71,11 +85,11 @@ export class NotifierServer {
    * @returns the port it listens on; rejects when the port is refused.
    */
   async listen(port: number): Promise<number> {
-    await listen(this.#http, port);
+    const listening = await this.#http.listen(port);
     this.#heartbeat = setInterval(() => {
       for (const connection of this.#connections) connection.beat();
     }, this.#options.heartbeatMs);
-    return (this.#http.address() as AddressInfo).port;
+    return listening;
   }
 
   /** Connections open now. */
@@ -87,7 +101,7 @@ export class NotifierServer {
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#heartbeat);
-    const closed = new Promise<void>((resolve) => this.#http.close(() => resolve()));
+    const closed = this.#http.close(this.#options.closeTimeoutMs);
     for (const socket of this.#pending) socket.destroy();
     for (const connection of this.#connections) {
       connection.close(GOING_AWAY, 'the service is stopping');
@@ -100,7 +114,6 @@ export class NotifierServer {
       waited.abort();
     }
     for (const connection of this.#connections) connection.terminate();
-    this.#http.closeAllConnections();
     await closed;
   }
 
@@ -119,10 +132,13 @@ export class NotifierServer {
       if (!this.#closing) this.#take(request, socket, head, owner);
     } catch (error) {
       if (!(error instanceof CodedError)) this.#options.log.error({ err: error }, 'an upgrade failed');
-      const refusal = refusalOf(error);
-      this.#options.settings.recorder.refused(refusal.error.code);
-      refuseUpgrade(socket, refusal);
+      this.#refuse(socket, refusalOf(error));
     }
+  }
+
+  #refuse(socket: Duplex, refusal: Refusal): void {
+    this.#options.settings.recorder.refused(refusal.error.code);
+    refuseConnection(socket, answerOf(refusal));
   }
 
   #take(request: IncomingMessage, socket: Duplex, head: Buffer, owner: ConnectionOwner): void {
@@ -183,6 +199,12 @@ function refusalOf(error: unknown): Refusal {
   return error.retryable
     ? { status: 503, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } }
     : { status: 404, error };
+}
+
+/** @param error of ws, whose text names the header at fault. */
+function invalidHandshake({ message }: Error): Refusal {
+  const error = new CodedError('INVALID_HANDSHAKE', `this is no WebSocket handshake: ${message}`);
+  return { status: 400, error, headers: { 'Sec-WebSocket-Version': '13' } };
 }
 
 function requestUrl(request: IncomingMessage): URL | undefined {

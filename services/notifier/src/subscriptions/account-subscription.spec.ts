@@ -3,6 +3,7 @@ import type { ProgressState } from '@bulk/contracts';
 import { isFinal } from '@bulk/domain';
 import fc from 'fast-check';
 import { AccountSubscription } from './account-subscription.ts';
+import { FinishedActions } from './finished-actions.ts';
 import { Subscription } from './subscription.ts';
 
 const AT = 1_000_000;
@@ -42,6 +43,7 @@ function given(maxActions = 100) {
   const account: AccountSubscription = new AccountSubscription({
     accountId: 'acme',
     maxActions,
+    finished: new FinishedActions(maxActions).view('acme'),
     single: () => undefined,
     create: (actionId) => {
       const scheduler = { now: () => 0, after: () => () => undefined };

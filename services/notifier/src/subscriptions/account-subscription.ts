@@ -1,12 +1,14 @@
 import type { ProgressState } from '@bulk/contracts';
 import { isFinal } from '@bulk/domain';
-import { RememberedVersions } from './remembered-versions.ts';
+import type { FinishedView } from './finished-actions.ts';
 import type { Subscription } from './subscription.ts';
 
 export interface AccountSubscriptionOptions {
   readonly accountId: string;
-  /** Actions tracked at most, and finished ones remembered at most. */
+  /** Actions tracked at most. */
   readonly maxActions: number;
+  /** What this connection was sent of finished actions; closed with this subscription. */
+  readonly finished: FinishedView;
   /** The connection's subscription to an action by itself, where there is one. */
   readonly single: (actionId: string) => Subscription | undefined;
   readonly create: (actionId: string) => Subscription;
@@ -28,7 +30,7 @@ const CLOCK_SKEW_MS = 5_000;
  * An action is forgotten once its final state has been sent. That a late, older event does not bring it back is not a
  * matter of remembering it, which could only be done for a while: an event of an action that is not tracked, and that is
  * not final, is believed only after a look into MongoDB, whose state is at least as new as any event (events follow the
- * write) and which knows that the action has ended. What is remembered, the last `maxActions`, has to last only as long
+ * write) and which knows that the action has ended. What is remembered of finished actions has to last only as long
  * as a read of MongoDB that is under way; beyond that it spares looks and repetitions of a final state.
  *
  * It begins held: what comes before `open` waits, the newest state per action, so that nothing falls between the
@@ -38,7 +40,7 @@ export class AccountSubscription {
   readonly accountId: string;
   readonly #options: AccountSubscriptionOptions;
   readonly #tracked = new Map<string, Subscription>();
-  readonly #finished: RememberedVersions;
+  readonly #finished: FinishedView;
   /** While held. */
   #early: Map<string, ProgressState> | undefined = new Map();
   #closed = false;
@@ -49,7 +51,7 @@ export class AccountSubscription {
   constructor(options: AccountSubscriptionOptions) {
     this.accountId = options.accountId;
     this.#options = options;
-    this.#finished = new RememberedVersions(options.maxActions);
+    this.#finished = options.finished;
   }
 
   /** Up to when MongoDB was read for it, in ms since 1970; what finished later may be missing. Infinity while held. */
@@ -127,6 +129,7 @@ export class AccountSubscription {
   close(): void {
     this.#closed = true;
     this.#early = undefined;
+    this.#finished.close();
     const tracked = [...this.#tracked.values()];
     this.#tracked.clear();
     for (const subscription of tracked) this.#options.release(subscription);

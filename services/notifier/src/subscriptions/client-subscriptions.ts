@@ -3,6 +3,7 @@ import type { CodedError } from '@bulk/domain';
 import type { ConnectionRecorder } from '../connection/connection-recorder.ts';
 import { AccountSubscription } from './account-subscription.ts';
 import { ActionNotFoundError, TooManyActionsError, TooManySubscriptionsError } from './errors.ts';
+import type { FinishedActions } from './finished-actions.ts';
 import type { SubscriptionHub } from './hub.ts';
 import type { Newcomers } from './newcomers.ts';
 import type { Snapshots } from './snapshots.ts';
@@ -13,6 +14,8 @@ export interface SubscriptionSettings {
   readonly hub: SubscriptionHub;
   readonly snapshots: Pick<Snapshots, 'read' | 'readAccount'>;
   readonly newcomers: Pick<Newcomers, 'lookUp'>;
+  /** What is remembered of each account, by all connections together. */
+  readonly finished: FinishedActions;
   readonly scheduler: Scheduler;
   /** The time of day. */
   readonly now: () => Date;
@@ -146,10 +149,11 @@ export class ClientSubscriptions implements UpdateSink {
   }
 
   #registerAccount(accountId: string): AccountSubscription {
-    const { hub, newcomers, maxAccountActions } = this.#settings;
+    const { hub, newcomers, finished, maxAccountActions } = this.#settings;
     const account = new AccountSubscription({
       accountId,
       maxActions: maxAccountActions,
+      finished: finished.view(accountId),
       single: (actionId) => this.#singles.get(actionId),
       create: (actionId) => this.#create(actionId, accountId),
       release: (subscription) => this.#release(subscription),
@@ -159,7 +163,10 @@ export class ClientSubscriptions implements UpdateSink {
         this.#onAccountEnded(new TooManyActionsError(maxAccountActions, accountId));
       },
     });
-    if (this.#closed) return account;
+    if (this.#closed) {
+      account.close();
+      return account;
+    }
     this.#account = account;
     hub.addAccount(account);
     return account;

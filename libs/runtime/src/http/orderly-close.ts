@@ -1,6 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import type { CutOff } from './stopping.ts';
 
 /** How often connections that need not be waited for are looked for while closing, in ms. */
 const LOOK_EVERY_MS = 50;
@@ -10,6 +9,13 @@ const PATIENCE_PART = 0.5;
 const LAST_PART = 0.95;
 /** How long a client that is still sending may take to read its answer before its connection is destroyed, in ms. */
 const LINGER_MS = 1_000;
+
+/** The moment of a stop at which requests under way are ended. */
+export interface StopSignal {
+  /** Whether that moment is over. */
+  readonly isOver: boolean;
+  now(): void;
+}
 
 interface Exchange {
   readonly request: IncomingMessage;
@@ -23,14 +29,14 @@ interface Exchange {
  */
 export class OrderlyClose {
   readonly #server: Server;
-  readonly #cutOff: CutOff;
+  readonly #cutOff: StopSignal | undefined;
   readonly #sockets = new Set<Socket>();
   /** Requests without a complete answer, or whose clients are still sending while we close. */
   readonly #open = new Map<Socket, Exchange>();
   #closing = false;
 
-  /** Follows the connections of a server that does not listen yet. */
-  constructor(server: Server, cutOff: CutOff) {
+  /** Follows the connections of a server that does not listen yet. @param cutOff told at half time of a close. */
+  constructor(server: Server, cutOff?: StopSignal) {
     this.#server = server;
     this.#cutOff = cutOff;
     server.on('connection', (socket: Socket) => {
@@ -44,15 +50,19 @@ export class OrderlyClose {
     server.prependListener('request', (request, response) => this.#follow({ request, response }));
   }
 
-  /** @param limitMs after this time every connection is closed. */
-  async close(limitMs: number): Promise<void> {
+  /**
+   * @param limitMs after this time every connection is closed.
+   * @param onDestroy called with the number of connections that are left then.
+   */
+  async close(limitMs: number, onDestroy: (connections: number) => void): Promise<void> {
     this.#closing = true;
     for (const exchange of this.#open.values()) closeAfter(exchange);
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
     this.#closeUnused();
     const looks = setInterval(() => this.#closeUnused(), LOOK_EVERY_MS);
-    const cut = setTimeout(() => this.#cutOff.now(), limitMs * PATIENCE_PART);
+    const cut = setTimeout(() => this.#cutOff?.now(), limitMs * PATIENCE_PART);
     const last = setTimeout(() => {
+      if (this.#sockets.size > 0) onDestroy(this.#sockets.size);
       for (const socket of this.#sockets) socket.destroy();
     }, limitMs * LAST_PART);
     await closed;
@@ -78,7 +88,8 @@ export class OrderlyClose {
     this.#server.closeIdleConnections();
     for (const socket of this.#sockets) {
       if (this.#open.has(socket)) continue;
-      if (socket.bytesRead === 0 || socket.writableFinished || this.#cutOff.isOver) socket.destroy();
+      if (socket.bytesRead === 0 || socket.writableFinished || this.#cutOff?.isOver === true)
+        socket.destroy();
     }
   }
 }

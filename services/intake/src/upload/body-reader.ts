@@ -6,7 +6,7 @@ import { InvalidInputError } from '@bulk/domain';
 import { HttpRefusal } from '../http/refusals.ts';
 import { ServiceStoppingError, type CutOff } from '../http/stopping.ts';
 
-/** Thrown when a client went away, or was cut off, before its upload was there; nobody is left to be told. */
+/** Thrown when a client went away, or was cut off, before its body was there; nobody is left to be told. */
 export class UploadBrokenOffError extends HttpRefusal {
   constructor(cause: unknown) {
     super(400, 'UPLOAD_BROKEN_OFF', 'the upload was broken off');
@@ -14,20 +14,38 @@ export class UploadBrokenOffError extends HttpRefusal {
   }
 }
 
+export interface BodyLimits {
+  /** Most decoded bytes: a small gzip body can be a large one. */
+  readonly limitBytes: number;
+  /** Most decoded bytes for each compressed byte, beyond `graceBytes`. */
+  readonly maxRatio: number;
+  /** Decoded bytes for which the ratio does not count. */
+  readonly graceBytes: number;
+}
+
+/** What ends the reading before the end of the body. */
+export interface BodyEnds {
+  /** Aborts when nobody waits for the answer: reading stops then, however much has arrived. */
+  readonly gone: AbortSignal;
+  /** Ends the reading when the service stops. */
+  readonly cutOff: CutOff;
+}
+
+const GZIP = new Set(['gzip', 'x-gzip']);
+
 /** The decoded bytes of a request's body, as they come, and their digest at the end. */
-export class UploadBody {
+export class BodyReader {
   readonly #request: IncomingMessage;
-  readonly #limitBytes: number;
+  readonly #limits: BodyLimits;
+  readonly #gone: AbortSignal;
   readonly #cutOff: CutOff;
   readonly #hash = createHash('sha256');
+  #received = 0;
 
-  /**
-   * @param limitBytes most decoded bytes: a small gzip body can be a large one.
-   * @param cutOff ends the reading when the service stops.
-   */
-  constructor(request: IncomingMessage, limitBytes: number, cutOff: CutOff) {
+  constructor(request: IncomingMessage, limits: BodyLimits, { gone, cutOff }: BodyEnds) {
     this.#request = request;
-    this.#limitBytes = limitBytes;
+    this.#limits = limits;
+    this.#gone = gone;
     this.#cutOff = cutOff;
   }
 
@@ -37,16 +55,13 @@ export class UploadBody {
    * @throws HttpRefusal 413, 415; InvalidInputError `INVALID_GZIP`; UploadBrokenOffError; ServiceStoppingError.
    */
   async *bytes(): AsyncGenerator<Buffer> {
+    const { limitBytes } = this.#limits;
+    if (Number(this.#request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);
     let total = 0;
     for await (const chunk of this.#decoded()) {
+      if (this.#gone.aborted) throw new UploadBrokenOffError(this.#gone.reason);
       total += chunk.length;
-      if (total > this.#limitBytes) {
-        throw new HttpRefusal(
-          413,
-          'PAYLOAD_TOO_LARGE',
-          `expected a body of at most ${this.#limitBytes} bytes`,
-        );
-      }
+      if (total > limitBytes) throw tooLarge(limitBytes);
       this.#hash.update(chunk);
       yield chunk;
     }
@@ -64,26 +79,40 @@ export class UploadBody {
       yield* this.#raw();
       return;
     }
-    if (encoding !== 'gzip') {
+    if (!GZIP.has(encoding)) {
       throw new HttpRefusal(
         415,
         'UNSUPPORTED_MEDIA_TYPE',
         `expected content-encoding gzip or none, found ${encoding}`,
+        { 'accept-encoding': 'gzip' },
       );
     }
+    const gunzip = createGunzip();
     // What breaks comes out of the iteration of the last stream.
-    const gunzip = pipeline(Readable.from(this.#raw()), createGunzip(), () => undefined);
+    pipeline(Readable.from(this.#raw()), gunzip, () => undefined);
+    let total = 0;
     try {
-      for await (const chunk of gunzip) yield chunk as Buffer;
+      for await (const chunk of gunzip) {
+        total += (chunk as Buffer).length;
+        this.#checkRatio(total);
+        yield chunk as Buffer;
+      }
     } catch (error) {
-      if (error instanceof UploadBrokenOffError || error instanceof ServiceStoppingError) throw error;
-      throw new InvalidInputError('INVALID_GZIP', 'the body is not gzip, or not all of it', [
-        {
-          field: '(body)',
-          message: `expected gzip: ${error instanceof Error ? error.message : String(error)}`,
-        },
-      ]);
+      if (error instanceof HttpRefusal) throw error;
+      throw notGzip();
     }
+    // zlib stops at the first zero byte behind a member, and says nothing of what follows.
+    if (gunzip.bytesWritten < this.#received) throw notGzip();
+  }
+
+  #checkRatio(decoded: number): void {
+    const { maxRatio, graceBytes } = this.#limits;
+    if (decoded <= graceBytes + maxRatio * this.#received) return;
+    throw new HttpRefusal(
+      413,
+      'PAYLOAD_TOO_LARGE',
+      `expected a body of at most ${maxRatio} times its compressed bytes`,
+    );
   }
 
   async *#raw(): AsyncGenerator<Buffer> {
@@ -93,6 +122,7 @@ export class UploadBody {
       for (;;) {
         const { done, value } = await this.#cutOff.orElse(chunks.next());
         if (done === true) return;
+        this.#received += value.length;
         yield value;
       }
     } catch (error) {
@@ -104,10 +134,20 @@ export class UploadBody {
   }
 }
 
-/** Refused uploads are read on for this many bytes, so that the client comes to read the answer. */
+function notGzip(): InvalidInputError {
+  return new InvalidInputError('INVALID_GZIP', 'the body is not gzip, or not all of it', [
+    { field: '(body)', message: 'expected gzip data, complete, and nothing behind its last member' },
+  ]);
+}
+
+function tooLarge(limitBytes: number): HttpRefusal {
+  return new HttpRefusal(413, 'PAYLOAD_TOO_LARGE', `expected a body of at most ${limitBytes} bytes`);
+}
+
+/** Refused bodies are read on for this many bytes, so that the client comes to read the answer. */
 const DRAIN_BYTES = 67_108_864;
 
-/** Lets a client that is still sending finish, within bounds, after its upload was refused. */
+/** Lets a client that is still sending finish, within bounds, after its body was refused. */
 export function drain(request: IncomingMessage): void {
   if (request.readableEnded || request.destroyed) return;
   let left = DRAIN_BYTES;

@@ -1,0 +1,27 @@
+const ABSOLUTE_FORM = /^https?:\/\/[^/?#]*(.*)$/is;
+const NOT_VISIBLE_ASCII = /[^\x21-\x7e]/g;
+
+/**
+ * Returns a request target in origin form: a path and perhaps a query, in visible ASCII.
+ *
+ * A proxy's absolute form loses its origin; bytes beyond ASCII are percent-encoded, as a browser would send them. What
+ * comes out can be read by every URL parser, so that no later reader throws.
+ *
+ * @returns undefined if the target cannot be read.
+ */
+export function originForm(target: string): string | undefined {
+  const path = pathOf(target);
+  // A fragment is never sent by a client that knows what it is.
+  if (path === undefined || path.includes('#')) return undefined;
+  return path.replaceAll(
+    NOT_VISIBLE_ASCII,
+    (character) => `%${character.charCodeAt(0).toString(16).toUpperCase().padStart(2, '0')}`,
+  );
+}
+
+function pathOf(target: string): string | undefined {
+  if (target.startsWith('/') || target === '*') return target;
+  const rest = ABSOLUTE_FORM.exec(target)?.[1];
+  if (rest === undefined || !URL.canParse(target)) return undefined;
+  return rest.startsWith('/') ? rest : `/${rest}`;
+}

@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { failureSchema } from '@bulk/contracts';
+import { HOSTILE_REQUESTS, rawRequest, TestInstallation } from '@bulk/testing';
+import { startIntakeProcess, type IntakeProcess } from './process.ts';
+
+let installation: TestInstallation;
+let intake: IntakeProcess;
+beforeAll(async () => {
+  installation = await TestInstallation.create('intake');
+  intake = await startIntakeProcess(installation, { HEADERS_TIMEOUT_MS: '500', REQUEST_TIMEOUT_MS: '1000' });
+});
+afterAll(() => installation.dispose());
+
+async function lives(): Promise<void> {
+  expect(intake.child.exitCode).toBeNull();
+  const { status } = await fetch(`${intake.url}/bulk-actions/7`, { headers: { 'x-account-id': 'acme' } });
+  expect(status).toBe(400);
+}
+
+/** A request to a route, whose answer has a body. */
+function request(path: string, lines: readonly string[] = []): string {
+  return [`GET ${path} HTTP/1.1`, 'host: h', 'x-account-id: acme', ...lines, '', ''].join('\r\n');
+}
+
+function post(lines: readonly string[], body: string): string {
+  const head = ['POST /bulk-actions HTTP/1.1', 'host: h', 'x-account-id: acme', ...lines];
+  return `${[...head, `content-length: ${body.length}`, '', ''].join('\r\n')}${body}`;
+}
+
+describe('intake as a process', () => {
+  it.each(HOSTILE_REQUESTS)('survives $what, and refuses it in the envelope', async ({ bytes, status }) => {
+    const answer = await rawRequest(intake.port, bytes);
+    expect(failureSchema.safeParse(answer.body).error?.issues ?? []).toEqual([]);
+    expect(status).toContain(answer.status);
+    await lives();
+  });
+
+  const JSON_TYPE = 'content-type: application/json';
+  it.each([
+    ['an escape that is none in an id', request('/bulk-actions/%E0%A4%A')],
+    ['an escape that is none in a query', request('/bulk-actions?limit=%E0%A4%A')],
+    ['a key of prototypes in a query', request('/bulk-actions?__proto__=1')],
+    ['a parameter twice', request('/bulk-actions?limit=1&limit=2')],
+    ['an account twice', request('/bulk-actions', ['x-account-id: other'])],
+    ['an account of bytes', request('/bulk-actions', ['x-account-id: \u00ff'])],
+    ['a thousand parameters', request(`/bulk-actions?${'a&'.repeat(1_000)}`)],
+    ['a content type that is none', post(['content-type: ///;;=;\u00ff'], '{}')],
+    ['a content type twice', post([JSON_TYPE, 'content-type: text/csv'], '{')],
+    ['an encoding of bytes', post([JSON_TYPE, 'content-encoding: \u00ff'], '{}')],
+    ['an idempotency key of bytes', post([JSON_TYPE, 'idempotency-key: \u00ff'], '{}')],
+    ['two idempotency keys', post([JSON_TYPE, 'idempotency-key: a', 'idempotency-key: b'], '{}')],
+    ['a body without a type', post([], 'x')],
+  ])('answers %s with a refusal of 4xx', async (_what, bytes) => {
+    const answer = await rawRequest(intake.port, bytes);
+    expect(failureSchema.safeParse(answer.body).error?.issues ?? []).toEqual([]);
+    expect(String(answer.status)).toMatch(/^4/);
+    await lives();
+  });
+
+  it('takes an absolute target, as a proxy sends it', async () => {
+    const answer = await rawRequest(intake.port, request('http://h/bulk-actions/7'));
+    expect(answer.body).toMatchObject({ error: { code: 'INVALID_ID' } });
+  });
+
+  it('answers what belongs to an account with no-store, and varies by account and token', async () => {
+    for (const path of ['/bulk-actions', '/bulk-actions/7', '/webhook-secret']) {
+      const { headers } = await fetch(`${intake.url}${path}`, { headers: { 'x-account-id': 'acme' } });
+      expect(headers.get('cache-control')).toBe('no-store');
+      expect(headers.get('vary')).toBe('x-account-id, authorization');
+    }
+  });
+
+  it('stops in order while refused connections are open', async () => {
+    const { port } = intake;
+    await Promise.all(Array.from({ length: 20 }, () => rawRequest(port, 'hello\r\n\r\n')));
+    const hanging = rawRequest(port, 'GET / HTTP/1.1\r\n', { until: () => false });
+    intake.child.kill('SIGTERM');
+    expect(await intake.exited).toBe(0);
+    await hanging;
+  });
+});
