@@ -1,7 +1,13 @@
 import { fieldIssues } from '@bulk/actions';
 import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
-import { incomingEntitySchema, InvalidInputError, type FieldIssue, type IncomingEntity } from '@bulk/domain';
-import { z } from 'zod';
+import {
+  incomingEntitySchema,
+  InvalidInputError,
+  jsonObjectSchema,
+  protoKeys,
+  type FieldIssue,
+  type IncomingEntity,
+} from '@bulk/domain';
 import { checkedSize } from '../staging/entity-size.ts';
 
 /** A JSON request that has been checked as a whole. */
@@ -16,7 +22,6 @@ export interface EntityLimits {
   readonly maxEntityBytes: number;
 }
 
-const bodySchema = z.record(z.string(), z.unknown());
 /** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
 const MAX_COLLECTED_ISSUES = 100;
 
@@ -26,7 +31,7 @@ const MAX_COLLECTED_ISSUES = 100;
  * @throws InvalidInputError naming every field at fault.
  */
 export function parseCreateRequest(body: unknown, limits: EntityLimits): ParsedRequest {
-  const object = bodySchema.safeParse(body);
+  const object = jsonObjectSchema.safeParse(body);
   if (!object.success) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
       { field: '(body)', message: 'expected a JSON object' },
@@ -34,7 +39,7 @@ export function parseCreateRequest(body: unknown, limits: EntityLimits): ParsedR
   }
   const { entities, ...rest } = object.data;
   const parameters = actionParametersSchema.safeParse(rest);
-  const issues: FieldIssue[] = parameters.success ? [] : fieldIssues(parameters.error);
+  const issues = [...protoKeys(rest), ...(parameters.success ? [] : fieldIssues(parameters.error))];
   const parsed = parseEntities(entities, limits, issues);
   if (!parameters.success || issues.length > 0) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);

@@ -1,11 +1,11 @@
 import { fieldIssues } from '@bulk/actions';
 import { actionParametersSchema, uploadQuerySchema, type ActionParameters } from '@bulk/contracts';
-import { InvalidInputError } from '@bulk/domain';
+import { InvalidInputError, protoKeys } from '@bulk/domain';
 
 export interface UploadParameters {
   readonly parameters: ActionParameters;
-  /** Of the cells of a CSV. */
-  readonly delimiter: string;
+  /** Of the cells of a CSV; undefined: to be found from the file. */
+  readonly delimiter: string | undefined;
 }
 
 /**
@@ -17,6 +17,8 @@ export function parseUploadQuery(query: unknown): UploadParameters {
   const parsed = uploadQuerySchema.safeParse(query);
   if (!parsed.success) throw invalid(parsed.error);
   const { delimiter, ...parameters } = parsed.data;
+  const unseen = protoKeys({ config: parameters.config, retry: parameters.retry });
+  if (unseen.length > 0) throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', unseen);
   const checked = actionParametersSchema.safeParse(parameters);
   if (!checked.success) throw invalid(checked.error);
   return { parameters: checked.data, delimiter };
