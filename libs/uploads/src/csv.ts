@@ -1,102 +1,133 @@
 import { pipeline, Readable } from 'node:stream';
-import type { EntityType } from '@bulk/actions';
-import { CodedError, InvalidInputError, type FieldIssue, type IncomingEntity } from '@bulk/domain';
-import { CsvError, parse } from 'csv-parse';
-import { cellReader, type CellReader } from './csv-cells.ts';
-import { checkedEntity } from './ndjson.ts';
+import { CodedError, InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { CsvError, parse, type Options } from 'csv-parse';
+import { cellReader, type CellReader } from './cells.ts';
+import { CsvLines } from './csv-lines.ts';
+import { csvFault } from './csv-faults.ts';
+import { delimiterOf, readCsvStart } from './delimiter.ts';
+import { utf8Of } from './encoding.ts';
+import { entityFault } from './entity.ts';
+import { columnsOf, foldName, namesOf, type Column, type HeaderOptions } from './header.ts';
+import { RowFaults } from './place.ts';
+import { quoted } from './visible.ts';
 
-export interface CsvOptions {
-  readonly delimiter: string;
-  readonly entityType: EntityType;
-  /** Longest row, in characters. */
-  readonly maxRowLength: number;
-  /** Those of the columns that the action can do nothing with. */
-  readonly unknownColumns: (columns: readonly string[]) => readonly string[];
+export interface CsvOptions extends HeaderOptions {
+  /** What separates the cells; absent: as a line `sep=…` says, else found from the header. */
+  readonly delimiter?: string | undefined;
+  /** As `content-type` declares it; absent: UTF-8, or what a byte order mark says. */
+  readonly charset?: string | undefined;
+  /** Longest row, in bytes. */
+  readonly maxRowBytes: number;
 }
 
-interface Row {
-  readonly record: readonly string[];
-  readonly info: { readonly lines: number };
-}
-
-interface Column {
-  readonly name: string;
+interface ReadColumn extends Column {
   readonly read: CellReader;
 }
 
 /**
- * The entities of a CSV (RFC 4180) whose first row names the columns: `id`, perhaps `ref` and `expectedVersion`, and
- * fields. Empty cells say nothing; see `cellReader` for the others. Holds a few rows at a time.
+ * Reads the entities of a CSV (RFC 4180) whose first row names the columns: `id`, perhaps `ref` and `expectedVersion`, and
+ * fields. CR, LF and CRLF each end a row, in any mixture. Empty cells say nothing; see `cellReader` for the others. Rows
+ * that are empty, or have only delimiters, are passed over. Holds a few rows at a time.
  *
- * @throws InvalidInputError naming the line and what was expected; what `bytes` throws.
+ * @throws InvalidInputError `INVALID_ENCODING`, `INVALID_HEADER`, `INVALID_ROW`, `ENTITY_TOO_LARGE`, naming up to 20 places
+ * and what was expected; UnknownCharsetError; what `bytes` throws.
  */
 export async function* csvEntities(
-  bytes: AsyncIterable<Buffer>,
+  bytes: AsyncIterable<Uint8Array>,
   options: CsvOptions,
 ): AsyncGenerator<IncomingEntity> {
-  const { delimiter, maxRowLength } = options;
+  const { entityType, charset, maxRowBytes } = options;
+  const { header, hint, rest, linesBefore } = await readCsvStart(utf8Of(bytes, charset), maxRowBytes);
+  const known = new Set(namesOf(entityType).map(foldName));
+  const delimiter = options.delimiter ?? hint ?? delimiterOf(header, (name) => known.has(foldName(name)));
+  const lines = new CsvLines(linesBefore);
+  const faults = new RowFaults('CSV');
+  let columns: readonly (ReadColumn | undefined)[] | undefined;
+  // Here and not behind the stream: a stream that breaks drops the rows that it still holds, with their faults.
+  const take = (record: string[], { lines: parserLines }: { lines: number }): IncomingEntity | undefined => {
+    const line = lines.next(record, parserLines);
+    if (columns === undefined) {
+      columns = readColumns(record, options);
+      return undefined;
+    }
+    if (isEmpty(record)) return undefined;
+    const entity = entityOf(record, columns, (place, message) =>
+      faults.add(`line ${line}${place === '' ? '' : `: ${place}`}`, message),
+    );
+    faults.afterRow();
+    return faults.found ? undefined : entity;
+  };
   const parser = parse({
-    bom: true,
-    info: true,
     delimiter,
+    record_delimiter: ['\r\n', '\n', '\r'],
     skip_empty_lines: true,
-    max_record_size: maxRowLength,
+    relax_column_count: true,
+    max_record_size: maxRowBytes,
+    // Its types admit no records of another kind without `columns`; its code does.
+    on_record: take as unknown as NonNullable<Options['on_record']>,
   });
   // What breaks comes out of the iteration of the last stream.
-  const rows = pipeline(Readable.from(bytes), parser, () => undefined) as AsyncIterable<Row>;
-  let columns: readonly Column[] | undefined;
+  const entities = pipeline(Readable.from(rest), parser, () => undefined) as AsyncIterable<IncomingEntity>;
   try {
-    for await (const { record, info } of rows) {
-      if (columns === undefined) columns = columnsOf(record, options);
-      else yield entityOf(record, columns, info.lines);
-    }
+    yield* entities;
   } catch (error) {
     if (error instanceof CodedError || !(error instanceof CsvError)) throw error;
-    throw invalidCsv(error);
+    const { tooLarge, cell, message } = csvFault(error, maxRowBytes);
+    const title = columns?.[cell]?.title;
+    const place = `line ${lines.start}${title === undefined ? '' : `: ${title}`}`;
+    if (tooLarge && !faults.found) {
+      throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [{ field: place, message }]);
+    }
+    faults.add(place, message);
   }
+  faults.throwIfAny();
 }
 
-function columnsOf(record: readonly string[], { entityType, unknownColumns }: CsvOptions): Column[] {
-  const names = record.map((name) => name.trim());
-  const issues: FieldIssue[] = [];
-  names.forEach((name, i) => {
-    const field = `column ${i + 1}`;
-    if (name === '') issues.push({ field, message: 'expected a name in the first row' });
-    else if (names.indexOf(name) !== i) issues.push({ field, message: `"${name}" is named twice` });
-  });
-  if (!names.includes('id')) {
-    issues.push({ field: 'id', message: `expected a column id, found ${names.join(', ')}` });
-  }
-  const own = names.filter((name) => !['', 'id', 'ref'].includes(name));
-  for (const name of unknownColumns(own)) issues.push({ field: name, message: 'unknown field' });
-  if (issues.length > 0) {
-    throw new InvalidInputError('INVALID_HEADER', 'the first row of the CSV is invalid', issues);
-  }
-  return names.map((name) => ({ name, read: cellReader(name, entityType) }));
-}
-
-function entityOf(record: readonly string[], columns: readonly Column[], line: number): IncomingEntity {
-  const cells = columns.flatMap(({ name, read }, i): [string, unknown][] => {
-    const value = read(record[i] ?? '');
-    return value === undefined ? [] : [[name, value]];
-  });
-  // fromEntries, since a column may be called __proto__.
-  return checkedEntity(Object.fromEntries(cells), (field, message) =>
-    invalidRow(`line ${line}${field === '' ? '' : `: ${field}`}`, message),
+function readColumns(titles: readonly string[], options: CsvOptions): (ReadColumn | undefined)[] {
+  return columnsOf(titles, options).map(
+    (column) => column && { ...column, read: cellReader(column.name, options.entityType) },
   );
 }
 
-/** What csv-parse found, in our words where its own are about its options. */
-function invalidCsv(error: CsvError): InvalidInputError {
-  const line = typeof error['lines'] === 'number' ? `line ${error['lines']}` : '(body)';
-  if (error.code === 'CSV_MAX_RECORD_SIZE') {
-    return new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [
-      { field: line, message: 'expected a shorter row, or the closing quote of a cell' },
-    ]);
-  }
-  return invalidRow(line, error.message);
+function isEmpty(record: readonly string[]): boolean {
+  return record.every((cell) => cell === '');
 }
 
-function invalidRow(field: string, message: string): InvalidInputError {
-  return new InvalidInputError('INVALID_ROW', 'a row of the CSV is invalid', [{ field, message }]);
+/** @returns undefined when the row is at fault; `fault` is called with each reason. */
+function entityOf(
+  record: readonly string[],
+  columns: readonly (ReadColumn | undefined)[],
+  fault: (place: string, message: string) => void,
+): IncomingEntity | undefined {
+  const named = columns.length;
+  const surplus = record.findIndex((cell, i) => cell !== '' && columns[i] === undefined);
+  if (surplus !== -1) {
+    fault(
+      '',
+      `expected ${cells(named)}, found ${record.length}; cell ${surplus + 1} has no column: ${quoted(record[surplus] ?? '')}`,
+    );
+    return undefined;
+  }
+  if (record.length < columns.findLastIndex((column) => column !== undefined) + 1) {
+    fault('', `expected ${cells(named)}, found ${record.length}`);
+    return undefined;
+  }
+  const values: [string, unknown][] = [];
+  for (const [i, column] of columns.entries()) {
+    if (column === undefined) continue;
+    // Concatenated files have a byte order mark at the start of each.
+    const text = i === 0 ? (record[i] ?? '').replace(/^\ufeff/u, '') : (record[i] ?? '');
+    const value = column.read(text);
+    if (value !== undefined) values.push([column.name, value]);
+  }
+  // fromEntries, since a column may be called __proto__.
+  const entity: unknown = Object.fromEntries(values);
+  const found = entityFault(entity);
+  if (found === undefined) return entity as IncomingEntity;
+  fault(found.field, found.message);
+  return undefined;
+}
+
+function cells(count: number): string {
+  return count === 1 ? '1 cell' : `${count} cells`;
 }

@@ -1,78 +1,69 @@
-import { fieldIssues } from '@bulk/actions';
-import { incomingEntitySchema, InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { utf8Of } from './encoding.ts';
+import { entityFault } from './entity.ts';
+import { parseJson } from './json-text.ts';
+import { RowFaults } from './place.ts';
 
-const NEWLINE = 0x0a;
+const LF = 0x0a;
+const CR = 0x0d;
+
+export interface NdjsonOptions {
+  /** Longest line, in bytes. */
+  readonly maxLineBytes: number;
+  /** As `content-type` declares it; absent: UTF-8, or what a byte order mark says. */
+  readonly charset?: string | undefined;
+}
 
 /**
- * The entities of newline-delimited JSON, one object per line; empty lines count as lines and are passed over. Holds one
- * line at most.
+ * Reads the entities of newline-delimited JSON, one object per line. CR, LF and CRLF each end a line. Empty lines count as
+ * lines and are passed over. Holds one line at most. A number that a double cannot hold becomes an `inexactNumber`.
  *
- * @param maxLineBytes longest line.
- * @throws InvalidInputError naming the line and what was expected.
+ * @throws InvalidInputError `INVALID_ENCODING`, `INVALID_ROW`, `ENTITY_TOO_LARGE`, naming up to 20 lines and what was
+ * expected; UnknownCharsetError; what `bytes` throws.
  */
 export async function* ndjsonEntities(
-  bytes: AsyncIterable<Buffer>,
-  maxLineBytes: number,
+  bytes: AsyncIterable<Uint8Array>,
+  { maxLineBytes, charset }: NdjsonOptions,
 ): AsyncGenerator<IncomingEntity> {
+  const faults = new RowFaults('NDJSON');
   let line = 0;
-  for await (const text of lines(bytes, maxLineBytes)) {
+  for await (const text of lines(utf8Of(bytes, charset), maxLineBytes)) {
     line += 1;
-    if (text.trim() !== '') yield entityOf(text, line);
+    if (text.trim() === '') continue;
+    const parsed = parseJson(text);
+    const fault = parsed.ok
+      ? entityFault(parsed.value)
+      : { field: '', message: `expected one JSON object per line, ${parsed.message}` };
+    if (fault !== undefined)
+      faults.add(`line ${line}${fault.field === '' ? '' : `: ${fault.field}`}`, fault.message);
+    // The entity as it was sent: zod's copy would lack a field `__proto__`, which the handler refuses.
+    else if (parsed.ok && !faults.found) yield parsed.value as IncomingEntity;
+    faults.afterRow();
   }
-}
-
-function entityOf(text: string, line: number): IncomingEntity {
-  let value: unknown;
-  try {
-    value = JSON.parse(text);
-  } catch (error) {
-    throw invalidLine(line, '', `expected a JSON object: ${error instanceof Error ? error.message : ''}`);
-  }
-  return checkedEntity(value, (field, message) => invalidLine(line, field, message));
-}
-
-/**
- * The entity as it was sent, where it is one; zod's copy would lack a field `__proto__`, which is the handler's to refuse.
- *
- * @throws what `refuse` makes of the first fault.
- */
-export function checkedEntity(
-  value: unknown,
-  refuse: (field: string, message: string) => Error,
-): IncomingEntity {
-  const parsed = incomingEntitySchema.safeParse(value);
-  if (parsed.success) return value as IncomingEntity;
-  const [issue] = fieldIssues(parsed.error);
-  throw refuse(issue?.field ?? '', issue?.message ?? 'expected an object with an id');
+  faults.throwIfAny();
 }
 
 async function* lines(bytes: AsyncIterable<Buffer>, maxBytes: number): AsyncGenerator<string> {
-  // One decoder for all: it refuses broken UTF-8, and takes a byte order mark away from the first line only.
-  let decoder = new TextDecoder('utf-8', { fatal: true });
   let pending: Buffer[] = [];
   let pendingBytes = 0;
   let line = 0;
+  let afterCr = false;
   const take = (last: Buffer): string => {
     line += 1;
     const whole = pending.length === 0 ? last : Buffer.concat([...pending, last]);
     pending = [];
     pendingBytes = 0;
     if (whole.length > maxBytes) throw tooLong(line, maxBytes);
-    try {
-      return decoder.decode(whole);
-    } catch {
-      throw invalidLine(line, '', 'expected UTF-8');
-    } finally {
-      if (line === 1) decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
-    }
+    return whole.toString();
   };
   for await (const chunk of bytes) {
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end !== -1; end = chunk.indexOf(NEWLINE, start)) {
+    let start = afterCr && chunk[0] === LF ? 1 : 0;
+    for (let end = lineEnd(chunk, start); end !== -1; end = lineEnd(chunk, start)) {
       yield take(chunk.subarray(start, end));
-      start = end + 1;
+      start = end + (chunk[end] === CR && chunk[end + 1] === LF ? 2 : 1);
     }
-    if (start === chunk.length) continue;
+    afterCr = chunk[chunk.length - 1] === CR;
+    if (start >= chunk.length) continue;
     pending.push(chunk.subarray(start));
     pendingBytes += chunk.length - start;
     if (pendingBytes > maxBytes) throw tooLong(line + 1, maxBytes);
@@ -80,14 +71,15 @@ async function* lines(bytes: AsyncIterable<Buffer>, maxBytes: number): AsyncGene
   if (pendingBytes > 0) yield take(Buffer.alloc(0));
 }
 
+/** JSON has no raw line break within a string, so each one ends a line. */
+function lineEnd(chunk: Buffer, from: number): number {
+  const lf = chunk.indexOf(LF, from);
+  const cr = (lf === -1 ? chunk : chunk.subarray(0, lf)).indexOf(CR, from);
+  return cr === -1 ? lf : cr;
+}
+
 function tooLong(line: number, maxBytes: number): InvalidInputError {
   return new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [
     { field: `line ${line}`, message: `expected at most ${maxBytes} bytes` },
-  ]);
-}
-
-function invalidLine(line: number, field: string, message: string): InvalidInputError {
-  return new InvalidInputError('INVALID_ROW', `line ${line} is not an entity`, [
-    { field: field === '' ? `line ${line}` : `line ${line}: ${field}`, message },
   ]);
 }

@@ -3,12 +3,11 @@ import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/actions';
 import { accountQuerySchema, idempotencyKeySchema, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
 import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { csvEntities, ndjsonEntities } from '@bulk/uploads';
 import type { Context } from 'koa';
 import { toActionView } from '../actions/action-view.ts';
 import type { CreateAction, CreateResult } from '../actions/create-action.ts';
 import { parseCreateRequest, type EntityLimits } from '../actions/parse-request.ts';
-import { csvEntities } from '../upload/csv.ts';
-import { ndjsonEntities } from '../upload/ndjson.ts';
 import { drain, UploadBody } from '../upload/upload-body.ts';
 import { parseUploadQuery } from '../upload/upload-parameters.ts';
 import { atMost } from '../upload/at-most.ts';
@@ -85,6 +84,7 @@ async function createFromUpload(
 ): Promise<CreateResult> {
   const { parameters, delimiter } = parseUploadQuery(ctx.query);
   const accountId = await accountOf(ctx, parameters.accountId);
+  const charset = ctx.request.charset || undefined;
   const body = new UploadBody(ctx.req, uploadLimitBytes);
   const entityType = registry.entityType(parameters.entityType);
   const handler = registry.handler(parameters.actionType);
@@ -92,11 +92,12 @@ async function createFromUpload(
     mediaType === 'text/csv'
       ? csvEntities(body.bytes(), {
           delimiter,
+          charset,
           entityType,
-          maxRowLength: limits.maxEntityBytes,
+          maxRowBytes: limits.maxEntityBytes,
           unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
         })
-      : ndjsonEntities(body.bytes(), limits.maxEntityBytes);
+      : ndjsonEntities(body.bytes(), { maxLineBytes: limits.maxEntityBytes, charset });
   const digest = (): string => body.digest(mediaType, ctx.querystring);
   return createAction.execute(accountId, {
     parameters,

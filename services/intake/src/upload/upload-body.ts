@@ -65,10 +65,20 @@ export class UploadBody {
         `expected content-encoding gzip or none, found ${encoding}`,
       );
     }
+    let fed = 0;
+    const counted = async function* (raw: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
+      for await (const chunk of raw) {
+        fed += chunk.length;
+        yield chunk;
+      }
+    };
+    const gunzip = createGunzip();
     // What breaks comes out of the iteration of the last stream.
-    const gunzip = pipeline(Readable.from(this.#raw()), createGunzip(), () => undefined);
+    pipeline(Readable.from(counted(this.#raw())), gunzip, () => undefined);
     try {
       for await (const chunk of gunzip) yield chunk as Buffer;
+      // zlib stops at the first zero byte behind a member, and says nothing of what follows.
+      if (gunzip.bytesWritten < fed) throw new Error('bytes follow the end of the gzip data');
     } catch (error) {
       if (error instanceof UploadBrokenOffError) throw error;
       throw new InvalidInputError('INVALID_GZIP', 'the body is not gzip, or not all of it', [
