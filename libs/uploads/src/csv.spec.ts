@@ -182,6 +182,15 @@ describe('a CSV', () => {
     expect(seen).toEqual([{ id: 'c1', city: 'A' }]);
   });
 
+  it('is refused for its first fault when it breaks behind that', async () => {
+    const file = (async function* () {
+      yield await Promise.resolve(Buffer.from('id,city\nc1\nc2,B\n'));
+      throw new Error('the connection is gone');
+    })();
+    const options = { entityType: contact, maxRowBytes: 200, unknownColumns: () => [] };
+    await expect(csvEntities(file, options).next()).rejects.toMatchObject({ code: 'INVALID_ROW' });
+  });
+
   it('that is not UTF-8 is refused with its lines, the byte and the likely cause', async () => {
     const file = Buffer.from('id,city\nkd-ä,Köln\nx,Bonn\nkd-ü,A\n', 'latin1');
     const { code, issues } = await refusal(file);

@@ -71,11 +71,13 @@ export async function* csvEntities(
   try {
     yield* entities;
   } catch (error) {
+    // What breaks while rows are read only for further faults is not what the upload is refused for.
+    faults.throwIfAny();
     if (error instanceof CodedError || !(error instanceof CsvError)) throw error;
     const { tooLarge, cell, message } = csvFault(error, maxRowBytes);
     const title = columns?.[cell]?.title;
     const place = `line ${lines.start}${title === undefined ? '' : `: ${title}`}`;
-    if (tooLarge && !faults.found) {
+    if (tooLarge) {
       throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [{ field: place, message }]);
     }
     faults.add(place, message);

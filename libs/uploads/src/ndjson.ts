@@ -27,18 +27,24 @@ export async function* ndjsonEntities(
 ): AsyncGenerator<IncomingEntity> {
   const faults = new RowFaults('NDJSON');
   let line = 0;
-  for await (const text of lines(utf8Of(bytes, charset), maxLineBytes)) {
-    line += 1;
-    if (text.trim() === '') continue;
-    const parsed = parseJson(text);
-    const fault = parsed.ok
-      ? entityFault(parsed.value)
-      : { field: '', message: `expected one JSON object per line, ${parsed.message}` };
-    if (fault !== undefined)
-      faults.add(`line ${line}${fault.field === '' ? '' : `: ${fault.field}`}`, fault.message);
-    // The entity as it was sent: zod's copy would lack a field `__proto__`, which the handler refuses.
-    else if (parsed.ok && !faults.found) yield parsed.value as IncomingEntity;
-    faults.afterRow();
+  try {
+    for await (const text of lines(utf8Of(bytes, charset), maxLineBytes)) {
+      line += 1;
+      if (text.trim() === '') continue;
+      const parsed = parseJson(text);
+      const fault = parsed.ok
+        ? entityFault(parsed.value)
+        : { field: '', message: `expected one JSON object per line, ${parsed.message}` };
+      if (fault !== undefined)
+        faults.add(`line ${line}${fault.field === '' ? '' : `: ${fault.field}`}`, fault.message);
+      // The entity as it was sent: zod's copy would lack a field `__proto__`, which the handler refuses.
+      else if (parsed.ok && !faults.found) yield parsed.value as IncomingEntity;
+      faults.afterRow();
+    }
+  } catch (error) {
+    // What breaks while lines are read only for further faults is not what the upload is refused for.
+    faults.throwIfAny();
+    throw error;
   }
   faults.throwIfAny();
 }
