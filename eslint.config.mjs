@@ -14,6 +14,11 @@ const boundaries = [
   },
   { sourceTag: 'type:actions', onlyDependOnLibsWithTags: ['type:domain'], allowedExternalImports: ['zod'] },
   {
+    sourceTag: 'type:uploads',
+    onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'type:actions'],
+    allowedExternalImports: ['zod', 'csv-parse', 'csv-parse/*'],
+  },
+  {
     sourceTag: 'type:runtime',
     onlyDependOnLibsWithTags: ['type:domain'],
     allowedExternalImports: ['zod', 'pino', 'pino-pretty', 'cockatiel', 'prom-client', '@opentelemetry/*'],
@@ -36,6 +41,7 @@ const boundaries = [
       'type:actions',
       'type:runtime',
       'type:adapter',
+      'type:uploads',
       'type:testing',
     ],
   },
@@ -59,7 +65,7 @@ const ignoredCircularDependencies = ['@bulk/kafka', '@bulk/mongo', '@bulk/redis'
 const testBoundaries = [
   { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'type:testing', onlyDependOnLibsWithTags: ['*'] },
-  ...['domain', 'contract', 'actions', 'runtime', 'adapter', 'client', 'service'].map((type) => ({
+  ...['domain', 'contract', 'actions', 'uploads', 'runtime', 'adapter', 'client', 'service'].map((type) => ({
     sourceTag: `type:${type}`,
     notDependOnLibsWithTags: ['type:service'],
   })),

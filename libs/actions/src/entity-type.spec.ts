@@ -60,6 +60,34 @@ describe('defineEntityType', () => {
     });
   });
 
+  it('requires one of a group of fields, and lets no change clear them all', () => {
+    const person = defineEntityType({
+      name: 'person',
+      collection: 'people',
+      shape: { name: z.string().optional(), lastName: z.string().optional(), age: z.int().optional() },
+      needsOneOf: [['name', 'lastName']],
+    });
+    expect(person.validateRecord({ name: 'A' })).toEqual({ ok: true, value: { name: 'A' } });
+    expect(person.validateRecord({ lastName: 'A' })).toEqual({ ok: true, value: { lastName: 'A' } });
+    expect(person.validateRecord({ age: 3, name: null })).toEqual({
+      ok: false,
+      issues: [{ field: 'name or lastName', message: 'required' }],
+    });
+    expect(person.validatePatch({ age: 3 }).ok).toBe(true);
+    expect(person.validatePatch({ name: null, lastName: 'A' }).ok).toBe(true);
+    expect(person.validatePatch({ name: null })).toEqual({
+      ok: false,
+      issues: [{ field: 'name', message: 'cannot be cleared unless the same change sets name or lastName' }],
+    });
+  });
+
+  it('refuses a field called __proto__', () => {
+    const sent = JSON.parse('{"title":"A","__proto__":{"amount":1}}') as Record<string, unknown>;
+    const refused = { ok: false, issues: [{ field: '__proto__', message: 'unknown field' }] };
+    expect(deal.validatePatch(sent)).toEqual(refused);
+    expect(deal.validateRecord(sent)).toEqual(refused);
+  });
+
   it.each(['_id', 'deletedAt', 'fence', 'accountId', 'ref', '$set', 'a.b', ''])(
     'refuses a field named "%s"',
     (field) => {

@@ -17,6 +17,8 @@ export interface EntityTypeSource {
   /** The fields of a whole entity, without its id. Unknown fields are refused. */
   readonly shape: Readonly<Record<string, z.ZodType>>;
   readonly indexes?: readonly EntityIndex[];
+  /** Groups of optional fields of which a whole entity needs at least one, e.g. `[['name', 'lastName']]`. */
+  readonly needsOneOf?: readonly (readonly [string, ...string[]])[];
 }
 
 /** A validated change: fields to set and fields to clear. */
@@ -81,18 +83,21 @@ export function defineEntityType(source: EntityTypeSource): EntityType {
   );
   const patchSchema = z.strictObject(patchShape);
   const recordSchema = z.strictObject(source.shape);
+  const groups = source.needsOneOf ?? [];
   return Object.freeze({
     name: source.name,
     collection: source.collection,
     indexes: source.indexes ?? [],
     recordSchema,
     patchSchema,
-    validatePatch: (fields: Fields) => toPatch(patchSchema, fields),
-    validateRecord: (fields: Fields) => toRecord(recordSchema, fields),
+    validatePatch: (fields: Fields) => toPatch(patchSchema, groups, fields),
+    validateRecord: (fields: Fields) => toRecord(recordSchema, groups, fields),
   });
 }
 
-function toPatch(schema: z.ZodObject, fields: Fields): Validated<Patch> {
+type Groups = NonNullable<EntityTypeSource['needsOneOf']>;
+
+function toPatch(schema: z.ZodObject, groups: Groups, fields: Fields): Validated<Patch> {
   const parsed = schema.safeParse(fields);
   if (!parsed.success) return { ok: false, issues: fieldIssues(parsed.error) };
   const set: Record<string, unknown> = {};
@@ -103,21 +108,39 @@ function toPatch(schema: z.ZodObject, fields: Fields): Validated<Patch> {
     if (value === null) unset.push(field);
     else if (value !== undefined) set[field] = value;
   }
-  return { ok: true, value: { set, unset } };
+  // Whether the stored entity has another field of the group is not known here.
+  const emptied = groups.filter(
+    (group) =>
+      group.some((field) => unset.includes(field)) && !group.some((field) => Object.hasOwn(set, field)),
+  );
+  return emptied.length === 0
+    ? { ok: true, value: { set, unset } }
+    : {
+        ok: false,
+        issues: emptied.map((group) => ({
+          field: group.find((field) => unset.includes(field)) ?? group[0],
+          message: `cannot be cleared unless the same change sets ${group.join(' or ')}`,
+        })),
+      };
 }
 
-function toRecord(schema: z.ZodObject, fields: Fields): Validated<Fields> {
+function toRecord(schema: z.ZodObject, groups: Groups, fields: Fields): Validated<Fields> {
   const isField = (name: string): boolean => Object.hasOwn(schema.shape, name);
   const given = Object.fromEntries(
     Object.entries(fields).filter(([name, value]) => value !== null || !isField(name)),
   );
   const parsed = schema.safeParse(given);
-  if (!parsed.success) {
-    const issues = fieldIssues(parsed.error).map((issue) =>
-      isField(issue.field) && !Object.hasOwn(given, issue.field) ? { ...issue, message: 'required' } : issue,
-    );
-    return { ok: false, issues };
-  }
+  const missing = groups
+    .filter((group) => !group.some((field) => Object.hasOwn(given, field)))
+    .map((group) => ({ field: group.join(' or '), message: 'required' }));
+  const issues = parsed.success
+    ? []
+    : fieldIssues(parsed.error).map((issue) =>
+        isField(issue.field) && !Object.hasOwn(given, issue.field)
+          ? { ...issue, message: 'required' }
+          : issue,
+      );
+  if (!parsed.success || missing.length > 0) return { ok: false, issues: [...missing, ...issues] };
   const kept = Object.entries(parsed.data).filter(
     ([name, value]) => value !== undefined && fields[name] !== null,
   );

@@ -33,9 +33,16 @@ export interface Authenticator {
   authenticate(credentials: Credentials, named: readonly (string | undefined)[]): Promise<Identity | null>;
 }
 
-/** The authenticator of a configuration that `checkAuthConfig` has accepted. Connects to nothing yet. */
+/**
+ * Creates the authenticator of a configuration that `checkAuthConfig` has accepted. Connects to nothing yet. Warns when
+ * neither issuer nor audience of tokens is checked.
+ */
 export function createAuthenticator(config: AuthConfig, log: Logger): Authenticator {
   if (config.AUTH_MODE === 'header') return { mode: 'header', authenticate: () => Promise.resolve(null) };
+  const unchecked = (['JWT_ISSUER', 'JWT_AUDIENCE'] as const).filter((name) => config[name] === undefined);
+  if (unchecked.length > 0) {
+    log.warn({ unset: unchecked }, 'Tokens are accepted whatever they were issued for: set these variables');
+  }
   const { JWT_SECRET: secret, JWT_JWKS_URL: url } = config;
   if (secret !== undefined) return JwtAuthenticator.withSecret(secret, config);
   if (url === undefined) throw new TypeError('expected JWT_SECRET or JWT_JWKS_URL');

@@ -1,4 +1,4 @@
-import { integer } from '@bulk/runtime';
+import { flag, integer } from '@bulk/runtime';
 import { z } from 'zod';
 
 const MINUTE_MS = 60_000;
@@ -27,6 +27,10 @@ export const authConfigShape = {
     .string()
     .default('account_id')
     .meta({ description: 'The claim that holds the account id; its whole name, which may be a URL.' }),
+  JWT_REQUIRE_EXPIRY: flag(
+    true,
+    'Whether tokens without an expiry (exp) are refused. Without it, a token that leaks is valid for ever.',
+  ),
   JWT_CLOCK_TOLERANCE_S: integer(
     { min: 0, max: 600 },
     5,

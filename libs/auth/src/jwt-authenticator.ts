@@ -32,6 +32,7 @@ export class JwtAuthenticator implements Authenticator {
     this.#options = {
       algorithms,
       clockTolerance: config.JWT_CLOCK_TOLERANCE_S,
+      requiredClaims: config.JWT_REQUIRE_EXPIRY ? ['exp'] : [],
       ...(config.JWT_ISSUER === undefined ? {} : { issuer: config.JWT_ISSUER }),
       ...(config.JWT_AUDIENCE === undefined ? {} : { audience: config.JWT_AUDIENCE }),
     };

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { CodedError } from '@bulk/domain';
-import { loadConfig, silentLogger } from '@bulk/runtime';
+import { loadConfig, silentLogger, type Logger } from '@bulk/runtime';
 import { inSeconds, signWithSecret } from '@bulk/testing';
 import { z } from 'zod';
 import { authConfigShape, checkAuthConfig, createAuthenticator, UnauthenticatedError } from '../src/index.ts';
@@ -52,16 +52,35 @@ describe('with a shared secret', () => {
     });
   });
 
-  it('takes a token from the URL, and one without an end', async () => {
+  it('takes a token from the URL, and one without an expiry where that is allowed', async () => {
     const token = await signWithSecret(SECRET, { account_id: 'acme', exp: undefined });
     const expected = { accountId: 'acme', expiresAt: null };
-    const jwt = authenticator();
+    const jwt = authenticator({ JWT_REQUIRE_EXPIRY: 'false' });
     expect(await jwt.authenticate({ accessToken: token }, [])).toEqual(expected);
     expect(await jwt.authenticate({ authorization: `bearer  ${token} `, accessToken: token }, [])).toEqual(
       expected,
     );
     const far = await signWithSecret(SECRET, { account_id: 'acme', exp: 1e300 });
     expect((await bearer(far))?.expiresAt?.getTime()).toBe(8.64e15);
+  });
+
+  it('refuses a token without an expiry', async () => {
+    const token = await signWithSecret(SECRET, { account_id: 'acme', exp: undefined });
+    expect((await refusal(bearer(token))).message).toBe('the expiry (exp) of the token is missing');
+  });
+
+  it('warns when tokens of any issuer or audience are accepted', () => {
+    const warned: unknown[] = [];
+    const log = { ...silentLogger(), warn: (fields: unknown) => warned.push(fields) } as unknown as Logger;
+    const create = (env: Record<string, string>): unknown =>
+      createAuthenticator(
+        loadConfig(z.object(authConfigShape), { AUTH_MODE: 'jwt', JWT_SECRET: SECRET, ...env }),
+        log,
+      );
+    create({});
+    create({ JWT_ISSUER: 'https://issuer.example/' });
+    create({ JWT_ISSUER: 'https://issuer.example/', JWT_AUDIENCE: 'bulk' });
+    expect(warned).toEqual([{ unset: ['JWT_ISSUER', 'JWT_AUDIENCE'] }, { unset: ['JWT_AUDIENCE'] }]);
   });
 
   it('takes a claim whose name is a URL', async () => {

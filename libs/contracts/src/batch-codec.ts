@@ -1,11 +1,8 @@
 import type { ActionIdentity, Batch, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
-import { retryOverrideSchema, success, type Outcome } from '@bulk/domain';
-import { z } from 'zod';
+import { jsonObjectSchema, retryOverrideSchema, success, type Outcome } from '@bulk/domain';
 import { MalformedMessageError } from './malformed-message-error.ts';
 import { FIRST_GENERATION } from './message-headers.ts';
 import type { BatchResult, BatchSource, EntityBatch } from './messages.ts';
-
-const jsonObjectSchema = z.record(z.string(), z.unknown());
 
 /** A batch as the handler works on it. */
 export interface EntityBatchContent {

@@ -5,7 +5,8 @@ import { actionParametersSchema } from './http.ts';
 /** Media types of an upload's body; a JSON body carries the parameters too. */
 export const UPLOAD_MEDIA_TYPES = ['application/x-ndjson', 'text/csv'] as const;
 
-const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' } as const;
+/** What may separate the cells of a CSV, the most usual first. */
+export const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' } as const;
 
 /** A parameter as JSON text; what it holds is checked where all parameters are. */
 function jsonText() {
@@ -48,7 +49,10 @@ export const uploadQuerySchema = z.strictObject({
   delimiter: z
     .enum(['comma', 'semicolon', 'tab', 'pipe'], 'expected one of comma, semicolon, tab, pipe')
     .optional()
-    .transform((name) => DELIMITERS[name ?? 'comma'])
-    .meta({ description: 'What separates the cells of a CSV; comma where nothing is said.' }),
+    .transform((name) => (name === undefined ? undefined : DELIMITERS[name]))
+    .meta({
+      description:
+        'What separates the cells of a CSV. Default: as a first line sep=… says, else found from the header.',
+    }),
 });
 export type UploadQuery = z.input<typeof uploadQuerySchema>;

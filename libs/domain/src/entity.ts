@@ -27,7 +27,7 @@ export const incomingEntitySchema = z.looseObject(
     ref: z
       .string()
       .max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`)
-      .optional(),
+      .nullish(),
   },
   'expected an object with an id',
 );

@@ -14,6 +14,24 @@ import { z } from 'zod';
 
 const CREDENTIALS = credentialNames('MONGODB');
 
+const DEFAULT_DATABASE = 'bulk';
+const DATABASE_NAME = /^[A-Za-z0-9_-]{1,63}$/;
+/** Databases of the server's own; a URI names `admin` to say where its user is kept. */
+const RESERVED_DATABASES: readonly string[] = ['admin', 'config', 'local'];
+
+/** The database to use: MONGODB_DATABASE, else what MONGODB_URI names behind its hosts, else `bulk`. */
+export function databaseNameOf({
+  MONGODB_DATABASE,
+  MONGODB_URI,
+}: Pick<MongoConfig, 'MONGODB_DATABASE' | 'MONGODB_URI'>): string {
+  return MONGODB_DATABASE ?? namedByUri(MONGODB_URI) ?? DEFAULT_DATABASE;
+}
+
+function namedByUri(uri: string): string | undefined {
+  const name = /^mongodb(?:\+srv)?:\/\/[^/]*\/([^?]*)/.exec(uri)?.[1] ?? '';
+  return name === '' ? undefined : decodeURIComponent(name);
+}
+
 /** Variables of every service that talks to MongoDB. */
 export const mongoConfigShape = {
   MONGODB_URI: z
@@ -28,9 +46,11 @@ export const mongoConfigShape = {
   MONGODB_TLS_CA_FILE: textFile("Certificates (PEM) of who signs MongoDB's; absent: Node's own."),
   MONGODB_DATABASE: z
     .string()
-    .regex(/^[A-Za-z0-9_-]{1,63}$/, 'expected letters, digits, "_" or "-"')
-    .default('bulk')
-    .meta({ description: 'Database of actions, logs and entities.' }),
+    .regex(DATABASE_NAME, 'expected letters, digits, "_" or "-"')
+    .optional()
+    .meta({
+      description: `Database of actions, logs and entities. Default: the database that MONGODB_URI names, else \`${DEFAULT_DATABASE}\`.`,
+    }),
   MONGODB_POOL_SIZE: integer({ min: 1, max: 1_000 }, 20, 'Connections at most.'),
   MONGODB_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
@@ -44,6 +64,12 @@ export function checkMongoConfig(config: MongoConfig, context: z.RefinementCtx):
   const fault = faultOf(context);
   const { MONGODB_URI: uri } = config;
   if (!isConnectionString(uri)) fault('MONGODB_URI', 'expected a connection string that can be understood');
+  else if (config.MONGODB_DATABASE === undefined) {
+    const named = databaseNameOf(config);
+    if (!DATABASE_NAME.test(named) || RESERVED_DATABASES.includes(named)) {
+      fault('MONGODB_DATABASE', `expected a database; MONGODB_URI names ${named}, which cannot be used`);
+    }
+  }
   checkCredentials(config, CREDENTIALS, { nameNeeded: true }, fault);
   if (config.MONGODB_USERNAME !== undefined && hasUserInfo(uri)) {
     fault('MONGODB_USERNAME', 'expected no credentials in MONGODB_URI beside it');

@@ -1,5 +1,5 @@
 import { MongoClient, type Collection, type Db, type Document, type MongoClientOptions } from 'mongodb';
-import type { MongoConfig } from './config.ts';
+import { databaseNameOf, type MongoConfig } from './config.ts';
 import type { ActionDocument, ActionLogDocument, EntityDocument, StagedBatchDocument } from './documents.ts';
 
 /** TLS and credentials, as far as the connection string does not hold them. */
@@ -56,7 +56,7 @@ export class Database {
     if (onCommand !== undefined) client.on('commandStarted', ({ command }) => onCommand(command));
     try {
       await client.connect();
-      const db = client.db(config.MONGODB_DATABASE);
+      const db = client.db(databaseNameOf(config));
       const database = new Database(client, db);
       await database.ping();
       return database;

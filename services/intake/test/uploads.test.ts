@@ -73,6 +73,39 @@ describe('an upload', () => {
     ]);
   });
 
+  const MUELLER = [
+    { id: 'kd-ä7', lastName: 'Müller' },
+    { id: 'kd-ö7', lastName: 'Schröder' },
+    { id: 'kd-ü7', lastName: 'Grüne – €' },
+  ];
+  const rowsOf = (end: string, ...before: string[]): string =>
+    [...before, 'id;lastName', ...MUELLER.map(({ id, lastName }) => `${id};${lastName}`)].join(end);
+  const latin = Buffer.from(rowsOf('\r\n').replaceAll('–', '\x96').replaceAll('€', '\x80'), 'latin1');
+  it.each([
+    ['declared as Windows-1252', latin, 'text/csv; charset=windows-1252'],
+    ['in UTF-16 with a byte order mark', Buffer.from(`\ufeff${rowsOf('\r')}`, 'utf16le'), 'text/csv'],
+    ['with a line sep=;', rowsOf('\n', 'sep=;'), 'text/csv; charset=utf-8'],
+    ['with a semicolon and a byte order mark', `\ufeff${rowsOf('\r\n')}`, 'text/csv'],
+    [
+      'of two gzip members',
+      Buffer.concat([gzipSync('id;lastName\n'), gzipSync(rowsOf('\n').slice(12))]),
+      'text/csv',
+    ],
+  ])('%s keeps every value', async (what, body, type) => {
+    const headers = { 'content-type': type, ...(what.includes('gzip') ? GZIP : {}) };
+    const { status, body: answer } = await upload('actionType=update', body, headers);
+    expect(status).toBe(202);
+    const published = await eventually('all positions', async () => {
+      const batches = await harness.published(String(answer.data?.['actionId']));
+      return positionsOf(batches).length >= 3 ? batches : undefined;
+    });
+    const entities = published
+      .flatMap(({ batch }) => batch.entities)
+      .sort((a, b) => a.position - b.position)
+      .map(({ id, fields }) => ({ id, ...(JSON.parse(fields) as object) }));
+    expect(entities).toEqual(MUELLER);
+  });
+
   it('may be repeated with its Idempotency-Key', async () => {
     const headers = { ...CSV, 'idempotency-key': 'upload-1' };
     const first = await upload('actionType=update', csvOf(20), headers);
@@ -102,7 +135,13 @@ describe('an upload', () => {
     ['an unknown delimiter', `${UPDATE}&delimiter=x`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'delimiter'],
     ['nothing', UPDATE, '', CSV, 400, 'INVALID_REQUEST', 'entities'],
     ['a header alone', UPDATE, 'id,lastName\n', CSV, 400, 'INVALID_REQUEST', 'entities'],
-    ['a column that is no field', UPDATE, 'id,lastname\nc1,A\n', CSV, 400, 'INVALID_HEADER', 'lastname'],
+    ['a column that is no field', UPDATE, 'id,lastnam\nc1,A\n', CSV, 400, 'INVALID_HEADER', 'column 2 "lastnam"'],
+    ['bytes that are not UTF-8', UPDATE, Buffer.from('id,lastName\nc1,M\xfcller\n', 'latin1'), CSV, 400, 'INVALID_ENCODING', 'line 2'],
+    ['NDJSON that is not UTF-8', UPDATE, Buffer.from('{"id":"c1","lastName":"M\xfcller"}\n', 'latin1'), NDJSON, 400, 'INVALID_ENCODING', 'line 1'],
+    ['a charset that nobody knows', UPDATE, csvOf(3), { 'content-type': 'text/csv; charset=klingon' }, 400, 'UNKNOWN_CHARSET', 'content-type'],
+    ['zeros between members of a gzip', UPDATE, Buffer.concat([gzipSync(csvOf(3)), Buffer.alloc(10), gzipSync('c9,X\n')]), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
+    ['text behind a gzip', UPDATE, Buffer.concat([gzipSync(csvOf(3)), Buffer.from('more')]), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
+    ['a key twice', UPDATE, '{"id":"c1","score":1,"score":2}\n', NDJSON, 400, 'INVALID_ROW', 'line 1'],
     ['a bad row far behind', UPDATE, `${csvOf(400)}c401\n`, CSV, 400, 'INVALID_ROW', 'line 402'],
     ['a bad line far behind', UPDATE, `${ndjsonOf(400)}{"id":\n`, NDJSON, 400, 'INVALID_ROW', 'line 401'],
     ['too many entities', UPDATE, ndjsonOf(1_001), NDJSON, 400, 'INVALID_REQUEST', 'entities'],

@@ -15,7 +15,12 @@ let harness: NotifierHarness;
 let notifier: RunningNotifier;
 beforeAll(async () => {
   harness = await NotifierHarness.create();
-  notifier = await harness.start({ AUTH_MODE: 'jwt', JWT_SECRET: SECRET, JWT_CLOCK_TOLERANCE_S: '0' });
+  notifier = await harness.start({
+    AUTH_MODE: 'jwt',
+    JWT_REQUIRE_EXPIRY: 'false',
+    JWT_SECRET: SECRET,
+    JWT_CLOCK_TOLERANCE_S: '0',
+  });
 });
 afterAll(() => harness.installation.dispose());
 

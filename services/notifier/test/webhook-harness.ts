@@ -9,6 +9,7 @@ export const MASTER_SECRET = 'a master secret of this installation';
 export const WEBHOOK_ENV = {
   WEBHOOK_SECRET: MASTER_SECRET,
   WEBHOOK_ALLOW_HTTP: 'true',
+  WEBHOOK_ALLOWED_PORTS: 'any',
   WEBHOOK_ALLOWED_NETWORKS: '127.0.0.1/32',
   WEBHOOK_POLL_MS: '600000',
   WEBHOOK_INITIAL_DELAY_MS: '10',

@@ -2,7 +2,7 @@ import type { LookupAddress } from 'node:dns';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { CallbackPolicy, NetworkPolicy } from '@bulk/runtime';
 import { guardedLookup } from '../src/webhooks/guarded-lookup.ts';
-import { WebhookSender, type SendResult } from '../src/webhooks/webhook-sender.ts';
+import { NO_ANSWER, WebhookSender, type SendResult } from '../src/webhooks/webhook-sender.ts';
 import type { RunningNotifier } from './harness.ts';
 import { status, type Receiver } from './receiver.ts';
 import { WebhookHarness } from './webhook-harness.ts';
@@ -26,7 +26,7 @@ function sendTo(
   addresses: readonly LookupAddress[],
   allowed: readonly string[],
 ): Promise<SendResult> {
-  const policy = new CallbackPolicy(new NetworkPolicy(allowed), true);
+  const policy = new CallbackPolicy({ networks: new NetworkPolicy(allowed), allowHttp: true, ports: 'any' });
   const sender = new WebhookSender({
     policy,
     lookup: guardedLookup(policy.networks, (_host, _options, callback) => callback(null, [...addresses])),
@@ -60,13 +60,27 @@ describe('a webhook to an address inside', () => {
     const url = `http://inside.example:${target.port}/`;
     const inside: LookupAddress[] = [{ address: '127.0.0.1', family: 4 }];
     expect(await sendTo(url, inside, [])).toEqual({
-      kind: 'refused',
-      error: 'the host has no address that webhooks may go to',
+      kind: 'failed',
+      error: NO_ANSWER,
     });
     expect(target.connections).toBe(0);
     // It was the check that held it back: the same name, resolved alike, is reached where its network is allowed.
     expect(await sendTo(url, inside, ['127.0.0.0/8'])).toEqual({ kind: 'delivered' });
     expect(target.received.map(({ headers }) => headers['host'])).toEqual([`inside.example:${target.port}`]);
+  });
+
+  it('learns nothing about what is there: a closed port, an unknown host and a forbidden address fail alike', async () => {
+    const closed = await harness.receiver();
+    const { port } = closed;
+    await closed.stop();
+    const inside: LookupAddress[] = [{ address: '127.0.0.1', family: 4 }];
+    const outcomes = [
+      await sendTo(`http://127.0.0.1:${port}/`, [], ['127.0.0.0/8']),
+      await sendTo(`http://closed.example:${port}/`, inside, ['127.0.0.0/8']),
+      await sendTo(`http://inside.example:${target.port}/`, inside, []),
+      await sendTo('http://nowhere.example/', [], []),
+    ];
+    expect(outcomes).toEqual(outcomes.map(() => ({ kind: 'failed', error: NO_ANSWER })));
   });
 
   it('reaches a name that resolves into an allowed network', async () => {

@@ -2,6 +2,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { accountWebhookSecret } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';
 import { Webhook } from 'standardwebhooks';
+import { NO_ANSWER } from '../src/webhooks/webhook-sender.ts';
 import { ACCOUNT, type RunningNotifier } from './harness.ts';
 import { status, type ReceivedWebhook } from './receiver.ts';
 import { MASTER_SECRET, WebhookHarness } from './webhook-harness.ts';
@@ -130,7 +131,7 @@ describe('a webhook whose receiver fails', () => {
       const callback = await harness.callback(actionId);
       return callback.lastError === null ? undefined : callback;
     });
-    expect(lastError).toBe('ECONNREFUSED');
+    expect(lastError).toBe(NO_ANSWER);
     const up = await harness.receiver(status(200), port);
     expect(await harness.awaitState(actionId, 'delivered')).toMatchObject({ lastError: null });
     expect(up.received.map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${actionId}`]);
@@ -189,7 +190,7 @@ describe('a webhook whose receiver fails', () => {
     await start({ ...POLLING, WEBHOOK_TIMEOUT_MS: '200', WEBHOOK_MAX_ATTEMPTS: '2' });
     expect(await harness.awaitState(actionId, 'given-up')).toMatchObject({
       attempts: 2,
-      lastError: 'no answer within 200 ms',
+      lastError: NO_ANSWER,
     });
   });
 

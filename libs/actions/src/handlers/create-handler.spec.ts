@@ -36,7 +36,7 @@ describe('CreateHandler', () => {
       { lastName: 'A', expectedVersion: 1 },
       'expectedVersion: an entity that is to be created has no version',
     ],
-    [{ expectedVersion: null }, 'has no version; lastName: required'],
+    [{ expectedVersion: null }, 'has no version; name or lastName: required'],
   ])('fails %j and says %s', async (fields, message) => {
     const store = new AnsweringStore();
     const [outcome] = await process(handler, {}, { c1: fields }, store);

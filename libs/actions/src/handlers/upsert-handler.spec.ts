@@ -41,7 +41,7 @@ describe('UpsertHandler', () => {
     };
     const outcomes = await process(handler, {}, sent, store);
     expect(outcomes.map(({ code, message }) => [code, message])).toEqual([
-      ['INVALID_ENTITY', 'no contact has this id, and it cannot be created: lastName: required'],
+      ['INVALID_ENTITY', 'no contact has this id, and it cannot be created: name or lastName: required'],
       ['VERSION_CONFLICT', 'expected version 2, and no contact has this id'],
       ['VERSION_CONFLICT', 'expected version 2, and the contact has version 9'],
     ]);

@@ -12,7 +12,7 @@ function refusal(url: string, env: Readonly<Record<string, string>> = {}): strin
 describe('CallbackPolicy', () => {
   it.each([
     'https://example.com/hook',
-    'https://example.com:8443/?a=b',
+    'https://example.com:443/?a=b',
     'https://8.8.8.8/',
     'https://[2606:4700::1]/',
   ])('has nothing against %s', (url) => {
@@ -46,6 +46,16 @@ describe('CallbackPolicy', () => {
     );
   });
 
+  it('takes only the ports that are allowed', () => {
+    expect(refusal('https://example.com:8443/')).toBe('expected port 443, found 8443');
+    expect(refusal('http://example.com:443/', { WEBHOOK_ALLOW_HTTP: 'true' })).toBeUndefined();
+    expect(refusal('https://example.com:22/', { WEBHOOK_ALLOWED_PORTS: '443, 8443' })).toBe(
+      'expected port 443 or 8443, found 22',
+    );
+    expect(refusal('https://example.com:8443/', { WEBHOOK_ALLOWED_PORTS: '443, 8443' })).toBeUndefined();
+    expect(refusal('https://example.com:1/', { WEBHOOK_ALLOWED_PORTS: 'any' })).toBeUndefined();
+  });
+
   it('takes what is in an allowed network', () => {
     const env = { WEBHOOK_ALLOWED_NETWORKS: '10.1.0.0/16, 127.0.0.0/8' };
     expect(refusal('https://10.1.2.3/', env)).toBeUndefined();
@@ -57,7 +67,7 @@ describe('CallbackPolicy', () => {
 describe('webhookConfigShape', () => {
   it('has no webhooks by default', () => {
     const config = loadConfig(configSchema, {});
-    expect(config).toEqual({ WEBHOOK_ALLOW_HTTP: false });
+    expect(config).toEqual({ WEBHOOK_ALLOW_HTTP: false, WEBHOOK_ALLOWED_PORTS: [443] });
   });
 
   it('names what is wrong, and no secret', () => {

@@ -1,6 +1,14 @@
 import { isIP } from 'node:net';
 import type { NetworkPolicy } from './network-policy.ts';
 
+export interface CallbackRules {
+  readonly networks: NetworkPolicy;
+  /** Whether a URL may be plain http. */
+  readonly allowHttp: boolean;
+  /** Ports that a URL may name. A caller that could choose any would have a port scanner. */
+  readonly ports: readonly number[] | 'any';
+}
+
 /**
  * Which callback URLs can be delivered at all, as far as the URL alone tells: intake refuses the others at once, notifier
  * looks again (the configuration may have changed) and checks the addresses that a name resolves to.
@@ -8,10 +16,12 @@ import type { NetworkPolicy } from './network-policy.ts';
 export class CallbackPolicy {
   readonly networks: NetworkPolicy;
   readonly #allowHttp: boolean;
+  readonly #ports: CallbackRules['ports'];
 
-  constructor(networks: NetworkPolicy, allowHttp: boolean) {
+  constructor({ networks, allowHttp, ports }: CallbackRules) {
     this.networks = networks;
     this.#allowHttp = allowHttp;
+    this.#ports = ports;
   }
 
   /**
@@ -22,6 +32,10 @@ export class CallbackPolicy {
   refusalOf(url: URL): string | undefined {
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && this.#allowHttp)) {
       return this.#allowHttp ? 'expected an http or https URL' : 'expected an https URL';
+    }
+    const port = Number(url.port || (url.protocol === 'https:' ? 443 : 80));
+    if (this.#ports !== 'any' && !this.#ports.includes(port)) {
+      return `expected port ${this.#ports.join(' or ')}, found ${port}`;
     }
     const host = url.hostname.replace(/^\[(.*)\]$/, '$1').replace(/\.+$/, '');
     if (isIP(host) !== 0) return this.networks.permits(host) ? undefined : NOT_PUBLIC;

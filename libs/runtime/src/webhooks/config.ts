@@ -4,6 +4,8 @@ import { CallbackPolicy } from './callback-policy.ts';
 import { isNetwork, NetworkPolicy } from './network-policy.ts';
 
 const MIN_SECRET = 32;
+/** Admitted where plain http is. */
+const HTTP_PORT = 80;
 
 /** Variables of every service that has to do with webhooks; they must agree. */
 export const webhookConfigShape = {
@@ -12,6 +14,12 @@ export const webhookConfigShape = {
       "The installation's secret, from which each account's own is derived; without it there are no webhooks.",
   }),
   WEBHOOK_ALLOW_HTTP: flag(false, 'Whether a callback URL may be plain http.'),
+  WEBHOOK_ALLOWED_PORTS: z
+    .string()
+    .regex(/^\s*(any|\d{1,5}(\s*,\s*\d{1,5})*)\s*$/, 'expected ports separated by commas, or any')
+    .transform((text) => (text.trim() === 'any' ? ('any' as const) : text.split(',').map(Number)))
+    .default([443])
+    .meta({ description: 'Ports that a callback URL may name, separated by commas; any admits every port.' }),
   WEBHOOK_ALLOWED_NETWORKS: z
     .string()
     .transform((text) => text.split(',').map((network) => network.trim()))
@@ -30,10 +38,14 @@ export type WebhookConfig = z.infer<z.ZodObject<typeof webhookConfigShape>>;
 
 /** What this configuration permits. */
 export function callbackPolicyOf(
-  config: Pick<WebhookConfig, 'WEBHOOK_ALLOW_HTTP' | 'WEBHOOK_ALLOWED_NETWORKS'>,
+  config: Pick<WebhookConfig, 'WEBHOOK_ALLOW_HTTP' | 'WEBHOOK_ALLOWED_PORTS' | 'WEBHOOK_ALLOWED_NETWORKS'>,
 ): CallbackPolicy {
-  return new CallbackPolicy(
-    new NetworkPolicy(config.WEBHOOK_ALLOWED_NETWORKS ?? []),
-    config.WEBHOOK_ALLOW_HTTP,
-  );
+  return new CallbackPolicy({
+    networks: new NetworkPolicy(config.WEBHOOK_ALLOWED_NETWORKS ?? []),
+    allowHttp: config.WEBHOOK_ALLOW_HTTP,
+    ports:
+      config.WEBHOOK_ALLOWED_PORTS === 'any'
+        ? 'any'
+        : [...config.WEBHOOK_ALLOWED_PORTS, ...(config.WEBHOOK_ALLOW_HTTP ? [HTTP_PORT] : [])],
+  });
 }

@@ -4,11 +4,13 @@ import {
   CodedError,
   failure,
   idempotencyTokenOf,
+  inexactNumbers,
   OUTCOME_CODES,
   PermanentError,
   skipped,
   SupersededError,
   type Entity,
+  type FieldIssue,
   type LanePosition,
   type Outcome,
   type RetryPolicy,
@@ -105,6 +107,10 @@ export class BatchApplier {
     if (content.cancelled) return { kind: 'settled', outcomes: progress.outcomes(entities, CANCELLED) };
     const { firsts, duplicates } = splitDuplicates(entities, claim.first);
     for (const [position, outcome] of duplicates) progress.settle(position, outcome);
+    for (const { position, fields } of firsts) {
+      const issues = inexactNumbers(fields);
+      if (issues.length > 0) progress.settle(position, inexact(issues));
+    }
     const open = firsts.filter(({ position }) => progress.isOpen(position));
     if (open.length > 0) await this.#process(batch, open);
     return progress.requests > 0
@@ -194,6 +200,12 @@ const CANCELLED = skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancel
 
 /** Never seen: every open entity has been answered. */
 const NO_OUTCOME = failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');
+
+/** Stored as the nearest number that a double holds, it would be another one than the caller sent. */
+function inexact(issues: readonly FieldIssue[]): Outcome {
+  const faults = issues.map(({ field, message }) => `${field}: ${message}`);
+  return failure(OUTCOME_CODES.INVALID_ENTITY, faults.join('; '));
+}
 
 /** A store that writes only while the batch's partition is ours. */
 function ownedStore(store: EntityStore, confirmOwnership: BatchAt['confirmOwnership']): EntityStore {

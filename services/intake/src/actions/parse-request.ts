@@ -1,8 +1,15 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { fieldIssues } from '@bulk/actions';
 import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
-import { incomingEntitySchema, InvalidInputError, type FieldIssue, type IncomingEntity } from '@bulk/domain';
-import { z } from 'zod';
+import {
+  incomingEntitySchema,
+  inexactNumbers,
+  InvalidInputError,
+  jsonObjectSchema,
+  protoKeys,
+  type FieldIssue,
+  type IncomingEntity,
+} from '@bulk/domain';
 import { checkedSize } from '../staging/entity-size.ts';
 
 /** Entities that may be parsed again whenever they are iterated. */
@@ -30,7 +37,6 @@ export interface EntityLimits {
   readonly maxEntityBytes: number;
 }
 
-const bodySchema = z.record(z.string(), z.unknown());
 /** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
 const MAX_COLLECTED_ISSUES = 100;
 
@@ -43,16 +49,19 @@ const ENTITIES_PER_TURN = 500;
  * @throws InvalidInputError naming every field at fault; what the entities throw.
  */
 export async function parseCreateRequest(body: RequestBody, limits: EntityLimits): Promise<ParsedRequest> {
-  const object = bodySchema.safeParse(body.rest);
+  const object = jsonObjectSchema.safeParse(body.rest);
   if (!object.success) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
       { field: '(body)', message: 'expected a JSON object' },
     ]);
   }
-  const rest = { ...object.data };
-  delete rest['entities'];
+  const { entities: _, ...rest } = object.data;
   const parameters = actionParametersSchema.safeParse(rest);
-  const issues: FieldIssue[] = parameters.success ? [] : fieldIssues(parameters.error);
+  const issues: FieldIssue[] = [
+    ...protoKeys(rest),
+    ...inexactNumbers(rest),
+    ...(parameters.success ? [] : fieldIssues(parameters.error)),
+  ];
   const entities = await checkedEntities(body.entities, limits, issues);
   if (!parameters.success || issues.length > 0) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);

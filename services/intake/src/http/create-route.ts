@@ -1,17 +1,15 @@
 import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/actions';
 import { accountQuerySchema, idempotencyKeySchema, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
-import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { InvalidInputError, MAX_DEPTH, type IncomingEntity } from '@bulk/domain';
+import { csvEntities, ndjsonEntities } from '@bulk/uploads';
 import type { Context } from 'koa';
 import { toActionView } from '../actions/action-view.ts';
 import type { CreateAction, CreateResult } from '../actions/create-action.ts';
 import { parseCreateRequest, type EntityLimits } from '../actions/parse-request.ts';
-import { csvEntities } from '../upload/csv.ts';
-import { ndjsonEntities } from '../upload/ndjson.ts';
 import { BodyReader, drain, type BodyLimits } from '../upload/body-reader.ts';
 import { parseUploadQuery } from '../upload/upload-parameters.ts';
 import { atMost } from '../upload/at-most.ts';
-import { MAX_DEPTH } from '../staging/nesting.ts';
 import { accountOf, earlyAccountOf } from './admission.ts';
 import type { Budget } from './budget.ts';
 import { BASE, succeeded } from './context.ts';
@@ -152,6 +150,7 @@ async function stageUpload(
     maxRatio: maxCompressionRatio,
     graceBytes: UPLOAD_GRACE_BYTES,
   });
+  const charset = ctx.request.charset || undefined;
   // As many lines as there may be entities: every second line of a file may be empty.
   const maxEmptyLines = limits.maxEntities;
   const entityType = registry.entityType(parameters.entityType);
@@ -160,12 +159,13 @@ async function stageUpload(
     mediaType === 'text/csv'
       ? csvEntities(body.bytes(), {
           delimiter,
+          charset,
           entityType,
-          maxRowLength: limits.maxEntityBytes,
+          maxRowBytes: limits.maxEntityBytes,
           maxEmptyLines,
           unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
         })
-      : ndjsonEntities(body.bytes(), limits.maxEntityBytes, maxEmptyLines);
+      : ndjsonEntities(body.bytes(), { maxLineBytes: limits.maxEntityBytes, maxEmptyLines, charset });
   const digest = (): string => body.digest(mediaType, ctx.querystring);
   return createAction.execute(accountId, {
     parameters,

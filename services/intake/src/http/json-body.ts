@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { InvalidInputError } from '@bulk/domain';
+import { parseJson } from '@bulk/uploads';
 import type { EntityList, RequestBody } from '../actions/parse-request.ts';
 import type { BodyReader } from '../upload/body-reader.ts';
 import type { Share } from './budget.ts';
@@ -67,12 +68,10 @@ function parsedObject(bytes: Buffer): unknown {
   return parsed(text);
 }
 
-function parsed(text: string, where?: string): unknown {
-  try {
-    return JSON.parse(text);
-  } catch {
-    throw notJson(where);
-  }
+function parsed(text: string, where = '(body)'): unknown {
+  const json = parseJson(text);
+  if (json.ok) return json.value;
+  throw notJson(where, json.message);
 }
 
 /** The entities of a body, each parsed whenever it is asked for. */

@@ -221,10 +221,10 @@ class OpenList implements ScannedList {
   }
 }
 
-/** What a body is refused with that is no JSON object. */
-export function notJson(where = '(body)'): InvalidInputError {
+/** Creates the refusal of a body that is no JSON object. @param found says what is wrong with it. */
+export function notJson(where = '(body)', found?: string): InvalidInputError {
   return new InvalidInputError('INVALID_JSON', 'the body is not a JSON object', [
-    { field: where, message: 'expected JSON (RFC 8259) in UTF-8' },
+    { field: where, message: `expected JSON (RFC 8259) in UTF-8${found === undefined ? '' : `, ${found}`}` },
   ]);
 }
 

@@ -43,7 +43,11 @@ export function createOperation(catalog: Catalog): Operation {
         examples: Object.fromEntries(examples),
       },
       'text/csv': upload(
-        'A first row with the names of the columns: `id`, perhaps `ref` and `expectedVersion`, and fields. An empty cell says nothing about its field, `#N/A` clears it.',
+        [
+          'A first row with the names of the columns: `id`, perhaps `ref` and `expectedVersion`, and fields. Case, spaces, `_` and `-` in a name do not matter.',
+          'An empty cell says nothing about its field, `#N/A` clears it. Empty rows are ignored.',
+          'The text is UTF-8 unless a byte order mark or `charset` says otherwise. The delimiter is found from the first row, or from a line `sep=;` before it.',
+        ].join(' '),
         'id,ownerId\ncontact-1,user-7\ncontact-2,user-8\n',
       ),
       'application/x-ndjson': upload(
@@ -65,6 +69,8 @@ export function createOperation(catalog: Catalog): Operation {
       'UNSUPPORTED_MEDIA_TYPE',
       'INVALID_HEADER',
       'INVALID_ROW',
+      'INVALID_ENCODING',
+      'UNKNOWN_CHARSET',
       'INVALID_GZIP',
       'UPLOAD_BROKEN_OFF',
       'IDEMPOTENCY_KEY_REUSED',

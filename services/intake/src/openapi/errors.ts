@@ -77,13 +77,40 @@ export const ERRORS = {
     status: 400,
     when: 'the first row of a CSV names no column `id`, a column twice, or one that the action can do nothing with',
     message: 'the first row of the CSV is invalid',
-    details: [{ field: 'lastname', message: 'unknown field' }],
+    details: [{ field: 'column 2 "lastnam"', message: 'unknown field; did you mean "lastName"?' }],
   },
   INVALID_ROW: {
     status: 400,
-    when: 'a line of an upload is no entity; nothing of the upload is kept',
-    message: 'line 17 is not an entity',
-    details: [{ field: 'line 17: id', message: 'expected a non-empty string' }],
+    when: 'rows of an upload are not entities; up to 20 of them are named, and nothing of the upload is kept',
+    message: '2 rows of the CSV are invalid',
+    details: [
+      { field: 'line 17: id', message: 'expected a non-empty string' },
+      { field: 'line 23', message: 'expected 4 cells, found 3' },
+    ],
+  },
+  INVALID_ENCODING: {
+    status: 400,
+    when: 'the body is not text in the encoding that its byte order mark or its `charset` declares, else in UTF-8; up to 20 lines are named',
+    message: 'the body is not text in its encoding',
+    details: [
+      {
+        field: 'line 2',
+        message:
+          'expected UTF-8, found the byte E4 after "id,city kd-"; the file looks like Windows-1252, as Excel writes "CSV": declare charset=windows-1252, or save it as "CSV UTF-8"',
+      },
+    ],
+  },
+  UNKNOWN_CHARSET: {
+    status: 400,
+    when: 'the `charset` of the content type is no encoding of the WHATWG Encoding Standard',
+    message: 'the declared charset is unknown',
+    details: [
+      {
+        field: 'content-type',
+        message:
+          'expected a charset of the Encoding Standard, e.g. utf-8, windows-1252 or utf-16le, found "klingon"',
+      },
+    ],
   },
   INVALID_GZIP: {
     status: 400,

@@ -1,5 +1,4 @@
-import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
-import { isDeeperThan, MAX_DEPTH } from './nesting.ts';
+import { InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingEntity } from '@bulk/domain';
 
 /**
  * The size of an entity: the bytes of its JSON.

@@ -16,15 +16,3 @@ export async function* atMost(
     yield entity;
   }
 }
-
-/**
- * Refuses an upload that goes on without an entity.
- *
- * @throws InvalidInputError if `lines` is more than `max`.
- */
-export function checkEmptyLines(lines: number, max: number): void {
-  if (lines <= max) return;
-  throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
-    { field: '(body)', message: `expected at most ${max} empty lines` },
-  ]);
-}

@@ -1,12 +1,19 @@
 import { fieldIssues } from '@bulk/actions';
 import { actionParametersSchema, uploadQuerySchema, type ActionParameters } from '@bulk/contracts';
-import { InvalidInputError } from '@bulk/domain';
-import { isDeeperThan, MAX_DEPTH } from '../staging/nesting.ts';
+import {
+  inexactNumbers,
+  InvalidInputError,
+  isDeeperThan,
+  MAX_DEPTH,
+  protoKeys,
+  type FieldIssue,
+} from '@bulk/domain';
+import { parseJson } from '@bulk/uploads';
 
 export interface UploadParameters {
   readonly parameters: ActionParameters;
-  /** Of the cells of a CSV. */
-  readonly delimiter: string;
+  /** Of the cells of a CSV; undefined: to be found from the file. */
+  readonly delimiter: string | undefined;
 }
 
 /**
@@ -18,6 +25,12 @@ export function parseUploadQuery(query: unknown): UploadParameters {
   const parsed = uploadQuerySchema.safeParse(query);
   if (!parsed.success) throw invalid(parsed.error);
   const { delimiter, ...parameters } = parsed.data;
+  const unseen = [
+    ...protoKeys({ config: parameters.config, retry: parameters.retry }),
+    ...lostNumbers(query, 'config'),
+    ...lostNumbers(query, 'retry'),
+  ];
+  if (unseen.length > 0) throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', unseen);
   const checked = actionParametersSchema.safeParse(parameters);
   if (!checked.success) throw invalid(checked.error);
   if (isDeeperThan(checked.data.config, MAX_DEPTH)) {
@@ -30,4 +43,11 @@ export function parseUploadQuery(query: unknown): UploadParameters {
 
 function invalid(error: Parameters<typeof fieldIssues>[0]): InvalidInputError {
   return new InvalidInputError('INVALID_REQUEST', 'the request is invalid', fieldIssues(error));
+}
+
+/** Numbers of a parameter in JSON that its schema has read as others, since a double does not hold them. */
+function lostNumbers(query: unknown, name: string): FieldIssue[] {
+  const text = Object.entries(query ?? {}).find(([key]) => key === name)?.[1];
+  const parsed = typeof text === 'string' ? parseJson(text) : undefined;
+  return parsed?.ok === true ? inexactNumbers(parsed.value, name) : [];
 }

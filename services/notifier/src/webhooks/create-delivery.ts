@@ -36,6 +36,7 @@ export function createWebhookDelivery(
       lookup: guardedLookup(policy.networks),
       timeoutMs,
       maxResponseBytes: config.WEBHOOK_MAX_RESPONSE_BYTES,
+      onUnanswered: (error) => log.debug({ err: error }, 'Webhook got no answer'),
     }),
     masterSecret: config.WEBHOOK_SECRET,
     instanceId: randomUUID(),

@@ -2,8 +2,6 @@ import { request as httpRequest, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
 import type { CallbackPolicy } from '@bulk/runtime';
-import { z } from 'zod';
-import { ForbiddenAddressError } from './guarded-lookup.ts';
 import type { SignedWebhook } from './signed-webhook.ts';
 
 /** What has come of one request. */
@@ -24,6 +22,8 @@ export interface WebhookSenderOptions {
   readonly timeoutMs: number;
   /** Bytes of an answer's body that are read at most. */
   readonly maxResponseBytes: number;
+  /** Called with what failed before an answer, for our own log; never throws. */
+  readonly onUnanswered?: (error: unknown) => void;
 }
 
 interface HttpAnswer {
@@ -31,8 +31,12 @@ interface HttpAnswer {
   readonly retryAfter: string | undefined;
 }
 
+/**
+ * One text for all that fails before an answer: what differs between a closed port, an unknown host and a forbidden address
+ * would tell a caller what is inside the network.
+ */
+export const NO_ANSWER = 'the receiver gave no answer';
 const USER_AGENT = 'bulk-action-platform-webhooks/1';
-const MAX_ERROR = 200;
 const GONE = 410;
 
 /**
@@ -61,8 +65,8 @@ export class WebhookSender {
       return resultOf(await this.#exchange(url, webhook, cut.signal));
     } catch (error) {
       if (signal.aborted) return { kind: 'aborted' };
-      if (error instanceof ForbiddenAddressError) return { kind: 'refused', error: error.message };
-      return failed(cut.signal.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error));
+      this.#options.onUnanswered?.(error);
+      return failed(NO_ANSWER);
     } finally {
       clearTimeout(timer);
       signal.removeEventListener('abort', abort);
@@ -119,14 +123,3 @@ function resultOf({ status, retryAfter }: HttpAnswer): SendResult {
 function failed(error: string, retryAfter?: string): SendResult {
   return { kind: 'failed', error, retryAfter };
 }
-
-/** The code alone where there is one: messages of sockets name addresses. */
-function reasonOf(error: unknown): string {
-  const { code, message } = errorSchema.parse(error);
-  return (code ?? message).slice(0, MAX_ERROR);
-}
-
-const errorSchema = z.looseObject({
-  code: z.string().optional().catch(undefined),
-  message: z.string().catch('the request failed'),
-});

@@ -1,19 +1,23 @@
 import { z } from 'zod';
 import { defineEntityType } from '../../entity-type.ts';
-import { country, email, longText, phone, reference, shortText, tags } from '../fields.ts';
+import { age, country, email, longText, phone, reference, shortText, tags } from '../fields.ts';
 
 /** A person. */
 export const contact = defineEntityType({
   name: 'contact',
   collection: 'contacts',
+  // Each name is stored as it is sent; none is derived from another.
+  needsOneOf: [['name', 'lastName']],
   shape: {
+    name: shortText.optional(),
     firstName: shortText.optional(),
-    lastName: shortText,
+    lastName: shortText.optional(),
     email: email.optional(),
     phone: phone.optional(),
     title: shortText.optional(),
     companyId: reference.optional(),
     ownerId: reference.optional(),
+    age: age.optional(),
     status: z.enum(['active', 'inactive', 'bounced', 'unsubscribed']).optional(),
     score: z.int().min(0).max(100).optional(),
     city: shortText.optional(),

@@ -6,9 +6,12 @@ import { email, longText, phone, reference, shortText, tags } from '../fields.ts
 export const lead = defineEntityType({
   name: 'lead',
   collection: 'leads',
+  // Each name is stored as it is sent; none is derived from another.
+  needsOneOf: [['name', 'lastName']],
   shape: {
+    name: shortText.optional(),
     firstName: shortText.optional(),
-    lastName: shortText,
+    lastName: shortText.optional(),
     company: shortText.optional(),
     email: email.optional(),
     phone: phone.optional(),

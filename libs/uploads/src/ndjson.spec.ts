@@ -17,7 +17,8 @@ async function* cut(text: string, sizes: readonly number[]): AsyncGenerator<Buff
 
 async function all(bytes: AsyncIterable<Buffer>, maxLineBytes = 1_000): Promise<unknown[]> {
   const found: unknown[] = [];
-  for await (const entity of ndjsonEntities(bytes, maxLineBytes, MAX_EMPTY)) found.push(entity);
+  for await (const entity of ndjsonEntities(bytes, { maxLineBytes, maxEmptyLines: MAX_EMPTY }))
+    found.push(entity);
   return found;
 }
 const of = (text: string | Buffer, maxLineBytes?: number): Promise<unknown[]> =>
@@ -38,7 +39,7 @@ describe('NDJSON', () => {
       fc.asyncProperty(
         fc.array(entity, { minLength: 1, maxLength: 12 }),
         fc.array(fc.integer({ min: 1, max: 40 }), { minLength: 1, maxLength: 8 }),
-        fc.constantFrom('\n', '\r\n', '\n\n'),
+        fc.constantFrom('\n', '\r\n', '\r', '\n\n', '\r\n\r'),
         fc.boolean(),
         async (entities, sizes, newline, ends) => {
           const text = entities.map((one) => JSON.stringify(one)).join(newline) + (ends ? newline : '');
@@ -53,12 +54,58 @@ describe('NDJSON', () => {
     expect(Object.keys(entity as object)).toEqual(['id', '__proto__']);
   });
 
+  it('keeps a number that a double cannot hold, as its text, and every other one as it is', async () => {
+    const line =
+      '{"id":"a","n":[9007199254740993,1e400,0.1234567890123456789,0.1,-0,3.0,1e3,9007199254740992]}';
+    expect(await of(line)).toEqual([
+      {
+        id: 'a',
+        n: [
+          { $inexactNumber: '9007199254740993' },
+          { $inexactNumber: '1e400' },
+          { $inexactNumber: '0.1234567890123456789' },
+          0.1,
+          -0,
+          3,
+          1000,
+          9007199254740992,
+        ],
+      },
+    ]);
+  });
+
+  it('takes `"ref": null`, which results.ndjson writes', async () => {
+    expect(await of('{"id":"a","ref":null}')).toEqual([{ id: 'a', ref: null }]);
+  });
+
+  it('names every faulty line, up to 20 of them', async () => {
+    const lines = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? `{"id":"${i}"}` : 'x'));
+    await expect(of(lines.join('\n'))).rejects.toMatchObject({
+      message: '15 rows of the NDJSON are invalid',
+      issues: Array.from({ length: 15 }, (_, i) => ({ field: `line ${2 * i + 2}` })),
+    });
+    await expect(of('x\n'.repeat(30))).rejects.toMatchObject({ issues: { length: 20 } });
+  });
+
+  it('says where a line stops being JSON, in words of its own', async () => {
+    await expect(of('{"id":"a" "b":1}')).rejects.toMatchObject({
+      issues: [
+        {
+          message:
+            'expected one JSON object per line, found what is not JSON at character 11: "{"id":"a" "b":1}"',
+        },
+      ],
+    });
+  });
+
   it.each([
     ['a line that is no JSON', '{"id":"a"}\n{"id":\n', 'INVALID_ROW', 'line 2'],
     ['a list', '[1]\n', 'INVALID_ROW', 'line 1'],
     ['no id', '{"id":"a"}\n\n{"name":"b"}', 'INVALID_ROW', 'line 3: id'],
     ['a number', '7', 'INVALID_ROW', 'line 1'],
-    ['broken UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'INVALID_ROW', 'line 1'],
+    ['broken UTF-8', Buffer.from([0x7b, 0xff, 0x7d]), 'INVALID_ENCODING', 'line 1'],
+    ['a key twice', '{"id":"a","x":{"y":1,"\\u0079":2}}', 'INVALID_ROW', 'line 1'],
+
     ['a long line', `{"id":"a"}\n{"id":"${'x'.repeat(200)}"}\n`, 'ENTITY_TOO_LARGE', 'line 2'],
     ['a long line without end', `{"id":"a"}\n{"id":"${'x'.repeat(200)}`, 'ENTITY_TOO_LARGE', 'line 2'],
   ])('with %s is refused, naming the line', async (_what, text, code, field) => {

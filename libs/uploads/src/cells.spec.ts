@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ENTITY_TYPES } from '@bulk/actions';
-import { cellReader } from './csv-cells.ts';
+import { cellReader } from './cells.ts';
 
 const contact = ENTITY_TYPES.find(({ name }) => name === 'contact')!;
 const read = (column: string, text: string): unknown => cellReader(column, contact)(text);
@@ -21,6 +21,10 @@ describe('a cell', () => {
     ['expectedVersion', 'three', 'three'],
     ['id', '7', '7'],
     ['id', '', ''],
+    ['id', '#N/A', null],
+    ['lastName', '9007199254740993', '9007199254740993'],
+    ['score', '9007199254740993', { $inexactNumber: '9007199254740993' }],
+    ['score', '1e400', { $inexactNumber: '1e400' }],
     ['ref', 'row 1', 'row 1'],
     ['__proto__', '1', '1'],
     ['constructor', '1', '1'],

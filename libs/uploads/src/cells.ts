@@ -1,5 +1,7 @@
 import type { EntityType } from '@bulk/actions';
+import { inexactNumbers } from '@bulk/domain';
 import { z } from 'zod';
+import { parseJson } from './json-text.ts';
 
 /** The text of a cell that clears a field, as in Salesforce's bulk files. */
 export const CSV_NULL = '#N/A';
@@ -13,7 +15,8 @@ export type CellReader = (text: string) => unknown;
  * with it in that entity's outcome.
  */
 export function cellReader(column: string, entityType: EntityType): CellReader {
-  if (column === 'id') return (text) => text;
+  // A spreadsheet's #N/A is no one's id.
+  if (column === 'id') return (text) => (text === CSV_NULL ? null : text);
   if (column === 'ref') return (text) => (text === '' ? undefined : text);
   const takes =
     column === 'expectedVersion'
@@ -26,6 +29,7 @@ export function cellReader(column: string, entityType: EntityType): CellReader {
     if (takes(text)) return text;
     const value = jsonOf(text);
     if (value === undefined || value === null) return text;
+    if (takesNumbers && inexactNumbers(value).length > 0) return value;
     // A number that is out of range is told so, and not that it is no number.
     return takes(value) || (takesNumbers && typeof value === 'number') ? value : text;
   };
@@ -41,9 +45,6 @@ function fieldOf(column: string, { patchSchema }: EntityType): (value: unknown) 
 }
 
 function jsonOf(text: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    return undefined;
-  }
+  const parsed = parseJson(text);
+  return parsed.ok ? parsed.value : undefined;
 }

@@ -1,0 +1,152 @@
+import { pipeline, Readable } from 'node:stream';
+import { CodedError, InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { CsvError, parse, type Options } from 'csv-parse';
+import { cellReader, type CellReader } from './cells.ts';
+import { CsvLines } from './csv-lines.ts';
+import { csvFault } from './csv-faults.ts';
+import { delimiterOf, readCsvStart } from './delimiter.ts';
+import { checkEmptyLines } from './empty-lines.ts';
+import { utf8Of } from './encoding.ts';
+import { entityFault } from './entity.ts';
+import { columnsOf, foldName, namesOf, type Column, type HeaderOptions } from './header.ts';
+import { RowFaults } from './place.ts';
+import { quoted } from './visible.ts';
+
+export interface CsvOptions extends HeaderOptions {
+  /** What separates the cells; absent: as a line `sep=…` says, else found from the header. */
+  readonly delimiter?: string | undefined;
+  /** As `content-type` declares it; absent: UTF-8, or what a byte order mark says. */
+  readonly charset?: string | undefined;
+  /** Longest row, in bytes. */
+  readonly maxRowBytes: number;
+  /** Maximum number of lines without a cell. */
+  readonly maxEmptyLines: number;
+}
+
+interface ReadColumn extends Column {
+  readonly read: CellReader;
+}
+
+/**
+ * Reads the entities of a CSV (RFC 4180) whose first row names the columns: `id`, perhaps `ref` and `expectedVersion`, and
+ * fields. CR, LF and CRLF each end a row, in any mixture. Empty cells say nothing; see `cellReader` for the others. Rows
+ * that are empty, or have only delimiters, are passed over. Holds a few rows at a time.
+ *
+ * @throws InvalidInputError `INVALID_ENCODING`, `INVALID_HEADER`, `INVALID_ROW`, `ENTITY_TOO_LARGE`, naming up to 20 places
+ * and what was expected; UnknownCharsetError; what `bytes` throws.
+ */
+export async function* csvEntities(
+  bytes: AsyncIterable<Uint8Array>,
+  options: CsvOptions,
+): AsyncGenerator<IncomingEntity> {
+  const { entityType, charset, maxRowBytes, maxEmptyLines } = options;
+  const { header, hint, rest, linesBefore } = await readCsvStart(utf8Of(bytes, charset), options);
+  const known = new Set(namesOf(entityType).map(foldName));
+  const delimiter = options.delimiter ?? hint ?? delimiterOf(header, (name) => known.has(foldName(name)));
+  const lines = new CsvLines(linesBefore);
+  const faults = new RowFaults('CSV');
+  let columns: readonly (ReadColumn | undefined)[] | undefined;
+  let emptyRows = linesBefore;
+  // Here and not behind the stream: a stream that breaks drops the rows that it still holds, with their faults.
+  const take = (record: string[], { lines: parserLines }: { lines: number }): IncomingEntity | undefined => {
+    const line = lines.next(record, parserLines);
+    if (columns === undefined) {
+      columns = readColumns(record, options);
+      return undefined;
+    }
+    if (isEmpty(record)) {
+      emptyRows += 1;
+      return undefined;
+    }
+    const entity = entityOf(record, columns, (place, message) =>
+      faults.add(`line ${line}${place === '' ? '' : `: ${place}`}`, message),
+    );
+    faults.afterRow();
+    return faults.found ? undefined : entity;
+  };
+  const parser = parse({
+    delimiter,
+    record_delimiter: ['\r\n', '\n', '\r'],
+    skip_empty_lines: true,
+    relax_column_count: true,
+    max_record_size: maxRowBytes,
+    // Its types admit no records of another kind without `columns`; its code does.
+    on_record: take as unknown as NonNullable<Options['on_record']>,
+  });
+  const checked = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of rest) {
+      yield chunk;
+      checkEmptyLines(parser.info.empty_lines + emptyRows, maxEmptyLines);
+    }
+  };
+  // What breaks comes out of the iteration of the last stream.
+  const entities = pipeline(
+    Readable.from(checked()),
+    parser,
+    () => undefined,
+  ) as AsyncIterable<IncomingEntity>;
+  try {
+    yield* entities;
+  } catch (error) {
+    // What breaks while rows are read only for further faults is not what the upload is refused for.
+    faults.throwIfAny();
+    if (error instanceof CodedError || !(error instanceof CsvError)) throw error;
+    const { tooLarge, cell, message } = csvFault(error, maxRowBytes);
+    const title = columns?.[cell]?.title;
+    const place = `line ${lines.start}${title === undefined ? '' : `: ${title}`}`;
+    if (tooLarge) {
+      throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [{ field: place, message }]);
+    }
+    faults.add(place, message);
+  }
+  faults.throwIfAny();
+}
+
+function readColumns(titles: readonly string[], options: CsvOptions): (ReadColumn | undefined)[] {
+  return columnsOf(titles, options).map(
+    (column) => column && { ...column, read: cellReader(column.name, options.entityType) },
+  );
+}
+
+function isEmpty(record: readonly string[]): boolean {
+  return record.every((cell) => cell === '');
+}
+
+/** @returns undefined when the row is at fault; `fault` is called with each reason. */
+function entityOf(
+  record: readonly string[],
+  columns: readonly (ReadColumn | undefined)[],
+  fault: (place: string, message: string) => void,
+): IncomingEntity | undefined {
+  const named = columns.length;
+  const surplus = record.findIndex((cell, i) => cell !== '' && columns[i] === undefined);
+  if (surplus !== -1) {
+    fault(
+      '',
+      `expected ${cells(named)}, found ${record.length}; cell ${surplus + 1} has no column: ${quoted(record[surplus] ?? '')}`,
+    );
+    return undefined;
+  }
+  if (record.length < columns.findLastIndex((column) => column !== undefined) + 1) {
+    fault('', `expected ${cells(named)}, found ${record.length}`);
+    return undefined;
+  }
+  const values: [string, unknown][] = [];
+  for (const [i, column] of columns.entries()) {
+    if (column === undefined) continue;
+    // Concatenated files have a byte order mark at the start of each.
+    const text = i === 0 ? (record[i] ?? '').replace(/^\ufeff/u, '') : (record[i] ?? '');
+    const value = column.read(text);
+    if (value !== undefined) values.push([column.name, value]);
+  }
+  // fromEntries, since a column may be called __proto__.
+  const entity: unknown = Object.fromEntries(values);
+  const found = entityFault(entity);
+  if (found === undefined) return entity as IncomingEntity;
+  fault(found.field, found.message);
+  return undefined;
+}
+
+function cells(count: number): string {
+  return count === 1 ? '1 cell' : `${count} cells`;
+}

@@ -1,0 +1,133 @@
+import type { EntityType } from '@bulk/actions';
+import { InvalidInputError, type FieldIssue } from '@bulk/domain';
+import { quoted, withoutInvisible } from './visible.ts';
+
+/** A column of a CSV. */
+export interface Column {
+  /** The name that it has in an entity. */
+  readonly name: string;
+  /** Its name as the file has it. */
+  readonly title: string;
+}
+
+export interface HeaderOptions {
+  readonly entityType: EntityType;
+  /** Those of the columns that the action can do nothing with. */
+  readonly unknownColumns: (columns: readonly string[]) => readonly string[];
+}
+
+/** Names that every entity may carry beside its fields. */
+const OWN_NAMES = ['id', 'ref', 'expectedVersion'] as const;
+/** Most single-character edits between a title and a name that is suggested for it. */
+const MAX_DISTANCE = 4;
+
+/** What is left of a name when case, white space, `_`, `-` and invisible characters do not count. */
+export function foldName(name: string): string {
+  return withoutInvisible(name)
+    .normalize('NFC')
+    .toLowerCase()
+    .replace(/[\s_-]+/gu, '');
+}
+
+/** The names that a column may have. */
+export function namesOf(entityType: EntityType): string[] {
+  return [...OWN_NAMES, ...Object.keys(entityType.patchSchema.shape)];
+}
+
+/**
+ * Finds out what each column is. A title that is not exactly a name counts as the one name that it equals but for case,
+ * white space, `_` and `-`.
+ *
+ * @returns a column for each title; undefined for a title that is empty at the end of the row, which must have no cells.
+ * @throws InvalidInputError `INVALID_HEADER` naming every column at fault.
+ */
+export function columnsOf(
+  titles: readonly string[],
+  { entityType, unknownColumns }: HeaderOptions,
+): (Column | undefined)[] {
+  const known = namesOf(entityType);
+  const byFolded = groupedByFolded(known);
+  const lastNamed = titles.findLastIndex((title) => withoutInvisible(title) !== '');
+  const issues: FieldIssue[] = [];
+  const columns = titles.map((title, i): Column | undefined => {
+    const place = placeOf(i, title);
+    if (i > lastNamed) return undefined;
+    if (withoutInvisible(title) === '') {
+      issues.push({ field: place, message: 'expected a name in the first row' });
+      return undefined;
+    }
+    return { name: nameOf(title, known, byFolded), title };
+  });
+  columns.forEach((column, i) => {
+    const first = columns.findIndex((other) => other !== undefined && other.name === column?.name);
+    if (column === undefined || first === i) return;
+    issues.push({
+      field: placeOf(i, column.title),
+      message: `expected each column once; column ${first + 1} is ${quoted(column.name)} already`,
+    });
+  });
+  const names = columns.flatMap((column) => column?.name ?? []);
+  if (!names.includes('id')) {
+    issues.push({ field: 'id', message: `expected a column id, found ${titles.map(quoted).join(', ')}` });
+  }
+  const unknown = new Set(unknownColumns(names.filter((name) => name !== 'id' && name !== 'ref')));
+  columns.forEach((column, i) => {
+    if (column === undefined || !unknown.has(column.name)) return;
+    issues.push({
+      field: placeOf(i, column.title),
+      message: `unknown field${suggestion(column.title, known)}`,
+    });
+  });
+  if (issues.length > 0) {
+    throw new InvalidInputError('INVALID_HEADER', 'the first row of the CSV is invalid', issues);
+  }
+  return columns;
+}
+
+function groupedByFolded(names: readonly string[]): Map<string, string[]> {
+  const groups = new Map<string, string[]>();
+  for (const name of names) groups.set(foldName(name), [...(groups.get(foldName(name)) ?? []), name]);
+  return groups;
+}
+
+function placeOf(index: number, title: string): string {
+  return `column ${index + 1}${title === '' ? '' : ` ${quoted(title)}`}`;
+}
+
+function nameOf(
+  title: string,
+  known: readonly string[],
+  byFolded: ReadonlyMap<string, readonly string[]>,
+): string {
+  const plain = withoutInvisible(title);
+  if (known.includes(plain)) return plain;
+  const [only, ...others] = byFolded.get(foldName(title)) ?? [];
+  return only !== undefined && others.length === 0 ? only : plain;
+}
+
+function suggestion(title: string, known: readonly string[]): string {
+  const folded = foldName(title);
+  let nearest: { readonly name: string; readonly distance: number } | undefined;
+  for (const name of known) {
+    const distance = distanceOf(folded, foldName(name));
+    if (distance <= Math.min(MAX_DISTANCE, name.length) && distance < (nearest?.distance ?? Infinity))
+      nearest = { name, distance };
+  }
+  const part = known.find((name) => folded.endsWith(foldName(name)) || folded.startsWith(foldName(name)));
+  const name = part ?? nearest?.name;
+  return name === undefined ? '' : `; did you mean ${quoted(name)}?`;
+}
+
+/** Levenshtein's distance. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
+  for (let i = 1; i <= a.length; i += 1) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j += 1) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}
