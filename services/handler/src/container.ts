@@ -9,7 +9,7 @@ import {
   type MessageCodec,
   type MessageProducer,
 } from '@bulk/kafka';
-import { DryRunEntityStore, MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
+import { DryRunEntityStore, markPostponed, MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
 import { FirstPositions, openRedis, type Redis } from '@bulk/redis';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
@@ -102,7 +102,9 @@ export async function createContainer(
           tiersMs: config.RETRY_TIERS_MS,
           maxAgeMs: config.RETRY_MAX_AGE_MS,
           now,
+          mark: (actionId, batchNo) => markPostponed(database, actionId, batchNo),
           recorder,
+          log,
         }),
         policyOf: retryPolicies(config, registry),
         producer,

@@ -258,6 +258,18 @@ describe('a dispatch', () => {
     await service.stop();
   });
 
+  it('counts the configuration that each batch carries in the size of a window', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 200);
+    const config = { note: 'x'.repeat(30_000) };
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { config } });
+    const claimed = (await storeAhead(0).claim('a/1'))!;
+    const limited = { ...options(storeAhead(0)), window: { batches: 50, bytes: 100_000 } };
+    const dispatch = new ActionDispatch(claimed, 'a/1', performance.now(), limited);
+    expect(await dispatch.step()).toBe('more');
+    expect(dispatch.nextBatch).toBe(3);
+  });
+
   it('of a big action lets a small one through', async () => {
     const [big, small] = [randomUUID(), randomUUID()].sort() as [string, string];
     await harness.accepted(big, 900);

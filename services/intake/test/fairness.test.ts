@@ -5,6 +5,8 @@ import { WITH_DUE_AT, WITH_IN_FLIGHT, type ActionDocument } from '@bulk/mongo';
 import { Health, silentLogger } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { LaneWindows } from '../src/dispatch/lane-windows.ts';
+import { SharedWindows } from '../src/dispatch/shared-windows.ts';
 import { Dispatcher, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
 import { IntakeHarness } from './harness.ts';
 
@@ -161,6 +163,41 @@ describe('a dispatch', () => {
     expect(await nextBatch(ours._id)).toBe(3);
     await count(ours._id);
     await eventually('all that is stale is left out', async () => (await nextBatch(ours._id)) === 3 + 6);
+  });
+});
+
+describe('several instances', () => {
+  it('start newcomers at once on a fresh one, though another has more in flight than its window', async () => {
+    const large = await accepted('large', LARGE);
+    dispatcher({ concurrency: 1, ...limits(1_000, 58) }).wake();
+    // One of two parts.
+    await eventually('it has much in flight', async () => (await nextBatch(large._id)) === 29);
+    const newcomers = [];
+    for (let i = 0; i < 6; i += 1) newcomers.push(await accepted(`newcomer-${i}`, 5));
+    dispatcher(limits(1_000, 12)).wake();
+    await eventually(
+      'each has begun',
+      async () => {
+        const begun = await Promise.all(newcomers.map(({ _id }) => nextBatch(_id)));
+        return begun.every((n) => n > 0);
+      },
+      { timeoutMs: 10_000 },
+    );
+  });
+
+  it('begin with the window that another has measured, unless that was long ago', async () => {
+    const options = { min: 4, max: 100, tolerance: 2, probeEveryMs: 10_000 };
+    const first = new LaneWindows(options, 'first');
+    for (let now = 0; now < 10_000; now += 100) first.observe('normal', [50], true, now);
+    expect(first.sizeAt('normal', 9_000)).toBeGreaterThan(50);
+    await first.exchange(new SharedWindows(harness.database, () => new Date()), 10_000);
+    const sizeOfFresh = async (ahead: number): Promise<number> => {
+      const fresh = new LaneWindows(options, 'fresh');
+      await fresh.exchange(new SharedWindows(harness.database, () => new Date(Date.now() + ahead)), 0);
+      return fresh.sizeAt('normal', 0);
+    };
+    expect(await sizeOfFresh(0)).toBe(100);
+    expect(await sizeOfFresh(60_000)).toBe(4);
   });
 });
 

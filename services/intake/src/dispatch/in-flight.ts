@@ -1,6 +1,6 @@
 import { LANES, type Lane } from '@bulk/domain';
 import type { ShareInFlight } from './shares-in-flight.ts';
-import { StaleBatches } from './stale-batches.ts';
+import { StaleBatches, type Allowance } from './stale-batches.ts';
 import { shareOf, type Contender } from './turns.ts';
 
 /** What may be published and not counted yet, at most, in batches. */
@@ -14,10 +14,8 @@ export interface InFlightLimits {
 }
 
 /** A lane as of the last look. */
-interface LaneState {
+interface LaneState extends Allowance {
   readonly limit: number;
-  /** Stale batches that are not counted against the limits. */
-  readonly leftOut: number;
   /** Accounts that use the lane or want to. */
   readonly accounts: number;
 }
@@ -28,11 +26,17 @@ interface Used {
   stale: number;
 }
 
+const NOTHING: Readonly<Used> = { batches: 0, stale: 0 };
+
+/** How long an account with nothing in flight waits for room in turn, before it may go beyond the limit of its lane, in ms. */
+const PATIENCE_MS = 1_000;
+
 /**
  * How much may be published into the lanes. What waits in a lane's partitions is what a newcomer has to wait for: so it
  * is kept small, and of it each account gets an equal part, with one part left over for whoever comes next. An account
- * with nothing in flight in a lane may always publish one batch, whatever the others have there: that bounds what is in
- * flight by the limit and the number of accounts.
+ * with nothing in flight in a lane may publish one batch whatever the others have there: at once if it is new, else when
+ * it has waited for a second, so that many accounts keep to the limit while there is room in turn. What is in flight is
+ * bounded by the limit and the number of accounts.
  *
  * What is in flight is known from the actions' documents, as of the last look, and from what was published here since.
  * Several instances may each use the same room between two looks: then it is more, by a window of each.
@@ -45,6 +49,9 @@ export class InFlight {
   readonly #shares = new Map<string, Used>();
   /** Actions of an account that are dispatched here. */
   readonly #actions = new Map<string, number>();
+  /** Share → monotonic time of the look before its last publication here, in ms. */
+  readonly #publishedAt = new Map<string, number>();
+  #now = Number.NEGATIVE_INFINITY;
 
   constructor(limits: InFlightLimits) {
     this.#limits = limits;
@@ -61,39 +68,47 @@ export class InFlight {
       this.#actions.set(shareOf(one), (this.#actions.get(shareOf(one)) ?? 0) + 1);
     }
     for (const lane of LANES) this.#lanes.set(lane, this.#stateOf(lane, shares, here, now));
+    this.#now = now;
+    for (const share of this.#publishedAt.keys()) {
+      if (!this.#shares.has(share) && !this.#actions.has(share)) this.#publishedAt.delete(share);
+    }
   }
 
   /** So much more is in flight. */
   published(share: Pick<Contender, 'lane' | 'accountId'>, batches: number): void {
     this.#add(share, batches, 0);
+    if (batches > 0) this.#publishedAt.set(shareOf(share), this.#now);
   }
 
   /** Batches that may be published for this one at its turn; 0: none at present. */
   roomFor(contender: Contender): number {
     const state = this.#lanes.get(contender.lane);
     if (state === undefined) return 0;
-    const { limit, leftOut, accounts } = state;
+    const { limit, leftOut, moves, accounts } = state;
     const share = shareOf(contender);
     const part = Math.max(1, Math.min(this.#limits.account, Math.floor(limit / (accounts + 1))));
-    const used = this.#shares.get(share);
+    const used = this.#shares.get(share) ?? NOTHING;
     const left = Math.min(
-      limit - counted(this.#inLane.get(contender.lane), leftOut),
-      part - counted(used, leftOut),
+      limit - counted(this.#inLane.get(contender.lane) ?? NOTHING, leftOut),
+      part - counted(used, limit),
     );
     const turn = Math.max(1, Math.floor(part / Math.max(1, this.#actions.get(share) ?? 1)));
-    const least = (used?.batches ?? 0) <= 0 ? 1 : 0;
-    return Math.max(least, Math.min(left, turn));
+    const isIdle = used.batches - (moves ? used.stale : 0) <= 0;
+    return Math.max(isIdle && this.#hasWaited(share) ? 1 : 0, Math.min(left, turn));
+  }
+
+  #hasWaited(share: string): boolean {
+    return this.#now - (this.#publishedAt.get(share) ?? Number.NEGATIVE_INFINITY) >= PATIENCE_MS;
   }
 
   #stateOf(lane: Lane, shares: readonly ShareInFlight[], here: readonly Contender[], now: number): LaneState {
     const limit = this.#limits.laneAt(lane);
     this.#staleBatches.note(lane, this.#inLane.get(lane)?.batches ?? 0, now);
-    const leftOut = this.#staleBatches.leftOut(lane, limit, now);
-    const present = [
-      ...here,
-      ...shares.filter(({ batches, stale }) => counted({ batches, stale }, leftOut) > 0),
-    ].filter((one) => one.lane === lane);
-    return { limit, leftOut, accounts: new Set(present.map(({ accountId }) => accountId)).size };
+    const allowance = this.#staleBatches.allowance(lane, limit, now);
+    const present = [...here, ...shares.filter((share) => counted(share, allowance.leftOut) > 0)].filter(
+      (one) => one.lane === lane,
+    );
+    return { ...allowance, limit, accounts: new Set(present.map(({ accountId }) => accountId)).size };
   }
 
   #add(share: Pick<Contender, 'lane' | 'accountId'>, batches: number, stale: number): void {
@@ -111,6 +126,6 @@ export class InFlight {
 }
 
 /** Batches that count against a limit. */
-function counted(used: Used | undefined, leftOut: number): number {
-  return used === undefined ? 0 : used.batches - Math.min(used.stale, leftOut);
+function counted({ batches, stale }: Readonly<Used>, leftOut: number): number {
+  return batches - Math.min(stale, leftOut);
 }
