@@ -172,7 +172,7 @@ describe('several instances', () => {
     dispatcher({ concurrency: 1, ...limits(1_000, 58) }).wake();
     // One of two parts.
     await eventually('it has much in flight', async () => (await nextBatch(large._id)) === 29);
-    const newcomers = [];
+    const newcomers: ActionDocument[] = [];
     for (let i = 0; i < 6; i += 1) newcomers.push(await accepted(`newcomer-${i}`, 5));
     dispatcher(limits(1_000, 12)).wake();
     await eventually(

@@ -28,10 +28,10 @@ async function published(actionId: string, batches: number, wake: () => void): P
 
 describe('batches in retry topics', () => {
   it.each([
-    ['action', { maxInFlight: 4 }],
-    ['account', limits(4, 1_000)],
-    ['lane', limits(1_000, 8)],
-  ])('do not hold up the rest of their action by the limit of the %s', async (_what, options) => {
+    { limit: 'action', options: { maxInFlight: 4 } },
+    { limit: 'account', options: limits(4, 1_000) },
+    { limit: 'lane', options: limits(1_000, 8) },
+  ])('do not hold up the rest of their action by the limit of the $limit', async ({ options }) => {
     const { _id } = await accepted('a', 300);
     const one = dispatcherOf(harness, options);
     const wake = (): void => one.wake();

@@ -110,7 +110,7 @@ class Lane {
 }
 
 describe('an outage of the handlers', () => {
-  it('does not let the number of batches in flight grow, and a newcomer waits as briefly afterwards as before', () => {
+  it('does not let the number of batches in flight grow, and a newcomer waits briefly afterwards', () => {
     const lane = new Lane({ perSecond: 200 });
     const accounts = Array.from({ length: 100 }, (_, i) => `account-${i}`);
     for (const accountId of accounts) lane.join(accountId);
