@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { eventually } from '@bulk/testing';
+import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { dispatcherOf, hangingProducer } from './dispatcher.ts';
 import { IntakeHarness, positionsOf } from './harness.ts';
 
@@ -58,6 +59,31 @@ describe('a send that hangs', () => {
     await done(high._id);
     expect(hanging()).toBe(2);
     release();
+  });
+
+  it('keeps its lease, so that nobody publishes the same batches meanwhile', async () => {
+    const stuck = await accepted('a', 50);
+    const { normal } = harness.installation.topics.entityBatches;
+    const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => topic === normal);
+    const leaseMs = 1_000;
+    const store = new DispatchStore(harness.database, leaseMs, () => new Date());
+    dispatcherOf(harness, { producer, store, leaseMs }).wake();
+    const { until } = (await eventually('it hangs', async () =>
+      hanging() === 1 ? (await find(stuck._id)).dispatch.lease : undefined,
+    ))!;
+    const other = dispatcherOf(harness, { store, leaseMs });
+    await eventually('two leases have passed', () => {
+      other.wake();
+      return Date.now() > until.getTime() + leaseMs;
+    });
+    expect(hanging()).toBe(1);
+    release();
+    await done(stuck._id);
+    const published = await eventually('all positions', async () => {
+      const all = await harness.published(stuck._id);
+      return positionsOf(all).length >= 50 ? all : undefined;
+    });
+    expect(positionsOf(published)).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
 
   it('ends with the stop of its dispatch, which hands the leases back after it', async () => {

@@ -50,11 +50,11 @@ interface Sent {
 
 /** The dispatch of one leased action, window by window, in order. */
 export class ActionDispatch {
-  readonly owner: string;
   /** Monotonic time of the claim, in ms. */
   readonly claimedAt: number;
   readonly #action: ActionDocument;
   readonly #options: ActionDispatchOptions;
+  #owner: string;
   #progress: DispatchProgress;
   #nextBatch: number;
   #leasedAt: number;
@@ -64,7 +64,7 @@ export class ActionDispatch {
 
   /** @param leasedAt monotonic time, taken before the lease was asked for. */
   constructor(action: ActionDocument, owner: string, leasedAt: number, options: ActionDispatchOptions) {
-    this.owner = owner;
+    this.#owner = owner;
     this.#action = action;
     this.#options = options;
     this.#progress = progressOfDocument(action);
@@ -72,6 +72,11 @@ export class ActionDispatch {
     this.#nextBatch = action.dispatch.nextBatch;
     this.#leasedAt = leasedAt;
     this.claimedAt = leasedAt;
+  }
+
+  /** The name in the lease, which fences what is recorded. */
+  get owner(): string {
+    return this.#owner;
   }
 
   get actionId(): string {
@@ -124,6 +129,12 @@ export class ActionDispatch {
   note(progress: DispatchProgress): boolean {
     this.#progress = progress;
     return progress.open && progress.owner === this.owner;
+  }
+
+  /** Goes on under another lease of this instance, after its own had run out in a step that took too long. */
+  takeLease(owner: string, leasedAt: number): void {
+    this.#owner = owner;
+    this.#leasedAt = leasedAt;
   }
 
   /** Keeps the lease while there is nothing to do. @returns whether it is still held. @throws StoreError. */

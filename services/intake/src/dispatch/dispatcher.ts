@@ -157,7 +157,7 @@ export class Dispatcher {
   async #look(): Promise<boolean> {
     const { store, staleMs, health, log, monotonic } = this.#options;
     this.#lookedAt = monotonic();
-    // A step under way takes note of its action by itself, and keeps its lease.
+    // A step under way takes note of its action by itself.
     const resting = this.#resting;
     const steps = this.#steps.running;
     try {
@@ -171,6 +171,8 @@ export class Dispatcher {
         if (state !== undefined && dispatch.note(state) && (await dispatch.keep())) continue;
         await this.#end(dispatch);
       }
+      // Nobody else is to take up what is under way; a step finds out by itself whether the lease is lost.
+      for (const { of } of steps) await of.keep();
       this.#observeTimes();
       this.#inFlight.note(shares, this.#active, monotonic());
       // What they publish may not have been there when it was read.
@@ -266,7 +268,9 @@ export class Dispatcher {
   }
 
   #begin({ action, owner, leasedAt }: Claim): void {
-    this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
+    const here = this.#active.find(({ actionId }) => actionId === action._id);
+    if (here === undefined) this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
+    else here.takeLease(owner, leasedAt);
     // What its account may publish depends on all that are here.
     this.#lookedAt = Number.NEGATIVE_INFINITY;
   }

@@ -5,7 +5,7 @@ import type { ShareInFlight } from './shares-in-flight.ts';
 import { Turns, type Contender } from './turns.ts';
 
 const STALE_MS = 60_000;
-const LOOK_EVERY_MS = 100;
+const LOOK_EVERY_MS = 200;
 const TURN = 50;
 
 interface Sent {
@@ -123,17 +123,17 @@ describe('an outage of the handlers', () => {
     lane.join('newcomer');
     const at = lane.now;
     lane.runFor(60_000, () => lane.firstCountedOf('newcomer') !== undefined);
-    expect(lane.now - at).toBeLessThan(1_000);
+    expect(lane.now - at).toBeLessThan(1_500);
     // What was stale is left out now that the lane moves, but no more of it than the lane's limit.
     expect(lane.runFor(60_000)).toBeLessThanOrEqual(2 * before + accounts.length);
   });
 
-  it('of a day keeps what is in flight below twice the limit of the lane', () => {
+  it('of an hour keeps what is in flight below twice the limit of the lane', () => {
     const lane = new Lane({ perSecond: 200 });
     lane.join('large');
     const before = lane.runFor(30_000);
     lane.handlersRun = false;
-    expect(lane.runFor(86_400_000 / 24)).toBeLessThanOrEqual(2 * before + 12);
+    expect(lane.runFor(3_600_000)).toBeLessThanOrEqual(2 * before + 12);
   });
 });
 
