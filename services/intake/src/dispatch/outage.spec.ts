@@ -42,6 +42,10 @@ class Lane {
     return this.#queue.length + this.poison.length;
   }
 
+  get limit(): number {
+    return this.#window.sizeAt(this.now);
+  }
+
   join(accountId: string): void {
     this.#contenders.set(accountId, { accountId, actionId: accountId, lane: 'normal' });
   }
@@ -131,9 +135,9 @@ describe('an outage of the handlers', () => {
   it('of an hour keeps what is in flight below twice the limit of the lane', () => {
     const lane = new Lane({ perSecond: 200 });
     lane.join('large');
-    const before = lane.runFor(30_000);
+    lane.runFor(30_000);
     lane.handlersRun = false;
-    expect(lane.runFor(3_600_000)).toBeLessThanOrEqual(2 * before + 12);
+    expect(lane.runFor(3_600_000)).toBeLessThanOrEqual(2 * lane.limit);
   });
 });
 
