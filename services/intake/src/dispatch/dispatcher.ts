@@ -147,10 +147,10 @@ export class Dispatcher {
 
   /** Until the next look is due; ends early with a step, when something new may be due, or on a stop. */
   async #waitForChange(): Promise<void> {
-    const { pollMs, monotonic } = this.#options;
     this.#rest = new AbortController();
     if (this.#awake || !this.#mayGoOn()) return;
-    await delay(Math.max(0, this.#lookedAt + pollMs - monotonic()), this.#rest.signal);
+    const now = this.#options.monotonic();
+    await delay(Math.max(0, this.#lookedAt + this.#lookEveryMs - now), this.#rest.signal);
   }
 
   /** How the leased actions stand, which are paused or another's, and how much is in flight. @returns whether that is known. */
@@ -226,7 +226,13 @@ export class Dispatcher {
   }
 
   get #isTimeToLook(): boolean {
-    return this.#options.monotonic() - this.#lookedAt >= this.#options.pollMs;
+    return this.#options.monotonic() - this.#lookedAt >= this.#lookEveryMs;
+  }
+
+  /** While all that is leased here is under way, a look only keeps the leases. */
+  get #lookEveryMs(): number {
+    const { pollMs } = this.#options;
+    return this.#resting.length === 0 ? Math.max(pollMs, CLAIM_EVERY_MS) : pollMs;
   }
 
   get #isTimeToClaim(): boolean {
