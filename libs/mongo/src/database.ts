@@ -1,6 +1,12 @@
 import { MongoClient, type Collection, type Db, type Document, type MongoClientOptions } from 'mongodb';
 import { databaseNameOf, type MongoConfig } from './config.ts';
-import type { ActionDocument, ActionLogDocument, EntityDocument, StagedBatchDocument } from './documents.ts';
+import type {
+  ActionDocument,
+  ActionLogDocument,
+  DispatchLaneDocument,
+  EntityDocument,
+  StagedBatchDocument,
+} from './documents.ts';
 
 /** TLS and credentials, as far as the connection string does not hold them. */
 function accessOf(config: MongoConfig): MongoClientOptions {
@@ -19,6 +25,7 @@ export class Database {
   readonly actions: Collection<ActionDocument>;
   readonly stagedBatches: Collection<StagedBatchDocument>;
   readonly actionLogs: Collection<ActionLogDocument>;
+  readonly dispatchLanes: Collection<DispatchLaneDocument>;
   readonly #client: MongoClient;
 
   private constructor(client: MongoClient, db: Db) {
@@ -27,6 +34,7 @@ export class Database {
     this.actions = db.collection('actions');
     this.stagedBatches = db.collection('staged_batches');
     this.actionLogs = db.collection('action_logs');
+    this.dispatchLanes = db.collection('dispatch_lanes');
   }
 
   /**

@@ -4,7 +4,10 @@ import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus, RetryOve
 /** `staging` is an upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
 export type StoredStatus = ActionStatus | 'staging';
 
-/** Collection `actions`. Written by intake (creation, dispatch), stats-aggregator (counts, status) and notifier (callback). */
+/**
+ * Collection `actions`. Written by intake (creation, dispatch), handler (postponed batches), stats-aggregator (counts,
+ * status) and notifier (callback).
+ */
 export interface ActionDocument {
   /** actionId. */
   readonly _id: string;
@@ -59,12 +62,40 @@ export interface DispatchState {
   readonly done: boolean;
   /** Who may publish, and until when; null: anyone may take it. */
   readonly lease: { readonly owner: string; readonly until: Date } | null;
+  /**
+   * From when on an instance may take the action: `DUE_NOW`, or a later instant at which it becomes due (its schedule, or
+   * the end of the lease). Absent while there is nothing to do: not accepted, paused, all published, ended. That keeps the
+   * action out of the index. `WITH_DUE_AT` derives it.
+   */
+  readonly dueAt?: Date;
+  /**
+   * Present while batches are published that are neither counted nor postponed; keeps all other actions out of an index.
+   * `WITH_IN_FLIGHT` derives it.
+   */
+  readonly inFlight?: true;
+  /**
+   * Batches that wait in a retry topic and are not counted. Written by handler; stats-aggregator removes a batch in the
+   * update that counts it. Absent where there is none.
+   */
+  readonly postponed?: readonly number[];
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
   /** Redis may hold first positions of the action; absent once they are released. */
   readonly firstPositions?: true;
   /** The janitor that is removing them, and until when no other one may; absent while nobody does. */
   readonly cleanUp?: { readonly owner: string; readonly until: Date };
+}
+
+/** Collection `dispatch_lanes`: one document per lane. How much the instances of intake let be in flight in it. */
+export interface DispatchLaneDocument {
+  readonly _id: Lane;
+  /** Number of batches that may be in flight, as measured last by any instance. */
+  readonly size: number;
+  /** Time that a batch takes where none is in front of it, in ms. */
+  readonly restMs: number;
+  /** The instance that measured it, and when. */
+  readonly by: string;
+  readonly at: Date;
 }
 
 /** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */

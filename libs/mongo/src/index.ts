@@ -1,5 +1,6 @@
 export * from './config.ts';
 export * from './database.ts';
+export * from './dispatch-state.ts';
 export * from './documents.ts';
 export * from './dry-run-entity-store.ts';
 export * from './entity-store.ts';

@@ -37,12 +37,16 @@ export async function ensureIndexes(
       unique: true,
       partialFilterExpression: { 'idempotency.key': { $exists: true } },
     },
-    // What is not dispatched yet, oldest first.
-    { key: { 'dispatch.done': 1, _id: 1 } },
-    // The same by lane and account: leases go round over both.
-    { key: { 'dispatch.done': 1, lane: 1, accountId: 1, _id: 1 } },
-    // What is in flight: the actions that are under way. It does not change with the counts.
-    { key: { status: 1, lane: 1 } },
+    // What is to be dispatched, by when. Leases go round over lanes and accounts, in the order of what is due at once.
+    {
+      key: { 'dispatch.dueAt': 1, lane: 1, accountId: 1, _id: 1 },
+      partialFilterExpression: { 'dispatch.dueAt': { $exists: true } },
+    },
+    // What is in flight. It does not change with the counts.
+    {
+      key: { 'dispatch.inFlight': 1, lane: 1, accountId: 1 },
+      partialFilterExpression: { 'dispatch.inFlight': { $exists: true } },
+    },
     // Uploads, for the janitor.
     { key: { status: 1 }, partialFilterExpression: { status: 'staging' } },
     // Actions whose first positions are still in Redis. Those with dead letters keep them for a replay.

@@ -10,6 +10,7 @@ import {
   type PositionRange,
 } from '@bulk/domain';
 import type { Database } from './database.ts';
+import { WITH_DUE_AT, WITH_IN_FLIGHT } from './dispatch-state.ts';
 import type { ActionDocument } from './documents.ts';
 
 /** What an action's counts are, beside what its logs say. */
@@ -129,18 +130,22 @@ async function write(database: Database, { action, ledger, status }: Compared, n
       version: action.version,
       ...Object.fromEntries(Object.entries(action.applied).map(([p, offset]) => [`applied.${p}`, offset])),
     },
-    {
-      $set: {
-        counts: { success, failure, skipped },
-        codes,
-        countedBatches: ledger.batches,
-        status,
-        startedAt: action.startedAt ?? (begun ? now : null),
-        finishedAt: action.finishedAt ?? (isFinal(status) ? now : null),
-        updatedAt: now,
+    [
+      {
+        $set: {
+          counts: { success, failure, skipped },
+          codes: { $literal: codes },
+          countedBatches: ledger.batches,
+          status,
+          startedAt: action.startedAt ?? (begun ? now : null),
+          finishedAt: action.finishedAt ?? (isFinal(status) ? now : null),
+          updatedAt: now,
+          version: { $add: ['$version', 1] },
+        },
       },
-      $inc: { version: 1 },
-    },
+      WITH_DUE_AT,
+      WITH_IN_FLIGHT,
+    ],
   );
   return modifiedCount === 1;
 }

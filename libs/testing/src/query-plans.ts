@@ -29,6 +29,8 @@ export interface ReadPlan {
   /** The stages of the plan, each once: `COLLSCAN` and `SORT` grow with the collection. */
   readonly stages: readonly string[];
 }
+/** Stages that look a single document up by its id. */
+const BY_ID = /"stage":"(IDHACK|EXPRESS_IXSCAN|EXPRESS_UPDATE)"/;
 
 /** Records the commands that a database is sent, and asks it how it carries them out. */
 export class QueryPlans {
@@ -81,6 +83,65 @@ export class QueryPlans {
     }
     return found;
   }
+
+  /**
+   * The index that each recorded command uses and the number of documents that it reads, as of now.
+   *
+   * @param database answers `explain`.
+   */
+  async indexUse(database: Database): Promise<IndexUse[]> {
+    const counts = await countsDocuments(database);
+    const found: IndexUse[] = [];
+    for (const command of [...this.#commands.values()]) {
+      const plan: unknown = await database.db.command({ explain: command, verbosity: 'executionStats' });
+      found.push({
+        command: nameOf(command),
+        bounded: BY_ID.test(JSON.stringify(plan))
+          ? ['_id']
+          : boundedFields(valuesOf(valuesOf(plan, 'winningPlan')[0], 'indexBounds')[0]),
+        documents: counts ? Math.max(0, ...valuesOf(plan, 'totalDocsExamined').map(Number)) : 0,
+      });
+    }
+    return found;
+  }
+}
+
+/** Whether the server counts the documents that a command reads: it does for a scan of a known number of them. */
+async function countsDocuments(database: Database): Promise<boolean> {
+  const probe = database.db.collection('query_counts_probe');
+  await probe.deleteMany({});
+  await probe.insertMany([{ a: 1 }, { a: 2 }, { a: 3 }]);
+  const plan: unknown = await database.db.command({
+    explain: { find: 'query_counts_probe', filter: { b: 1 } },
+    verbosity: 'executionStats',
+  });
+  return Number(valuesOf(plan, 'totalDocsExamined')[0]) === 3;
+}
+
+/** Everything that has this name in a plan, at whatever depth. */
+function valuesOf(plan: unknown, name: string): unknown[] {
+  if (typeof plan !== 'object' || plan === null) return [];
+  return Object.entries(plan).flatMap(([key, value]) => [
+    ...(key === name ? [value as unknown] : []),
+    ...valuesOf(value, name),
+  ]);
+}
+
+/** Fields of an index, from the first on, of which not every value is looked at. */
+function boundedFields(bounds: unknown): string[] {
+  const fields = Object.entries((bounds ?? {}) as Readonly<Record<string, unknown>>);
+  const end = fields.findIndex(([, ranges]) => /MinKey, MaxKey|MaxKey, MinKey/.test(JSON.stringify(ranges)));
+  return fields.slice(0, end < 0 ? fields.length : end).map(([field]) => field);
+}
+
+/** How a server carries out a command. */
+export interface IndexUse {
+  /** E.g. `find actions`. */
+  readonly command: string;
+  /** Fields of the index, from the first on, that the command bounds; none where no index is used. */
+  readonly bounded: readonly string[];
+  /** Documents that the command reads; 0 where the server does not count them. */
+  readonly documents: number;
 }
 
 type Stage = Readonly<Record<string, unknown>> & { readonly stage: string };

@@ -9,7 +9,14 @@ import {
   type MessageCodec,
   type MessageProducer,
 } from '@bulk/kafka';
-import { DryRunEntityStore, MONGODB, MongoEntityStore, openDatabase, type Database } from '@bulk/mongo';
+import {
+  DryRunEntityStore,
+  markPostponed,
+  MONGODB,
+  MongoEntityStore,
+  openDatabase,
+  type Database,
+} from '@bulk/mongo';
 import { FirstPositions, openRedis, REDIS, type Redis } from '@bulk/redis';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
@@ -105,7 +112,9 @@ export async function createContainer(
           tiersMs: config.RETRY_TIERS_MS,
           maxAgeMs: times.retryMaxAgeMs,
           now,
+          mark: (actionId, batchNo) => markPostponed(database, actionId, batchNo),
           recorder,
+          log,
         }),
         policyOf: retryPolicies(config, registry),
         producer,

@@ -133,6 +133,38 @@ describe('a batch that waits for longer than the in-place budget', () => {
     expect(await harness.contact(done)).toMatchObject({ lastName: 'Newer' });
   });
 
+  it('is recorded in its action before it waits, so that the dispatch of the others goes on', async () => {
+    await given();
+    const [id] = idsIn(0, 1) as [string];
+    await harness.givenContacts([id]);
+    const dependency = new Dependency();
+    const actionId = randomUUID();
+    const entities = [entity(0, id, {})];
+    await harness.givenStagedBatch(actionId, 0, 0, entities);
+    await harness.publish({ actionId, batchNo: 0, partition: 0, actionType: 'own', entities });
+    // A replay of a batch that is counted is not in flight.
+    const replayed = randomUUID();
+    await harness.givenStagedBatch(replayed, 0, 0, entities);
+    await harness.publish({
+      actionId: replayed,
+      batchNo: 0,
+      partition: 0,
+      actionType: 'own',
+      entities,
+      generation: 1,
+    });
+    await harness.start(withActionType('own', dependency.type));
+    await postponed(2);
+    const dispatchOf = async (_id: string) => (await harness.database.actions.findOne({ _id }))?.dispatch;
+    expect((await dispatchOf(actionId))?.postponed).toEqual([0]);
+    expect(await dispatchOf(replayed)).not.toHaveProperty('postponed');
+    // Another tier, and another mark of the same batch.
+    await postponed(4);
+    expect((await dispatchOf(actionId))?.postponed).toEqual([0]);
+    dependency.away = false;
+    await harness.awaitResults(1, actionId);
+  });
+
   it('is taken up by another instance where its own has gone', async () => {
     await given();
     const [id] = idsIn(0, 1) as [string];

@@ -100,12 +100,22 @@ const variables = z.object({
   DISPATCH_WINDOW_BYTES: integer(
     { min: 65_536, max: 6 * MEBIBYTE },
     4 * MEBIBYTE,
-    'Bytes of entities that are published at once, but for a single batch; they must fit into one Kafka message.',
+    'Maximum size of the batches that are published at once, in bytes of their entities and configuration. One batch is published whatever its size. They must fit into one Kafka message.',
+  ),
+  DISPATCH_PARALLEL_WINDOWS: integer(
+    { min: 1, max: 1_000 },
+    4,
+    'Maximum number of actions of a lane whose batches an instance publishes at the same time. Raising it takes more memory, and more sends have to hang before the lane stands still.',
   ),
   DISPATCH_IN_FLIGHT_BATCHES: integer(
     { min: 1, max: 100_000 },
     200,
     'Batches of an action that are published and have no outcome yet, at most: what a pause or a cancelling does not stop.',
+  ),
+  DISPATCH_POSTPONED_BATCHES: integer(
+    { min: 0, max: 100_000 },
+    2_000,
+    'Maximum number of batches of an action that wait in retry topics without holding up the rest of the action. Each one beyond counts as in flight.',
   ),
   DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: integer(
     { min: 1, max: 100_000 },
@@ -135,7 +145,7 @@ const variables = z.object({
   DISPATCH_IN_FLIGHT_STALE_MS: integer(
     { min: 1_000, max: 1_440 * MINUTE_MS },
     60_000,
-    'An action without an outcome for this long does not count against these limits of account and lane, in ms.',
+    'Batches of an action without an outcome for this long do not count against the limits of account and lane while other batches of the lane get outcomes, in ms. At most as many as the limit of the lane are left out.',
   ),
   DISPATCH_POLL_MS: integer(
     { min: 5, max: 10_000 },

@@ -162,6 +162,8 @@ function bindFeatures(
         topics: resolution.get(TOKENS.topics),
         window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
         maxInFlight: config.DISPATCH_IN_FLIGHT_BATCHES,
+        maxPostponed: config.DISPATCH_POSTPONED_BATCHES,
+        parallelWindows: config.DISPATCH_PARALLEL_WINDOWS,
         maxInFlightOfAccount: config.DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES,
         laneWindow: {
           min: config.DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES,

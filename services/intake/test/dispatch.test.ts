@@ -30,6 +30,7 @@ const options = (store: DispatchStore) => ({
   topics: harness.installation.topics,
   window: { batches: 3, bytes: 1_000_000 },
   maxInFlight: 1_000,
+  maxPostponed: 1_000,
   onChanged: () => undefined,
   leaseMs: LEASE_MS,
   monotonic: () => performance.now(),
@@ -39,6 +40,7 @@ function dispatcher(store: DispatchStore, other: Partial<DispatcherOptions> = {}
     ...options(store),
     instanceId: randomUUID(),
     concurrency: 4,
+    parallelWindows: 4,
     maxInFlightOfAccount: 1_000,
     laneWindow: { min: 10_000, max: 10_000, tolerance: 2, probeEveryMs: 10_000 },
     staleMs: 60_000,
@@ -164,7 +166,9 @@ describe('a dispatch', () => {
     expect(await store.claim('another/1')).toBeUndefined();
     const action = await harness.database.actions.findOne({ _id: broken });
     expect(action).toMatchObject({ status: 'pending', dispatch: { done: false, nextBatch: 0 } });
-    expect((await storeAhead(60_000).claim('later/1'))?._id).toBe(broken);
+    const later = storeAhead(60_000);
+    await later.findDue();
+    expect((await later.claim('later/1'))?._id).toBe(broken);
   });
 
   it('that Kafka does not confirm says so on the readiness, and goes on when it does', async () => {
@@ -226,7 +230,7 @@ describe('a dispatch', () => {
     const first = slow('a/1', (await storeAhead(0).claim('a/1'))!);
     clock = LEASE_MS;
     expect(await first.step()).toBe('more'); // nobody else had it
-    await harness.database.actions.updateOne({ _id: actionId }, { $set: { 'dispatch.lease': null } });
+    await storeAhead(0).release(actionId, 'a/1');
     const second = slow('b/1', (await storeAhead(0).claim('b/1'))!);
     clock = 3 * LEASE_MS;
     const before = (await eventually('a window', () => nonEmpty(harness.published(actionId)))).length;
@@ -253,6 +257,18 @@ describe('a dispatch', () => {
     const published = await eventually('all positions', isUpTo(entities.length, actionId));
     expect(positionsOf(published)).toHaveLength(entities.length);
     await service.stop();
+  });
+
+  it('counts the configuration that each batch carries in the size of a window', async () => {
+    const actionId = randomUUID();
+    await harness.accepted(actionId, 200);
+    const config = { note: 'x'.repeat(30_000) };
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { config } });
+    const claimed = (await storeAhead(0).claim('a/1'))!;
+    const limited = { ...options(storeAhead(0)), window: { batches: 50, bytes: 100_000 } };
+    const dispatch = new ActionDispatch(claimed, 'a/1', performance.now(), limited);
+    expect(await dispatch.step()).toBe('more');
+    expect(dispatch.nextBatch).toBe(3);
   });
 
   it('of a big action lets a small one through', async () => {
@@ -288,8 +304,11 @@ describe('a scheduled action', () => {
   it('waits until it is due, on the clock of whoever looks', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 10, new Date(Date.now() + 3_600_000));
-    expect(await storeAhead(0).claim('a/1')).toBeUndefined();
-    expect((await storeAhead(2 * 3_600_000).claim('b/1'))?._id).toBe(actionId);
+    const [early, late] = [storeAhead(0), storeAhead(2 * 3_600_000)];
+    await early.findDue();
+    expect(await early.claim('a/1')).toBeUndefined();
+    await late.findDue();
+    expect((await late.claim('b/1'))?._id).toBe(actionId);
   });
 
   it('that is due soon is started by the clock alone', async () => {

@@ -1,10 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '@bulk/domain';
-import type { ActionDocument } from '@bulk/mongo';
+import { WITH_DUE_AT, WITH_IN_FLIGHT, type ActionDocument } from '@bulk/mongo';
 import { Health, silentLogger } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { LaneWindows } from '../src/dispatch/lane-windows.ts';
+import { SharedWindows } from '../src/dispatch/shared-windows.ts';
 import { Dispatcher, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
 import { IntakeHarness } from './harness.ts';
 
@@ -34,6 +36,7 @@ function dispatcher(other: Partial<DispatcherOptions> = {}): Dispatcher {
     topics: harness.installation.topics,
     window: { batches: 2, bytes: 1_000_000 },
     maxInFlight: 1_000,
+    maxPostponed: 1_000,
     ...limits(1_000, 10_000),
     staleMs: 60_000,
     onChanged: () => undefined,
@@ -41,6 +44,7 @@ function dispatcher(other: Partial<DispatcherOptions> = {}): Dispatcher {
     monotonic: () => performance.now(),
     instanceId: randomUUID(),
     concurrency: 50,
+    parallelWindows: 4,
     retryDelayMs: 5_000,
     pollMs: 10,
     health: new Health(),
@@ -70,7 +74,7 @@ describe('a dispatch', () => {
   it('gives each account the same turns, however many actions it has', async () => {
     const many = await Promise.all(Array.from({ length: 5 }, () => accepted('many', LARGE)));
     const one = await accepted('one', 200);
-    dispatcher().wake();
+    dispatcher({ parallelWindows: 1 }).wake();
     await done(one._id);
     const published = await Promise.all(many.map(({ _id }) => nextBatch(_id)));
     const sum = published.reduce((a, b) => a + b, 0);
@@ -78,6 +82,16 @@ describe('a dispatch', () => {
     expect(sum).toBeGreaterThanOrEqual(one.batchCount - 2);
     expect(sum).toBeLessThan(2 * one.batchCount);
     expect(Math.max(...published) - Math.min(...published)).toBeLessThanOrEqual(4);
+  });
+
+  it('publishes for one account at a time as much as for another with more actions, when windows go side by side', async () => {
+    const many = await Promise.all(Array.from({ length: 5 }, () => accepted('many', LARGE)));
+    const one = await accepted('one', 400);
+    dispatcher().wake();
+    await done(one._id);
+    const published = await Promise.all(many.map(({ _id }) => nextBatch(_id)));
+    // Each has one window under way at a time: how far they are differs only by how long a window takes.
+    expect(published.reduce((a, b) => a + b, 0)).toBeLessThan(2 * one.batchCount);
   });
 
   it('keeps an account within its limit in a lane, and goes on as outcomes are counted', async () => {
@@ -116,19 +130,22 @@ describe('a dispatch', () => {
     expect(all.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(12);
   });
 
-  it('counts what other instances have published, but not what has stood still for long', async () => {
+  it('counts what other instances have published, but not what has stood still for long while others move', async () => {
     const theirs = await accepted('a', LARGE);
-    await harness.database.actions.updateOne(
-      { _id: theirs._id },
-      {
-        $set: {
-          status: 'processing',
-          'dispatch.nextBatch': 10,
-          'dispatch.lease': { owner: 'them/1', until: new Date(Date.now() + 60_000) },
-          updatedAt: new Date(),
+    const publishedAt = (updatedAt: Date) =>
+      harness.database.actions.updateOne({ _id: theirs._id }, [
+        {
+          $set: {
+            status: 'processing',
+            'dispatch.nextBatch': 10,
+            'dispatch.lease': { owner: 'them/1', until: new Date(Date.now() + 60_000) },
+            updatedAt,
+          },
         },
-      },
-    );
+        WITH_DUE_AT,
+        WITH_IN_FLIGHT,
+      ]);
+    await publishedAt(new Date());
     const ours = await accepted('b', LARGE);
     const one = dispatcher(limits(100, 12));
     one.wake();
@@ -137,11 +154,50 @@ describe('a dispatch', () => {
     one.wake();
     await done(elsewhere._id);
     expect(await nextBatch(ours._id)).toBe(2);
-    await harness.database.actions.updateOne(
-      { _id: theirs._id },
-      { $set: { updatedAt: new Date(Date.now() - 61_000) } },
+    await publishedAt(new Date(Date.now() - 61_000));
+    // As in an outage: nothing moves, so that no more than a single stale one is left out.
+    await eventually('one more is published', async () => (await nextBatch(ours._id)) === 3);
+    const again = await accepted('c', 5, 'low');
+    one.wake();
+    await done(again._id);
+    expect(await nextBatch(ours._id)).toBe(3);
+    await count(ours._id);
+    await eventually('all that is stale is left out', async () => (await nextBatch(ours._id)) === 3 + 6);
+  });
+});
+
+describe('several instances', () => {
+  it('start newcomers at once on a fresh one, though another has more in flight than its window', async () => {
+    const large = await accepted('large', LARGE);
+    dispatcher({ concurrency: 1, ...limits(1_000, 58) }).wake();
+    // One of two parts.
+    await eventually('it has much in flight', async () => (await nextBatch(large._id)) === 29);
+    const newcomers: ActionDocument[] = [];
+    for (let i = 0; i < 6; i += 1) newcomers.push(await accepted(`newcomer-${i}`, 5));
+    dispatcher(limits(1_000, 12)).wake();
+    await eventually(
+      'each has begun',
+      async () => {
+        const begun = await Promise.all(newcomers.map(({ _id }) => nextBatch(_id)));
+        return begun.every((n) => n > 0);
+      },
+      { timeoutMs: 10_000 },
     );
-    await eventually('it goes on', async () => (await nextBatch(ours._id)) === 6);
+  });
+
+  it('begin with the window that another has measured, unless that was long ago', async () => {
+    const options = { min: 4, max: 100, tolerance: 2, probeEveryMs: 10_000 };
+    const first = new LaneWindows(options, 'first');
+    for (let now = 0; now < 10_000; now += 100) first.observe('normal', [50], true, now);
+    expect(first.sizeAt('normal', 9_000)).toBeGreaterThan(50);
+    await first.exchange(new SharedWindows(harness.database, () => new Date()), 10_000);
+    const sizeOfFresh = async (ahead: number): Promise<number> => {
+      const fresh = new LaneWindows(options, 'fresh');
+      await fresh.exchange(new SharedWindows(harness.database, () => new Date(Date.now() + ahead)), 0);
+      return fresh.sizeAt('normal', 0);
+    };
+    expect(await sizeOfFresh(0)).toBe(100);
+    expect(await sizeOfFresh(60_000)).toBe(4);
   });
 });
 

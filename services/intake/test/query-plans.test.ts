@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { ACTION_SORTS, listActionsQuerySchema, logsQuerySchema } from '@bulk/contracts';
-import { ACTION_STATUSES } from '@bulk/domain';
+import { ACTION_STATUSES, LANES } from '@bulk/domain';
 import { ensureIndexes, type Database } from '@bulk/mongo';
 import { connectRedis, redisConfigSchema } from '@bulk/redis';
 import { loadConfig, silentLogger } from '@bulk/runtime';
@@ -57,8 +57,10 @@ async function askEverything(): Promise<void> {
   await control.cancel('acme', _id);
 
   const dispatch = new DispatchStore(database, 1_000, now);
+  await dispatch.adopt();
+  await dispatch.findDue();
   await dispatch.claim('me/1');
-  expect(await dispatch.isAnyDue()).toBe(false);
+  expect(await dispatch.findDue()).toEqual({ actions: [], complete: true });
   await dispatch.claim('me/2', { lane: 'high' });
   await dispatch.claim('me/3', { lane: 'normal', after: 'a', except: ['acme', 'b'] });
   await dispatch.inFlight(60_000);
@@ -66,6 +68,7 @@ async function askEverything(): Promise<void> {
   await dispatch.readWindow(_id, 0, { batches: 3, bytes: 1_000_000 });
   await dispatch.advance(_id, 'me/1', 3, false);
   await dispatch.renew(_id, 'me/1');
+  await dispatch.windows.exchange('me', LANES, () => ({ size: 12, restMs: 10 }));
   await dispatch.postpone(_id, 'me/1', 10);
   await dispatch.release(_id, 'me/1');
 
@@ -128,9 +131,11 @@ it('every query of intake is answered by an index', async () => {
     'delete staged_batches',
     'find action_logs',
     'find actions',
+    'find dispatch_lanes',
     'find staged_batches',
     'findAndModify actions',
     'update actions',
+    'update dispatch_lanes',
   ]);
   expect(await plans.scans(database)).toEqual([]);
 });

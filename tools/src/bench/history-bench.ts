@@ -179,7 +179,7 @@ async function givenWork({ database, parts, templates, signal }: Bench): Promise
     );
   };
   return [
-    { name: 'look', run: () => dispatch.isAnyDue() },
+    { name: 'look', run: () => dispatch.findDue() },
     {
       name: 'claim',
       run: async () => {

@@ -18,7 +18,7 @@ export interface IntakeParts {
     leaseMs: number,
     now: () => Date,
   ) => {
-    isAnyDue(): Promise<boolean>;
+    findDue(): Promise<unknown>;
     claim(owner: string): Promise<ActionDocument | undefined>;
     release(actionId: string, owner: string): Promise<void>;
   };

@@ -119,7 +119,7 @@ export class BatchConsumer {
         );
         break;
       case 'postponed':
-        if (await this.#options.retryTopics.postpone(batch)) {
+        if (await this.#options.retryTopics.postpone(batch, end.error)) {
           this.#ended(batch, 'postponed');
           const { postponed, progress } = batch;
           this.#options.log.warn(

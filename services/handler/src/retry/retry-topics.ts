@@ -1,5 +1,8 @@
 import { RETRY_TIERS, type TopicNames } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
+import { STORE_UNAVAILABLE } from '@bulk/mongo';
+import type { Logger } from '@bulk/runtime';
 import type { BatchRecorder } from '../consume/batch-recorder.ts';
 import type { RunnableBatch } from '../consume/batch-runner.ts';
 import { encodeRetryHeaders } from './retry-headers.ts';
@@ -12,7 +15,10 @@ export interface RetryTopicsOptions {
   /** How long after its first try a batch may still be put off, in ms. */
   readonly maxAgeMs: number;
   readonly now: () => Date;
+  /** Records in the action that a batch waits, so that its dispatch goes on meanwhile. */
+  readonly mark: (actionId: string, batchNo: number) => Promise<void>;
   readonly recorder: Pick<BatchRecorder, 'postponed'>;
+  readonly log: Logger;
 }
 
 /**
@@ -29,10 +35,12 @@ export class RetryTopics {
   /**
    * Resolves when the batch is in its retry topic, byte for byte, with what is settled of it.
    *
+   * @param cause why it waits.
    * @returns false, and nothing is done, where it has waited for too long already.
    * @throws ProduceError: it may be there or not; a second copy does no harm.
    */
-  async postpone({ message, postponed, firstTriedAt, progress }: RunnableBatch): Promise<boolean> {
+  async postpone(batch: RunnableBatch, cause?: unknown): Promise<boolean> {
+    const { message, postponed, firstTriedAt, progress } = batch;
     const { producer, topics, tiersMs, maxAgeMs, now, recorder } = this.#options;
     const at = now().getTime();
     if (at - firstTriedAt >= maxAgeMs) return false;
@@ -44,10 +52,27 @@ export class RetryTopics {
       notBefore: at + (tiersMs[tier] ?? 0),
       progress: progress.snapshot(),
     });
+    await this.#mark(batch, cause);
     const { key, value, partition } = message;
     const name = RETRY_TIERS[tier] ?? 'long';
     await producer.forward(topics.retries[name], [{ key, value, partition, headers }]);
     recorder.postponed(name);
     return true;
+  }
+
+  /**
+   * Before the batch is sent, so that its result cannot be counted before the mark is there. A mark that is missing does
+   * no harm: the batch counts as in flight.
+   */
+  async #mark({ content, generation }: RunnableBatch, cause: unknown): Promise<void> {
+    // A replay is of a batch that is counted. Without MongoDB the mark would only take the time of a try.
+    if (generation > 0 || (cause instanceof CodedError && cause.code === STORE_UNAVAILABLE)) return;
+    const { mark, log } = this.#options;
+    const { identity, batchNo } = content;
+    try {
+      await mark(identity.actionId, batchNo);
+    } catch (error) {
+      log.warn({ actionId: identity.actionId, batchNo, err: error }, 'Postponed batch not recorded');
+    }
   }
 }

@@ -1,5 +1,5 @@
 import { isFinal, type ActionStatus } from '@bulk/domain';
-import { stored, type ActionDocument, type Database } from '@bulk/mongo';
+import { stored, WITH_DUE_AT, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document, Filter } from 'mongodb';
 import { actionNotFound, statusConflict } from './refusals.ts';
 import type { ActionStore, AccountAction } from './action-store.ts';
@@ -76,7 +76,10 @@ export class ActionControl {
       status: { $in: [...control.from] },
       cancelRequestedAt: null,
     };
-    const update = [{ $set: { ...control.change, version: { $add: ['$version', 1] }, updatedAt: now() } }];
+    const update = [
+      { $set: { ...control.change, version: { $add: ['$version', 1] }, updatedAt: now() } },
+      WITH_DUE_AT,
+    ];
     const changed = await stored(
       database.actions.findOneAndUpdate(filter, update, { returnDocument: 'after' }),
     );

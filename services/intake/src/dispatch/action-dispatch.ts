@@ -3,7 +3,7 @@ import { CodedError, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
 import { withSpan } from '@bulk/telemetry';
-import { progressOf, type DispatchProgress } from './dispatch-progress.ts';
+import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
 /** Thrown when a batch of an accepted action is not there. Someone must act: data was deleted behind our back. */
@@ -20,6 +20,8 @@ export interface ActionDispatchOptions {
   readonly window: WindowLimits;
   /** Batches of an action that are published and not counted yet, at most: what a pause or a cancelling cannot stop. */
   readonly maxInFlight: number;
+  /** Batches of an action in retry topics that do not count as in flight, at most. */
+  readonly maxPostponed: number;
   /** Told each state of an action that dispatch brings about; never throws. */
   readonly onChanged: (action: ActionDocument) => void;
   /** Called when batches are confirmed by Kafka; never throws. */
@@ -48,25 +50,33 @@ interface Sent {
 
 /** The dispatch of one leased action, window by window, in order. */
 export class ActionDispatch {
-  readonly owner: string;
   /** Monotonic time of the claim, in ms. */
   readonly claimedAt: number;
   readonly #action: ActionDocument;
   readonly #options: ActionDispatchOptions;
+  #owner: string;
   #progress: DispatchProgress;
   #nextBatch: number;
   #leasedAt: number;
   #sent: Sent[] = [];
+  /** As it is published. */
+  readonly #config: string;
 
   /** @param leasedAt monotonic time, taken before the lease was asked for. */
   constructor(action: ActionDocument, owner: string, leasedAt: number, options: ActionDispatchOptions) {
-    this.owner = owner;
+    this.#owner = owner;
     this.#action = action;
     this.#options = options;
-    this.#progress = progressOf(action);
+    this.#progress = progressOfDocument(action);
+    this.#config = JSON.stringify(action.config);
     this.#nextBatch = action.dispatch.nextBatch;
     this.#leasedAt = leasedAt;
     this.claimedAt = leasedAt;
+  }
+
+  /** The name in the lease, which fences what is recorded. */
+  get owner(): string {
+    return this.#owner;
   }
 
   get actionId(): string {
@@ -91,26 +101,40 @@ export class ActionDispatch {
     return this.#room > 0;
   }
 
+  /** Batches that the next step publishes, at most. */
+  nextWindow(atMost: number): number {
+    const left = this.#action.batchCount - this.#nextBatch;
+    return Math.max(0, Math.min(atMost, this.#room, this.#options.window.batches, left));
+  }
+
   /**
    * How long the windows took that have been counted since the last call, from their sending until it was seen, in ms.
    * Of the last window nothing is heard: whoever is done is not looked at any more.
    */
   takeTimes(): number[] {
     const now = this.#options.monotonic();
-    const counted = this.#sent.filter(({ upTo }) => upTo <= this.#progress.countedBatches);
+    const { countedBatches, postponed } = this.#progress;
+    const counted = this.#sent.filter(({ upTo }) => upTo <= countedBatches + postponed);
     this.#sent = this.#sent.slice(counted.length);
     return counted.map(({ at }) => now - at);
   }
 
-  /** Batches that are published and not counted yet, as far as is known. */
+  /** Batches that are published and neither counted nor postponed within the bound of that, as far as is known. */
   get inFlight(): number {
-    return Math.max(0, this.#nextBatch - this.#progress.countedBatches);
+    const { countedBatches, postponed } = this.#progress;
+    return Math.max(0, this.#nextBatch - countedBatches - Math.min(postponed, this.#options.maxPostponed));
   }
 
   /** Takes note of how the action stands. @returns whether it is still to be dispatched, by us. */
   note(progress: DispatchProgress): boolean {
     this.#progress = progress;
     return progress.open && progress.owner === this.owner;
+  }
+
+  /** Goes on under another lease of this instance, after its own had run out in a step that took too long. */
+  takeLease(owner: string, leasedAt: number): void {
+    this.#owner = owner;
+    this.#leasedAt = leasedAt;
   }
 
   /** Keeps the lease while there is nothing to do. @returns whether it is still held. @throws StoreError. */
@@ -156,7 +180,7 @@ export class ActionDispatch {
     if (first) onChanged(after);
     // Where all batches are published it does not matter that the action has been paused or has ended in the meantime.
     if (done) return 'done';
-    return this.note(progressOf(after)) ? 'more' : 'stopped';
+    return this.note(progressOfDocument(after)) ? 'more' : 'stopped';
   }
 
   release(): Promise<void> {
@@ -169,7 +193,7 @@ export class ActionDispatch {
 
   /** Batches that may be published now. */
   get #room(): number {
-    return this.#options.maxInFlight - (this.#nextBatch - this.#progress.countedBatches);
+    return this.#options.maxInFlight - this.inFlight;
   }
 
   /** Whether the lease has enough time left for a send, if need be after it was renewed. */
@@ -184,25 +208,15 @@ export class ActionDispatch {
   }
 
   async #announce(): Promise<void> {
-    const {
-      _id,
-      accountId,
-      actionType,
-      entityType,
-      lane,
-      config,
-      total,
-      batchCount,
-      createdAt,
-      scheduledFor,
-    } = this.#action;
+    const { _id, accountId, actionType, entityType, lane, total, batchCount, createdAt, scheduledFor } =
+      this.#action;
     const submitted: ActionSubmitted = {
       actionId: _id,
       accountId,
       actionType,
       entityType,
       lane,
-      config: JSON.stringify(config),
+      config: this.#config,
       total,
       batchCount,
       submittedAt: createdAt.getTime(),
@@ -216,9 +230,13 @@ export class ActionDispatch {
 
   async #readWindow(atMost: number): Promise<StagedBatch[]> {
     const from = this.#nextBatch;
-    const { batches, bytes } = this.#options.window;
+    const {
+      store,
+      window: { batches, bytes },
+    } = this.#options;
     const limits = { batches: Math.min(batches, this.#room, atMost), bytes };
-    const window = await this.#options.store.readWindow(this.actionId, from, limits);
+    // The message of each batch carries the configuration.
+    const window = await store.readWindow(this.actionId, from, limits, Buffer.byteLength(this.#config));
     const missing = window.findIndex(({ batchNo }, i) => batchNo !== from + i);
     if (window.length === 0) throw new StagedBatchMissingError(this.actionId, from);
     if (missing >= 0) throw new StagedBatchMissingError(this.actionId, from + missing);
@@ -227,14 +245,13 @@ export class ActionDispatch {
 
   async #publish(window: readonly StagedBatch[]): Promise<void> {
     const { _id, accountId, actionType, entityType, lane } = this.#action;
-    const config = JSON.stringify(this.#action.config);
     const identity = { actionId: _id, accountId, actionType, entityType, lane };
     await this.#options.producer.send(
       this.#options.topics.entityBatches[lane],
       window.map(({ batchNo, partition, entities }) => {
         const value: EntityBatch = {
           ...identity,
-          config,
+          config: this.#config,
           dryRun: this.#action.dryRun,
           cancelled: this.#progress.cancelled,
           retry: encodeRetry(this.#action.retry),

@@ -1,6 +1,7 @@
 import { LANES, type Lane } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import type { DispatchStore } from './dispatch-store.ts';
+import type { Due } from './due-actions.ts';
 import { shareOf, type Contender } from './turns.ts';
 
 /** A leased action. */
@@ -44,14 +45,15 @@ export class Claims {
 
   /** Leases up to `count` actions that are due. @throws StoreError; what was leased before is given to `claimed`. */
   async claim(count: number, claimed: (claim: Claim) => void): Promise<void> {
-    if (count <= 0 || !(await this.#options.store.isAnyDue())) return;
-    const empty = new Set<Lane>();
-    for (let n = 0; n < count && empty.size < LANES.length;) {
-      const [lane] = this.#lanes.filter((one) => !empty.has(one));
+    if (count <= 0) return;
+    const due = new DueByLane(await this.#options.store.findDue());
+    for (let n = 0; n < count;) {
+      const lane = this.#lanes.find((one) => due.mayHave(one));
       if (lane === undefined) return;
-      const claim = await this.#claimIn(lane, []);
-      if (claim === undefined) empty.add(lane);
+      const claim = await this.#claimIn(lane, due.accountsOf(lane), []);
+      if (claim === undefined) due.exhausted(lane);
       else {
+        due.claimed(lane);
         claimed(claim);
         n += 1;
       }
@@ -61,25 +63,38 @@ export class Claims {
   /**
    * Where every place is taken: leases one action of an account that has none here, in a lane.
    *
+   * @param mayLeave whether a lease may be given up at present.
    * @returns the claim, and who is to make place: the youngest of the account with the most leases; where none has more
    * than one, the lease that was held longest. Undefined where nobody waits, or it is too early for a change.
    * @throws StoreError.
    */
-  async share<T extends Lease>(leases: readonly T[]): Promise<{ claim: Claim; leaving: T } | undefined> {
-    const leaving = leavingOf(leases, this.#options.monotonic() - this.#options.holdMs);
-    if (leaving === undefined || !(await this.#options.store.isAnyDue())) return undefined;
-    for (const lane of this.#lanes) {
-      const accounts = leases.filter((one) => one.lane === lane).map(({ accountId }) => accountId);
-      const claim = await this.#claimIn(lane, [...new Set(accounts)]);
+  async share<T extends Lease>(
+    leases: readonly T[],
+    mayLeave: (lease: T) => boolean = () => true,
+  ): Promise<{ claim: Claim; leaving: T } | undefined> {
+    const leaving = leavingOf(leases, this.#options.monotonic() - this.#options.holdMs, mayLeave);
+    if (leaving === undefined) return undefined;
+    const due = new DueByLane(await this.#options.store.findDue());
+    for (const lane of this.#lanes.filter((one) => due.mayHave(one))) {
+      const here = new Set(leases.filter((one) => one.lane === lane).map(({ accountId }) => accountId));
+      const others = due.accountsOf(lane)?.filter((accountId) => !here.has(accountId));
+      if (others?.length === 0) continue;
+      const claim = await this.#claimIn(lane, others, [...here]);
       if (claim !== undefined) return { claim, leaving };
     }
     return undefined;
   }
 
-  async #claimIn(lane: Lane, except: readonly string[]): Promise<Claim | undefined> {
+  /** @param accounts those that have something due in the lane; undefined: not all are known. */
+  async #claimIn(
+    lane: Lane,
+    accounts: readonly string[] | undefined,
+    except: readonly string[],
+  ): Promise<Claim | undefined> {
     const { store, instanceId, monotonic } = this.#options;
     const after = this.#after.get(lane);
-    for (const scope of after === undefined ? [{}] : [{ after }, {}]) {
+    const isBehind = after !== undefined && accounts?.some((accountId) => accountId > after) !== false;
+    for (const scope of isBehind ? [{ after }, {}] : [{}]) {
       const owner = `${instanceId}/${(this.#claims += 1)}`;
       const leasedAt = monotonic();
       const action = await store.claim(owner, { lane, except, ...scope });
@@ -92,15 +107,63 @@ export class Claims {
   }
 }
 
-/** Whose place another account gets. @param before monotonic time: a change of single leases needs one from before. */
-export function leavingOf<T extends Lease>(leases: readonly T[], before: number): T | undefined {
+/** What is due, by lane, as far as a look has shown. */
+class DueByLane {
+  readonly #complete: boolean;
+  /** Lane → the accounts of the actions that are due in it, one for each action. */
+  readonly #accounts = new Map<Lane, string[]>();
+  readonly #left = new Map<Lane, number>();
+
+  constructor({ actions, complete }: Due) {
+    this.#complete = complete;
+    for (const { lane, accountId } of actions) {
+      this.#accounts.set(lane, [...(this.#accounts.get(lane) ?? []), accountId]);
+    }
+    for (const lane of LANES) {
+      this.#left.set(lane, complete ? (this.#accounts.get(lane)?.length ?? 0) : Number.POSITIVE_INFINITY);
+    }
+  }
+
+  mayHave(lane: Lane): boolean {
+    return (this.#left.get(lane) ?? 0) > 0;
+  }
+
+  claimed(lane: Lane): void {
+    this.#left.set(lane, (this.#left.get(lane) ?? 0) - 1);
+  }
+
+  exhausted(lane: Lane): void {
+    this.#left.set(lane, 0);
+  }
+
+  /** Undefined where not all are known. */
+  accountsOf(lane: Lane): readonly string[] | undefined {
+    return this.#complete ? (this.#accounts.get(lane) ?? []) : undefined;
+  }
+}
+
+/**
+ * Whose place another account gets.
+ *
+ * @param before monotonic time: a change of single leases needs one from before.
+ */
+export function leavingOf<T extends Lease>(
+  leases: readonly T[],
+  before: number,
+  mayLeave: (lease: T) => boolean = () => true,
+): T | undefined {
   const shares = new Map<string, T[]>();
   for (const one of leases) shares.set(shareOf(one), [...(shares.get(shareOf(one)) ?? []), one]);
   const most = [...shares.values()].reduce<T[]>((a, b) => (b.length > a.length ? b : a), []);
-  if (most.length > 1) return most.reduce((a, b) => (b.actionId > a.actionId ? b : a));
-  const oldest = leases.reduce<T | undefined>(
-    (a, b) => (a === undefined || b.claimedAt < a.claimedAt ? b : a),
-    undefined,
-  );
+  const leaving = most.filter(mayLeave);
+  if (most.length > 1) {
+    return leaving.reduce<T | undefined>(
+      (a, b) => (a === undefined || b.actionId > a.actionId ? b : a),
+      undefined,
+    );
+  }
+  const oldest = leases
+    .filter(mayLeave)
+    .reduce<T | undefined>((a, b) => (a === undefined || b.claimedAt < a.claimedAt ? b : a), undefined);
   return oldest !== undefined && oldest.claimedAt <= before ? oldest : undefined;
 }

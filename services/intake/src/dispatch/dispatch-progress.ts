@@ -1,4 +1,4 @@
-import type { ActionDocument, StoredStatus } from '@bulk/mongo';
+import { DISPATCHED_STATUSES, POSTPONED_BATCHES, type ActionDocument, type DispatchState } from '@bulk/mongo';
 
 /** How an action stands, as far as its dispatch is concerned. */
 export interface DispatchProgress {
@@ -10,22 +10,36 @@ export interface DispatchProgress {
   readonly cancelled: boolean;
   /** Batches whose outcomes are counted. */
   readonly countedBatches: number;
+  /** Batches that wait in a retry topic. */
+  readonly postponed: number;
 }
 
 /** The fields of an action's document that `progressOf` needs. */
-export const PROGRESS = { status: 1, cancelRequestedAt: 1, countedBatches: 1, 'dispatch.lease': 1 } as const;
+export type ProgressFields = Pick<ActionDocument, 'status' | 'cancelRequestedAt' | 'countedBatches'> & {
+  readonly dispatch: Pick<DispatchState, 'lease'>;
+};
 
-/** Statuses in which an action's batches are published. */
-export const DISPATCHED: readonly StoredStatus[] = ['pending', 'queued', 'processing'];
+/** Reads those fields, and the number of postponed batches instead of the batches. */
+export const PROGRESS = {
+  status: 1,
+  cancelRequestedAt: 1,
+  countedBatches: 1,
+  'dispatch.lease': 1,
+  postponed: POSTPONED_BATCHES,
+} as const;
 
-/** What the dispatch has to know of an action's document. */
-export function progressOf(
-  action: Pick<ActionDocument, 'status' | 'cancelRequestedAt' | 'countedBatches' | 'dispatch'>,
-): DispatchProgress {
+/** What the dispatch has to know of an action's document. @param postponed number of its batches in retry topics. */
+export function progressOf(action: ProgressFields, postponed: number): DispatchProgress {
   return {
     owner: action.dispatch.lease?.owner ?? null,
-    open: DISPATCHED.includes(action.status),
+    open: DISPATCHED_STATUSES.includes(action.status),
     cancelled: action.cancelRequestedAt !== null,
     countedBatches: action.countedBatches,
+    postponed,
   };
+}
+
+/** The same of a whole document. */
+export function progressOfDocument(action: ActionDocument): DispatchProgress {
+  return progressOf(action, action.dispatch.postponed?.length ?? 0);
 }

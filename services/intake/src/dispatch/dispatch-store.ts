@@ -1,9 +1,21 @@
 import type { BatchEntity } from '@bulk/contracts';
 import type { Lane } from '@bulk/domain';
-import { stored, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
-import type { Document, Filter } from 'mongodb';
-import { DISPATCHED, PROGRESS, progressOf, type DispatchProgress } from './dispatch-progress.ts';
-import type { ShareInFlight } from './in-flight.ts';
+import {
+  DISPATCHED_STATUSES,
+  DUE_NOW,
+  stored,
+  StoreError,
+  WITH_DUE_AT,
+  WITH_IN_FLIGHT,
+  type ActionDocument,
+  type Database,
+  type DispatchState,
+} from '@bulk/mongo';
+import type { Document } from 'mongodb';
+import { PROGRESS, progressOf, type DispatchProgress, type ProgressFields } from './dispatch-progress.ts';
+import { adoptActions, findDueActions, type Due } from './due-actions.ts';
+import { SharedWindows } from './shared-windows.ts';
+import { sharesInFlight, type ShareInFlight } from './shares-in-flight.ts';
 
 /** A batch that waits to be published. */
 export interface StagedBatch {
@@ -15,13 +27,13 @@ export interface StagedBatch {
 /** What of a window is read at once, at most; the first batch is always read. */
 export interface WindowLimits {
   readonly batches: number;
-  /** Bytes of the entities. */
+  /** Bytes of the entities and of what each batch carries in addition. */
   readonly bytes: number;
 }
 
-/** Which of the actions that are due; by default of all lanes and accounts the oldest. */
+/** Which of the actions that are due; by default the first in the order of lane, account and age. */
 export interface ClaimScope {
-  /** Only of this lane: then the first account by its id, of it the oldest. */
+  /** Only of this lane. */
   readonly lane?: Lane;
   /** Only of accounts whose ids are greater. */
   readonly after?: string;
@@ -34,26 +46,31 @@ const FETCH = 10;
 
 /** How far the dispatch of an action is, and who carries it out. All times are this process's. */
 export class DispatchStore {
+  readonly windows: SharedWindows;
   readonly #database: Database;
   readonly #leaseMs: number;
   readonly #now: () => Date;
 
   constructor(database: Database, leaseMs: number, now: () => Date) {
+    this.windows = new SharedWindows(database, now);
     this.#database = database;
     this.#leaseMs = leaseMs;
     this.#now = now;
   }
 
-  /** Whether any action is due that nobody dispatches. @throws StoreError. */
-  async isAnyDue(): Promise<boolean> {
-    const found = await stored(
-      this.#database.actions.findOne(due(this.#now()), { projection: { _id: 1 }, sort: { _id: 1 } }),
-    );
-    return found !== null;
+  /** See `adoptActions`. @throws StoreError. */
+  adopt(): Promise<number> {
+    return adoptActions(this.#database);
+  }
+
+  /** See `findDueActions`. @throws StoreError. */
+  findDue(): Promise<Due> {
+    return findDueActions(this.#database, this.#now());
   }
 
   /**
-   * Leases an action that is due and that nobody dispatches. A cancelled one is due whatever it was scheduled for.
+   * Leases an action that is due at once and that nobody dispatches. A cancelled one is, whatever it was scheduled for; one
+   * whose time has come since is after `findDue`.
    *
    * @param owner a name that no other claim has ever had: it fences `advance`.
    * @throws StoreError.
@@ -70,53 +87,57 @@ export class DispatchStore {
     const claimed = await stored(
       this.#database.actions.findOneAndUpdate(
         {
-          ...due(now),
+          'dispatch.dueAt': DUE_NOW,
           ...(lane === undefined ? {} : { lane }),
           ...(Object.keys(accountId).length === 0 ? {} : { accountId }),
+          // Both follow from `dueAt`; an action that an older version has changed must not be published all the same.
+          status: { $in: [...DISPATCHED_STATUSES] },
+          $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lte: now } }],
         },
-        { $set: { 'dispatch.lease': { owner, until: this.#in(this.#leaseMs, now) } } },
-        { sort: lane === undefined ? { _id: 1 } : { accountId: 1, _id: 1 }, returnDocument: 'after' },
+        leased({ owner, until: this.#in(this.#leaseMs, now) }),
+        { sort: { lane: 1, accountId: 1, _id: 1 }, returnDocument: 'after' },
       ),
     );
     return claimed ?? undefined;
   }
 
   /**
-   * How much is in flight, published by whichever instance. What has not moved for `staleMs` is left out: it waits for
-   * somebody, and must not hold up the others. So are the last batches of paused actions, which are few.
+   * How much is in flight, published by whichever instance, and of it what has not moved for `staleMs`. Reads those actions
+   * alone that have something in flight.
    *
    * @throws StoreError.
    */
   inFlight(staleMs: number): Promise<ShareInFlight[]> {
     return stored(
-      this.#database.actions
-        .aggregate<ShareInFlight>([
-          {
-            $match: { status: { $in: ['queued', 'processing'] }, updatedAt: { $gte: this.#in(-staleMs) } },
-          },
-          {
-            $group: {
-              _id: { lane: '$lane', accountId: '$accountId' },
-              batches: { $sum: { $subtract: ['$dispatch.nextBatch', '$countedBatches'] } },
-            },
-          },
-          { $match: { batches: { $gt: 0 } } },
-          { $project: { _id: 0, lane: '$_id.lane', accountId: '$_id.accountId', batches: 1 } },
-        ])
-        .toArray(),
+      this.#database.actions.aggregate<ShareInFlight>(sharesInFlight(this.#in(-staleMs))).toArray(),
     );
   }
 
   /** How those of the actions stand that exist. @throws StoreError. */
   async look(actionIds: readonly string[]): Promise<Map<string, DispatchProgress>> {
     const found = await stored(
-      this.#database.actions.find({ _id: { $in: [...actionIds] } }, { projection: PROGRESS }).toArray(),
+      this.#database.actions
+        .aggregate<ProgressFields & { readonly _id: string; readonly postponed: number }>([
+          { $match: { _id: { $in: [...actionIds] } } },
+          { $project: PROGRESS },
+        ])
+        .toArray(),
     );
-    return new Map(found.map((action) => [action._id, progressOf(action)]));
+    return new Map(found.map((action) => [action._id, progressOf(action, action.postponed)]));
   }
 
-  /** The staged batches from `from` on, in order, within the limits. @throws StoreError. */
-  async readWindow(actionId: string, from: number, limits: WindowLimits): Promise<StagedBatch[]> {
+  /**
+   * The staged batches from `from` on, in order, within the limits.
+   *
+   * @param extraBytes what each batch carries in addition to its entities, in bytes.
+   * @throws StoreError.
+   */
+  async readWindow(
+    actionId: string,
+    from: number,
+    limits: WindowLimits,
+    extraBytes = 0,
+  ): Promise<StagedBatch[]> {
     const window: StagedBatch[] = [];
     let bytes = 0;
     try {
@@ -125,7 +146,7 @@ export class DispatchStore {
         { sort: { batchNo: 1 }, batchSize: Math.min(FETCH, limits.batches) },
       );
       for await (const batch of cursor) {
-        bytes += bytesOf(batch);
+        bytes += bytesOf(batch) + extraBytes;
         if (window.length > 0 && bytes > limits.bytes) break;
         window.push(batch);
       }
@@ -174,15 +195,11 @@ export class DispatchStore {
     await this.#setLease(actionId, owner, { owner: `${owner}/postponed`, until: this.#in(delayMs) });
   }
 
-  async #setLease(
-    actionId: string,
-    owner: string,
-    lease: { readonly owner: string; readonly until: Date } | null,
-  ): Promise<boolean> {
+  async #setLease(actionId: string, owner: string, lease: DispatchState['lease']): Promise<boolean> {
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         { _id: actionId, 'dispatch.lease.owner': owner },
-        { $set: { 'dispatch.lease': lease } },
+        leased(lease),
         { projection: { _id: 1 } },
       ),
     );
@@ -194,18 +211,9 @@ export class DispatchStore {
   }
 }
 
-/** Actions that are due at this time and that nobody dispatches. */
-function due(now: Date): Filter<ActionDocument> {
-  return {
-    status: { $in: [...DISPATCHED] },
-    'dispatch.done': false,
-    $and: [
-      {
-        $or: [{ scheduledFor: null }, { scheduledFor: { $lte: now } }, { cancelRequestedAt: { $ne: null } }],
-      },
-      { $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lt: now } }] },
-    ],
-  };
+/** Gives the lease to somebody, or to nobody. */
+function leased(lease: DispatchState['lease']): Document[] {
+  return [{ $set: { 'dispatch.lease': lease === null ? null : { $literal: lease } } }, WITH_DUE_AT];
 }
 
 function bytesOf({ entities }: StagedBatch): number {
@@ -231,5 +239,7 @@ function advanced(nextBatch: number, done: boolean, lease: Document | null, now:
         status: { $cond: [pending, 'queued', '$status'] },
       },
     },
+    WITH_DUE_AT,
+    WITH_IN_FLIGHT,
   ];
 }

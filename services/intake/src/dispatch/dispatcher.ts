@@ -1,11 +1,13 @@
-import { isRetryable, LANES, type Lane } from '@bulk/domain';
+import { isRetryable, LANES } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
 import { InFlight } from './in-flight.ts';
-import { LaneWindow, type LaneWindowOptions } from './lane-window.ts';
+import type { LaneWindowOptions } from './lane-window.ts';
+import { LaneWindows } from './lane-windows.ts';
+import { Steps, type Step } from './steps.ts';
 import { Turns } from './turns.ts';
 
 export interface DispatcherOptions extends ActionDispatchOptions {
@@ -13,11 +15,13 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly instanceId: string;
   /** Actions side by side, at most. */
   readonly concurrency: number;
+  /** Windows of a lane that are published at the same time, at most. */
+  readonly parallelWindows: number;
   /** Batches of an account's actions in a lane that are published and not counted yet, at most. */
   readonly maxInFlightOfAccount: number;
   /** How many of a lane. */
   readonly laneWindow: LaneWindowOptions;
-  /** What is in flight and has not moved for so long does not count against the limits, in ms. */
+  /** What is in flight and has not moved for so long is stale, in ms: see `StaleBatches`. */
   readonly staleMs: number;
   /** After a fault an action rests for this long, in ms, before any instance tries it again. */
   readonly retryDelayMs: number;
@@ -40,9 +44,10 @@ const HOLD_PART = 0.1;
 
 /**
  * Publishes the batches of accepted actions that are due, window by window: in turn over lanes, accounts and actions, and
- * no more than the limits let be in flight, so that a small action does not wait behind a big one.
+ * no more than the limits let be in flight, so that a small action does not wait behind a big one. Windows of different
+ * lanes and accounts are published side by side, so that one which hangs stops no other.
  *
- * Idle → (wake) running → idle when nothing is due. Stopping: the window under way is finished, leases are handed back.
+ * Idle → (wake) running → idle when nothing is due. Stopping: the windows under way are finished, leases are handed back.
  * A fault ends an action's turn: it rests for a while, so that one that fails does not hold the others up, and a wake
  * after that takes it up again.
  */
@@ -51,13 +56,19 @@ export class Dispatcher {
   readonly #claims: Claims;
   readonly #inFlight: InFlight;
   readonly #turns = new Turns();
-  readonly #windows: ReadonlyMap<Lane, LaneWindow>;
+  readonly #windows: LaneWindows;
+  readonly #steps: Steps<ActionDispatch>;
   #active: ActionDispatch[] = [];
   #running: Promise<void> | undefined;
   #awake = false;
   #stopping = false;
   /** Aborted to end a wait for room. */
   #rest = new AbortController();
+  /** Whether actions of an older version have been adopted. */
+  #adopted = false;
+  /** Monotonic time of the last look at what is in flight, and whether it was answered. */
+  #lookedAt = Number.NEGATIVE_INFINITY;
+  #known = false;
   /** Monotonic time of the last look for actions to lease. */
   #claimedAt = Number.NEGATIVE_INFINITY;
   /** Monotonic time of the last send that Kafka did not confirm. */
@@ -66,11 +77,13 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#claims = new Claims({ ...options, holdMs: options.leaseMs * HOLD_PART });
-    const { laneWindow, maxInFlightOfAccount, monotonic } = options;
-    this.#windows = new Map(LANES.map((lane) => [lane, new LaneWindow(laneWindow)]));
+    const { laneWindow, maxInFlightOfAccount, staleMs, instanceId, monotonic } = options;
+    this.#windows = new LaneWindows(laneWindow, instanceId);
+    this.#steps = new Steps(options.parallelWindows);
     this.#inFlight = new InFlight({
       account: maxInFlightOfAccount,
-      laneAt: (lane) => this.#windows.get(lane)?.sizeAt(monotonic()) ?? laneWindow.min,
+      laneAt: (lane) => this.#windows.sizeAt(lane, monotonic()),
+      staleMs,
     });
   }
 
@@ -92,9 +105,9 @@ export class Dispatcher {
   }
 
   /**
-   * Finishes the window under way and hands every lease back.
+   * Finishes the windows under way and hands every lease back.
    *
-   * @param patienceMs the leases are handed back after this time even if the window is not finished: Kafka may be
+   * @param patienceMs the leases are handed back after this time even if a window is not finished: Kafka may be
    * unavailable. The new owner publishes that window again, and handler drops the second copies.
    */
   async stop(patienceMs = STOP_PATIENCE_MS): Promise<void> {
@@ -114,49 +127,66 @@ export class Dispatcher {
         this.#forgetOldFault();
         return;
       }
-      const idle = await this.#lookAndPublish();
-      if (idle) await this.#waitForRoom();
+      if (this.#isTimeToLook) this.#known = await this.#look();
+      if (this.#known) this.#startSteps();
+      await this.#waitForChange();
     }
+    await this.#steps.ended();
   }
 
-  /** One turn for as many as are leased. @returns whether nothing more can be published at present. */
-  async #lookAndPublish(): Promise<boolean> {
-    if (!(await this.#look())) return true;
-    for (let turns = this.#active.length; turns > 0; turns -= 1) {
-      if (!this.#mayGoOn()) return false;
+  /** Starts a step for each whose turn it is, for as long as there are room and places. */
+  #startSteps(): void {
+    while (this.#mayGoOn()) {
       const next = this.#turns.take(this.#contenders());
-      if (next === undefined) return true;
-      const before = next.nextBatch;
-      await this.#step(next, this.#inFlight.roomFor(next));
-      this.#inFlight.published(next, next.nextBatch - before);
-      // Whoever has come meanwhile may be next; one turn at least, so that newcomers do not keep everyone waiting.
-      if (this.#awake) return false;
+      if (next === undefined) return;
+      const batches = next.nextWindow(this.#inFlight.roomFor(next));
+      this.#inFlight.published(next, batches);
+      const step = { of: next, batches };
+      this.#steps.start(step, () => this.#step(step));
     }
-    return this.#contenders().length === 0;
   }
 
   #contenders(): ActionDispatch[] {
-    return this.#active.filter((dispatch) => dispatch.hasRoom && this.#inFlight.roomFor(dispatch) > 0);
+    return this.#active.filter(
+      (dispatch) =>
+        dispatch.hasRoom &&
+        this.#inFlight.roomFor(dispatch) > 0 &&
+        this.#steps.mayStart(dispatch, this.#active),
+    );
   }
 
-  /** Ends early when something new may be due, or on a stop. */
-  async #waitForRoom(): Promise<void> {
+  /** Until the next look is due; ends early with a step, when something new may be due, or on a stop. */
+  async #waitForChange(): Promise<void> {
     this.#rest = new AbortController();
-    if (!this.#awake && this.#mayGoOn()) await delay(this.#options.pollMs, this.#rest.signal);
+    if (this.#awake || !this.#mayGoOn()) return;
+    const now = this.#options.monotonic();
+    await delay(Math.max(0, this.#lookedAt + this.#lookEveryMs - now), this.#rest.signal);
   }
 
   /** How the leased actions stand, which are paused or another's, and how much is in flight. @returns whether that is known. */
   async #look(): Promise<boolean> {
-    const { store, staleMs, health, log } = this.#options;
+    const { store, staleMs, health, log, monotonic } = this.#options;
+    this.#lookedAt = monotonic();
+    // A step under way takes note of its action by itself.
+    const resting = this.#resting;
+    const steps = this.#steps.running;
     try {
-      const states = await store.look(this.#active.map(({ actionId }) => actionId));
-      for (const dispatch of this.#active) {
+      await this.#windows.exchange(store.windows, monotonic());
+      const [states, shares] = await Promise.all([
+        store.look(resting.map(({ actionId }) => actionId)),
+        store.inFlight(staleMs),
+      ]);
+      for (const dispatch of resting) {
         const state = states.get(dispatch.actionId);
         if (state !== undefined && dispatch.note(state) && (await dispatch.keep())) continue;
         await this.#end(dispatch);
       }
+      // Nobody else is to take up what is under way; a step finds out by itself whether the lease is lost.
+      for (const { of } of steps) await of.keep();
       this.#observeTimes();
-      this.#inFlight.note(await store.inFlight(staleMs), this.#active);
+      this.#inFlight.note(shares, this.#active, monotonic());
+      // What they publish may not have been there when it was read.
+      for (const { of, batches } of steps) this.#inFlight.published(of, batches);
       this.#turns.forget(this.#active);
       health.set(MONGODB, 'ready');
       return true;
@@ -168,15 +198,21 @@ export class Dispatcher {
   }
 
   #observeTimes(): void {
-    for (const [lane, window] of this.#windows) {
+    const now = this.#options.monotonic();
+    for (const lane of LANES) {
       const here = this.#active.filter((dispatch) => dispatch.lane === lane);
       const held = here.some((dispatch) => dispatch.hasRoom && this.#inFlight.roomFor(dispatch) === 0);
-      window.observe(
+      this.#windows.observe(
+        lane,
         here.flatMap((dispatch) => dispatch.takeTimes()),
         held,
-        this.#options.monotonic(),
+        now,
       );
     }
+  }
+
+  get #resting(): ActionDispatch[] {
+    return this.#active.filter((dispatch) => !this.#steps.has(dispatch));
   }
 
   /** A dispatch that is not to go on here. */
@@ -199,6 +235,16 @@ export class Dispatcher {
     return !this.#stopping;
   }
 
+  get #isTimeToLook(): boolean {
+    return this.#options.monotonic() - this.#lookedAt >= this.#lookEveryMs;
+  }
+
+  /** While all that is leased here is under way, a look only keeps the leases. */
+  get #lookEveryMs(): number {
+    const { pollMs } = this.#options;
+    return this.#resting.length === 0 ? Math.max(pollMs, CLAIM_EVERY_MS) : pollMs;
+  }
+
   get #isTimeToClaim(): boolean {
     return (
       this.#awake ||
@@ -212,6 +258,7 @@ export class Dispatcher {
     this.#awake = false;
     this.#claimedAt = monotonic();
     try {
+      if (!this.#adopted) await this.#adopt();
       await this.#claims.claim(concurrency - this.#active.length, (claim) => this.#begin(claim));
       if (this.#active.length >= concurrency) await this.#shareLeases();
       health.set(MONGODB, 'ready');
@@ -221,9 +268,15 @@ export class Dispatcher {
     }
   }
 
+  async #adopt(): Promise<void> {
+    const actions = await this.#options.store.adopt();
+    this.#adopted = true;
+    if (actions > 0) this.#options.log.info({ actions }, 'Adopted actions of an older version');
+  }
+
   /** An account that has no lease gets the place of another action. */
   async #shareLeases(): Promise<void> {
-    const shared = await this.#claims.share(this.#active);
+    const shared = await this.#claims.share(this.#active, (dispatch) => !this.#steps.has(dispatch));
     if (shared === undefined) return;
     this.#begin(shared.claim);
     await this.#release(shared.leaving);
@@ -231,25 +284,38 @@ export class Dispatcher {
   }
 
   #begin({ action, owner, leasedAt }: Claim): void {
-    this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
+    const here = this.#active.find(({ actionId }) => actionId === action._id);
+    if (here === undefined) this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
+    else here.takeLease(owner, leasedAt);
+    // What its account may publish depends on all that are here.
+    this.#lookedAt = Number.NEGATIVE_INFINITY;
   }
 
-  async #step(dispatch: ActionDispatch, atMost: number): Promise<void> {
+  async #step(step: Step<ActionDispatch>): Promise<void> {
+    const { of: dispatch, batches: reserved } = step;
+    const before = dispatch.nextBatch;
+    if (await this.#publish(dispatch, reserved)) {
+      this.#active = this.#active.filter((other) => other !== dispatch);
+    }
+    step.batches = dispatch.nextBatch - before;
+    this.#inFlight.published(dispatch, step.batches - reserved);
+    this.#rest.abort();
+  }
+
+  /** @returns whether it is not dispatched here any more. */
+  async #publish(dispatch: ActionDispatch, atMost: number): Promise<boolean> {
     const { log, health } = this.#options;
     const { actionId } = dispatch;
     try {
       const result = await dispatch.step(atMost);
       health.set(KAFKA_PRODUCER, 'ready');
-      if (result === 'more' || result === 'full') return;
-      if (result === 'stopped') {
-        await this.#end(dispatch);
-        return;
-      }
-      log.info({ actionId }, 'dispatched');
+      if (result === 'more' || result === 'full') return false;
+      if (result === 'stopped') await this.#end(dispatch);
+      else log.info({ actionId }, 'dispatched');
     } catch (error) {
       await this.#postpone(dispatch, error);
     }
-    this.#active = this.#active.filter((other) => other !== dispatch);
+    return true;
   }
 
   async #postpone(dispatch: ActionDispatch, error: unknown): Promise<void> {

@@ -5,39 +5,54 @@ import { InFlight } from './in-flight.ts';
 
 const of = (actionId: string, accountId: string, lane: Lane = 'normal') => ({ actionId, accountId, lane });
 
+const inFlightOf = (account: number, lane: number): InFlight =>
+  new InFlight({ account, laneAt: () => lane, staleMs: 60_000 });
+
 describe('what is in flight', () => {
   it('of an account alone in its lane is bounded by its limit, and leaves a part of the lane to others', () => {
-    const inFlight = new InFlight({ account: 8, laneAt: () => 100 });
-    inFlight.note([], [of('1', 'a')]);
+    const inFlight = inFlightOf(8, 100);
+    inFlight.note([], [of('1', 'a')], 0);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(8);
     inFlight.published(of('1', 'a'), 5);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(3);
-    const narrow = new InFlight({ account: 8, laneAt: () => 10 });
-    narrow.note([], [of('1', 'a')]);
+    const narrow = inFlightOf(8, 10);
+    narrow.note([], [of('1', 'a')], 0);
     expect(narrow.roomFor(of('1', 'a'))).toBe(5);
   });
 
   it('is counted by lane', () => {
-    const inFlight = new InFlight({ account: 8, laneAt: () => 16 });
-    inFlight.note([{ lane: 'low', accountId: 'a', batches: 8 }], [of('1', 'a', 'low'), of('2', 'a', 'high')]);
+    const inFlight = inFlightOf(8, 16);
+    inFlight.note(
+      [{ lane: 'low', accountId: 'a', batches: 8, stale: 0 }],
+      [of('1', 'a', 'low'), of('2', 'a', 'high')],
+      0,
+    );
     expect(inFlight.roomFor(of('1', 'a', 'low'))).toBe(0);
     expect(inFlight.roomFor(of('2', 'a', 'high'))).toBe(8);
   });
 
   it('is shared among accounts, those of other instances too, and among the actions of an account', () => {
-    const inFlight = new InFlight({ account: 100, laneAt: () => 40 });
+    const inFlight = inFlightOf(100, 40);
     const here = [of('1', 'a'), of('2', 'a'), of('3', 'b')];
-    inFlight.note([{ lane: 'normal', accountId: 'elsewhere', batches: 3 }], here);
+    inFlight.note([{ lane: 'normal', accountId: 'elsewhere', batches: 3, stale: 0 }], here, 0);
     expect(inFlight.roomFor(of('3', 'b'))).toBe(10);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(5);
   });
 
-  it('lets nobody go on in a full lane', () => {
-    const inFlight = new InFlight({ account: 10, laneAt: () => 20 });
-    inFlight.note([{ lane: 'normal', accountId: 'b', batches: 20 }], [of('1', 'a')]);
+  it('lets an account with nothing in flight publish one batch into a full lane, and no second one', () => {
+    // A fresh instance, whose window is 12, beside another one that has 29 in flight.
+    const inFlight = inFlightOf(10, 12);
+    inFlight.note(
+      [{ lane: 'normal', accountId: 'b', batches: 29, stale: 0 }],
+      [of('1', 'a'), of('2', 'b')],
+      0,
+    );
+    expect(inFlight.roomFor(of('1', 'a'))).toBe(1);
+    expect(inFlight.roomFor(of('2', 'b'))).toBe(0);
+    inFlight.published(of('1', 'a'), 1);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(0);
-    inFlight.note([], [of('1', 'a')]);
-    expect(inFlight.roomFor(of('1', 'a'))).toBe(10);
+    inFlight.note([], [of('1', 'a')], 20);
+    expect(inFlight.roomFor(of('1', 'a'))).toBe(6);
   });
 
   it('never exceeds the limits, and a newcomer always has room beside those that use their parts', () => {
@@ -48,21 +63,21 @@ describe('what is in flight', () => {
         fc.uniqueArray(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1 }),
         (account, lane, accounts) => {
           fc.pre(lane > accounts.length + 1);
-          const inFlight = new InFlight({ account, laneAt: () => lane });
+          const inFlight = inFlightOf(account, lane);
           const here = accounts.map((accountId) => of(accountId, accountId));
-          inFlight.note([], here);
+          inFlight.note([], here, 0);
           const published = here.map((one) => {
             let sum = 0;
             for (let room = inFlight.roomFor(one); room > 0; room = inFlight.roomFor(one)) {
               inFlight.published(one, room);
               sum += room;
             }
-            return { ...one, batches: sum };
+            return { ...one, batches: sum, stale: 0 };
           });
           expect(published.every(({ batches }) => batches >= 1 && batches <= account)).toBe(true);
           expect(published.reduce((sum, { batches }) => sum + batches, 0)).toBeLessThan(lane);
           const newcomer = of('new', 'new');
-          inFlight.note(published, [...here, newcomer]);
+          inFlight.note(published, [...here, newcomer], 0);
           expect(inFlight.roomFor(newcomer)).toBeGreaterThan(0);
         },
       ),

@@ -1,4 +1,6 @@
 import { LANES, type Lane } from '@bulk/domain';
+import type { ShareInFlight } from './shares-in-flight.ts';
+import { StaleBatches, type Allowance } from './stale-batches.ts';
 import { shareOf, type Contender } from './turns.ts';
 
 /** What may be published and not counted yet, at most, in batches. */
@@ -7,70 +9,123 @@ export interface InFlightLimits {
   readonly account: number;
   /** Of all accounts in this lane, at present. */
   readonly laneAt: (lane: Lane) => number;
+  /** Time without an outcome after which a batch is stale, in ms. */
+  readonly staleMs: number;
 }
 
-/** How much of an account's batches is in flight in a lane. */
-export interface ShareInFlight {
-  readonly lane: Lane;
-  readonly accountId: string;
-  readonly batches: number;
+/** A lane as of the last look. */
+interface LaneState extends Allowance {
+  readonly limit: number;
+  /** Accounts that use the lane or want to. */
+  readonly accounts: number;
 }
+
+/** Batches in flight: all, and the stale ones among them. */
+interface Used {
+  batches: number;
+  stale: number;
+}
+
+const NOTHING: Readonly<Used> = { batches: 0, stale: 0 };
+
+/** How long an account with nothing in flight waits for room in turn, before it may go beyond the limit of its lane, in ms. */
+const PATIENCE_MS = 1_000;
 
 /**
  * How much may be published into the lanes. What waits in a lane's partitions is what a newcomer has to wait for: so it
- * is kept small, and of it each account gets an equal part, with one part left over for whoever comes next.
+ * is kept small, and of it each account gets an equal part, with one part left over for whoever comes next. An account
+ * with nothing in flight in a lane may publish one batch whatever the others have there: at once if it is new, else when
+ * it has waited for a second, so that many accounts keep to the limit while there is room in turn. What is in flight is
+ * bounded by the limit and the number of accounts.
  *
  * What is in flight is known from the actions' documents, as of the last look, and from what was published here since.
  * Several instances may each use the same room between two looks: then it is more, by a window of each.
  */
 export class InFlight {
   readonly #limits: InFlightLimits;
-  readonly #lanes = new Map<Lane, number>();
-  readonly #shares = new Map<string, number>();
-  /** Accounts that use a lane or want to. */
-  readonly #accounts = new Map<Lane, number>();
+  readonly #staleBatches: StaleBatches;
+  readonly #lanes = new Map<Lane, LaneState>();
+  readonly #inLane = new Map<Lane, Used>();
+  readonly #shares = new Map<string, Used>();
   /** Actions of an account that are dispatched here. */
   readonly #actions = new Map<string, number>();
-  /** As of the last look. */
-  readonly #limitOf = new Map<Lane, number>();
+  /** Share → monotonic time of the look before its last publication here, in ms. */
+  readonly #publishedAt = new Map<string, number>();
+  #now = Number.NEGATIVE_INFINITY;
 
   constructor(limits: InFlightLimits) {
     this.#limits = limits;
+    this.#staleBatches = new StaleBatches(limits.staleMs);
   }
 
-  /** Takes note of what is in flight, and of who is dispatched here. */
-  note(shares: readonly ShareInFlight[], here: readonly Contender[]): void {
-    this.#lanes.clear();
+  /** Takes note of what is in flight, and of who is dispatched here. @param now monotonic time, in ms. */
+  note(shares: readonly ShareInFlight[], here: readonly Contender[], now: number): void {
+    this.#inLane.clear();
     this.#shares.clear();
     this.#actions.clear();
-    for (const share of shares) this.published(share, share.batches);
-    for (const one of here) add(this.#actions, shareOf(one), 1);
-    for (const lane of LANES) {
-      const accounts = [...shares, ...here].filter((one) => one.lane === lane);
-      this.#limitOf.set(lane, this.#limits.laneAt(lane));
-      this.#accounts.set(lane, new Set(accounts.map(({ accountId }) => accountId)).size);
+    for (const share of shares) this.#add(share, share.batches, share.stale);
+    for (const one of here) {
+      this.#actions.set(shareOf(one), (this.#actions.get(shareOf(one)) ?? 0) + 1);
+    }
+    for (const lane of LANES) this.#lanes.set(lane, this.#stateOf(lane, shares, here, now));
+    this.#now = now;
+    for (const share of this.#publishedAt.keys()) {
+      if (!this.#shares.has(share) && !this.#actions.has(share)) this.#publishedAt.delete(share);
     }
   }
 
   /** So much more is in flight. */
   published(share: Pick<Contender, 'lane' | 'accountId'>, batches: number): void {
-    add(this.#lanes, share.lane, batches);
-    add(this.#shares, shareOf(share), batches);
+    this.#add(share, batches, 0);
+    if (batches > 0) this.#publishedAt.set(shareOf(share), this.#now);
   }
 
   /** Batches that may be published for this one at its turn; 0: none at present. */
   roomFor(contender: Contender): number {
-    const { lane } = contender;
+    const state = this.#lanes.get(contender.lane);
+    if (state === undefined) return 0;
+    const { limit, leftOut, moves, accounts } = state;
     const share = shareOf(contender);
-    const parts = (this.#accounts.get(lane) ?? 0) + 1;
-    const limit = this.#limitOf.get(lane) ?? 0;
-    const part = Math.max(1, Math.min(this.#limits.account, Math.floor(limit / parts)));
-    const left = Math.min(limit - (this.#lanes.get(lane) ?? 0), part - (this.#shares.get(share) ?? 0));
+    const part = Math.max(1, Math.min(this.#limits.account, Math.floor(limit / (accounts + 1))));
+    const used = this.#shares.get(share) ?? NOTHING;
+    const left = Math.min(
+      limit - counted(this.#inLane.get(contender.lane) ?? NOTHING, leftOut),
+      part - counted(used, limit),
+    );
     const turn = Math.max(1, Math.floor(part / Math.max(1, this.#actions.get(share) ?? 1)));
-    return Math.max(0, Math.min(left, turn));
+    const isIdle = used.batches - (moves ? used.stale : 0) <= 0;
+    return Math.max(isIdle && this.#hasWaited(share) ? 1 : 0, Math.min(left, turn));
+  }
+
+  #hasWaited(share: string): boolean {
+    return this.#now - (this.#publishedAt.get(share) ?? Number.NEGATIVE_INFINITY) >= PATIENCE_MS;
+  }
+
+  #stateOf(lane: Lane, shares: readonly ShareInFlight[], here: readonly Contender[], now: number): LaneState {
+    const limit = this.#limits.laneAt(lane);
+    this.#staleBatches.note(lane, this.#inLane.get(lane)?.batches ?? 0, now);
+    const allowance = this.#staleBatches.allowance(lane, limit, now);
+    const present = [...here, ...shares.filter((share) => counted(share, allowance.leftOut) > 0)].filter(
+      (one) => one.lane === lane,
+    );
+    return { ...allowance, limit, accounts: new Set(present.map(({ accountId }) => accountId)).size };
+  }
+
+  #add(share: Pick<Contender, 'lane' | 'accountId'>, batches: number, stale: number): void {
+    for (const [counts, key] of [
+      [this.#inLane as Map<string, Used>, share.lane],
+      [this.#shares, shareOf(share)],
+    ] as const) {
+      const before = counts.get(key);
+      counts.set(key, {
+        batches: (before?.batches ?? 0) + batches,
+        stale: (before?.stale ?? 0) + stale,
+      });
+    }
   }
 }
 
-function add<K>(counts: Map<K, number>, key: K, n: number): void {
-  counts.set(key, (counts.get(key) ?? 0) + n);
+/** Batches that count against a limit. */
+function counted({ batches, stale }: Readonly<Used>, leftOut: number): number {
+  return batches - Math.min(stale, leftOut);
 }

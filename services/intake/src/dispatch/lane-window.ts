@@ -15,8 +15,18 @@ const SHRINK = 0.7;
 const GROW = 1.5;
 /** How many times the time at rest a probe takes: what was in front of its own batches has to be gone first. */
 const PROBE_LENGTH = 3;
+/** Spans between probes for which the time at rest of another instance holds. */
+const ELSEWHERE_PROBES = 2;
 /** What is left of the window in a probe, of what would be in flight if nothing waited: less, in case it has grown too far. */
 const PROBE_PART = 0.7;
+
+/** What was found of a lane. */
+export interface Measured {
+  /** Batches that may be in flight. */
+  readonly size: number;
+  /** Time that a batch takes where none is in front of it, in ms. */
+  readonly restMs: number;
+}
 
 /**
  * How many batches may be in flight in a lane, found from how long they take: as many as keep the handlers busy, and few
@@ -38,6 +48,11 @@ export class LaneWindow {
   /** Times since the last change. */
   #times: number[] = [];
   #changedAt = Number.NEGATIVE_INFINITY;
+  /** Shortest time that another instance has seen, in ms, and until when it holds. */
+  #elsewhereMs = Number.POSITIVE_INFINITY;
+  #elsewhereUntil = Number.NEGATIVE_INFINITY;
+  /** Whether the size was measured here since it was last taken or adopted. */
+  #measured = false;
 
   constructor(options: LaneWindowOptions) {
     this.#options = options;
@@ -61,20 +76,44 @@ export class LaneWindow {
     const taken = times.map((time) => Math.max(SHORTEST_MS, time));
     this.#shortest = Math.min(this.#shortest, ...taken);
     this.#times.push(...taken);
-    const atRest = Math.min(this.#before, this.#shortest);
+    const atRest = this.#atRestAt(now);
     if (now < this.#probeEnd) return;
     const mean = this.#times.reduce((sum, time) => sum + time, 0) / this.#times.length;
     if (now - this.#changedAt >= mean) this.#change((this.#options.tolerance * atRest) / mean, held, now);
     if (now - this.#probedAt >= this.#options.probeEveryMs) this.#probe(atRest, now);
   }
 
+  /** What was measured here since the last call or `adopt`; undefined where nothing was. */
+  takeMeasured(): Measured | undefined {
+    if (!this.#measured) return undefined;
+    this.#measured = false;
+    return { size: this.#size, restMs: Math.min(this.#before, this.#shortest) };
+  }
+
+  /** Goes on from what another instance has measured later. */
+  adopt({ size, restMs }: Measured, now: number): void {
+    this.#size = this.#bounded(size);
+    this.#measured = false;
+    this.#elsewhereMs = restMs;
+    this.#elsewhereUntil = now + ELSEWHERE_PROBES * this.#options.probeEveryMs;
+  }
+
+  #atRestAt(now: number): number {
+    const own = Math.min(this.#before, this.#shortest);
+    return now < this.#elsewhereUntil ? Math.min(own, this.#elsewhereMs) : own;
+  }
+
+  #bounded(size: number): number {
+    return Math.min(this.#options.max, Math.max(this.#options.min, size));
+  }
+
   #change(ratio: number, held: boolean, now: number): void {
-    const { min, max } = this.#options;
     this.#times = [];
     this.#changedAt = now;
     if (ratio > 1 && !held) return;
     const factor = Math.min(GROW, Math.max(SHRINK, ratio));
-    this.#size = Math.min(max, Math.max(min, this.#size * factor));
+    this.#size = this.#bounded(this.#size * factor);
+    this.#measured = true;
   }
 
   #probe(atRest: number, now: number): void {

@@ -13,6 +13,7 @@ import {
 import {
   stored,
   StoreError,
+  WITH_DUE_AT,
   type ActionDocument,
   type Database,
   type StagedBatchDocument,
@@ -168,15 +169,18 @@ export class StagingArea {
     const accepted = await stored(
       this.#database.actions.findOneAndUpdate(
         stagingBy(actionId),
-        {
-          $set: {
-            status: 'pending',
-            ...size,
-            updatedAt: now,
-            ...(digest === undefined ? {} : { 'idempotency.digest': digest }),
+        [
+          {
+            $set: {
+              status: 'pending',
+              ...size,
+              updatedAt: now,
+              version: { $add: ['$version', 1] },
+              ...(digest === undefined ? {} : { 'idempotency.digest': { $literal: digest } }),
+            },
           },
-          $inc: { version: 1 },
-        },
+          WITH_DUE_AT,
+        ],
         { returnDocument: 'after' },
       ),
     );

@@ -1,5 +1,5 @@
 import { OUTCOME_CODES, processed } from '@bulk/domain';
-import { StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import { StoreError, withBatchesCounted, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 import type { Delta } from './counting.ts';
 
@@ -34,7 +34,8 @@ export class ActionCounts {
   /**
    * Adds a delta in one atomic update that also moves the status: `processing` at the first outcome, `completed` when
    * every position has one. Fenced on the offsets that the delta was computed from, and on the positions that are left.
-   * A final status stays, also when a replay changes the counts; the version rises all the same.
+   * A final status stays, also when a replay changes the counts; the version rises all the same. In the same update the
+   * batches stop being postponed, so that neither a crash nor a redelivery leaves one behind.
    *
    * @param partition of the results topic.
    * @param appliedBefore what the action had applied of that partition when the delta was computed.
@@ -73,7 +74,11 @@ function fence(applied: number | undefined): unknown {
 }
 
 /** A pipeline, since the status depends on the counts of the very same update. */
-function addition(appliedField: string, { tally, batches, applied }: Delta, now: Date): Document[] {
+function addition(
+  appliedField: string,
+  { tally, batches, settled = [], applied }: Delta,
+  now: Date,
+): Document[] {
   const added = (field: string, n: number): Document => ({ $add: [{ $ifNull: [`$${field}`, 0] }, n] });
   const codes = Object.entries(tally.codes).map(([code, n]): [string, Document] => {
     const sum = added(`codes.${code}`, n);
@@ -115,5 +120,6 @@ function addition(appliedField: string, { tally, batches, applied }: Delta, now:
         },
       },
     },
+    ...withBatchesCounted(settled),
   ];
 }

@@ -173,18 +173,29 @@ describe('deltaOf', () => {
 
   it('moves the fence past a repetition without counting it', () => {
     const repeated = { batchNo: 0, source: { partition: 0, offset: 9 }, versions: [at(2)] };
-    expect(deltaOf([repeated], { 0: 8 })).toEqual({ tally: EMPTY_TALLY, batches: 0, applied: 9 });
+    expect(deltaOf([repeated], { 0: 8 })).toEqual({
+      tally: EMPTY_TALLY,
+      batches: 0,
+      settled: [0],
+      applied: 9,
+    });
   });
 
   it('counts the difference that a replacement makes, and no batch again', () => {
     const versions = [at(2), at(9, 1)];
     const replacement = { batchNo: 0, source: { partition: 0, offset: 9 }, versions };
-    expect(deltaOf([replacement], { 0: 8 })).toEqual({ tally: replaced, batches: 0, applied: 9 });
+    expect(deltaOf([replacement], { 0: 8 })).toEqual({
+      tally: replaced,
+      batches: 0,
+      settled: [0],
+      applied: 9,
+    });
     // Both in one chunk, after a crash between logs and counts.
     const first = { batchNo: 0, source: { partition: 0, offset: 2 }, versions };
     expect(deltaOf([first, replacement], { 0: 1 })).toEqual({
       tally: tallyOf({ batchNo: 0, generation: 1 }),
       batches: 1,
+      settled: [0],
       applied: 9,
     });
     // The first alone: it counts for the moment.
@@ -197,6 +208,7 @@ describe('deltaOf', () => {
     expect(deltaOf([replacement], { 0: 8, 1: 4 })).toEqual({
       tally: replaced,
       batches: 0,
+      settled: [0],
       applied: 9,
       otherPartitions: { 1: 4 },
     });

@@ -25,6 +25,8 @@ export interface Delta {
   readonly tally: Tally;
   /** Batches that had no outcome yet. */
   readonly batches: number;
+  /** Every batch that a new result names, also where that result is a repetition: none of them is postponed any more. */
+  readonly settled?: readonly number[];
   /** Offset up to which the action's counts are complete afterwards, in this partition. */
   readonly applied: number;
   /** What was applied of further partitions when the delta was computed, where it depends on that. */
@@ -55,7 +57,8 @@ export function deltaOf(results: readonly Countable[], applied: Applied): Delta 
   if (last === undefined) return undefined;
   const { partition, offset } = last.source;
   const afterwards: Applied = { ...applied, [String(partition)]: offset };
-  const batches = [...new Map(fresh.map(({ batchNo, versions }) => [batchNo, versions])).values()];
+  const versionsOf = new Map(fresh.map(({ batchNo, versions }) => [batchNo, versions]));
+  const batches = [...versionsOf.values()];
   const changes = batches.map((versions) => ({
     before: latestSettled(versions, applied),
     after: latestSettled(versions, afterwards),
@@ -67,6 +70,7 @@ export function deltaOf(results: readonly Countable[], applied: Applied): Delta 
       EMPTY_TALLY,
     ),
     batches: changes.filter(({ before, after }) => before === undefined && after !== undefined).length,
+    settled: [...versionsOf.keys()],
     applied: offset,
     ...(others === undefined ? {} : { otherPartitions: others }),
   };

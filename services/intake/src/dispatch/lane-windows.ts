@@ -1,0 +1,40 @@
+import { LANES, type Lane } from '@bulk/domain';
+import { LaneWindow, type LaneWindowOptions } from './lane-window.ts';
+import type { SharedWindows } from './shared-windows.ts';
+
+/** Time between two exchanges with the other instances, in ms: a window is known to all of them this much later. */
+const EXCHANGE_EVERY_MS = 1_000;
+
+/** The windows of all lanes, kept equal among the instances of intake. */
+export class LaneWindows {
+  readonly #windows: ReadonlyMap<Lane, LaneWindow>;
+  readonly #options: LaneWindowOptions;
+  readonly #instanceId: string;
+  #exchangedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(options: LaneWindowOptions, instanceId: string) {
+    this.#options = options;
+    this.#instanceId = instanceId;
+    this.#windows = new Map(LANES.map((lane) => [lane, new LaneWindow(options)]));
+  }
+
+  /** Batches that may be in flight in a lane at this monotonic time, in ms. */
+  sizeAt(lane: Lane, now: number): number {
+    return this.#windows.get(lane)?.sizeAt(now) ?? this.#options.min;
+  }
+
+  /** See `LaneWindow.observe`. */
+  observe(lane: Lane, times: readonly number[], held: boolean, now: number): void {
+    this.#windows.get(lane)?.observe(times, held, now);
+  }
+
+  /** Shares the windows with the other instances, if it is time. @throws StoreError. */
+  async exchange(shared: SharedWindows, now: number): Promise<void> {
+    if (now - this.#exchangedAt < EXCHANGE_EVERY_MS) return;
+    this.#exchangedAt = now;
+    const adopted = await shared.exchange(this.#instanceId, LANES, (lane) =>
+      this.#windows.get(lane)?.takeMeasured(),
+    );
+    for (const [lane, measured] of adopted) this.#windows.get(lane)?.adopt(measured, now);
+  }
+}

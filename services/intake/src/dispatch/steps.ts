@@ -1,0 +1,59 @@
+import type { Lane } from '@bulk/domain';
+import { shareOf, type Contender } from './turns.ts';
+
+/** A step under way. */
+export interface Step<T> {
+  readonly of: T;
+  /** Batches that it may publish at most; once it has ended, those that it has published. */
+  batches: number;
+}
+
+/**
+ * The steps under way: of different lanes and accounts side by side, so that a send that hangs holds up no other. An action
+ * has one step at a time, which keeps its order. An account has one in a lane while other accounts are there, so that an
+ * account with many actions gets no more turns than one with a single action.
+ */
+export class Steps<T extends Contender> {
+  readonly #perLane: number;
+  readonly #running = new Map<Step<T>, Promise<void>>();
+
+  /** @param perLane steps of a lane at the same time, at most. */
+  constructor(perLane: number) {
+    this.#perLane = perLane;
+  }
+
+  /** The steps that are under way now. */
+  get running(): Step<T>[] {
+    return [...this.#running.keys()];
+  }
+
+  has(one: T): boolean {
+    return this.running.some((step) => step.of === one);
+  }
+
+  /** Whether a step may start. @param here all that are dispatched. */
+  mayStart(one: T, here: readonly T[]): boolean {
+    if (this.has(one)) return false;
+    const inLane = this.running.filter(({ of }) => of.lane === one.lane);
+    if (inLane.length >= this.#perLane) return false;
+    if (!inLane.some(({ of }) => shareOf(of) === shareOf(one))) return true;
+    return !here.some((other) => isRival(other, one, one.lane));
+  }
+
+  /** Starts a step. @param work never rejects. */
+  start(step: Step<T>, work: () => Promise<void>): void {
+    this.#running.set(
+      step,
+      work().finally(() => this.#running.delete(step)),
+    );
+  }
+
+  /** Resolves when the steps that are under way now have ended. */
+  async ended(): Promise<void> {
+    await Promise.all(this.#running.values());
+  }
+}
+
+function isRival(other: Contender, one: Contender, lane: Lane): boolean {
+  return other.lane === lane && other.accountId !== one.accountId;
+}

@@ -1,0 +1,105 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { Lane } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+import { eventually } from '@bulk/testing';
+import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { dispatcherOf, hangingProducer } from './dispatcher.ts';
+import { IntakeHarness, positionsOf } from './harness.ts';
+
+let harness: IntakeHarness;
+beforeEach(async () => {
+  harness = await IntakeHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+const accepted = (accountId: string, size: number, lane: Lane = 'normal'): Promise<ActionDocument> =>
+  harness.accepted(randomUUID(), size, null, { accountId, lane });
+const find = async (actionId: string): Promise<ActionDocument> =>
+  (await harness.database.actions.findOne({ _id: actionId }))!;
+const done = (actionId: string) =>
+  eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);
+
+describe('a send that hangs', () => {
+  it('holds up neither the other lanes nor the other accounts of its lane, nor what comes later', async () => {
+    const stuck = await accepted('a', 200);
+    const [ofOther, ofLane] = [await accepted('b', 200), await accepted('a', 200, 'high')];
+    const { normal } = harness.installation.topics.entityBatches;
+    const { producer, hanging, release } = hangingProducer(
+      harness.producer,
+      (topic, keys) => topic === normal && keys.includes(stuck._id),
+    );
+    const one = dispatcherOf(harness, { producer });
+    one.wake();
+    await eventually('it hangs', () => hanging() === 1);
+    await Promise.all([done(ofOther._id), done(ofLane._id)]);
+    const later = await accepted('c', 20);
+    one.wake();
+    await done(later._id);
+    expect((await find(stuck._id)).dispatch).toMatchObject({ nextBatch: 0, done: false });
+    expect(hanging()).toBe(1);
+    release();
+    await done(stuck._id);
+    const published = await eventually('all positions', async () => {
+      const all = await harness.published(stuck._id);
+      return positionsOf(all).length >= 200 ? all : undefined;
+    });
+    expect(positionsOf(published)).toEqual(Array.from({ length: 200 }, (_, i) => i));
+  });
+
+  it('holds up no more of its lane than there are places, and no other lane, where all sends of the lane hang', async () => {
+    for (const accountId of ['a', 'b', 'c']) await accepted(accountId, 50);
+    const { normal } = harness.installation.topics.entityBatches;
+    const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => topic === normal);
+    const one = dispatcherOf(harness, { producer, parallelWindows: 2 });
+    one.wake();
+    await eventually('both places hang', () => hanging() === 2);
+    const high = await accepted('d', 50, 'high');
+    one.wake();
+    await done(high._id);
+    expect(hanging()).toBe(2);
+    release();
+  });
+
+  it('keeps its lease, so that nobody publishes the same batches meanwhile', async () => {
+    const stuck = await accepted('a', 50);
+    const { normal } = harness.installation.topics.entityBatches;
+    const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => topic === normal);
+    const leaseMs = 1_000;
+    const store = new DispatchStore(harness.database, leaseMs, () => new Date());
+    dispatcherOf(harness, { producer, store, leaseMs }).wake();
+    const { until } = (await eventually('it hangs', async () =>
+      hanging() === 1 ? (await find(stuck._id)).dispatch.lease : undefined,
+    ))!;
+    const other = dispatcherOf(harness, { store, leaseMs });
+    await eventually('two leases have passed', () => {
+      other.wake();
+      return Date.now() > until.getTime() + leaseMs;
+    });
+    expect(hanging()).toBe(1);
+    release();
+    await done(stuck._id);
+    const published = await eventually('all positions', async () => {
+      const all = await harness.published(stuck._id);
+      return positionsOf(all).length >= 50 ? all : undefined;
+    });
+    expect(positionsOf(published)).toEqual(Array.from({ length: 50 }, (_, i) => i));
+  });
+
+  it('ends with the stop of its dispatch, which hands the leases back after it', async () => {
+    const stuck = await accepted('a', 50);
+    const { producer, hanging, release } = hangingProducer(
+      harness.producer,
+      (topic) => topic === harness.installation.topics.entityBatches.normal,
+    );
+    const one = dispatcherOf(harness, { producer });
+    one.wake();
+    await eventually('it hangs', () => hanging() === 1);
+    const stopped = one.stop();
+    release();
+    await stopped;
+    const { dispatch } = await find(stuck._id);
+    expect(dispatch.lease).toBeNull();
+    expect(dispatch.nextBatch).toBeGreaterThan(0);
+  });
+});
