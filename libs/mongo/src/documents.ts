@@ -37,7 +37,10 @@ export interface ActionDocument {
   readonly counts: Counts;
   /** Code of a failure or skip → how often. */
   readonly codes: Readonly<Record<string, number>>;
-  /** Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). */
+  /**
+   * Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). Under
+   * `SKIPPED_IN_DISPATCH`: the last batch that was skipped without a message.
+   */
   readonly applied: Readonly<Record<string, number>>;
   readonly dispatch: DispatchState;
   /** The span of its request (W3C Trace Context); absent where it was not traced. */
@@ -59,6 +62,18 @@ export interface DispatchState {
   readonly done: boolean;
   /** Who may publish, and until when; null: anyone may take it. */
   readonly lease: { readonly owner: string; readonly until: Date } | null;
+  /** How many batches the holder of the last lease may publish beyond `nextBatch` before it records them; set by a claim. */
+  readonly window?: number;
+  /**
+   * What former holders of a lease that ended without being handed back may have published: batches below this one. Absent:
+   * nothing beyond `nextBatch`. The holder of the present lease knows what it has published itself.
+   */
+  readonly mayBePublished?: number;
+  /**
+   * Of a cancelled action: batches from this one on were never published and never will be; they are skipped here. Set once,
+   * before the first of them has a log, and never changed.
+   */
+  readonly skipFrom?: number;
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
 }
@@ -92,7 +107,7 @@ export interface StagedBatchDocument {
   readonly entities: readonly BatchEntity[];
 }
 
-/** Collection `action_logs`: one document per batch (bucket pattern). Written by stats-aggregator. */
+/** Collection `action_logs`: one document per batch (bucket pattern). Written by stats-aggregator, and by intake for what it skips. */
 export interface ActionLogDocument {
   /** `actionId:batchNo`: a batch has one log, however often it is delivered (G3). */
   readonly _id: string;
@@ -118,6 +133,7 @@ export interface ActionLogDocument {
 
 /** Where a result stands in the results topic. */
 export interface ResultSource {
+  /** `SKIPPED_IN_DISPATCH` where there was no result: then the offset is the number of the batch. */
   readonly partition: number;
   readonly offset: number;
 }

@@ -6,6 +6,7 @@ import { integer, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import cron from 'node-cron';
 import { z } from 'zod';
+import { MAX_WINDOW_BATCHES } from './dispatch/in-doubt.ts';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
 
 const MINUTE_MS = 60_000;
@@ -63,7 +64,7 @@ const variables = z.object({
       description: 'When to look for scheduled actions that are due and for interrupted dispatches.',
     }),
   DISPATCH_WINDOW_BATCHES: integer(
-    { min: 1, max: 1_000 },
+    { min: 1, max: MAX_WINDOW_BATCHES },
     50,
     'Batches of an action that are published at once.',
   ),

@@ -121,7 +121,7 @@ function bindFeatures(
   container.bind(TOKENS.dispatcher).toDynamicValue(
     (resolution) =>
       new Dispatcher({
-        store: new DispatchStore(database, config.DISPATCH_LEASE_MS, now),
+        store: new DispatchStore(database, config.DISPATCH_LEASE_MS, now, config.DISPATCH_WINDOW_BATCHES),
         producer: resolution.get(TOKENS.producer),
         topics: resolution.get(TOKENS.topics),
         window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
@@ -143,6 +143,8 @@ function bindFeatures(
         retryDelayMs: config.DISPATCH_RETRY_DELAY_MS,
         onPublished: (lane, batches) => measured.dispatch.published(lane, batches),
         onFailed: () => measured.dispatch.failed(),
+        onSkipped: (lane, batches) => measured.dispatch.skipped(lane, batches),
+        onEnded: (action) => measured.dispatch.ended(action),
         health,
         log,
       }),

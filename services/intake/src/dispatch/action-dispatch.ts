@@ -1,8 +1,9 @@
-import { encodeRetry, type ActionSubmitted, type EntityBatch, type TopicNames } from '@bulk/contracts';
+import type { ActionSubmitted, TopicNames } from '@bulk/contracts';
 import { CodedError, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
 import { withSpan } from '@bulk/telemetry';
+import { batchMessages } from './batch-message.ts';
 import { progressOf, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
@@ -57,6 +58,8 @@ export class ActionDispatch {
   #nextBatch: number;
   #leasedAt: number;
   #sent: Sent[] = [];
+  /** Whether a window may be in Kafka that is not recorded. */
+  #inDoubt = false;
 
   /** @param leasedAt monotonic time, taken before the lease was asked for. */
   constructor(action: ActionDocument, owner: string, leasedAt: number, options: ActionDispatchOptions) {
@@ -88,7 +91,17 @@ export class ActionDispatch {
 
   /** Whether the next step would publish something, as far as is known. */
   get hasRoom(): boolean {
-    return this.#room > 0;
+    return !this.isToSkip && this.#room > 0;
+  }
+
+  /** Whether what is left of it is not published but skipped: it is cancelled, and no batch from the next one on is in Kafka. */
+  get isToSkip(): boolean {
+    return this.#progress.cancelled && this.#nextBatch >= this.#skipFrom;
+  }
+
+  /** The action as it was when it was claimed. */
+  get action(): ActionDocument {
+    return this.#action;
   }
 
   /**
@@ -138,18 +151,23 @@ export class ActionDispatch {
 
   async #step(atMost: number): Promise<StepResult> {
     const { store, monotonic, onChanged } = this.#options;
-    const window = await this.#readWindow(atMost);
+    const { cancelled } = this.#progress;
+    const window = await this.#readWindow(
+      cancelled ? Math.min(atMost, this.#skipFrom - this.#nextBatch) : atMost,
+    );
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
     if (!(await this.#holdsLease())) return 'stopped';
     const at = monotonic();
-    await this.#publish(window);
+    this.#inDoubt = true;
+    await this.#publish(window, cancelled);
     const nextBatch = this.#nextBatch + window.length;
     const done = nextBatch >= this.#action.batchCount;
     const renewedAt = monotonic();
     const first = this.#nextBatch === 0;
     const after = await store.advance(this.actionId, this.owner, nextBatch, done);
     if (after === undefined) return 'stopped';
+    this.#inDoubt = false;
     this.#nextBatch = nextBatch;
     this.#sent.push({ upTo: nextBatch, at });
     this.#leasedAt = renewedAt;
@@ -159,12 +177,21 @@ export class ActionDispatch {
     return this.note(progressOf(after)) ? 'more' : 'stopped';
   }
 
+  /** Hands it back, so that any instance may go on with it at once. @throws StoreError. */
   release(): Promise<void> {
+    // A lease that is handed back says that nothing is published beyond what is recorded: then it runs out instead.
+    if (this.#inDoubt) return this.postpone(0);
     return this.#options.store.release(this.actionId, this.owner);
   }
 
   postpone(delayMs: number): Promise<void> {
     return this.#options.store.postpone(this.actionId, this.owner, delayMs);
+  }
+
+  /** From where on a cancelled action is skipped: below it, a former holder of its lease may have published batches. */
+  get #skipFrom(): number {
+    const { skipFrom, mayBePublished = 0 } = this.#action.dispatch;
+    return skipFrom ?? mayBePublished;
   }
 
   /** Batches that may be published now. */
@@ -225,25 +252,10 @@ export class ActionDispatch {
     return window;
   }
 
-  async #publish(window: readonly StagedBatch[]): Promise<void> {
-    const { _id, accountId, actionType, entityType, lane } = this.#action;
-    const config = JSON.stringify(this.#action.config);
-    const identity = { actionId: _id, accountId, actionType, entityType, lane };
-    await this.#options.producer.send(
-      this.#options.topics.entityBatches[lane],
-      window.map(({ batchNo, partition, entities }) => {
-        const value: EntityBatch = {
-          ...identity,
-          config,
-          dryRun: this.#action.dryRun,
-          cancelled: this.#progress.cancelled,
-          retry: encodeRetry(this.#action.retry),
-          batchNo,
-          entities: [...entities],
-        };
-        return { key: _id, value, partition, headers: { 'action-id': _id, 'batch-no': String(batchNo) } };
-      }),
-    );
+  async #publish(window: readonly StagedBatch[], cancelled: boolean): Promise<void> {
+    const { lane } = this.#action;
+    const messages = batchMessages(this.#action, window, cancelled);
+    await this.#options.producer.send(this.#options.topics.entityBatches[lane], messages);
     this.#options.onPublished?.(lane, window.length);
   }
 }

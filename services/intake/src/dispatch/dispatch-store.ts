@@ -1,9 +1,11 @@
 import type { BatchEntity } from '@bulk/contracts';
 import type { Lane } from '@bulk/domain';
-import { stored, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import { queuedAt, stored, StoreError, updatedAt, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document, Filter } from 'mongodb';
 import { DISPATCHED, PROGRESS, progressOf, type DispatchProgress } from './dispatch-progress.ts';
+import { claimed, MAX_WINDOW_BATCHES } from './in-doubt.ts';
 import type { ShareInFlight } from './in-flight.ts';
+import { SkipStore } from './skip-store.ts';
 
 /** A batch that waits to be published. */
 export interface StagedBatch {
@@ -37,11 +39,19 @@ export class DispatchStore {
   readonly #database: Database;
   readonly #leaseMs: number;
   readonly #now: () => Date;
+  readonly #windowBatches: number;
 
-  constructor(database: Database, leaseMs: number, now: () => Date) {
+  /** @param windowBatches that are published at once, at most, before they are recorded. */
+  constructor(database: Database, leaseMs: number, now: () => Date, windowBatches = MAX_WINDOW_BATCHES) {
     this.#database = database;
     this.#leaseMs = leaseMs;
     this.#now = now;
+    this.#windowBatches = windowBatches;
+  }
+
+  /** How what is left of cancelled actions is skipped, on the same leases. */
+  get skips(): SkipStore {
+    return new SkipStore(this.#database, this.#leaseMs, this.#now);
   }
 
   /** Whether any action is due that nobody dispatches. @throws StoreError. */
@@ -67,18 +77,18 @@ export class DispatchStore {
       ...(after === undefined ? {} : { $gt: after }),
       ...(except.length === 0 ? {} : { $nin: [...except] }),
     };
-    const claimed = await stored(
+    const leased = await stored(
       this.#database.actions.findOneAndUpdate(
         {
           ...due(now),
           ...(lane === undefined ? {} : { lane }),
           ...(Object.keys(accountId).length === 0 ? {} : { accountId }),
         },
-        { $set: { 'dispatch.lease': { owner, until: this.#in(this.#leaseMs, now) } } },
+        claimed({ owner, until: this.#in(this.#leaseMs, now) }, this.#windowBatches),
         { sort: lane === undefined ? { _id: 1 } : { accountId: 1, _id: 1 }, returnDocument: 'after' },
       ),
     );
-    return claimed ?? undefined;
+    return leased ?? undefined;
   }
 
   /**
@@ -225,9 +235,9 @@ function advanced(nextBatch: number, done: boolean, lease: Document | null, now:
         'dispatch.nextBatch': nextBatch,
         'dispatch.done': done,
         'dispatch.lease': lease === null ? null : { $literal: lease },
-        queuedAt: { $ifNull: ['$queuedAt', now] },
+        queuedAt: queuedAt(now),
         version: { $cond: [pending, { $add: ['$version', 1] }, '$version'] },
-        updatedAt: { $cond: [pending, now, '$updatedAt'] },
+        updatedAt: { $cond: [pending, updatedAt(now), '$updatedAt'] },
         status: { $cond: [pending, 'queued', '$status'] },
       },
     },

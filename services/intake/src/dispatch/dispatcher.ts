@@ -1,11 +1,12 @@
 import { isRetryable, LANES, type Lane } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
-import { MONGODB } from '@bulk/mongo';
+import { MONGODB, type ActionDocument } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
 import { InFlight } from './in-flight.ts';
 import { LaneWindow, type LaneWindowOptions } from './lane-window.ts';
+import { SkippedActions } from './skipped-actions.ts';
 import { Turns } from './turns.ts';
 
 export interface DispatcherOptions extends ActionDispatchOptions {
@@ -23,6 +24,10 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly retryDelayMs: number;
   /** How often it is looked how much of the leased actions is still in flight, in ms. */
   readonly pollMs: number;
+  /** Called when batches of a cancelled action are skipped and counted; never throws. */
+  readonly onSkipped?: (lane: Lane, batches: number) => void;
+  /** Called when an action ends since what was left of it is skipped; never throws. */
+  readonly onEnded?: (action: ActionDocument) => void;
   /** Called when a dispatch is interrupted by a fault; never throws. */
   readonly onFailed?: () => void;
   readonly health: Health;
@@ -48,6 +53,7 @@ export class Dispatcher {
   readonly #claims: Claims;
   readonly #inFlight: InFlight;
   readonly #turns = new Turns();
+  readonly #skipped: SkippedActions;
   readonly #windows: ReadonlyMap<Lane, LaneWindow>;
   #active: ActionDispatch[] = [];
   #running: Promise<void> | undefined;
@@ -63,6 +69,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#claims = new Claims({ ...options, holdMs: options.leaseMs * HOLD_PART });
+    this.#skipped = new SkippedActions({ ...options, store: options.store.skips });
     const { laneWindow, maxInFlightOfAccount, monotonic } = options;
     this.#windows = new Map(LANES.map((lane) => [lane, new LaneWindow(laneWindow)]));
     this.#inFlight = new InFlight({
@@ -93,6 +100,7 @@ export class Dispatcher {
     this.#stopping = true;
     this.#rest.abort();
     await this.#running;
+    await this.#skipped.stop();
     await Promise.all(this.#active.map((dispatch) => this.#release(dispatch)));
     this.#active = [];
   }
@@ -112,6 +120,7 @@ export class Dispatcher {
   /** One turn for as many as are leased. @returns whether nothing more can be published at present. */
   async #lookAndPublish(): Promise<boolean> {
     if (!(await this.#look())) return true;
+    this.#skipCancelled();
     for (let turns = this.#active.length; turns > 0; turns -= 1) {
       if (!this.#mayGoOn()) return false;
       const next = this.#turns.take(this.#contenders());
@@ -123,6 +132,15 @@ export class Dispatcher {
       if (this.#awake) return false;
     }
     return this.#contenders().length === 0;
+  }
+
+  /** Hands those over of which nothing more is to be published. */
+  #skipCancelled(): void {
+    for (const dispatch of this.#active.filter(({ isToSkip }) => isToSkip)) {
+      if (!this.#skipped.hasPlace) return;
+      this.#active = this.#active.filter((other) => other !== dispatch);
+      this.#skipped.take(dispatch);
+    }
   }
 
   #contenders(): ActionDispatch[] {
