@@ -74,8 +74,40 @@ export interface DispatchState {
    * before the first of them has a log, and never changed.
    */
   readonly skipFrom?: number;
+  /**
+   * Batches that wait in a retry topic and are not counted. Written by handler; stats-aggregator removes a batch in the
+   * update that counts it. Absent where there is none.
+   */
+  readonly postponed?: readonly number[];
+  /** Absent where nobody has looked for missing batches of it. */
+  readonly sweep?: SweepState;
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
+}
+
+/** How far the search for missing batches of an action is. Written by the gap sweeper of intake. */
+export interface SweepState {
+  /** From when on any instance may go on. */
+  readonly dueAt: Date;
+  /** How often batches were published again since an outcome was counted. */
+  readonly rounds?: number;
+  /** What has to be consumed before a batch without an outcome is missing; null: nothing is known yet. */
+  readonly mark?: SweepMark | null;
+}
+
+/** How an action and the topics were when the search began. */
+export interface SweepMark {
+  /** Another number now: it has moved, and the search begins again. */
+  readonly countedBatches: number;
+  /** Batches below this one had been published. */
+  readonly nextBatch: number;
+  /** Partition of its lane → the end of the log. */
+  readonly laneEnds: Readonly<Record<string, number>>;
+  /** Partitions of its lane that were consumed up to there, with the ends of the results after that; null: none was. */
+  readonly consumed: {
+    readonly partitions: readonly number[];
+    readonly resultEnds: Readonly<Record<string, number>>;
+  } | null;
 }
 
 /** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */

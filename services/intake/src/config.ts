@@ -128,6 +128,16 @@ const variables = z.object({
     5_000,
     'A dispatch that failed is tried again after this time at the earliest, in ms.',
   ),
+  GAP_SWEEP_CRON: z
+    .string()
+    .refine((text) => cron.validate(text), 'expected a cron expression, with or without seconds')
+    .default('*/30 * * * * *')
+    .meta({ description: 'When to look for batches that were published and are not in Kafka.' }),
+  GAP_SWEEP_AFTER_MS: integer(
+    { min: 1_000, max: 1_440 * MINUTE_MS },
+    5 * MINUTE_MS,
+    'Batches of an action are searched for when none of its outcomes was counted for this long, in ms.',
+  ),
   REQUEST_TIMEOUT_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     5 * MINUTE_MS,

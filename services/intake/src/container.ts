@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createRegistry, type ActionRegistry } from '@bulk/actions';
 import { createAuthenticator } from '@bulk/auth';
-import type { TopicNames } from '@bulk/contracts';
-import { openMessaging, openProducer, type MessageProducer } from '@bulk/kafka';
+import { consumerGroups, type TopicNames } from '@bulk/contracts';
+import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
 import { callbackPolicyOf, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
@@ -19,6 +19,8 @@ import { RetryAction } from './actions/retry-action.ts';
 import type { IntakeConfig } from './config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
+import { GapStore } from './dispatch/gap-store.ts';
+import { GapSweeper } from './dispatch/gap-sweeper.ts';
 import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { openRateLimit } from './http/open-rate-limit.ts';
@@ -36,6 +38,7 @@ const LATE_WRITE_TIMEOUTS = 3;
 export const TOKENS = {
   database: Symbol('Database') as ServiceIdentifier<Database>,
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
+  kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
   producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
   staging: Symbol('StagingArea') as ServiceIdentifier<StagingArea>,
   webhooks: Symbol('Webhooks') as ServiceIdentifier<Webhooks>,
@@ -44,9 +47,16 @@ export const TOKENS = {
   actions: Symbol('ActionStore') as ServiceIdentifier<ActionStore>,
   dispatcher: Symbol('Dispatcher') as ServiceIdentifier<Dispatcher>,
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
+  gapSweeper: Symbol('GapSweeper') as ServiceIdentifier<GapSweeper>,
   admission: Symbol('admission') as ServiceIdentifier<Middleware>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
 } as const;
+
+/** What is otherwise than in an installation. */
+export interface ContainerOptions {
+  /** The producer that takes the place of the one that was opened: a test's own, which loses messages. */
+  readonly producer?: (opened: MessageProducer) => MessageProducer;
+}
 
 /**
  * Connects to everything that intake needs, waiting for what is absent, and wires it: the composition root.
@@ -59,10 +69,12 @@ export async function createContainer(
   context: ServiceContext,
   registry: ActionRegistry = createRegistry(),
   measured: IntakeMetrics = createIntakeMetrics(config, context.health),
+  options: ContainerOptions = {},
 ): Promise<Container> {
   const database = await openDatabase('bulk-intake', config, registry.entityTypes, context);
   const messaging = await openMessaging('bulk-intake', config, context);
-  const producer = await openProducer(messaging, context);
+  const opened = await openProducer(messaging, context);
+  const producer = options.producer?.(opened) ?? opened;
   const rateLimit = await openRateLimit(config, context, measured.rateLimited);
   const authenticator = createAuthenticator(config, context.log);
 
@@ -70,6 +82,7 @@ export async function createContainer(
   container.bind(TOKENS.database).toConstantValue(database);
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
+  container.bind(TOKENS.kafka).toConstantValue(messaging.kafka);
   container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
   bindFeatures(container, config, context, registry, measured);
   return container;
@@ -146,6 +159,21 @@ function bindFeatures(
         onSkipped: (lane, batches) => measured.dispatch.skipped(lane, batches),
         onEnded: (action) => measured.dispatch.ended(action),
         health,
+        log,
+      }),
+  );
+  container.bind(TOKENS.gapSweeper).toDynamicValue(
+    (resolution) =>
+      new GapSweeper({
+        store: new GapStore(database, now),
+        kafka: resolution.get(TOKENS.kafka),
+        producer: resolution.get(TOKENS.producer),
+        topics: resolution.get(TOKENS.topics),
+        groups: consumerGroups(config.TOPIC_PREFIX),
+        window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
+        afterMs: config.GAP_SWEEP_AFTER_MS,
+        now,
+        onMissing: (lane, batches) => measured.dispatch.missing(lane, batches),
         log,
       }),
   );

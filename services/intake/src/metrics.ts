@@ -22,6 +22,8 @@ export interface DispatchRecorder {
   failed(): void;
   /** Batches of a cancelled action were skipped without Kafka. */
   skipped(lane: Lane, batches: number): void;
+  /** Batches that were missing in Kafka were published again. */
+  missing(lane: Lane, batches: number): void;
   /** An action has ended in the dispatch. */
   ended(action: Pick<ActionDocument, 'lane'>): void;
 }
@@ -138,7 +140,13 @@ function dispatchRecorder(metrics: Metrics): DispatchRecorder {
     help: 'Cancelled actions that ended with the last batch that was skipped without Kafka. Those whose last outcome came through Kafka are counted by bulk_stats_actions_finished_total.',
     labels: ['lane'],
   });
+  const missing = metrics.counter({
+    name: 'bulk_dispatch_missing_batches_total',
+    help: 'Batches that were recorded as published, were not in Kafka, and were published again.',
+    labels: ['lane'],
+  });
   return {
+    missing: (lane, count) => missing.inc({ lane }, count),
     published: (lane, count) => batches.inc({ lane }, count),
     failed: () => failures.inc(),
     skipped: (lane, count) => skipped.inc({ lane }, count),

@@ -1,13 +1,13 @@
 import type { ActionRegistry } from '@bulk/actions';
 import { startAdminServer, type ServiceContext } from '@bulk/runtime';
+import type { Container } from 'inversify';
 import cron from 'node-cron';
 import type { IntakeConfig } from './config.ts';
 import { findUnfinishedActions } from './actions/unfinished-actions.ts';
-import { createContainer, TOKENS } from './container.ts';
+import { createContainer, TOKENS, type ContainerOptions } from './container.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { startHttpServer } from './http/server.ts';
 import { createIntakeMetrics } from './metrics.ts';
-import type { Janitor } from './staging/janitor.ts';
 
 /** Once a minute is often enough to clean up. */
 const JANITOR_CRON = '* * * * *';
@@ -23,6 +23,7 @@ export async function startIntake(
   config: Readonly<IntakeConfig>,
   context: ServiceContext,
   registry?: ActionRegistry,
+  options?: ContainerOptions,
 ): Promise<IntakePorts> {
   const { log, health, releasers } = context;
   health.set('http', 'waiting');
@@ -30,7 +31,7 @@ export async function startIntake(
   const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
-  const container = await createContainer(config, context, registry, measured);
+  const container = await createContainer(config, context, registry, measured, options);
   const dispatcher = container.get(TOKENS.dispatcher);
   releasers.push('dispatcher', () => dispatcher.stop());
   const database = container.get(TOKENS.database);
@@ -38,7 +39,7 @@ export async function startIntake(
     dispatch: () => dispatcher.inFlight,
     unfinished: () => findUnfinishedActions(database, new Date()),
   });
-  schedule(config, context, dispatcher, container.get(TOKENS.janitor));
+  schedule(config, context, dispatcher, container);
 
   const handle = container.get(TOKENS.app).callback();
   const server = await startHttpServer(
@@ -63,17 +64,23 @@ function schedule(
   config: IntakeConfig,
   { log, releasers }: ServiceContext,
   dispatcher: Dispatcher,
-  janitor: Janitor,
+  container: Container,
 ): void {
+  const janitor = container.get(TOKENS.janitor);
+  const sweeper = container.get(TOKENS.gapSweeper);
+  const later = (work: () => Promise<unknown>, message: string) => async (): Promise<void> => {
+    await work().catch((error: unknown) => log.warn({ err: error }, message));
+  };
   const tasks = [
     cron.schedule(config.DISPATCH_CRON, () => dispatcher.wake(), { noOverlap: true }),
     cron.schedule(
       JANITOR_CRON,
-      async () => {
-        await janitor
-          .sweep()
-          .catch((error: unknown) => log.warn({ err: error }, 'the janitor comes again later'));
-      },
+      later(() => janitor.sweep(), 'the janitor comes again later'),
+      { noOverlap: true },
+    ),
+    cron.schedule(
+      config.GAP_SWEEP_CRON,
+      later(() => sweeper.sweep(), 'the search for missing batches is repeated later'),
       { noOverlap: true },
     ),
   ];

@@ -1,20 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MESSAGES, type ActionProgress } from '@bulk/contracts';
-import { success, tally, type Outcome } from '@bulk/domain';
-import {
-  countOutcomes,
-  reconcile,
-  SKIPPED_IN_DISPATCH,
-  type ActionDocument,
-  type ActionLogDocument,
-} from '@bulk/mongo';
+import { reconcile, SKIPPED_IN_DISPATCH, type ActionDocument, type ActionLogDocument } from '@bulk/mongo';
 import { Health, silentLogger } from '@bulk/runtime';
 import { checkAccounting, eventually, TopicReader } from '@bulk/testing';
 import { ActionDispatch, type ActionDispatchOptions } from '../src/dispatch/action-dispatch.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { Dispatcher } from '../src/dispatch/dispatcher.ts';
 import { IntakeHarness, type PublishedBatch } from './harness.ts';
+import { account } from './neighbours.ts';
 
 let harness: IntakeHarness;
 let progress: TopicReader;
@@ -90,47 +84,6 @@ async function published(actionId: string, batches: number): Promise<PublishedBa
   });
 }
 
-/** What handler and stats-aggregator do with batches: the first copy of each counts. */
-async function account(actionId: string, batches: readonly PublishedBatch[]): Promise<void> {
-  const { database } = harness;
-  for (const [offset, { batch, partition }] of batches.entries()) {
-    const { batchNo, entities } = batch;
-    const outcome: Outcome = batch.cancelled
-      ? { status: 'skipped', code: 'ACTION_CANCELLED', message: 'm' }
-      : success();
-    const source = { partition: 0, offset };
-    const { codes, ...counts } = tally(entities.map(() => outcome));
-    const { upsertedCount } = await database.actionLogs.updateOne(
-      { _id: `${actionId}:${batchNo}` },
-      {
-        $setOnInsert: {
-          actionId,
-          batchNo,
-          partition,
-          firstPosition: entities[0]!.position,
-          lastPosition: entities.at(-1)!.position,
-          counts,
-          outcomes: entities.map(({ position, id }) => ({
-            position,
-            entityId: id,
-            ref: null,
-            ...outcome,
-            attempts: 1,
-          })),
-          source,
-          at: new Date(),
-        },
-      },
-      { upsert: true },
-    );
-    const sum = upsertedCount === 1 ? { ...counts, codes } : tally([]);
-    await database.actions.updateOne(
-      { _id: actionId },
-      countOutcomes({ tally: sum, batches: upsertedCount, upTo: source }, new Date()),
-    );
-  }
-}
-
 async function eventsOf(actionId: string): Promise<ActionProgress[]> {
   const all = await Promise.all(
     progress.messages.map(({ message }) => harness.codec.decode(MESSAGES.actionProgress, message.value)),
@@ -156,8 +109,9 @@ describe('an action that is cancelled', () => {
     const service = await harness.start({
       DISPATCH_IN_FLIGHT_BATCHES: String(inFlight),
       DISPATCH_WINDOW_BATCHES: '10',
+      DISPATCH_LEASE_MS: '10000',
     });
-    const { _id, batchCount } = await harness.accepted(randomUUID(), 20_000);
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 20_000, null, { batchSize: 100 });
     await published(_id, inFlight);
     expect((await harness.send('POST', `/bulk-actions/${_id}/cancel`)).body.data).toMatchObject({
       cancelling: true,
@@ -175,7 +129,7 @@ describe('an action that is cancelled', () => {
     });
 
     // What was in flight keeps the outcome that it really had, and the last one ends the action.
-    await account(_id, before);
+    await account(harness.database, before);
     const ended = await expectCancelled(_id);
     expect(ended.counts).toEqual({ success: ran, failure: 0, skipped: 20_000 - ran });
     expect(ended.codes).toEqual({ ACTION_CANCELLED: 20_000 - ran });
@@ -238,9 +192,9 @@ describe('an action that is cancelled', () => {
     const elsewhere = {
       partition: batch.partition,
       offset: 5,
-      batch: { batchNo: 7, entities, cancelled: false },
+      batch: { actionId: _id, batchNo: 7, entities, cancelled: false },
     };
-    await account(_id, [elsewhere as unknown as PublishedBatch]);
+    await account(harness.database, [elsewhere as unknown as PublishedBatch]);
     await cancelled(_id);
     await dispatch(_id);
     const ended = await expectCancelled(_id);
@@ -269,7 +223,7 @@ describe('a window that may be in Kafka though nothing says so', () => {
 
     // The first copies count: what was applied stays applied.
     const firsts = all.filter(({ batch }) => !batch.cancelled);
-    await account(_id, [...firsts, ...marked]);
+    await account(harness.database, [...firsts, ...marked]);
     const ended = await expectCancelled(_id);
     expect(ended.counts.success).toBe(firsts.flatMap(({ batch }) => batch.entities).length);
   });
@@ -284,7 +238,7 @@ describe('a window that may be in Kafka though nothing says so', () => {
     expect(await asleep.step()).toBe('stopped');
     const all = await published(_id, 2 * WINDOW);
     expect(batchNos(all)).toEqual([0, 0, 1, 1, 2, 2]);
-    await account(_id, all);
+    await account(harness.database, all);
     await expectCancelled(_id);
   });
 
@@ -296,7 +250,7 @@ describe('a window that may be in Kafka though nothing says so', () => {
     await cancelled(_id);
     await dispatch(_id);
     const all = await published(_id, WINDOW);
-    await account(_id, all);
+    await account(harness.database, all);
     await expectCancelled(_id);
     expect(await harness.published(_id)).toHaveLength(WINDOW);
   });
