@@ -53,6 +53,8 @@ export interface ActionDocument {
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   readonly updatedAt: Date;
+  /** How long it stood still, since it was paused, between its first outcome and its last resumption, in ms; absent: 0. */
+  readonly pausedMs?: number;
 }
 
 /** How far an action's batches are published, and by whom. */
