@@ -2,6 +2,7 @@ import { Command } from 'commander';
 import { wholeNumber } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
 import { benchAction } from './action-bench.ts';
+import { benchCancel, type CancelOptions } from './cancel-bench.ts';
 import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
 import { benchUploads } from './upload-bench.ts';
 
@@ -36,5 +37,12 @@ program
   .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
   .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
   .action((options: FairnessOptions) => runCommand((context) => benchFairness(options, context)));
+
+program
+  .command('cancel')
+  .description('a large action that is cancelled: seconds until it has ended')
+  .option('--entities <n>', 'entities of the action', wholeNumber(1_000, 10_000_000), 1_000_000)
+  .option('--percent <n>', 'of them done when it is cancelled', wholeNumber(0, 99), 5)
+  .action((options: CancelOptions) => runCommand((context) => benchCancel(options, context)));
 
 await program.parseAsync();
