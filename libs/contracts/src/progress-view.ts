@@ -4,14 +4,19 @@ import type { ActionProgress } from './messages.ts';
 import type { ActionUpdate } from './websocket.ts';
 
 /** The state of an action's counts, wherever it was read. */
-export type ProgressState = Omit<ActionProgress, 'updatedAt'>;
+export type ProgressState = ActionProgress;
 
 /** The figures that REST (`/stats`) and WebSocket (`actionUpdate`) both show. */
 export function toActionStats(state: ProgressState, now: Date): ActionStats {
   const startedAt = dateOrNull(state.startedAt);
   const finishedAt = dateOrNull(state.finishedAt);
-  const { total, success, failure, skipped } = state;
-  const figures = progressFigures({ total, success, failure, skipped, startedAt, finishedAt }, now);
+  const { total, success, failure, skipped, pausedMs } = state;
+  // Of a paused action nothing changes but by outcomes of what was in flight: until the last of them it ran.
+  const pausedSince = state.status === 'paused' ? new Date(state.updatedAt) : null;
+  const figures = progressFigures(
+    { total, success, failure, skipped, startedAt, finishedAt, pausedSince, pausedMs },
+    now,
+  );
   return {
     actionId: state.actionId,
     status: state.status,

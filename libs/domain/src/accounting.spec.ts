@@ -65,12 +65,21 @@ describe('statusAfter', () => {
 
 describe('progressFigures', () => {
   const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000);
+  const RUNS = { pausedSince: null, pausedMs: 0 };
 
   it('shows 100 percent only when every position has an outcome', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.nat(1_000_000), (total, n) => {
         const success_ = Math.min(total, n);
-        const input = { total, success: success_, failure: 0, skipped: 0, startedAt: null, finishedAt: null };
+        const input = {
+          total,
+          success: success_,
+          failure: 0,
+          skipped: 0,
+          startedAt: null,
+          finishedAt: null,
+          ...RUNS,
+        };
         const { percent } = progressFigures(input, at(0));
         expect(percent === 100).toBe(success_ === total);
         expect(percent).toBeGreaterThanOrEqual(0);
@@ -79,17 +88,66 @@ describe('progressFigures', () => {
   });
 
   it('gives rate and time of arrival from what was done since the first outcome', () => {
-    const input = { total: 1000, success: 150, failure: 30, skipped: 20, startedAt: at(0), finishedAt: null };
+    const input = {
+      total: 1000,
+      success: 150,
+      failure: 30,
+      skipped: 20,
+      startedAt: at(0),
+      finishedAt: null,
+      ...RUNS,
+    };
     expect(progressFigures(input, at(10))).toEqual({ processed: 200, percent: 20, rate: 20, eta: at(50) });
   });
 
   it('freezes the rate at the end and expects nothing more', () => {
-    const input = { total: 100, success: 100, failure: 0, skipped: 0, startedAt: at(0), finishedAt: at(4) };
+    const input = {
+      total: 100,
+      success: 100,
+      failure: 0,
+      skipped: 0,
+      startedAt: at(0),
+      finishedAt: at(4),
+      ...RUNS,
+    };
     expect(progressFigures(input, at(3600))).toEqual({ processed: 100, percent: 100, rate: 25, eta: null });
   });
 
   it('has no rate before there is a span to measure', () => {
-    const input = { total: 100, success: 5, failure: 0, skipped: 0, startedAt: at(7), finishedAt: null };
+    const input = {
+      total: 100,
+      success: 5,
+      failure: 0,
+      skipped: 0,
+      startedAt: at(7),
+      finishedAt: null,
+      ...RUNS,
+    };
     expect(progressFigures(input, at(7))).toEqual({ processed: 5, percent: 5, rate: null, eta: null });
+  });
+
+  it('stands still while it is paused, and expects nothing then', () => {
+    const counted = { total: 1000, success: 200, failure: 0, skipped: 0, startedAt: at(0), finishedAt: null };
+    const paused = { ...counted, pausedSince: at(10), pausedMs: 0 };
+    const figures = { processed: 200, percent: 20, rate: 20, eta: null };
+    for (const later of [10, 11, 3600]) expect(progressFigures(paused, at(later))).toEqual(figures);
+    // Paused before its first outcome was counted.
+    expect(progressFigures({ ...paused, startedAt: at(12) }, at(60))).toMatchObject({
+      rate: null,
+      eta: null,
+    });
+  });
+
+  it('does not count the time in which it was paused', () => {
+    const resumed = { total: 1000, success: 200, failure: 0, skipped: 0, startedAt: at(0), finishedAt: null };
+    const input = { ...resumed, pausedSince: null, pausedMs: 3_590_000 };
+    expect(progressFigures(input, at(3600))).toEqual({
+      processed: 200,
+      percent: 20,
+      rate: 20,
+      eta: at(3640),
+    });
+    const ended = { ...input, success: 1000, finishedAt: at(3640) };
+    expect(progressFigures(ended, at(9999))).toMatchObject({ rate: 20, eta: null });
   });
 });

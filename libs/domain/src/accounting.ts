@@ -73,9 +73,9 @@ export interface ProgressFigures {
   readonly processed: number;
   /** 0 to 100, rounded down to one decimal: 100 only when every position has an outcome. */
   readonly percent: number;
-  /** Positions per second since the first outcome, one decimal; null before there is a measurable span. */
+  /** Positions per second of the time in which it ran, one decimal; null before there is a measurable span. */
   readonly rate: number | null;
-  /** When the last outcome is to be expected at this rate; null when unknown or finished. */
+  /** When the last outcome is to be expected at this rate; null when unknown, paused or finished. */
   readonly eta: Date | null;
 }
 
@@ -83,17 +83,22 @@ export interface ProgressInput extends Counts {
   readonly total: number;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
+  /** Since when it stands still, since it is paused; null: it does not. */
+  readonly pausedSince: Date | null;
+  /** How long it was paused before, since its first outcome, in ms. */
+  readonly pausedMs: number;
 }
 
 export function progressFigures(input: ProgressInput, now: Date): ProgressFigures {
   const done = processed(input);
   const percent = input.total === 0 ? 100 : Math.floor((done / input.total) * 1000) / 10;
-  const until = input.finishedAt ?? now;
-  const seconds = input.startedAt === null ? 0 : (until.getTime() - input.startedAt.getTime()) / 1000;
+  const until = input.finishedAt ?? input.pausedSince ?? now;
+  const ranMs = input.startedAt === null ? 0 : until.getTime() - input.startedAt.getTime() - input.pausedMs;
+  const seconds = ranMs / 1000;
   const rate = seconds > 0 ? Math.round((done / seconds) * 10) / 10 : null;
   const remaining = input.total - done;
   const eta =
-    rate !== null && rate > 0 && remaining > 0 && input.finishedAt === null
+    rate !== null && rate > 0 && remaining > 0 && input.finishedAt === null && input.pausedSince === null
       ? new Date(now.getTime() + (remaining / rate) * 1000)
       : null;
   return { processed: done, percent, rate, eta };

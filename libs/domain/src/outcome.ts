@@ -55,6 +55,11 @@ export function skipped(code: string, message: string): Outcome {
   return { status: 'skipped', code, message: clip(message) };
 }
 
+/** What every position of a cancelled action gets that it was not the turn of, also one that names its entity again. */
+export const CANCELLED_OUTCOME: Outcome = Object.freeze(
+  skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancelled before it was its turn'),
+);
+
 function clip(message: string): string {
   return message.length <= MAX_OUTCOME_MESSAGE_LENGTH
     ? message

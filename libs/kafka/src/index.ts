@@ -1,6 +1,7 @@
 export * from './client.ts';
 export * from './config.ts';
 export * from './consumer.ts';
+export * from './consumption.ts';
 export * from './dead-letters.ts';
 export * from './errors.ts';
 export type { ConsumerInstruments, ConsumerRecorder } from './instruments.ts';

@@ -25,6 +25,7 @@ const progress: ActionProgress = {
   skipped: 3,
   startedAt: 1_700_000_000_123,
   finishedAt: null,
+  pausedMs: 0,
   updatedAt: 1_700_000_001_000,
 };
 

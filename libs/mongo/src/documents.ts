@@ -40,7 +40,10 @@ export interface ActionDocument {
   readonly counts: Counts;
   /** Code of a failure or skip → how often. */
   readonly codes: Readonly<Record<string, number>>;
-  /** Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). */
+  /**
+   * Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). Under
+   * `SKIPPED_IN_DISPATCH`: the last batch that was skipped without a message.
+   */
   readonly applied: Readonly<Record<string, number>>;
   readonly dispatch: DispatchState;
   /** The span of its request (W3C Trace Context); absent where it was not traced. */
@@ -53,6 +56,8 @@ export interface ActionDocument {
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   readonly updatedAt: Date;
+  /** How long it stood still, since it was paused, between its first outcome and its last resumption, in ms; absent: 0. */
+  readonly pausedMs?: number;
 }
 
 /** How far an action's batches are published, and by whom. */
@@ -73,11 +78,25 @@ export interface DispatchState {
    * `WITH_IN_FLIGHT` derives it.
    */
   readonly inFlight?: true;
+  /** How many batches the holder of the last lease may publish beyond `nextBatch` before it records them; set by a claim. */
+  readonly window?: number;
+  /**
+   * What former holders of a lease that ended without being handed back may have published: batches below this one. Absent:
+   * nothing beyond `nextBatch`. The holder of the present lease knows what it has published itself.
+   */
+  readonly mayBePublished?: number;
+  /**
+   * Of a cancelled action: batches from this one on were never published and never will be; they are skipped here. Set once,
+   * before the first of them has a log, and never changed.
+   */
+  readonly skipFrom?: number;
   /**
    * Batches that wait in a retry topic and are not counted. Written by handler; stats-aggregator removes a batch in the
    * update that counts it. Absent where there is none.
    */
   readonly postponed?: readonly number[];
+  /** Absent where nobody has looked for missing batches of it. */
+  readonly sweep?: SweepState;
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
   /** Redis may hold first positions of the action; absent once they are released. */
@@ -96,6 +115,31 @@ export interface DispatchLaneDocument {
   /** The instance that measured it, and when. */
   readonly by: string;
   readonly at: Date;
+}
+
+/** How far the search for missing batches of an action is. Written by the gap sweeper of intake. */
+export interface SweepState {
+  /** From when on any instance may go on. */
+  readonly dueAt: Date;
+  /** How often batches were published again since an outcome was counted. */
+  readonly rounds?: number;
+  /** What has to be consumed before a batch without an outcome is missing; null: nothing is known yet. */
+  readonly mark?: SweepMark | null;
+}
+
+/** How an action and the topics were when the search began. */
+export interface SweepMark {
+  /** Another number now: it has moved, and the search begins again. */
+  readonly countedBatches: number;
+  /** Batches below this one had been published. */
+  readonly nextBatch: number;
+  /** Partition of its lane → the end of the log. */
+  readonly laneEnds: Readonly<Record<string, number>>;
+  /** Partitions of its lane that were consumed up to there, with the ends of the results after that; null: none was. */
+  readonly consumed: {
+    readonly partitions: readonly number[];
+    readonly resultEnds: Readonly<Record<string, number>>;
+  } | null;
 }
 
 /** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */
@@ -127,7 +171,7 @@ export interface StagedBatchDocument {
   readonly entities: readonly BatchEntity[];
 }
 
-/** Collection `action_logs`: one document per batch (bucket pattern). Written by stats-aggregator. */
+/** Collection `action_logs`: one document per batch (bucket pattern). Written by stats-aggregator, and by intake for what it skips. */
 export interface ActionLogDocument {
   /** `actionId:batchNo`: a batch has one log, however often it is delivered (G3). */
   readonly _id: string;
@@ -153,6 +197,7 @@ export interface ActionLogDocument {
 
 /** Where a result stands in the results topic. */
 export interface ResultSource {
+  /** `SKIPPED_IN_DISPATCH` where there was no result: then the offset is the number of the batch. */
   readonly partition: number;
   readonly offset: number;
 }

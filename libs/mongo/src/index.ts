@@ -1,4 +1,6 @@
+export * from './action-times.ts';
 export * from './config.ts';
+export * from './count-outcomes.ts';
 export * from './database.ts';
 export * from './dispatch-state.ts';
 export * from './documents.ts';
@@ -6,8 +8,10 @@ export * from './dry-run-entity-store.ts';
 export * from './entity-store.ts';
 export * from './errors.ts';
 export * from './indexes.ts';
+export * from './insert-logs.ts';
 export * from './named-batch.ts';
 export * from './open-database.ts';
 export * from './progress-state.ts';
 export * from './reconciliation.ts';
 export * from './topic-records.ts';
+export * from './skipped-log.ts';

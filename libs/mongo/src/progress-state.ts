@@ -15,6 +15,8 @@ export type ProgressDocument = Pick<
   | 'counts'
   | 'startedAt'
   | 'finishedAt'
+  | 'updatedAt'
+  | 'pausedMs'
 >;
 
 /** Reads that part, and no more of it. */
@@ -28,6 +30,8 @@ export const PROGRESS_PROJECTION = {
   counts: 1,
   startedAt: 1,
   finishedAt: 1,
+  updatedAt: 1,
+  pausedMs: 1,
 } as const satisfies Record<Exclude<keyof ProgressDocument, '_id'>, 1>;
 
 /**
@@ -50,12 +54,12 @@ export function progressStateOf(action: ProgressDocument): ProgressState {
     skipped,
     startedAt: action.startedAt?.getTime() ?? null,
     finishedAt: action.finishedAt?.getTime() ?? null,
+    updatedAt: action.updatedAt.getTime(),
+    pausedMs: action.pausedMs ?? 0,
   };
 }
 
 /** The event that tells an action's state. @throws ZodError for an action that is still `staging`. */
-export function progressEventOf(
-  action: ProgressDocument & Pick<ActionDocument, 'updatedAt'>,
-): ActionProgress {
-  return { ...progressStateOf(action), updatedAt: action.updatedAt.getTime() };
+export function progressEventOf(action: ProgressDocument): ActionProgress {
+  return progressStateOf(action);
 }

@@ -124,6 +124,10 @@ async function ledgerOf(database: Database, { _id, total, applied }: ActionDocum
 async function write(database: Database, { action, ledger, status }: Compared, now: Date): Promise<boolean> {
   const { success, failure, skipped, codes } = ledger.tally;
   const begun = processed(ledger.tally) > 0;
+  // Times of an action never run backwards, whatever the clock here says.
+  const { createdAt, queuedAt, startedAt, updatedAt } = action;
+  const times = [createdAt, queuedAt, startedAt, updatedAt].map((time) => time?.getTime() ?? 0);
+  const at = new Date(Math.max(now.getTime(), ...times));
   const { modifiedCount } = await database.actions.updateOne(
     {
       _id: action._id,
@@ -137,9 +141,9 @@ async function write(database: Database, { action, ledger, status }: Compared, n
           codes: { $literal: codes },
           countedBatches: ledger.batches,
           status,
-          startedAt: action.startedAt ?? (begun ? now : null),
-          finishedAt: action.finishedAt ?? (isFinal(status) ? now : null),
-          updatedAt: now,
+          startedAt: action.startedAt ?? (begun ? at : null),
+          finishedAt: action.finishedAt ?? (isFinal(status) ? at : null),
+          updatedAt: at,
           version: { $add: ['$version', 1] },
         },
       },

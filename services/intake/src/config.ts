@@ -6,6 +6,7 @@ import { integer, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import cron from 'node-cron';
 import { z } from 'zod';
+import { MAX_WINDOW_BATCHES } from './dispatch/in-doubt.ts';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
 
 const MINUTE_MS = 60_000;
@@ -93,7 +94,7 @@ const variables = z.object({
       description: 'When to look for scheduled actions that are due and for interrupted dispatches.',
     }),
   DISPATCH_WINDOW_BATCHES: integer(
-    { min: 1, max: 1_000 },
+    { min: 1, max: MAX_WINDOW_BATCHES },
     50,
     'Batches of an action that are published at once.',
   ),
@@ -166,6 +167,16 @@ const variables = z.object({
     { min: 100, max: 10 * MINUTE_MS },
     5_000,
     'A dispatch that failed is tried again after this time at the earliest, in ms.',
+  ),
+  GAP_SWEEP_CRON: z
+    .string()
+    .refine((text) => cron.validate(text), 'expected a cron expression, with or without seconds')
+    .default('*/30 * * * * *')
+    .meta({ description: 'When to look for batches that were published and are not in Kafka.' }),
+  GAP_SWEEP_AFTER_MS: integer(
+    { min: 1_000, max: 1_440 * MINUTE_MS },
+    5 * MINUTE_MS,
+    'Batches of an action are searched for when none of its outcomes was counted for this long, in ms.',
   ),
   REQUEST_TIMEOUT_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },

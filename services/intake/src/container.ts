@@ -1,8 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createRegistry, type ActionRegistry } from '@bulk/actions';
 import { createAuthenticator } from '@bulk/auth';
-import type { TopicNames } from '@bulk/contracts';
-import { openMessaging, openProducer, type MessageProducer } from '@bulk/kafka';
+import { consumerGroups, type TopicNames } from '@bulk/contracts';
+import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
 import { connectRedisInBackground } from '@bulk/redis';
 import { callbackPolicyOf, configuredLifetimes, type ServiceContext } from '@bulk/runtime';
@@ -20,6 +20,8 @@ import { RetryAction } from './actions/retry-action.ts';
 import type { IntakeConfig } from './config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
+import { GapStore } from './dispatch/gap-store.ts';
+import { GapSweeper } from './dispatch/gap-sweeper.ts';
 import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { Budget } from './http/budget.ts';
@@ -46,6 +48,7 @@ const RELEASE_MARGINS = 2;
 export const TOKENS = {
   database: Symbol('Database') as ServiceIdentifier<Database>,
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
+  kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
   producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
   staging: Symbol('StagingArea') as ServiceIdentifier<StagingArea>,
   webhooks: Symbol('Webhooks') as ServiceIdentifier<Webhooks>,
@@ -56,9 +59,16 @@ export const TOKENS = {
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
   cutOff: Symbol('CutOff') as ServiceIdentifier<CutOff>,
   firstPositionRelease: Symbol('FirstPositionRelease') as ServiceIdentifier<FirstPositionRelease>,
+  gapSweeper: Symbol('GapSweeper') as ServiceIdentifier<GapSweeper>,
   admission: Symbol('admission') as ServiceIdentifier<Middleware>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
 } as const;
+
+/** What is otherwise than in an installation. */
+export interface ContainerOptions {
+  /** The producer that takes the place of the one that was opened: a test's own, which loses messages. */
+  readonly producer?: (opened: MessageProducer) => MessageProducer;
+}
 
 /**
  * Connects to everything that intake needs, waiting for what is absent, and wires it: the composition root.
@@ -71,10 +81,12 @@ export async function createContainer(
   context: ServiceContext,
   registry: ActionRegistry = createRegistry(),
   measured: IntakeMetrics = createIntakeMetrics(config, context.health),
+  options: ContainerOptions = {},
 ): Promise<Container> {
   const database = await openDatabase('bulk-intake', config, registry.entityTypes, context);
   const messaging = await openMessaging('bulk-intake', config, context);
-  const producer = await openProducer(messaging, context);
+  const opened = await openProducer(messaging, context);
+  const producer = options.producer?.(opened) ?? opened;
   const rateLimit = await openRateLimit(config, context, measured.rateLimited);
   const authenticator = createAuthenticator(config, context.log);
 
@@ -86,6 +98,7 @@ export async function createContainer(
   container
     .bind(TOKENS.firstPositionRelease)
     .toConstantValue(firstPositionRelease(database, config, context));
+  container.bind(TOKENS.kafka).toConstantValue(messaging.kafka);
   container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
   bindFeatures(container, config, context, registry, measured);
   return container;
@@ -157,7 +170,7 @@ function bindFeatures(
   container.bind(TOKENS.dispatcher).toDynamicValue(
     (resolution) =>
       new Dispatcher({
-        store: new DispatchStore(database, config.DISPATCH_LEASE_MS, now),
+        store: new DispatchStore(database, config.DISPATCH_LEASE_MS, now, config.DISPATCH_WINDOW_BATCHES),
         producer: resolution.get(TOKENS.producer),
         topics: resolution.get(TOKENS.topics),
         window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
@@ -181,7 +194,24 @@ function bindFeatures(
         retryDelayMs: config.DISPATCH_RETRY_DELAY_MS,
         onPublished: (lane, batches) => measured.dispatch.published(lane, batches),
         onFailed: () => measured.dispatch.failed(),
+        onSkipped: (lane, batches) => measured.dispatch.skipped(lane, batches),
+        onEnded: (action) => measured.dispatch.ended(action),
         health,
+        log,
+      }),
+  );
+  container.bind(TOKENS.gapSweeper).toDynamicValue(
+    (resolution) =>
+      new GapSweeper({
+        store: new GapStore(database, now),
+        kafka: resolution.get(TOKENS.kafka),
+        producer: resolution.get(TOKENS.producer),
+        topics: resolution.get(TOKENS.topics),
+        groups: consumerGroups(config.TOPIC_PREFIX),
+        window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
+        afterMs: config.GAP_SWEEP_AFTER_MS,
+        now,
+        onMissing: (lane, batches) => measured.dispatch.missing(lane, batches),
         log,
       }),
   );

@@ -1,5 +1,6 @@
 import { METHODS } from 'node:http';
 import type { Lane } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
 import {
   bounded,
   OTHER,
@@ -19,6 +20,12 @@ export interface DispatchRecorder {
   published(lane: Lane, batches: number): void;
   /** A dispatch was interrupted by a fault. */
   failed(): void;
+  /** Batches of a cancelled action were skipped without Kafka. */
+  skipped(lane: Lane, batches: number): void;
+  /** Batches that were missing in Kafka were published again. */
+  missing(lane: Lane, batches: number): void;
+  /** An action has ended in the dispatch. */
+  ended(action: Pick<ActionDocument, 'lane'>): void;
 }
 
 /** What is looked up at the moment when it is asked for. */
@@ -123,9 +130,27 @@ function dispatchRecorder(metrics: Metrics): DispatchRecorder {
     name: 'bulk_dispatch_failures_total',
     help: 'Dispatches that were interrupted by a fault; they are taken up again.',
   });
+  const skipped = metrics.counter({
+    name: 'bulk_dispatch_skipped_batches_total',
+    help: 'Batches of cancelled actions that were skipped without going through Kafka.',
+    labels: ['lane'],
+  });
+  const cancelled = metrics.counter({
+    name: 'bulk_dispatch_actions_cancelled_total',
+    help: 'Cancelled actions that ended with the last batch that was skipped without Kafka. Those whose last outcome came through Kafka are counted by bulk_stats_actions_finished_total.',
+    labels: ['lane'],
+  });
+  const missing = metrics.counter({
+    name: 'bulk_dispatch_missing_batches_total',
+    help: 'Batches that were recorded as published, were not in Kafka, and were published again.',
+    labels: ['lane'],
+  });
   return {
+    missing: (lane, count) => missing.inc({ lane }, count),
     published: (lane, count) => batches.inc({ lane }, count),
     failed: () => failures.inc(),
+    skipped: (lane, count) => skipped.inc({ lane }, count),
+    ended: ({ lane }) => cancelled.inc({ lane }),
   };
 }
 

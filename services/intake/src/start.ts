@@ -1,14 +1,14 @@
 import type { ActionRegistry } from '@bulk/actions';
 import { startAdminServer, type ServiceContext } from '@bulk/runtime';
+import type { Container } from 'inversify';
 import cron from 'node-cron';
 import type { IntakeConfig } from './config.ts';
 import { findUnfinishedActions } from './actions/unfinished-actions.ts';
-import { createContainer, TOKENS } from './container.ts';
+import { createContainer, TOKENS, type ContainerOptions } from './container.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { startHttpServer } from './http/server.ts';
 import { createIntakeMetrics } from './metrics.ts';
 import type { FirstPositionRelease } from './staging/first-position-release.ts';
-import type { Janitor } from './staging/janitor.ts';
 
 /** Once a minute is often enough to start a clean-up; it runs until nothing is left to clean up. */
 const JANITOR_CRON = '* * * * *';
@@ -28,6 +28,7 @@ export async function startIntake(
   config: Readonly<IntakeConfig>,
   context: ServiceContext,
   registry?: ActionRegistry,
+  options?: ContainerOptions,
 ): Promise<IntakePorts> {
   const { log, health, releasers } = context;
   health.set('http', 'waiting');
@@ -35,7 +36,7 @@ export async function startIntake(
   const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
-  const container = await createContainer(config, context, registry, measured);
+  const container = await createContainer(config, context, registry, measured, options);
   const dispatcher = container.get(TOKENS.dispatcher);
   // First of all, beside what takes its time: other instances can continue with what is handed back.
   releasers.push('dispatcher', (limitMs) => dispatcher.stop(limitMs * HAND_BACK_PART), { atOnce: true });
@@ -44,7 +45,7 @@ export async function startIntake(
     dispatch: () => dispatcher.inFlight,
     unfinished: () => findUnfinishedActions(database, new Date()),
   });
-  schedule(config, context, dispatcher, container.get(TOKENS.janitor));
+  schedule(config, context, dispatcher, container);
   scheduleRelease(context, container.get(TOKENS.firstPositionRelease));
 
   const handle = container.get(TOKENS.app).callback();
@@ -73,28 +74,32 @@ function schedule(
   config: IntakeConfig,
   { log, releasers }: ServiceContext,
   dispatcher: Dispatcher,
-  janitor: Janitor,
+  container: Container,
 ): void {
+  const janitor = container.get(TOKENS.janitor);
+  const sweeper = container.get(TOKENS.gapSweeper);
   const stopping = new AbortController();
-  let sweep = Promise.resolve();
+  let cleanUp = Promise.resolve();
+  const later = (work: () => Promise<unknown>, message: string) => async (): Promise<void> => {
+    await work().catch((error: unknown) => log.warn({ err: error }, message));
+  };
   const tasks = [
     cron.schedule(config.DISPATCH_CRON, () => dispatcher.wake(), { noOverlap: true }),
     cron.schedule(
       JANITOR_CRON,
-      () => {
-        sweep = janitor.sweep(stopping.signal).then(
-          () => undefined,
-          (error: unknown) => log.warn({ err: error }, 'Clean-up interrupted'),
-        );
-        return sweep;
-      },
+      () => (cleanUp = later(() => janitor.sweep(stopping.signal), 'Clean-up interrupted')()),
+      { noOverlap: true },
+    ),
+    cron.schedule(
+      config.GAP_SWEEP_CRON,
+      later(() => sweeper.sweep(), 'Search for missing batches interrupted'),
       { noOverlap: true },
     ),
   ];
   releasers.push('schedules', async () => {
     stopping.abort();
     for (const task of tasks) await task.destroy();
-    await sweep;
+    await cleanUp;
   });
 }
 

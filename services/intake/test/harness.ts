@@ -12,6 +12,7 @@ import {
 } from '@bulk/testing';
 import type { Admin } from 'kafkajs';
 import { intakeConfigSchema, type IntakeConfig } from '../src/config.ts';
+import type { ContainerOptions } from '../src/container.ts';
 import { startIntake } from '../src/start.ts';
 import { StagingArea } from '../src/staging/staging-area.ts';
 
@@ -105,21 +106,32 @@ export class IntakeHarness {
     return loadConfig(intakeConfigSchema, { ...this.installation.env, ...extra });
   }
 
-  /** Starts intake in this process; it is stopped at the end of the test file at the latest. */
-  async start(extra: Readonly<Record<string, string>> = {}): Promise<InProcessService> {
+  /**
+   * Starts intake in this process; it is stopped at the end of the test file at the latest.
+   *
+   * @param options for example a producer of the test's own.
+   */
+  async start(
+    extra: Readonly<Record<string, string>> = {},
+    options: ContainerOptions = {},
+  ): Promise<InProcessService> {
     const service = inProcessService();
     this.installation.onDispose(() => service.stop());
-    const { port, adminPort } = await startIntake(this.config(extra), service.context);
+    const { port, adminPort } = await startIntake(this.config(extra), service.context, undefined, options);
     this.url = `http://127.0.0.1:${port}`;
     this.adminPort = adminPort;
     return service;
   }
 
-  staging(now: () => Date = () => new Date(), database: Database = this.database): StagingArea {
+  staging(
+    now: () => Date = () => new Date(),
+    database: Database = this.database,
+    batchSize = 10,
+  ): StagingArea {
     return new StagingArea(
       database,
       {
-        batchSize: 10,
+        batchSize,
         partitions: PARTITIONS,
         groupBatches: 2,
         bufferBytes: 1_000_000,
@@ -136,10 +148,14 @@ export class IntakeHarness {
     actionId: string,
     size: number,
     scheduledFor: Date | null = null,
-    { accountId = 'acme', lane = 'normal' }: { accountId?: string; lane?: Lane } = {},
+    {
+      accountId = 'acme',
+      lane = 'normal',
+      batchSize = 10,
+    }: { accountId?: string; lane?: Lane; batchSize?: number } = {},
   ): Promise<ActionDocument> {
     const identity = { actionId, accountId, actionType: 'update', entityType: 'contact', lane } as const;
-    return this.staging().stage(
+    return this.staging(undefined, undefined, batchSize).stage(
       { identity, config: {}, dryRun: false, scheduledFor, retryOf: null },
       entitiesOf(size),
     );

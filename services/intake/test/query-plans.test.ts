@@ -13,6 +13,7 @@ import { FailedEntities } from '../src/actions/failed-entities.ts';
 import { IdempotencyKeys } from '../src/actions/idempotency.ts';
 import { findUnfinishedActions } from '../src/actions/unfinished-actions.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { GapStore } from '../src/dispatch/gap-store.ts';
 import { LogReader } from '../src/logs/log-reader.ts';
 import { FirstPositionRelease } from '../src/staging/first-position-release.ts';
 import { Janitor } from '../src/staging/janitor.ts';
@@ -56,9 +57,20 @@ async function askEverything(): Promise<void> {
   await control.resume('acme', _id);
   await control.cancel('acme', _id);
 
+  const gaps = new GapStore(database, now);
+  await gaps.claim(1_000, 1_000);
+  await gaps.open(_id);
+  await gaps.missing(_id, 3, [0, 1, 2], [], 10);
+  await gaps.read(_id, [0, 1], { batches: 2, bytes: 1_000 });
+  await gaps.record(_id, { dueAt: now(), rounds: 0, mark: null });
+
   const dispatch = new DispatchStore(database, 1_000, now);
   await dispatch.adopt();
   await dispatch.findDue();
+  const { skips } = dispatch;
+  await skips.begin(_id, 'me/0', 0);
+  const run = await skips.read(_id, 0, 20);
+  await skips.advance(_id, 'me/0', run, await skips.log(_id, run), 10);
   await dispatch.claim('me/1');
   expect(await dispatch.findDue()).toEqual({ actions: [], complete: true });
   await dispatch.claim('me/2', { lane: 'high' });

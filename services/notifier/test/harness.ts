@@ -145,6 +145,7 @@ export function progress(state: Partial<ActionProgress>): ActionProgress {
     startedAt: Date.now() - 1_000,
     finishedAt: null,
     updatedAt: Date.now(),
+    pausedMs: 0,
     ...state,
   };
 }

@@ -3,6 +3,7 @@ import { wholeNumber } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
 import { benchAction } from './action-bench.ts';
 import { benchBrokers, type BrokersOptions } from './brokers-bench.ts';
+import { benchCancel, type CancelOptions } from './cancel-bench.ts';
 import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
 import { benchHistory, type HistoryOptions } from './history-bench.ts';
 import { benchUploads } from './upload-bench.ts';
@@ -57,5 +58,12 @@ program
   .option('--own', 'give the history to the account whose list is measured', false)
   .option('--runs <n>', 'measurements of each kind of work', wholeNumber(1, 1_000), 25)
   .action((options: HistoryOptions) => runCommand((context) => benchHistory(options, context)));
+
+program
+  .command('cancel')
+  .description('a large action that is cancelled: seconds until it has ended')
+  .option('--entities <n>', 'entities of the action', wholeNumber(1_000, 10_000_000), 1_000_000)
+  .option('--percent <n>', 'of them done when it is cancelled', wholeNumber(0, 99), 5)
+  .action((options: CancelOptions) => runCommand((context) => benchCancel(options, context)));
 
 await program.parseAsync();

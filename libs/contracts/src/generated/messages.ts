@@ -40,6 +40,8 @@ export const actionProgressSchema = z.strictObject({
   finishedAt: z.int().nullable(),
   /** When the counts changed last, milliseconds since the epoch. */
   updatedAt: z.int(),
+  /** How long it stood still, since it was paused, between its first outcome and its last resumption, in milliseconds. While it is paused it has stood still since updatedAt, too. */
+  pausedMs: z.int(),
 });
 export type ActionProgress = z.infer<typeof actionProgressSchema>;
 
@@ -136,6 +138,12 @@ export const actionProgressAvro = {
         logicalType: 'timestamp-millis',
       },
       doc: 'When the counts changed last, milliseconds since the epoch.',
+    },
+    {
+      name: 'pausedMs',
+      type: 'long',
+      default: 0,
+      doc: 'How long it stood still, since it was paused, between its first outcome and its last resumption, in milliseconds. While it is paused it has stood still since updatedAt, too.',
     },
   ],
 };

@@ -1,13 +1,13 @@
 import type { ActionContext, ActionRegistry, BulkActionHandler, EntityStore } from '@bulk/actions';
 import type { AttemptedOutcome, EntityBatchContent } from '@bulk/contracts';
 import {
+  CANCELLED_OUTCOME,
   CodedError,
   failure,
   idempotencyTokenOf,
   inexactNumbers,
   OUTCOME_CODES,
   PermanentError,
-  skipped,
   SupersededError,
   type Entity,
   type FieldIssue,
@@ -104,7 +104,8 @@ export class BatchApplier {
     });
     if (claim.kind === 'published-twice') return claim;
     progress.claimed = true;
-    if (content.cancelled) return { kind: 'settled', outcomes: progress.outcomes(entities, CANCELLED) };
+    if (content.cancelled)
+      return { kind: 'settled', outcomes: progress.outcomes(entities, CANCELLED_OUTCOME) };
     const { firsts, duplicates } = splitDuplicates(entities, claim.first);
     for (const [position, outcome] of duplicates) progress.settle(position, outcome);
     for (const { position, fields } of firsts) {
@@ -194,9 +195,6 @@ async function processTogether(
     return undefined;
   }
 }
-
-/** Whatever a position of a cancelled action was to be, also one that names its entity again. */
-const CANCELLED = skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancelled before it was its turn');
 
 /** Never seen: every open entity has been answered. */
 const NO_OUTCOME = failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');

@@ -1,5 +1,5 @@
 import { isFinal, type ActionStatus } from '@bulk/domain';
-import { stored, WITH_DUE_AT, type ActionDocument, type Database } from '@bulk/mongo';
+import { stored, updatedAt, WITH_DUE_AT, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document, Filter } from 'mongodb';
 import { actionNotFound, statusConflict } from './refusals.ts';
 import type { ActionStore, AccountAction } from './action-store.ts';
@@ -27,9 +27,8 @@ interface Control {
  * happens and it is answered as it is.
  *
  * None of them reaches what is in flight: the dispatch publishes at most DISPATCH_IN_FLIGHT_BATCHES ahead of the counts,
- * so that a paused action stops within that window, and so that what follows of a cancelled one is published as
- * cancelled, which handler skips. All positions go the same way and each gets its outcome once (G2); the action is
- * `cancelled` when the last one has it.
+ * so that a paused action stops within that window. What of a cancelled one was never published is skipped by the dispatch
+ * (`SkippedActions`); the action is `cancelled` when the last position has its outcome.
  */
 export class ActionControl {
   readonly #options: ActionControlOptions;
@@ -40,10 +39,11 @@ export class ActionControl {
 
   /** @throws RefusedError when there is none, or it has completed or failed; StoreError. */
   cancel(accountId: string, actionId: string): Promise<AccountAction> {
+    const now = this.#options.now();
     return this.#apply(accountId, actionId, {
       name: 'cancel',
       from: ['pending', 'queued', 'processing', 'paused'],
-      change: { cancelRequestedAt: this.#options.now(), status: AS_IF_NEVER_PAUSED },
+      change: { cancelRequestedAt: now, ...ends(now) },
       isDone: (status, cancelling) => status === 'cancelled' || cancelling,
     });
   }
@@ -60,10 +60,11 @@ export class ActionControl {
 
   /** @throws RefusedError when there is none, or it has ended or is being cancelled; StoreError. */
   resume(accountId: string, actionId: string): Promise<AccountAction> {
+    const now = this.#options.now();
     return this.#apply(accountId, actionId, {
       name: 'resume',
       from: ['paused'],
-      change: { status: AS_IF_NEVER_PAUSED },
+      change: ends(now),
       isDone: (status, cancelling) => !isFinal(status) && status !== 'paused' && !cancelling,
     });
   }
@@ -77,7 +78,7 @@ export class ActionControl {
       cancelRequestedAt: null,
     };
     const update = [
-      { $set: { ...control.change, version: { $add: ['$version', 1] }, updatedAt: now() } },
+      { $set: { ...control.change, version: { $add: ['$version', 1] }, updatedAt: updatedAt(now()) } },
       WITH_DUE_AT,
     ];
     const changed = await stored(
@@ -107,3 +108,15 @@ const AS_IF_NEVER_PAUSED: Document = {
     default: 'pending',
   },
 };
+
+/** What the end of a pause changes; nothing of an action that is not paused. */
+function ends(now: Date): Document {
+  // It ran until its last change: that of the pause, or the last outcome of what was in flight then.
+  const stoodStill = { $subtract: [now.getTime(), { $toLong: { $max: ['$startedAt', '$updatedAt'] } }] };
+  const counts = { $and: [{ $eq: ['$status', 'paused'] }, { $ne: ['$startedAt', null] }] };
+  const before = { $ifNull: ['$pausedMs', 0] };
+  return {
+    status: AS_IF_NEVER_PAUSED,
+    pausedMs: { $cond: [counts, { $add: [before, { $max: [0, stoodStill] }] }, before] },
+  };
+}

@@ -7,7 +7,10 @@ import type { AccountAction } from './action-store.ts';
 export function toActionView(action: AccountAction): ActionView {
   const { total, counts, startedAt, finishedAt } = action;
   const status = actionStatusSchema.parse(action.status);
-  const figures = progressFigures({ ...counts, total, startedAt, finishedAt }, action.updatedAt);
+  const figures = progressFigures(
+    { ...counts, total, startedAt, finishedAt, pausedSince: null, pausedMs: 0 },
+    action.updatedAt,
+  );
   return {
     actionId: action._id,
     accountId: action.accountId,

@@ -1,8 +1,9 @@
-import { encodeRetry, type ActionSubmitted, type EntityBatch, type TopicNames } from '@bulk/contracts';
+import type { ActionSubmitted, TopicNames } from '@bulk/contracts';
 import { CodedError, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
-import type { ActionDocument } from '@bulk/mongo';
+import type { ActionDocument, DispatchState } from '@bulk/mongo';
 import { withSpan } from '@bulk/telemetry';
+import { batchMessages } from './batch-message.ts';
 import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
@@ -61,6 +62,10 @@ export class ActionDispatch {
   #sent: Sent[] = [];
   /** As it is published. */
   readonly #config: string;
+  /** Whether a window may be in Kafka that is not recorded. */
+  #inDoubt = false;
+  /** What former holders of the lease may have done, as of the last claim. */
+  #former: Pick<DispatchState, 'skipFrom' | 'mayBePublished'>;
 
   /** @param leasedAt monotonic time, taken before the lease was asked for. */
   constructor(action: ActionDocument, owner: string, leasedAt: number, options: ActionDispatchOptions) {
@@ -70,6 +75,7 @@ export class ActionDispatch {
     this.#progress = progressOfDocument(action);
     this.#config = JSON.stringify(action.config);
     this.#nextBatch = action.dispatch.nextBatch;
+    this.#former = action.dispatch;
     this.#leasedAt = leasedAt;
     this.claimedAt = leasedAt;
   }
@@ -98,7 +104,17 @@ export class ActionDispatch {
 
   /** Whether the next step would publish something, as far as is known. */
   get hasRoom(): boolean {
-    return this.#room > 0;
+    return !this.isToSkip && this.#room > 0;
+  }
+
+  /** Whether what is left of it is not published but skipped: it is cancelled, and no batch from the next one on is in Kafka. */
+  get isToSkip(): boolean {
+    return this.#progress.cancelled && this.#nextBatch >= this.#skipFrom;
+  }
+
+  /** The action as it was when it was claimed. */
+  get action(): ActionDocument {
+    return this.#action;
   }
 
   /** Batches that the next step publishes, at most. */
@@ -131,9 +147,14 @@ export class ActionDispatch {
     return progress.open && progress.owner === this.owner;
   }
 
-  /** Goes on under another lease of this instance, after its own had run out in a step that took too long. */
-  takeLease(owner: string, leasedAt: number): void {
+  /**
+   * Continues under another lease of this instance, after its own had run out in a step that took too long.
+   *
+   * @param former what others may have done in between.
+   */
+  takeLease(owner: string, leasedAt: number, former: DispatchState): void {
     this.#owner = owner;
+    this.#former = former;
     this.#leasedAt = leasedAt;
   }
 
@@ -162,18 +183,23 @@ export class ActionDispatch {
 
   async #step(atMost: number): Promise<StepResult> {
     const { store, monotonic, onChanged } = this.#options;
-    const window = await this.#readWindow(atMost);
+    const { cancelled } = this.#progress;
+    const window = await this.#readWindow(
+      cancelled ? Math.min(atMost, this.#skipFrom - this.#nextBatch) : atMost,
+    );
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
     if (!(await this.#holdsLease())) return 'stopped';
     const at = monotonic();
-    await this.#publish(window);
+    this.#inDoubt = true;
+    await this.#publish(window, cancelled);
     const nextBatch = this.#nextBatch + window.length;
     const done = nextBatch >= this.#action.batchCount;
     const renewedAt = monotonic();
     const first = this.#nextBatch === 0;
     const after = await store.advance(this.actionId, this.owner, nextBatch, done);
     if (after === undefined) return 'stopped';
+    this.#inDoubt = false;
     this.#nextBatch = nextBatch;
     this.#sent.push({ upTo: nextBatch, at });
     this.#leasedAt = renewedAt;
@@ -183,12 +209,21 @@ export class ActionDispatch {
     return this.note(progressOfDocument(after)) ? 'more' : 'stopped';
   }
 
+  /** Hands it back, so that any instance may go on with it at once. @throws StoreError. */
   release(): Promise<void> {
+    // A lease that is handed back says that nothing is published beyond what is recorded: then it runs out instead.
+    if (this.#inDoubt) return this.postpone(0);
     return this.#options.store.release(this.actionId, this.owner);
   }
 
   postpone(delayMs: number): Promise<void> {
     return this.#options.store.postpone(this.actionId, this.owner, delayMs);
+  }
+
+  /** From where on a cancelled action is skipped: below it, a former holder of its lease may have published batches. */
+  get #skipFrom(): number {
+    const { skipFrom, mayBePublished = 0 } = this.#former;
+    return skipFrom ?? mayBePublished;
   }
 
   /** Batches that may be published now. */
@@ -243,24 +278,10 @@ export class ActionDispatch {
     return window;
   }
 
-  async #publish(window: readonly StagedBatch[]): Promise<void> {
-    const { _id, accountId, actionType, entityType, lane } = this.#action;
-    const identity = { actionId: _id, accountId, actionType, entityType, lane };
-    await this.#options.producer.send(
-      this.#options.topics.entityBatches[lane],
-      window.map(({ batchNo, partition, entities }) => {
-        const value: EntityBatch = {
-          ...identity,
-          config: this.#config,
-          dryRun: this.#action.dryRun,
-          cancelled: this.#progress.cancelled,
-          retry: encodeRetry(this.#action.retry),
-          batchNo,
-          entities: [...entities],
-        };
-        return { key: _id, value, partition, headers: { 'action-id': _id, 'batch-no': String(batchNo) } };
-      }),
-    );
+  async #publish(window: readonly StagedBatch[], cancelled: boolean): Promise<void> {
+    const { lane } = this.#action;
+    const messages = batchMessages(this.#action, window, cancelled);
+    await this.#options.producer.send(this.#options.topics.entityBatches[lane], messages);
     this.#options.onPublished?.(lane, window.length);
   }
 }

@@ -3,8 +3,10 @@ import type { Lane } from '@bulk/domain';
 import {
   DISPATCHED_STATUSES,
   DUE_NOW,
+  queuedAt,
   stored,
   StoreError,
+  updatedAt,
   WITH_DUE_AT,
   WITH_IN_FLIGHT,
   type ActionDocument,
@@ -14,8 +16,10 @@ import {
 import type { Document } from 'mongodb';
 import { PROGRESS, progressOf, type DispatchProgress, type ProgressFields } from './dispatch-progress.ts';
 import { adoptActions, findDueActions, type Due } from './due-actions.ts';
+import { claimed, MAX_WINDOW_BATCHES } from './in-doubt.ts';
 import { SharedWindows } from './shared-windows.ts';
 import { sharesInFlight, type ShareInFlight } from './shares-in-flight.ts';
+import { SkipStore } from './skip-store.ts';
 
 /** A batch that waits to be published. */
 export interface StagedBatch {
@@ -50,12 +54,20 @@ export class DispatchStore {
   readonly #database: Database;
   readonly #leaseMs: number;
   readonly #now: () => Date;
+  readonly #windowBatches: number;
 
-  constructor(database: Database, leaseMs: number, now: () => Date) {
+  /** @param windowBatches that are published at once, at most, before they are recorded. */
+  constructor(database: Database, leaseMs: number, now: () => Date, windowBatches = MAX_WINDOW_BATCHES) {
     this.windows = new SharedWindows(database, now);
     this.#database = database;
     this.#leaseMs = leaseMs;
     this.#now = now;
+    this.#windowBatches = windowBatches;
+  }
+
+  /** How what is left of cancelled actions is skipped, on the same leases. */
+  get skips(): SkipStore {
+    return new SkipStore(this.#database, this.#leaseMs, this.#now);
   }
 
   /** See `adoptActions`. @throws StoreError. */
@@ -84,7 +96,7 @@ export class DispatchStore {
       ...(after === undefined ? {} : { $gt: after }),
       ...(except.length === 0 ? {} : { $nin: [...except] }),
     };
-    const claimed = await stored(
+    const action = await stored(
       this.#database.actions.findOneAndUpdate(
         {
           'dispatch.dueAt': DUE_NOW,
@@ -94,11 +106,11 @@ export class DispatchStore {
           status: { $in: [...DISPATCHED_STATUSES] },
           $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lte: now } }],
         },
-        leased({ owner, until: this.#in(this.#leaseMs, now) }),
+        claimed({ owner, until: this.#in(this.#leaseMs, now) }, this.#windowBatches),
         { sort: { lane: 1, accountId: 1, _id: 1 }, returnDocument: 'after' },
       ),
     );
-    return claimed ?? undefined;
+    return action ?? undefined;
   }
 
   /**
@@ -172,7 +184,8 @@ export class DispatchStore {
     const lease = done ? null : { owner, until: this.#in(this.#leaseMs, now) };
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
-        { _id: actionId, 'dispatch.lease.owner': owner },
+        // Another holder may have come further while a step of ours took longer than its lease.
+        { _id: actionId, 'dispatch.lease.owner': owner, 'dispatch.nextBatch': { $lte: nextBatch } },
         advanced(nextBatch, done, lease, now),
         { returnDocument: 'after' },
       ),
@@ -233,9 +246,9 @@ function advanced(nextBatch: number, done: boolean, lease: Document | null, now:
         'dispatch.nextBatch': nextBatch,
         'dispatch.done': done,
         'dispatch.lease': lease === null ? null : { $literal: lease },
-        queuedAt: { $ifNull: ['$queuedAt', now] },
+        queuedAt: queuedAt(now),
         version: { $cond: [pending, { $add: ['$version', 1] }, '$version'] },
-        updatedAt: { $cond: [pending, now, '$updatedAt'] },
+        updatedAt: { $cond: [pending, updatedAt(now), '$updatedAt'] },
         status: { $cond: [pending, 'queued', '$status'] },
       },
     },

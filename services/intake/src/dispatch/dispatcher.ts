@@ -1,12 +1,13 @@
-import { isRetryable, LANES } from '@bulk/domain';
+import { isRetryable, LANES, type Lane } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
-import { MONGODB } from '@bulk/mongo';
+import { MONGODB, type ActionDocument } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
 import { InFlight } from './in-flight.ts';
 import type { LaneWindowOptions } from './lane-window.ts';
 import { LaneWindows } from './lane-windows.ts';
+import { SkippedActions } from './skipped-actions.ts';
 import { Steps, type Step } from './steps.ts';
 import { Turns } from './turns.ts';
 
@@ -27,6 +28,10 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly retryDelayMs: number;
   /** How often it is looked how much of the leased actions is still in flight, in ms. */
   readonly pollMs: number;
+  /** Called when batches of a cancelled action are skipped and counted; never throws. */
+  readonly onSkipped?: (lane: Lane, batches: number) => void;
+  /** Called when an action ends since what was left of it is skipped; never throws. */
+  readonly onEnded?: (action: ActionDocument) => void;
   /** Called when a dispatch is interrupted by a fault; never throws. */
   readonly onFailed?: () => void;
   readonly health: Health;
@@ -56,6 +61,7 @@ export class Dispatcher {
   readonly #claims: Claims;
   readonly #inFlight: InFlight;
   readonly #turns = new Turns();
+  readonly #skipped: SkippedActions;
   readonly #windows: LaneWindows;
   readonly #steps: Steps<ActionDispatch>;
   #active: ActionDispatch[] = [];
@@ -77,6 +83,7 @@ export class Dispatcher {
   constructor(options: DispatcherOptions) {
     this.#options = options;
     this.#claims = new Claims({ ...options, holdMs: options.leaseMs * HOLD_PART });
+    this.#skipped = new SkippedActions({ ...options, store: options.store.skips });
     const { laneWindow, maxInFlightOfAccount, staleMs, instanceId, monotonic } = options;
     this.#windows = new LaneWindows(laneWindow, instanceId);
     this.#steps = new Steps(options.parallelWindows);
@@ -114,7 +121,8 @@ export class Dispatcher {
     this.#stopping = true;
     this.#rest.abort();
     const waited = new AbortController();
-    await Promise.race([this.#running, delay(patienceMs, waited.signal)]);
+    const ended = Promise.all([this.#running, this.#skipped.stop()]);
+    await Promise.race([ended, delay(patienceMs, waited.signal)]);
     waited.abort();
     await Promise.all(this.#active.map((dispatch) => this.#release(dispatch)));
     this.#active = [];
@@ -128,7 +136,10 @@ export class Dispatcher {
         return;
       }
       if (this.#isTimeToLook) this.#known = await this.#look();
-      if (this.#known) this.#startSteps();
+      if (this.#known) {
+        this.#skipCancelled();
+        this.#startSteps();
+      }
       await this.#waitForChange();
     }
     await this.#steps.ended();
@@ -143,6 +154,15 @@ export class Dispatcher {
       this.#inFlight.published(next, batches);
       const step = { of: next, batches };
       this.#steps.start(step, () => this.#step(step));
+    }
+  }
+
+  /** Hands those over of which nothing more is to be published. */
+  #skipCancelled(): void {
+    for (const dispatch of this.#resting.filter(({ isToSkip }) => isToSkip)) {
+      if (!this.#skipped.hasPlace) return;
+      this.#active = this.#active.filter((other) => other !== dispatch);
+      this.#skipped.take(dispatch);
     }
   }
 
@@ -286,7 +306,7 @@ export class Dispatcher {
   #begin({ action, owner, leasedAt }: Claim): void {
     const here = this.#active.find(({ actionId }) => actionId === action._id);
     if (here === undefined) this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
-    else here.takeLease(owner, leasedAt);
+    else here.takeLease(owner, leasedAt, action.dispatch);
     // What its account may publish depends on all that are here.
     this.#lookedAt = Number.NEGATIVE_INFINITY;
   }

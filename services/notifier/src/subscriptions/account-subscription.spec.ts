@@ -23,6 +23,8 @@ function state(actionId: string, version: number, more: Partial<ProgressState> =
     failure: 0,
     skipped: 0,
     startedAt: 0,
+    updatedAt: 0,
+    pausedMs: 0,
     finishedAt: version >= LAST ? AT + 1 : null,
     ...more,
   };

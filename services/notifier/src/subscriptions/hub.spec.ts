@@ -16,6 +16,8 @@ const state = (actionId: string, version: number, status: ProgressState['status'
   skipped: 0,
   startedAt: null,
   finishedAt: null,
+  updatedAt: 0,
+  pausedMs: 0,
 });
 
 function subscriptionTo(actionId: string) {

@@ -52,6 +52,8 @@ function state(version: number, status: ActionStatus = 'processing', accountId =
     skipped: 0,
     startedAt: 0,
     finishedAt: null,
+    updatedAt: 0,
+    pausedMs: 0,
   };
 }
 

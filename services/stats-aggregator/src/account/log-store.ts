@@ -1,15 +1,14 @@
 import { MalformedMessageError, resultIdOf } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import {
-  DUPLICATE_KEY,
+  insertLogs,
   stored,
-  StoreError,
   type ActionLogDocument,
   type Database,
   type ReplacedOutcomes,
   type ResultSource,
 } from '@bulk/mongo';
-import { MongoBulkWriteError, type Filter } from 'mongodb';
+import type { Filter } from 'mongodb';
 import type { BatchLog } from './batch-log.ts';
 import { latestSettled, type Applied, type LoggedVersion } from './counting.ts';
 import { countableVersions, toDocument, versionsOf, withVersions } from './log-document.ts';
@@ -45,7 +44,7 @@ export class LogStore {
     appliedOf: (actionId: string) => Applied = () => ({}),
   ): Promise<(readonly LoggedVersion[])[]> {
     const documents = logs.map(toDocument);
-    const taken = new Set(await this.#insert(documents));
+    const taken = new Set(await insertLogs(this.#database, documents));
     const found = await this.#find([...taken]);
     for (const [i, document] of documents.entries()) {
       if (!taken.has(document._id)) continue;
@@ -110,20 +109,6 @@ export class LogStore {
       if (there === null) break;
     }
     throw new LogContendedError(replacement._id);
-  }
-
-  /** @returns the ids that have a log already. */
-  async #insert(documents: readonly ActionLogDocument[]): Promise<string[]> {
-    try {
-      await this.#database.actionLogs.insertMany([...documents], { ordered: false });
-      return [];
-    } catch (error) {
-      if (!(error instanceof MongoBulkWriteError) || !error.result.hasWriteErrors())
-        throw new StoreError(error);
-      const errors = error.result.getWriteErrors();
-      if (errors.some(({ code }) => code !== DUPLICATE_KEY)) throw new StoreError(error);
-      return errors.flatMap(({ index }) => documents[index]?._id ?? []);
-    }
   }
 
   /** With the outcomes, which alone tell what is to be counted; few, since what was counted is not looked for. */

@@ -1,0 +1,26 @@
+import { MongoBulkWriteError } from 'mongodb';
+import type { Database } from './database.ts';
+import type { ActionLogDocument } from './documents.ts';
+import { DUPLICATE_KEY, StoreError } from './errors.ts';
+
+/**
+ * Stores the logs whose batch has none yet; leaves the others as they are.
+ *
+ * @returns the ids that have a log already.
+ * @throws StoreError.
+ */
+export async function insertLogs(
+  { actionLogs }: Pick<Database, 'actionLogs'>,
+  logs: readonly ActionLogDocument[],
+): Promise<string[]> {
+  try {
+    await actionLogs.insertMany([...logs], { ordered: false });
+    return [];
+  } catch (error) {
+    if (!(error instanceof MongoBulkWriteError) || !error.result.hasWriteErrors())
+      throw new StoreError(error);
+    const errors = error.result.getWriteErrors();
+    if (errors.some(({ code }) => code !== DUPLICATE_KEY)) throw new StoreError(error);
+    return errors.flatMap(({ index }) => logs[index]?._id ?? []);
+  }
+}

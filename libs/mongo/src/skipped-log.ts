@@ -1,0 +1,41 @@
+import { resultIdOf } from '@bulk/contracts';
+import { CANCELLED_OUTCOME } from '@bulk/domain';
+import type { ActionLogDocument, StagedBatchDocument } from './documents.ts';
+
+/** In place of a partition of the results topic: the log of a batch that was skipped without a message. No topic has it. */
+export const SKIPPED_IN_DISPATCH = -1;
+
+/** What of a staged batch its log is made of. */
+export type SkippableBatch = Pick<StagedBatchDocument, 'batchNo' | 'partition'> & {
+  readonly entities: readonly {
+    readonly position: number;
+    readonly id: string;
+    readonly ref: string | null;
+  }[];
+};
+
+/** The log of a batch of a cancelled action that was never published: every position is skipped. */
+export function skippedLogOf(
+  actionId: string,
+  { batchNo, partition, entities }: SkippableBatch,
+  at: Date,
+): ActionLogDocument {
+  return {
+    _id: resultIdOf(actionId, batchNo),
+    actionId,
+    batchNo,
+    partition,
+    firstPosition: entities[0]?.position ?? 0,
+    lastPosition: entities.at(-1)?.position ?? 0,
+    counts: { success: 0, failure: 0, skipped: entities.length },
+    outcomes: entities.map(({ position, id, ref }) => ({
+      position,
+      entityId: id,
+      ref,
+      ...CANCELLED_OUTCOME,
+      attempts: 1,
+    })),
+    source: { partition: SKIPPED_IN_DISPATCH, offset: batchNo },
+    at,
+  };
+}

@@ -1,0 +1,140 @@
+import { stored, StoreError, type ActionDocument, type Database, type SweepState } from '@bulk/mongo';
+import type { Filter } from 'mongodb';
+import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
+
+/** Staged batches that are looked at together. */
+const CHUNK = 500;
+
+/** Which batches are missing. */
+export interface MissingBatches {
+  /** In ascending order; as many as were asked for, at most. */
+  readonly batchNos: readonly number[];
+  /** Batches without an outcome whose staged batch is not there: they cannot be published again. */
+  readonly lost: readonly number[];
+}
+
+/** Searches for batches that have been published and are not in Kafka. All times are this process's. */
+export class GapStore {
+  readonly #database: Database;
+  readonly #now: () => Date;
+
+  constructor(database: Database, now: () => Date) {
+    this.#database = database;
+    this.#now = now;
+  }
+
+  /**
+   * Claims an action that stands still: batches of it are published and not counted, and nothing has changed for `afterMs`.
+   *
+   * @param claimMs for which no other instance looks at it.
+   * @throws StoreError.
+   */
+  async claim(afterMs: number, claimMs: number): Promise<ActionDocument | undefined> {
+    const now = this.#now();
+    const claimed = await stored(
+      this.#database.actions.findOneAndUpdate(
+        standingStill(now, afterMs),
+        { $set: { 'dispatch.sweep.dueAt': new Date(now.getTime() + claimMs) } },
+        { returnDocument: 'after' },
+      ),
+    );
+    return claimed ?? undefined;
+  }
+
+  /** Records how far the search is. @throws StoreError. */
+  async record(actionId: string, sweep: SweepState): Promise<void> {
+    await stored(this.#database.actions.updateOne({ _id: actionId }, { $set: { 'dispatch.sweep': sweep } }));
+  }
+
+  /** The action as it is now, if batches of it may be published. @throws StoreError. */
+  async open(actionId: string): Promise<ActionDocument | undefined> {
+    const found = await stored(
+      this.#database.actions.findOne({ _id: actionId, status: { $in: ['queued', 'processing'] } }),
+    );
+    return found ?? undefined;
+  }
+
+  /**
+   * The batches below `nextBatch` that have no log, of these partitions of the lane. Holds a bit for each batch.
+   *
+   * @param except batches that are not missing: they wait in a retry topic.
+   * @throws StoreError.
+   */
+  async missing(
+    actionId: string,
+    nextBatch: number,
+    partitions: readonly number[],
+    except: readonly number[],
+    atMost: number,
+  ): Promise<MissingBatches> {
+    const open = await this.#withoutLog(actionId, nextBatch, new Set(except));
+    const batchNos: number[] = [];
+    const lost: number[] = [];
+    for (let i = 0; i < open.length && batchNos.length < atMost; i += CHUNK) {
+      const chunk = open.slice(i, i + CHUNK);
+      const partitionOf = await this.#partitions(actionId, chunk);
+      lost.push(...chunk.filter((batchNo) => !partitionOf.has(batchNo)));
+      batchNos.push(...chunk.filter((batchNo) => partitions.includes(partitionOf.get(batchNo) ?? -1)));
+    }
+    return { batchNos: batchNos.slice(0, atMost), lost };
+  }
+
+  /** The first of these staged batches that fit into a window. @throws StoreError. */
+  async read(actionId: string, batchNos: readonly number[], limits: WindowLimits): Promise<StagedBatch[]> {
+    const wanted = batchNos.slice(0, limits.batches);
+    const window: StagedBatch[] = [];
+    let bytes = 0;
+    try {
+      const cursor = this.#database.stagedBatches.find(
+        { actionId, batchNo: { $in: wanted } },
+        { sort: { batchNo: 1 }, batchSize: 10 },
+      );
+      for await (const batch of cursor) {
+        bytes += Buffer.byteLength(JSON.stringify(batch.entities));
+        if (window.length > 0 && bytes > limits.bytes) break;
+        window.push(batch);
+      }
+      return window;
+    } catch (error) {
+      throw new StoreError(error);
+    }
+  }
+
+  async #withoutLog(actionId: string, nextBatch: number, except: ReadonlySet<number>): Promise<number[]> {
+    const logged = new Uint8Array(nextBatch);
+    try {
+      const logs = this.#database.actionLogs
+        .find({ actionId }, { sort: { partition: 1, batchNo: 1 }, batchSize: 5_000 })
+        .project<{ batchNo: number }>({ _id: 0, batchNo: 1 });
+      for await (const { batchNo } of logs) if (batchNo < nextBatch) logged[batchNo] = 1;
+    } catch (error) {
+      throw new StoreError(error);
+    }
+    const open: number[] = [];
+    logged.forEach((isLogged, batchNo) => {
+      if (isLogged === 0 && !except.has(batchNo)) open.push(batchNo);
+    });
+    return open;
+  }
+
+  async #partitions(actionId: string, batchNos: readonly number[]): Promise<Map<number, number>> {
+    const found = await stored(
+      this.#database.stagedBatches
+        .find({ actionId, batchNo: { $in: [...batchNos] } })
+        .project<{ batchNo: number; partition: number }>({ _id: 0, batchNo: 1, partition: 1 })
+        .toArray(),
+    );
+    return new Map(found.map(({ batchNo, partition }) => [batchNo, partition]));
+  }
+}
+
+/** What is paused is left alone: nothing of it is to be published. */
+function standingStill(now: Date, afterMs: number): Filter<ActionDocument> {
+  return {
+    // Batches of it are published, and neither counted nor in a retry topic.
+    'dispatch.inFlight': true,
+    status: { $in: ['queued', 'processing'] },
+    updatedAt: { $lt: new Date(now.getTime() - afterMs) },
+    $or: [{ 'dispatch.sweep': { $exists: false } }, { 'dispatch.sweep.dueAt': { $lte: now } }],
+  };
+}

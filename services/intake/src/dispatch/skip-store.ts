@@ -1,0 +1,187 @@
+import { CodedError, OUTCOME_CODES, type Tally } from '@bulk/domain';
+import {
+  countOutcomes,
+  fits,
+  insertLogs,
+  queuedAt,
+  SKIPPED_IN_DISPATCH,
+  skippedLogOf,
+  stored,
+  StoreError,
+  WITH_DUE_AT,
+  withBatchesCounted,
+  type ActionDocument,
+  type Database,
+  type SkippableBatch,
+} from '@bulk/mongo';
+
+/** Thrown when the counts of an action leave no room for the positions that are skipped: its accounts are wrong. */
+export class SkipRefusedError extends CodedError {
+  constructor(actionId: string, nextBatch: number) {
+    super(
+      'SKIP_REFUSED',
+      `action ${actionId}: the positions from batch ${nextBatch} on have outcomes already`,
+    );
+  }
+}
+
+/** Batches that follow each other, and how many outcomes they stand for. */
+export interface SkippedRun {
+  readonly from: number;
+  readonly batches: readonly SkippableBatch[];
+}
+
+/** Staged batches that the driver fetches at a time: bounds what is read beyond the end of a run. */
+const FETCH = 20;
+/** Logs of one insertion. */
+const INSERTED = 50;
+
+/** Skips batches of cancelled actions in MongoDB alone: their logs and their counts. All times are this process's. */
+export class SkipStore {
+  readonly #database: Database;
+  readonly #leaseMs: number;
+  readonly #now: () => Date;
+
+  constructor(database: Database, leaseMs: number, now: () => Date) {
+    this.#database = database;
+    this.#leaseMs = leaseMs;
+    this.#now = now;
+  }
+
+  /**
+   * Records that no batch from `from` on is in Kafka, and renews the lease. From now on nobody publishes one of them: an
+   * owner that comes later goes on with what is recorded first.
+   *
+   * @returns whether the lease is held.
+   * @throws StoreError.
+   */
+  async begin(actionId: string, owner: string, from: number): Promise<boolean> {
+    const { matchedCount } = await stored(
+      this.#database.actions.updateOne({ _id: actionId, 'dispatch.lease.owner': owner }, [
+        {
+          $set: {
+            'dispatch.skipFrom': { $ifNull: ['$dispatch.skipFrom', from] },
+            'dispatch.lease': { $literal: this.#lease(owner) },
+          },
+        },
+        WITH_DUE_AT,
+      ]),
+    );
+    return matchedCount > 0;
+  }
+
+  /** The staged batches from `from` on, in order, of about so many positions. @throws StoreError. */
+  async read(actionId: string, from: number, positions: number): Promise<SkippedRun> {
+    const batches: SkippableBatch[] = [];
+    let read = 0;
+    try {
+      const cursor = this.#database.stagedBatches
+        .find({ actionId, batchNo: { $gte: from } }, { sort: { batchNo: 1 }, batchSize: FETCH })
+        .project<SkippableBatch>({
+          batchNo: 1,
+          partition: 1,
+          'entities.position': 1,
+          'entities.id': 1,
+          'entities.ref': 1,
+        });
+      for await (const batch of cursor) {
+        batches.push(batch);
+        read += batch.entities.length;
+        if (read >= positions) break;
+      }
+      return { from, batches };
+    } catch (error) {
+      throw new StoreError(error);
+    }
+  }
+
+  /**
+   * Stores the logs of a run. Idempotent; a batch that has a log already keeps it.
+   *
+   * @returns the batches whose outcome is the one of this log; another one was counted where it came from.
+   * @throws StoreError.
+   */
+  async log(actionId: string, { batches }: SkippedRun): Promise<SkippableBatch[]> {
+    const at = this.#now();
+    const chunks: SkippableBatch[][] = [];
+    for (let i = 0; i < batches.length; i += INSERTED) chunks.push(batches.slice(i, i + INSERTED));
+    const taken = await Promise.all(
+      chunks.map((chunk) =>
+        insertLogs(
+          this.#database,
+          chunk.map((batch) => skippedLogOf(actionId, batch, at)),
+        ),
+      ),
+    );
+    const others = await this.#fromElsewhere(taken.flat());
+    return batches.filter(({ batchNo }) => !others.has(batchNo));
+  }
+
+  /**
+   * Adds the outcomes of a run to the action, records that its dispatch is behind them, and renews the lease: one update.
+   *
+   * @param skipped those of the run whose logs are from here.
+   * @returns the action afterwards; undefined where someone else has the lease or has been here.
+   * @throws SkipRefusedError; StoreError.
+   */
+  async advance(
+    actionId: string,
+    owner: string,
+    { from, batches }: SkippedRun,
+    skipped: readonly SkippableBatch[],
+    batchCount: number,
+  ): Promise<ActionDocument | undefined> {
+    const now = this.#now();
+    const nextBatch = from + batches.length;
+    const done = nextBatch >= batchCount;
+    const held = { _id: actionId, 'dispatch.lease.owner': owner, 'dispatch.nextBatch': from };
+    const sum = tallyOf(skipped);
+    const upTo = { partition: SKIPPED_IN_DISPATCH, offset: nextBatch - 1 };
+    const after = await stored(
+      this.#database.actions.findOneAndUpdate(
+        { ...held, ...fits(sum) },
+        [
+          ...countOutcomes({ tally: sum, batches: skipped.length, upTo }, now),
+          {
+            $set: {
+              'dispatch.nextBatch': nextBatch,
+              'dispatch.done': done,
+              'dispatch.lease': done ? null : { $literal: this.#lease(owner) },
+              queuedAt: queuedAt(now),
+            },
+          },
+          ...withBatchesCounted([]),
+          WITH_DUE_AT,
+        ],
+        { returnDocument: 'after' },
+      ),
+    );
+    if (after !== null) return after;
+    if ((await stored(this.#database.actions.countDocuments(held))) > 0)
+      throw new SkipRefusedError(actionId, from);
+    return undefined;
+  }
+
+  /** The numbers of those batches whose log came out of a message. */
+  async #fromElsewhere(ids: readonly string[]): Promise<ReadonlySet<number>> {
+    if (ids.length === 0) return new Set();
+    const found = await stored(
+      this.#database.actionLogs
+        .find({ _id: { $in: [...ids] } }, { projection: { batchNo: 1, source: 1 } })
+        .toArray(),
+    );
+    return new Set(
+      found.filter(({ source }) => source.partition !== SKIPPED_IN_DISPATCH).map(({ batchNo }) => batchNo),
+    );
+  }
+
+  #lease(owner: string): { readonly owner: string; readonly until: Date } {
+    return { owner, until: new Date(this.#now().getTime() + this.#leaseMs) };
+  }
+}
+
+function tallyOf(batches: readonly SkippableBatch[]): Tally {
+  const positions = batches.reduce((sum, { entities }) => sum + entities.length, 0);
+  const codes = positions === 0 ? {} : { [OUTCOME_CODES.ACTION_CANCELLED]: positions };
+  return { success: 0, failure: 0, skipped: positions, codes };
+}

@@ -1,0 +1,141 @@
+import { isFinal, isRetryable, type ActionStatus, type Lane } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+import { delay, type Logger } from '@bulk/runtime';
+import { StagedBatchMissingError, type ActionDispatch } from './action-dispatch.ts';
+import type { SkippedRun, SkipStore } from './skip-store.ts';
+
+export interface SkippedActionsOptions {
+  readonly store: SkipStore;
+  /** Told each state of an action that skipping brings about; never throws. */
+  readonly onChanged: (action: ActionDocument) => void;
+  /** Called when batches are skipped and counted; never throws. */
+  readonly onSkipped?: (lane: Lane, batches: number) => void;
+  /** Called when an action ends here; never throws. */
+  readonly onEnded?: (action: ActionDocument) => void;
+  readonly leaseMs: number;
+  /** An action that fails rests for this long, in ms, before any instance tries it again. */
+  readonly retryDelayMs: number;
+  readonly log: Logger;
+}
+
+/** Actions that are skipped side by side; the others keep their lease meanwhile. */
+const CONCURRENCY = 4;
+/** Outcomes that are logged and counted at once: bounds memory. */
+const RUN_POSITIONS = 10_000;
+/** The part of a lease after which it is looked whether it has to be renewed: a run may take longer than the lease. */
+const KEEP_PART = 0.25;
+
+/**
+ * Ends cancelled actions without Kafka: what of them was never published gets its outcome here, in MongoDB alone, run by run:
+ * first the logs, then one update of the action that counts them. Only the holder of the lease counts; who dies in between
+ * leaves logs that the next holder finds and counts once.
+ */
+export class SkippedActions {
+  readonly #options: SkippedActionsOptions;
+  readonly #running = new Set<Promise<void>>();
+  #stopping = false;
+
+  constructor(options: SkippedActionsOptions) {
+    this.#options = options;
+  }
+
+  /** Whether it takes another action now. */
+  get hasPlace(): boolean {
+    return !this.#stopping && this.#running.size < CONCURRENCY;
+  }
+
+  /** Takes a leased action over, whose lease is no concern of the caller any more. Returns at once; never throws. */
+  take(dispatch: ActionDispatch): void {
+    const running = this.#skip(dispatch).finally(() => this.#running.delete(running));
+    this.#running.add(running);
+  }
+
+  /** Finishes the runs under way and hands every lease back. */
+  async stop(): Promise<void> {
+    this.#stopping = true;
+    await Promise.all(this.#running);
+  }
+
+  async #skip(dispatch: ActionDispatch): Promise<void> {
+    const { log, retryDelayMs } = this.#options;
+    const { actionId } = dispatch;
+    const end = new AbortController();
+    const keeping = this.#keep(dispatch, end.signal);
+    try {
+      if (await this.#skipAll(dispatch))
+        log.info({ actionId }, 'what was left of a cancelled action is skipped');
+      else await dispatch.release();
+    } catch (error) {
+      if (isRetryable(error))
+        log.warn({ actionId, err: error }, 'the skipping of a cancelled action is interrupted');
+      else log.error({ actionId, err: error }, 'the skipping of a cancelled action fails');
+      // Otherwise the lease runs out by itself.
+      await dispatch
+        .postpone(retryDelayMs)
+        .catch((failure: unknown) => log.debug({ actionId, err: failure }, 'could not hand back a lease'));
+    } finally {
+      end.abort();
+      await keeping;
+    }
+  }
+
+  /** Keeps the lease until it is lost or `signal` is aborted; never throws. */
+  async #keep(dispatch: ActionDispatch, signal: AbortSignal): Promise<void> {
+    const { leaseMs, log } = this.#options;
+    for (;;) {
+      await delay(leaseMs * KEEP_PART, signal);
+      if (signal.aborted) return;
+      try {
+        if (!(await dispatch.keep())) return;
+      } catch (error) {
+        log.debug({ actionId: dispatch.actionId, err: error }, 'could not renew a lease');
+      }
+    }
+  }
+
+  /** @returns false where it is not ours to go on: another instance has the lease, or this one stops. */
+  async #skipAll({ actionId, owner, nextBatch, action }: ActionDispatch): Promise<boolean> {
+    const { store, onSkipped } = this.#options;
+    const { batchCount, lane } = action;
+    if (!(await store.begin(actionId, owner, nextBatch))) return false;
+    let run = await this.#read(actionId, nextBatch);
+    while (!this.#stopping) {
+      const next = run.from + run.batches.length;
+      // The next run is read while this one is written.
+      const [after, following] = await Promise.all([
+        this.#write(actionId, owner, run, batchCount),
+        next < batchCount ? this.#read(actionId, next) : undefined,
+      ]);
+      if (after === undefined) return false;
+      onSkipped?.(lane, run.batches.length);
+      this.#tell(after);
+      if (following === undefined) return true;
+      run = following;
+    }
+    return false;
+  }
+
+  async #read(actionId: string, from: number): Promise<SkippedRun> {
+    const run = await this.#options.store.read(actionId, from, RUN_POSITIONS);
+    const missing = run.batches.findIndex(({ batchNo }, i) => batchNo !== from + i);
+    if (run.batches.length === 0) throw new StagedBatchMissingError(actionId, from);
+    if (missing >= 0) throw new StagedBatchMissingError(actionId, from + missing);
+    return run;
+  }
+
+  async #write(
+    actionId: string,
+    owner: string,
+    run: SkippedRun,
+    batchCount: number,
+  ): Promise<ActionDocument | undefined> {
+    const { store } = this.#options;
+    return store.advance(actionId, owner, run, await store.log(actionId, run), batchCount);
+  }
+
+  #tell(after: ActionDocument): void {
+    const { onChanged, onEnded } = this.#options;
+    onChanged(after);
+    if (isFinal(after.status as ActionStatus)) onEnded?.(after);
+  }
+}

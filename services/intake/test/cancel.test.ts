@@ -1,0 +1,274 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { MESSAGES, type ActionProgress } from '@bulk/contracts';
+import { reconcile, SKIPPED_IN_DISPATCH, type ActionDocument, type ActionLogDocument } from '@bulk/mongo';
+import { Health, silentLogger } from '@bulk/runtime';
+import { checkAccounting, eventually, TopicReader } from '@bulk/testing';
+import { ActionDispatch, type ActionDispatchOptions } from '../src/dispatch/action-dispatch.ts';
+import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
+import { Dispatcher } from '../src/dispatch/dispatcher.ts';
+import { IntakeHarness, type PublishedBatch } from './harness.ts';
+import { account } from './neighbours.ts';
+
+let harness: IntakeHarness;
+let progress: TopicReader;
+beforeEach(async () => {
+  harness = await IntakeHarness.create();
+  const { kafka, topics } = harness.installation;
+  progress = await TopicReader.open(kafka, [topics.progress]);
+  harness.installation.onDispose(() => progress.close());
+});
+afterEach(() => harness.installation.dispose());
+
+const LEASE_MS = 30_000;
+const WINDOW = 3;
+/** A store whose clock is ahead by `ms`: for it, the leases of others have run out earlier. */
+const storeAhead = (ms = 0) =>
+  new DispatchStore(harness.database, LEASE_MS, () => new Date(Date.now() + ms), WINDOW);
+const AFTER_LEASE = LEASE_MS + 1_000;
+const optionsOf = (store: DispatchStore): ActionDispatchOptions => ({
+  store,
+  producer: harness.producer,
+  topics: harness.installation.topics,
+  window: { batches: WINDOW, bytes: 1_000_000 },
+  maxInFlight: 1_000,
+  maxPostponed: 1_000,
+  onChanged: () => undefined,
+  leaseMs: LEASE_MS,
+  monotonic: () => performance.now(),
+});
+
+/** Dispatches until the action is behind its last batch. */
+async function dispatch(actionId: string, store = storeAhead()): Promise<ActionDocument> {
+  const one = new Dispatcher({
+    ...optionsOf(store),
+    instanceId: randomUUID(),
+    concurrency: 4,
+    parallelWindows: 1,
+    maxInFlightOfAccount: 1_000,
+    laneWindow: { min: 10_000, max: 10_000, tolerance: 2, probeEveryMs: 10_000 },
+    staleMs: 60_000,
+    retryDelayMs: 5_000,
+    pollMs: 10,
+    health: new Health(),
+    log: silentLogger(),
+  });
+  one.wake();
+  try {
+    return await eventually('the dispatch is done', async () => {
+      const action = await stored(actionId);
+      return action.dispatch.done ? action : undefined;
+    });
+  } finally {
+    await one.stop();
+  }
+}
+
+async function claim(owner: string, store = storeAhead()): Promise<ActionDispatch> {
+  const at = performance.now();
+  // What has become due since, such as the end of a lease, is found first.
+  await store.findDue();
+  const action = (await store.claim(owner))!;
+  return new ActionDispatch(action, owner, at, optionsOf(store));
+}
+
+const stored = async (actionId: string): Promise<ActionDocument> =>
+  (await harness.database.actions.findOne({ _id: actionId }))!;
+const logsOf = (actionId: string): Promise<ActionLogDocument[]> =>
+  harness.database.actionLogs.find({ actionId }).sort({ batchNo: 1 }).toArray();
+const batchNos = (published: readonly PublishedBatch[]): number[] =>
+  published.map(({ batch }) => batch.batchNo).sort((a, b) => a - b);
+const cancelled = (actionId: string) =>
+  harness.database.actions.updateOne({ _id: actionId }, { $set: { cancelRequestedAt: new Date() } });
+
+async function published(actionId: string, batches: number): Promise<PublishedBatch[]> {
+  return eventually(`${batches} batches are published`, async () => {
+    const all = await harness.published(actionId);
+    return all.length >= batches ? all : undefined;
+  });
+}
+
+async function eventsOf(actionId: string): Promise<ActionProgress[]> {
+  const all = await Promise.all(
+    progress.messages.map(({ message }) => harness.codec.decode(MESSAGES.actionProgress, message.value)),
+  );
+  return all.filter((event) => event.actionId === actionId);
+}
+
+/** Nothing is left to count, the counts are those of the logs, and times are in their order. */
+async function expectCancelled(actionId: string): Promise<ActionDocument> {
+  const action = await stored(actionId);
+  expect(action).toMatchObject({ status: 'cancelled', countedBatches: action.batchCount });
+  expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  expect(await reconcile(harness.database, actionId)).toMatchObject({ drift: [], missing: [], surplus: 0 });
+  const times = [action.createdAt, action.queuedAt, action.startedAt, action.finishedAt];
+  expect(times.map((time) => time!.getTime())).toEqual(times.map((time) => time!.getTime()).sort());
+  expect(action.dispatch).toMatchObject({ done: true, lease: null, nextBatch: action.batchCount });
+  return action;
+}
+
+describe('an action that is cancelled', () => {
+  it('puts none of its undispatched batches into Kafka, and every one of its 20,000 positions has one outcome', async () => {
+    const inFlight = 40;
+    const service = await harness.start({
+      DISPATCH_IN_FLIGHT_BATCHES: String(inFlight),
+      DISPATCH_WINDOW_BATCHES: '10',
+      DISPATCH_LEASE_MS: '10000',
+    });
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 20_000, null, { batchSize: 100 });
+    await published(_id, inFlight);
+    expect((await harness.send('POST', `/bulk-actions/${_id}/cancel`)).body.data).toMatchObject({
+      cancelling: true,
+    });
+    await eventually('the rest is skipped', async () => (await stored(_id)).dispatch.done);
+    const before = await harness.published(_id);
+    expect(batchNos(before)).toEqual(Array.from({ length: inFlight }, (_, i) => i));
+    expect(before.some(({ batch }) => batch.cancelled)).toBe(false);
+    const ran = before.flatMap(({ batch }) => batch.entities).length;
+    expect(await stored(_id)).toMatchObject({
+      status: 'processing',
+      finishedAt: null,
+      countedBatches: batchCount - inFlight,
+      counts: { success: 0, failure: 0, skipped: 20_000 - ran },
+    });
+
+    // What was in flight keeps the outcome that it really had, and the last one ends the action.
+    await account(harness.database, before);
+    const ended = await expectCancelled(_id);
+    expect(ended.counts).toEqual({ success: ran, failure: 0, skipped: 20_000 - ran });
+    expect(ended.codes).toEqual({ ACTION_CANCELLED: 20_000 - ran });
+    expect(await harness.published(_id)).toHaveLength(inFlight);
+    const { body } = await harness.get(`/bulk-actions/${_id}/logs?type=skipped&skip=10000&limit=1`);
+    expect(body.data).toMatchObject([
+      { status: 'skipped', code: 'ACTION_CANCELLED', attempts: 1, ref: null },
+    ]);
+    await service.stop();
+  });
+
+  it('ends at once where nothing of it is in flight: its end is told, and its webhook is due', async () => {
+    const { _id, version } = await harness.accepted(randomUUID(), 500, new Date('2999-01-01T00:00:00Z'));
+    const dueAt = new Date();
+    const callback = { url: 'https://e.com', state: 'waiting', attempts: 0, dueAt } as const;
+    await harness.database.actions.updateOne(
+      { _id },
+      { $set: { callback: { ...callback, owner: null, lastAttemptAt: null, lastError: null } } },
+    );
+    const service = await harness.start();
+    await harness.send('POST', `/bulk-actions/${_id}/cancel`);
+    await eventually('it is cancelled', async () => (await stored(_id)).status === 'cancelled');
+    const ended = await expectCancelled(_id);
+    expect(ended).toMatchObject({ counts: { skipped: 500 }, callback: { state: 'waiting', dueAt } });
+    const last = await eventually('its end is told', async () =>
+      (await eventsOf(_id)).find(({ status }) => status === 'cancelled'),
+    );
+    expect(last).toMatchObject({ version: ended.version, skipped: 500, total: 500 });
+    expect(ended.version).toBeGreaterThan(version + 1);
+    expect(await harness.published(_id)).toEqual([]);
+    const stats = await harness.get(`/bulk-actions/${_id}/stats`);
+    expect(stats.body.data).toMatchObject({ status: 'cancelled', percent: 100, skipped: 500 });
+    await service.stop();
+  });
+
+  it('is counted once when the holder of its lease dies between the logs and the count', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 500);
+    await cancelled(_id);
+    const dead = await claim('dead/1');
+    const skips = storeAhead().skips;
+    expect(await skips.begin(_id, dead.owner, 0)).toBe(true);
+    const run = await skips.read(_id, 0, 200);
+    const skipped = await skips.log(_id, run);
+    expect(skipped.length).toBeGreaterThan(10);
+
+    await dispatch(_id, storeAhead(AFTER_LEASE));
+    const ended = await expectCancelled(_id);
+    // And if it was only asleep, what it does now changes nothing.
+    await skips.log(_id, run);
+    expect(await skips.advance(_id, dead.owner, run, skipped, ended.batchCount)).toBeUndefined();
+    expect(await skips.begin(_id, dead.owner, 0)).toBe(false);
+    expect(await stored(_id)).toEqual(ended);
+    expect(await harness.published(_id)).toEqual([]);
+  });
+
+  it('counts a batch where its outcome came from, when one of those that are skipped has a log already', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 300);
+    const batch = (await harness.database.stagedBatches.findOne({ _id: `${_id}:7` }))!;
+    const entities = batch.entities.map((entity) => ({ ...entity }));
+    const elsewhere = {
+      partition: batch.partition,
+      offset: 5,
+      batch: { actionId: _id, batchNo: 7, entities, cancelled: false },
+    };
+    await account(harness.database, [elsewhere as unknown as PublishedBatch]);
+    await cancelled(_id);
+    await dispatch(_id);
+    const ended = await expectCancelled(_id);
+    expect(ended.counts).toEqual({ success: entities.length, failure: 0, skipped: 300 - entities.length });
+  });
+});
+
+describe('a window that may be in Kafka though nothing says so', () => {
+  it('goes through Kafka as cancelled when its publisher died before recording it, and what lies behind it does not', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 500);
+    const dead = await claim('dead/2');
+    // It publishes and records a window, publishes another and dies.
+    expect(await dead.step()).toBe('more');
+    expect(await dead.step()).toBe('more');
+    await harness.database.actions.updateOne({ _id }, { $set: { 'dispatch.nextBatch': WINDOW } });
+    await cancelled(_id);
+
+    await dispatch(_id, storeAhead(AFTER_LEASE));
+    const all = await published(_id, 3 * WINDOW);
+    expect(batchNos(all)).toEqual([0, 1, 2, 3, 3, 4, 4, 5, 5]);
+    const marked = all.filter(({ batch }) => batch.cancelled);
+    expect(batchNos(marked)).toEqual([3, 4, 5]);
+    const logs = await logsOf(_id);
+    expect(logs[0]!.batchNo).toBe(2 * WINDOW);
+    expect(logs.every(({ source }) => source.partition === SKIPPED_IN_DISPATCH)).toBe(true);
+
+    // The first copies count: what was applied stays applied.
+    const firsts = all.filter(({ batch }) => !batch.cancelled);
+    await account(harness.database, [...firsts, ...marked]);
+    const ended = await expectCancelled(_id);
+    expect(ended.counts.success).toBe(firsts.flatMap(({ batch }) => batch.entities).length);
+  });
+
+  it('holds whatever a publisher sends that wakes after the rest was skipped', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 500);
+    const asleep = await claim('asleep/1');
+    await cancelled(_id);
+    // Another one comes, is handed back in order, and a third one goes on: the first may still wake.
+    await (await claim('between/1', storeAhead(AFTER_LEASE))).release();
+    await dispatch(_id, storeAhead(2 * AFTER_LEASE));
+    expect(await asleep.step()).toBe('stopped');
+    const all = await published(_id, 2 * WINDOW);
+    expect(batchNos(all)).toEqual([0, 0, 1, 1, 2, 2]);
+    await account(harness.database, all);
+    await expectCancelled(_id);
+  });
+
+  it('is none where the dispatch was handed back', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 500);
+    const first = await claim('orderly/1');
+    expect(await first.step()).toBe('more');
+    await first.release();
+    await cancelled(_id);
+    await dispatch(_id);
+    const all = await published(_id, WINDOW);
+    await account(harness.database, all);
+    await expectCancelled(_id);
+    expect(await harness.published(_id)).toHaveLength(WINDOW);
+  });
+
+  it('is not handed back: its lease runs out', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 500);
+    const store = storeAhead();
+    const failing = await claim('failing/1', store);
+    store.advance = () => Promise.reject(new Error('no answer'));
+    await expect(failing.step()).rejects.toThrow('no answer');
+    await failing.release();
+    expect((await stored(_id)).dispatch.lease).not.toBeNull();
+    await cancelled(_id);
+    await dispatch(_id, storeAhead(1_000));
+    expect(batchNos(await published(_id, 2 * WINDOW))).toEqual([0, 0, 1, 1, 2, 2]);
+  });
+});

@@ -1,0 +1,191 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { consumerGroups } from '@bulk/contracts';
+import type { ActionDocument } from '@bulk/mongo';
+import { silentLogger } from '@bulk/runtime';
+import { checkAccounting, eventually, Exposition } from '@bulk/testing';
+import { GapStore } from '../src/dispatch/gap-store.ts';
+import { GapSweeper } from '../src/dispatch/gap-sweeper.ts';
+import { IntakeHarness, type PublishedBatch } from './harness.ts';
+import { Handlers, LossyProducer } from './neighbours.ts';
+
+let harness: IntakeHarness;
+beforeEach(async () => {
+  harness = await IntakeHarness.create();
+});
+afterEach(() => harness.installation.dispose());
+
+const AFTER_MS = 1_000;
+const SWEEPING = { GAP_SWEEP_AFTER_MS: String(AFTER_MS), GAP_SWEEP_CRON: '* * * * * *' };
+const NEVER = { GAP_SWEEP_CRON: '0 0 0 29 2 *' };
+const stored = async (actionId: string): Promise<ActionDocument> =>
+  (await harness.database.actions.findOne({ _id: actionId }))!;
+const batchNos = (published: readonly PublishedBatch[]): number[] =>
+  published.map(({ batch }) => batch.batchNo).sort((a, b) => a - b);
+const dispatched = (actionId: string) =>
+  eventually('it is dispatched', async () => (await stored(actionId)).dispatch.done);
+
+async function handlers(): Promise<Handlers> {
+  const started = await Handlers.start(harness);
+  harness.installation.onDispose(() => started.stop());
+  return started;
+}
+
+/** A sweeper whose clock is ahead by `ms`. */
+function sweeper(ms = 10 * AFTER_MS, onMissing: (lane: string, batches: number) => void = () => undefined) {
+  const now = (): Date => new Date(Date.now() + ms);
+  return new GapSweeper({
+    store: new GapStore(harness.database, now),
+    kafka: harness.installation.kafka,
+    producer: harness.producer,
+    topics: harness.installation.topics,
+    groups: consumerGroups(harness.installation.env['TOPIC_PREFIX']),
+    window: { batches: 4, bytes: 1_000_000 },
+    afterMs: AFTER_MS,
+    now,
+    onMissing,
+    log: silentLogger(),
+  });
+}
+
+/** All outcomes of what has come are counted: `missing` batches are still to come. */
+function countedBut(actionId: string, missing: number): Promise<ActionDocument> {
+  return eventually(`all but ${missing} are counted`, async () => {
+    const action = await stored(actionId);
+    return action.countedBatches === action.batchCount - missing ? action : undefined;
+  });
+}
+
+/** An action whose batches are all recorded as published, of which those of partition 1 below batch 12 are lost. */
+async function withGap(): Promise<{ actionId: string; lost: readonly number[] }> {
+  const lossy = new LossyProducer((batchNo, partition) => partition === 1 && batchNo < 12);
+  const service = await harness.start(NEVER, { producer: lossy.instead });
+  const actionId = randomUUID();
+  await harness.accepted(actionId, 300);
+  await dispatched(actionId);
+  await service.stop();
+  expect(lossy.lost.length).toBeGreaterThan(2);
+  return { actionId, lost: lossy.lost };
+}
+
+describe('batches that a confirmed send has lost', () => {
+  it('are found, each of them and no other, are published again, and every position gets one outcome', async () => {
+    const lossy = new LossyProducer((batchNo, partition) => partition === 1 && batchNo > 4 && batchNo < 40);
+    const service = await harness.start(SWEEPING, { producer: lossy.instead });
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 600);
+    await handlers();
+    await eventually('it completes', async () => (await stored(_id)).status === 'completed');
+    expect(lossy.lost.length).toBeGreaterThan(5);
+    expect((await checkAccounting(harness.database, _id)).breaches).toEqual([]);
+    const published = await harness.published(_id);
+    // What was lost never came: every batch is there once.
+    expect(batchNos(published)).toEqual(Array.from({ length: batchCount }, (_, i) => i));
+    expect(published.every(({ batch }) => !batch.cancelled)).toBe(true);
+    for (const { partition, batch } of published) {
+      const staged = await harness.database.stagedBatches.findOne({ _id: `${_id}:${batch.batchNo}` });
+      expect([partition, batch.entities]).toEqual([staged!.partition, staged!.entities]);
+    }
+    const metrics = await Exposition.scrape(harness.adminPort);
+    expect(metrics.sum('bulk_dispatch_missing_batches_total', { lane: 'normal' })).toBe(lossy.lost.length);
+    await service.stop();
+  });
+
+  it('are found below a window that is full of them, so that the dispatch goes on', async () => {
+    const lossy = new LossyProducer((batchNo) => batchNo >= 2 && batchNo < 6);
+    await harness.start({ ...SWEEPING, DISPATCH_IN_FLIGHT_BATCHES: '4' }, { producer: lossy.instead });
+    const { _id, batchCount } = await harness.accepted(randomUUID(), 150);
+    await handlers();
+    await eventually('it completes', async () => (await stored(_id)).status === 'completed');
+    expect(lossy.lost).toEqual([2, 3, 4, 5]);
+    expect(batchNos(await harness.published(_id))).toEqual(Array.from({ length: batchCount }, (_, i) => i));
+  });
+
+  it('are published as cancelled when the action has been cancelled since', async () => {
+    const { actionId, lost } = await withGap();
+    await handlers();
+    await countedBut(actionId, lost.length);
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { cancelRequestedAt: new Date() } });
+    expect(await sweeper().sweep()).toBe(lost.length);
+    await eventually('it is cancelled', async () => (await stored(actionId)).status === 'cancelled');
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+
+  it('are published once by several instances, and rest longer each time it does not help', async () => {
+    const { actionId, lost } = await withGap();
+    const running = await handlers();
+    await countedBut(actionId, lost.length);
+    await running.stop();
+    const found: number[] = [];
+    const clocks = [10, 10, 10].map((after) => sweeper(after * AFTER_MS, (_lane, n) => found.push(n)));
+    await Promise.all(clocks.map((one) => one.sweep()));
+    expect(found.reduce((sum, n) => sum + n, 0)).toBe(lost.length);
+    // They are in the lane now, unread: they are not missing.
+    expect(await sweeper(100 * AFTER_MS).sweep()).toBe(0);
+    const admin = harness.installation.kafka.admin();
+    await admin.connect();
+    const topic = harness.installation.topics.entityBatches.normal;
+    const groupId = consumerGroups(harness.installation.env['TOPIC_PREFIX']).handler.normal;
+    const ends = await admin.fetchTopicOffsets(topic);
+    // Consumed, and nobody has counted them.
+    await admin.setOffsets({
+      groupId,
+      topic,
+      partitions: ends.map(({ partition, high }) => ({ partition, offset: high })),
+    });
+    await admin.disconnect();
+    expect(await sweeper(200 * AFTER_MS).sweep()).toBe(lost.length);
+    const { sweep } = (await stored(actionId)).dispatch;
+    expect(sweep).toMatchObject({ rounds: 2, mark: null });
+    expect(sweep!.dueAt.getTime()).toBeGreaterThan(Date.now() + 201 * AFTER_MS);
+  });
+});
+
+describe('nothing is published again', () => {
+  it('of an action that is merely slow: its partitions have not been consumed', async () => {
+    const { actionId, lost } = await withGap();
+    const before = (await harness.published(actionId)).length;
+    for (const ahead of [10, 20, 30]) expect(await sweeper(ahead * AFTER_MS).sweep()).toBe(0);
+    await handlers();
+    await countedBut(actionId, lost.length);
+    expect(await harness.published(actionId)).toHaveLength(before);
+    expect(await sweeper(40 * AFTER_MS).sweep()).toBe(lost.length);
+  });
+
+  it('before the results that were there have been counted', async () => {
+    const { actionId, lost } = await withGap();
+    await handlers();
+    await countedBut(actionId, lost.length);
+    const { kafka, topics, env } = harness.installation;
+    const raw = kafka.producer();
+    await raw.connect();
+    await raw.send({ topic: topics.results, messages: [{ key: 'k', value: 'a result', partition: 2 }] });
+    await raw.disconnect();
+    for (const ahead of [10, 20]) expect(await sweeper(ahead * AFTER_MS).sweep()).toBe(0);
+    const admin = kafka.admin();
+    await admin.connect();
+    const groupId = consumerGroups(env['TOPIC_PREFIX']).statsAggregator;
+    const partitions = [{ partition: 2, offset: '1' }];
+    await admin.setOffsets({ groupId, topic: topics.results, partitions });
+    await admin.disconnect();
+    expect(await sweeper(30 * AFTER_MS).sweep()).toBe(lost.length);
+  });
+
+  it('of what waits in a retry topic, of a paused action, or of one whose outcomes keep coming', async () => {
+    const { actionId, lost } = await withGap();
+    await handlers();
+    await countedBut(actionId, lost.length);
+    const { actions } = harness.database;
+    const postponed = lost.slice(1);
+    await actions.updateOne({ _id: actionId }, { $set: { status: 'paused' } });
+    expect(await sweeper(10 * AFTER_MS).sweep()).toBe(0);
+    await actions.updateOne(
+      { _id: actionId },
+      { $set: { status: 'processing', updatedAt: new Date(Date.now() + 20 * AFTER_MS) } },
+    );
+    expect(await sweeper(20 * AFTER_MS).sweep()).toBe(0);
+    await actions.updateOne({ _id: actionId }, { $set: { 'dispatch.postponed': postponed } });
+    expect(await sweeper(30 * AFTER_MS).sweep()).toBe(1);
+    await countedBut(actionId, postponed.length);
+    expect(await sweeper(60 * AFTER_MS).sweep()).toBe(0);
+  });
+});

@@ -1,0 +1,107 @@
+import { consumerGroups, MESSAGES } from '@bulk/contracts';
+import { success, tally, type Outcome } from '@bulk/domain';
+import type { MessageProducer, OutgoingMessage } from '@bulk/kafka';
+import { countOutcomes, type Database } from '@bulk/mongo';
+import type { Consumer } from 'kafkajs';
+import type { IntakeHarness, PublishedBatch } from './harness.ts';
+
+/** What handler and stats-aggregator do with batches: the first copy of each counts, its log says where it came from. */
+export async function account(
+  { actions, actionLogs }: Database,
+  batches: readonly PublishedBatch[],
+): Promise<void> {
+  for (const [offset, { batch, partition }] of batches.entries()) {
+    const { actionId, batchNo, entities } = batch;
+    const outcome: Outcome = batch.cancelled
+      ? { status: 'skipped', code: 'ACTION_CANCELLED', message: 'm' }
+      : success();
+    const source = { partition: 0, offset };
+    const { codes, ...counts } = tally(entities.map(() => outcome));
+    const { upsertedCount } = await actionLogs.updateOne(
+      { _id: `${actionId}:${batchNo}` },
+      {
+        $setOnInsert: {
+          actionId,
+          batchNo,
+          partition,
+          firstPosition: entities[0]!.position,
+          lastPosition: entities.at(-1)!.position,
+          counts,
+          outcomes: entities.map(({ position, id }) => ({
+            position,
+            entityId: id,
+            ref: null,
+            ...outcome,
+            attempts: 1,
+          })),
+          source,
+          at: new Date(),
+        },
+      },
+      { upsert: true },
+    );
+    if (upsertedCount === 0) continue;
+    await actions.updateOne(
+      { _id: actionId },
+      countOutcomes({ tally: { ...counts, codes }, batches: 1, upTo: source }, new Date()),
+    );
+  }
+}
+
+/** Consumes lane normal as the group of the handlers does, and accounts for each batch at once. */
+export class Handlers {
+  readonly #consumer: Consumer;
+
+  private constructor(consumer: Consumer) {
+    this.#consumer = consumer;
+  }
+
+  static async start({ installation, codec, database }: IntakeHarness): Promise<Handlers> {
+    const groupId = consumerGroups(installation.env['TOPIC_PREFIX']).handler.normal;
+    const consumer = installation.kafka.consumer({ groupId, maxWaitTimeInMs: 100 });
+    await consumer.connect();
+    await consumer.subscribe({ topics: [installation.topics.entityBatches.normal], fromBeginning: true });
+    await consumer.run({
+      autoCommitThreshold: 1,
+      eachMessage: async ({ partition, message }) => {
+        const batch = await codec.decode(MESSAGES.entityBatch, message.value);
+        await account(database, [{ partition, offset: Number(message.offset), batch }]);
+      },
+    });
+    return new Handlers(consumer);
+  }
+
+  stop(): Promise<void> {
+    return this.#consumer.disconnect();
+  }
+}
+
+/** A producer that confirms sends of which it has lost some messages, as a change of leader did to kafkajs. */
+export class LossyProducer {
+  /** Numbers of the batches that were lost, in order. */
+  readonly lost: number[] = [];
+  readonly #losesNext: (batchNo: number, partition: number) => boolean;
+
+  /** @param losesNext whether the first copy of a batch is lost. */
+  constructor(losesNext: (batchNo: number, partition: number) => boolean) {
+    this.#losesNext = losesNext;
+  }
+
+  readonly instead = (opened: MessageProducer): MessageProducer =>
+    new Proxy(opened, {
+      get: (target, name): unknown => {
+        if (name === 'send')
+          return (topic: string, messages: readonly OutgoingMessage[]): Promise<unknown> =>
+            target.send(topic, topic.includes('entity-batches') ? messages.filter(this.#keeps) : messages);
+        const own: unknown = Reflect.get(target, name, target);
+        return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+      },
+    });
+
+  readonly #keeps = ({ headers, partition = 0 }: OutgoingMessage): boolean => {
+    const batchNo = Number(headers?.['batch-no']);
+    if (this.lost.includes(batchNo) || !this.#losesNext(batchNo, partition)) return true;
+    this.lost.push(batchNo);
+    return false;
+  };
+}
