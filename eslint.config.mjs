@@ -56,10 +56,9 @@ const boundaries = [
 ];
 
 /** The tests of these libraries use the harness, which uses the libraries. */
-const ignoredCircularDependencies = ['@bulk/kafka', '@bulk/mongo', '@bulk/redis', '@bulk/runtime'].map((lib) => [
-  '@bulk/testing',
-  lib,
-]);
+const ignoredCircularDependencies = ['@bulk/kafka', '@bulk/mongo', '@bulk/redis', '@bulk/runtime'].map(
+  (lib) => ['@bulk/testing', lib],
+);
 
 /** Tests may use any lib and any package; a service still imports no other service. */
 const testBoundaries = [

@@ -20,8 +20,8 @@ function update(actionId: string, version: number): ActionUpdate {
     skipped: 0,
     percent: 0,
     rate: null,
-    started: null,
-    finished: null,
+    startedAt: null,
+    finishedAt: null,
     eta: null,
   };
 }

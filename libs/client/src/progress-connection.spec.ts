@@ -27,8 +27,8 @@ function update(version: number, status: ActionUpdate['status'] = 'processing', 
     skipped: 0,
     percent: 0,
     rate: null,
-    started: null,
-    finished: null,
+    startedAt: null,
+    finishedAt: null,
     eta: null,
   };
   return JSON.stringify({ event: 'actionUpdate', data });

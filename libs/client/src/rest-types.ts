@@ -38,7 +38,7 @@ export interface ListActionsOptions {
   /** 1 to 1000; default 50. */
   readonly limit?: number;
   readonly skip?: number;
-  /** A field, or `-field` for descending; default `-created`. */
+  /** A field, or `-field` for descending; default `-createdAt`. */
   readonly sort?: (typeof ACTION_SORTS)[number];
 }
 

@@ -87,10 +87,10 @@ export const view: ActionView = {
   skipped: 0,
   percent: 0,
   scheduledFor: null,
-  created: AT,
-  queued: null,
-  started: null,
-  finished: null,
+  createdAt: AT,
+  queuedAt: null,
+  startedAt: null,
+  finishedAt: null,
 };
 
 /** One row of the logs. */

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { pageQueryShape } from './http.ts';
 
 /** Fields by which actions can be listed; `-` in front: descending. Each has an index within the account. */
-const SORT_FIELDS = ['created', 'finished', 'scheduledFor', 'total'] as const;
+const SORT_FIELDS = ['createdAt', 'finishedAt', 'scheduledFor', 'total'] as const;
 export type ActionSortField = (typeof SORT_FIELDS)[number];
 export const ACTION_SORTS = SORT_FIELDS.flatMap((field) => [field, `-${field}`] as const);
 
@@ -25,7 +25,7 @@ export const listActionsQuerySchema = z.strictObject({
   ...pageQueryShape,
   sort: z
     .enum(ACTION_SORTS, `expected one of ${ACTION_SORTS.join(', ')}`)
-    .default('-created')
+    .default('-createdAt')
     .meta({ description: 'Order; "-" in front: descending.' }),
   accountId: accountIdSchema.optional(),
 });

@@ -117,10 +117,10 @@ export const actionViewSchema = z.object({
   callbackUrl: z.string().nullable(),
   callback: callbackViewSchema.nullable().meta({ description: 'null where there is no callbackUrl.' }),
   scheduledFor: answeredInstant.nullable(),
-  created: answeredInstant,
-  queued: answeredInstant.nullable(),
-  started: answeredInstant.nullable(),
-  finished: answeredInstant.nullable(),
+  createdAt: answeredInstant,
+  queuedAt: answeredInstant.nullable(),
+  startedAt: answeredInstant.nullable(),
+  finishedAt: answeredInstant.nullable(),
 });
 export type ActionView = z.infer<typeof actionViewSchema>;
 
@@ -130,8 +130,8 @@ export const actionStatsSchema = z.object({
   status: actionStatusSchema,
   ...countsShape,
   rate: z.number().nullable().meta({ description: 'Positions per second since the first outcome.' }),
-  started: answeredInstant.nullable(),
-  finished: answeredInstant.nullable(),
+  startedAt: answeredInstant.nullable(),
+  finishedAt: answeredInstant.nullable(),
   eta: answeredInstant.nullable(),
 });
 export type ActionStats = z.infer<typeof actionStatsSchema>;

@@ -27,8 +27,8 @@ export function toActionStats(state: ProgressState, now: Date): ActionStats {
     skipped,
     percent: figures.percent,
     rate: figures.rate,
-    started: startedAt?.toISOString() ?? null,
-    finished: finishedAt?.toISOString() ?? null,
+    startedAt: startedAt?.toISOString() ?? null,
+    finishedAt: finishedAt?.toISOString() ?? null,
     eta: figures.eta?.toISOString() ?? null,
   };
 }

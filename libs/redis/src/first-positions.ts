@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { Redis } from 'ioredis';
+import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { CLAIM } from './claim-script.ts';
 import { RedisError } from './errors.ts';
@@ -26,8 +26,8 @@ export type ClaimResult =
 const DIGEST_BYTES = 12;
 /** A record is the digest and the position, as an unsigned 32-bit integer. */
 const RECORD_BYTES = DIGEST_BYTES + 4;
-/** Actions whose keys are removed by one round trip. */
-const RELEASED_AT_ONCE = 100;
+/** Actions whose keys are removed or renewed by one round trip. */
+const ACTIONS_AT_ONCE = 100;
 
 const replySchema = z.array(z.coerce.number().int().nonnegative()).min(1);
 
@@ -103,12 +103,38 @@ export async function releaseFirstPositions(
   actionIds: readonly string[],
   partitions: number,
 ): Promise<void> {
-  for (let from = 0; from < actionIds.length; from += RELEASED_AT_ONCE) {
-    // A command for each key: in a cluster they are on different nodes.
+  await eachKey(redis, prefix, actionIds, partitions, (pipeline, key) => pipeline.unlink(key));
+}
+
+/**
+ * Has Redis keep what it holds of these actions for another lifetime. Of an action that it knows nothing of, nothing happens.
+ *
+ * @param partitions of a lane.
+ * @throws RedisError when Redis does not answer or refuses: any part of it may be renewed.
+ */
+export async function renewFirstPositions(
+  redis: Redis,
+  prefix: string,
+  actionIds: readonly string[],
+  partitions: number,
+  ttlSeconds: number,
+): Promise<void> {
+  await eachKey(redis, prefix, actionIds, partitions, (pipeline, key) => pipeline.expire(key, ttlSeconds));
+}
+
+/** Sends one command for each key of these actions: in a cluster they are on different nodes. */
+async function eachKey(
+  redis: Redis,
+  prefix: string,
+  actionIds: readonly string[],
+  partitions: number,
+  add: (pipeline: ChainableCommander, key: string) => void,
+): Promise<void> {
+  for (let from = 0; from < actionIds.length; from += ACTIONS_AT_ONCE) {
     const pipeline = redis.pipeline();
-    for (const actionId of actionIds.slice(from, from + RELEASED_AT_ONCE)) {
+    for (const actionId of actionIds.slice(from, from + ACTIONS_AT_ONCE)) {
       for (let partition = 0; partition < partitions; partition += 1)
-        pipeline.unlink(keyOf(prefix, actionId, partition));
+        add(pipeline, keyOf(prefix, actionId, partition));
     }
     const replies = (await answered(pipeline.exec())) ?? [];
     const failed = replies.find(([error]) => error !== null);

@@ -70,6 +70,7 @@ describe('a CSV', () => {
     ['a tab', 'id\tscore\nc1\t3\n'],
     ['a pipe', 'id|score\nc1|3\n'],
     ['a line sep=;', 'sep=;\r\nid;score\r\nc1;3\r\n'],
+    ['a line sep= with a tab', 'sep=\t\r\nid\tscore\r\nc1\t3\r\n'],
     ['a line sep=^', 'SEP=^\nid^score\nc1^3\n'],
     ['a line sep=; with a byte order mark before it', `${BOM}sep=;\nid;score\nc1;3\n`],
     ['a line sep=; with a byte order mark behind it', `sep=;\n${BOM}id;score\nc1;3\n`],

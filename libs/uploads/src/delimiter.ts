@@ -5,8 +5,8 @@ import { checkEmptyLines } from './empty-lines.ts';
 const LF = 0x0a;
 const CR = 0x0d;
 const QUOTE = 0x22;
-/** Excel writes and reads a first line such as `sep=;` as a hint. */
-const HINT = /^sep=(.)$/iu;
+/** Excel writes and reads a first line such as `sep=;` as a hint; the delimiter may be a tab, which is white space itself. */
+const HINT = /^\s*sep=(.)\s*$/iu;
 
 /** The start of a CSV: what its first lines say, and the bytes that follow the hint. */
 export interface CsvStart {
@@ -35,7 +35,7 @@ export async function readCsvStart(
   for (let linesBefore = 0; ; linesBefore += 1) {
     checkEmptyLines(linesBefore, maxEmptyLines);
     const { text, isLast } = await lines.next();
-    const named = HINT.exec(text.trim())?.[1];
+    const named = HINT.exec(text)?.[1];
     const isHint = named !== undefined && hint === undefined;
     if (!isHint && (text.trim() !== '' || isLast))
       return { header: text, hint, rest: lines.rest(), linesBefore };

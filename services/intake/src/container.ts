@@ -32,6 +32,7 @@ import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { documentationOf } from './openapi/documentation.ts';
 import { FirstPositionRelease } from './staging/first-position-release.ts';
+import { FirstPositionRenewal } from './staging/first-position-renewal.ts';
 import { Janitor } from './staging/janitor.ts';
 import { StagingArea } from './staging/staging-area.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
@@ -59,6 +60,7 @@ export const TOKENS = {
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
   cutOff: Symbol('CutOff') as ServiceIdentifier<CutOff>,
   firstPositionRelease: Symbol('FirstPositionRelease') as ServiceIdentifier<FirstPositionRelease>,
+  firstPositionRenewal: Symbol('FirstPositionRenewal') as ServiceIdentifier<FirstPositionRenewal>,
   gapSweeper: Symbol('GapSweeper') as ServiceIdentifier<GapSweeper>,
   admission: Symbol('admission') as ServiceIdentifier<Middleware>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
@@ -95,32 +97,38 @@ export async function createContainer(
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
   container.bind(TOKENS.cutOff).toConstantValue(new CutOff());
-  container
-    .bind(TOKENS.firstPositionRelease)
-    .toConstantValue(firstPositionRelease(database, config, context));
+  const { release, renewal } = firstPositions(database, config, context);
+  container.bind(TOKENS.firstPositionRelease).toConstantValue(release);
+  container.bind(TOKENS.firstPositionRenewal).toConstantValue(renewal);
   container.bind(TOKENS.kafka).toConstantValue(messaging.kafka);
   container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
   bindFeatures(container, config, context, registry, measured);
   return container;
 }
 
-/** Has a connection of its own to Redis, which intake can do without: what is due waits. */
-function firstPositionRelease(
+/** Both share a connection of their own to Redis, which intake can do without: what is due waits. */
+function firstPositions(
   database: Database,
   config: IntakeConfig,
   { log, releasers, signal }: ServiceContext,
-): FirstPositionRelease {
+): { release: FirstPositionRelease; renewal: FirstPositionRenewal } {
   const redis = connectRedisInBackground(config, config.REDIS_TIMEOUT_MS, log);
-  releasers.push('redis of the release', () => redis.disconnect());
-  return new FirstPositionRelease(database, {
-    redis,
-    prefix: config.REDIS_PREFIX,
-    partitions: config.KAFKA_LANE_PARTITIONS,
-    releaseAfterMs: RELEASE_MARGINS * config.REDELIVERY_MARGIN_MS,
-    forgottenAfterMs: configuredLifetimes(config).recognisedMs,
-    now: () => new Date(),
-    signal,
-  });
+  releasers.push('redis of first positions', () => redis.disconnect());
+  const lifetimeMs = configuredLifetimes(config).recognisedMs;
+  const shared = { redis, prefix: config.REDIS_PREFIX, partitions: config.KAFKA_LANE_PARTITIONS, signal };
+  return {
+    release: new FirstPositionRelease(database, {
+      ...shared,
+      releaseAfterMs: RELEASE_MARGINS * config.REDELIVERY_MARGIN_MS,
+      forgottenAfterMs: lifetimeMs,
+      now: () => new Date(),
+    }),
+    renewal: new FirstPositionRenewal(database, {
+      ...shared,
+      lifetimeMs,
+      monotonic: () => performance.now(),
+    }),
+  };
 }
 
 function bindFeatures(

@@ -9,13 +9,14 @@ import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { startHttpServer } from './http/server.ts';
 import { createIntakeMetrics } from './metrics.ts';
 import type { FirstPositionRelease } from './staging/first-position-release.ts';
+import type { FirstPositionRenewal } from './staging/first-position-renewal.ts';
 
 /** Once a minute is often enough to start a clean-up; it runs until nothing is left to clean up. */
 const JANITOR_CRON = '* * * * *';
 /** Part of its time to stop that the dispatcher waits for a window under way before it hands back that lease, too. */
 const HAND_BACK_PART = 0.3;
 /** Redis holds what is due for this much longer. */
-const RELEASE_CRON = '*/10 * * * * *';
+const FIRST_POSITIONS_CRON = '*/10 * * * * *';
 
 /** Where a started intake is reached. */
 export interface IntakePorts {
@@ -46,7 +47,11 @@ export async function startIntake(
     unfinished: () => findUnfinishedActions(database, new Date()),
   });
   schedule(config, context, dispatcher, container);
-  scheduleRelease(context, container.get(TOKENS.firstPositionRelease));
+  scheduleFirstPositions(
+    context,
+    container.get(TOKENS.firstPositionRelease),
+    container.get(TOKENS.firstPositionRenewal),
+  );
 
   const handle = container.get(TOKENS.app).callback();
   const server = await startHttpServer(
@@ -103,17 +108,21 @@ function schedule(
   });
 }
 
-function scheduleRelease({ log, releasers }: ServiceContext, release: FirstPositionRelease): void {
+function scheduleFirstPositions(
+  { log, releasers }: ServiceContext,
+  release: FirstPositionRelease,
+  renewal: FirstPositionRenewal,
+): void {
+  const warned = (message: string) => (error: unknown) => log.warn({ err: error }, message);
   const task = cron.schedule(
-    RELEASE_CRON,
+    FIRST_POSITIONS_CRON,
     async () => {
-      await release
-        .sweep()
-        .catch((error: unknown) => log.warn({ err: error }, 'First positions not released; retrying later'));
+      await renewal.renewIfDue().catch(warned('First positions not renewed; retrying later'));
+      await release.sweep().catch(warned('First positions not released; retrying later'));
     },
     { noOverlap: true },
   );
-  releasers.push('release of first positions', async () => {
+  releasers.push('first positions', async () => {
     await task.destroy();
   });
 }

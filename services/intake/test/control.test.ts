@@ -109,7 +109,7 @@ describe('pause and resume', () => {
   it('bring an action that has not begun back to where it was', async () => {
     const { _id } = await harness.accepted(randomUUID(), 5, FAR);
     expect((await control(_id, 'pause')).body.data).toMatchObject({ status: 'paused' });
-    expect((await control(_id, 'resume')).body.data).toMatchObject({ status: 'pending', queued: null });
+    expect((await control(_id, 'resume')).body.data).toMatchObject({ status: 'pending', queuedAt: null });
     expect(await harness.published(_id)).toEqual([]);
   });
 

@@ -160,8 +160,8 @@ describe('with a history of actions', () => {
   it.each(ACTION_SORTS.map((sort) => [sort] as [ListActionsQuery['sort']]))(
     'a list page in the order %s reads the account in that order, and sorts nothing',
     async (sort) => {
-      const field = { created: '_id_-1', finished: 'finishedAt_1__id_1', scheduledFor: 'scheduledFor_1__id_1', total: 'total_1__id_1' }[
-        sort.replace('-', '') as 'created' | 'finished' | 'scheduledFor' | 'total'
+      const field = { createdAt: '_id_-1', finishedAt: 'finishedAt_1__id_1', scheduledFor: 'scheduledFor_1__id_1', total: 'total_1__id_1' }[
+        sort.replace('-', '') as 'createdAt' | 'finishedAt' | 'scheduledFor' | 'total'
       ]; // prettier-ignore
       for (const plan of await plansOf(list({ sort }), 'find actions')) {
         expect(plan.stages).not.toContain('SORT');

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DUE_NOW } from '@bulk/mongo';
+import { eventually } from '@bulk/testing';
 import { ActionControl } from '../src/actions/action-control.ts';
 import { ActionStore } from '../src/actions/action-store.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
-import { LEASE_MS } from './dispatcher.ts';
+import { dispatcherOf, LEASE_MS } from './dispatcher.ts';
 import { IntakeHarness } from './harness.ts';
 
 const NOW = new Date('2030-01-01T00:00:00Z');
@@ -131,5 +132,22 @@ describe('the time at which an action is due', () => {
     expect(await dueAt(scheduled)).toEqual(LATER);
     expect(await dueAt(paused)).toBeUndefined();
     expect(await store.adopt()).toBe(0);
+  });
+
+  it('is found when an instance of that version accepts an action after this one has started', async () => {
+    let ahead = 0;
+    const one = dispatcherOf(harness, { monotonic: () => performance.now() + ahead });
+    const isDone = async (_id: string): Promise<boolean | undefined> =>
+      (await harness.database.actions.findOne({ _id }))?.dispatch.done;
+    const first = await accepted();
+    one.wake();
+    await eventually('it has started', () => isDone(first));
+    const second = await accepted();
+    await harness.database.actions.updateOne({ _id: second }, { $unset: { 'dispatch.dueAt': '' } });
+    ahead = 60_000;
+    await eventually('what the other has accepted is dispatched', () => {
+      one.wake();
+      return isDone(second);
+    });
   });
 });

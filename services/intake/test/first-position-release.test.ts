@@ -5,6 +5,7 @@ import { connectRedis, FirstPositions, redisConfigSchema, type Redis } from '@bu
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';
 import { FirstPositionRelease } from '../src/staging/first-position-release.ts';
+import { FirstPositionRenewal } from '../src/staging/first-position-renewal.ts';
 import { IntakeHarness, PARTITIONS } from './harness.ts';
 
 const MINUTE_MS = 60_000;
@@ -109,5 +110,53 @@ describe('the release of first positions', () => {
     const ended = await givenAction(MINUTE_MS);
     await harness.start({ REDELIVERY_MARGIN_MS: '1000' });
     await eventually('the first positions are released', async () => (await keysOf(ended)) === 0);
+  });
+});
+
+describe('the renewal of first positions', () => {
+  const longestLeft = async (actionId: string): Promise<number> =>
+    Math.max(...(await Promise.all([0, 2].map((i) => redis.ttl(`${prefix}firsts:${actionId}:${i}`)))));
+  const paused = async (codes: ActionDocument['codes'] = {}): Promise<string> => {
+    const actionId = await givenAction(undefined);
+    await harness.database.actions.updateOne(
+      { _id: actionId },
+      { $set: { status: 'paused', 'dispatch.nextBatch': 1, codes } },
+    );
+    return actionId;
+  };
+
+  it('keeps those of a paused action for as long as it is paused, and of no action that has ended', async () => {
+    const [waiting, withDeadLetters, ended] = [
+      await paused(),
+      await paused({ DEAD_LETTERED: 1 }),
+      await givenAction(MINUTE_MS / 2),
+    ];
+    let at = 0;
+    const renewal = new FirstPositionRenewal(harness.database, {
+      redis,
+      prefix,
+      partitions: PARTITIONS,
+      lifetimeMs: 24 * HOUR_MS,
+      monotonic: () => at,
+      signal: new AbortController().signal,
+    });
+    expect(await renewal.renewIfDue()).toBeGreaterThanOrEqual(2);
+    expect(await longestLeft(waiting)).toBeGreaterThan(600);
+    expect(await longestLeft(withDeadLetters)).toBeGreaterThan(600);
+    expect(await longestLeft(ended)).toBeLessThanOrEqual(600);
+
+    await redis.expire(`${prefix}firsts:${waiting}:0`, 100);
+    await redis.expire(`${prefix}firsts:${waiting}:2`, 100);
+    at = 5 * HOUR_MS;
+    expect(await renewal.renewIfDue()).toBe(0);
+    at = 6 * HOUR_MS;
+    await renewal.renewIfDue();
+    expect(await longestLeft(waiting)).toBeGreaterThan(600);
+  });
+
+  it('runs by itself in a started intake', async () => {
+    const waiting = await paused();
+    await harness.start();
+    await eventually('the first positions are renewed', async () => (await longestLeft(waiting)) > 600);
   });
 });

@@ -73,9 +73,9 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
   });
 
   it.each([
-    ['created', (action: ActionDocument) => action.createdAt.getTime()],
+    ['createdAt', (action: ActionDocument) => action.createdAt.getTime()],
     ['total', (action: ActionDocument) => action.total],
-    ['finished', (action: ActionDocument) => action.finishedAt?.getTime() ?? -1],
+    ['finishedAt', (action: ActionDocument) => action.finishedAt?.getTime() ?? -1],
     ['scheduledFor', (action: ActionDocument) => action.scheduledFor?.getTime() ?? -1],
   ])('sorts by %s, both ways, each action once', async (field, value) => {
     const up = [...actions].sort((a, b) => value(a) - value(b) || (a._id < b._id ? -1 : 1));
@@ -93,7 +93,7 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
     ['limit=ten', 'limit'],
     ['skip=-1', 'skip'],
     ['sort=name', 'sort'],
-    ['sort=--created', 'sort'],
+    ['sort=--createdAt', 'sort'],
     ['status=done', 'status'],
     ['status=staging', 'status'],
     ['status=queued&status=paused', 'status'],

@@ -102,4 +102,22 @@ describe('a send that hangs', () => {
     expect(dispatch.lease).toBeNull();
     expect(dispatch.nextBatch).toBeGreaterThan(0);
   });
+
+  it('of an announcement publishes no batch behind it once the lease is handed back', async () => {
+    const stuck = await accepted('a', 50);
+    const { actions } = harness.installation.topics;
+    const sends: string[] = [];
+    const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => {
+      sends.push(topic);
+      return topic === actions;
+    });
+    const one = dispatcherOf(harness, { producer });
+    one.wake();
+    await eventually('the announcement hangs', () => hanging() === 1);
+    await one.stop(1);
+    expect((await find(stuck._id)).dispatch.lease).toBeNull();
+    release();
+    await one.stop();
+    expect(sends).toEqual([actions]);
+  });
 });

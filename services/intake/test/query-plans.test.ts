@@ -16,6 +16,7 @@ import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { GapStore } from '../src/dispatch/gap-store.ts';
 import { LogReader } from '../src/logs/log-reader.ts';
 import { FirstPositionRelease } from '../src/staging/first-position-release.ts';
+import { FirstPositionRenewal } from '../src/staging/first-position-renewal.ts';
 import { Janitor } from '../src/staging/janitor.ts';
 import { entitiesOf, IntakeHarness, PARTITIONS } from './harness.ts';
 
@@ -105,14 +106,22 @@ async function releaseFirstPositions(_id: string): Promise<void> {
   try {
     const ended = new Date(0);
     await database.actions.updateOne({ _id }, { $set: { finishedAt: ended, updatedAt: ended } });
-    const release = new FirstPositionRelease(database, {
+    const shared = {
       redis,
       prefix: harness.installation.env['REDIS_PREFIX'] ?? '',
       partitions: PARTITIONS,
+      signal: new AbortController().signal,
+    };
+    await new FirstPositionRenewal(database, {
+      ...shared,
+      lifetimeMs: 2_000,
+      monotonic: () => 0,
+    }).renewIfDue();
+    const release = new FirstPositionRelease(database, {
+      ...shared,
       releaseAfterMs: 1_000,
       forgottenAfterMs: 2_000,
       now,
-      signal: new AbortController().signal,
     });
     expect(await release.sweep()).toBe(1);
   } finally {

@@ -41,10 +41,10 @@ beforeAll(async () => {
       at: new Date(1_000),
     })),
   );
-  const { find } = Collection.prototype;
+  const find: (this: Collection, ...args: unknown[]) => unknown = Reflect.get(Collection.prototype, 'find');
   jest.spyOn(Collection.prototype, 'find').mockImplementation(function (
     this: Collection,
-    ...args: Parameters<typeof find>
+    ...args: unknown[]
   ) {
     const cursor = find.apply(this, args) as FindCursor;
     if (this.collectionName !== harness.database.actionLogs.collectionName) return cursor;
@@ -56,7 +56,7 @@ beforeAll(async () => {
       return close(...options);
     };
     return cursor;
-  } as typeof find);
+  } as Collection['find']);
 });
 afterAll(async () => {
   jest.restoreAllMocks();

@@ -58,7 +58,7 @@ describe('scheduled actions', () => {
     expect(later).toMatchObject({
       status: 'pending',
       scheduledFor: '2998-12-31T18:30:00.000Z',
-      queued: null,
+      queuedAt: null,
     });
     const past = await post('1970-01-01T00:00:00-08:00');
     expect(past['scheduledFor']).toBe('1970-01-01T08:00:00.000Z');

@@ -50,7 +50,7 @@ describe('a subscription', () => {
       percent: 100,
       rate: 100,
       eta: null,
-      finished: new Date(finishedAt).toISOString(),
+      finishedAt: new Date(finishedAt).toISOString(),
     });
   });
 

@@ -181,11 +181,11 @@ async function runSmall(client: BulkClient, priority: Lane, { options, signal }:
   const askedAt = Date.now();
   const { actionId } = await client.createAction({ actionType: 'update', priority, entities });
   const end = await client.waitForCompletion(actionId, { timeoutMs: SMALL_TIMEOUT_MS, signal });
-  const { finished } = await client.getAction(actionId);
-  if (end.success !== options.small || finished === null) {
+  const { finishedAt } = await client.getAction(actionId);
+  if (end.success !== options.small || finishedAt === null) {
     throw new CodedError('UNEXPECTED_OUTCOME', `${end.success} of ${options.small} succeeded`);
   }
-  return Date.parse(finished) - askedAt;
+  return Date.parse(finishedAt) - askedAt;
 }
 
 /** NDJSON of contacts that are not there yet. */

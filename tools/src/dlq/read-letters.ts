@@ -96,7 +96,8 @@ async function readTo(
       consumer
         .run({
           autoCommit: false,
-          eachBatch: async ({ batch: { partition, messages }, heartbeat }) => {
+          eachBatch: async (payload) => {
+            const { partition, messages } = payload.batch;
             const end = ends.get(partition) ?? -1;
             try {
               for (let i = 0; i < messages.length && !failed && open.has(partition); i += PAGE) {
@@ -106,7 +107,7 @@ async function readTo(
                   page.filter(({ offset }) => Number(offset) <= end),
                 );
                 timer?.refresh();
-                await heartbeat();
+                await payload.heartbeat();
                 if (page.some(({ offset }) => Number(offset) >= end)) open.delete(partition);
               }
             } catch (error) {

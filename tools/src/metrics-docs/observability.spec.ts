@@ -130,6 +130,8 @@ describe('the documentation of operations', () => {
       'PROCESSING_ERROR',
       'HANDLER_CONTRACT',
       'FENCE_AHEAD_OF_LOG',
+      'TOO_BUSY',
+      'ACCOUNT_TOO_BUSY',
     ];
     expect(
       variables.filter((name) => !readme.includes(`\`${name}\``) && !constants.includes(name ?? '')),

@@ -55,7 +55,7 @@ export async function runDemoAction(options: DemoOptions): Promise<ActionView> {
   showCounts(screen, stats, logs, expected);
   const wrong = [
     ...differences(stats, logs, expected),
-    ...(await verifyContacts(database, accountId, expected, new Date(action.created))),
+    ...(await verifyContacts(database, accountId, expected, new Date(action.createdAt))),
   ];
   if (wrong.length > 0) throw new UnexpectedOutcomeError(wrong);
   showVerdict(screen, expected, seconds);

@@ -21,8 +21,8 @@ const stats: ActionStats = {
   processed: 3,
   percent: 100,
   rate: null,
-  started: null,
-  finished: null,
+  startedAt: null,
+  finishedAt: null,
   eta: null,
 };
 const logs: LogSummary = { ...right, actionId, codes: { DUPLICATE_ENTITY: 1, ENTITY_NOT_FOUND: 1 } };

@@ -19,8 +19,8 @@ const ACCEPTED = { status: { $ne: 'staging' } } as const;
 
 /** Field of the API → field of the document. Ids are UUIDs of version 7: their order is that of creation. */
 const SORT_KEYS: Readonly<Record<ActionSortField, string>> = {
-  created: '_id',
-  finished: 'finishedAt',
+  createdAt: '_id',
+  finishedAt: 'finishedAt',
   scheduledFor: 'scheduledFor',
   total: 'total',
 };

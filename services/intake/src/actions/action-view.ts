@@ -30,10 +30,10 @@ export function toActionView(action: AccountAction): ActionView {
     ...counts,
     percent: figures.percent,
     scheduledFor: iso(action.scheduledFor),
-    created: action.createdAt.toISOString(),
-    queued: iso(action.queuedAt),
-    started: iso(startedAt),
-    finished: iso(finishedAt),
+    createdAt: action.createdAt.toISOString(),
+    queuedAt: iso(action.queuedAt),
+    startedAt: iso(startedAt),
+    finishedAt: iso(finishedAt),
   };
 }
 

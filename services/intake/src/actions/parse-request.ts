@@ -55,7 +55,8 @@ export async function parseCreateRequest(body: RequestBody, limits: EntityLimits
       { field: '(body)', message: 'expected a JSON object' },
     ]);
   }
-  const { entities: _, ...rest } = object.data;
+  // fromEntries, since a key may be called __proto__.
+  const rest = Object.fromEntries(Object.entries(object.data).filter(([key]) => key !== 'entities'));
   const parameters = actionParametersSchema.safeParse(rest);
   const issues: FieldIssue[] = [
     ...protoKeys(rest),

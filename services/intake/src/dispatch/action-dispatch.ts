@@ -64,6 +64,8 @@ export class ActionDispatch {
   readonly #config: string;
   /** Whether a window may be in Kafka that is not recorded. */
   #inDoubt = false;
+  /** Whether the lease was given up here, which a step under way may not know yet. */
+  #handedBack = false;
   /** What former holders of the lease may have done, as of the last claim. */
   #former: Pick<DispatchState, 'skipFrom' | 'mayBePublished'>;
 
@@ -156,6 +158,7 @@ export class ActionDispatch {
     this.#owner = owner;
     this.#former = former;
     this.#leasedAt = leasedAt;
+    this.#handedBack = false;
   }
 
   /** Keeps the lease while there is nothing to do. @returns whether it is still held. @throws StoreError. */
@@ -189,7 +192,8 @@ export class ActionDispatch {
     );
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
-    if (!(await this.#holdsLease())) return 'stopped';
+    // From here to the doubt nothing may come in between: what is handed back without it counts as not published.
+    if (!(await this.#holdsLease()) || this.#handedBack) return 'stopped';
     const at = monotonic();
     this.#inDoubt = true;
     await this.#publish(window, cancelled);
@@ -211,6 +215,7 @@ export class ActionDispatch {
 
   /** Hands it back, so that any instance may go on with it at once. @throws StoreError. */
   release(): Promise<void> {
+    this.#handedBack = true;
     // A lease that is handed back says that nothing is published beyond what is recorded: then it runs out instead.
     if (this.#inDoubt) return this.postpone(0);
     return this.#options.store.release(this.actionId, this.owner);
@@ -234,6 +239,7 @@ export class ActionDispatch {
   /** Whether the lease has enough time left for a send, if need be after it was renewed. */
   async #holdsLease(): Promise<boolean> {
     const { store, leaseMs, monotonic } = this.#options;
+    if (this.#handedBack) return false;
     const askedAt = monotonic();
     if (askedAt - this.#leasedAt <= leaseMs * SAFE_PART) return true;
     if (!(await store.renew(this.actionId, this.owner))) return false;

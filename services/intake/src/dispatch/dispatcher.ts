@@ -2,6 +2,7 @@ import { isRetryable, LANES, type Lane } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB, type ActionDocument } from '@bulk/mongo';
 import { delay, type Health, type Logger } from '@bulk/runtime';
+import { Adoption } from './adoption.ts';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
 import { InFlight } from './in-flight.ts';
@@ -64,14 +65,13 @@ export class Dispatcher {
   readonly #skipped: SkippedActions;
   readonly #windows: LaneWindows;
   readonly #steps: Steps<ActionDispatch>;
+  readonly #adoption: Adoption;
   #active: ActionDispatch[] = [];
   #running: Promise<void> | undefined;
   #awake = false;
   #stopping = false;
   /** Aborted to end a wait for room. */
   #rest = new AbortController();
-  /** Whether actions of an older version have been adopted. */
-  #adopted = false;
   /** Monotonic time of the last look at what is in flight, and whether it was answered. */
   #lookedAt = Number.NEGATIVE_INFINITY;
   #known = false;
@@ -87,6 +87,7 @@ export class Dispatcher {
     const { laneWindow, maxInFlightOfAccount, staleMs, instanceId, monotonic } = options;
     this.#windows = new LaneWindows(laneWindow, instanceId);
     this.#steps = new Steps(options.parallelWindows);
+    this.#adoption = new Adoption(options);
     this.#inFlight = new InFlight({
       account: maxInFlightOfAccount,
       laneAt: (lane) => this.#windows.sizeAt(lane, monotonic()),
@@ -278,7 +279,7 @@ export class Dispatcher {
     this.#awake = false;
     this.#claimedAt = monotonic();
     try {
-      if (!this.#adopted) await this.#adopt();
+      await this.#adoption.adoptIfDue();
       await this.#claims.claim(concurrency - this.#active.length, (claim) => this.#begin(claim));
       if (this.#active.length >= concurrency) await this.#shareLeases();
       health.set(MONGODB, 'ready');
@@ -286,12 +287,6 @@ export class Dispatcher {
       health.set(MONGODB, 'waiting', reasonOf(error));
       log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
     }
-  }
-
-  async #adopt(): Promise<void> {
-    const actions = await this.#options.store.adopt();
-    this.#adopted = true;
-    if (actions > 0) this.#options.log.info({ actions }, 'Adopted actions of an older version');
   }
 
   /** An account that has no lease gets the place of another action. */

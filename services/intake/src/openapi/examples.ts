@@ -25,10 +25,10 @@ export const ACCEPTED: ActionView = {
   skipped: 0,
   percent: 0,
   scheduledFor: null,
-  created: '2026-11-24T09:00:00.000Z',
-  queued: null,
-  started: null,
-  finished: null,
+  createdAt: '2026-11-24T09:00:00.000Z',
+  queuedAt: null,
+  startedAt: null,
+  finishedAt: null,
 };
 
 /** The same action after its end. */
@@ -39,9 +39,9 @@ export const COMPLETED: ActionView = {
   success: 1,
   failure: 1,
   percent: 100,
-  queued: '2026-11-24T09:00:00.120Z',
-  started: '2026-11-24T09:00:00.310Z',
-  finished: '2026-11-24T09:00:00.330Z',
+  queuedAt: '2026-11-24T09:00:00.120Z',
+  startedAt: '2026-11-24T09:00:00.310Z',
+  finishedAt: '2026-11-24T09:00:00.330Z',
 };
 
 export const STATS: ActionStats = {
@@ -54,8 +54,8 @@ export const STATS: ActionStats = {
   skipped: 2,
   percent: 42,
   rate: 2_100,
-  started: '2026-11-24T09:00:00.310Z',
-  finished: null,
+  startedAt: '2026-11-24T09:00:00.310Z',
+  finishedAt: null,
   eta: '2026-11-24T09:00:05.072Z',
 };
 

@@ -46,8 +46,8 @@ function invalid(error: Parameters<typeof fieldIssues>[0]): InvalidInputError {
 }
 
 /** Numbers of a parameter in JSON that its schema has read as others, since a double does not hold them. */
-function lostNumbers(query: unknown, name: string): FieldIssue[] {
-  const text = Object.entries(query ?? {}).find(([key]) => key === name)?.[1];
+function lostNumbers(query: unknown, name: 'config' | 'retry'): FieldIssue[] {
+  const text: unknown = new Map<string, unknown>(Object.entries(query ?? {})).get(name);
   const parsed = typeof text === 'string' ? parseJson(text) : undefined;
   return parsed?.ok === true ? inexactNumbers(parsed.value, name) : [];
 }

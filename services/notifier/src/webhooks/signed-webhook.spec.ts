@@ -41,8 +41,8 @@ describe('toWebhookEvent', () => {
         skipped: 1,
         percent: 100,
         rate: 2,
-        started: '2026-11-24T12:00:00.000Z',
-        finished: '2026-11-24T12:00:05.000Z',
+        startedAt: '2026-11-24T12:00:00.000Z',
+        finishedAt: '2026-11-24T12:00:05.000Z',
         eta: null,
       },
     });
