@@ -18,12 +18,15 @@ export { provideSchemathesis } from './provision/schemathesis.ts';
 export { findSecantusRust, provideSecantusWheel } from './provision/secantus.ts';
 export { findOnPath, type ProvisionContext, run, type RunResult, tiedToUs } from './provision/tools.ts';
 export type { EndSignal, RunningStack, StartOptions } from './running.ts';
-export { inspectStack, type PartHealth, resetStack, startStack, stopStack } from './stack.ts';
+export { inspectStack, type PartHealth, processOf, resetStack, startStack, stopStack } from './stack.ts';
 export {
   envLines,
+  MAX_BROKERS,
   type PartName,
   partNames,
+  partOf,
   type ProcessName,
+  processesWith,
   replicationVariables,
   type StackUrls,
 } from './state.ts';

@@ -9,7 +9,7 @@ import { OwnedStack } from './owned.ts';
 import { cacheFolder, stackPaths, type StackPaths } from './paths.ts';
 import { parts } from './parts/index.ts';
 import { within } from './poll.ts';
-import { isAlive, terminate, waitForEnd } from './processes.ts';
+import { isAlive, terminate, waitForEnd, type ProcessIdentity } from './processes.ts';
 import type { RunningStack, StartOptions } from './running.ts';
 import {
   type PartName,
@@ -172,6 +172,12 @@ export async function inspectStack(
   const state = readState(stackPaths(name));
   if (state === undefined || !isAlive(state.supervisor)) return undefined;
   return { state, health: await probeParts(state.parts) };
+}
+
+/** The process of a part, or of one of several brokers; undefined while it is halted, and where the stack does not run it. */
+export function processOf(stack: string, name: ProcessName): ProcessIdentity | undefined {
+  const state = readState(stackPaths(stack))?.parts[name];
+  return state?.kind === 'managed' ? state.process : undefined;
 }
 
 function probeParts(states: StackState['parts']): Promise<PartHealth[]> {

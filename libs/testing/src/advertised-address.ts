@@ -8,22 +8,28 @@ export interface Rewrite {
 const LENGTH_BYTES = 4;
 
 /**
- * Changes what a broker says of its own address, in any answer of Kafka's protocol: the host, then the port in four bytes. The
+ * Changes what brokers say of their addresses, in any answer of Kafka's protocol: the host, then the port in four bytes. The
  * length stays, so nothing else has to be understood of it.
  *
  * @returns a function of the pieces of one stream, in order. It keeps an answer until it has come whole: the address may be
  * cut in two.
  */
-export function portRewriter({ host, from, to }: Rewrite): (piece: Buffer) => Buffer {
-  const pattern = addressOf(host, from);
-  const replacement = addressOf(host, to);
+export function portRewriter(...rewrites: readonly Rewrite[]): (piece: Buffer) => Buffer {
+  const addresses = rewrites.map(({ host, from, to }) => ({
+    pattern: addressOf(host, from),
+    replacement: addressOf(host, to),
+  }));
   let kept = Buffer.alloc(0);
   return (piece) => {
     const data = Buffer.concat([kept, piece]);
     const end = endOfWholeAnswers(data);
-    const whole = data.subarray(0, end);
-    for (let at = whole.indexOf(pattern); at >= 0; at = whole.indexOf(pattern, at + pattern.length))
-      replacement.copy(whole, at);
+    const said = data.subarray(0, end);
+    // Looked for in what was said: what one rewrite has put there is none of another's business.
+    const whole = Buffer.from(said);
+    for (const { pattern, replacement } of addresses) {
+      for (let at = said.indexOf(pattern); at >= 0; at = said.indexOf(pattern, at + pattern.length))
+        replacement.copy(whole, at);
+    }
     kept = data.subarray(end);
     return whole;
   };

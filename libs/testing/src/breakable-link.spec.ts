@@ -129,4 +129,11 @@ describe('the address that a broker says', () => {
     expect(Buffer.concat([...all].map((byte) => bytewise(Buffer.from([byte]))))).toEqual(after);
     expect(portRewriter(rewrite)(before[0]!)).toEqual(answer(40_000));
   });
+
+  it('is changed for each of several brokers, once, even if a link has the port of another broker', () => {
+    const change = portRewriter(rewrite, { host: '127.0.0.1', from: 9_093, to: 9_092 });
+    expect(change(Buffer.concat([answer(9_092), answer(9_093), answer(9_094)]))).toEqual(
+      Buffer.concat([answer(40_000), answer(9_092), answer(9_094)]),
+    );
+  });
 });

@@ -28,7 +28,7 @@ const NEVER = new Promise<never>(() => undefined);
 export class BreakableLink {
   readonly #server: Server;
   readonly #connections = new Set<Connection>();
-  #rewrite: Rewrite | undefined;
+  #rewrites: readonly Rewrite[] = [];
   #broken = false;
   #delayMs = 0;
   #opened = 0;
@@ -55,19 +55,37 @@ export class BreakableLink {
   }
 
   /**
-   * Opens a link to a Kafka of one broker on this machine. Clients of Kafka go where the broker says it is: the link has it
-   * say that it is here.
+   * Opens a link to a Kafka of one broker on this machine.
    *
    * @param brokers as in `KAFKA_BROKERS`.
    * @throws Error when there are several, or none.
    */
   static async toKafka(brokers: string): Promise<BreakableLink> {
-    const [host, port, more] = brokers.split(/[:,]/);
-    if (host === undefined || port === undefined || more !== undefined)
-      throw new Error(`a link leads to one broker, not to ${brokers}`);
-    const link = await BreakableLink.to(host, Number(port));
-    link.#rewrite = { host, from: Number(port), to: link.port };
+    if (brokers.includes(',')) throw new Error(`a link leads to one broker, not to ${brokers}`);
+    const [link] = await BreakableLink.toBrokers(brokers);
+    if (link === undefined) throw new Error('a link leads to one broker, not to none');
     return link;
+  }
+
+  /**
+   * Opens a link to each broker of a Kafka on this machine. Clients of Kafka go where brokers say that brokers are: every link
+   * has them say that they are here. Brokers reach each other without the links.
+   *
+   * @param brokers as in `KAFKA_BROKERS`.
+   * @returns the links, in the order of the brokers.
+   */
+  static async toBrokers(brokers: string): Promise<BreakableLink[]> {
+    const links: BreakableLink[] = [];
+    const rewrites: Rewrite[] = [];
+    for (const broker of brokers.split(',')) {
+      const [host = '', port = ''] = broker.split(':');
+      if (host === '' || port === '') throw new Error(`expected host:port, found ${broker}`);
+      const link = await BreakableLink.to(host, Number(port));
+      links.push(link);
+      rewrites.push({ host, from: Number(port), to: link.port });
+    }
+    for (const link of links) link.#rewrites = rewrites;
+    return links;
   }
 
   get port(): number {
@@ -120,8 +138,7 @@ export class BreakableLink {
         if (near.destroyed && far.destroyed) this.#connections.delete(connection);
       });
     }
-    const rewrite = this.#rewrite;
-    const answers = rewrite === undefined ? same : portRewriter(rewrite);
+    const answers = this.#rewrites.length === 0 ? same : portRewriter(...this.#rewrites);
     for (const pumped of [
       this.#pump(near, far, connection, same),
       this.#pump(far, near, connection, answers),

@@ -6,6 +6,7 @@ export * from './installation.ts';
 export * from './kafka-leaders.ts';
 export * from './hostile-requests.ts';
 export * from './linked.ts';
+export * from './lossy-producer.ts';
 export * from './query-plans.ts';
 export * from './sequential-model.ts';
 export * from './service-context.ts';

@@ -5,6 +5,16 @@ interface Placed extends PartitionMetadata {
   readonly topic: string;
 }
 
+/** A partition that is to have another leader. */
+export interface MovedPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** Broker that led it before. */
+  readonly leader: number;
+  /** Brokers that hold it; the first one is to lead. */
+  readonly replicas: readonly number[];
+}
+
 /** A restarted broker fetches what it missed, and brokers look for leaders to give back every few seconds. */
 const PATIENCE: EventuallyOptions = { timeoutMs: 120_000, everyMs: 200 };
 
@@ -36,9 +46,30 @@ export class KafkaLeaders {
   /**
    * Gives each partition to the next of its replicas, and waits until all of those lead.
    *
-   * @returns how many partitions have another leader than before.
+   * @returns the number of partitions that have another leader than before.
    */
   async move(): Promise<number> {
+    const next = await this.beginMove();
+    await eventually(
+      'the first replicas lead',
+      async () =>
+        (await this.#partitions()).every(({ topic, partitionId, leader }) =>
+          next.some(
+            (each) => each.topic === topic && each.partition === partitionId && each.replicas[0] === leader,
+          ),
+        ),
+      PATIENCE,
+    );
+    return next.filter(({ replicas, leader }) => replicas[0] !== leader).length;
+  }
+
+  /**
+   * Has brokers give each partition to the next of its replicas, and does not wait: they do so within seconds, while that replica
+   * is in sync.
+   *
+   * @returns the partitions, with their leaders before and their replicas in the new order.
+   */
+  async beginMove(): Promise<readonly MovedPartition[]> {
     const before = await eventually('metadata', () => this.#partitions(), PATIENCE);
     const next = before.map(({ topic, partitionId, replicas, leader }) => {
       const at = replicas.indexOf(leader) + 1;
@@ -64,17 +95,7 @@ export class KafkaLeaders {
       },
       PATIENCE,
     );
-    await eventually(
-      'the first replicas lead',
-      async () =>
-        (await this.#partitions()).every(({ topic, partitionId, leader }) =>
-          next.some(
-            (each) => each.topic === topic && each.partition === partitionId && each.replicas[0] === leader,
-          ),
-        ),
-      PATIENCE,
-    );
-    return next.filter(({ replicas, leader }) => replicas[0] !== leader).length;
+    return next;
   }
 
   close(): Promise<void> {

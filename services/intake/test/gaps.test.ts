@@ -3,11 +3,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { consumerGroups } from '@bulk/contracts';
 import type { ActionDocument } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
-import { checkAccounting, eventually, Exposition } from '@bulk/testing';
+import { checkAccounting, eventually, Exposition, LossyProducer } from '@bulk/testing';
 import { GapStore } from '../src/dispatch/gap-store.ts';
 import { GapSweeper } from '../src/dispatch/gap-sweeper.ts';
 import { IntakeHarness, type PublishedBatch } from './harness.ts';
-import { Handlers, LossyProducer } from './neighbours.ts';
+import { Handlers } from './neighbours.ts';
 
 let harness: IntakeHarness;
 beforeEach(async () => {

@@ -1,6 +1,5 @@
 import { consumerGroups, MESSAGES } from '@bulk/contracts';
 import { success, tally, type Outcome } from '@bulk/domain';
-import type { MessageProducer, OutgoingMessage } from '@bulk/kafka';
 import { countOutcomes, type Database } from '@bulk/mongo';
 import type { Consumer } from 'kafkajs';
 import type { IntakeHarness, PublishedBatch } from './harness.ts';
@@ -74,34 +73,4 @@ export class Handlers {
   stop(): Promise<void> {
     return this.#consumer.disconnect();
   }
-}
-
-/** A producer that confirms sends of which it has lost some messages, as a change of leader did to kafkajs. */
-export class LossyProducer {
-  /** Numbers of the batches that were lost, in order. */
-  readonly lost: number[] = [];
-  readonly #losesNext: (batchNo: number, partition: number) => boolean;
-
-  /** @param losesNext whether the first copy of a batch is lost. */
-  constructor(losesNext: (batchNo: number, partition: number) => boolean) {
-    this.#losesNext = losesNext;
-  }
-
-  readonly instead = (opened: MessageProducer): MessageProducer =>
-    new Proxy(opened, {
-      get: (target, name): unknown => {
-        if (name === 'send')
-          return (topic: string, messages: readonly OutgoingMessage[]): Promise<unknown> =>
-            target.send(topic, topic.includes('entity-batches') ? messages.filter(this.#keeps) : messages);
-        const own: unknown = Reflect.get(target, name, target);
-        return typeof own === 'function' ? (own.bind(target) as unknown) : own;
-      },
-    });
-
-  readonly #keeps = ({ headers, partition = 0 }: OutgoingMessage): boolean => {
-    const batchNo = Number(headers?.['batch-no']);
-    if (this.lost.includes(batchNo) || !this.#losesNext(batchNo, partition)) return true;
-    this.lost.push(batchNo);
-    return false;
-  };
 }

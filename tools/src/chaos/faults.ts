@@ -1,19 +1,49 @@
-import type { PartName } from '@bulk/local-stack';
+import { processOf, signalProcess, type EndSignal, type ProcessName } from '@bulk/local-stack';
 import { between, pick, type Random } from '../seed/random.ts';
-import { LINKED, type ChaosTarget, type LinkedPart } from './target.ts';
+import type { ChaosTarget } from './target.ts';
 
 /** What goes wrong, for how long. */
 export interface Fault {
   readonly name: string;
-  /** From the fault until it is mended, in ms. */
+  /** What is broken: an instance of a service, or a process of the stack. */
+  readonly subject: string;
+  /** From the fault until it is fixed, in ms. */
   readonly lastsMs: number;
   inject(): Promise<void>;
   mend(): Promise<void>;
 }
 
-const KINDS = ['kill', 'kill', 'stop', 'stall', 'link', 'link', 'part'] as const;
+/** What a fault is chosen from. */
+export interface Breakable {
+  readonly services: { readonly members: readonly { readonly name: string }[] };
+  readonly links: ReadonlyMap<ProcessName, unknown>;
+  /** Undefined where no leader can move: there is one broker. */
+  readonly leaders: unknown;
+}
 
-/** In which ways a network takes a part away. */
+/** A fault before anything is broken: the same random numbers and the same kinds of parts give the same. */
+export type PlannedFault =
+  | { readonly kind: 'kill' | 'stop' | 'stall'; readonly instance: string; readonly lastsMs: number }
+  | {
+      readonly kind: 'link';
+      readonly part: ProcessName;
+      readonly mode: LinkMode;
+      readonly lastsMs: number;
+    }
+  | {
+      readonly kind: 'halt';
+      readonly part: ProcessName;
+      readonly signal: EndSignal;
+      readonly lastsMs: number;
+    }
+  | { readonly kind: 'freeze'; readonly part: ProcessName; readonly lastsMs: number }
+  | { readonly kind: 'leaders'; readonly lastsMs: number };
+
+const KINDS = ['kill', 'kill', 'stop', 'stall', 'link', 'link', 'halt', 'freeze', 'outage'] as const;
+/** With several brokers, whose leaders can move. */
+const CLUSTER_KINDS = [...KINDS, 'leaders', 'leaders'] as const;
+
+/** In which ways a network makes a part unreachable. */
 const MODES = {
   break: 'connections are cut',
   hang: 'connections go dead',
@@ -24,35 +54,71 @@ type LinkMode = keyof typeof MODES;
 const MODE_NAMES = ['break', 'hang', 'blackHole', 'delay'] as const satisfies readonly LinkMode[];
 /** Of each piece of data, both ways. */
 const DELAY_MS = 40;
+/** Longest of a fault, and of a stall: longer than sessions and leases. In ms. */
+const LONGEST_MS = 3_000;
+const LONGEST_STALL_MS = 9_000;
+/** Shortest of an outage of MongoDB: longer than a try and the time in place, so that batches go to retry topics. In ms. */
+const SHORTEST_OUTAGE_MS = 4_000;
 
-/** The next fault: which, whom and for how long depend on `random` alone. */
-export function nextFault(random: Random, target: ChaosTarget): Fault {
-  const kind = pick(random, KINDS);
-  const instance = pick(
-    random,
-    target.services.members.map(({ name }) => name),
-  );
-  const linked = pick(random, LINKED);
+/** Plans the next fault: which, whom and for how long depend on `random` alone. */
+export function planFault(random: Random, { services, links, leaders }: Breakable): PlannedFault {
+  const kind = pick(random, leaders === undefined ? KINDS : CLUSTER_KINDS);
+  // Services are not always started in the same order.
+  const instance = pick(random, services.members.map(({ name }) => name).sort());
+  const linked = pick(random, [...links.keys()]);
+  const part = pick(random, [...links.keys(), 'registry'] as const);
   const mode = pick(random, MODE_NAMES);
-  const part = pick(random, ['kafka', 'redis', 'registry', 'mongo'] as const);
-  const lastsMs = between(random, 100, kind === 'stall' ? 9_000 : 3_000);
+  const signal = pick(random, ['SIGKILL', 'SIGTERM'] as const);
+  const isLong = kind === 'stall' || kind === 'freeze' || kind === 'outage';
+  const lastsMs = between(
+    random,
+    kind === 'outage' ? SHORTEST_OUTAGE_MS : 100,
+    isLong ? LONGEST_STALL_MS : LONGEST_MS,
+  );
   switch (kind) {
     case 'kill':
-      return killed(target, instance, lastsMs);
     case 'stop':
-      return stopped(target, instance, lastsMs);
     case 'stall':
-      return stalled(target, instance, lastsMs);
+      return { kind, instance, lastsMs };
     case 'link':
-      return unlinked(target, linked, mode, lastsMs);
-    case 'part':
-      return halted(target, part, lastsMs);
+      return { kind, part: linked, mode, lastsMs };
+    case 'halt':
+      return { kind, part, signal, lastsMs };
+    case 'freeze':
+      return { kind, part, lastsMs };
+    case 'outage':
+      return { kind: 'link', part: 'mongo', mode: 'break', lastsMs };
+    case 'leaders':
+      return { kind, lastsMs };
+  }
+}
+
+/** The next fault of a target, ready to happen. */
+export function nextFault(random: Random, target: ChaosTarget): Fault {
+  const planned = planFault(random, target);
+  const { lastsMs } = planned;
+  switch (planned.kind) {
+    case 'kill':
+      return killed(target, planned.instance, lastsMs);
+    case 'stop':
+      return stopped(target, planned.instance, lastsMs);
+    case 'stall':
+      return stalled(target, planned.instance, lastsMs);
+    case 'link':
+      return unlinked(target, planned.part, planned.mode, lastsMs);
+    case 'halt':
+      return halted(target, planned.part, planned.signal, lastsMs);
+    case 'freeze':
+      return frozen(target, planned.part, lastsMs);
+    case 'leaders':
+      return moved(target, lastsMs);
   }
 }
 
 function killed({ services }: ChaosTarget, instance: string, lastsMs: number): Fault {
   return {
     name: `${instance} is killed`,
+    subject: instance,
     lastsMs,
     inject: async () => {
       await services.member(instance).kill();
@@ -66,6 +132,7 @@ function killed({ services }: ChaosTarget, instance: string, lastsMs: number): F
 function stopped({ services }: ChaosTarget, instance: string, lastsMs: number): Fault {
   return {
     name: `${instance} is asked to end`,
+    subject: instance,
     lastsMs,
     inject: async () => {
       await services.member(instance).stop();
@@ -79,6 +146,7 @@ function stopped({ services }: ChaosTarget, instance: string, lastsMs: number): 
 function stalled({ services }: ChaosTarget, instance: string, lastsMs: number): Fault {
   return {
     name: `${instance} stalls`,
+    subject: instance,
     lastsMs,
     inject: () => {
       services.member(instance).suspend();
@@ -91,29 +159,58 @@ function stalled({ services }: ChaosTarget, instance: string, lastsMs: number): 
   };
 }
 
-function unlinked({ links }: ChaosTarget, part: LinkedPart, mode: LinkMode, lastsMs: number): Fault {
-  const link = links[part];
+function unlinked({ links }: ChaosTarget, part: ProcessName, mode: LinkMode, lastsMs: number): Fault {
+  const link = links.get(part);
   return {
     name: `${part}: ${MODES[mode]}`,
+    subject: part,
     lastsMs,
     inject: () => {
-      if (mode === 'delay') link.delay(DELAY_MS);
-      else link[mode]();
+      if (mode === 'delay') link?.delay(DELAY_MS);
+      else link?.[mode]();
       return Promise.resolve();
     },
     mend: () => {
-      link.delay(0);
-      link.mend();
+      link?.delay(0);
+      link?.mend();
       return Promise.resolve();
     },
   };
 }
 
-function halted({ stack }: ChaosTarget, part: PartName, lastsMs: number): Fault {
+function halted({ stack }: ChaosTarget, part: ProcessName, signal: EndSignal, lastsMs: number): Fault {
   return {
-    name: `${part} is killed`,
+    name: `${part} is ${signal === 'SIGKILL' ? 'killed' : 'restarted'}`,
+    subject: part,
     lastsMs,
-    inject: () => stack.halt(part, 'SIGKILL'),
+    inject: () => stack.halt(part, signal),
     mend: () => stack.resume(part),
+  };
+}
+
+function frozen({ stack }: ChaosTarget, part: ProcessName, lastsMs: number): Fault {
+  const process = processOf(stack.name, part);
+  const send = (signal: NodeJS.Signals): Promise<void> => {
+    if (process !== undefined) signalProcess(process, signal);
+    return Promise.resolve();
+  };
+  return {
+    name: `${part} stalls`,
+    subject: part,
+    lastsMs,
+    inject: () => send('SIGSTOP'),
+    mend: () => send('SIGCONT'),
+  };
+}
+
+function moved({ leaders }: ChaosTarget, lastsMs: number): Fault {
+  return {
+    name: 'leaders move',
+    subject: 'leaders',
+    lastsMs,
+    inject: async () => {
+      await leaders?.beginMove();
+    },
+    mend: () => Promise.resolve(),
   };
 }

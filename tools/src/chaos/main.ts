@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { CodedError } from '@bulk/domain';
-import { loadEnv } from '@bulk/local-stack';
+import { loadEnv, MAX_BROKERS } from '@bulk/local-stack';
 import { Command } from 'commander';
 import { wholeNumber } from '../console/arguments.ts';
 import { runCommand, type CommandContext } from '../console/command.ts';
@@ -12,6 +12,7 @@ import { ChaosTarget } from './target.ts';
 interface ChaosOptions {
   readonly seed: number;
   readonly minutes: number;
+  readonly brokers: number;
 }
 
 const SIZE = { chains: 4, length: 3, positions: 1_500 };
@@ -30,7 +31,7 @@ class ChaosError extends CodedError {
   }
 }
 
-async function chaos({ seed, minutes }: ChaosOptions, context: CommandContext): Promise<void> {
+async function chaos({ seed, minutes, brokers }: ChaosOptions, context: CommandContext): Promise<void> {
   const { signal, releasers } = context;
   const screen = new Screen(process.stdout);
   screen.labelled('seed', String(seed));
@@ -44,7 +45,8 @@ async function chaos({ seed, minutes }: ChaosOptions, context: CommandContext): 
     async (log) => {
       const started = await ChaosTarget.start({
         name: 'chaos',
-        instances: { intake: 1, handler: 2, 'stats-aggregator': 2, notifier: 1 },
+        brokers,
+        instances: { intake: 2, handler: 2, 'stats-aggregator': 2, notifier: 2 },
         log,
         signal,
       });
@@ -54,7 +56,7 @@ async function chaos({ seed, minutes }: ChaosOptions, context: CommandContext): 
     () => 'up, empty',
   );
   const until = performance.now() + minutes * 60_000;
-  const sum = { rounds: 0, actions: 0, positions: 0, faults: 0 };
+  const sum = { rounds: 0, actions: 0, positions: 0, faults: 0, postponed: 0 };
   do {
     const text = `${seed}-${sum.rounds}`;
     const report = await screen.step(
@@ -62,19 +64,21 @@ async function chaos({ seed, minutes }: ChaosOptions, context: CommandContext): 
       (note) => runRound({ target, text, size: SIZE, faults: FAULTS, signal, note }),
       (done) =>
         `${done.actions} actions of ${thousands(done.positions)} positions, ${done.faults.length} faults, ` +
-        `${done.differences.length} differences`,
+        `${thousands(done.postponed)} batches through retry topics, ${done.differences.length} differences`,
     );
     if (report.differences.length > 0) throw new ChaosError(text, report.differences);
     sum.rounds += 1;
     sum.actions += report.actions;
     sum.positions += report.positions;
     sum.faults += report.faults.length;
+    sum.postponed += report.postponed;
   } while (performance.now() < until);
   screen.line();
   screen.labelled(
     'all well',
     `${sum.rounds} rounds: ${thousands(sum.actions)} actions of ${thousands(sum.positions)} positions through ` +
-      `${sum.faults} faults, every one as the model says (seed ${seed})`,
+      `${sum.faults} faults, ${thousands(sum.postponed)} batches through retry topics, ` +
+      `every record as the model says (seed ${seed})`,
   );
 }
 
@@ -84,9 +88,10 @@ const program = new Command('chaos')
   )
   .option('--seed <n>', 'which workload and which faults; default: any', wholeNumber(0, 2 ** 31 - 1))
   .option('--minutes <n>', 'how long, in whole rounds', wholeNumber(1, 10_000), 10)
+  .option('--brokers <n>', 'number of Kafka brokers', wholeNumber(1, MAX_BROKERS), 3)
   .showHelpAfterError()
-  .action(({ seed = randomInt(2 ** 31), minutes }: Partial<ChaosOptions> & { minutes: number }) =>
-    runCommand((context) => chaos({ seed, minutes }, context)),
+  .action(({ seed = randomInt(2 ** 31), ...rest }: Omit<ChaosOptions, 'seed'> & { seed?: number }) =>
+    runCommand((context) => chaos({ seed, ...rest }, context)),
   );
 
 await program.parseAsync();

@@ -1,5 +1,5 @@
 import { contact } from '@bulk/actions';
-import { BulkApiError, NetworkError } from '@bulk/client';
+import { BulkApiError, NetworkError, type BulkClient } from '@bulk/client';
 import { CodedError, isFinal } from '@bulk/domain';
 import { delay } from '@bulk/runtime';
 import { checkAccounting, type ModelEntity } from '@bulk/testing';
@@ -23,6 +23,8 @@ export interface RoundReport {
   readonly actions: number;
   readonly positions: number;
   readonly faults: readonly string[];
+  /** Batches that were put into retry topics. */
+  readonly postponed: number;
   /** Every difference from the model, in words; empty when all is well. */
   readonly differences: readonly string[];
 }
@@ -47,6 +49,7 @@ const PAUSE_MS = 1_500;
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const { target, text, size } = options;
   const chains = planWorkload(text, contact, size);
+  const postponedBefore = await target.postponed();
   const state = { mendedAt: Number.POSITIVE_INFINITY, ended: false };
   const runs = Promise.all(chains.map((chain) => runChain(chain, options, state)));
   runs.catch(() => undefined);
@@ -64,6 +67,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
     actions: actions.length,
     positions: actions.reduce((sum, { entities }) => sum + entities.length, 0),
     faults,
+    postponed: (await target.postponed()) - postponedBefore,
     differences,
   };
 }
@@ -94,7 +98,7 @@ async function breakThings(
       const fault = nextFault(random, target);
       const overlaps = random() < 0.3 && open.length === 0;
       // The same thing cannot be broken twice, and what depends on it would wait for it.
-      if (open.some(({ name }) => name === fault.name)) continue;
+      if (open.some(({ subject }) => subject === fault.subject)) continue;
       note(`${fault.name}, ${fault.lastsMs} ms`);
       seen.push(fault.name);
       open.push(fault);
@@ -119,19 +123,20 @@ async function breakThings(
 
 /** @returns the ids of its actions, which have all ended. */
 async function runChain(chain: Chain, options: RoundOptions, state: RoundState): Promise<string[]> {
-  const client = options.target.client(chain.accountId);
+  const clients = options.target.clients(chain.accountId);
+  const api = new AnyIntake(clients, options.signal, state);
   const ids: string[] = [];
   try {
     for (const action of chain.actions) {
-      const actionId = await untilAnswered(options.signal, state, () =>
+      const { actionId } = await api.ask((client) =>
         client.createAction(requestOf(action), { idempotencyKey: action.idempotencyKey }),
       );
-      ids.push(actionId.actionId);
-      await untilEnded(actionId.actionId, client, options.signal, state);
+      ids.push(actionId);
+      await untilEnded(actionId, api, options.signal, state);
     }
     return ids;
   } finally {
-    client.close();
+    for (const client of clients) client.close();
   }
 }
 
@@ -139,18 +144,16 @@ function requestOf({ actionType, lane, entities }: PlannedAction) {
   return { actionType, priority: lane, entities: [...entities] };
 }
 
-type Client = ReturnType<ChaosTarget['client']>;
-
 async function untilEnded(
   actionId: string,
-  client: Client,
+  api: AnyIntake,
   signal: AbortSignal,
   state: RoundState,
 ): Promise<void> {
   let processed = -1;
   let movedAt = performance.now();
   for (;;) {
-    const action = await untilAnswered(signal, state, () => client.getAction(actionId));
+    const action = await api.ask((client) => client.getAction(actionId));
     if (isFinal(action.status)) return;
     if (action.processed !== processed) movedAt = performance.now();
     ({ processed } = action);
@@ -161,17 +164,34 @@ async function untilEnded(
   }
 }
 
-/** Asks again as long as it is the fault of what was broken. */
-async function untilAnswered<T>(signal: AbortSignal, state: RoundState, ask: () => Promise<T>): Promise<T> {
-  for (;;) {
-    signal.throwIfAborted();
-    try {
-      return await ask();
-    } catch (error) {
-      const ours = error instanceof NetworkError || (error instanceof BulkApiError && error.status >= 500);
-      if (!ours || performance.now() - state.mendedAt > STANDSTILL_MS) throw error;
+/** Asks the intakes in turn, as a load balancer does that knows nothing of their state. */
+class AnyIntake {
+  readonly #clients: readonly BulkClient[];
+  readonly #signal: AbortSignal;
+  readonly #state: RoundState;
+  #asked = 0;
+
+  constructor(clients: readonly BulkClient[], signal: AbortSignal, state: RoundState) {
+    this.#clients = clients;
+    this.#signal = signal;
+    this.#state = state;
+  }
+
+  /** Asks the next one, and again as long as it is the fault of what was broken. */
+  async ask<T>(question: (client: BulkClient) => Promise<T>): Promise<T> {
+    for (;;) {
+      this.#signal.throwIfAborted();
+      const client = this.#clients[this.#asked % this.#clients.length];
+      if (client === undefined) throw new RangeError('there is no intake');
+      this.#asked += 1;
+      try {
+        return await question(client);
+      } catch (error) {
+        const ours = error instanceof NetworkError || (error instanceof BulkApiError && error.status >= 500);
+        if (!ours || performance.now() - this.#state.mendedAt > STANDSTILL_MS) throw error;
+      }
+      await delay(POLL_MS, this.#signal);
     }
-    await delay(POLL_MS, signal);
   }
 }
 

@@ -1,24 +1,45 @@
 import { join } from 'node:path';
 import { contact } from '@bulk/actions';
 import { BulkClient } from '@bulk/client';
-import { OWN_PARTS, resetStack, stackPaths, startStack, type RunningStack } from '@bulk/local-stack';
+import { allTopics, topicNames } from '@bulk/contracts';
+import { createKafka, kafkaConfigSchema } from '@bulk/kafka';
+import {
+  OWN_PARTS,
+  partOf,
+  processesWith,
+  resetStack,
+  stackPaths,
+  startStack,
+  type Environment,
+  type ProcessName,
+  type RunningStack,
+} from '@bulk/local-stack';
 import { entityKey, type Database } from '@bulk/mongo';
-import { BreakableLink, type ModelEntity } from '@bulk/testing';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { BreakableLink, eventually, KafkaLeaders, type ModelEntity } from '@bulk/testing';
 import { openDatabase } from '../installation/database.ts';
 import { serviceEnvironment } from '../installation/environment.ts';
 import { ServiceGroup } from '../processes/service-group.ts';
 import type { ServiceName } from '../processes/services.ts';
 
-/** Parts that the services reach through a link which can be cut. */
-export const LINKED = ['mongo', 'redis', 'kafka'] as const;
-export type LinkedPart = (typeof LINKED)[number];
-
 export interface ChaosTargetOptions {
   /** Of its stack, which is emptied first. */
   readonly name: string;
+  /** Number of Kafka brokers. @default 1 */
+  readonly brokers?: number;
   readonly instances: Partial<Record<ServiceName, number>>;
   readonly log?: (line: string) => void;
   readonly signal?: AbortSignal;
+}
+
+/** What a target is made of. */
+interface TargetParts {
+  readonly stack: RunningStack;
+  readonly services: ServiceGroup;
+  readonly database: Database;
+  readonly links: ReadonlyMap<ProcessName, BreakableLink>;
+  readonly leaders: KafkaLeaders | undefined;
+  readonly postponed: () => Promise<number>;
 }
 
 /** An installation of its own, parts and all, to be broken. Services reach Kafka, MongoDB and Redis through links; the checks do not. */
@@ -26,31 +47,39 @@ export class ChaosTarget {
   readonly stack: RunningStack;
   readonly services: ServiceGroup;
   readonly database: Database;
-  readonly links: Readonly<Record<LinkedPart, BreakableLink>>;
+  /** The link to each part, and to each of several brokers, that services reach through one. */
+  readonly links: ReadonlyMap<ProcessName, BreakableLink>;
+  /** Who leads the partitions; undefined where there is one broker. */
+  readonly leaders: KafkaLeaders | undefined;
+  /** Counts the batches that were put into retry topics so far. */
+  readonly postponed: () => Promise<number>;
   readonly #close: readonly (() => Promise<void>)[];
 
-  private constructor(
-    stack: RunningStack,
-    services: ServiceGroup,
-    database: Database,
-    links: Readonly<Record<LinkedPart, BreakableLink>>,
-    close: readonly (() => Promise<void>)[],
-  ) {
-    this.stack = stack;
-    this.services = services;
-    this.database = database;
-    this.links = links;
+  private constructor(parts: TargetParts, close: readonly (() => Promise<void>)[]) {
+    this.stack = parts.stack;
+    this.services = parts.services;
+    this.database = parts.database;
+    this.links = parts.links;
+    this.leaders = parts.leaders;
+    this.postponed = parts.postponed;
     this.#close = close;
   }
 
   /** Starts everything; when that fails, nothing is left. */
-  static async start({ name, instances, log, signal }: ChaosTargetOptions): Promise<ChaosTarget> {
+  static async start({
+    name,
+    brokers = 1,
+    instances,
+    log,
+    signal,
+  }: ChaosTargetOptions): Promise<ChaosTarget> {
     const close: (() => Promise<void>)[] = [];
     try {
       await resetStack(name);
       // Every part is ours to halt, whatever the surrounding run points to, and what MongoDB has acknowledged outlives a kill.
       const stack = await startStack({
         name,
+        brokers,
         env: { ...process.env, ...OWN_PARTS, STACK_MONGO_DURABLE: 'true' },
         ...(log === undefined ? {} : { log }),
         ...(signal === undefined ? {} : { signal }),
@@ -61,10 +90,12 @@ export class ChaosTarget {
       });
       const mongo = await linkTo(stack.urls.mongodbUri, close);
       const redis = await linkTo(stack.urls.redisUrl, close);
-      const kafka = await BreakableLink.toKafka(stack.urls.kafkaBrokers);
-      close.push(() => kafka.close());
+      const kafka = await BreakableLink.toBrokers(stack.urls.kafkaBrokers);
+      close.push(async () => {
+        await Promise.all(kafka.map((link) => link.close()));
+      });
       const direct = { ...serviceEnvironment({}, stack.urls), ...SETTINGS };
-      const database = await openDatabase('chaos', direct);
+      const database = await openDatabase('chaos', { ...direct, MONGODB_TIMEOUT_MS: CHECK_TIMEOUT_MS });
       close.push(() => database.close());
       const services = await ServiceGroup.start({
         env: {
@@ -72,7 +103,7 @@ export class ChaosTarget {
           ...direct,
           MONGODB_URI: mongo.url,
           REDIS_URL: redis.url,
-          KAFKA_BROKERS: `127.0.0.1:${kafka.port}`,
+          KAFKA_BROKERS: kafka.map(({ port }) => `127.0.0.1:${port}`).join(','),
         },
         mode: 'built',
         instances,
@@ -84,17 +115,33 @@ export class ChaosTarget {
         signal,
       });
       close.push(() => services.stop());
-      const links = { mongo: mongo.link, redis: redis.link, kafka };
-      return new ChaosTarget(stack, services, database, links, close);
+      const links = new Map<ProcessName, BreakableLink>([
+        ['mongo', mongo.link],
+        ['redis', redis.link],
+      ]);
+      const names = processesWith(brokers).filter((each) => partOf(each) === 'kafka');
+      for (const [i, link] of kafka.entries()) links.set(names[i] ?? 'kafka', link);
+      const topics = await watchTopics(direct, brokers, close);
+      return new ChaosTarget({ stack, services, database, links, ...topics }, close);
     } catch (error) {
       await closeAll(close);
       throw error;
     }
   }
 
-  client(accountId: string): BulkClient {
-    const { intakeUrl, notifierUrl } = this.services;
-    return new BulkClient({ baseUrl: intakeUrl, websocketUrl: notifierUrl, accountId });
+  /** One client of an account for each intake. */
+  clients(accountId: string): BulkClient[] {
+    const { services } = this;
+    return services.members
+      .filter(({ name }) => /^intake(-\d+)?$/.test(name))
+      .map(
+        ({ name }) =>
+          new BulkClient({
+            baseUrl: services.urlOf(name),
+            websocketUrl: services.notifierUrl,
+            accountId,
+          }),
+      );
   }
 
   /** The contacts of an account whose ids begin with `mark`, tombstones among them. */
@@ -135,12 +182,43 @@ const SETTINGS = {
   COMMIT_INTERVAL_MS: '100',
   DISPATCH_LEASE_MS: '3000',
   DISPATCH_RETRY_DELAY_MS: '500',
-  MONGODB_TIMEOUT_MS: '10000',
+  // Shorter than many faults, so that a try fails within them and its batch goes to a retry topic.
+  MONGODB_TIMEOUT_MS: '2000',
   KAFKA_REQUEST_TIMEOUT_MS: '5000',
   REDIS_TIMEOUT_MS: '2000',
   READINESS_PROBE_INTERVAL_MS: '500',
   BATCH_SIZE: '20',
+  RETRY_IN_PLACE_MS: '500',
+  RETRY_TIERS_MS: '500,1000,2000',
 };
+
+/** Of the checks, which read all that there is and break nothing. */
+const CHECK_TIMEOUT_MS = '60000';
+
+async function watchTopics(
+  env: Environment,
+  brokers: number,
+  close: (() => Promise<void>)[],
+): Promise<Pick<TargetParts, 'leaders' | 'postponed'>> {
+  const config = loadConfig(kafkaConfigSchema, env);
+  const topics = topicNames(config.TOPIC_PREFIX);
+  const kafka = createKafka('chaos', config, silentLogger());
+  const admin = kafka.admin();
+  await admin.connect();
+  close.push(() => admin.disconnect());
+  const leaders = brokers > 1 ? await KafkaLeaders.of(kafka, allTopics(topics)) : undefined;
+  if (leaders !== undefined) close.push(() => leaders.close());
+  const postponed = async (): Promise<number> => {
+    // A leader that has just moved is not found at once.
+    const ends = await eventually(
+      'the ends of the retry topics',
+      () => Promise.all(Object.values(topics.retries).map((topic) => admin.fetchTopicOffsets(topic))),
+      { timeoutMs: 60_000 },
+    );
+    return ends.flat().reduce((sum, { high }) => sum + Number(high), 0);
+  };
+  return { leaders, postponed };
+}
 
 async function linkTo(
   url: string,
