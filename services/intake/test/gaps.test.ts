@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { consumerGroups } from '@bulk/contracts';
+import { ProduceError, type MessageProducer } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { checkAccounting, eventually, Exposition, LossyProducer } from '@bulk/testing';
@@ -32,12 +33,16 @@ async function handlers(): Promise<Handlers> {
 }
 
 /** A sweeper whose clock is ahead by `ms`. */
-function sweeper(ms = 10 * AFTER_MS, onMissing: (lane: string, batches: number) => void = () => undefined) {
+function sweeper(
+  ms = 10 * AFTER_MS,
+  onMissing: (lane: string, batches: number) => void = () => undefined,
+  producer = harness.producer,
+) {
   const now = (): Date => new Date(Date.now() + ms);
   return new GapSweeper({
     store: new GapStore(harness.database, now),
     kafka: harness.installation.kafka,
-    producer: harness.producer,
+    producer,
     topics: harness.installation.topics,
     groups: consumerGroups(harness.installation.env['TOPIC_PREFIX']),
     window: { batches: 4, bytes: 1_000_000 },
@@ -108,6 +113,37 @@ describe('batches that a confirmed send has lost', () => {
     expect(await sweeper().sweep()).toBe(lost.length);
     await eventually('it is cancelled', async () => (await stored(actionId)).status === 'cancelled');
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+  });
+
+  it('are published although those of another action, which was looked at before, are refused', async () => {
+    const gaps = [await withGap(), await withGap()];
+    await handlers();
+    for (const { actionId, lost } of gaps) await countedBut(actionId, lost.length);
+    let refused: unknown;
+    const producer = new Proxy(harness.producer, {
+      get: (target, name): unknown => {
+        const own: unknown = Reflect.get(target, name, target);
+        if (name !== 'send') return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+        return (...[topic, messages]: Parameters<MessageProducer['send']>) => {
+          refused ??= messages[0]?.key;
+          return messages[0]?.key === refused
+            ? Promise.reject(new ProduceError(topic, new Error('no leader')))
+            : target.send(topic, messages);
+        };
+      },
+    });
+    const other = (): number => gaps.find(({ actionId }) => actionId !== refused)!.lost.length;
+    expect(await sweeper(10 * AFTER_MS, undefined, producer).sweep()).toBe(other());
+    expect(refused).toBeDefined();
+    const completed = (actions: number) =>
+      eventually(`${actions} complete`, async () => {
+        const all = { status: 'completed' as const };
+        return (await harness.database.actions.countDocuments(all)) === actions;
+      });
+    await completed(1);
+    // What was refused is found again when its claim has run out.
+    expect(await sweeper(20 * AFTER_MS).sweep()).toBeGreaterThan(0);
+    await completed(2);
   });
 
   it('are published once by several instances, and rest longer each time it does not help', async () => {

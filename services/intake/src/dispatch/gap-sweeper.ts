@@ -1,5 +1,5 @@
 import type { ConsumerGroups, TopicNames } from '@bulk/contracts';
-import { Consumption, type Kafka, type MessageProducer, type Offsets } from '@bulk/kafka';
+import { Consumption, ProduceError, type Kafka, type MessageProducer, type Offsets } from '@bulk/kafka';
 import type { ActionDocument, SweepMark, SweepState } from '@bulk/mongo';
 import type { Lane } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
@@ -49,7 +49,11 @@ export class GapSweeper {
     this.#options = options;
   }
 
-  /** One round. @returns how many batches were published again. @throws StoreError; ProduceError; kafkajs' error. */
+  /**
+   * One round. An action of which batches cannot be published now holds up no other: it is looked at again later.
+   *
+   * @returns how many batches were published again. @throws StoreError; kafkajs' error.
+   */
   async sweep(): Promise<number> {
     const { store, kafka, afterMs } = this.#options;
     const first = await store.claim(afterMs, this.#claimMs);
@@ -58,7 +62,7 @@ export class GapSweeper {
       let published = 0;
       let action: ActionDocument | undefined = first;
       for (let n = 1; action !== undefined; n += 1) {
-        published += await this.#search(action, consumption);
+        published += await this.#searchUnlessRefused(action, consumption);
         action = n < ROUND ? await store.claim(afterMs, this.#claimMs) : undefined;
       }
       return published;
@@ -67,6 +71,17 @@ export class GapSweeper {
 
   get #claimMs(): number {
     return Math.min(this.#options.afterMs, CLAIM_MS);
+  }
+
+  async #searchUnlessRefused(action: ActionDocument, consumption: Consumption): Promise<number> {
+    try {
+      return await this.#search(action, consumption);
+    } catch (error) {
+      if (!(error instanceof ProduceError)) throw error;
+      const { _id: actionId } = action;
+      this.#options.log.warn({ actionId, err: error }, 'Missing batches not published; retrying later');
+      return 0;
+    }
   }
 
   /** Goes on with an action as far as it is possible now. @returns how many batches were published again. */
