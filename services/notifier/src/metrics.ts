@@ -31,6 +31,7 @@ export interface NotifierMetrics {
 /** Codes with which an upgrade is refused. */
 const REFUSALS = [
   'NOT_FOUND',
+  'ORIGIN_FORBIDDEN',
   'TOO_MANY_CONNECTIONS',
   'UNAUTHENTICATED',
   'ACCOUNT_FORBIDDEN',

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '@bulk/testing';
-import { ACCOUNT, NotifierHarness, type RunningNotifier } from './harness.ts';
+import { ACCOUNT, NotifierHarness, TestClient, type RunningNotifier } from './harness.ts';
 import { ask, UPGRADE } from './http-client.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -31,6 +31,24 @@ describe('an upgrade request', () => {
   it('of another path is refused with 404', async () => {
     const answer = await ask(notifier.port, '/socket', UPGRADE);
     expect(answer).toMatchObject({ status: 404, error: { code: 'NOT_FOUND' } });
+  });
+
+  it('of a web page is refused with 403 unless the page is of the same host or of a listed origin', async () => {
+    const listed = 'https://app.example.com';
+    const server = await harness.start({
+      WS_ALLOWED_ORIGINS: listed,
+      INTAKE_PUBLIC_URL: 'https://bulk.example.com/api',
+    });
+    const connect = (origin: string): Promise<TestClient> =>
+      TestClient.connect(server.url, { origin, headers: { 'x-account-id': ACCOUNT } });
+    const answer = await ask(server.port, '/', { ...UPGRADE, Origin: 'https://evil.example' });
+    expect(answer).toMatchObject({ status: 403, error: { code: 'ORIGIN_FORBIDDEN' } });
+    for (const origin of [listed, 'https://bulk.example.com', 'http://127.0.0.1:3000']) {
+      const client = await connect(origin);
+      await client.settle();
+      client.socket.terminate();
+    }
+    await server.stop();
   });
 
   it('beyond the connections allowed is refused with 503, until there is room', async () => {

@@ -21,12 +21,15 @@ import { Connection, type ConnectionSettings } from '../connection/connection.ts
 import { InternalError } from '../connection/errors.ts';
 import { CLIENT_FRAMES } from '../connection/frames.ts';
 import { atInstant } from './at-instant.ts';
+import { checkOrigin, OriginForbiddenError } from './origin-policy.ts';
 import { answerOf, type Refusal } from './refusals.ts';
 
 export interface NotifierServerOptions {
   readonly settings: ConnectionSettings;
   readonly authenticator: Authenticator;
   readonly maxConnections: number;
+  /** Origins whose web pages may connect, in addition to those of the same host; `*`: all. */
+  readonly allowedOrigins: readonly string[];
   /** Of plain HTTP, until a connection is a WebSocket. */
   readonly http: Omit<ServerLimits, 'maxConnections'>;
   /** Largest frame of a client, in bytes. */
@@ -169,7 +172,8 @@ export class NotifierServer {
     if (url?.pathname !== '/') {
       throw new CodedError('NOT_FOUND', `expected the root URL: ${HOW_TO_CONNECT}`);
     }
-    const { maxConnections } = this.#options;
+    const { maxConnections, allowedOrigins } = this.#options;
+    checkOrigin(request.headers, allowedOrigins);
     if (this.#closing || this.#connections.size + this.#pending.size >= maxConnections) {
       throw new CodedError(
         'TOO_MANY_CONNECTIONS',
@@ -194,7 +198,8 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof UnauthenticatedError) {
     return { status: 401, error, headers: { 'WWW-Authenticate': error.challenge } };
   }
-  if (error instanceof AccountForbiddenError) return { status: 403, error };
+  if (error instanceof AccountForbiddenError || error instanceof OriginForbiddenError)
+    return { status: 403, error };
   if (!(error instanceof CodedError)) return { status: 500, error: new InternalError(error) };
   return error.retryable
     ? { status: 503, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } }
