@@ -11,7 +11,10 @@ beforeEach(async () => {
   const options = { service: 'test', level: 'info', format: 'json' } as const;
   log = createLogger(options, { write: (line) => lines.push(line) });
   const metrics = { contentType: 'text/plain', expose: () => Promise.resolve('') };
-  server = await startAdminServer(0, { health: new Health(), metrics, log });
+  server = await startAdminServer(
+    { ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0 },
+    { health: new Health(), metrics, log },
+  );
 });
 afterEach(() => server.close());
 

@@ -17,6 +17,13 @@ export interface MetricsSource {
   expose(): Promise<string>;
 }
 
+/** The part of a service's configuration that concerns its admin server. */
+export interface AdminServerConfig {
+  readonly ADMIN_HOST: string;
+  /** 0 for any free one. */
+  readonly ADMIN_PORT: number;
+}
+
 export interface AdminServerOptions {
   readonly health: Health;
   readonly metrics: MetricsSource;
@@ -42,10 +49,11 @@ const LIMITS: ServerLimits = {
 /**
  * Serves a service's own state on a port of its own, away from its users: `/livez` (200 while the event loop turns),
  * `/readyz` (200, or 503 with what it waits for), `/metrics` and `/log-level`.
- *
- * @param port 0 for any free one.
  */
-export async function startAdminServer(port: number, options: AdminServerOptions): Promise<AdminServer> {
+export async function startAdminServer(
+  config: AdminServerConfig,
+  options: AdminServerOptions,
+): Promise<AdminServer> {
   const server = new GuardedServer({
     ...LIMITS,
     log: options.log,
@@ -55,7 +63,8 @@ export async function startAdminServer(port: number, options: AdminServerOptions
       response.end(body);
     },
   });
-  return { port: await server.listen(port), close: () => server.close(0) };
+  const port = await server.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT });
+  return { port, close: () => server.close(0) };
 }
 
 /** Never rejects. */

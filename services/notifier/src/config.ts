@@ -1,7 +1,7 @@
 import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
-import { integer, list, runtimeConfigShape } from '@bulk/runtime';
+import { integer, list, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
 import { ANY_ORIGIN } from './server/origin-policy.ts';
@@ -26,6 +26,7 @@ function isOrigin(text: string): boolean {
 
 const variables = z.object({
   ...runtimeConfigShape,
+  ...publicServerConfigShape,
   ...tracingConfigShape,
   ...kafkaConfigShape,
   ...consumerConfigShape,

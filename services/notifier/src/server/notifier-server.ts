@@ -7,6 +7,7 @@ import {
   GuardedServer,
   refuseConnection,
   refuseRequest,
+  type ListenAddress,
   type Logger,
   type ServerLimits,
 } from '@bulk/runtime';
@@ -84,11 +85,11 @@ export class NotifierServer {
   /**
    * Begins to take connections.
    *
-   * @param port 0 for any free one.
-   * @returns the port it listens on; rejects when the port is refused.
+   * @param at where it listens.
+   * @returns the port it listens on; rejects when the address or the port is refused.
    */
-  async listen(port: number): Promise<number> {
-    const listening = await this.#http.listen(port);
+  async listen(at: ListenAddress): Promise<number> {
+    const listening = await this.#http.listen(at);
     this.#heartbeat = setInterval(() => {
       for (const connection of this.#connections) connection.beat();
     }, this.#options.heartbeatMs);
