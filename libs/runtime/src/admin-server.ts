@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Health } from './health.ts';
+import { mayChange, WHO_MAY_CHANGE } from './http/admin-access.ts';
 import { GuardedServer, type ServerLimits } from './http/guarded-server.ts';
 import { answerLogLevel } from './log-level.ts';
 import type { Logger } from './logger.ts';
@@ -22,6 +23,8 @@ export interface AdminServerConfig {
   readonly ADMIN_HOST: string;
   /** 0 for any free one. */
   readonly ADMIN_PORT: number;
+  /** Lets other machines change something. */
+  readonly ADMIN_TOKEN?: string | undefined;
 }
 
 export interface AdminServerOptions {
@@ -58,7 +61,7 @@ export async function startAdminServer(
     ...LIMITS,
     log: options.log,
     handle: async (request, response) => {
-      const { status, contentType, body } = await answerTo(request, options);
+      const { status, contentType, body } = await answerTo(request, options, config.ADMIN_TOKEN);
       response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
       response.end(body);
     },
@@ -71,6 +74,7 @@ export async function startAdminServer(
 async function answerTo(
   request: IncomingMessage,
   { health, metrics, log }: AdminServerOptions,
+  token: string | undefined,
 ): Promise<Answer> {
   switch (request.url?.split('?')[0]) {
     case '/livez':
@@ -84,6 +88,7 @@ async function answerTo(
         return json(500, { error: error instanceof Error ? error.message : String(error) });
       }
     case '/log-level':
+      if (request.method !== 'GET' && !mayChange(request, token)) return json(403, { error: WHO_MAY_CHANGE });
       try {
         const { status, body } = await answerLogLevel(request, log);
         return json(status, body);

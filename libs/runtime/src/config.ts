@@ -111,6 +111,14 @@ export const runtimeConfigShape = {
     .enum(['json', 'pretty'])
     .default('json')
     .meta({ description: 'JSON lines, or coloured text where pino-pretty is installed.' }),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,256}$/, 'expected 16 to 256 printable ASCII characters without spaces')
+    .optional()
+    .meta({
+      description:
+        'Bearer token that lets other machines change the level of the log (PUT /log-level). Without it, only this machine may.',
+    }),
   SHUTDOWN_GRACE_MS: integer(
     { min: 100, max: 600_000 },
     30_000,
