@@ -83,6 +83,16 @@ const variables = z.object({
     10_000,
     'Connections of one process at most; more are refused with 503.',
   ),
+  MAX_ACCOUNT_CONNECTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    1_000,
+    'Maximum number of connections of one account to one process. More are refused with 429.',
+  ),
+  SUBSCRIBE_TIMEOUT_MS: integer(
+    { min: 100, max: 600_000 },
+    10_000,
+    'A connection without an account is closed (4408) unless it has subscribed within this time, in ms.',
+  ),
   HEADERS_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
     15_000,

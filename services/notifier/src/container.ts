@@ -121,6 +121,8 @@ export async function createContainer(
         },
         authenticator: createAuthenticator(config, log),
         maxConnections: config.MAX_CONNECTIONS,
+        maxAccountConnections: config.MAX_ACCOUNT_CONNECTIONS,
+        subscribeTimeoutMs: config.SUBSCRIBE_TIMEOUT_MS,
         allowedOrigins: allowedOriginsOf(config),
         http: {
           requestTimeoutMs: config.HEADERS_TIMEOUT_MS,

@@ -64,6 +64,33 @@ describe('an upgrade request', () => {
   });
 });
 
+describe('an account', () => {
+  it('with as many connections as it may have is refused another one with 429, and no other account is', async () => {
+    const small = await harness.start({ MAX_ACCOUNT_CONNECTIONS: '2' });
+    const first = await harness.connect(small);
+    await harness.connect(small);
+    const answer = await ask(small.port, '/', { ...UPGRADE, 'x-account-id': ACCOUNT });
+    expect(answer).toMatchObject({ status: 429, error: { code: 'TOO_MANY_ACCOUNT_CONNECTIONS' } });
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    await harness.connect(small, 'globex');
+    first.socket.close();
+    await eventually('room', () => harness.connect(small));
+    await small.stop();
+  });
+});
+
+describe('a connection without an account', () => {
+  it('is closed when it has not subscribed in time, and one with an account is not', async () => {
+    const strict = await harness.start({ SUBSCRIBE_TIMEOUT_MS: '300' });
+    const named = await harness.connect(strict);
+    const silent = await harness.connect(strict, null);
+    expect(await silent.awaitClose()).toEqual({ code: 4408, reason: 'no account and no subscription' });
+    await named.settle();
+    expect(named.closed).toBeUndefined();
+    await strict.stop();
+  });
+});
+
 describe('a plain request', () => {
   it('is answered with 426 and how to connect', async () => {
     const answer = await ask(notifier.port, '/', {});

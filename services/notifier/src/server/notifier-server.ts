@@ -21,6 +21,7 @@ import {
 import { Connection, type ConnectionSettings } from '../connection/connection.ts';
 import { InternalError } from '../connection/errors.ts';
 import { CLIENT_FRAMES } from '../connection/frames.ts';
+import { AccountConnections, TooManyAccountConnectionsError } from './account-connections.ts';
 import { atInstant } from './at-instant.ts';
 import { checkOrigin, OriginForbiddenError } from './origin-policy.ts';
 import { answerOf, type Refusal } from './refusals.ts';
@@ -29,6 +30,9 @@ export interface NotifierServerOptions {
   readonly settings: ConnectionSettings;
   readonly authenticator: Authenticator;
   readonly maxConnections: number;
+  readonly maxAccountConnections: number;
+  /** How long a connection without an account may take to subscribe, in ms. */
+  readonly subscribeTimeoutMs: number;
   /** Origins whose web pages may connect, in addition to those of the same host; `*`: all. */
   readonly allowedOrigins: readonly string[];
   /** Of plain HTTP, until a connection is a WebSocket. */
@@ -50,6 +54,8 @@ const REFUSED_AT_ONCE = 1_000;
 const GOING_AWAY = 1001;
 /** Of the range that is ours; the last digits as in HTTP's 401. */
 const TOKEN_EXPIRED = 4401;
+/** As HTTP's 408. */
+const NOT_SUBSCRIBED = 4408;
 
 /** Takes connections on the root URL, within limits, until it is closed. */
 export class NotifierServer {
@@ -57,6 +63,7 @@ export class NotifierServer {
   readonly #http: GuardedServer;
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
+  readonly #ofAccounts: AccountConnections;
   /** Sockets whose requests are being authenticated. */
   readonly #pending = new Set<Duplex>();
   #heartbeat: NodeJS.Timeout | undefined;
@@ -65,6 +72,7 @@ export class NotifierServer {
 
   constructor(options: NotifierServerOptions) {
     this.#options = options;
+    this.#ofAccounts = new AccountConnections(options.maxAccountConnections);
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -148,6 +156,10 @@ export class NotifierServer {
   #take(request: IncomingMessage, socket: Duplex, head: Buffer, owner: ConnectionOwner): void {
     const { accountId, expiresAt } = owner;
     const { recorder } = this.#options.settings;
+    // A socket that has closed would never give its place back.
+    if (socket.destroyed) return;
+    const leave = accountId === undefined ? undefined : this.#ofAccounts.take(accountId);
+    if (leave !== undefined) socket.once('close', leave);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, accountId, this.#options.settings);
       this.#connections.add(connection);
@@ -159,12 +171,23 @@ export class NotifierServer {
               recorder.ended('token_expired');
               connection.close(TOKEN_EXPIRED, 'token expired');
             });
+      const silence = accountId === undefined ? this.#closeUnlessSubscribed(connection) : undefined;
       webSocket.once('close', () => {
         cancelExpiry?.();
+        clearTimeout(silence);
         this.#connections.delete(connection);
         if (this.#connections.size === 0) this.#onEmpty?.();
       });
     });
+  }
+
+  #closeUnlessSubscribed(connection: Connection): NodeJS.Timeout {
+    const { settings, subscribeTimeoutMs } = this.#options;
+    return setTimeout(() => {
+      if (connection.isSubscribed) return;
+      settings.recorder.ended('not_subscribed');
+      connection.close(NOT_SUBSCRIBED, 'no account and no subscription');
+    }, subscribeTimeoutMs);
   }
 
   /** @returns the URL; throws a CodedError when the request is refused, whoever it is from. */
@@ -202,6 +225,9 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof AccountForbiddenError || error instanceof OriginForbiddenError)
     return { status: 403, error };
   if (!(error instanceof CodedError)) return { status: 500, error: new InternalError(error) };
+  if (error instanceof TooManyAccountConnectionsError) {
+    return { status: 429, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } };
+  }
   return error.retryable
     ? { status: 503, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } }
     : { status: 404, error };
