@@ -22,6 +22,7 @@ export type {
   ListActionsOptions,
   LogsOptions,
   LogsPage,
+  ResultsFile,
   ResultsOptions,
   UploadOptions,
   UploadParameters,

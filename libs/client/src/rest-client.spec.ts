@@ -240,11 +240,12 @@ describe('results', () => {
       setTimeout(() => response.end('\n1,2\n'), 20);
     });
     const parts: string[] = [];
-    for await (const part of client.results(ID, { format: 'csv', type: 'failure' })) parts.push(part);
+    for await (const part of client.results(ID, { format: 'csv', type: 'failure', exact: true }))
+      parts.push(part);
     expect(parts.length).toBeGreaterThan(1);
     expect(parts.join('')).toBe('position,ö\n1,2\n');
     expect(asked[0]!.url.pathname + asked[0]!.url.search).toBe(
-      `/api/bulk-actions/${ID}/results.csv?type=failure`,
+      `/api/bulk-actions/${ID}/results.csv?type=failure&exact=true`,
     );
   });
 

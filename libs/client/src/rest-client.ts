@@ -25,6 +25,7 @@ import type {
   ListActionsOptions,
   LogsOptions,
   LogsPage,
+  ResultsFile,
   ResultsOptions,
   UploadOptions,
   UploadParameters,
@@ -183,11 +184,11 @@ export class RestClient {
    */
   results(
     actionId: string,
-    { format, type, signal }: ResultsOptions & { readonly format: 'csv' | 'ndjson' },
+    { format, type, exact, signal }: ResultsOptions & ResultsFile,
   ): AsyncGenerator<string> {
     return this.#http.text({
       path: pathOf(actionId, `/results.${format}`),
-      query: { type },
+      query: { type, exact: format === 'csv' ? exact : undefined },
       headers: { accept: `${format === 'csv' ? 'text/csv' : 'application/x-ndjson'}, application/json` },
       signal,
     });

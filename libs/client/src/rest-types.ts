@@ -68,6 +68,16 @@ export interface LogsPage {
   readonly pagination: LogPagination;
 }
 
+export interface ResultsFile {
+  readonly format: 'csv' | 'ndjson';
+  /**
+   * CSV: writes every value as it is. By default an apostrophe stands before what a spreadsheet would run as a formula.
+   *
+   * @default false
+   */
+  readonly exact?: boolean;
+}
+
 export interface ResultsOptions {
   /** Only these outcomes. */
   readonly type?: OutcomeStatus;

@@ -239,11 +239,24 @@ export const logsQuerySchema = z
   });
 export type LogsQuery = z.infer<typeof logsQuerySchema>;
 
-/** Query of GET /bulk-actions/:id/results.csv and .ndjson. */
+/** Query of GET /bulk-actions/:id/results.ndjson. */
 export const resultsQuerySchema = z.strictObject({
   type: outcomeStatusSchema.optional().meta({ description: 'Only these outcomes.' }),
   accountId: accountIdSchema.optional(),
 });
+
+/** Query of GET /bulk-actions/:id/results.csv. */
+export const csvResultsQuerySchema = resultsQuerySchema.extend({
+  exact: z
+    .enum(['true', 'false'], 'expected true or false')
+    .optional()
+    .transform((text) => text === 'true')
+    .meta({
+      description:
+        'Writes every value as it is. By default an apostrophe stands before what a spreadsheet would run as a formula. Programs should set it; people who open the file in a spreadsheet should not.',
+    }),
+});
+export type CsvResultsQuery = z.infer<typeof csvResultsQuerySchema>;
 
 const EXPECTED_KEY = 'expected 1 to 255 printable ASCII characters without spaces';
 /** Header of POST /bulk-actions: the same key and request give the same action. */

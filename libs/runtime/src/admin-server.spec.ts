@@ -3,6 +3,7 @@ import { startAdminServer, type AdminServer } from './admin-server.ts';
 import { Health } from './health.ts';
 import { createLogger, type Logger } from './logger.ts';
 
+const TOKEN = 'correct-horse-battery-staple';
 let lines: string[];
 let log: Logger;
 let server: AdminServer;
@@ -11,7 +12,10 @@ beforeEach(async () => {
   const options = { service: 'test', level: 'info', format: 'json' } as const;
   log = createLogger(options, { write: (line) => lines.push(line) });
   const metrics = { contentType: 'text/plain', expose: () => Promise.resolve('') };
-  server = await startAdminServer(0, { health: new Health(), metrics, log });
+  server = await startAdminServer(
+    { ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, ADMIN_TOKEN: TOKEN },
+    { health: new Health(), metrics, log },
+  );
 });
 afterEach(() => server.close());
 
@@ -48,4 +52,20 @@ describe('the level of the log', () => {
       expect(log.level).toBe('info');
     },
   );
+
+  it('is changed by nobody without credentials but from this machine', async () => {
+    const headers = { 'x-forwarded-for': '10.0.0.1' };
+    const put = (authorization?: string) =>
+      fetch(`http://127.0.0.1:${server.port}/log-level`, {
+        method: 'PUT',
+        headers: { ...headers, ...(authorization === undefined ? {} : { authorization }) },
+        body: '{"level":"debug"}',
+      });
+    expect((await put()).status).toBe(403);
+    expect((await put('Bearer wrong')).status).toBe(403);
+    expect(log.level).toBe('info');
+    expect((await fetch(`http://127.0.0.1:${server.port}/log-level`, { headers })).status).toBe(200);
+    expect((await put(`Bearer ${TOKEN}`)).status).toBe(200);
+    expect(log.level).toBe('debug');
+  });
 });

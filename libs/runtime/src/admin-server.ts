@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import type { Health } from './health.ts';
+import { mayChange, WHO_MAY_CHANGE } from './http/admin-access.ts';
 import { GuardedServer, type ServerLimits } from './http/guarded-server.ts';
 import { answerLogLevel } from './log-level.ts';
 import type { Logger } from './logger.ts';
@@ -15,6 +16,15 @@ export interface MetricsSource {
   readonly contentType: string;
   /** Everything that is measured, as text. */
   expose(): Promise<string>;
+}
+
+/** The part of a service's configuration that concerns its admin server. */
+export interface AdminServerConfig {
+  readonly ADMIN_HOST: string;
+  /** 0 for any free one. */
+  readonly ADMIN_PORT: number;
+  /** Lets other machines change something. */
+  readonly ADMIN_TOKEN?: string | undefined;
 }
 
 export interface AdminServerOptions {
@@ -42,26 +52,29 @@ const LIMITS: ServerLimits = {
 /**
  * Serves a service's own state on a port of its own, away from its users: `/livez` (200 while the event loop turns),
  * `/readyz` (200, or 503 with what it waits for), `/metrics` and `/log-level`.
- *
- * @param port 0 for any free one.
  */
-export async function startAdminServer(port: number, options: AdminServerOptions): Promise<AdminServer> {
+export async function startAdminServer(
+  config: AdminServerConfig,
+  options: AdminServerOptions,
+): Promise<AdminServer> {
   const server = new GuardedServer({
     ...LIMITS,
     log: options.log,
     handle: async (request, response) => {
-      const { status, contentType, body } = await answerTo(request, options);
+      const { status, contentType, body } = await answerTo(request, options, config.ADMIN_TOKEN);
       response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
       response.end(body);
     },
   });
-  return { port: await server.listen(port), close: () => server.close(0) };
+  const port = await server.listen({ host: config.ADMIN_HOST, port: config.ADMIN_PORT });
+  return { port, close: () => server.close(0) };
 }
 
 /** Never rejects. */
 async function answerTo(
   request: IncomingMessage,
   { health, metrics, log }: AdminServerOptions,
+  token: string | undefined,
 ): Promise<Answer> {
   switch (request.url?.split('?')[0]) {
     case '/livez':
@@ -75,6 +88,7 @@ async function answerTo(
         return json(500, { error: error instanceof Error ? error.message : String(error) });
       }
     case '/log-level':
+      if (request.method !== 'GET' && !mayChange(request, token)) return json(403, { error: WHO_MAY_CHANGE });
       try {
         const { status, body } = await answerLogLevel(request, log);
         return json(status, body);

@@ -82,8 +82,27 @@ export function list(fallback: string[], description: string) {
 /** From the least talkative level of a log, but for `silent`. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
+/** The address or host name that a server listens on. */
+function listenHost(description: string) {
+  return z
+    .string()
+    .regex(/^[A-Za-z0-9.:_-]{1,253}$/, 'expected an IP address or a host name, without a port')
+    .default('0.0.0.0')
+    .meta({ description });
+}
+
+/** Variables of the services that callers reach. */
+export const publicServerConfigShape = {
+  HOST: listenHost(
+    'Address that PORT listens on. 0.0.0.0: every IPv4 interface, as a container needs it; :: also takes IPv6; 127.0.0.1: this machine only.',
+  ),
+};
+
 /** Variables that every service has. */
 export const runtimeConfigShape = {
+  ADMIN_HOST: listenHost(
+    'Address that ADMIN_PORT listens on. 0.0.0.0: every IPv4 interface, as probes of a container need it; :: also takes IPv6; 127.0.0.1: this machine only.',
+  ),
   LOG_LEVEL: z
     .enum(LOG_LEVELS)
     .default('info')
@@ -92,6 +111,14 @@ export const runtimeConfigShape = {
     .enum(['json', 'pretty'])
     .default('json')
     .meta({ description: 'JSON lines, or coloured text where pino-pretty is installed.' }),
+  ADMIN_TOKEN: z
+    .string()
+    .regex(/^[\x21-\x7e]{16,256}$/, 'expected 16 to 256 printable ASCII characters without spaces')
+    .optional()
+    .meta({
+      description:
+        'Bearer token that lets other machines change the level of the log (PUT /log-level). Without it, only this machine may.',
+    }),
   SHUTDOWN_GRACE_MS: integer(
     { min: 100, max: 600_000 },
     30_000,

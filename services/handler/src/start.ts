@@ -59,7 +59,7 @@ export async function startHandler(
   const { log, health, dependencies, releasers, fail } = context;
   for (const lane of LANES) health.set(consumerOf(lane), 'waiting');
   const measured = createHandlerMetrics(config, health);
-  const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
+  const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
   const container = await createContainer(config, context, registry, measured);

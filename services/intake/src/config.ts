@@ -2,7 +2,7 @@ import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { checkKafkaConfig, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
-import { integer, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
+import { integer, publicServerConfigShape, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import cron from 'node-cron';
 import { z } from 'zod';
@@ -14,6 +14,7 @@ const MEBIBYTE = 1_048_576;
 
 const variables = z.object({
   ...runtimeConfigShape,
+  ...publicServerConfigShape,
   ...tracingConfigShape,
   ...kafkaConfigShape,
   ...mongoConfigShape,

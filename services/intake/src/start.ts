@@ -34,7 +34,7 @@ export async function startIntake(
   const { log, health, releasers } = context;
   health.set('http', 'waiting');
   const measured = createIntakeMetrics(config, health);
-  const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
+  const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
   const container = await createContainer(config, context, registry, measured, options);
@@ -56,6 +56,7 @@ export async function startIntake(
   const handle = container.get(TOKENS.app).callback();
   const server = await startHttpServer(
     {
+      host: config.HOST,
       port: config.PORT,
       requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
       headersTimeoutMs: config.HEADERS_TIMEOUT_MS,

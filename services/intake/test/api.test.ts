@@ -134,6 +134,24 @@ describe('POST /bulk-actions', () => {
 });
 
 describe('routes', () => {
+  it('change nothing for a web page of another site, and still answer its reads', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 2, new Date('2999-01-01T00:00:00Z'));
+    const from = (site: string) => ({ 'x-account-id': 'acme', 'sec-fetch-site': site });
+    const refused = { status: 403, body: { success: false, error: { code: 'CROSS_SITE_REQUEST' } } };
+    expect(await harness.post(good, from('cross-site'))).toMatchObject(refused);
+    for (const verb of ['pause', 'resume', 'cancel', 'retry']) {
+      const path = `/bulk-actions/${_id}/${verb}?accountId=acme`;
+      expect(await harness.send('POST', path, { 'sec-fetch-site': 'cross-site' })).toMatchObject(refused);
+    }
+    const read = await harness.get(`/bulk-actions/${_id}`, from('cross-site'));
+    expect([read.status, read.body.data?.['status']]).toEqual([200, 'pending']);
+    for (const site of ['same-origin', 'same-site', 'none']) {
+      expect(await harness.send('POST', `/bulk-actions/${_id}/pause`, from(site))).toMatchObject({
+        status: 200,
+      });
+    }
+  });
+
   it('answer what is not there in the envelope', async () => {
     expect(await harness.get('/nothing')).toMatchObject({
       status: 404,

@@ -1,8 +1,10 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { Agent, request } from 'node:http';
+import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { eventually } from '@bulk/testing';
+import { eventually, inProcessService } from '@bulk/testing';
+import { startIntake } from '../src/start.ts';
 import { IntakeHarness } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -27,7 +29,41 @@ function raw(text: string): Promise<string> {
 
 const envelope = (answer: string): unknown => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4));
 
+/** Whether something answers on a port of an address of this machine. */
+async function answers(host: string, port: number): Promise<boolean> {
+  const socket = connect({ host, port });
+  try {
+    await once(socket, 'connect');
+    return true;
+  } catch {
+    return false;
+  } finally {
+    socket.destroy();
+  }
+}
+
 describe('the HTTP server', () => {
+  it('answers on the addresses of HOST and ADMIN_HOST and on no other address of the machine', async () => {
+    const service = inProcessService();
+    harness.installation.onDispose(() => service.stop());
+    const config = harness.config({ HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' });
+    const { port, adminPort } = await startIntake(config, service.context);
+    // All of 127.0.0.0/8 belongs to the machine.
+    const others = Object.values(networkInterfaces()).flatMap((all = []) =>
+      all.filter(({ family, internal }) => family === 'IPv4' && !internal).map(({ address }) => address),
+    );
+    for (const address of ['127.0.0.2', ...others]) {
+      for (const own of [port, adminPort]) {
+        expect([address, await answers('127.0.0.1', own), await answers(address, own)]).toEqual([
+          address,
+          true,
+          false,
+        ]);
+      }
+    }
+    await service.stop();
+  });
+
   it.each([
     [
       'headers that are too large',

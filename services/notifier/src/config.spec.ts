@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '@bulk/runtime';
-import { notifierConfigSchema } from './config.ts';
+import { allowedOriginsOf, notifierConfigSchema } from './config.ts';
 
 describe('notifierConfigSchema', () => {
   it('has a default for everything', () => {
@@ -24,5 +24,27 @@ describe('notifierConfigSchema', () => {
     expect(() => loadConfig(notifierConfigSchema, { PROGRESS_HZ: hz })).toThrow(
       /PROGRESS_HZ: expected a number/,
     );
+  });
+
+  it('takes origins, and refuses what is none', () => {
+    const config = loadConfig(notifierConfigSchema, {
+      INTAKE_PUBLIC_URL: 'https://bulk.example.com/api/',
+      WS_ALLOWED_ORIGINS: 'https://app.example.com, http://localhost:8080',
+    });
+    expect(allowedOriginsOf(config)).toEqual([
+      'https://bulk.example.com',
+      'https://app.example.com',
+      'http://localhost:8080',
+    ]);
+    expect(allowedOriginsOf(loadConfig(notifierConfigSchema, {}))).toEqual([]);
+    for (const WS_ALLOWED_ORIGINS of [
+      'app.example.com',
+      'https://app.example.com/',
+      'https://*.example.com',
+    ]) {
+      expect(() => loadConfig(notifierConfigSchema, { WS_ALLOWED_ORIGINS })).toThrow(
+        /WS_ALLOWED_ORIGINS: expected origins/,
+      );
+    }
   });
 });

@@ -1,17 +1,32 @@
 import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
-import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { integer, list, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
+import { ANY_ORIGIN } from './server/origin-policy.ts';
 import { deliveryConfigShape } from './webhooks/config.ts';
 
 const MIN_HZ = 0.2;
 const MAX_HZ = 50;
 const EXPECTED_HZ = `expected a number from ${MIN_HZ} to ${MAX_HZ}`;
 
+const EXPECTED_ORIGINS =
+  'expected origins such as https://app.example.com or http://localhost:8080, separated by commas, or *';
+
+/** Origins as browsers write them. */
+const origins = list([], '').refine(
+  (parts) => parts.every((part) => part === ANY_ORIGIN || isOrigin(part)),
+  EXPECTED_ORIGINS,
+);
+
+function isOrigin(text: string): boolean {
+  return /^https?:[^*]+$/.test(text) && URL.canParse(text) && new URL(text).origin === text;
+}
+
 const variables = z.object({
   ...runtimeConfigShape,
+  ...publicServerConfigShape,
   ...tracingConfigShape,
   ...kafkaConfigShape,
   ...consumerConfigShape,
@@ -24,6 +39,16 @@ const variables = z.object({
     3_104,
     'Port of /livez, /readyz and /metrics; 0: any free one.',
   ),
+  INTAKE_PUBLIC_URL: z
+    .url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' })
+    .optional()
+    .meta({
+      description: 'URL at which browsers reach intake. Web pages of its origin may open WebSockets.',
+    }),
+  WS_ALLOWED_ORIGINS: origins.meta({
+    description:
+      'Origins whose web pages may open WebSockets, such as https://app.example.com, separated by commas; *: every origin. Pages of the host name of the WebSocket may always connect, and so may clients that send no Origin.',
+  }),
   PROGRESS_HZ: z
     .string()
     .regex(/^\d{1,3}(\.\d{1,3})?$/, EXPECTED_HZ)
@@ -58,6 +83,16 @@ const variables = z.object({
     10_000,
     'Connections of one process at most; more are refused with 503.',
   ),
+  MAX_ACCOUNT_CONNECTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    1_000,
+    'Maximum number of connections of one account to one process. More are refused with 429.',
+  ),
+  SUBSCRIBE_TIMEOUT_MS: integer(
+    { min: 100, max: 600_000 },
+    10_000,
+    'A connection without an account is closed (4408) unless it has subscribed within this time, in ms.',
+  ),
   HEADERS_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
     15_000,
@@ -87,3 +122,9 @@ export const notifierConfigSchema = variables
   .superRefine(checkMongoConfig);
 
 export type NotifierConfig = z.infer<typeof notifierConfigSchema>;
+
+/** The origins whose web pages may connect wherever they are. */
+export function allowedOriginsOf({ INTAKE_PUBLIC_URL, WS_ALLOWED_ORIGINS }: NotifierConfig): string[] {
+  const own = INTAKE_PUBLIC_URL === undefined ? [] : [new URL(INTAKE_PUBLIC_URL).origin];
+  return [...own, ...WS_ALLOWED_ORIGINS];
+}

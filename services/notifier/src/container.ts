@@ -5,7 +5,7 @@ import { openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
-import type { NotifierConfig } from './config.ts';
+import { allowedOriginsOf, type NotifierConfig } from './config.ts';
 import { createNotifierMetrics, type NotifierMetrics } from './metrics.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
 import { NotifierServer } from './server/notifier-server.ts';
@@ -121,6 +121,9 @@ export async function createContainer(
         },
         authenticator: createAuthenticator(config, log),
         maxConnections: config.MAX_CONNECTIONS,
+        maxAccountConnections: config.MAX_ACCOUNT_CONNECTIONS,
+        subscribeTimeoutMs: config.SUBSCRIBE_TIMEOUT_MS,
+        allowedOrigins: allowedOriginsOf(config),
         http: {
           requestTimeoutMs: config.HEADERS_TIMEOUT_MS,
           headersTimeoutMs: config.HEADERS_TIMEOUT_MS,

@@ -31,7 +31,9 @@ export interface NotifierMetrics {
 /** Codes with which an upgrade is refused. */
 const REFUSALS = [
   'NOT_FOUND',
+  'ORIGIN_FORBIDDEN',
   'TOO_MANY_CONNECTIONS',
+  'TOO_MANY_ACCOUNT_CONNECTIONS',
   'UNAUTHENTICATED',
   'ACCOUNT_FORBIDDEN',
   'AUTH_KEYS_UNAVAILABLE',
@@ -82,7 +84,7 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
   });
   const ended = metrics.counter({
     name: 'bulk_websocket_ended_total',
-    help: 'Connections that the server has ended: unresponsive (no sign of life between two pings), token_expired, stopping.',
+    help: 'Connections that the server has ended: unresponsive (no sign of life between two pings), token_expired, not_subscribed (neither an account nor a subscription in time), stopping.',
     labels: ['reason'],
   });
   const sent = metrics.counter({

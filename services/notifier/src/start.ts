@@ -18,7 +18,7 @@ export async function startNotifier(
   const { log, health, releasers } = context;
   health.set('websocket', 'waiting');
   const measured = createNotifierMetrics(config, health);
-  const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
+  const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
   const container = await createContainer(config, context, measured);
@@ -35,7 +35,7 @@ export async function startNotifier(
   const hub = container.get(TOKENS.hub);
   measured.watch({ connections: () => server.size, subscriptions: () => hub.sizes });
   releasers.push('websocket', () => server.close());
-  const port = await server.listen(config.PORT);
+  const port = await server.listen({ host: config.HOST, port: config.PORT });
   health.set('websocket', 'ready');
   log.info({ port, adminPort: admin.port }, 'ready');
   return { port, adminPort: admin.port };

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '@bulk/testing';
-import { ACCOUNT, NotifierHarness, type RunningNotifier } from './harness.ts';
+import { ACCOUNT, NotifierHarness, TestClient, type RunningNotifier } from './harness.ts';
 import { ask, UPGRADE } from './http-client.ts';
 import { RawClient } from './raw-client.ts';
 
@@ -33,6 +33,24 @@ describe('an upgrade request', () => {
     expect(answer).toMatchObject({ status: 404, error: { code: 'NOT_FOUND' } });
   });
 
+  it('of a web page is refused with 403 unless the page is of the same host or of a listed origin', async () => {
+    const listed = 'https://app.example.com';
+    const server = await harness.start({
+      WS_ALLOWED_ORIGINS: listed,
+      INTAKE_PUBLIC_URL: 'https://bulk.example.com/api',
+    });
+    const connect = (origin: string): Promise<TestClient> =>
+      TestClient.connect(server.url, { origin, headers: { 'x-account-id': ACCOUNT } });
+    const answer = await ask(server.port, '/', { ...UPGRADE, Origin: 'https://evil.example' });
+    expect(answer).toMatchObject({ status: 403, error: { code: 'ORIGIN_FORBIDDEN' } });
+    for (const origin of [listed, 'https://bulk.example.com', 'http://127.0.0.1:3000']) {
+      const client = await connect(origin);
+      await client.settle();
+      client.socket.terminate();
+    }
+    await server.stop();
+  });
+
   it('beyond the connections allowed is refused with 503, until there is room', async () => {
     const small = await harness.start({ MAX_CONNECTIONS: '2' });
     const first = await harness.connect(small);
@@ -43,6 +61,33 @@ describe('an upgrade request', () => {
     first.socket.close();
     await eventually('room', () => harness.connect(small));
     await small.stop();
+  });
+});
+
+describe('an account', () => {
+  it('with as many connections as it may have is refused another one with 429, and no other account is', async () => {
+    const small = await harness.start({ MAX_ACCOUNT_CONNECTIONS: '2' });
+    const first = await harness.connect(small);
+    await harness.connect(small);
+    const answer = await ask(small.port, '/', { ...UPGRADE, 'x-account-id': ACCOUNT });
+    expect(answer).toMatchObject({ status: 429, error: { code: 'TOO_MANY_ACCOUNT_CONNECTIONS' } });
+    expect(Number(answer.headers['retry-after'])).toBeGreaterThan(0);
+    await harness.connect(small, 'globex');
+    first.socket.close();
+    await eventually('room', () => harness.connect(small));
+    await small.stop();
+  });
+});
+
+describe('a connection without an account', () => {
+  it('is closed when it has not subscribed in time, and one with an account is not', async () => {
+    const strict = await harness.start({ SUBSCRIBE_TIMEOUT_MS: '300' });
+    const named = await harness.connect(strict);
+    const silent = await harness.connect(strict, null);
+    expect(await silent.awaitClose()).toEqual({ code: 4408, reason: 'no account and no subscription' });
+    await named.settle();
+    expect(named.closed).toBeUndefined();
+    await strict.stop();
   });
 });
 

@@ -24,7 +24,7 @@ export async function startStatsAggregator(
   const { log, health, dependencies, releasers, fail } = context;
   health.set(CONSUMER, 'waiting');
   const measured = createStatsAggregatorMetrics(config, health);
-  const admin = await startAdminServer(config.ADMIN_PORT, { health, metrics: measured.metrics, log });
+  const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());
 
   const container = await createContainer(config, context, measured);

@@ -59,7 +59,8 @@ function fallbackOf(field: z.ZodType): string {
   if (!absent.success) return '**required**';
   if (absent.data === undefined) return '';
   const text = z.union([z.array(z.string()).transform((parts) => parts.join(',')), z.coerce.string()]);
-  return `\`${text.parse(absent.data)}\``;
+  const fallback = text.parse(absent.data);
+  return fallback === '' ? '' : `\`${fallback}\``;
 }
 
 /** A row for each variable; services that agree on default and meaning share it. */

@@ -15,7 +15,8 @@ const serviceSchema = z.strictObject({
   build: z.strictObject({ context: z.string(), dockerfile: z.string(), target: z.string() }).optional(),
   command: z.array(z.string()).optional(),
   environment: z.record(z.string(), z.string()).default({}),
-  ports: z.array(z.string().regex(/^\d+:\d+$/)).optional(),
+  // Without an address, every host of the network would reach a port.
+  ports: z.array(z.string().regex(/^127\.0\.0\.1:\d+:\d+$/)).optional(),
   volumes: z.array(z.string().regex(/^[a-z]+:\/\S+$/)).default([]),
   user: z.string().optional(),
   read_only: z.boolean().optional(),

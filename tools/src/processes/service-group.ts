@@ -26,6 +26,9 @@ export interface ServiceGroupOptions {
 
 const DEFAULT_READY_TIMEOUT_MS = 60_000;
 
+/** Services without a gateway in front are for this machine only, unless the environment says otherwise. */
+const ON_THIS_MACHINE = { HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' };
+
 /** The services' own defaults; further instances take any. */
 const USUAL_PORTS: Readonly<Record<string, number | undefined>> = {
   intake: 3_000,
@@ -145,6 +148,7 @@ export class ServiceGroup {
         args: this.#options.args?.[name] ?? launchArguments(name, mode),
         cwd: workspaceRoot,
         env: {
+          ...ON_THIS_MACHINE,
           ...env,
           ...extraEnv?.[name],
           PORT: ownPort === undefined ? undefined : String(ownPort),

@@ -24,7 +24,7 @@ async function start(limits: Partial<typeof LIMITS> = {}): Promise<void> {
     handle: (request, response) => handle(request, response),
     log: silentLogger(),
   });
-  port = await server.listen(0);
+  port = await server.listen({ host: '127.0.0.1', port: 0 });
 }
 
 /** A connection whose client never closes it. */

@@ -26,6 +26,14 @@ export interface ServerLimits {
   readonly maxConnections: number;
 }
 
+/** Where a server listens. */
+export interface ListenAddress {
+  /** `0.0.0.0`: every IPv4 interface of the machine. */
+  readonly host: string;
+  /** 0 for any free one. */
+  readonly port: number;
+}
+
 export type HttpHandler = (request: IncomingMessage, response: ServerResponse) => void | Promise<void>;
 export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
@@ -108,13 +116,13 @@ export class GuardedServer {
   /**
    * Starts to listen.
    *
-   * @param port 0 for any free one.
-   * @returns the port; rejects if the port is refused.
+   * @param at where: an address or host name, and a port or 0 for any free one.
+   * @returns the port; rejects if the address or the port is refused.
    */
-  async listen(port: number): Promise<number> {
+  async listen({ host, port }: ListenAddress): Promise<number> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject);
-      this.#server.listen(port, () => {
+      this.#server.listen({ host, port }, () => {
         this.#server.off('error', reject);
         resolve();
       });

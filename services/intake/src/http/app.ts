@@ -1,6 +1,7 @@
 import type Router from '@koa/router';
 import type { Logger } from '@bulk/runtime';
 import Koa, { type Context, type Middleware } from 'koa';
+import { refuseCrossSite } from './cross-site.ts';
 import { toErrorResponse } from './error-response.ts';
 import { measure, type HttpRecorder } from './measure.ts';
 import { HttpRefusal } from './refusals.ts';
@@ -26,6 +27,7 @@ export function createApp({ router, documentation, admit, recorder, log }: AppOp
   app.use(measure(recorder, routers));
   app.use(envelope(log));
   app.use(refuseUnrouted());
+  app.use(refuseCrossSite());
   app.use(documentation.routes());
   app.use(admit);
   app.use(router.routes());

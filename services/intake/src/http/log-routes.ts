@@ -1,6 +1,11 @@
 import { Readable } from 'node:stream';
 import type Router from '@koa/router';
-import { logsQuerySchema, resultsQuerySchema } from '@bulk/contracts';
+import {
+  csvResultsQuerySchema,
+  logsQuerySchema,
+  resultsQuerySchema,
+  type CsvResultsQuery,
+} from '@bulk/contracts';
 import type { Context } from 'koa';
 import type { ActionStore } from '../actions/action-store.ts';
 import type { LogReader } from '../logs/log-reader.ts';
@@ -34,14 +39,19 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
 
   for (const format of RESULT_FORMATS) {
     router.get(`${BASE}/:id/results.${format}`, async (ctx) => {
-      const { type, accountId } = validate(resultsQuerySchema, ctx.query);
+      const { type, accountId, exact } = resultsQuery(format, ctx.query);
       const { _id } = await requestedAction(ctx, actions, accountId);
-      const text = resultsText(logs.all(_id, type), format);
+      const text = resultsText(logs.all(_id, type), { format, exact });
       const marked = markedIfBrokenOff(text, { format, response: ctx.res, cutOff });
       await stream(ctx, marked, MEDIA_TYPES[format]);
       ctx.attachment(`${_id}-${type ?? 'results'}.${format}`, { type: 'attachment' });
     });
   }
+}
+
+function resultsQuery(format: ResultFormat, query: unknown): CsvResultsQuery {
+  if (format === 'csv') return validate(csvResultsQuerySchema, query);
+  return { ...validate(resultsQuerySchema, query), exact: true };
 }
 
 /**

@@ -1,9 +1,13 @@
-import { GuardedServer, type HttpHandler, type Logger, type ServerLimits } from '@bulk/runtime';
+import {
+  GuardedServer,
+  type HttpHandler,
+  type ListenAddress,
+  type Logger,
+  type ServerLimits,
+} from '@bulk/runtime';
 import type { CutOff } from './stopping.ts';
 
-export interface HttpServerOptions extends ServerLimits {
-  /** 0 for any free one. */
-  readonly port: number;
+export interface HttpServerOptions extends ServerLimits, ListenAddress {
   /** Ends the requests that are still under way at half time of a close. */
   readonly cutOff: CutOff;
   readonly log: Logger;
@@ -17,9 +21,9 @@ export interface HttpServer {
 
 /** Serves the REST API with bounds on what a client may send and on how long it may take. */
 export async function startHttpServer(
-  { port, ...options }: HttpServerOptions,
+  { host, port, ...options }: HttpServerOptions,
   handle: HttpHandler,
 ): Promise<HttpServer> {
   const server = new GuardedServer({ ...options, handle });
-  return { port: await server.listen(port), close: (limitMs) => server.close(limitMs) };
+  return { port: await server.listen({ host, port }), close: (limitMs) => server.close(limitMs) };
 }

@@ -1,5 +1,6 @@
 import type { IncompleteResults, LogEntry } from '@bulk/contracts';
 import { stringify } from 'csv-stringify/sync';
+import { asPlainText } from './plain-text.ts';
 
 /** Rows that are turned into text at once: few, large writes. */
 const ROWS = 500;
@@ -19,10 +20,16 @@ export const RESULT_COLUMNS = [
   'at',
 ] as const;
 
-/** Outcomes as text, a piece at a time, as they are asked for. NDJSON: an object per line, as in the logs. */
+export interface ResultsTextOptions {
+  readonly format: ResultFormat;
+  /** Writes the cells of a CSV as they are, also those that a spreadsheet would run as formulas. @default false */
+  readonly exact?: boolean;
+}
+
+/** Yields outcomes as text, a piece at a time, as they are asked for. NDJSON: an object per line, as in the logs. */
 export async function* resultsText(
   entries: AsyncIterable<LogEntry>,
-  format: ResultFormat,
+  { format, exact = false }: ResultsTextOptions,
 ): AsyncGenerator<string> {
   const head = headText(format);
   if (head !== '') yield head;
@@ -30,10 +37,10 @@ export async function* resultsText(
   for await (const entry of entries) {
     rows.push(entry);
     if (rows.length < ROWS) continue;
-    yield rowsText(rows, format);
+    yield rowsText(rows, { format, exact });
     rows = [];
   }
-  if (rows.length > 0) yield rowsText(rows, format);
+  if (rows.length > 0) yield rowsText(rows, { format, exact });
 }
 
 /** What comes before the first row. */
@@ -41,8 +48,9 @@ export function headText(format: ResultFormat): string {
   return format === 'csv' ? stringify([[...RESULT_COLUMNS]]) : '';
 }
 
-export function rowsText(rows: readonly LogEntry[], format: ResultFormat): string {
-  return format === 'csv' ? csvRows(rows) : ndjsonRows(rows);
+/** Writes outcomes in a format. */
+export function rowsText(rows: readonly LogEntry[], { format, exact = false }: ResultsTextOptions): string {
+  return format === 'csv' ? csvRows(rows, exact) : ndjsonRows(rows);
 }
 
 /** The row at the end of a text that is broken off; it has a status that no outcome has. */
@@ -52,7 +60,7 @@ export function incompleteText({ status, code, message }: IncompleteResults, for
   return stringify([RESULT_COLUMNS.map((column) => cells[column])]);
 }
 
-function csvRows(rows: readonly LogEntry[]): string {
+function csvRows(rows: readonly LogEntry[], exact: boolean): string {
   return stringify(
     rows.map(({ position, entityId, ref, status, code, message, attempts, at }) => [
       position,
@@ -64,6 +72,7 @@ function csvRows(rows: readonly LogEntry[]): string {
       attempts,
       at,
     ]),
+    exact ? {} : { escape_formulas: true, cast: { string: asPlainText } },
   );
 }
 

@@ -36,6 +36,7 @@ export const CONTROLS: readonly Operation[] = [
     success: acceptedAction('The new action.'),
     errors: [
       ...ACTION_ERRORS,
+      'CROSS_SITE_REQUEST',
       'ACTION_NOT_FINISHED',
       'RETRY_EXPIRED',
       'IDEMPOTENCY_IN_PROGRESS',
@@ -62,6 +63,6 @@ function control(
     pathParameters: actionPathSchema,
     query: accountQuerySchema,
     success: ok('The action after it.', json(one(actionViewSchema), answered(example))),
-    errors: [...ACTION_ERRORS, 'ACTION_STATUS_CONFLICT'],
+    errors: [...ACTION_ERRORS, 'CROSS_SITE_REQUEST', 'ACTION_STATUS_CONFLICT'],
   };
 }

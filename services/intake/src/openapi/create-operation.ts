@@ -58,6 +58,7 @@ export function createOperation(catalog: Catalog): Operation {
     success: acceptedAction('The action is accepted and will be carried out.'),
     errors: [
       ...COMMON_ERRORS,
+      'CROSS_SITE_REQUEST',
       'INVALID_JSON',
       'INVALID_CONFIG',
       'UNKNOWN_ACTION_TYPE',

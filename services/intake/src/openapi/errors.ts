@@ -135,6 +135,11 @@ export const ERRORS = {
     when: "the request names an account that is not the token's",
     message: 'the token is not for this account',
   },
+  CROSS_SITE_REQUEST: {
+    status: 403,
+    when: 'a browser sends the change for a web page of another site (`Sec-Fetch-Site: cross-site`)',
+    message: 'a web page of another site may change nothing here',
+  },
   ACTION_NOT_FOUND: {
     status: 404,
     when: 'the account has no such action',

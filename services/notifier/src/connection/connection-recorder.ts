@@ -3,8 +3,8 @@ import type { ServerFrame } from '@bulk/contracts';
 /** Why a state was replaced by a newer one before it was sent: it was not due yet, or its client reads too slowly. */
 export type DropReason = 'interval' | 'slow_client';
 
-/** Why the server has ended a connection: no sign of life, a token that has expired, its own stop. */
-export type EndReason = 'unresponsive' | 'token_expired' | 'stopping';
+/** Why the server has ended a connection: no sign of life, a token that has expired, no subscription, its own stop. */
+export type EndReason = 'unresponsive' | 'token_expired' | 'not_subscribed' | 'stopping';
 
 /** Is told what becomes of connections; its functions never throw. */
 export interface ConnectionRecorder {

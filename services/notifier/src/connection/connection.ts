@@ -69,6 +69,11 @@ export class Connection implements UpdateSink {
     this.#reply({ event: 'actionUpdate', data: toActionUpdate(state, this.#settings.now()) });
   }
 
+  /** Whether it follows an action or an account. */
+  get isSubscribed(): boolean {
+    return this.#subscriptions.size > 0;
+  }
+
   /** Drops a peer that has given no sign of life since the last call, else asks it for one. */
   beat(): void {
     // While its requests wait for us, its answer is not being read.

@@ -7,6 +7,7 @@ import {
   GuardedServer,
   refuseConnection,
   refuseRequest,
+  type ListenAddress,
   type Logger,
   type ServerLimits,
 } from '@bulk/runtime';
@@ -20,13 +21,20 @@ import {
 import { Connection, type ConnectionSettings } from '../connection/connection.ts';
 import { InternalError } from '../connection/errors.ts';
 import { CLIENT_FRAMES } from '../connection/frames.ts';
+import { AccountConnections, TooManyAccountConnectionsError } from './account-connections.ts';
 import { atInstant } from './at-instant.ts';
+import { checkOrigin, OriginForbiddenError } from './origin-policy.ts';
 import { answerOf, type Refusal } from './refusals.ts';
 
 export interface NotifierServerOptions {
   readonly settings: ConnectionSettings;
   readonly authenticator: Authenticator;
   readonly maxConnections: number;
+  readonly maxAccountConnections: number;
+  /** How long a connection without an account may take to subscribe, in ms. */
+  readonly subscribeTimeoutMs: number;
+  /** Origins whose web pages may connect, in addition to those of the same host; `*`: all. */
+  readonly allowedOrigins: readonly string[];
   /** Of plain HTTP, until a connection is a WebSocket. */
   readonly http: Omit<ServerLimits, 'maxConnections'>;
   /** Largest frame of a client, in bytes. */
@@ -46,6 +54,8 @@ const REFUSED_AT_ONCE = 1_000;
 const GOING_AWAY = 1001;
 /** Of the range that is ours; the last digits as in HTTP's 401. */
 const TOKEN_EXPIRED = 4401;
+/** As HTTP's 408. */
+const NOT_SUBSCRIBED = 4408;
 
 /** Takes connections on the root URL, within limits, until it is closed. */
 export class NotifierServer {
@@ -53,6 +63,7 @@ export class NotifierServer {
   readonly #http: GuardedServer;
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
+  readonly #ofAccounts: AccountConnections;
   /** Sockets whose requests are being authenticated. */
   readonly #pending = new Set<Duplex>();
   #heartbeat: NodeJS.Timeout | undefined;
@@ -61,6 +72,7 @@ export class NotifierServer {
 
   constructor(options: NotifierServerOptions) {
     this.#options = options;
+    this.#ofAccounts = new AccountConnections(options.maxAccountConnections);
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -81,11 +93,11 @@ export class NotifierServer {
   /**
    * Begins to take connections.
    *
-   * @param port 0 for any free one.
-   * @returns the port it listens on; rejects when the port is refused.
+   * @param at where it listens.
+   * @returns the port it listens on; rejects when the address or the port is refused.
    */
-  async listen(port: number): Promise<number> {
-    const listening = await this.#http.listen(port);
+  async listen(at: ListenAddress): Promise<number> {
+    const listening = await this.#http.listen(at);
     this.#heartbeat = setInterval(() => {
       for (const connection of this.#connections) connection.beat();
     }, this.#options.heartbeatMs);
@@ -144,6 +156,10 @@ export class NotifierServer {
   #take(request: IncomingMessage, socket: Duplex, head: Buffer, owner: ConnectionOwner): void {
     const { accountId, expiresAt } = owner;
     const { recorder } = this.#options.settings;
+    // A socket that has closed would never give its place back.
+    if (socket.destroyed) return;
+    const leave = accountId === undefined ? undefined : this.#ofAccounts.take(accountId);
+    if (leave !== undefined) socket.once('close', leave);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, accountId, this.#options.settings);
       this.#connections.add(connection);
@@ -155,12 +171,23 @@ export class NotifierServer {
               recorder.ended('token_expired');
               connection.close(TOKEN_EXPIRED, 'token expired');
             });
+      const silence = accountId === undefined ? this.#closeUnlessSubscribed(connection) : undefined;
       webSocket.once('close', () => {
         cancelExpiry?.();
+        clearTimeout(silence);
         this.#connections.delete(connection);
         if (this.#connections.size === 0) this.#onEmpty?.();
       });
     });
+  }
+
+  #closeUnlessSubscribed(connection: Connection): NodeJS.Timeout {
+    const { settings, subscribeTimeoutMs } = this.#options;
+    return setTimeout(() => {
+      if (connection.isSubscribed) return;
+      settings.recorder.ended('not_subscribed');
+      connection.close(NOT_SUBSCRIBED, 'no account and no subscription');
+    }, subscribeTimeoutMs);
   }
 
   /** @returns the URL; throws a CodedError when the request is refused, whoever it is from. */
@@ -169,7 +196,8 @@ export class NotifierServer {
     if (url?.pathname !== '/') {
       throw new CodedError('NOT_FOUND', `expected the root URL: ${HOW_TO_CONNECT}`);
     }
-    const { maxConnections } = this.#options;
+    const { maxConnections, allowedOrigins } = this.#options;
+    checkOrigin(request.headers, allowedOrigins);
     if (this.#closing || this.#connections.size + this.#pending.size >= maxConnections) {
       throw new CodedError(
         'TOO_MANY_CONNECTIONS',
@@ -194,8 +222,12 @@ function refusalOf(error: unknown): Refusal {
   if (error instanceof UnauthenticatedError) {
     return { status: 401, error, headers: { 'WWW-Authenticate': error.challenge } };
   }
-  if (error instanceof AccountForbiddenError) return { status: 403, error };
+  if (error instanceof AccountForbiddenError || error instanceof OriginForbiddenError)
+    return { status: 403, error };
   if (!(error instanceof CodedError)) return { status: 500, error: new InternalError(error) };
+  if (error instanceof TooManyAccountConnectionsError) {
+    return { status: 429, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } };
+  }
   return error.retryable
     ? { status: 503, error, headers: { 'Retry-After': String(RETRY_AFTER_S) } }
     : { status: 404, error };

@@ -46,6 +46,11 @@ export class ClientSubscriptions implements UpdateSink {
     this.#onAccountEnded = onAccountEnded;
   }
 
+  /** Number of single actions, and of accounts, that are subscribed to. */
+  get size(): number {
+    return this.#singles.size + (this.#account === undefined ? 0 : 1);
+  }
+
   /** Part of UpdateSink. */
   get ready(): boolean {
     return this.#sink.ready;

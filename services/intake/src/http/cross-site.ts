@@ -1,0 +1,20 @@
+import type { Middleware } from 'koa';
+import { HttpRefusal } from './refusals.ts';
+
+/** Methods that change nothing. */
+const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
+
+/**
+ * Refuses changes that a web page of another site asks for.
+ *
+ * A browser sends a form or plain text to any host that it reaches, and says in `Sec-Fetch-Site` whose page it was.
+ * Other clients send no such header.
+ */
+export function refuseCrossSite(): Middleware {
+  return async (ctx, next) => {
+    if (!SAFE_METHODS.has(ctx.method) && ctx.get('sec-fetch-site') === 'cross-site') {
+      throw new HttpRefusal(403, 'CROSS_SITE_REQUEST', 'a web page of another site may change nothing here');
+    }
+    await next();
+  };
+}

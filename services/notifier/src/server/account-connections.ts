@@ -1,0 +1,38 @@
+import { CodedError } from '@bulk/domain';
+
+/** Thrown when an account has as many connections as it may have. */
+export class TooManyAccountConnectionsError extends CodedError {
+  constructor(limit: number) {
+    super('TOO_MANY_ACCOUNT_CONNECTIONS', `an account may have ${limit} connections at once; try again`, {
+      retryable: true,
+      details: { limit },
+    });
+  }
+}
+
+/** Counts the connections of each account, so that one account cannot take the places of all others. */
+export class AccountConnections {
+  readonly #limit: number;
+  readonly #open = new Map<string, number>();
+
+  constructor(limit: number) {
+    this.#limit = limit;
+  }
+
+  /**
+   * Takes a place for a connection.
+   *
+   * @returns gives the place back; to be called once.
+   * @throws TooManyAccountConnectionsError.
+   */
+  take(accountId: string): () => void {
+    const open = this.#open.get(accountId) ?? 0;
+    if (open >= this.#limit) throw new TooManyAccountConnectionsError(this.#limit);
+    this.#open.set(accountId, open + 1);
+    return () => {
+      const left = (this.#open.get(accountId) ?? 1) - 1;
+      if (left === 0) this.#open.delete(accountId);
+      else this.#open.set(accountId, left);
+    };
+  }
+}
