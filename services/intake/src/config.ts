@@ -74,6 +74,11 @@ const variables = z.object({
   ),
   MAX_ENTITIES: integer({ min: 1, max: 10_000_000 }, 1_000_000, 'Entities of one action at most.'),
   MAX_ENTITY_BYTES: integer({ min: 64, max: 1_048_576 }, 65_536, 'Largest JSON of one entity, in bytes.'),
+  MAX_SCHEDULE_DAYS: integer(
+    { min: 0, max: 36_525 },
+    366,
+    'Maximum number of days between a request and the start of its action (scheduledFor). Requests for a later start are refused.',
+  ),
   BATCH_SIZE: integer({ min: 1, max: 1_000 }, 100, 'Entities per batch at most.'),
   STAGING_GROUP_BATCHES: integer({ min: 1, max: 1_000 }, 20, 'Batches that are staged by one write.'),
   STAGING_TIMEOUT_MS: integer(
