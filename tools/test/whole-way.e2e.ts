@@ -1,7 +1,10 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { company, contact } from '@bulk/actions';
 import { MESSAGES, type ActionUpdate } from '@bulk/contracts';
 import { LANES, partitionOf } from '@bulk/domain';
+import { workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually, modelUpdate, TopicReader } from '@bulk/testing';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 
@@ -127,4 +130,79 @@ describe('an action, from the POST to the last frame', () => {
     await expect(stranger.getLogs(actionId, {})).rejects.toMatchObject(refused);
     await expect(stranger.getLogSummary(actionId)).rejects.toMatchObject(refused);
   });
+});
+
+/** An input of intake's tests, as its bytes are. */
+function inputCase(file: string): Promise<Buffer> {
+  return readFile(join(workspaceRoot, 'services/intake/test/cases', file));
+}
+
+/** POSTs a body as it is. @returns the id of the action. */
+async function post(path: string, body: Buffer, headers: Readonly<Record<string, string>>): Promise<string> {
+  const response = await fetch(`${system.services.intakeUrl}${path}`, {
+    method: 'POST',
+    headers,
+    body: new Uint8Array(body),
+  });
+  const answer = (await response.json()) as { data?: { actionId: string } };
+  expect([response.status, answer]).toEqual([202, expect.objectContaining({ success: true })]);
+  return answer.data?.actionId ?? '';
+}
+
+describe('a body that is sent as it stands', () => {
+  it('has the first POST of the first description succeed for both of its contacts', async () => {
+    const account = 'account-123';
+    const client = system.client(account);
+    const ids = ['60d21b4967d0d8992e610c85', '60d21b4967d0d8992e610c86'];
+    const created = await client.createAction({
+      actionType: 'create',
+      entities: ids.map((id) => ({ id, name: `Name of ${id}` })),
+    });
+    await client.waitForCompletion(created.actionId, { timeoutMs: 60_000 });
+    const updated = await post('/bulk-actions', await inputCase('seed-post.json'), {
+      'content-type': 'application/json',
+    });
+    await client.waitForCompletion(updated, { timeoutMs: 60_000 });
+    for (const actionId of [created.actionId, updated])
+      expect(await client.getLogSummary(actionId)).toMatchObject({ success: 2, failure: 0, skipped: 0 });
+    const stored = await system.database
+      .entities(contact.collection)
+      .find({ accountId: account })
+      .sort({ _id: 1 })
+      .toArray();
+    expect(stored).toMatchObject([
+      { id: ids[0], name: 'Updated Name', email: 'new.email@example.com' },
+      { id: ids[1], name: `Name of ${ids[1]}`, age: 35 },
+    ]);
+  }, 120_000);
+
+  it('has each row fail whose number a double cannot hold, and changes no other number', async () => {
+    const client = system.client();
+    const actionId = await post(
+      '/bulk-actions?actionType=upsert&entityType=company',
+      await inputCase('17-big-numbers.ndjson'),
+      { 'content-type': 'application/x-ndjson', 'x-account-id': 'acme' },
+    );
+    await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
+    const { entries } = await client.getLogs(actionId, {});
+    const failed = { status: 'failure', code: 'INVALID_ENTITY' };
+    expect(entries).toMatchObject([
+      { ...failed, entityId: 'big-1', message: expect.stringContaining('9007199254740993') },
+      { ...failed, entityId: 'big-2', message: expect.stringContaining('9007199254740993') },
+      { ...failed, entityId: 'big-3', message: expect.stringContaining('0.1234567890123456789') },
+      { ...failed, entityId: 'big-4', message: expect.stringContaining('1e400') },
+      { status: 'success', entityId: 'big-5' },
+      { ...failed, entityId: 'big-6' },
+      { status: 'success', entityId: 'big-7' },
+    ]);
+    const stored = await system.database
+      .entities(company.collection)
+      .find({ accountId: 'acme' })
+      .sort({ _id: 1 })
+      .toArray();
+    expect(stored).toMatchObject([
+      { id: 'big-5', name: 'Minus Zero Ltd', annualRevenue: 0, employees: 0 },
+      { id: 'big-7', name: 'Float Ltd', employees: 3 },
+    ]);
+  }, 120_000);
 });

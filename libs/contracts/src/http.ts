@@ -14,12 +14,24 @@ import {
 } from '@bulk/domain';
 import { z } from 'zod';
 
-/** ISO 8601 with `Z` or an offset; a time without one would mean something else on each machine. */
+/** The first and the last instant that ISO 8601 writes with a year of four digits, in ms. */
+const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
+const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
+
+/**
+ * ISO 8601 with `Z` or an offset; a time without one would mean something else on each machine. In UTC, as answers show
+ * it, the instant lies in the years 0001 to 9999.
+ */
 export const instantSchema = z.iso
   .datetime({
     offset: true,
     error: 'expected an ISO 8601 date and time with an offset, e.g. 2026-11-24T22:00:00Z',
+    abort: true,
   })
+  .refine((text) => {
+    const instant = Date.parse(text);
+    return instant >= FIRST_INSTANT && instant <= LAST_INSTANT;
+  }, 'expected an instant in the years 0001 to 9999 of UTC')
   .meta({ description: 'ISO 8601 date and time with Z or an offset.' });
 
 const MAX_CALLBACK_URL = 2_048;

@@ -73,8 +73,17 @@ const variables = z.object({
     30_000,
     'A request with the Idempotency-Key of an upload that made no progress for this long takes its place, in ms.',
   ),
-  MAX_ENTITIES: integer({ min: 1, max: 10_000_000 }, 1_000_000, 'Entities of one action at most.'),
+  MAX_ENTITIES: integer(
+    { min: 1, max: 100_000_000 },
+    10_000_000,
+    'Maximum number of entities of one action.',
+  ),
   MAX_ENTITY_BYTES: integer({ min: 64, max: 1_048_576 }, 65_536, 'Largest JSON of one entity, in bytes.'),
+  MAX_SCHEDULE_DAYS: integer(
+    { min: 0, max: 36_525 },
+    366,
+    'Maximum number of days between a request and the start of its action (scheduledFor). Requests for a later start are refused.',
+  ),
   BATCH_SIZE: integer({ min: 1, max: 1_000 }, 100, 'Entities per batch at most.'),
   STAGING_GROUP_BATCHES: integer({ min: 1, max: 1_000 }, 20, 'Batches that are staged by one write.'),
   STAGING_TIMEOUT_MS: integer(
@@ -182,7 +191,7 @@ const variables = z.object({
   REQUEST_TIMEOUT_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     5 * MINUTE_MS,
-    'Longest time to receive a request, in ms.',
+    'Longest time in which nothing of a request body arrives, in ms. A body that keeps arriving may take any time.',
   ),
   HEADERS_TIMEOUT_MS: integer(
     { min: 100, max: 10 * MINUTE_MS },

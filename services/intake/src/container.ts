@@ -240,6 +240,7 @@ function bindFeatures(
       newActionId: uuidv7,
       onAccepted: () => dispatcher.wake(),
       recorder: measured.creation,
+      schedule: { maxDays: config.MAX_SCHEDULE_DAYS, now },
     });
   });
   container.bind(TOKENS.app).toDynamicValue((resolution) => {

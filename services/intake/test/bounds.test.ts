@@ -130,9 +130,9 @@ describe('a request', () => {
     const hold = async (account: string, probed: string): Promise<{ sent: ClientRequest; refused: Answer }> =>
       eventually(`${account} holds its room`, async () => {
         const sent = begin('/bulk-actions', { ...JSON_TYPE, 'x-account-id': account }, part);
-        let isOver = false;
-        sent.once('response', () => (isOver = true)).once('close', () => (isOver = true));
-        while (!isOver) {
+        const over = new AbortController();
+        sent.once('response', () => over.abort()).once('close', () => over.abort());
+        while (!over.signal.aborted) {
           const refused = await full(probed);
           if (refused !== undefined) return { sent, refused };
         }

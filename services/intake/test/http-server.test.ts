@@ -1,8 +1,9 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
-import { Agent, request } from 'node:http';
+import { Agent, request, type IncomingMessage } from 'node:http';
 import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { delay } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
 import { startIntake } from '../src/start.ts';
 import { IntakeHarness } from './harness.ts';
@@ -85,6 +86,41 @@ describe('the HTTP server', () => {
       'POST /bulk-actions HTTP/1.1\r\nhost: h\r\nx-account-id: acme\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{',
     );
     expect(answer).toMatch(/^HTTP\/1.1 4/);
+    expect(await harness.traces()).toEqual(before);
+  });
+
+  it('takes an upload that keeps sending for longer than the time limit of its body', async () => {
+    const { hostname, port } = new URL(harness.url);
+    const sent = request({
+      hostname,
+      port,
+      method: 'POST',
+      path: '/bulk-actions?actionType=update',
+      headers: { 'content-type': 'text/csv', 'x-account-id': 'acme' },
+    });
+    const answered = once(sent, 'response') as Promise<[IncomingMessage]>;
+    const startedAt = performance.now();
+    sent.write('id,lastName\n');
+    for (let row = 0; performance.now() - startedAt < 3_000; row += 1) {
+      sent.write(`c${row},Name\n`);
+      await delay(200);
+    }
+    sent.end();
+    const [response] = await answered;
+    response.resume();
+    expect(response.statusCode).toBe(202);
+  });
+
+  it('ends an upload that stops sending with 408, and leaves nothing behind', async () => {
+    const before = await harness.traces();
+    const answer = await raw(
+      'POST /bulk-actions?actionType=update HTTP/1.1\r\nhost: h\r\nx-account-id: acme\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n8\r\nid\r\nc1\r\n\r\n',
+    );
+    expect(answer).toMatch(/^HTTP\/1.1 408 /);
+    expect(envelope(answer)).toMatchObject({ success: false, error: { code: 'REQUEST_TIMEOUT' } });
+    await eventually('it is discarded', async () => {
+      return (await harness.database.actions.countDocuments({ status: 'staging' })) === 0;
+    });
     expect(await harness.traces()).toEqual(before);
   });
 

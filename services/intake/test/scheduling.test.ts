@@ -9,6 +9,8 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
+const HOUR_MS = 3_600_000;
+const DAY_MS = 24 * HOUR_MS;
 const SIZE = 40;
 const everyPosition = Array.from({ length: SIZE }, (_, i) => i);
 const dispatched = (actionId: string): Promise<unknown> =>
@@ -54,10 +56,12 @@ describe('scheduled actions', () => {
 
   it('may name their time with an offset; one that is past is now', async () => {
     await harness.start();
-    const later = await post('2999-01-01T00:00:00+05:30');
+    const instant = new Date(Date.now() + 300 * DAY_MS);
+    const local = new Date(instant.getTime() + 5.5 * HOUR_MS).toISOString().replace('Z', '+05:30');
+    const later = await post(local);
     expect(later).toMatchObject({
       status: 'pending',
-      scheduledFor: '2998-12-31T18:30:00.000Z',
+      scheduledFor: instant.toISOString(),
       queuedAt: null,
     });
     const past = await post('1970-01-01T00:00:00-08:00');

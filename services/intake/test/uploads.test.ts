@@ -21,6 +21,8 @@ const csvOf = (size: number): string =>
   `id,lastName\n${entitiesOf(size)
     .map(({ id, lastName }) => `${id},${lastName}\n`)
     .join('')}`;
+/** More than the limit of a body, in fewer rows and lines than there may be. */
+const LARGE = `${csvOf(10)}${`c,${'x'.repeat(1_000)}\n`.repeat(110)}`;
 const ndjsonOf = (size: number): string =>
   entitiesOf(size)
     .map((entity) => `${JSON.stringify(entity)}\n`)
@@ -146,8 +148,8 @@ describe('an upload', () => {
     ['a bad line far behind', UPDATE, `${ndjsonOf(400)}{"id":\n`, NDJSON, 400, 'INVALID_ROW', 'line 401'],
     ['too many entities', UPDATE, ndjsonOf(1_001), NDJSON, 400, 'INVALID_REQUEST', 'entities'],
     ['too large an entity', UPDATE, `${ndjsonOf(90)}{"id":"${'x'.repeat(2_100)}"}\n`, NDJSON, 400, 'ENTITY_TOO_LARGE', 'line 91'],
-    ['too large a body', UPDATE, `${csvOf(10)}${`c,${'x'.repeat(1_000)}\n`.repeat(110)}`, CSV, 413, 'PAYLOAD_TOO_LARGE'],
-    ['a small body that is a large one', UPDATE, gzipSync(`id,lastName\n${`c,${'x'.repeat(1_000)}\n`.repeat(110)}`), { ...CSV, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
+    ['too large a body', UPDATE, LARGE, CSV, 413, 'PAYLOAD_TOO_LARGE'],
+    ['a small body that is a large one', UPDATE, gzipSync(LARGE), { ...CSV, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
     ['what is no gzip', UPDATE, csvOf(50), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
     ['half of a gzip', UPDATE, gzipSync(csvOf(900)).subarray(0, 2_000), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
     ['another encoding', UPDATE, csvOf(3), { ...CSV, 'content-encoding': 'br' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
@@ -163,6 +165,91 @@ describe('an upload', () => {
     expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
     if (field !== undefined) expect(answer.body.error?.details?.map((issue) => issue.field)).toContain(field);
     expect(await harness.traces()).toEqual(before);
+  });
+});
+
+describe('a form with one file', () => {
+  const sendForm = async (form: FormData, headers: Record<string, string> = {}): Promise<Answer> => {
+    const response = await fetch(`${harness.url}/bulk-actions?actionType=update`, {
+      method: 'POST',
+      headers: { 'x-account-id': 'acme', ...headers },
+      body: form,
+    });
+    return {
+      status: response.status,
+      headers: response.headers,
+      body: (await response.json()) as Answer['body'],
+    };
+  };
+  const formOf = (content: string | Buffer, name: string, type?: string): FormData => {
+    const form = new FormData();
+    const options = type === undefined ? {} : { type };
+    form.append('file', new Blob([new Uint8Array(Buffer.from(content))], options), name);
+    return form;
+  };
+
+  it.each([
+    ['CSV', formOf(csvOf(95), 'contacts.csv', 'text/csv')],
+    ['CSV by its name', formOf(csvOf(95), 'contacts.csv', 'application/vnd.ms-excel')],
+    ['NDJSON by its name', formOf(ndjsonOf(95), 'contacts.jsonl')],
+    ['gzipped CSV', formOf(gzipSync(csvOf(95)), 'contacts.csv.gz', 'application/gzip')],
+  ])('of %s is the same action as its file', async (_what, form) => {
+    const { status, body } = await sendForm(form);
+    expect([status, body.data?.['total']]).toEqual([202, 95]);
+    const published = await eventually('all positions', async () => {
+      const batches = await harness.published(String(body.data?.['actionId']));
+      return positionsOf(batches).length >= 95 ? batches : undefined;
+    });
+    const entities = published
+      .flatMap(({ batch }) => batch.entities)
+      .sort((a, b) => a.position - b.position)
+      .map(({ id, fields }) => ({ id, ...(JSON.parse(fields) as object) }));
+    expect(entities).toEqual(entitiesOf(95));
+  });
+
+  it('may be repeated with its Idempotency-Key, though its boundary is another each time', async () => {
+    const headers = { 'idempotency-key': 'form-1' };
+    const first = await sendForm(formOf(csvOf(20), 'a.csv'), headers);
+    const again = await sendForm(formOf(csvOf(20), 'a.csv'), headers);
+    expect([first.status, again.status]).toEqual([202, 202]);
+    expect(again.body.data?.['actionId']).toBe(first.body.data?.['actionId']);
+    const other = await sendForm(formOf(csvOf(21), 'a.csv'), headers);
+    expect(other.body.error?.code).toBe('IDEMPOTENCY_KEY_REUSED');
+  });
+
+  const two = formOf(csvOf(300), 'a.csv');
+  two.append('file', new Blob([csvOf(3)]), 'b.csv');
+  const withField = formOf(csvOf(300), 'a.csv');
+  withField.append('dryRun', 'true');
+  it.each([
+    ['two files', two, 400, 'INVALID_MULTIPART'],
+    ['a field beside the file', withField, 400, 'INVALID_MULTIPART'],
+    ['a file of another type', formOf('PK', 'contacts.xlsx'), 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['a bad row', formOf('id,lastName\nc1\n', 'a.csv'), 400, 'INVALID_ROW'],
+    ['too large a file', formOf(LARGE, 'a.csv'), 413, 'PAYLOAD_TOO_LARGE'],
+    ['a small file that is a large one', formOf(gzipSync(LARGE), 'a.csv.gz'), 413, 'PAYLOAD_TOO_LARGE'],
+  ])('with %s is refused, and nothing is left behind', async (_what, form, status, code) => {
+    const before = await harness.traces();
+    const answer = await sendForm(form);
+    expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
+    expect(await harness.traces()).toEqual(before);
+  }); // prettier-ignore
+
+  it('is refused in time while its client still sends, and leaves the connection of use', async () => {
+    const rows = (function* () {
+      yield Buffer.from(
+        '--b\r\ncontent-disposition: form-data; name="f"; filename="x.csv"\r\n\r\nid,lastName\nc1\n',
+      );
+      for (let i = 0; i < 500; i += 1) yield Buffer.from(csvOf(100));
+    })();
+    const response = await fetch(`${harness.url}/bulk-actions?actionType=explode`, {
+      method: 'POST',
+      headers: { 'content-type': 'multipart/form-data; boundary=b', 'x-account-id': 'acme' },
+      body: ReadableStream.from(rows),
+      duplex: 'half',
+    });
+    expect(response.status).toBe(400);
+    expect(await response.json()).toMatchObject({ error: { code: 'UNKNOWN_ACTION_TYPE' } });
   });
 });
 

@@ -1,6 +1,7 @@
 import { connect, type Socket } from 'node:net';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { eventually, HOSTILE_REQUESTS, rawRequest } from '@bulk/testing';
+import { delay } from '../delay.ts';
 import { silentLogger } from '../logger.ts';
 import { GuardedServer, type HttpHandler } from './guarded-server.ts';
 
@@ -83,6 +84,47 @@ describe('GuardedServer', () => {
       return connection.socket.destroyed;
     });
     await broken;
+  });
+
+  it('lets a body take longer than its time limit while it arrives', async () => {
+    let received = '';
+    handle = (request, response) => {
+      request.on('data', (chunk: Buffer) => (received += chunk.toString()));
+      request.on('end', () => response.end('all of it'));
+    };
+    const connection = open('POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 16\r\n\r\n');
+    const startedAt = performance.now();
+    for (let sent = 1; sent <= 16; sent += 1) {
+      await delay(100);
+      connection.socket.write('x');
+      await eventually('it arrives', () => received.length >= sent || connection.closed);
+    }
+    await eventually('the answer', () => connection.answer.includes('all of it'));
+    expect(performance.now() - startedAt).toBeGreaterThan(3 * LIMITS.requestTimeoutMs);
+    expect(connection.answer).toMatch(/^HTTP\/1.1 200 /);
+  });
+
+  it('refuses a body that stops halfway with 408, after bytes that arrived in time', async () => {
+    handle = (request, response) => void request.resume().on('end', () => response.end());
+    const connection = open('POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n');
+    await delay(200);
+    connection.socket.write('1\r\ny\r\n');
+    await eventually('the answer', () => connection.answer.includes('"code":"REQUEST_TIMEOUT"'));
+    expect(connection.answer).toMatch(/^HTTP\/1.1 408 /);
+  });
+
+  it('does not hold a pause of its own reading against a client', async () => {
+    let resume: () => void = () => undefined;
+    handle = (request, response) => {
+      resume = () => void request.resume().on('end', () => response.end('all of it'));
+    };
+    const size = 1_000_000;
+    const connection = open(
+      `POST / HTTP/1.1\r\nhost: h\r\ncontent-length: ${size}\r\n\r\n${'x'.repeat(size)}`,
+    );
+    await delay(3 * LIMITS.requestTimeoutMs);
+    resume();
+    await eventually('the answer', () => connection.answer.includes('all of it'));
   });
 
   it('never writes a refusal into an answer that is under way', async () => {

@@ -2,6 +2,7 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import type { Duplex } from 'node:stream';
 import type { Logger } from '../logger.ts';
+import { watchBody } from './body-watch.ts';
 import { OrderlyClose, type StopSignal } from './orderly-close.ts';
 import {
   detachParser,
@@ -14,7 +15,7 @@ import { originForm } from './request-target.ts';
 
 /** Bounds on what clients may send, and on how long they may take. */
 export interface ServerLimits {
-  /** Longest time to receive a request, in ms. */
+  /** Longest time in which nothing of a request's body arrives, in ms. The whole body may take any time. */
   readonly requestTimeoutMs: number;
   /** Longest time to receive the headers of a request, in ms; at most `requestTimeoutMs` counts. */
   readonly headersTimeoutMs: number;
@@ -77,16 +78,19 @@ const BY_ERROR: Readonly<Record<string, ProtocolRefusal>> = {
 export class GuardedServer {
   readonly #server: Server;
   readonly #log: Logger;
+  readonly #requestTimeoutMs: number;
   readonly #orderly: OrderlyClose;
   readonly #exchanges = new WeakMap<Duplex, Set<Exchange>>();
   readonly #refused = new WeakSet<Duplex>();
 
   constructor({ handle, upgrade, cutOff, log, ...limits }: GuardedServerOptions) {
     this.#log = log;
+    this.#requestTimeoutMs = limits.requestTimeoutMs;
     const headersTimeout = Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs);
     const server = createServer({
       maxHeaderSize: limits.maxHeaderBytes,
-      requestTimeout: limits.requestTimeoutMs,
+      // Of the whole request; `watchBody` asks for progress instead.
+      requestTimeout: 0,
       headersTimeout,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       connectionsCheckingInterval: Math.min(headersTimeout, CHECK_EVERY_MS),
@@ -165,7 +169,12 @@ export class GuardedServer {
     const { socket } = exchange.request;
     const exchanges = this.#exchanges.get(socket) ?? new Set();
     this.#exchanges.set(socket, exchanges.add(exchange));
-    exchange.response.once('close', () => exchanges.delete(exchange));
+    const { request, response } = exchange;
+    const endWatch = watchBody(request, this.#requestTimeoutMs, () =>
+      this.#refuse(new BodyStalledError(), socket),
+    );
+    request.once('close', endWatch);
+    response.once('close', () => exchanges.delete(exchange));
   }
 
   /** Answers what never became a request, after the answers that are under way on its connection. */
@@ -197,6 +206,11 @@ export class GuardedServer {
       });
     }
   }
+}
+
+/** Refused as Node's own time-outs are. */
+class BodyStalledError extends Error {
+  readonly code = 'ERR_HTTP_REQUEST_TIMEOUT';
 }
 
 const EXPECTATION_FAILED: ProtocolRefusal = {

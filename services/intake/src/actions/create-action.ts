@@ -15,6 +15,7 @@ import {
   type IdempotencyKey,
   type IdempotencyKeys,
 } from './idempotency.ts';
+import { startOf, type ScheduleOptions } from './schedule.ts';
 
 /** A request whose parameters have been checked. Its entities may still be on their way, and throw what is wrong with them. */
 export interface CreateRequest {
@@ -38,6 +39,7 @@ export interface CreateActionOptions {
   /** Called after each acceptance. */
   readonly onAccepted: () => void;
   readonly recorder: CreateRecorder;
+  readonly schedule: ScheduleOptions;
 }
 
 const configSchema = z.record(z.string(), z.unknown());
@@ -57,10 +59,11 @@ export class CreateAction {
    * @throws InvalidInputError naming the field; RefusedError for a key in use or a callback URL; StoreError; what the entities throw.
    */
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
-    const { registry, newActionId } = this.#options;
+    const { registry, newActionId, schedule } = this.#options;
     const { parameters, entities, idempotency } = request;
     const handler = registry.handler(parameters.actionType);
     const entityType = registry.entityType(parameters.entityType);
+    const scheduledFor = startOf(parameters.scheduledFor, schedule);
     const config = await handler.validatePayload({ entityType, config: parameters.config });
     return this.stage(
       {
@@ -73,7 +76,7 @@ export class CreateAction {
         },
         config: configSchema.parse(config),
         dryRun: parameters.dryRun,
-        scheduledFor: parameters.scheduledFor === undefined ? null : new Date(parameters.scheduledFor),
+        scheduledFor,
         retryOf: null,
         ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
         ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),

@@ -8,6 +8,7 @@ import { toActionView } from '../actions/action-view.ts';
 import type { CreateAction, CreateResult } from '../actions/create-action.ts';
 import { parseCreateRequest, type EntityLimits } from '../actions/parse-request.ts';
 import { BodyReader, drain, type BodyLimits } from '../upload/body-reader.ts';
+import { openFormFile, type UploadMediaType } from '../upload/file-part.ts';
 import { parseUploadQuery } from '../upload/upload-parameters.ts';
 import { atMost } from '../upload/at-most.ts';
 import { accountOf, earlyAccountOf } from './admission.ts';
@@ -36,6 +37,9 @@ export interface CreateRouteOptions {
   readonly uploads: Budget;
 }
 
+/** A body with one file, as browsers and `curl -F` send it. */
+const FORM = 'multipart/form-data';
+
 /** Decoded bytes for which the ratio does not count: much repetition is normal in a few rows. */
 const JSON_GRACE_BYTES = 1_048_576;
 const UPLOAD_GRACE_BYTES = 16_777_216;
@@ -54,15 +58,15 @@ export function addCreateRoute(router: Router, options: CreateRouteOptions): voi
 
 function createFrom(ctx: Context, options: CreateRouteOptions): Promise<CreateResult> {
   const key = idempotencyKeyOf(ctx);
-  const type = ctx.is('json', ...UPLOAD_MEDIA_TYPES);
-  if (type === 'application/x-ndjson' || type === 'text/csv')
+  const type = ctx.is('json', FORM, ...UPLOAD_MEDIA_TYPES);
+  if (type === 'application/x-ndjson' || type === 'text/csv' || type === FORM)
     return createFromUpload(ctx, type, key, options);
   if (type === 'json' || type === null) return createFromJson(ctx, key, options);
   const given = ctx.get('content-type') || 'none';
   throw new HttpRefusal(
     415,
     'UNSUPPORTED_MEDIA_TYPE',
-    `expected content-type application/json, ${UPLOAD_MEDIA_TYPES.join(' or ')}, found ${given}`,
+    `expected content-type application/json, ${UPLOAD_MEDIA_TYPES.join(', ')} or ${FORM}, found ${given}`,
   );
 }
 
@@ -121,7 +125,7 @@ function readerOf(ctx: Context, { cutOff }: CreateRouteOptions, limits: BodyLimi
 
 async function createFromUpload(
   ctx: Context,
-  mediaType: (typeof UPLOAD_MEDIA_TYPES)[number],
+  type: UploadMediaType | typeof FORM,
   key: string | undefined,
   options: CreateRouteOptions,
 ): Promise<CreateResult> {
@@ -130,7 +134,7 @@ async function createFromUpload(
   const place = options.uploads.open(accountId);
   try {
     place.take(1);
-    return await stageUpload(ctx, mediaType, accountId, key, options);
+    return await stageUpload(ctx, type, accountId, key, options);
   } finally {
     place.release();
   }
@@ -138,26 +142,31 @@ async function createFromUpload(
 
 async function stageUpload(
   ctx: Context,
-  mediaType: (typeof UPLOAD_MEDIA_TYPES)[number],
+  type: UploadMediaType | typeof FORM,
   accountId: string,
   key: string | undefined,
   options: CreateRouteOptions,
 ): Promise<CreateResult> {
   const { createAction, registry, limits, uploadLimitBytes, maxCompressionRatio } = options;
   const { parameters, delimiter } = parseUploadQuery(ctx.query);
-  const body = readerOf(ctx, options, {
+  const bodyLimits = {
     limitBytes: uploadLimitBytes,
     maxRatio: maxCompressionRatio,
     graceBytes: UPLOAD_GRACE_BYTES,
-  });
-  const charset = ctx.request.charset || undefined;
-  // As many lines as there may be entities: every second line of a file may be empty.
-  const maxEmptyLines = limits.maxEntities;
+  };
+  const body = readerOf(ctx, options, bodyLimits);
   const entityType = registry.entityType(parameters.entityType);
   const handler = registry.handler(parameters.actionType);
+  const file =
+    type === FORM ? await openFormFile(body.bytes(), ctx.get('content-type'), bodyLimits) : undefined;
+  const mediaType = file?.mediaType ?? (type as UploadMediaType);
+  const charset = file === undefined ? ctx.request.charset || undefined : file.charset;
+  const bytes = (file ?? body).bytes();
+  // As many lines as there may be entities: every second line of a file may be empty.
+  const maxEmptyLines = limits.maxEntities;
   const entities: AsyncIterable<IncomingEntity> =
     mediaType === 'text/csv'
-      ? csvEntities(body.bytes(), {
+      ? csvEntities(bytes, {
           delimiter,
           charset,
           entityType,
@@ -165,13 +174,18 @@ async function stageUpload(
           maxEmptyLines,
           unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
         })
-      : ndjsonEntities(body.bytes(), { maxLineBytes: limits.maxEntityBytes, maxEmptyLines, charset });
-  const digest = (): string => body.digest(mediaType, ctx.querystring);
-  return createAction.execute(accountId, {
-    parameters,
-    entities: atMost(entities, limits.maxEntities),
-    idempotency: key === undefined ? undefined : { key, digest },
-  });
+      : ndjsonEntities(bytes, { maxLineBytes: limits.maxEntityBytes, maxEmptyLines, charset });
+  const digest = (): string => (file ?? body).digest(mediaType, ctx.querystring);
+  try {
+    return await createAction.execute(accountId, {
+      parameters,
+      entities: atMost(entities, limits.maxEntities),
+      idempotency: key === undefined ? undefined : { key, digest },
+    });
+  } finally {
+    // Not awaited: a chunk that is asked for may never come.
+    void file?.close();
+  }
 }
 
 /**

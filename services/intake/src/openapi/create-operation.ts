@@ -26,8 +26,9 @@ export function createOperation(catalog: Catalog): Operation {
       "does not exist, a field of it is unknown or of the wrong type) is that entity's outcome and found in the logs.",
       'An entity that is named twice is changed once: the first position counts, the others are skipped.',
       '',
-      'Or send the entities alone, as `text/csv` or `application/x-ndjson`, with the parameters in the query (a JSON body',
-      'has them itself, and none in the query): such a body is streamed, and may hold a million entities. Any body may be',
+      'Or send the entities alone, as `text/csv`, `application/x-ndjson` or the one file of a `multipart/form-data` body, as',
+      'browsers and `curl -F file=@contacts.csv` send it, with the parameters in the query (a JSON body',
+      'has them itself, and none in the query): such a body is streamed, and may hold ten million entities. Any body may be',
       'gzipped: `Content-Encoding: gzip`.',
       '',
       'With an `Idempotency-Key` the request may be repeated: the same key and request give the same action, so after a',
@@ -54,6 +55,16 @@ export function createOperation(catalog: Catalog): Operation {
         'An entity in JSON on each line.',
         '{"id":"contact-1","ownerId":"user-7"}\n{"id":"contact-2","ownerId":"user-8"}\n',
       ),
+      'multipart/form-data': {
+        schema: z.object({
+          file: z.string().meta({
+            format: 'binary',
+            description:
+              'A CSV or NDJSON file, of any field name. Its content type decides, else its name: .csv, .ndjson or .jsonl, with .gz if it is compressed.',
+          }),
+        }),
+        examples: { form: { value: { file: 'id,ownerId\ncontact-1,user-7\ncontact-2,user-8\n' } } },
+      },
     },
     success: acceptedAction('The action is accepted and will be carried out.'),
     errors: [
@@ -73,6 +84,7 @@ export function createOperation(catalog: Catalog): Operation {
       'INVALID_ENCODING',
       'UNKNOWN_CHARSET',
       'INVALID_GZIP',
+      'INVALID_MULTIPART',
       'UPLOAD_BROKEN_OFF',
       'IDEMPOTENCY_KEY_REUSED',
       'IDEMPOTENCY_IN_PROGRESS',

@@ -120,6 +120,12 @@ export const ERRORS = {
       { field: '(body)', message: 'expected gzip data, complete, and nothing behind its last member' },
     ],
   },
+  INVALID_MULTIPART: {
+    status: 400,
+    when: 'a multipart/form-data body is malformed, or has anything beside one file',
+    message: 'the body is not multipart/form-data with one file',
+    details: [{ field: '(body)', message: 'expected one file and nothing else, found a further part' }],
+  },
   UPLOAD_BROKEN_OFF: {
     status: 400,
     when: 'the body ended before its end; nothing of it is kept',
@@ -162,7 +168,7 @@ export const ERRORS = {
   },
   REQUEST_TIMEOUT: {
     status: 408,
-    when: 'the request did not arrive within REQUEST_TIMEOUT_MS',
+    when: 'nothing of the body arrived for REQUEST_TIMEOUT_MS, or the headers did not arrive within HEADERS_TIMEOUT_MS',
     message: 'the request did not arrive in time',
   },
   ACTION_STATUS_CONFLICT: {

@@ -120,7 +120,7 @@ export const REQUESTS: Readonly<
       actionType: 'update',
       entityType: 'company',
       priority: 'low',
-      scheduledFor: '2030-01-01T22:00:00+01:00',
+      scheduledFor: '2026-12-31T22:00:00+01:00',
       config: { set: { tags: ['key account'] } },
       entities: [{ id: 'company-1' }, { id: 'company-2' }],
     },

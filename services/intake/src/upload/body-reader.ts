@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
-import { pipeline, Readable } from 'node:stream';
-import { createGunzip } from 'node:zlib';
-import { InvalidInputError } from '@bulk/domain';
 import { HttpRefusal } from '../http/refusals.ts';
 import { ServiceStoppingError, type CutOff } from '../http/stopping.ts';
+import { gunzipped, type RatioLimits } from './gunzip.ts';
 
 /** Thrown when a client went away, or was cut off, before its body was there; nobody is left to be told. */
 export class UploadBrokenOffError extends HttpRefusal {
@@ -14,13 +12,9 @@ export class UploadBrokenOffError extends HttpRefusal {
   }
 }
 
-export interface BodyLimits {
+export interface BodyLimits extends RatioLimits {
   /** Most decoded bytes: a small gzip body can be a large one. */
   readonly limitBytes: number;
-  /** Most decoded bytes for each compressed byte, beyond `graceBytes`. */
-  readonly maxRatio: number;
-  /** Decoded bytes for which the ratio does not count. */
-  readonly graceBytes: number;
 }
 
 /** What ends the reading before the end of the body. */
@@ -40,7 +34,6 @@ export class BodyReader {
   readonly #gone: AbortSignal;
   readonly #cutOff: CutOff;
   readonly #hash = createHash('sha256');
-  #received = 0;
 
   constructor(request: IncomingMessage, limits: BodyLimits, { gone, cutOff }: BodyEnds) {
     this.#request = request;
@@ -87,32 +80,7 @@ export class BodyReader {
         { 'accept-encoding': 'gzip' },
       );
     }
-    const gunzip = createGunzip();
-    // What breaks comes out of the iteration of the last stream.
-    pipeline(Readable.from(this.#raw()), gunzip, () => undefined);
-    let total = 0;
-    try {
-      for await (const chunk of gunzip) {
-        total += (chunk as Buffer).length;
-        this.#checkRatio(total);
-        yield chunk as Buffer;
-      }
-    } catch (error) {
-      if (error instanceof HttpRefusal) throw error;
-      throw notGzip();
-    }
-    // zlib stops at the first zero byte behind a member, and says nothing of what follows.
-    if (gunzip.bytesWritten < this.#received) throw notGzip();
-  }
-
-  #checkRatio(decoded: number): void {
-    const { maxRatio, graceBytes } = this.#limits;
-    if (decoded <= graceBytes + maxRatio * this.#received) return;
-    throw new HttpRefusal(
-      413,
-      'PAYLOAD_TOO_LARGE',
-      `expected a body of at most ${maxRatio} times its compressed bytes`,
-    );
+    yield* gunzipped(this.#raw(), this.#limits);
   }
 
   async *#raw(): AsyncGenerator<Buffer> {
@@ -122,7 +90,6 @@ export class BodyReader {
       for (;;) {
         const { done, value } = await this.#cutOff.orElse(chunks.next());
         if (done === true) return;
-        this.#received += value.length;
         yield value;
       }
     } catch (error) {
@@ -134,13 +101,8 @@ export class BodyReader {
   }
 }
 
-function notGzip(): InvalidInputError {
-  return new InvalidInputError('INVALID_GZIP', 'the body is not gzip, or not all of it', [
-    { field: '(body)', message: 'expected gzip data, complete, and nothing behind its last member' },
-  ]);
-}
-
-function tooLarge(limitBytes: number): HttpRefusal {
+/** Builds the refusal of a body that is too large. */
+export function tooLarge(limitBytes: number): HttpRefusal {
   return new HttpRefusal(413, 'PAYLOAD_TOO_LARGE', `expected a body of at most ${limitBytes} bytes`);
 }
 

@@ -1,0 +1,204 @@
+import { describe, expect, it } from '@jest/globals';
+import { ENTITY_TYPES } from '@bulk/actions';
+import { inexactNumbers, InvalidInputError } from '@bulk/domain';
+import fc from 'fast-check';
+import { CSV_NULL } from './cells.ts';
+import { csvEntities } from './csv.ts';
+import { entityFault } from './entity.ts';
+import { columnsOf, type HeaderOptions } from './header.ts';
+import { ndjsonEntities } from './ndjson.ts';
+
+/** Always the same files, so that a failure is one of the change under test. */
+const RUNS = { seed: 13, numRuns: 1_000 };
+const LIMITS = { maxLineBytes: 300, maxRowBytes: 300, maxEmptyLines: 5 };
+const contact = ENTITY_TYPES.find(({ name }) => name === 'contact')!;
+const KNOWN = new Set(['lastName', 'notes', 'city']);
+const HEADER: HeaderOptions = {
+  entityType: contact,
+  unknownColumns: (names) => names.filter((name) => !KNOWN.has(name)),
+};
+
+const CSV_FILE = Buffer.from(
+  'id,ref,lastName,notes,city\r\nc1,r 1,Müller,"a ""quoted"", cell",東京\nc2,,"two\r\nlines",,Łódź\rc3,r3,#N/A,"",x\n',
+);
+const NDJSON_FILE = Buffer.from(
+  '{"id":"c1","lastName":"Müller","score":12}\r\n{"id":"c2","ref":null,"notes":"a \\"b\\" \\u00e4","tags":["x","y"]}\n\n{"id":"c3","score":-1.5e3,"x":{"y":[{}]}}\n',
+);
+
+/** Bytes at which readers of text go wrong. */
+const SHARP = [
+  ...'",;\t\r\n\\ {}[]:-+.eE019nu#/'.match(/./gsu)!,
+  ...[
+    '\r\n',
+    '""',
+    '\\u',
+    '__proto__',
+    '1e999',
+    '9007199254740993',
+    '\u2028',
+    '\u200b',
+    '\ufeff',
+    '\u00a0',
+    '\0',
+    '\u001a',
+  ],
+]
+  .map((text) => Buffer.from(text))
+  .concat([[0xff], [0xfe], [0xe4], [0xc3], [0xed, 0xa0, 0x80]].map((bytes) => Buffer.from(bytes)));
+
+interface Mutation {
+  readonly at: number;
+  readonly removed: number;
+  readonly inserted: Buffer;
+  /** Where a piece of the file is copied from that is inserted, too. */
+  readonly copied: number;
+}
+
+const mutation: fc.Arbitrary<Mutation> = fc.record({
+  at: fc.nat(1_000),
+  removed: fc.oneof(fc.constant(0), fc.nat(3), fc.nat(60)),
+  inserted: fc.oneof(
+    fc.constantFrom(...SHARP),
+    fc.constant(Buffer.alloc(0)),
+    fc.uint8Array({ maxLength: 4 }).map((bytes) => Buffer.from(bytes)),
+  ),
+  copied: fc.oneof(fc.constant(-1), fc.nat(1_000)),
+});
+
+function mutated(file: Buffer, mutations: readonly Mutation[]): Buffer {
+  return mutations.reduce((bytes, { at, removed, inserted, copied }) => {
+    const from = at % (bytes.length + 1);
+    const piece = copied < 0 ? Buffer.alloc(0) : bytes.subarray(copied % (bytes.length + 1)).subarray(0, 40);
+    return Buffer.concat([bytes.subarray(0, from), inserted, piece, bytes.subarray(from + removed)]);
+  }, file);
+}
+
+async function* cut(file: Buffer, size: number): AsyncGenerator<Buffer> {
+  for (let from = 0; from < file.length; from += size)
+    yield await Promise.resolve(file.subarray(from, from + size));
+}
+
+/** The entities of a file, or undefined if it was refused. Any other error fails the test. */
+async function read(entities: AsyncIterable<unknown>): Promise<unknown[] | undefined> {
+  const found: unknown[] = [];
+  try {
+    for await (const entity of entities) found.push(entity);
+    return found;
+  } catch (error) {
+    if (error instanceof InvalidInputError) return undefined;
+    throw error;
+  }
+}
+
+/** The text of a file as its bytes are, by the platform's strict decoders; undefined: they are not text. */
+function strictText(file: Buffer): string | undefined {
+  const encoding = { fffe: 'utf-16le', feff: 'utf-16be' }[file.toString('hex', 0, 2)] ?? 'utf-8';
+  try {
+    let text = new TextDecoder(encoding, { fatal: true }).decode(file);
+    while (text.endsWith('\u001a')) text = text.slice(0, -1);
+    return text.includes('\0') ? undefined : text;
+  } catch {
+    return undefined;
+  }
+}
+
+/** Rows of cells after RFC 4180, character by character; undefined: a quote is where none may be. */
+function strictCsv(text: string): string[][] | undefined {
+  const rows: string[][] = [];
+  let row: string[] = [];
+  let at = 0;
+  for (;;) {
+    let cell = '';
+    if (text[at] === '"') {
+      for (at += 1; text[at] !== '"' || text[at + 1] === '"'; at += 1) {
+        if (at >= text.length) return undefined;
+        if (text[at] === '"') at += 1;
+        cell += text.charAt(at);
+      }
+      at += 1;
+      if (at < text.length && !/[,\r\n]/u.test(text[at] ?? '')) return undefined;
+    } else {
+      for (; at < text.length && !/[,\r\n]/u.test(text[at] ?? ''); at += 1) {
+        if (text[at] === '"') return undefined;
+        cell += text.charAt(at);
+      }
+    }
+    row.push(cell);
+    if (text[at] !== ',') {
+      rows.push(row);
+      row = [];
+      if (at >= text.length) return rows;
+      at += text.startsWith('\r\n', at) ? 1 : 0;
+    }
+    at += 1;
+  }
+}
+
+function strictCsvEntities(file: Buffer): unknown[] | undefined {
+  const text = strictText(file);
+  const rows =
+    text === undefined ? undefined : strictCsv(text)?.filter((row) => row.some((cell) => cell !== ''));
+  if (rows === undefined) return undefined;
+  const [titles = [], ...records] = rows;
+  const columns = columnsOf(titles, HEADER);
+  return records.map((cells) =>
+    Object.fromEntries(
+      columns.flatMap((column, i): [string, unknown][] => {
+        const cell = i === 0 ? cells[i]?.replace(/^\ufeff/u, '') : cells[i];
+        if (column === undefined || (cell === '' && column.name !== 'id')) return [];
+        return [[column.name, cell === CSV_NULL ? null : cell]];
+      }),
+    ),
+  );
+}
+
+function strictLines(file: Buffer): string[] | undefined {
+  return strictText(file)
+    ?.split(/\r\n|\r|\n/u)
+    .filter((line) => line.trim() !== '');
+}
+
+describe('a file that was changed at random', () => {
+  const changes = fc.array(mutation, { minLength: 1, maxLength: 4 });
+
+  it('of CSV is refused in words, or read as its bytes say, whatever they are', async () => {
+    expect(strictCsvEntities(CSV_FILE)).toHaveLength(3);
+    let accepted = 0;
+    await fc.assert(
+      fc.asyncProperty(changes, fc.integer({ min: 1, max: 40 }), async (mutations, size) => {
+        const file = mutated(CSV_FILE, mutations);
+        const found = await read(csvEntities(cut(file, size), { ...LIMITS, ...HEADER, delimiter: ',' }));
+        if (found === undefined) return;
+        accepted += 1;
+        expect(found).toEqual(strictCsvEntities(file));
+        for (const entity of found) expect(entityFault(entity)).toBeUndefined();
+      }),
+      RUNS,
+    );
+    expect(accepted).toBeGreaterThan(RUNS.numRuns / 40);
+  });
+
+  it('of NDJSON is refused in words, or read as its bytes say, whatever they are', async () => {
+    let accepted = 0;
+    await fc.assert(
+      fc.asyncProperty(changes, fc.integer({ min: 1, max: 40 }), async (mutations, size) => {
+        const file = mutated(NDJSON_FILE, mutations);
+        const found = await read(ndjsonEntities(cut(file, size), LIMITS));
+        if (found === undefined) return;
+        accepted += 1;
+        const lines = strictLines(file);
+        expect(found).toHaveLength(lines?.length ?? -1);
+        for (const [i, entity] of found.entries()) {
+          expect(entityFault(entity)).toBeUndefined();
+          const line = lines?.[i] ?? '';
+          // A number that a double cannot hold is marked; JSON.parse alone would change it.
+          const marked = inexactNumbers(entity).map(({ message }) => message.split('found ')[1] ?? '');
+          for (const number of marked) expect(line).toContain(number);
+          if (marked.length === 0) expect(JSON.stringify(entity)).toBe(JSON.stringify(JSON.parse(line)));
+        }
+      }),
+      RUNS,
+    );
+    expect(accepted).toBeGreaterThan(RUNS.numRuns / 40);
+  });
+});
