@@ -83,7 +83,7 @@ describe('Redis that refuses to record first positions', () => {
 
   it('does not make its batch wait for ever where the key of one action holds something else', async () => {
     const actionId = randomUUID();
-    await admin.set(`refusals:first:${actionId}:0`, 'no hash');
+    await admin.set(`refusals:firsts:${actionId}:0`, 'no hash');
     expect(await claimBy(admin, actionId)).toMatchObject({
       code: 'REDIS_FAILED',
       retryable: false,
