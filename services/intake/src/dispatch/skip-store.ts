@@ -33,6 +33,8 @@ export interface SkippedRun {
 
 /** Staged batches that the driver fetches at a time: bounds what is read beyond the end of a run. */
 const FETCH = 20;
+/** Maximum number of batches of a run. */
+const RUN_BATCHES = 100;
 /** Logs of one insertion. */
 const INSERTED = 50;
 
@@ -70,13 +72,17 @@ export class SkipStore {
     return matchedCount > 0;
   }
 
-  /** The staged batches from `from` on, in order, of about so many positions. @throws StoreError. */
+  /** The staged batches from `from` on, in order: `RUN_BATCHES`, or fewer that have so many positions. @throws StoreError. */
   async read(actionId: string, from: number, positions: number): Promise<SkippedRun> {
     const batches: SkippableBatch[] = [];
     let read = 0;
     try {
       const cursor = this.#database.stagedBatches
-        .find({ actionId, batchNo: { $gte: from } }, { sort: { batchNo: 1 }, batchSize: FETCH })
+        .find(
+          // An upper bound, too: some servers read all that lies within the bounds of an index.
+          { actionId, batchNo: { $gte: from, $lt: from + RUN_BATCHES } },
+          { sort: { batchNo: 1 }, batchSize: FETCH },
+        )
         .project<SkippableBatch>({
           batchNo: 1,
           partition: 1,
