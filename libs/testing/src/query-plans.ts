@@ -29,6 +29,7 @@ export interface ReadPlan {
   /** The stages of the plan, each once: `COLLSCAN` and `SORT` grow with the collection. */
   readonly stages: readonly string[];
 }
+
 /** Stages that look a single document up by its id. */
 const BY_ID = /"stage":"(IDHACK|EXPRESS_IXSCAN|EXPRESS_UPDATE)"/;
 

@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '@bulk/domain';
 import { WITH_DUE_AT, WITH_IN_FLIGHT, type ActionDocument } from '@bulk/mongo';
-import { Health, silentLogger } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { LaneWindows } from '../src/dispatch/lane-windows.ts';
 import { SharedWindows } from '../src/dispatch/shared-windows.ts';
-import { Dispatcher, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
+import type { Dispatcher, DispatcherOptions } from '../src/dispatch/dispatcher.ts';
+import { dispatcherOf, limits } from './dispatcher.ts';
 import { IntakeHarness } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -16,44 +16,9 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-const LEASE_MS = 10_000;
 const LARGE = 600;
-const store = () => new DispatchStore(harness.database, LEASE_MS, () => new Date());
 
-/** What may be in flight of an account in a lane, and of a lane whatever the times are. */
-const limits = (
-  account: number,
-  lane: number,
-): Pick<DispatcherOptions, 'maxInFlightOfAccount' | 'laneWindow'> => ({
-  maxInFlightOfAccount: account,
-  laneWindow: { min: lane, max: lane, tolerance: 2, probeEveryMs: 10_000 },
-});
-
-function dispatcher(other: Partial<DispatcherOptions> = {}): Dispatcher {
-  const one = new Dispatcher({
-    store: store(),
-    producer: harness.producer,
-    topics: harness.installation.topics,
-    window: { batches: 2, bytes: 1_000_000 },
-    maxInFlight: 1_000,
-    maxPostponed: 1_000,
-    ...limits(1_000, 10_000),
-    staleMs: 60_000,
-    onChanged: () => undefined,
-    leaseMs: LEASE_MS,
-    monotonic: () => performance.now(),
-    instanceId: randomUUID(),
-    concurrency: 50,
-    parallelWindows: 4,
-    retryDelayMs: 5_000,
-    pollMs: 10,
-    health: new Health(),
-    log: silentLogger(),
-    ...other,
-  });
-  harness.installation.onDispose(() => one.stop());
-  return one;
-}
+const dispatcher = (other: Partial<DispatcherOptions> = {}): Dispatcher => dispatcherOf(harness, other);
 
 const accepted = (accountId: string, size: number, lane: Lane = 'normal'): Promise<ActionDocument> =>
   harness.accepted(randomUUID(), size, null, { accountId, lane });
