@@ -104,7 +104,8 @@ export class DispatchStore {
           ...(Object.keys(accountId).length === 0 ? {} : { accountId }),
           // Both follow from `dueAt`; an action that an older version has changed must not be published all the same.
           status: { $in: [...DISPATCHED_STATUSES] },
-          $or: [{ 'dispatch.lease': null }, { 'dispatch.lease.until': { $lte: now } }],
+          // No `$or`: some planners leave the index for it and read every action.
+          'dispatch.lease.until': { $not: { $gt: now } },
         },
         claimed({ owner, until: this.#in(this.#leaseMs, now) }, this.#windowBatches),
         { sort: { lane: 1, accountId: 1, _id: 1 }, returnDocument: 'after' },

@@ -135,6 +135,6 @@ function standingStill(now: Date, afterMs: number): Filter<ActionDocument> {
     'dispatch.inFlight': true,
     status: { $in: ['queued', 'processing'] },
     updatedAt: { $lt: new Date(now.getTime() - afterMs) },
-    $or: [{ 'dispatch.sweep': { $exists: false } }, { 'dispatch.sweep.dueAt': { $lte: now } }],
+    'dispatch.sweep.dueAt': { $not: { $gt: now } },
   };
 }

@@ -101,7 +101,8 @@ export class Janitor {
     const now = this.#options.now();
     const found = await this.#endedLongAgo(now);
     if (found.length === 0) return NOTHING_DUE;
-    const unclaimed = { 'dispatch.purged': null, 'dispatch.cleanUp.until': { $not: { $gt: now } } };
+    // `$ne: true` and not the words of the clean-up index: with them, some planners read that whole index and not the ids.
+    const unclaimed = { 'dispatch.purged': { $ne: true }, 'dispatch.cleanUp.until': { $not: { $gt: now } } };
     const mine = await this.#claim(found, unclaimed, 'dispatch.cleanUp');
     const claimed = new Set(mine.ids);
     const groups = removalGroups(found.filter(({ _id }) => claimed.has(_id)));
