@@ -1,4 +1,4 @@
-import { InvalidInputError } from '@bulk/domain';
+import { InvalidInputError, type InputErrorCode } from '@bulk/domain';
 import type { EntityType } from './entity-type.ts';
 import type { BulkActionHandler } from './handler.ts';
 
@@ -46,7 +46,12 @@ function byName<T>(items: readonly T[], nameOf: (item: T) => string): Map<string
   return map;
 }
 
-function unknown(field: string, name: string, code: string, known: ReadonlyMap<string, unknown>): never {
+function unknown(
+  field: string,
+  name: string,
+  code: InputErrorCode,
+  known: ReadonlyMap<string, unknown>,
+): never {
   throw new InvalidInputError(code, `unknown ${field} "${name}"`, [
     { field, message: `expected one of: ${[...known.keys()].join(', ')}` },
   ]);

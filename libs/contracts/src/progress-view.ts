@@ -1,5 +1,5 @@
 import { progressFigures } from '@bulk/domain';
-import type { ActionStats } from './http.ts';
+import type { ActionStats } from './rest/schemas.ts';
 import type { ActionProgress } from './messages.ts';
 import type { ActionUpdate } from './websocket.ts';
 

@@ -1,6 +1,6 @@
 import { ACTION_STATUSES, isFinal, type ActionStatus } from '@bulk/domain';
 import { z } from 'zod';
-import { instantSchema } from './http.ts';
+import { instantSchema } from './rest/schemas.ts';
 import { actionUpdateSchema } from './websocket.ts';
 
 /** Statuses whose beginning is told to an action's callback URL. */

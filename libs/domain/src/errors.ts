@@ -43,11 +43,32 @@ export class PermanentError extends CodedError {
   }
 }
 
+/** What can be wrong with a caller's input. The interfaces (REST, WebSocket) say what they answer to each of them. */
+export type InputErrorCode =
+  | 'ACCOUNT_MISMATCH'
+  | 'ACCOUNT_REQUIRED'
+  | 'ENTITY_TOO_LARGE'
+  | 'INVALID_ACCOUNT'
+  | 'INVALID_CONFIG'
+  | 'INVALID_ENCODING'
+  | 'INVALID_FRAME'
+  | 'INVALID_GZIP'
+  | 'INVALID_HEADER'
+  | 'INVALID_ID'
+  | 'INVALID_JSON'
+  | 'INVALID_MULTIPART'
+  | 'INVALID_REQUEST'
+  | 'INVALID_ROW'
+  | 'UNKNOWN_ACTION_TYPE'
+  | 'UNKNOWN_CHARSET'
+  | 'UNKNOWN_ENTITY_TYPE';
+
 /** Thrown when a caller's input is refused: each issue names the field and what was expected. */
 export class InvalidInputError extends CodedError {
+  declare readonly code: InputErrorCode;
   readonly issues: readonly FieldIssue[];
 
-  constructor(code: string, message: string, issues: readonly FieldIssue[] = []) {
+  constructor(code: InputErrorCode, message: string, issues: readonly FieldIssue[] = []) {
     super(code, message, { details: { issues } });
     this.issues = issues;
   }

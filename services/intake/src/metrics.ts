@@ -10,8 +10,8 @@ import {
   type Metrics,
   type Readiness,
 } from '@bulk/telemetry';
-import type { CreateRecorder } from './actions/create-recorder.ts';
-import type { UnfinishedActions } from './actions/unfinished-actions.ts';
+import type { CreateRecorder } from './submission/create-recorder.ts';
+import type { UnfinishedActions } from './dispatch/unfinished-actions.ts';
 import type { HttpRecorder } from './http/measure.ts';
 
 /** Is told what the dispatch does; its functions never throw. */

@@ -3,13 +3,13 @@ import { startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { Container } from 'inversify';
 import cron from 'node-cron';
 import type { IntakeConfig } from './config.ts';
-import { findUnfinishedActions } from './actions/unfinished-actions.ts';
+import { findUnfinishedActions } from './dispatch/unfinished-actions.ts';
 import { createContainer, TOKENS, type ContainerOptions } from './container.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { startHttpServer } from './http/server.ts';
 import { createIntakeMetrics } from './metrics.ts';
-import type { FirstPositionRelease } from './staging/first-position-release.ts';
-import type { FirstPositionRenewal } from './staging/first-position-renewal.ts';
+import type { FirstPositionRelease } from './clean-up/first-position-release.ts';
+import type { FirstPositionRenewal } from './clean-up/first-position-renewal.ts';
 
 /** Once a minute is often enough to start a clean-up; it runs until nothing is left to clean up. */
 const JANITOR_CRON = '* * * * *';

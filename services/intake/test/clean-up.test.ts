@@ -3,7 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/glo
 import type { ActionDocument, Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { uuidv7 } from 'uuidv7';
-import { Janitor } from '../src/staging/janitor.ts';
+import { Janitor } from '../src/clean-up/janitor.ts';
 import { IntakeHarness, LATE_WRITE_MS } from './harness.ts';
 
 const HOUR_MS = 3_600_000;

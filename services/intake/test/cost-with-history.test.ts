@@ -12,10 +12,10 @@ import { silentLogger } from '@bulk/runtime';
 import { QueryPlans, type ReadPlan } from '@bulk/testing';
 import { uuidv7 } from 'uuidv7';
 import { ActionStore } from '../src/actions/action-store.ts';
-import { FailedEntities } from '../src/actions/failed-entities.ts';
-import { findUnfinishedActions } from '../src/actions/unfinished-actions.ts';
-import { LogReader } from '../src/logs/log-reader.ts';
-import { Janitor } from '../src/staging/janitor.ts';
+import { FailedEntities } from '../src/submission/failed-entities.ts';
+import { findUnfinishedActions } from '../src/dispatch/unfinished-actions.ts';
+import { LogReader } from '../src/reading/log-reader.ts';
+import { Janitor } from '../src/clean-up/janitor.ts';
 import { IntakeHarness, PARTITIONS } from './harness.ts';
 
 const HOUR_MS = 3_600_000;

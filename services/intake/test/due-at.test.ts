@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { DUE_NOW } from '@bulk/mongo';
 import { eventually } from '@bulk/testing';
-import { ActionControl } from '../src/actions/action-control.ts';
+import { ActionControl } from '../src/control/action-control.ts';
 import { ActionStore } from '../src/actions/action-store.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { dispatcherOf, LEASE_MS } from './dispatcher.ts';

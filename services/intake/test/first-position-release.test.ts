@@ -4,8 +4,8 @@ import type { ActionDocument } from '@bulk/mongo';
 import { connectRedis, FirstPositions, redisConfigSchema, type Redis } from '@bulk/redis';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';
-import { FirstPositionRelease } from '../src/staging/first-position-release.ts';
-import { FirstPositionRenewal } from '../src/staging/first-position-renewal.ts';
+import { FirstPositionRelease } from '../src/clean-up/first-position-release.ts';
+import { FirstPositionRenewal } from '../src/clean-up/first-position-renewal.ts';
 import { IntakeHarness, PARTITIONS } from './harness.ts';
 
 const MINUTE_MS = 60_000;

@@ -14,7 +14,7 @@ import type { Admin } from 'kafkajs';
 import { intakeConfigSchema, type IntakeConfig } from '../src/config.ts';
 import type { ContainerOptions } from '../src/container.ts';
 import { startIntake } from '../src/start.ts';
-import { StagingArea } from '../src/staging/staging-area.ts';
+import { StagingArea } from '../src/submission/staging-area.ts';
 
 export const PARTITIONS = 3;
 export const LATE_WRITE_MS = 30_000;

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { IdempotencyKeys } from '../src/actions/idempotency.ts';
+import { IdempotencyKeys } from '../src/submission/idempotency.ts';
 import { entitiesOf, IntakeHarness, type Answer } from './harness.ts';
 
 let harness: IntakeHarness;

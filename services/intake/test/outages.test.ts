@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { silentLogger } from '@bulk/runtime';
 import { AWAY, eventually, linkTo } from '@bulk/testing';
-import { Janitor } from '../src/staging/janitor.ts';
+import { Janitor } from '../src/clean-up/janitor.ts';
 import { entitiesOf, IntakeHarness, LATE_WRITE_MS, positionsOf, type PublishedBatch } from './harness.ts';
 
 const SIZE = 300;

@@ -3,8 +3,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { MongoNetworkError } from 'mongodb';
-import { Janitor } from '../src/staging/janitor.ts';
-import { StagingExpiredError } from '../src/staging/staging-area.ts';
+import { Janitor } from '../src/clean-up/janitor.ts';
+import { StagingExpiredError } from '../src/submission/staging-area.ts';
 import { entitiesOf, IntakeHarness, LATE_WRITE_MS } from './harness.ts';
 
 let harness: IntakeHarness;

@@ -4,7 +4,7 @@ import { createRegistry } from '@bulk/actions';
 import { kafkaConfigSchema, type KafkaConfig } from '@bulk/kafka';
 import { z } from 'zod';
 
-const MODULE = 'services/intake/src/openapi/documentation.ts';
+const MODULE = 'services/intake/src/documentation/documentation.ts';
 
 const isFunction = (value: unknown): boolean => typeof value === 'function';
 const moduleSchema = z.object({

@@ -9,6 +9,7 @@ import { ACTION_STATUSES } from '@bulk/domain';
 import { stored, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Filter, Sort } from 'mongodb';
 import { z } from 'zod';
+import { actionNotFound } from './refusals.ts';
 
 /** What a view of an action needs, and its control. The bookkeeping of counts and dispatch stays in the database. */
 const PROJECTION = { applied: 0, dispatch: 0, idempotency: 0 } as const;
@@ -43,6 +44,13 @@ export class ActionStore {
   constructor(database: Database, maxCounted = MAX_COUNTED) {
     this.#database = database;
     this.#maxCounted = maxCounted;
+  }
+
+  /** Reads an action of the account. @throws RestError `ACTION_NOT_FOUND`; StoreError. */
+  async get(accountId: string, actionId: string): Promise<AccountAction> {
+    const action = await this.find(accountId, actionId);
+    if (action === null) throw actionNotFound(actionId);
+    return action;
   }
 
   /** @returns null where the account has no such action. @throws StoreError. */

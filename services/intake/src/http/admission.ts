@@ -1,3 +1,4 @@
+import { OPERATIONS } from '@bulk/contracts';
 import { AccountForbiddenError, type Authenticator, type Identity } from '@bulk/auth';
 import { accountIdSchema } from '@bulk/domain';
 import type { Context, Middleware } from 'koa';
@@ -17,8 +18,10 @@ interface AdmittedState {
   accountFor?: (parameter: string | undefined) => Promise<string>;
 }
 
-/** What belongs to an account; routes match in any case as well. The documentation of the API is open. */
-const BELONGS_TO_ACCOUNT = /^\/(bulk-actions|webhook-secret)(\/|$)/i;
+/** The first segments of the paths of all operations: what is below them belongs to an account. The documentation is open. */
+const OF_ACCOUNTS: ReadonlySet<string> = new Set(
+  Object.values(OPERATIONS).map(({ path }) => firstSegmentOf(path)),
+);
 
 /**
  * Finds out whose a request is and counts it, before its body is read: a request that may not come in costs little. Where only
@@ -27,7 +30,7 @@ const BELONGS_TO_ACCOUNT = /^\/(bulk-actions|webhook-secret)(\/|$)/i;
 export function admission({ authenticator, rateLimit }: AdmissionOptions): Middleware {
   return async (ctx, next) => {
     // OPTIONS tells what a path offers, and nothing of an account.
-    if (ctx.method === 'OPTIONS' || !BELONGS_TO_ACCOUNT.test(ctx.path)) {
+    if (ctx.method === 'OPTIONS' || !OF_ACCOUNTS.has(firstSegmentOf(ctx.path))) {
       await next();
       return;
     }
@@ -61,7 +64,7 @@ export function admission({ authenticator, rateLimit }: AdmissionOptions): Middl
  *
  * @param parameter `accountId` of the body or the query, validated.
  * @throws InvalidInputError when there is none, two that differ, or one of a wrong form; AccountForbiddenError when it is not
- *   the token's; HttpRefusal when its rate limit, not known before, is reached.
+ *   the token's; RestError when its rate limit, not known before, is reached.
  */
 export function accountOf(ctx: Context, parameter: string | undefined): Promise<string> {
   const { accountFor } = ctx.state as AdmittedState;
@@ -88,4 +91,9 @@ function ownAccount({ accountId }: Identity, parameter: string | undefined): str
   if (parameter !== undefined && parameter !== '' && parameter !== accountId)
     throw new AccountForbiddenError();
   return accountId;
+}
+
+/** Routes match in any case, so the segment is in lower case. */
+function firstSegmentOf(path: string): string {
+  return path.split('/', 2)[1]?.toLowerCase() ?? '';
 }

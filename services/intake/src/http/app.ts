@@ -1,11 +1,11 @@
+import { REQUEST_ID_HEADER, RestError } from '@bulk/contracts';
 import type Router from '@koa/router';
 import type { Logger } from '@bulk/runtime';
 import Koa, { type Context, type Middleware } from 'koa';
 import { refuseCrossSite } from './cross-site.ts';
 import { toErrorResponse } from './error-response.ts';
 import { measure, type HttpRecorder } from './measure.ts';
-import { HttpRefusal } from './refusals.ts';
-import { REQUEST_ID_HEADER, requestIdOf } from './request-id.ts';
+import { requestIdOf } from './request-id.ts';
 import { ServiceStoppingError } from './stopping.ts';
 import { traced } from './traced.ts';
 
@@ -73,19 +73,14 @@ function refuseUnrouted(): Middleware {
     await next();
     if (hasBody(ctx)) return;
     if (ctx.status === 404) {
-      throw new HttpRefusal(404, 'NOT_FOUND', `there is nothing at ${ctx.method} ${ctx.path}`);
+      throw new RestError('NOT_FOUND', `there is nothing at ${ctx.method} ${ctx.path}`);
     }
     // The router's 501 is for a method that it does not know, such as TRACE: the client's fault, too, and not ours.
     if (ctx.status === 405 || ctx.status === 501) {
       const allow = ctx.response.get('allow');
-      throw new HttpRefusal(
-        405,
-        'METHOD_NOT_ALLOWED',
-        `${ctx.method} is not allowed: expected one of ${allow}`,
-        {
-          allow,
-        },
-      );
+      throw new RestError('METHOD_NOT_ALLOWED', `${ctx.method} is not allowed: expected one of ${allow}`, {
+        headers: { allow },
+      });
     }
   };
 }

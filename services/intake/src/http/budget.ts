@@ -1,4 +1,4 @@
-import { HttpRefusal } from './refusals.ts';
+import { RestError } from '@bulk/contracts';
 
 export interface BudgetOptions {
   /** What all requests may hold at once. */
@@ -14,15 +14,12 @@ export interface Share {
   /**
    * Takes more.
    *
-   * @throws HttpRefusal 503 `TOO_BUSY`; 429 `ACCOUNT_TOO_BUSY` if only the account's part is used up.
+   * @throws RestError 503 `TOO_BUSY`; 429 `ACCOUNT_TOO_BUSY` if only the account's part is used up.
    */
   take(amount: number): void;
   /** Gives everything back. Further calls do nothing. */
   release(): void;
 }
-
-/** Room becomes free whenever a request ends, in seconds. */
-const RETRY = { 'retry-after': '1' };
 
 /** Bounds what requests hold at once, in sum and per account. A request that finds no room is refused and may try again. */
 export class Budget {
@@ -62,13 +59,13 @@ export class Budget {
     const { total, perAccount, unit } = this.#options;
     if (this.#held + amount > total) {
       const message = `the service takes ${total} ${unit} at once, and all are taken; try again`;
-      throw new HttpRefusal(503, 'TOO_BUSY', message, RETRY);
+      throw new RestError('TOO_BUSY', message);
     }
     if (account !== undefined) {
       const held = this.#heldBy(account) + amount;
       if (held > perAccount) {
         const message = `an account may use ${perAccount} ${unit} at once; try again`;
-        throw new HttpRefusal(429, 'ACCOUNT_TOO_BUSY', message, RETRY, { limit: perAccount });
+        throw new RestError('ACCOUNT_TOO_BUSY', message, { details: { limit: perAccount } });
       }
       this.#accounts.set(account, held);
     }

@@ -1,5 +1,5 @@
+import { RestError } from '@bulk/contracts';
 import type { Middleware } from 'koa';
-import { HttpRefusal } from './refusals.ts';
 
 /** Methods that change nothing. */
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
@@ -13,7 +13,7 @@ const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 export function refuseCrossSite(): Middleware {
   return async (ctx, next) => {
     if (!SAFE_METHODS.has(ctx.method) && ctx.get('sec-fetch-site') === 'cross-site') {
-      throw new HttpRefusal(403, 'CROSS_SITE_REQUEST', 'a web page of another site may change nothing here');
+      throw new RestError('CROSS_SITE_REQUEST', 'a web page of another site may change nothing here');
     }
     await next();
   };

@@ -1,7 +1,7 @@
+import { RestError } from '@bulk/contracts';
 import { describe, expect, it } from '@jest/globals';
 import { CodedError, InvalidInputError } from '@bulk/domain';
 import { toErrorResponse } from './error-response.ts';
-import { HttpRefusal } from './refusals.ts';
 
 describe('toErrorResponse', () => {
   it('names the fields of bad input, twenty at most, and says how many more there are', () => {
@@ -18,7 +18,7 @@ describe('toErrorResponse', () => {
   });
 
   it('gives a refusal its own status and headers', () => {
-    const response = toErrorResponse(new HttpRefusal(405, 'METHOD_NOT_ALLOWED', 'm', { allow: 'GET' }));
+    const response = toErrorResponse(new RestError('METHOD_NOT_ALLOWED', 'm', { headers: { allow: 'GET' } }));
     expect(response).toMatchObject({ status: 405, headers: { allow: 'GET' }, body: { success: false } });
   });
 

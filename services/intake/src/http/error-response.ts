@@ -1,9 +1,7 @@
 import { AccountForbiddenError, UnauthenticatedError } from '@bulk/auth';
-import type { FailureEnvelope } from '@bulk/contracts';
-import { CodedError, InvalidInputError, type FieldIssue } from '@bulk/domain';
+import { RestError, restErrorOf, type FailureEnvelope } from '@bulk/contracts';
+import { CodedError, InvalidInputError } from '@bulk/domain';
 import { isStoreOutage } from '@bulk/mongo';
-import { RefusedError, type RefusalKind } from '../actions/refusals.ts';
-import { HttpRefusal } from './refusals.ts';
 
 /** An answer to a request that failed. */
 export interface ErrorResponse {
@@ -14,50 +12,30 @@ export interface ErrorResponse {
 
 /** Faults that are listed at most; a body with a million faulty rows gets a short answer. */
 const MAX_ISSUES = 20;
-const RETRY_AFTER_SECONDS = '5';
-const BUSY_RETRY_AFTER_SECONDS = '1';
-const STATUS_OF: Readonly<Record<RefusalKind, number>> = {
-  'not-found': 404,
-  conflict: 409,
-  busy: 409,
-  unprocessable: 422,
-};
 
 /** What a client is told about an error. Anything unforeseen is `INTERNAL`, without its insides. */
 export function toErrorResponse(error: unknown): ErrorResponse {
   if (error instanceof InvalidInputError) {
-    return response(400, error.code, clipped(error), issuesOf(error));
+    const { code } = error;
+    // No request is answered with the code of a WebSocket frame.
+    if (code === 'INVALID_FRAME') return of(internal());
+    return of(new RestError(code, clipped(error), { issues: error.issues }));
   }
-  if (error instanceof RefusedError) {
-    return response(
-      STATUS_OF[error.kind],
-      error.code,
-      error.message,
-      issuesOf(error) ?? error.details,
-      error.kind === 'busy' ? { 'retry-after': BUSY_RETRY_AFTER_SECONDS } : {},
-    );
-  }
-  if (error instanceof HttpRefusal) {
-    return response(error.status, error.code, error.message, error.details, error.headers);
-  }
+  if (error instanceof RestError) return of(error);
   if (error instanceof UnauthenticatedError) {
-    return response(401, error.code, error.message, undefined, { 'www-authenticate': error.challenge });
-  }
-  if (error instanceof AccountForbiddenError) return response(403, error.code, error.message);
-  if ((error instanceof CodedError && error.retryable) || isStoreOutage(error)) {
-    return response(
-      503,
-      'DEPENDENCY_UNAVAILABLE',
-      'a part that is needed for this does not answer now; nothing was changed, try again',
-      undefined,
-      { 'retry-after': RETRY_AFTER_SECONDS },
+    return of(
+      new RestError('UNAUTHENTICATED', error.message, { headers: { 'www-authenticate': error.challenge } }),
     );
   }
-  return response(500, 'INTERNAL', 'an unforeseen fault; quote the x-request-id of this answer');
+  if (error instanceof AccountForbiddenError) return of(new RestError('ACCOUNT_FORBIDDEN', error.message));
+  if ((error instanceof CodedError && error.retryable) || isStoreOutage(error)) {
+    return of(new RestError('DEPENDENCY_UNAVAILABLE', restErrorOf('DEPENDENCY_UNAVAILABLE').message));
+  }
+  return of(internal());
 }
 
-function issuesOf({ issues }: InvalidInputError | RefusedError): readonly FieldIssue[] | undefined {
-  return issues.length === 0 ? undefined : issues.slice(0, MAX_ISSUES);
+function internal(): RestError {
+  return new RestError('INTERNAL', restErrorOf('INTERNAL').message);
 }
 
 function clipped({ message, issues }: InvalidInputError): string {
@@ -65,13 +43,8 @@ function clipped({ message, issues }: InvalidInputError): string {
   return more > 0 ? `${message}; ${more} more faults are not listed` : message;
 }
 
-function response(
-  status: number,
-  code: string,
-  message: string,
-  details?: unknown,
-  headers: Readonly<Record<string, string>> = {},
-): ErrorResponse {
-  const error = details === undefined ? { code, message } : { code, message, details };
+function of({ status, headers, code, message, issues, details }: RestError): ErrorResponse {
+  const shown = issues.length === 0 ? details : issues.slice(0, MAX_ISSUES);
+  const error = shown === undefined ? { code, message } : { code, message, details: shown };
   return { status, headers, body: { success: false, error } };
 }

@@ -1,8 +1,8 @@
+import { RestError } from '@bulk/contracts';
 import type { Redis } from '@bulk/redis';
 import type { Logger } from '@bulk/runtime';
 import type { Context, Middleware } from 'koa';
 import rateLimit from 'koa-ratelimit';
-import { HttpRefusal } from './refusals.ts';
 
 export interface RateLimitOptions {
   readonly redis: Redis;
@@ -27,7 +27,6 @@ interface LimitedState {
 const HEADERS = { total: 'RateLimit-Limit', remaining: 'RateLimit-Remaining', reset: 'RateLimit-Reset' };
 /** koa-ratelimit's clock starts at a whole millisecond, so it may be that much behind. */
 const CLOCK_LAG_MS = 1;
-const AWAY_RETRY_AFTER_S = '1';
 
 /**
  * How many requests an account may make: a sliding-window log in Redis, one for all instances, counted in one atomic step by
@@ -47,7 +46,7 @@ export class RateLimit {
   /**
    * Counts a request of an account and sets its RateLimit headers.
    *
-   * @throws HttpRefusal 429 `RATE_LIMITED`; 503 `RATE_LIMIT_UNAVAILABLE` while Redis is away and that is not to pass.
+   * @throws RestError 429 `RATE_LIMITED`; 503 `RATE_LIMIT_UNAVAILABLE` while Redis is away and that is not to pass.
    */
   async count(ctx: Context, accountId: string): Promise<void> {
     const { accounts, max, windowMs } = this.#options;
@@ -63,12 +62,10 @@ export class RateLimit {
     ctx.set(HEADERS.reset, seconds);
     if (passed) return;
     this.#options.onLimited();
-    throw new HttpRefusal(
-      429,
+    throw new RestError(
       'RATE_LIMITED',
       `the account has made its ${limit} requests in ${windowMs} ms; try again in ${seconds} s`,
-      { 'retry-after': seconds },
-      { limit, windowMs, retryAfterMs },
+      { headers: { 'retry-after': seconds }, details: { limit, windowMs, retryAfterMs } },
     );
   }
 
@@ -87,14 +84,7 @@ export class RateLimit {
       if (!this.#away) log.warn({ err: error, whenAway }, 'Redis is away, the rate limit cannot be kept');
       this.#away = true;
       if (whenAway === 'open') return undefined;
-      throw new HttpRefusal(
-        503,
-        'RATE_LIMIT_UNAVAILABLE',
-        'the rate limit cannot be checked now, try again',
-        {
-          'retry-after': AWAY_RETRY_AFTER_S,
-        },
-      );
+      throw new RestError('RATE_LIMIT_UNAVAILABLE', 'the rate limit cannot be checked now, try again');
     }
     if (this.#away) log.info('Redis is there again, the rate limit is kept');
     this.#away = false;

@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto';
 
-export const REQUEST_ID_HEADER = 'x-request-id';
 const ACCEPTABLE = /^[\x21-\x7e]{1,128}$/;
 
 /** The caller's own id where it is printable and short, else a new one. */

@@ -1,12 +1,11 @@
+import { RestError } from '@bulk/contracts';
 import { setMaxListeners } from 'node:events';
-import { HttpRefusal } from './refusals.ts';
 
 /** Thrown to answer a request that is still under way when the service has waited for it long enough. */
-export class ServiceStoppingError extends HttpRefusal {
+export class ServiceStoppingError extends RestError {
   constructor() {
-    super(503, 'SERVICE_STOPPING', 'the service is stopping; nothing was changed, send the request again', {
-      'retry-after': '1',
-      connection: 'close',
+    super('SERVICE_STOPPING', 'the service is stopping; nothing was changed, send the request again', {
+      headers: { connection: 'close' },
     });
   }
 }

@@ -1,5 +1,5 @@
 import { fieldIssues } from '@bulk/actions';
-import { InvalidInputError } from '@bulk/domain';
+import { InvalidInputError, type InputErrorCode } from '@bulk/domain';
 import type { z } from 'zod';
 
 /**
@@ -7,7 +7,11 @@ import type { z } from 'zod';
  *
  * @throws InvalidInputError naming every field at fault and what was expected.
  */
-export function validate<T>(schema: z.ZodType<T>, input: unknown, code = 'INVALID_REQUEST'): T {
+export function validate<T>(
+  schema: z.ZodType<T>,
+  input: unknown,
+  code: InputErrorCode = 'INVALID_REQUEST',
+): T {
   const parsed = schema.safeParse(input);
   if (parsed.success) return parsed.data;
   throw new InvalidInputError(code, 'the request is invalid', fieldIssues(parsed.error));

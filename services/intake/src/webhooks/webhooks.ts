@@ -1,5 +1,5 @@
+import { RestError, type RestErrorCode } from '@bulk/contracts';
 import { accountWebhookSecret, type CallbackPolicy } from '@bulk/runtime';
-import { RefusedError } from '../actions/refusals.ts';
 
 /** What of webhooks concerns the API: which callback URLs are taken, and what they are signed with. */
 export class Webhooks {
@@ -16,7 +16,7 @@ export class Webhooks {
    * Refuses what could never be delivered, instead of failing when the action has ended and nobody looks.
    *
    * @param callbackUrl one that `callbackUrlSchema` takes.
-   * @throws RefusedError `WEBHOOKS_DISABLED` or `CALLBACK_URL_FORBIDDEN`, naming the field.
+   * @throws RestError `WEBHOOKS_DISABLED` or `CALLBACK_URL_FORBIDDEN`, naming the field.
    */
   checkCallback(callbackUrl: string): void {
     if (this.#master === undefined) {
@@ -28,17 +28,18 @@ export class Webhooks {
     throw refusedCallback('CALLBACK_URL_FORBIDDEN', 'the callback URL is not one to call', message);
   }
 
-  /** The secret of an account. @throws RefusedError `WEBHOOKS_DISABLED`. */
+  /** The secret of an account. @throws RestError `WEBHOOKS_DISABLED`. */
   secretOf(accountId: string): string {
     if (this.#master === undefined) {
-      throw new RefusedError('not-found', 'WEBHOOKS_DISABLED', 'webhooks are not configured');
+      throw new RestError('WEBHOOKS_DISABLED', 'webhooks are not configured');
     }
     return accountWebhookSecret(this.#master, accountId);
   }
 }
 
-function refusedCallback(code: string, message: string, expected: string): RefusedError {
-  return new RefusedError('unprocessable', code, message, undefined, [
-    { field: 'callbackUrl', message: expected },
-  ]);
+function refusedCallback(code: RestErrorCode, message: string, expected: string): RestError {
+  return new RestError(code, message, {
+    status: 422,
+    issues: [{ field: 'callbackUrl', message: expected }],
+  });
 }

@@ -1,5 +1,5 @@
 import { clientFrameSchema, type ClientFrame, type ServerFrame } from '@bulk/contracts';
-import { DependencyError, InvalidInputError, type CodedError } from '@bulk/domain';
+import { DependencyError, InvalidInputError, type CodedError, type InputErrorCode } from '@bulk/domain';
 
 /** What a client may send. */
 export const CLIENT_FRAMES =
@@ -35,7 +35,7 @@ export function parseClientFrame(bytes: Buffer, isBinary: boolean): ClientFrame 
   );
 }
 
-function invalid(code: string, message: string): InvalidInputError {
+function invalid(code: InputErrorCode, message: string): InvalidInputError {
   return new InvalidInputError(code, `${EXPECTED_FRAME}; ${message}`, [{ field: '(frame)', message }]);
 }
 

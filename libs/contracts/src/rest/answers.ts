@@ -1,0 +1,34 @@
+import { ACCEPTED, answered } from './examples.ts';
+import type { Body, Example, Success } from './operation.ts';
+import { locationHeaderSchema, one } from './envelopes.ts';
+import { actionViewSchema } from './schemas.ts';
+
+/** What can be asked about an action by its id. */
+const ABOUT_AN_ACTION = ['getAction', 'getActionStats', 'getActionLogs', 'getActionLogSummary'];
+
+/** An answer of 200. */
+export function ok<const Content extends Success['content']>(description: string, content: Content) {
+  return { status: 200, description, content } as const;
+}
+
+/** A body in JSON. */
+export function json<Schema extends Body['schema']>(
+  schema: Schema,
+  examples: Readonly<Record<string, Example>>,
+) {
+  return { 'application/json': { schema, examples } } as const;
+}
+
+/** An answer with a new action: its URL in `Location`, and what can be asked about it. */
+export function acceptedAction(description: string) {
+  const parameters = { id: '$response.body#/data/actionId' };
+  return {
+    status: 202,
+    description,
+    content: json(one(actionViewSchema), answered(ACCEPTED)),
+    headers: locationHeaderSchema,
+    links: Object.fromEntries(
+      ABOUT_AN_ACTION.map((operationId) => [operationId, { operationId, parameters }]),
+    ),
+  } as const;
+}

@@ -1,0 +1,301 @@
+import type { InputErrorCode } from '@bulk/domain';
+
+/** An error that the REST API answers with. */
+export interface RestErrorDefinition {
+  readonly status: number;
+  /** Sent as `Retry-After`, in seconds, unless the error says another time. */
+  readonly retryAfterS?: number;
+  /** When a client meets it. */
+  readonly when: string;
+  /** A message as it is sent. */
+  readonly message: string;
+  /** `details` as they are sent. */
+  readonly details?: unknown;
+}
+
+const account = (message: string) => [{ field: 'accountId', message }];
+
+/** Every error code of the REST API, with the status of its answer. An error with another code does not compile. */
+export const REST_ERRORS = {
+  ACCOUNT_REQUIRED: {
+    status: 400,
+    when: 'the request names no account',
+    message: 'name the account in the header x-account-id',
+    details: [{ field: 'x-account-id', message: 'expected the id of an account, here or as accountId' }],
+  },
+  ACCOUNT_MISMATCH: {
+    status: 400,
+    when: 'header and parameter name different accounts',
+    message: 'the request names two accounts',
+    details: account('expected the account of the header x-account-id, or none'),
+  },
+  INVALID_ACCOUNT: {
+    status: 400,
+    when: 'the account id has a wrong form',
+    message: 'the account id is invalid',
+    details: account('expected 1 to 64 letters, digits, ".", "_" or "-"'),
+  },
+  INVALID_ID: {
+    status: 400,
+    when: 'the id in the path is not a UUID',
+    message: 'the id is not that of an action',
+    details: [{ field: 'id', message: 'expected a UUID' }],
+  },
+  INVALID_REQUEST: {
+    status: 400,
+    when: 'a field is unknown, missing, of the wrong type or out of range; every one is named',
+    message: 'the request is invalid',
+    details: [{ field: 'limit', message: 'expected a whole number from 1 to 1000' }],
+  },
+  INVALID_JSON: {
+    status: 400,
+    when: 'the body is not JSON in UTF-8, or an entity of it is not',
+    message: 'the body is not a JSON object',
+    details: [{ field: '(body)', message: 'expected JSON (RFC 8259) in UTF-8' }],
+  },
+  INVALID_CONFIG: {
+    status: 400,
+    when: "the config does not fit the action type, or its fields the entity type's",
+    message: 'the config of this action is invalid',
+    details: [{ field: 'config.set.email', message: 'expected an e-mail address' }],
+  },
+  UNKNOWN_ACTION_TYPE: {
+    status: 400,
+    when: 'this installation has no such action type; those it has are named',
+    message: 'unknown actionType "explode"',
+    details: [{ field: 'actionType', message: 'expected one of: update' }],
+  },
+  UNKNOWN_ENTITY_TYPE: {
+    status: 400,
+    when: 'this installation has no such entity type; those it has are named',
+    message: 'unknown entityType "planet"',
+    details: [{ field: 'entityType', message: 'expected one of: contact, company, lead' }],
+  },
+  ENTITY_TOO_LARGE: {
+    status: 400,
+    when: 'the JSON of one entity is larger than MAX_ENTITY_BYTES',
+    message: 'an entity is too large',
+    details: [{ field: 'entities[60]', message: 'expected at most 65536 bytes of JSON' }],
+  },
+  INVALID_HEADER: {
+    status: 400,
+    when: 'the first row of a CSV names no column `id`, a column twice, or one that the action can do nothing with',
+    message: 'the first row of the CSV is invalid',
+    details: [{ field: 'column 2 "lastnam"', message: 'unknown field; did you mean "lastName"?' }],
+  },
+  INVALID_ROW: {
+    status: 400,
+    when: 'rows of an upload are not entities; up to 20 of them are named, and nothing of the upload is kept',
+    message: '2 rows of the CSV are invalid',
+    details: [
+      { field: 'line 17: id', message: 'expected a non-empty string' },
+      { field: 'line 23', message: 'expected 4 cells, found 3' },
+    ],
+  },
+  INVALID_ENCODING: {
+    status: 400,
+    when: 'the body is not text in the encoding that its byte order mark or its `charset` declares, else in UTF-8; up to 20 lines are named',
+    message: 'the body is not text in its encoding',
+    details: [
+      {
+        field: 'line 2',
+        message:
+          'expected UTF-8, found the byte E4 after "id,city kd-"; the file looks like Windows-1252, as Excel writes "CSV": declare charset=windows-1252, or save it as "CSV UTF-8"',
+      },
+    ],
+  },
+  UNKNOWN_CHARSET: {
+    status: 400,
+    when: 'the `charset` of the content type is no encoding of the WHATWG Encoding Standard',
+    message: 'the declared charset is unknown',
+    details: [
+      {
+        field: 'content-type',
+        message:
+          'expected a charset of the Encoding Standard, e.g. utf-8, windows-1252 or utf-16le, found "klingon"',
+      },
+    ],
+  },
+  INVALID_GZIP: {
+    status: 400,
+    when: 'the body is not gzip, or not all of it',
+    message: 'the body is not gzip, or not all of it',
+    details: [
+      { field: '(body)', message: 'expected gzip data, complete, and nothing behind its last member' },
+    ],
+  },
+  INVALID_MULTIPART: {
+    status: 400,
+    when: 'a multipart/form-data body is malformed, or has anything beside one file',
+    message: 'the body is not multipart/form-data with one file',
+    details: [{ field: '(body)', message: 'expected one file and nothing else, found a further part' }],
+  },
+  UPLOAD_BROKEN_OFF: {
+    status: 400,
+    when: 'the body ended before its end; nothing of it is kept',
+    message: 'the upload was broken off',
+  },
+  UNAUTHENTICATED: {
+    status: 401,
+    when: 'the installation wants a bearer token, and there is none that is valid',
+    message: 'expected a valid bearer token',
+  },
+  ACCOUNT_FORBIDDEN: {
+    status: 403,
+    when: "the request names an account that is not the token's",
+    message: 'the token is not for this account',
+  },
+  CROSS_SITE_REQUEST: {
+    status: 403,
+    when: 'a browser sends the change for a web page of another site (`Sec-Fetch-Site: cross-site`)',
+    message: 'a web page of another site may change nothing here',
+  },
+  ACTION_NOT_FOUND: {
+    status: 404,
+    when: 'the account has no such action',
+    message: 'there is no action 0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6 in this account',
+  },
+  NOT_FOUND: {
+    status: 404,
+    when: 'there is nothing at this path',
+    message: 'there is nothing at GET /bulk-action',
+  },
+  WEBHOOKS_DISABLED: {
+    status: 404,
+    when: 'the installation sends no webhooks',
+    message: 'this installation sends no webhooks',
+  },
+  METHOD_NOT_ALLOWED: {
+    status: 405,
+    when: 'the path is known and the method is not; `Allow` names those that are',
+    message: 'DELETE is not allowed: expected one of HEAD, GET',
+  },
+  REQUEST_TIMEOUT: {
+    status: 408,
+    when: 'nothing of the body arrived for REQUEST_TIMEOUT_MS, or the headers did not arrive within HEADERS_TIMEOUT_MS',
+    message: 'the request did not arrive in time',
+  },
+  ACTION_STATUS_CONFLICT: {
+    status: 409,
+    when: 'the action is in a status in which this is not possible',
+    message: 'cannot pause action 0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6: it is completed',
+    details: { status: 'completed', cancelling: false },
+  },
+  ACTION_NOT_FINISHED: {
+    status: 409,
+    when: 'only an action that has ended can be tried again',
+    message: 'the action has not ended yet',
+    details: { status: 'processing' },
+  },
+  RETRY_EXPIRED: {
+    status: 409,
+    when: "the action's entities are kept no longer",
+    message: 'the entities of the action are not kept any more',
+  },
+  IDEMPOTENCY_KEY_REUSED: {
+    status: 409,
+    when: 'the key was used for another request',
+    message: 'this Idempotency-Key belongs to another request',
+  },
+  IDEMPOTENCY_IN_PROGRESS: {
+    status: 409,
+    retryAfterS: 1,
+    when: 'a request with this key is under way; try again after `Retry-After`',
+    message: 'a request with this Idempotency-Key is under way',
+  },
+  PAYLOAD_TOO_LARGE: {
+    status: 413,
+    when: 'the body, decompressed, or its compression ratio is larger than the limit that the message names',
+    message: 'expected a body of at most 8388608 bytes',
+  },
+  UNSUPPORTED_MEDIA_TYPE: {
+    status: 415,
+    when: 'the content type, its charset or its encoding is another',
+    message: 'expected content-type application/json, found text/plain',
+  },
+  CALLBACK_URL_FORBIDDEN: {
+    status: 422,
+    when: 'webhooks may not be sent to this URL',
+    message: 'the callback URL is not allowed',
+  },
+  NOTHING_TO_RETRY: {
+    status: 422,
+    when: 'the action has no failed position',
+    message: 'no position of the action has failed',
+  },
+  RATE_LIMITED: {
+    status: 429,
+    when: 'the account asks too much; try again after `Retry-After`',
+    message: 'the account has made its 10000 requests in 60000 ms; try again in 3 s',
+    details: { limit: 10_000, windowMs: 60_000, retryAfterMs: 2_350 },
+  },
+  ACCOUNT_TOO_BUSY: {
+    status: 429,
+    retryAfterS: 1,
+    when: 'requests of the account use all of what one account may use at once; try again after `Retry-After`',
+    message: 'an account may use 8 uploads at once; try again',
+    details: { limit: 8 },
+  },
+  HEADERS_TOO_LARGE: {
+    status: 431,
+    when: 'the headers or the query are larger than MAX_HEADER_BYTES',
+    message: 'the headers of the request are too large',
+  },
+  INTERNAL: {
+    status: 500,
+    when: 'nobody foresaw it',
+    message: 'an unforeseen fault; quote the x-request-id of this answer',
+  },
+  TOO_BUSY: {
+    status: 503,
+    retryAfterS: 1,
+    when: 'other requests use all of what the service may use at once; try again after `Retry-After`',
+    message: 'the service takes 16 uploads at once, and all are taken; try again',
+  },
+  RATE_LIMIT_UNAVAILABLE: {
+    status: 503,
+    retryAfterS: 1,
+    when: 'the rate limit cannot be checked, and this installation lets nobody pass then',
+    message: 'the rate limit cannot be checked now, try again',
+  },
+  DEPENDENCY_UNAVAILABLE: {
+    status: 503,
+    retryAfterS: 5,
+    when: 'a store or Kafka is unavailable; try again after `Retry-After`. It is unknown whether a POST was carried out: send it with an `Idempotency-Key`, and again with the same one',
+    message:
+      'a dependency of this service is unavailable; try again, with the same Idempotency-Key if the request changes something',
+  },
+  SERVICE_STOPPING: {
+    status: 503,
+    retryAfterS: 1,
+    when: 'this instance stops before the body is there; nothing of it is kept, send it again after `Retry-After`',
+    message: 'the service is stopping; nothing was changed, send the request again',
+  },
+} as const satisfies Readonly<
+  Record<Exclude<InputErrorCode, 'INVALID_FRAME'>, RestErrorDefinition> & Record<string, RestErrorDefinition>
+>;
+
+export type RestErrorCode = keyof typeof REST_ERRORS;
+
+/** Returns what the table has about a code. */
+export function restErrorOf(code: RestErrorCode): RestErrorDefinition {
+  return REST_ERRORS[code];
+}
+
+/** What any request to any operation may meet. */
+export const COMMON_ERRORS: readonly RestErrorCode[] = [
+  'ACCOUNT_REQUIRED',
+  'ACCOUNT_MISMATCH',
+  'INVALID_ACCOUNT',
+  'INVALID_REQUEST',
+  'UNAUTHENTICATED',
+  'ACCOUNT_FORBIDDEN',
+  'RATE_LIMITED',
+  'HEADERS_TOO_LARGE',
+  'INTERNAL',
+  'DEPENDENCY_UNAVAILABLE',
+  'RATE_LIMIT_UNAVAILABLE',
+];
+
+/** What any request that names an action may meet. */
+export const ACTION_ERRORS: readonly RestErrorCode[] = [...COMMON_ERRORS, 'INVALID_ID', 'ACTION_NOT_FOUND'];

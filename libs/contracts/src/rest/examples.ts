@@ -1,0 +1,182 @@
+import type { Example } from './operation.ts';
+import type { ActionStats, ActionView, CreateActionRequest, LogEntry, LogSummary } from './schemas.ts';
+
+const ACTION_ID = '0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6';
+
+/** An action just after its acceptance. */
+export const ACCEPTED: ActionView = {
+  actionId: ACTION_ID,
+  accountId: 'demo',
+  actionType: 'update',
+  entityType: 'contact',
+  priority: 'normal',
+  config: { set: { ownerId: 'user-7' } },
+  dryRun: false,
+  retry: null,
+  retryOf: null,
+  callbackUrl: null,
+  callback: null,
+  status: 'pending',
+  cancelling: false,
+  total: 2,
+  processed: 0,
+  success: 0,
+  failure: 0,
+  skipped: 0,
+  percent: 0,
+  scheduledFor: null,
+  createdAt: '2026-11-24T09:00:00.000Z',
+  queuedAt: null,
+  startedAt: null,
+  finishedAt: null,
+};
+
+/** The same action after its end. */
+export const COMPLETED: ActionView = {
+  ...ACCEPTED,
+  status: 'completed',
+  processed: 2,
+  success: 1,
+  failure: 1,
+  percent: 100,
+  queuedAt: '2026-11-24T09:00:00.120Z',
+  startedAt: '2026-11-24T09:00:00.310Z',
+  finishedAt: '2026-11-24T09:00:00.330Z',
+};
+
+export const STATS: ActionStats = {
+  actionId: ACTION_ID,
+  status: 'processing',
+  total: 10_000,
+  processed: 4_200,
+  success: 4_190,
+  failure: 8,
+  skipped: 2,
+  percent: 42,
+  rate: 2_100,
+  startedAt: '2026-11-24T09:00:00.310Z',
+  finishedAt: null,
+  eta: '2026-11-24T09:00:05.072Z',
+};
+
+export const LOG_ENTRIES: LogEntry[] = [
+  {
+    position: 0,
+    entityId: 'contact-1',
+    ref: null,
+    status: 'success',
+    code: null,
+    message: null,
+    attempts: 1,
+    at: '2026-11-24T09:00:00.320Z',
+  },
+  {
+    position: 1,
+    entityId: 'contact-0',
+    ref: 'row 2',
+    status: 'failure',
+    code: 'ENTITY_NOT_FOUND',
+    message: 'no contact has this id',
+    attempts: 1,
+    at: '2026-11-24T09:00:00.320Z',
+  },
+];
+
+/** The same as a CSV. */
+export const RESULTS_CSV = `position,id,ref,status,code,message,attempts,at
+0,contact-1,,success,,,1,2026-11-24T09:00:00.320Z
+1,contact-0,row 2,failure,ENTITY_NOT_FOUND,no contact has this id,1,2026-11-24T09:00:00.320Z
+`;
+
+export const LOG_SUMMARY: LogSummary = {
+  actionId: ACTION_ID,
+  success: 1,
+  failure: 1,
+  skipped: 0,
+  codes: { ENTITY_NOT_FOUND: 1 },
+};
+
+/** Bodies of POST /bulk-actions that work as they are; those of types that an installation lacks are not shown. */
+export const REQUESTS: Readonly<
+  Record<string, { readonly summary: string; readonly value: CreateActionRequest }>
+> = {
+  oneValueForAll: {
+    summary: 'Set a field of many contacts to one value',
+    value: {
+      actionType: 'update',
+      entityType: 'contact',
+      config: { set: { ownerId: 'user-7' } },
+      entities: [{ id: 'contact-1' }, { id: 'contact-2' }, { id: 'contact-3' }],
+    },
+  },
+  aValueForEach: {
+    summary: 'Give each lead values of its own; null clears a field',
+    value: {
+      actionType: 'update',
+      entityType: 'lead',
+      entities: [
+        { id: 'lead-1', ref: 'row 1', stage: 'qualified', value: 12000 },
+        { id: 'lead-2', ref: 'row 2', stage: 'unqualified', value: null },
+      ],
+    },
+  },
+  later: {
+    summary: 'Tonight, behind everything else',
+    value: {
+      actionType: 'update',
+      entityType: 'company',
+      priority: 'low',
+      scheduledFor: '2026-12-31T22:00:00+01:00',
+      config: { set: { tags: ['key account'] } },
+      entities: [{ id: 'company-1' }, { id: 'company-2' }],
+    },
+  },
+  create: {
+    summary: 'Create contacts',
+    value: {
+      actionType: 'create',
+      entityType: 'contact',
+      entities: [{ id: 'new-contact-1', lastName: 'Lovelace', email: 'ada@example.com' }],
+    },
+  },
+  upsert: {
+    summary: 'Create companies, or change those that are there',
+    value: {
+      actionType: 'upsert',
+      entityType: 'company',
+      entities: [{ id: 'company-1', name: 'Analytical Engines', city: 'London' }],
+    },
+  },
+  delete: {
+    summary: 'Delete leads',
+    value: { actionType: 'delete', entityType: 'lead', entities: [{ id: 'lead-8' }, { id: 'lead-9' }] },
+  },
+  dryRun: {
+    summary: 'Only look what would happen',
+    value: {
+      actionType: 'update',
+      dryRun: true,
+      entities: [
+        { id: 'contact-1', email: 'ada@example.com' },
+        { id: 'contact-2', email: 'no address' },
+      ],
+    },
+  },
+};
+
+/** An answer's body with one thing in it. */
+export function answered(data: unknown): Record<string, Example> {
+  return { answer: { value: { success: true, data } } };
+}
+
+/** An answer's body with a page of things in it. */
+export function answeredPage(data: readonly unknown[]): Record<string, Example> {
+  const pagination = { total: data.length, limit: 50, skip: 0 };
+  return { answer: { value: { success: true, data, pagination } } };
+}
+
+/** The body of an answer with the first page of an action's outcomes, after which there are more. */
+export function answeredLogPage(data: readonly LogEntry[]): Record<string, Example> {
+  const pagination = { total: 800_000, limit: data.length, skip: 0, more: true, next: data.at(-1)?.position };
+  return { answer: { value: { success: true, data, pagination } } };
+}

@@ -1,0 +1,96 @@
+import { z } from 'zod';
+import { acceptedAction } from '../answers.ts';
+import { COMMON_ERRORS } from '../errors.ts';
+import { REQUESTS } from '../examples.ts';
+import type { Body, Operation } from '../operation.ts';
+import { createActionRequestSchema, idempotencyKeySchema } from '../schemas.ts';
+import { uploadQuerySchema } from '../upload-query.ts';
+
+const createHeadersSchema = idempotencyKeySchema.partial();
+
+/** POST /bulk-actions. An installation documents it with the schemas of its own action types and entity types. */
+export const CREATE_ACTION = {
+  method: 'post',
+  path: '/bulk-actions',
+  operationId: 'createAction',
+  tag: 'Actions',
+  summary: 'Start a bulk action',
+  description: [
+    'Accepts one change of many entities. After the 202 every position of `entities` gets exactly one outcome,',
+    'whatever happens to our machines; a refused request leaves nothing behind.',
+    '',
+    'What is wrong with the request is answered here, with every field at fault. What is wrong with one entity (it',
+    "does not exist, a field of it is unknown or of the wrong type) is that entity's outcome and found in the logs.",
+    'An entity that is named twice is changed once: the first position counts, the others are skipped.',
+    '',
+    'Or send the entities alone, as `text/csv`, `application/x-ndjson` or the one file of a `multipart/form-data` body, as',
+    'browsers and `curl -F file=@contacts.csv` send it, with the parameters in the query (a JSON body',
+    'has them itself, and none in the query): such a body is streamed, and may hold ten million entities. Any body may be',
+    'gzipped: `Content-Encoding: gzip`.',
+    '',
+    'With an `Idempotency-Key` the request may be repeated: the same key and request give the same action, so after a',
+    'lost answer just send it again.',
+  ].join('\n'),
+  query: uploadQuerySchema,
+  admittedBy: 'handler',
+  headers: createHeadersSchema,
+  body: {
+    'application/json': {
+      schema: createActionRequestSchema,
+      examples: REQUESTS,
+    },
+    'text/csv': upload(
+      [
+        'A first row with the names of the columns: `id`, perhaps `ref` and `expectedVersion`, and fields. Case, spaces, `_` and `-` in a name do not matter.',
+        'An empty cell says nothing about its field, `#N/A` clears it. Empty rows are ignored.',
+        'The text is UTF-8 unless a byte order mark or `charset` says otherwise. The delimiter is found from the first row, or from a line `sep=;` before it.',
+      ].join(' '),
+      'id,ownerId\ncontact-1,user-7\ncontact-2,user-8\n',
+    ),
+    'application/x-ndjson': upload(
+      'An entity in JSON on each line.',
+      '{"id":"contact-1","ownerId":"user-7"}\n{"id":"contact-2","ownerId":"user-8"}\n',
+    ),
+    'multipart/form-data': {
+      schema: z.object({
+        file: z.string().meta({
+          format: 'binary',
+          description:
+            'A CSV or NDJSON file, of any field name. Its content type decides, else its name: .csv, .ndjson or .jsonl, with .gz if it is compressed.',
+        }),
+      }),
+      examples: { form: { value: { file: 'id,ownerId\ncontact-1,user-7\ncontact-2,user-8\n' } } },
+    },
+  },
+  success: acceptedAction('The action is accepted and will be carried out.'),
+  errors: [
+    ...COMMON_ERRORS,
+    'CROSS_SITE_REQUEST',
+    'INVALID_JSON',
+    'INVALID_CONFIG',
+    'UNKNOWN_ACTION_TYPE',
+    'UNKNOWN_ENTITY_TYPE',
+    'ENTITY_TOO_LARGE',
+    'REQUEST_TIMEOUT',
+    'SERVICE_STOPPING',
+    'PAYLOAD_TOO_LARGE',
+    'UNSUPPORTED_MEDIA_TYPE',
+    'INVALID_HEADER',
+    'INVALID_ROW',
+    'INVALID_ENCODING',
+    'UNKNOWN_CHARSET',
+    'INVALID_GZIP',
+    'INVALID_MULTIPART',
+    'UPLOAD_BROKEN_OFF',
+    'IDEMPOTENCY_KEY_REUSED',
+    'IDEMPOTENCY_IN_PROGRESS',
+    'ACCOUNT_TOO_BUSY',
+    'TOO_BUSY',
+    'CALLBACK_URL_FORBIDDEN',
+    { code: 'WEBHOOKS_DISABLED', status: 422 },
+  ],
+} as const satisfies Operation;
+
+function upload(description: string, example: string): Body {
+  return { schema: z.string().meta({ description }), examples: { upload: { value: example } } };
+}

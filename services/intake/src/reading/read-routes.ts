@@ -1,0 +1,46 @@
+import type Router from '@koa/router';
+import { OPERATIONS, toActionStats, type ListActionsQuery } from '@bulk/contracts';
+import { progressStateOf } from '@bulk/mongo';
+import type { ActionStore } from '../actions/action-store.ts';
+import { toActionView } from '../actions/action-view.ts';
+import { bind, type OperationAnswer } from '../http/bind.ts';
+
+export interface ReadRoutesOptions {
+  readonly actions: ActionStore;
+  readonly now: () => Date;
+}
+
+/** What there is to know of actions. */
+export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOptions): void {
+  const list = async (request: {
+    readonly accountId: string;
+    readonly query: ListActionsQuery;
+  }): Promise<OperationAnswer<typeof OPERATIONS.listActions>> => {
+    const { accountId, query } = request;
+    const page = await actions.list(accountId, query);
+    const { limit, skip } = query;
+    return {
+      data: page.actions.map(toActionView),
+      pagination: { total: page.total, limit, skip, ...(page.atLeast ? { atLeast: true } : {}) },
+    };
+  };
+  bind(router, OPERATIONS.listActions, list);
+  bind(router, OPERATIONS.findActions, list);
+
+  bind(router, OPERATIONS.getStatusSummary, async ({ accountId }) => ({
+    data: await actions.summary(accountId),
+  }));
+
+  bind(router, OPERATIONS.getAction, async ({ accountId, actionId }) => ({
+    data: toActionView(await actions.get(accountId, actionId)),
+  }));
+
+  bind(router, OPERATIONS.getActionStats, async ({ accountId, actionId }) => ({
+    data: toActionStats(progressStateOf(await actions.get(accountId, actionId)), now()),
+  }));
+
+  bind(router, OPERATIONS.getActionLogSummary, async ({ accountId, actionId }) => {
+    const { _id, counts, codes } = await actions.get(accountId, actionId);
+    return { data: { actionId: _id, ...counts, codes } };
+  });
+}

@@ -1,0 +1,78 @@
+import type { IncompleteResults, LogEntry, ResultFormat } from '@bulk/contracts';
+import { stringify } from 'csv-stringify/sync';
+import { asPlainText } from './plain-text.ts';
+
+/** Rows that are turned into text at once: few, large writes. */
+const ROWS = 500;
+
+/** The columns of a CSV of results, in this order. */
+export const RESULT_COLUMNS = [
+  'position',
+  'id',
+  'ref',
+  'status',
+  'code',
+  'message',
+  'attempts',
+  'at',
+] as const;
+
+export interface ResultsTextOptions {
+  readonly format: ResultFormat;
+  /** Writes the cells of a CSV as they are, also those that a spreadsheet would run as formulas. @default false */
+  readonly exact?: boolean;
+}
+
+/** Yields outcomes as text, a piece at a time, as they are asked for. NDJSON: an object per line, as in the logs. */
+export async function* resultsText(
+  entries: AsyncIterable<LogEntry>,
+  { format, exact = false }: ResultsTextOptions,
+): AsyncGenerator<string> {
+  const head = headText(format);
+  if (head !== '') yield head;
+  let rows: LogEntry[] = [];
+  for await (const entry of entries) {
+    rows.push(entry);
+    if (rows.length < ROWS) continue;
+    yield rowsText(rows, { format, exact });
+    rows = [];
+  }
+  if (rows.length > 0) yield rowsText(rows, { format, exact });
+}
+
+/** What comes before the first row. */
+function headText(format: ResultFormat): string {
+  return format === 'csv' ? stringify([[...RESULT_COLUMNS]]) : '';
+}
+
+/** Writes outcomes in a format. */
+function rowsText(rows: readonly LogEntry[], { format, exact = false }: ResultsTextOptions): string {
+  return format === 'csv' ? csvRows(rows, exact) : ndjsonRows(rows);
+}
+
+/** The row at the end of a text that is broken off; it has a status that no outcome has. */
+export function incompleteText({ status, code, message }: IncompleteResults, format: ResultFormat): string {
+  if (format === 'ndjson') return `${JSON.stringify({ status, code, message })}\n`;
+  const cells: Partial<Record<(typeof RESULT_COLUMNS)[number], string>> = { status, code, message };
+  return stringify([RESULT_COLUMNS.map((column) => cells[column])]);
+}
+
+function csvRows(rows: readonly LogEntry[], exact: boolean): string {
+  return stringify(
+    rows.map(({ position, entityId, ref, status, code, message, attempts, at }) => [
+      position,
+      entityId,
+      ref,
+      status,
+      code,
+      message,
+      attempts,
+      at,
+    ]),
+    exact ? {} : { escape_formulas: true, cast: { string: asPlainText } },
+  );
+}
+
+function ndjsonRows(rows: readonly LogEntry[]): string {
+  return rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+}

@@ -1,0 +1,38 @@
+import Router from '@koa/router';
+import { OPERATIONS } from '@bulk/contracts';
+import { addControlRoutes, type ControlRoutesOptions } from './control/control-routes.ts';
+import { addLogRoutes, type LogRoutesOptions } from './reading/log-routes.ts';
+import { addReadRoutes, type ReadRoutesOptions } from './reading/read-routes.ts';
+import { addCreateRoute, type CreateRouteOptions } from './submission/create-route.ts';
+import { addRetryRoute, type RetryRouteOptions } from './submission/retry-route.ts';
+import { addWebhookRoutes, type WebhookRoutesOptions } from './webhooks/webhook-routes.ts';
+
+export type RoutesOptions = CreateRouteOptions &
+  ReadRoutesOptions &
+  LogRoutesOptions &
+  ControlRoutesOptions &
+  RetryRouteOptions &
+  WebhookRoutesOptions;
+
+/**
+ * The routes of the REST API, by feature.
+ *
+ * @throws TypeError if an operation has no handler.
+ */
+export function createRouter(options: RoutesOptions): Router {
+  const router = new Router();
+  addCreateRoute(router, options);
+  addReadRoutes(router, options);
+  addLogRoutes(router, options);
+  addControlRoutes(router, options);
+  addRetryRoute(router, options);
+  addWebhookRoutes(router, options);
+  checkComplete(router);
+  return router;
+}
+
+function checkComplete(router: Router): void {
+  for (const { operationId, method, path } of Object.values(OPERATIONS)) {
+    if (!router.match(path, method.toUpperCase()).route) throw new TypeError(`${operationId} has no handler`);
+  }
+}

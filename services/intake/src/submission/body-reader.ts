@@ -1,0 +1,120 @@
+import { RestError } from '@bulk/contracts';
+import { createHash } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import { ServiceStoppingError, type CutOff } from '../http/stopping.ts';
+import { gunzipped, type RatioLimits } from './gunzip.ts';
+
+/** Thrown when a client went away, or was cut off, before its body was there; nobody is left to be told. */
+export class UploadBrokenOffError extends RestError {
+  constructor(cause: unknown) {
+    super('UPLOAD_BROKEN_OFF', 'the upload was broken off');
+    this.cause = cause;
+  }
+}
+
+export interface BodyLimits extends RatioLimits {
+  /** Most decoded bytes: a small gzip body can be a large one. */
+  readonly limitBytes: number;
+}
+
+/** What ends the reading before the end of the body. */
+export interface BodyEnds {
+  /** Aborts when nobody waits for the answer: reading stops then, however much has arrived. */
+  readonly gone: AbortSignal;
+  /** Ends the reading when the service stops. */
+  readonly cutOff: CutOff;
+}
+
+const GZIP = new Set(['gzip', 'x-gzip']);
+
+/** The decoded bytes of a request's body, as they come, and their digest at the end. */
+export class BodyReader {
+  readonly #request: IncomingMessage;
+  readonly #limits: BodyLimits;
+  readonly #gone: AbortSignal;
+  readonly #cutOff: CutOff;
+  readonly #hash = createHash('sha256');
+
+  constructor(request: IncomingMessage, limits: BodyLimits, { gone, cutOff }: BodyEnds) {
+    this.#request = request;
+    this.#limits = limits;
+    this.#gone = gone;
+    this.#cutOff = cutOff;
+  }
+
+  /**
+   * The bytes, gunzipped where the request says so; read as fast as they are asked for.
+   *
+   * @throws RestError 413, 415; InvalidInputError `INVALID_GZIP`; UploadBrokenOffError; ServiceStoppingError.
+   */
+  async *bytes(): AsyncGenerator<Buffer> {
+    const { limitBytes } = this.#limits;
+    if (Number(this.#request.headers['content-length'] ?? 0) > limitBytes) throw tooLarge(limitBytes);
+    let total = 0;
+    for await (const chunk of this.#decoded()) {
+      if (this.#gone.aborted) throw new UploadBrokenOffError(this.#gone.reason);
+      total += chunk.length;
+      if (total > limitBytes) throw tooLarge(limitBytes);
+      this.#hash.update(chunk);
+      yield chunk;
+    }
+  }
+
+  /** Digest of what was read and of what else makes the request. Call once, after the last byte. */
+  digest(...more: readonly string[]): string {
+    for (const part of more) this.#hash.update(`\n${part}`);
+    return this.#hash.digest('hex');
+  }
+
+  async *#decoded(): AsyncGenerator<Buffer> {
+    const encoding = (this.#request.headers['content-encoding'] ?? 'identity').toLowerCase();
+    if (encoding === 'identity') {
+      yield* this.#raw();
+      return;
+    }
+    if (!GZIP.has(encoding)) {
+      throw new RestError(
+        'UNSUPPORTED_MEDIA_TYPE',
+        `expected content-encoding gzip or none, found ${encoding}`,
+        { headers: { 'accept-encoding': 'gzip' } },
+      );
+    }
+    yield* gunzipped(this.#raw(), this.#limits);
+  }
+
+  async *#raw(): AsyncGenerator<Buffer> {
+    // Left alone when the reading ends early: the connection is still needed for the answer.
+    const chunks = this.#request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer, undefined>;
+    try {
+      for (;;) {
+        const { done, value } = await this.#cutOff.orElse(chunks.next());
+        if (done === true) return;
+        yield value;
+      }
+    } catch (error) {
+      throw error instanceof ServiceStoppingError ? error : new UploadBrokenOffError(error);
+    } finally {
+      // Not awaited: a chunk that is asked for may never come.
+      void chunks.return?.();
+    }
+  }
+}
+
+/** Builds the refusal of a body that is too large. */
+export function tooLarge(limitBytes: number): RestError {
+  return new RestError('PAYLOAD_TOO_LARGE', `expected a body of at most ${limitBytes} bytes`);
+}
+
+/** Refused bodies are read on for this many bytes, so that the client comes to read the answer. */
+const DRAIN_BYTES = 67_108_864;
+
+/** Lets a client that is still sending finish, within bounds, after its body was refused. */
+export function drain(request: IncomingMessage): void {
+  if (request.readableEnded || request.destroyed) return;
+  let left = DRAIN_BYTES;
+  request.on('error', () => undefined);
+  request.on('data', (chunk: Buffer) => {
+    left -= chunk.length;
+    if (left < 0) request.destroy();
+  });
+}

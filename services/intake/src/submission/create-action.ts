@@ -1,0 +1,156 @@
+import { Readable } from 'node:stream';
+import { finished } from 'node:stream/promises';
+import type { ActionRegistry } from '@bulk/actions';
+import type { ActionParameters } from '@bulk/contracts';
+import { CodedError, type IncomingEntity } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
+import { z } from 'zod';
+import type { ActionDraft, StagingArea } from './staging-area.ts';
+import type { Webhooks } from '../webhooks/webhooks.ts';
+import type { CreateRecorder } from './create-recorder.ts';
+import {
+  checkSameRequest,
+  inProgress,
+  isKeyTaken,
+  type IdempotencyKey,
+  type IdempotencyKeys,
+} from './idempotency.ts';
+import { startOf, type ScheduleOptions } from './schedule.ts';
+
+/** A request whose parameters have been checked. Its entities may still be on their way, and throw what is wrong with them. */
+export interface CreateRequest {
+  readonly parameters: ActionParameters;
+  readonly entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>;
+  readonly idempotency?: IdempotencyKey | undefined;
+}
+
+/** The action of a request, and whether an earlier one with the same key has brought it about. */
+export interface CreateResult {
+  readonly action: ActionDocument;
+  readonly replayed: boolean;
+}
+
+export interface CreateActionOptions {
+  readonly registry: ActionRegistry;
+  readonly staging: StagingArea;
+  readonly keys: IdempotencyKeys;
+  readonly webhooks: Webhooks;
+  readonly newActionId: () => string;
+  /** Called after each acceptance. */
+  readonly onAccepted: () => void;
+  readonly recorder: CreateRecorder;
+  readonly schedule: ScheduleOptions;
+}
+
+const configSchema = z.record(z.string(), z.unknown());
+
+/** Accepts actions. */
+export class CreateAction {
+  readonly #options: CreateActionOptions;
+
+  constructor(options: CreateActionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Validates what belongs to the action type, stages the entities and accepts the action. When it throws, nothing is
+   * left behind (G1). With an idempotency key the same request may be made again and leads to the same action.
+   *
+   * @throws InvalidInputError naming the field; RestError for a key in use or a callback URL; StoreError; what the entities throw.
+   */
+  async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
+    const { registry, newActionId, schedule } = this.#options;
+    const { parameters, entities, idempotency } = request;
+    const handler = registry.handler(parameters.actionType);
+    const entityType = registry.entityType(parameters.entityType);
+    const scheduledFor = startOf(parameters.scheduledFor, schedule);
+    const config = await handler.validatePayload({ entityType, config: parameters.config });
+    return this.stage(
+      {
+        identity: {
+          actionId: newActionId(),
+          accountId,
+          actionType: parameters.actionType,
+          entityType: parameters.entityType,
+          lane: parameters.priority,
+        },
+        config: configSchema.parse(config),
+        dryRun: parameters.dryRun,
+        scheduledFor,
+        retryOf: null,
+        ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
+        ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
+      },
+      entities,
+      idempotency,
+    );
+  }
+
+  /** Stages and accepts what has been validated; see `execute`. */
+  async stage(
+    draft: ActionDraft,
+    entities: CreateRequest['entities'],
+    idempotency?: IdempotencyKey,
+  ): Promise<CreateResult> {
+    const { webhooks } = this.#options;
+    if (draft.callbackUrl !== undefined) webhooks.checkCallback(draft.callbackUrl);
+    if (idempotency !== undefined) {
+      // The request is the same one only if its body is, to the end.
+      const replay = await this.findReplay(draft.identity.accountId, idempotency, entities);
+      if (replay !== undefined) return replay;
+    }
+    try {
+      return { action: await this.#accept(draft, entities, idempotency), replayed: false };
+    } catch (error) {
+      if (idempotency !== undefined && isKeyTaken(error)) throw inProgress(idempotency.key);
+      throw error;
+    }
+  }
+
+  /**
+   * Finds the action that an earlier request with the same key has brought about.
+   *
+   * @param entities what the digest covers of the request: they are read to the end before the digests are compared.
+   * @returns undefined if there is no such action.
+   * @throws RestError if the key belongs to another request, or its upload is under way; StoreError; what the
+   * entities throw.
+   */
+  async findReplay(
+    accountId: string,
+    idempotency: IdempotencyKey,
+    entities: CreateRequest['entities'] = [],
+  ): Promise<CreateResult | undefined> {
+    const { keys, recorder } = this.#options;
+    const earlier = await keys.find(accountId, idempotency.key);
+    if (earlier === undefined) return undefined;
+    await readToEnd(entities);
+    checkSameRequest(earlier, idempotency);
+    recorder.replayed();
+    return { action: earlier, replayed: true };
+  }
+
+  async #accept(
+    draft: ActionDraft,
+    entities: CreateRequest['entities'],
+    idempotency: IdempotencyKey | undefined,
+  ): Promise<ActionDocument> {
+    const { staging, onAccepted, recorder } = this.#options;
+    const startedAt = performance.now();
+    const seconds = (): number => (performance.now() - startedAt) / 1_000;
+    try {
+      const action = await staging.stage(draft, entities, idempotency);
+      recorder.accepted(action.lane, action.total, seconds());
+      onAccepted();
+      return action;
+    } catch (error) {
+      const refused = error instanceof CodedError && !error.retryable;
+      recorder.notAccepted(refused ? 'refused' : 'failed', seconds());
+      throw error;
+    }
+  }
+}
+
+/** @throws what the entities throw. */
+function readToEnd(entities: CreateRequest['entities']): Promise<void> {
+  return finished(Readable.from(entities).resume());
+}

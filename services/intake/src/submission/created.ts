@@ -1,0 +1,15 @@
+import { OPERATIONS } from '@bulk/contracts';
+import type { Context } from 'koa';
+import { toActionView } from '../actions/action-view.ts';
+import type { OperationAnswer } from '../http/bind.ts';
+import type { CreateResult } from './create-action.ts';
+
+/** The answer to a request that has made an action, with the URL of the action in `Location`. */
+export function created(
+  ctx: Context,
+  { action, replayed }: CreateResult,
+): OperationAnswer<typeof OPERATIONS.createAction> {
+  ctx.set('location', OPERATIONS.getAction.path.replace('{id}', action._id));
+  if (replayed) ctx.set('idempotency-replayed', 'true');
+  return { data: toActionView(action) };
+}

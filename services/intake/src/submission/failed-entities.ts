@@ -1,0 +1,77 @@
+import { RestError } from '@bulk/contracts';
+import type { Fields, IncomingEntity } from '@bulk/domain';
+import { stored, StoreError, type Database, type StagedBatchDocument } from '@bulk/mongo';
+import { mergeByPosition } from '../reading/merge-by-position.ts';
+
+/** Log documents that one partition's cursor fetches at a time. */
+const FETCH = 4;
+
+interface FailedEntity {
+  readonly position: number;
+  readonly entity: IncomingEntity;
+}
+
+/** What failed of an action, as it was sent: from the logs, and from the batches that are kept for a while. */
+export class FailedEntities {
+  readonly #database: Database;
+  readonly #partitions: number;
+
+  /** @param partitions of the lanes' topics. */
+  constructor(database: Database, partitions: number) {
+    this.#database = database;
+    this.#partitions = partitions;
+  }
+
+  /**
+   * The failed entities in order of position. Holds one batch per partition.
+   *
+   * @throws RestError `RETRY_EXPIRED` when a batch is not kept any more; StoreError.
+   */
+  async *read(actionId: string): AsyncGenerator<IncomingEntity> {
+    const sources = Array.from({ length: this.#partitions }, (_, partition) =>
+      this.#ofPartition(actionId, partition),
+    );
+    for await (const { entity } of mergeByPosition(sources)) yield entity;
+  }
+
+  async *#ofPartition(actionId: string, partition: number): AsyncGenerator<FailedEntity[]> {
+    const logs = this.#database.actionLogs.find(
+      { actionId, partition, 'counts.failure': { $gt: 0 } },
+      { sort: { lastPosition: 1 }, batchSize: FETCH, projection: { outcomes: 1 } },
+    );
+    try {
+      for await (const { _id, outcomes } of logs) {
+        const failed = outcomes.filter(({ status }) => status === 'failure').map(({ position }) => position);
+        yield this.#entitiesOf(await this.#batch(actionId, _id), new Set(failed));
+      }
+    } catch (error) {
+      throw error instanceof RestError || error instanceof StoreError ? error : new StoreError(error);
+    } finally {
+      await logs.close();
+    }
+  }
+
+  async #batch(actionId: string, batchId: string): Promise<StagedBatchDocument> {
+    // A batch and its log have the same id.
+    const batch = await stored(this.#database.stagedBatches.findOne({ _id: batchId }));
+    if (batch === null) throw retryExpired(actionId);
+    return batch;
+  }
+
+  #entitiesOf({ entities }: StagedBatchDocument, positions: ReadonlySet<number>): FailedEntity[] {
+    return entities
+      .filter(({ position }) => positions.has(position))
+      .map(({ position, id, ref, fields }) => ({
+        position,
+        // Checked when they were accepted; a copy by zod would lack a field `__proto__`.
+        entity: { ...(JSON.parse(fields) as Fields), id, ...(ref === null ? {} : { ref }) },
+      }));
+  }
+}
+
+export function retryExpired(actionId: string): RestError {
+  return new RestError(
+    'RETRY_EXPIRED',
+    `what was sent for action ${actionId} is not kept any more: send the failed entities anew`,
+  );
+}

@@ -1,0 +1,92 @@
+import { RestError } from '@bulk/contracts';
+import { DUPLICATE_KEY, stored, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import { MongoServerError } from 'mongodb';
+
+/** What a caller recognises its request by. */
+export interface IdempotencyKey {
+  /** Unique within the account. */
+  readonly key: string;
+  /** Digest of the request; called when its body has been read to the end. */
+  readonly digest: () => string;
+}
+
+export interface IdempotencyOptions {
+  /** An upload under the key without progress for this long gives way to a new one, in ms. */
+  readonly staleMs: number;
+  /** How long a write of such an upload may still arrive at MongoDB, in ms. */
+  readonly lateWriteMs: number;
+  readonly now: () => Date;
+}
+
+/**
+ * Idempotency keys, kept with the actions that they belong to: the unique index on the key decides between requests that
+ * come at the same time. A refused or broken-off upload frees its key with its document.
+ */
+export class IdempotencyKeys {
+  readonly #database: Database;
+  readonly #options: IdempotencyOptions;
+
+  constructor(database: Database, options: IdempotencyOptions) {
+    this.#database = database;
+    this.#options = options;
+  }
+
+  /**
+   * The action that was accepted under a key; undefined where the key is free.
+   *
+   * An upload that died with its process would hold its key until the janitor comes: one that makes no progress loses the
+   * key here, and with it, by the lease on its document, the chance to be accepted.
+   *
+   * @throws RestError `IDEMPOTENCY_IN_PROGRESS` while another upload has the key; StoreError.
+   */
+  async find(accountId: string, key: string): Promise<ActionDocument | undefined> {
+    const found = await stored(this.#database.actions.findOne({ accountId, 'idempotency.key': key }));
+    if (found === null) return undefined;
+    if (found.status !== 'staging') return found;
+    if (await this.#take(found)) return undefined;
+    throw inProgress(key);
+  }
+
+  async #take({ _id, updatedAt, dispatch: { lease } }: ActionDocument): Promise<boolean> {
+    const { staleMs, lateWriteMs, now } = this.#options;
+    const at = now();
+    if (lease === null && at.getTime() - updatedAt.getTime() < staleMs) return false;
+    const until = new Date(at.getTime() + lateWriteMs);
+    const taken = await stored(
+      this.#database.actions.updateOne(
+        { _id, status: 'staging', 'dispatch.lease': lease, updatedAt },
+        {
+          $set: { 'dispatch.lease': lease ?? { owner: 'superseded', until } },
+          $unset: { idempotency: '' },
+        },
+      ),
+    );
+    return taken.matchedCount > 0;
+  }
+}
+
+/** Whether an action could not be stored since another one has its key. */
+export function isKeyTaken(error: unknown): boolean {
+  return (
+    error instanceof StoreError &&
+    error.cause instanceof MongoServerError &&
+    error.cause.code === DUPLICATE_KEY
+  );
+}
+
+export function inProgress(key: string): RestError {
+  return new RestError(
+    'IDEMPOTENCY_IN_PROGRESS',
+    `another request with the Idempotency-Key ${key} is being carried out: try again in a moment`,
+  );
+}
+
+/** @throws RestError `IDEMPOTENCY_KEY_REUSED` when the request is not the one that the action came from. */
+export function checkSameRequest(action: ActionDocument, { key, digest }: IdempotencyKey): void {
+  if (action.idempotency?.digest === digest()) return;
+  throw new RestError(
+    'IDEMPOTENCY_KEY_REUSED',
+    `the Idempotency-Key ${key} belongs to another request, which is action ${action._id}: use a new key`,
+    { details: { actionId: action._id } },
+  );
+}

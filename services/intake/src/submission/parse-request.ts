@@ -1,0 +1,117 @@
+import { setImmediate as turn } from 'node:timers/promises';
+import { fieldIssues } from '@bulk/actions';
+import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
+import {
+  incomingEntitySchema,
+  inexactNumbers,
+  InvalidInputError,
+  jsonObjectSchema,
+  protoKeys,
+  type FieldIssue,
+  type IncomingEntity,
+} from '@bulk/domain';
+import { checkedSize } from './entity-size.ts';
+
+/** Entities that may be parsed again whenever they are iterated. */
+export interface EntityList<T = unknown> extends Iterable<T> {
+  readonly length: number;
+}
+
+/** A JSON body as it was read. */
+export interface RequestBody {
+  /** The body; the place of the entities is kept by an empty list if `entities` holds them. */
+  readonly rest: unknown;
+  /** Undefined: the body has no list of entities. */
+  readonly entities: EntityList | undefined;
+}
+
+/** A JSON request that has been checked as a whole. */
+export interface ParsedRequest {
+  readonly parameters: ActionParameters;
+  readonly entities: EntityList<IncomingEntity>;
+}
+
+export interface EntityLimits {
+  readonly maxEntities: number;
+  /** Largest JSON of one entity, in bytes. */
+  readonly maxEntityBytes: number;
+}
+
+/** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
+const MAX_COLLECTED_ISSUES = 100;
+
+/** Entities that are checked before other work of the process has a turn. */
+const ENTITIES_PER_TURN = 500;
+
+/**
+ * Checks the JSON body of POST /bulk-actions, all but what belongs to the action type.
+ *
+ * @throws InvalidInputError naming every field at fault; what the entities throw.
+ */
+export async function parseCreateRequest(body: RequestBody, limits: EntityLimits): Promise<ParsedRequest> {
+  const object = jsonObjectSchema.safeParse(body.rest);
+  if (!object.success) {
+    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
+      { field: '(body)', message: 'expected a JSON object' },
+    ]);
+  }
+  // fromEntries, since a key may be called __proto__.
+  const rest = Object.fromEntries(Object.entries(object.data).filter(([key]) => key !== 'entities'));
+  const parameters = actionParametersSchema.safeParse(rest);
+  const issues: FieldIssue[] = [
+    ...protoKeys(rest),
+    ...inexactNumbers(rest),
+    ...(parameters.success ? [] : fieldIssues(parameters.error)),
+  ];
+  const entities = await checkedEntities(body.entities, limits, issues);
+  if (!parameters.success || issues.length > 0) {
+    throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
+  }
+  return { parameters: parameters.data, entities };
+}
+
+async function checkedEntities(
+  entities: EntityList | undefined,
+  { maxEntities, maxEntityBytes }: EntityLimits,
+  issues: FieldIssue[],
+): Promise<EntityList<IncomingEntity>> {
+  if (entities === undefined || entities.length === 0) {
+    issues.push({ field: 'entities', message: 'expected a list of at least one entity' });
+    return [];
+  }
+  if (entities.length > maxEntities) {
+    issues.push({
+      field: 'entities',
+      message: `expected at most ${maxEntities} entities, found ${entities.length}`,
+    });
+    return [];
+  }
+  let position = 0;
+  let oversized: InvalidInputError | undefined;
+  for (const entity of entities) {
+    const result = incomingEntitySchema.safeParse(entity);
+    if (!result.success) issues.push(...fieldIssues(result.error, ['entities', position]));
+    else if (issues.length === 0)
+      oversized ??= faultOfSize(entity as IncomingEntity, position, maxEntityBytes);
+    if (issues.length >= MAX_COLLECTED_ISSUES) break;
+    position += 1;
+    if (position % ENTITIES_PER_TURN === 0) await turn();
+  }
+  if (issues.length === 0 && oversized !== undefined) throw oversized;
+  // The entities as they were sent: zod's copies lack a field `__proto__`, which is the handler's to refuse.
+  return entities as EntityList<IncomingEntity>;
+}
+
+function faultOfSize(
+  entity: IncomingEntity,
+  position: number,
+  maxBytes: number,
+): InvalidInputError | undefined {
+  try {
+    checkedSize(entity, position, maxBytes);
+    return undefined;
+  } catch (error) {
+    if (error instanceof InvalidInputError) return error;
+    throw error;
+  }
+}

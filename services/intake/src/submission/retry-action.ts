@@ -1,0 +1,62 @@
+import { RestError } from '@bulk/contracts';
+import { isFinal, type ActionStatus } from '@bulk/domain';
+import type { ActionStore } from '../actions/action-store.ts';
+import type { CreateAction, CreateResult } from './create-action.ts';
+import type { FailedEntities } from './failed-entities.ts';
+import { actionNotFound } from '../actions/refusals.ts';
+
+export interface RetryActionOptions {
+  readonly actions: ActionStore;
+  readonly createAction: CreateAction;
+  readonly failedEntities: FailedEntities;
+  readonly newActionId: () => string;
+}
+
+/** Tries the failed positions of an action again, as a new action. */
+export class RetryAction {
+  readonly #options: RetryActionOptions;
+
+  constructor(options: RetryActionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Accepts a new action of just the failed positions, in their order, with config and retry policy of the old one; it starts at once.
+   * Idempotent: an action has one retry; what fails again is retried by a retry of that one.
+   *
+   * @throws RestError when there is no such action, it has not ended, nothing failed, or its entities are not kept any
+   * more; StoreError.
+   */
+  async execute(accountId: string, actionId: string): Promise<CreateResult> {
+    const { actions, createAction, failedEntities, newActionId } = this.#options;
+    // A caller's key holds no space, so this one is nobody else's.
+    const key = { key: `retry ${actionId}`, digest: () => actionId };
+    const action = await actions.find(accountId, actionId);
+    if (action === null) throw actionNotFound(actionId);
+    // The batches of the old action may be gone by now, and reading them would tell nothing new.
+    const retried = await createAction.findReplay(accountId, key);
+    if (retried !== undefined) return retried;
+    const status = action.status as ActionStatus;
+    if (!isFinal(status)) {
+      throw new RestError('ACTION_NOT_FINISHED', `action ${actionId} is ${status}: retry it at its end`, {
+        details: { status },
+      });
+    }
+    if (action.counts.failure === 0) {
+      throw new RestError('NOTHING_TO_RETRY', `nothing of action ${actionId} has failed`, {
+        details: { status },
+      });
+    }
+    const { actionType, entityType, lane, config, dryRun, retry, callback } = action;
+    const draft = {
+      identity: { actionId: newActionId(), accountId, actionType, entityType, lane },
+      config,
+      dryRun,
+      scheduledFor: null,
+      retryOf: actionId,
+      ...(retry === undefined ? {} : { retry }),
+      ...(callback === undefined ? {} : { callbackUrl: callback.url }),
+    };
+    return createAction.stage(draft, failedEntities.read(actionId), key);
+  }
+}

@@ -1,0 +1,263 @@
+import { encodeEntityBatch } from '@bulk/contracts';
+import {
+  Batcher,
+  CodedError,
+  InvalidInputError,
+  toEntity,
+  type ActionIdentity,
+  type Batch,
+  type Fields,
+  type IncomingEntity,
+  type RetryOverride,
+} from '@bulk/domain';
+import {
+  stored,
+  StoreError,
+  WITH_DUE_AT,
+  type ActionDocument,
+  type Database,
+  type StagedBatchDocument,
+} from '@bulk/mongo';
+import type { Logger } from '@bulk/runtime';
+import { currentTraceparent } from '@bulk/telemetry';
+import type { IdempotencyKey } from './idempotency.ts';
+import { newCallback } from '../webhooks/callback.ts';
+import { checkedSize } from './entity-size.ts';
+import { removeStagedBatches } from '../clean-up/removal.ts';
+
+/** An action before its entities are there. */
+export interface ActionDraft {
+  readonly identity: ActionIdentity;
+  readonly config: Fields;
+  readonly dryRun: boolean;
+  readonly scheduledFor: Date | null;
+  /** Absent: nothing of the retry policy is its own. */
+  readonly retry?: RetryOverride;
+  /** The action whose failed positions this one tries again. */
+  readonly retryOf: string | null;
+  /** Absent: nobody is called at the end. */
+  readonly callbackUrl?: string;
+}
+
+export interface StagingOptions {
+  readonly batchSize: number;
+  /** Partitions of the lane's topic. */
+  readonly partitions: number;
+  /** Batches per write. */
+  readonly groupBatches: number;
+  /** Bytes of entities that are held at most before they are written, also in batches that are not full. */
+  readonly bufferBytes: number;
+  /** Largest JSON of one entity, in bytes. */
+  readonly maxEntityBytes: number;
+  /** How long a write that was given up may still arrive at MongoDB, in ms. */
+  readonly lateWriteMs: number;
+  readonly now: () => Date;
+}
+
+/**
+ * Largest batch, in bytes of its entities' JSON: far enough below MongoDB's 16 MB for a document and the topics' 8 MB for
+ * a message.
+ */
+const MAX_BATCH_BYTES = 4_194_304;
+
+/** Thrown when an upload took so long between two writes that it was taken for broken off. */
+export class StagingExpiredError extends CodedError {
+  constructor(actionId: string) {
+    super('STAGING_EXPIRED', `the upload of action ${actionId} made no progress for too long`, {
+      retryable: true,
+    });
+  }
+}
+
+/**
+ * Takes the entities of an action in before it is accepted (G1).
+ *
+ * The action's document comes first, with status `staging`, which no API shows; then its batches; then one atomic update
+ * to `pending`. That update is the acceptance: before it the action does not exist for anyone, and what a broken-off
+ * upload leaves is removed, here or by the janitor, whose claim (a lease on the document) excludes the acceptance.
+ */
+export class StagingArea {
+  readonly #database: Database;
+  readonly #options: StagingOptions;
+  readonly #log: Logger;
+
+  constructor(database: Database, options: StagingOptions, log: Logger) {
+    this.#database = database;
+    this.#options = options;
+    this.#log = log;
+  }
+
+  /**
+   * Stages all entities and accepts the action. When it throws, nothing is left behind.
+   *
+   * @param idempotency the key is stored with the first write, the digest with the acceptance.
+   * @throws InvalidInputError when an entity is too large, or there is none; StoreError; what `entities` throws.
+   */
+  async stage(
+    draft: ActionDraft,
+    entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
+    idempotency?: IdempotencyKey,
+  ): Promise<ActionDocument> {
+    const { actionId } = draft.identity;
+    await stored(this.#database.actions.insertOne(this.#newAction(draft, idempotency?.key)));
+    try {
+      const { total, batchCount } = await this.#stageBatches(draft.identity, entities);
+      if (total === 0) throw noEntities();
+      return await this.#accept(actionId, { total, batchCount }, idempotency?.digest());
+    } catch (error) {
+      const accepted = await this.#discard(actionId, error);
+      if (accepted === undefined) throw error;
+      return accepted;
+    }
+  }
+
+  async #stageBatches(
+    identity: ActionIdentity,
+    entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
+  ): Promise<{ total: number; batchCount: number }> {
+    const { batchSize, partitions, groupBatches, bufferBytes, maxEntityBytes } = this.#options;
+    const batcher = new Batcher({
+      entityType: identity.entityType,
+      partitions,
+      batchSize,
+      maxBatchBytes: MAX_BATCH_BYTES,
+    });
+    let group: Batch[] = [];
+    let total = 0;
+    let held = 0;
+    const write = async (): Promise<void> => {
+      await this.#write(identity, group);
+      group = [];
+      held = batcher.openBytes;
+    };
+    for await (const incoming of entities) {
+      const bytes = checkedSize(incoming, total, maxEntityBytes);
+      const entity = toEntity(total, incoming);
+      total += 1;
+      held += bytes;
+      const closed = batcher.add(entity, bytes);
+      if (closed !== undefined) group.push(closed);
+      if (held >= bufferBytes) group.push(...batcher.flush());
+      if (group.length >= groupBatches || held >= bufferBytes) await write();
+    }
+    group.push(...batcher.flush());
+    await write();
+    return { total, batchCount: batcher.batchCount };
+  }
+
+  async #write(identity: ActionIdentity, batches: readonly Batch[]): Promise<void> {
+    const { actionId } = identity;
+    for (let i = 0; i < batches.length; i += this.#options.groupBatches) {
+      // First the sign of life, so that the janitor does not take the batches for those of a dead upload.
+      const alive = await stored(
+        this.#database.actions.updateOne(stagingBy(actionId), { $set: { updatedAt: this.#options.now() } }),
+      );
+      if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
+      const documents = batches
+        .slice(i, i + this.#options.groupBatches)
+        .map((batch) => toStagedBatch(identity, batch));
+      await stored(this.#database.stagedBatches.insertMany(documents, { ordered: false }));
+    }
+  }
+
+  async #accept(
+    actionId: string,
+    size: { readonly total: number; readonly batchCount: number },
+    digest: string | undefined,
+  ): Promise<ActionDocument> {
+    const now = this.#options.now();
+    const accepted = await stored(
+      this.#database.actions.findOneAndUpdate(
+        stagingBy(actionId),
+        [
+          {
+            $set: {
+              status: 'pending',
+              ...size,
+              updatedAt: now,
+              version: { $add: ['$version', 1] },
+              ...(digest === undefined ? {} : { 'idempotency.digest': { $literal: digest } }),
+            },
+          },
+          WITH_DUE_AT,
+        ],
+        { returnDocument: 'after' },
+      ),
+    );
+    if (accepted === null) throw new StagingExpiredError(actionId);
+    return accepted;
+  }
+
+  /**
+   * Removes what was staged; what cannot be removed now is left to the janitor.
+   *
+   * @returns the action where it was accepted after all: the update went through and only its answer was lost.
+   */
+  async #discard(actionId: string, cause: unknown): Promise<ActionDocument | undefined> {
+    const { lateWriteMs, now } = this.#options;
+    // A write whose answer is missing may arrive yet: then the janitor looks again later.
+    const late = cause instanceof StoreError;
+    const until = new Date(now().getTime() + (late ? lateWriteMs : 0));
+    try {
+      const claimed = await this.#database.actions.updateOne(
+        { _id: actionId, status: 'staging' },
+        { $set: { 'dispatch.lease': { owner: 'discard', until } } },
+      );
+      if (claimed.matchedCount === 0) {
+        const found = await this.#database.actions.findOne({ _id: actionId });
+        if (found !== null) return found;
+      }
+      // Also where the janitor was faster: a batch may have come after it.
+      await removeStagedBatches(this.#database, actionId);
+      if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: 'staging' });
+    } catch (error) {
+      this.#log.warn({ actionId, err: error }, 'a refused upload is left to the janitor');
+    }
+    return undefined;
+  }
+
+  #newAction({ identity, callbackUrl, ...draft }: ActionDraft, key: string | undefined): ActionDocument {
+    const now = this.#options.now();
+    const { actionId, ...rest } = identity;
+    const traceparent = currentTraceparent();
+    return {
+      _id: actionId,
+      ...rest,
+      ...draft,
+      ...(callbackUrl === undefined ? {} : { callback: newCallback(callbackUrl, now) }),
+      ...(key === undefined ? {} : { idempotency: { key, digest: null } }),
+      ...(traceparent === undefined ? {} : { traceparent }),
+      status: 'staging',
+      cancelRequestedAt: null,
+      version: 0,
+      total: 0,
+      batchCount: 0,
+      countedBatches: 0,
+      counts: { success: 0, failure: 0, skipped: 0 },
+      codes: {},
+      applied: {},
+      dispatch: { nextBatch: 0, done: false, lease: null, firstPositions: true },
+      createdAt: now,
+      queuedAt: null,
+      startedAt: null,
+      finishedAt: null,
+      updatedAt: now,
+    };
+  }
+}
+
+/** A staging action that nobody has claimed for removal. */
+function stagingBy(actionId: string): { _id: string; status: 'staging'; 'dispatch.lease': null } {
+  return { _id: actionId, status: 'staging', 'dispatch.lease': null };
+}
+
+function toStagedBatch(identity: ActionIdentity, batch: Batch): StagedBatchDocument {
+  const { actionId, batchNo, entities } = encodeEntityBatch(identity, {}, batch);
+  return { _id: `${actionId}:${batchNo}`, actionId, batchNo, partition: batch.partition, entities };
+}
+
+function noEntities(): InvalidInputError {
+  return new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
+    { field: 'entities', message: 'expected at least one entity' },
+  ]);
+}
