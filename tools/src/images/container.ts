@@ -50,6 +50,11 @@ export class Container {
     return new Container(docker, image.name, id);
   }
 
+  /** Returns what `node --version` prints in an image. @throws DockerError. */
+  static nodeVersion(docker: Docker, reference: string): Promise<string> {
+    return docker.must(['run', '--rm', '--network', 'none', '--entrypoint', 'node', reference, '--version']);
+  }
+
   /** @throws ContainerError. */
   async waitUntilReady(adminPort: number, timeoutMs: number): Promise<void> {
     const deadline = Date.now() + timeoutMs;
