@@ -51,8 +51,11 @@ export class Container {
   }
 
   /** Returns what `node --version` prints in an image. @throws DockerError. */
-  static nodeVersion(docker: Docker, reference: string): Promise<string> {
-    return docker.must(['run', '--rm', '--network', 'none', '--entrypoint', 'node', reference, '--version']);
+  static async nodeVersion(docker: Docker, reference: string): Promise<string> {
+    const options = ['--rm', '--network', 'none', '--entrypoint', 'node'];
+    const output = await docker.must(['run', ...options, reference, '--version']);
+    // The command may warn of its engine first.
+    return output.split('\n').at(-1) ?? '';
   }
 
   /** @throws ContainerError. */
