@@ -2,9 +2,13 @@
  * The tests: `node tools/test.mjs [all|unit|integration|e2e] [jest arguments]`.
  *
  * Its last line is `N passed, N failed`, jest's totals of tests over all runs; a suite that could not run counts as one
- * failure, no test at all is a failure too. A check that cannot be made here is no test that passed: before the last line
- * stands `SKIPPED <name>: <reason>` for each one (`noteSkipped`), and `, N skipped` at its end. The real parts are started once, here, outside of jest: they are children of
- * this process, and the kernel ends them with it, however it ends.
+ * failure, no test at all is a failure too. `all` also runs the unit tests on the Node that the images have, where this
+ * process runs on another line of Node: they have a line of figures of their own, each of their failures counts as one,
+ * and none of them counts as passed for a second time.
+ *
+ * A check that cannot be made here is no test that passed: before the last line stands `SKIPPED <name>: <reason>` for
+ * each one (`noteSkipped`), and `, N skipped` at its end. The real parts are started once, here, outside of jest: they
+ * are children of this process, and the kernel ends them with it, however it ends.
  */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
@@ -16,10 +20,11 @@ import { skippedChecks } from './skipped-checks.mjs';
 
 // From here on TypeScript can be imported.
 register();
-const { startTestStack, tiedToUs } = await import('@bulk/local-stack');
+const { cacheFolder, lineOf, provideNode, readNodeVersions, StackError, startTestStack, tiedToUs, withNode } =
+  await import('@bulk/local-stack');
+const { noteSkipped } = await import('./src/checks/skipped.ts');
 
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
-const node = process.execPath;
 const bin = (path) => join(root, 'node_modules', ...path.split('/'));
 
 /** What each run gives to jest. Two workers on two cores; the end-to-end tests have the machine to themselves. */
@@ -43,6 +48,8 @@ if (suite !== 'all' && !(suite in RUNS)) {
 const names = suite === 'all' ? Object.keys(RUNS) : [suite];
 const totals = { passed: 0, failed: 0 };
 const problems = [];
+/** Number of runs so far. */
+let runs = 0;
 /** Of jest; those of a run of chosen tests, by their names, leave all others out on purpose. */
 const reports = [];
 const scratch = mkdtempSync(join(tmpdir(), 'bulk-test-'));
@@ -57,7 +64,8 @@ try {
     const run = RUNS[name];
     if (run.needsBuild) await build();
     if (run.needsStack) stack ??= await startParts();
-    await runJest(name, run, stack?.env ?? {});
+    addRun(name, await runJest(name, run, stack?.env ?? {}));
+    if (suite === 'all' && name === 'unit') await runUnitTestsOnNodeOfImages();
   }
   if (totals.passed + totals.failed === 0) problems.push('no test was run');
 } catch (error) {
@@ -120,8 +128,13 @@ async function startParts() {
   };
 }
 
-async function runJest(name, { args }, env) {
-  const report = join(scratch, `${name}.json`);
+/**
+ * Runs one suite.
+ *
+ * @param binary of Node, if not this one; every `node` that the tests start by its name is then the same one.
+ */
+async function runJest(name, { args }, env, binary = process.execPath) {
+  const report = join(scratch, `${name}-${runs++}.json`);
   const { code } = await run(
     [
       '--experimental-vm-modules',
@@ -134,16 +147,51 @@ async function runJest(name, { args }, env) {
       `--outputFile=${report}`,
       ...jestArgs,
     ],
-    env,
+    { ...(binary !== process.execPath && withNode(binary, process.env)), ...env },
     false,
-    'ignore',
+    { stdout: 'ignore', binary },
   );
-  const { passed, failed } = readReport(report);
+  return { code, ...readReport(report) };
+}
+
+function addRun(name, { code, passed, failed, report }) {
+  if (report !== undefined) reports.push(report);
   totals.passed += passed;
   totals.failed += failed;
+  say(name, { code, passed, failed });
+}
+
+function say(name, { code, passed, failed }) {
   process.stdout.write(`${name}: ${passed} passed, ${failed} failed\n`);
   if (passed + failed === 0) problems.push(`${name}: no test was run`);
   else if (code !== 0 && failed === 0) problems.push(`${name}: jest ended with exit code ${code}`);
+}
+
+/** Runs the unit tests once more, on the Node of the images, unless they have just run on the same line of Node. */
+async function runUnitTestsOnNodeOfImages() {
+  const { images } = readNodeVersions();
+  if (lineOf(process.versions.node) === lineOf(images.version)) return;
+  const name = `unit tests on Node ${images.version}`;
+  const binary = await nodeOrReason(images);
+  if (binary.reason !== undefined) {
+    noteSkipped({ name, reason: binary.reason });
+    return;
+  }
+  const result = await runJest('unit', RUNS.unit, {}, binary.path);
+  totals.failed += result.failed;
+  say(name, result);
+}
+
+/** The path of a release of Node, or why this machine cannot have it. A package with a wrong content is no such reason. */
+async function nodeOrReason(release) {
+  const log = (line) => process.stdout.write(`${line}\n`);
+  try {
+    const context = { cache: cacheFolder(), env: process.env, log, signal: ending.signal };
+    return { path: await provideNode(context, release) };
+  } catch (error) {
+    if (error instanceof StackError && error.code !== 'CHECKSUM_MISMATCH') return { reason: error.message };
+    throw error;
+  }
 }
 
 /** `--testTimeout` of `--testTimeout=60000`: what the user gives replaces what the run has. */
@@ -154,11 +202,11 @@ function nameOf(argument) {
 function readReport(file) {
   try {
     const report = JSON.parse(readFileSync(file, 'utf8'));
-    if (!jestArgs.some((argument) => ['-t', '--testNamePattern'].includes(nameOf(argument))))
-      reports.push(report);
+    const chosen = jestArgs.some((argument) => ['-t', '--testNamePattern'].includes(nameOf(argument)));
     return {
       passed: report.numPassedTests,
       failed: report.numFailedTests + report.numRuntimeErrorTestSuites,
+      report: chosen ? undefined : report,
     };
   } catch {
     // jest itself crashed or was ended: whatever it had done is not known.
@@ -167,8 +215,8 @@ function readReport(file) {
 }
 
 /** Runs Node to its end, or to ours: then it is asked to end and waited for. */
-function run(args, env, silent, stdout = 'inherit') {
-  const [command, list] = tiedToUs(node, args, process.env);
+function run(args, env, silent, { stdout = 'inherit', binary = process.execPath } = {}) {
+  const [command, list] = tiedToUs(binary, args, process.env);
   const child = spawn(command, list, {
     cwd: root,
     env: { ...process.env, ...env },

@@ -48,7 +48,9 @@ describe(GROUP, () => {
         say(`images: ${name} ${Math.round((bytes - bare) / MEGABYTE)} MB beside its base`);
         if (base !== undefined) expect(bytes - bare).toBeLessThan(OWN_LIMIT);
       }
-      const ends = await verifyImages(docker, tag);
+      // Also holds each image to the declared version of Node.
+      const { node, ends } = await verifyImages(docker, tag, builder.node);
+      say(`images: Node ${node}`);
       expect([...ends.keys()]).toEqual([...SERVICES]);
       expect([...ends.values()].every(({ exitCode }) => exitCode === 0)).toBe(true);
     },

@@ -12,6 +12,14 @@ export { providePromtool } from './provision/promtool.ts';
 export { provideJava } from './provision/java.ts';
 export { provideKafka } from './provision/maven.ts';
 export { provideRedis } from './provision/redis.ts';
+export { provideNode, withNode } from './provision/node.ts';
+export {
+  lineOf,
+  NODE_VERSIONS_FILE,
+  type NodeRelease,
+  type NodeVersions,
+  readNodeVersions,
+} from './provision/node-versions.ts';
 export { provideKubernetesValidate } from './provision/kubernetes-validate.ts';
 export { provideKustomize, type KustomizeCommand } from './provision/kustomize.ts';
 export { provideSchemathesis } from './provision/schemathesis.ts';

@@ -15,8 +15,21 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-/** The platform's own WebSocket; where there is none (Node 20), that of `ws`. */
-export async function platformWebSocket(): Promise<WebSocketConstructor> {
-  const own = (globalThis as { WebSocket?: WebSocketConstructor }).WebSocket;
-  return own ?? (await import('ws')).WebSocket;
+interface Platform {
+  readonly WebSocket?: WebSocketConstructor;
+  readonly process?: { readonly versions?: { readonly node?: string } };
+}
+
+/**
+ * Returns the WebSocket of a browser, and that of `ws` in Node.
+ *
+ * Node has one of its own from version 22 on. It does not say why a connection failed, and it cannot end one without a
+ * handshake.
+ */
+export async function platformWebSocket({
+  WebSocket: own,
+  process,
+}: Platform = globalThis): Promise<WebSocketConstructor> {
+  if (own !== undefined && process?.versions?.node === undefined) return own;
+  return (await import('ws')).WebSocket;
 }

@@ -4,16 +4,21 @@ import { dirname, join } from 'node:path';
 import {
   findOnPath,
   installPackage,
+  provideNode,
+  readNodeVersions,
   run,
   startOwnEngine,
   workspaceRoot,
   type OwnEngine,
   type ProvisionContext,
 } from '@bulk/local-stack';
+import { z } from 'zod';
 import { Docker } from './docker.ts';
 import { DOCKERFILE } from './images.ts';
+import type { NodeExpectation } from './node-version.ts';
 
 const BASE_SCRIPT = join(dirname(DOCKERFILE), 'base.sh');
+const manifestSchema = z.object({ engines: z.object({ node: z.string() }) });
 const BASE_TIMEOUT_MS = 600_000;
 /** Intermediate images of our own engine that are kept for the next build, by their age. */
 const KEPT = 'until=48h';
@@ -25,6 +30,8 @@ export interface Builder {
   readonly base: string | undefined;
   /** Network of the build's containers. */
   readonly network: string | undefined;
+  /** Node of every image: the declared version, or what `engines` admits in a base that was wished for. */
+  readonly node: NodeExpectation;
   /** Ends the engine if it is our own. */
   close(): Promise<void>;
 }
@@ -50,7 +57,13 @@ export async function openBuilder(
     const base = wishes.base ?? dockerfileBase();
     const whyNoImage = await docker.whyNoImage(base);
     if (whyNoImage === undefined) {
-      return { docker, base: wishes.base, network: wishes.network, close: () => Promise.resolve() };
+      return {
+        docker,
+        base: wishes.base,
+        network: wishes.network,
+        node: nodeOf(wishes),
+        close: () => Promise.resolve(),
+      };
     }
     // An engine that somebody else runs, here or elsewhere, gets no image that nobody has asked for.
     return whyNoImage;
@@ -78,6 +91,7 @@ async function ownBuilder(
     base,
     // It has no other one.
     network: 'host',
+    node: nodeOf(wishes),
     close: async () => {
       await docker.must(['image', 'prune', '--force', '--filter', KEPT]).catch(() => undefined);
       await engine.stop();
@@ -85,11 +99,20 @@ async function ownBuilder(
   };
 }
 
+function nodeOf({ base }: BuilderWishes): NodeExpectation {
+  if (base === undefined) return { exactly: readNodeVersions().images.version };
+  const text = readFileSync(join(workspaceRoot, 'package.json'), 'utf8');
+  return { engines: manifestSchema.parse(JSON.parse(text)).engines.node };
+}
+
 /** The base that deploy/images/base.sh makes, made once for each version of Node and of that script. */
 async function provideBase(docker: Docker, context: ProvisionContext): Promise<string> {
-  const made = createHash('sha256').update(process.version).update(readFileSync(BASE_SCRIPT)).digest('hex');
+  const { images: release } = readNodeVersions();
+  const made = createHash('sha256').update(release.version).update(readFileSync(BASE_SCRIPT)).digest('hex');
   const name = `bulk-base:${made.slice(0, 12)}`;
   if (await docker.has(name)) return name;
+  // The script takes it from the cache. What keeps it from being there is said better here.
+  await provideNode(context, release);
   if (findOnPath('debootstrap', context.env) === undefined)
     await installPackage(context, { what: 'debootstrap', packages: ['debootstrap'] });
   context.log(`images: making the base image ${name} (once)…`);

@@ -50,6 +50,14 @@ export class Container {
     return new Container(docker, image.name, id);
   }
 
+  /** Returns what `node --version` prints in an image. @throws DockerError. */
+  static async nodeVersion(docker: Docker, reference: string): Promise<string> {
+    const options = ['--rm', '--network', 'none', '--entrypoint', 'node'];
+    const output = await docker.must(['run', ...options, reference, '--version']);
+    // The command may warn of its engine first.
+    return output.split('\n').at(-1) ?? '';
+  }
+
   /** @throws ContainerError. */
   async waitUntilReady(adminPort: number, timeoutMs: number): Promise<void> {
     const deadline = Date.now() + timeoutMs;

@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { workspaceRoot } from '@bulk/local-stack';
+import { readNodeVersions, workspaceRoot } from '@bulk/local-stack';
 import { DOCKERFILE, IMAGE_USER, IMAGES } from './images.ts';
 
 interface Stage {
@@ -63,6 +63,10 @@ describe('the Dockerfile', () => {
     const foreign = [...stages.values()].map(({ from }) => from).filter((from) => !stages.has(from));
     expect([...new Set(foreign)]).toEqual(['${BASE_IMAGE}']);
     expect(instructions.join('\n')).not.toContain('latest');
+  });
+
+  it('has a base with the declared version of Node', () => {
+    expect(instructions[0]).toBe(`ARG BASE_IMAGE=node:${readNodeVersions().images.version}-bookworm-slim`);
   });
 
   it('installs by the lock', () => {

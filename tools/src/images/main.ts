@@ -55,7 +55,9 @@ await runCommand(async ({ signal, releasers }) => {
   if (!options.verify) return;
   // The harness of the tests, which reads where the real parts are from the process' own environment.
   Object.assign(process.env, running);
-  for (const [name, { exitCode, ms }] of await verifyImages(docker, options.tag)) {
+  const { node, ends } = await verifyImages(docker, options.tag, builder.node);
+  console.log(`all images: Node ${node}`);
+  for (const [name, { exitCode, ms }] of ends) {
     console.log(`${name}: ran an action, ended with exit code ${exitCode} ${ms} ms after SIGTERM`);
   }
 });

@@ -6,6 +6,8 @@ import { choosePorts } from '../processes/service-ports.ts';
 import { SERVICES, type ServiceName } from '../processes/services.ts';
 import { Container, type ContainerEnd } from './container.ts';
 import type { Docker } from './docker.ts';
+import { IMAGES, imageReference } from './images.ts';
+import { type NodeExpectation, nodeFault } from './node-version.ts';
 
 /** Thrown when an image does not do what it is for; says which and what. */
 export class ImageFaultError extends CodedError {
@@ -20,23 +22,47 @@ const READY_TIMEOUT_MS = 90_000;
 const ACTION_TIMEOUT_MS = 120_000;
 const GRACE_MS = 20_000;
 
+/** What the images were seen to do. */
+export interface Verified {
+  /** The Node that every image has, as `node --version` prints it. */
+  readonly node: string;
+  /** How each service ended. */
+  readonly ends: ReadonlyMap<ServiceName, ContainerEnd>;
+}
+
 /**
- * Runs the images on an installation of their own: the installer to its end, then the four services, a bulk action through
+ * Compares the Node of each image with what is expected, then runs the images on an installation of their own: the installer to its end, then the four services, a bulk action through
  * all of them, and SIGTERM while they are idle.
  *
  * @param tag of the images.
- * @returns how each service ended.
+ * @param expected of their Node.
  * @throws ImageFaultError, ContainerError, DockerError.
  */
-export async function verifyImages(docker: Docker, tag: string): Promise<Map<ServiceName, ContainerEnd>> {
+export async function verifyImages(
+  docker: Docker,
+  tag: string,
+  expected: NodeExpectation,
+): Promise<Verified> {
+  const node = await verifyNode(docker, tag, expected);
   const installation = await TestInstallation.create('images', { SHUTDOWN_GRACE_MS: String(GRACE_MS) });
   try {
     await installation.database();
     await runInstaller(docker, tag, installation);
-    return await runServices(docker, tag, installation);
+    return { node, ends: await runServices(docker, tag, installation) };
   } finally {
     await installation.dispose();
   }
+}
+
+/** @returns the version, the same in every image since all have one base. @throws ImageFaultError, DockerError. */
+async function verifyNode(docker: Docker, tag: string, expected: NodeExpectation): Promise<string> {
+  let version = '';
+  for (const name of IMAGES) {
+    version = await Container.nodeVersion(docker, imageReference(name, tag));
+    const fault = nodeFault(version, expected);
+    if (fault !== undefined) throw new ImageFaultError(`${name}: ${fault}`);
+  }
+  return version;
 }
 
 async function runInstaller(docker: Docker, tag: string, installation: TestInstallation): Promise<void> {

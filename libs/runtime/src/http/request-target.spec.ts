@@ -9,6 +9,8 @@ describe('originForm', () => {
     ['HTTPS://user:secret@host:1/a', '/a'],
     ['http://host', '/'],
     ['http://host?a', '/?a'],
+    ['http://xn--mnchen-3ya.example/a', '/a'],
+    ['http://[::1]:80/a', '/a'],
     ['/%E0%A4%A', '/%E0%A4%A'],
     ['//a@xn--/b', '//a@xn--/b'],
     // The bytes of "ä", as Node gives them.
@@ -20,6 +22,9 @@ describe('originForm', () => {
   it.each([
     '',
     'http://xn--/',
+    'http://XN--a/',
+    'http://xn--a-/',
+    'http://a.xn--.example/',
     'http://[::1/',
     'a',
     'host:443',

@@ -1,5 +1,8 @@
+import { domainToUnicode } from 'node:url';
+
 const ABSOLUTE_FORM = /^https?:\/\/[^/?#]*(.*)$/is;
 const NOT_VISIBLE_ASCII = /[^\x21-\x7e]/g;
+const ENCODED_LABEL = /^xn--/i;
 
 /**
  * Returns a request target in origin form: a path and perhaps a query, in visible ASCII.
@@ -23,5 +26,18 @@ function pathOf(target: string): string | undefined {
   if (target.startsWith('/') || target === '*') return target;
   const rest = ABSOLUTE_FORM.exec(target)?.[1];
   if (rest === undefined || !URL.canParse(target)) return undefined;
+  if (!isReadableHost(new URL(target).hostname)) return undefined;
   return rest.startsWith('/') ? rest : `/${rest}`;
+}
+
+/**
+ * Whether each encoded label of a host (`xn--…`) stands for a name.
+ *
+ * The URL parser of Node 20 and 22 refuses a label that does not. The one of Node 24 takes it as it is.
+ */
+function isReadableHost(host: string): boolean {
+  const names = domainToUnicode(host).split('.');
+  return host
+    .split('.')
+    .every((label, i) => !ENCODED_LABEL.test(label) || (names[i] ?? '').search(NOT_VISIBLE_ASCII) >= 0);
 }

@@ -45,6 +45,9 @@ export class BodyReader {
   /**
    * The bytes, gunzipped where the request says so; read as fast as they are asked for.
    *
+   * Of a body that is too large, the part within the limit comes before the refusal: what an upload is refused for
+   * does not depend on the sizes in which its bytes arrive.
+   *
    * @throws RestError 413, 415; InvalidInputError `INVALID_GZIP`; UploadBrokenOffError; ServiceStoppingError.
    */
   async *bytes(): AsyncGenerator<Buffer> {
@@ -53,8 +56,12 @@ export class BodyReader {
     let total = 0;
     for await (const chunk of this.#decoded()) {
       if (this.#gone.aborted) throw new UploadBrokenOffError(this.#gone.reason);
+      const room = limitBytes - total;
+      if (chunk.length > room) {
+        if (room > 0) yield chunk.subarray(0, room);
+        throw tooLarge(limitBytes);
+      }
       total += chunk.length;
-      if (total > limitBytes) throw tooLarge(limitBytes);
       this.#hash.update(chunk);
       yield chunk;
     }
