@@ -71,6 +71,13 @@ export class SubscriptionRefusedError extends CodedError {
   }
 }
 
+const retryAfterSchema = z.looseObject({ retryAfterMs: z.number().nonnegative() });
+
+/** Returns how long a refusal asks to wait before the next try, in ms; 0 if it says nothing. */
+export function retryAfterOf({ details }: CodedError): number {
+  return retryAfterSchema.safeParse(details).data?.retryAfterMs ?? 0;
+}
+
 /** Thrown when the WebSocket could not be had again within the configured number of tries. */
 export class ConnectionLostError extends CodedError {
   constructor(url: string, attempts: number, reason: string) {

@@ -10,3 +10,4 @@ export * from './progress-view.ts';
 export * from './topics.ts';
 export * from './webhooks.ts';
 export * from './websocket.ts';
+export * from './websocket-codes.ts';

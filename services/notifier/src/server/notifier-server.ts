@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AccountForbiddenError, UnauthenticatedError, type Authenticator } from '@bulk/auth';
+import { CLOSE_CODES } from '@bulk/contracts';
 import { CodedError, InvalidInputError } from '@bulk/domain';
 import {
   delay,
@@ -50,13 +51,6 @@ export interface NotifierServerOptions {
 const RETRY_AFTER_S = 5;
 /** Connections beyond the limit that are still told so. */
 const REFUSED_AT_ONCE = 1_000;
-/** "Going away" of RFC 6455. */
-const GOING_AWAY = 1001;
-/** Of the range that is ours; the last digits as in HTTP's 401. */
-const TOKEN_EXPIRED = 4401;
-/** As HTTP's 408. */
-const NOT_SUBSCRIBED = 4408;
-
 /** Takes connections on the root URL, within limits, until it is closed. */
 export class NotifierServer {
   readonly #options: NotifierServerOptions;
@@ -116,7 +110,7 @@ export class NotifierServer {
     const closed = this.#http.close(this.#options.closeTimeoutMs);
     for (const socket of this.#pending) socket.destroy();
     for (const connection of this.#connections) {
-      connection.close(GOING_AWAY, 'the service is stopping');
+      connection.close(CLOSE_CODES.goingAway, 'the service is stopping');
       this.#options.settings.recorder.ended('stopping');
     }
     if (this.#connections.size > 0) {
@@ -169,7 +163,7 @@ export class NotifierServer {
           ? undefined
           : atInstant(expiresAt, () => {
               recorder.ended('token_expired');
-              connection.close(TOKEN_EXPIRED, 'token expired');
+              connection.close(CLOSE_CODES.tokenExpired, 'token expired');
             });
       const silence = accountId === undefined ? this.#closeUnlessSubscribed(connection) : undefined;
       webSocket.once('close', () => {
@@ -186,7 +180,7 @@ export class NotifierServer {
     return setTimeout(() => {
       if (connection.isSubscribed) return;
       settings.recorder.ended('not_subscribed');
-      connection.close(NOT_SUBSCRIBED, 'no account and no subscription');
+      connection.close(CLOSE_CODES.notSubscribed, 'no account and no subscription');
     }, subscribeTimeoutMs);
   }
 

@@ -26,6 +26,8 @@ export interface SubscriptionOptions {
   readonly sink: UpdateSink;
   /** A state was replaced by a newer one before it was sent. */
   readonly onDropped?: (reason: DropReason) => void;
+  /** Called once, when it is closed. */
+  readonly onClosed?: () => void;
 }
 
 /**
@@ -49,6 +51,11 @@ export class Subscription {
   constructor(options: SubscriptionOptions) {
     this.actionId = options.actionId;
     this.#options = options;
+  }
+
+  /** Whether it still waits for its first snapshot. */
+  get held(): boolean {
+    return this.#phase === 'held';
   }
 
   /** Whether the final state has been sent, after which there is no other. */
@@ -86,10 +93,12 @@ export class Subscription {
   }
 
   close(): void {
+    if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#pending = undefined;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#options.onClosed?.();
   }
 
   #noteDropped(): void {
