@@ -134,3 +134,12 @@ export class InvalidArgumentError extends CodedError {
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
+
+/** Throws what nobody listens for where nothing catches it, like an `error` event without a listener. */
+export function throwUncaught(error: unknown): void {
+  // Whoever closed the client knows.
+  if (error instanceof ClientClosedError) return;
+  queueMicrotask(() => {
+    throw asError(error);
+  });
+}

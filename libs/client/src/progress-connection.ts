@@ -24,6 +24,12 @@ export interface ReconnectOptions {
   readonly maxAttempts: number;
 }
 
+export const DEFAULT_RECONNECT: ReconnectOptions = {
+  initialDelayMs: 250,
+  maxDelayMs: 10_000,
+  maxAttempts: 20,
+};
+
 export interface ProgressConnectionOptions {
   /** Where to connect, for messages. */
   readonly address: string;

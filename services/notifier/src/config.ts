@@ -112,10 +112,15 @@ const variables = z.object({
     1_000,
     'Maximum number of connections of one account to one process. More are refused with 429.',
   ),
+  MAX_UNNAMED_CONNECTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    1_000,
+    'Maximum number of connections of one process that name no account (AUTH_MODE=header). Each may follow actions whose ids it knows. More are refused with 429.',
+  ),
   SUBSCRIBE_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
     10_000,
-    'A connection without an account is closed (4408) unless it has subscribed within this time, in ms.',
+    'A connection without an account is closed (4408) when it has followed nothing for this time, in ms.',
   ),
   HEADERS_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },

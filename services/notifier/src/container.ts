@@ -147,6 +147,7 @@ export async function createContainer(
         authenticator: createAuthenticator(config, log),
         maxConnections: config.MAX_CONNECTIONS,
         maxAccountConnections: config.MAX_ACCOUNT_CONNECTIONS,
+        maxUnnamedConnections: config.MAX_UNNAMED_CONNECTIONS,
         subscribeTimeoutMs: config.SUBSCRIBE_TIMEOUT_MS,
         allowedOrigins: allowedOriginsOf(config),
         http: {

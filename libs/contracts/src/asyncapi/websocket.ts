@@ -43,7 +43,7 @@ export function webSocketParts(): DocumentParts {
       websocket: {
         address: '/',
         description:
-          'Live progress. A browser cannot set headers on a WebSocket: the account may come as `?accountId=` instead.',
+          'Live progress. A browser cannot set headers on a WebSocket: the account may come as `?accountId=` instead. With AUTH_MODE=header a connection that names no account may follow actions whose ids it knows.',
         servers: [ref('servers', 'websocket')],
         'x-error-codes': WEBSOCKET_ERROR_CODES,
         'x-close-codes': WEBSOCKET_CLOSE_CODES,

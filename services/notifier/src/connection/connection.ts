@@ -59,7 +59,7 @@ export class Connection implements SubscriptionOwner {
 
   /**
    * @param stream what the socket runs over: says when its buffer is empty.
-   * @param accountId undefined: may connect, and is told at `subscribe` what is missing.
+   * @param accountId undefined, in mode `header` only: may follow actions whose ids it knows, and no account.
    */
   constructor(
     socket: WebSocket,
@@ -95,7 +95,9 @@ export class Connection implements SubscriptionOwner {
 
   /** Part of UpdateSink. */
   send(state: ProgressState): void {
-    this.#reply({ event: 'actionUpdate', data: toActionUpdate(state, this.#settings.now()) });
+    const update = toActionUpdate(state, this.#settings.now());
+    // Where accounts are believed, their names open everything: whoever has only an id is not told.
+    this.#reply({ event: 'actionUpdate', data: { ...update, accountId: this.#accountId } });
   }
 
   /** Part of SubscriptionOwner. */
@@ -182,12 +184,14 @@ export class Connection implements SubscriptionOwner {
       return;
     }
     const accountId = this.#accountId;
-    if (accountId === undefined) throw new AccountRequiredError();
     if (frame.event === 'subscribe') {
       await this.#subscriptions.subscribe(frame.data, accountId, () =>
         this.#reply({ event: 'subscribed', data: frame.data }),
       );
-    } else if (frame.event === 'subscribeAccount') {
+      return;
+    }
+    if (accountId === undefined) throw new AccountRequiredError();
+    if (frame.event === 'subscribeAccount') {
       const since = frame.data?.since === undefined ? undefined : new Date(frame.data.since);
       await this.#subscriptions.subscribeAccount(accountId, since, (at) =>
         this.#reply({ event: 'subscribedAccount', data: { accountId, at: at.toISOString() } }),

@@ -32,7 +32,9 @@ export interface NotifierServerOptions {
   readonly authenticator: Authenticator;
   readonly maxConnections: number;
   readonly maxAccountConnections: number;
-  /** How long a connection without an account may take to subscribe, in ms. */
+  /** Connections without an account. */
+  readonly maxUnnamedConnections: number;
+  /** How long a connection without an account may follow nothing, in ms. */
   readonly subscribeTimeoutMs: number;
   /** Origins whose web pages may connect, in addition to those of the same host; `*`: all. */
   readonly allowedOrigins: readonly string[];
@@ -58,6 +60,7 @@ export class NotifierServer {
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
   readonly #ofAccounts: AccountConnections;
+  readonly #unnamed: AccountConnections;
   /** Sockets whose requests are being authenticated. */
   readonly #pending = new Set<Duplex>();
   #heartbeat: NodeJS.Timeout | undefined;
@@ -67,6 +70,7 @@ export class NotifierServer {
   constructor(options: NotifierServerOptions) {
     this.#options = options;
     this.#ofAccounts = new AccountConnections(options.maxAccountConnections);
+    this.#unnamed = new AccountConnections(options.maxUnnamedConnections);
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -152,8 +156,8 @@ export class NotifierServer {
     const { recorder } = this.#options.settings;
     // A socket that has closed would never give its place back.
     if (socket.destroyed) return;
-    const leave = accountId === undefined ? undefined : this.#ofAccounts.take(accountId);
-    if (leave !== undefined) socket.once('close', leave);
+    const leave = accountId === undefined ? this.#unnamed.take('') : this.#ofAccounts.take(accountId);
+    socket.once('close', leave);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, accountId, this.#options.settings);
       this.#connections.add(connection);
@@ -168,17 +172,21 @@ export class NotifierServer {
       const silence = accountId === undefined ? this.#closeUnlessSubscribed(connection) : undefined;
       webSocket.once('close', () => {
         cancelExpiry?.();
-        clearTimeout(silence);
+        clearInterval(silence);
         this.#connections.delete(connection);
         if (this.#connections.size === 0) this.#onEmpty?.();
       });
     });
   }
 
+  /** Closes the connection when it has followed nothing for the time-out: since it was opened, or for a whole period. */
   #closeUnlessSubscribed(connection: Connection): NodeJS.Timeout {
     const { settings, subscribeTimeoutMs } = this.#options;
-    return setTimeout(() => {
-      if (connection.isSubscribed) return;
+    let isQuiet = true;
+    return setInterval(() => {
+      const wasQuiet = isQuiet;
+      isQuiet = !connection.isSubscribed;
+      if (!wasQuiet || !isQuiet) return;
       settings.recorder.ended('not_subscribed');
       connection.close(CLOSE_CODES.notSubscribed, 'no account and no subscription');
     }, subscribeTimeoutMs);

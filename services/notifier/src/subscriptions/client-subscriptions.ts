@@ -52,10 +52,11 @@ export class ClientSubscriptions implements UpdateSink {
   /**
    * Subscribes to one action.
    *
+   * @param accountId undefined: whoever knows the id of an action may follow it.
    * @param acknowledge called before the first update.
    * @throws ActionNotFoundError, TooManySubscriptionsError, what SubscriptionBudget throws; StoreError.
    */
-  async subscribe(actionId: string, accountId: string, acknowledge: () => void): Promise<void> {
+  async subscribe(actionId: string, accountId: string | undefined, acknowledge: () => void): Promise<void> {
     const known = this.#singles.get(actionId);
     // Registered before the snapshot is read, so that no change falls in between.
     const subscription = known ?? this.#register(actionId, accountId);
@@ -142,14 +143,14 @@ export class ClientSubscriptions implements UpdateSink {
 
   async #show(
     subscription: Subscription,
-    accountId: string,
+    accountId: string | undefined,
     acknowledge: () => void,
     isNew: boolean,
   ): Promise<void> {
     const { actionId } = subscription;
     try {
       const state = await this.#settings.snapshots.read(actionId, accountId);
-      if (state === undefined) throw new ActionNotFoundError(actionId);
+      if (state === undefined) throw new ActionNotFoundError(actionId, accountId);
       acknowledge();
       this.#spacing.shown(actionId);
       subscription.open(state);
@@ -188,7 +189,7 @@ export class ClientSubscriptions implements UpdateSink {
     }
   }
 
-  #register(actionId: string, accountId: string): Subscription {
+  #register(actionId: string, accountId: string | undefined): Subscription {
     const { maxSubscriptions, hub } = this.#settings;
     if (this.#singles.size >= maxSubscriptions) throw new TooManySubscriptionsError(maxSubscriptions);
     const subscription = this.#account?.tracked(actionId) ?? this.#create(actionId, accountId);
@@ -240,7 +241,7 @@ export class ClientSubscriptions implements UpdateSink {
   }
 
   /** @throws what SubscriptionBudget throws. */
-  #create(actionId: string, accountId: string): Subscription {
+  #create(actionId: string, accountId: string | undefined): Subscription {
     const { intervalMs, scheduler, recorder, budget } = this.#settings;
     budget.take(accountId);
     return new Subscription({

@@ -19,7 +19,8 @@ export interface UpdateSink {
 
 export interface SubscriptionOptions {
   readonly actionId: string;
-  readonly accountId: string;
+  /** States of other accounts are dropped. Undefined: the id of the action is enough. */
+  readonly accountId: string | undefined;
   /** Shortest time between two updates, in ms. */
   readonly intervalMs: number;
   readonly scheduler: Scheduler;
@@ -70,7 +71,8 @@ export class Subscription {
 
   /** Takes a state, from wherever; another account's, and one that is not newer, is dropped. */
   offer(state: ProgressState): void {
-    if (this.#phase === 'closed' || state.accountId !== this.#options.accountId) return;
+    const { accountId } = this.#options;
+    if (this.#phase === 'closed' || (accountId !== undefined && state.accountId !== accountId)) return;
     if (state.version <= (this.#pending?.version ?? this.#sentVersion)) return;
     if (this.#pending !== undefined) this.#noteDropped();
     this.#pending = state;
