@@ -34,6 +34,25 @@ const SCALED_BY = {
 } as const;
 const services = Object.keys(SCALED_BY) as (keyof typeof SCALED_BY)[];
 
+const ingressSchema = z.object({
+  spec: z.object({
+    rules: z.array(
+      z.object({
+        host: z.string(),
+        http: z.object({
+          paths: z.array(
+            z.object({
+              path: z.string(),
+              pathType: z.string(),
+              backend: z.object({ service: z.object({ name: z.string() }) }),
+            }),
+          ),
+        }),
+      }),
+    ),
+  }),
+});
+
 const secrets = new Map(
   parseManifests(readFileSync(join(workspaceRoot, 'deploy/k8s/secrets.example.yaml'), 'utf8')).flatMap(
     (secret) =>
@@ -117,6 +136,24 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
       podSelector: {},
       policyTypes: ['Ingress', 'Egress'],
     });
+  });
+
+  it('serve the WebSocket at the root of the host of the REST API, too', () => {
+    const pathsOf = (service: string) =>
+      ingressSchema
+        .parse(
+          rendered.manifests.find(({ kind, metadata }) => kind === 'Ingress' && metadata.name === service),
+        )
+        .spec.rules.flatMap(({ host, http }) =>
+          http.paths.map(({ path, pathType, backend }) => [host, path, pathType, backend.service.name]),
+        );
+    const [intake] = pathsOf('intake');
+    const host = intake?.[0];
+    expect(intake).toEqual([host, '/', 'Prefix', 'intake']);
+    expect(pathsOf('notifier')).toEqual([
+      [`live.${host}`, '/', 'Prefix', 'notifier'],
+      [host, '/', 'Exact', 'notifier'],
+    ]);
   });
 
   it('meet the restricted profile, write nothing and are bounded', () => {

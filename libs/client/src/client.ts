@@ -10,9 +10,9 @@ import {
   type TokenSource,
 } from './arguments.ts';
 import { completionOf, type WaitOptions } from './completion.ts';
-import { asError, ClientClosedError, InvalidArgumentError } from './errors.ts';
+import { asError, InvalidArgumentError, throwUncaught } from './errors.ts';
 import { HttpApi, type Fetch } from './http-api.ts';
-import { ProgressConnection, type ReconnectOptions } from './progress-connection.ts';
+import { DEFAULT_RECONNECT, ProgressConnection, type ReconnectOptions } from './progress-connection.ts';
 import type { ProgressListener } from './progress-listener.ts';
 import { RestClient } from './rest-client.ts';
 import { DEFAULT_RETRY, Retrying, type RetryOptions } from './retrying.ts';
@@ -42,8 +42,6 @@ export interface BulkClientOptions {
   /** Silence of the notifier after which it is asked for a sign of life, in ms; default 15,000. */
   readonly keepAliveMs?: number;
 }
-
-const DEFAULT_RECONNECT: ReconnectOptions = { initialDelayMs: 250, maxDelayMs: 10_000, maxAttempts: 20 };
 
 /**
  * A client of the platform, for one account, in Node and in browsers. Every answer is validated; every error has a stable
@@ -169,13 +167,5 @@ function acknowledged(
       updated,
       failed: (error) => (resolved ? onError(error) : reject(asError(error))),
     });
-  });
-}
-
-function throwUncaught(error: unknown): void {
-  // Whoever closed the client knows.
-  if (error instanceof ClientClosedError) return;
-  queueMicrotask(() => {
-    throw asError(error);
   });
 }

@@ -71,6 +71,13 @@ export class SubscriptionRefusedError extends CodedError {
   }
 }
 
+const retryAfterSchema = z.looseObject({ retryAfterMs: z.number().nonnegative() });
+
+/** Returns how long a refusal asks to wait before the next try, in ms; 0 if it says nothing. */
+export function retryAfterOf({ details }: CodedError): number {
+  return retryAfterSchema.safeParse(details).data?.retryAfterMs ?? 0;
+}
+
 /** Thrown when the WebSocket could not be had again within the configured number of tries. */
 export class ConnectionLostError extends CodedError {
   constructor(url: string, attempts: number, reason: string) {
@@ -126,4 +133,13 @@ export class InvalidArgumentError extends CodedError {
 /** For what is thrown by others, which may be anything. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
+}
+
+/** Throws what nobody listens for where nothing catches it, like an `error` event without a listener. */
+export function throwUncaught(error: unknown): void {
+  // Whoever closed the client knows.
+  if (error instanceof ClientClosedError) return;
+  queueMicrotask(() => {
+    throw asError(error);
+  });
 }

@@ -15,6 +15,7 @@ export {
 } from './errors.ts';
 export type { Fetch } from './http-api.ts';
 export type { ReconnectOptions } from './progress-connection.ts';
+export { connect, ProgressSocket, type ConnectOptions, type ProgressEvents } from './progress-socket.ts';
 export type { UploadBody } from './request-body.ts';
 export type {
   ActionsPage,

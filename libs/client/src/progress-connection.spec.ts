@@ -126,6 +126,17 @@ describe('following', () => {
     expect(urls.length).toBeGreaterThanOrEqual(3);
   });
 
+  it('waits as long as a refusal asks before it connects again', async () => {
+    const connectedAt: number[] = [];
+    const { client } = await given((socket, _frame, connection) => {
+      connectedAt.push(performance.now());
+      const details = { actionId: A, retryable: true, retryAfterMs: 300 };
+      socket.send(connection === 1 ? refused('RATE_LIMITED', details) : update(1, 'completed'));
+    });
+    await client.waitForCompletion(A);
+    expect(connectedAt[1]! - connectedAt[0]!).toBeGreaterThanOrEqual(295);
+  });
+
   it('gives up on a refusal that does not pass', async () => {
     const { client, urls } = await given((socket, { data }) =>
       socket.send(refused('STORE_UNAVAILABLE', { actionId: data, retryable: true })),

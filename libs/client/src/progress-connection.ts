@@ -7,6 +7,7 @@ import {
   ClientClosedError,
   ConnectionLostError,
   InvalidAnswerError,
+  retryAfterOf,
   SubscriptionRefusedError,
 } from './errors.ts';
 import type { ProgressListener } from './progress-listener.ts';
@@ -23,6 +24,12 @@ export interface ReconnectOptions {
   readonly maxAttempts: number;
 }
 
+export const DEFAULT_RECONNECT: ReconnectOptions = {
+  initialDelayMs: 250,
+  maxDelayMs: 10_000,
+  maxAttempts: 20,
+};
+
 export interface ProgressConnectionOptions {
   /** Where to connect, for messages. */
   readonly address: string;
@@ -38,6 +45,8 @@ export interface ProgressConnectionOptions {
 
 const aboutSchema = z.union([z.object({ actionId: z.string() }), z.object({ accountId: z.string() })]);
 
+/** The longest that the server can make a client wait, in ms. */
+const MAX_WAIT_MS = 600_000;
 /** An id that no action has. */
 const NO_ACTION = '00000000-0000-0000-0000-000000000000';
 
@@ -56,6 +65,8 @@ export class ProgressConnection {
   #session: SocketSession | undefined;
   #opening = false;
   #failures = 0;
+  /** How long the server asked to wait before the next connection, in ms. */
+  #minDelayMs = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
 
@@ -185,8 +196,10 @@ export class ProgressConnection {
   #refused(body: ErrorBody): void {
     const error = new SubscriptionRefusedError(body);
     const about = aboutSchema.safeParse(body.details);
-    if (error.retryable) this.#session?.abandon(`${body.code}: ${body.message}`);
-    else if (!about.success) this.#failAll(error);
+    if (error.retryable) {
+      this.#minDelayMs = retryAfterOf(error);
+      this.#session?.abandon(`${body.code}: ${body.message}`);
+    } else if (!about.success) this.#failAll(error);
     else if ('actionId' in about.data) this.#fail(this.#actions.take(about.data.actionId), error);
     else this.#fail(this.#account.take(), error);
   }
@@ -214,10 +227,12 @@ export class ProgressConnection {
       return;
     }
     const ceiling = Math.min(reconnect.maxDelayMs, reconnect.initialDelayMs * 2 ** (this.#failures - 1));
+    const delayMs = Math.min(Math.max(ceiling * random(), this.#minDelayMs), MAX_WAIT_MS);
+    this.#minDelayMs = 0;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#connect();
-    }, ceiling * random());
+    }, delayMs);
   }
 
   /** What is asked without a connection is asked once there is one. */

@@ -16,3 +16,4 @@ export * from './rest/upload-query.ts';
 export * from './topics.ts';
 export * from './webhooks.ts';
 export * from './websocket.ts';
+export * from './websocket-codes.ts';

@@ -17,7 +17,8 @@ export type ClientFrame = z.infer<typeof clientFrameSchema>;
 
 /** The state of an action after a change; `version` rises, so a client can drop what comes late. */
 export const actionUpdateSchema = actionStatsSchema.extend({
-  accountId: accountIdSchema,
+  /** Absent on a connection that names no account. */
+  accountId: accountIdSchema.optional(),
   actionType: typeNameSchema,
   entityType: typeNameSchema,
   status: actionStatusSchema,

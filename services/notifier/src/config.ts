@@ -1,9 +1,11 @@
 import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
+import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
 import { integer, list, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/telemetry';
 import { z } from 'zod';
+import { frameLimitConfigShape } from './limits/config.ts';
 import { ANY_ORIGIN } from './server/origin-policy.ts';
 import { deliveryConfigShape } from './webhooks/config.ts';
 
@@ -31,8 +33,10 @@ const variables = z.object({
   ...kafkaConfigShape,
   ...consumerConfigShape,
   ...mongoConfigShape,
+  ...redisConfigShape,
   ...authConfigShape,
   ...deliveryConfigShape,
+  ...frameLimitConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_001, 'Port of the WebSockets; 0: any free one.'),
   ADMIN_PORT: integer(
     { min: 0, max: 65_535 },
@@ -62,6 +66,16 @@ const variables = z.object({
     1_048_576,
     'A connection with more than this unsent gets only the newest states, once it has caught up.',
   ),
+  MAX_TOTAL_BUFFERED_BYTES: integer(
+    { min: 65_536, max: 1_099_511_627_776 },
+    134_217_728,
+    'Maximum number of unsent bytes of all connections of one process. Beyond it a connection is sent the next frame only when nothing of it is unsent.',
+  ),
+  SNAPSHOT_INTERVAL_MS: integer(
+    { min: 10, max: 600_000 },
+    3_000,
+    'Shortest time between two snapshots of the same action, or of the account, on one connection, in ms. A client that asks too early gets one snapshot when the time has passed.',
+  ),
   HEARTBEAT_MS: integer(
     { min: 100, max: 600_000 },
     30_000,
@@ -73,6 +87,16 @@ const variables = z.object({
     'Largest frame of a client; a larger one closes its connection (1009).',
   ),
   MAX_SUBSCRIPTIONS: integer({ min: 1, max: 10_000 }, 100, 'Subscriptions of one connection at most.'),
+  MAX_ACCOUNT_SUBSCRIPTIONS: integer(
+    { min: 1, max: 100_000_000 },
+    100_000,
+    'Maximum number of subscriptions of one account to one process. An account subscription counts once for each action that it shows.',
+  ),
+  MAX_TOTAL_SUBSCRIPTIONS: integer(
+    { min: 1, max: 100_000_000 },
+    500_000,
+    'Maximum number of subscriptions to one process, counted like those of an account. Each takes about half a KiB.',
+  ),
   MAX_ACCOUNT_ACTIONS: integer(
     { min: 1, max: 100_000 },
     10_000,
@@ -88,10 +112,15 @@ const variables = z.object({
     1_000,
     'Maximum number of connections of one account to one process. More are refused with 429.',
   ),
+  MAX_UNNAMED_CONNECTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    1_000,
+    'Maximum number of connections of one process that name no account (AUTH_MODE=header). Each may follow actions whose ids it knows. More are refused with 429.',
+  ),
   SUBSCRIBE_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
     10_000,
-    'A connection without an account is closed (4408) unless it has subscribed within this time, in ms.',
+    'A connection without an account is closed (4408) when it has followed nothing for this time, in ms.',
   ),
   HEADERS_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
@@ -119,7 +148,8 @@ const variables = z.object({
 export const notifierConfigSchema = variables
   .superRefine(checkAuthConfig)
   .superRefine(checkKafkaConfig)
-  .superRefine(checkMongoConfig);
+  .superRefine(checkMongoConfig)
+  .superRefine(checkRedisConfig);
 
 export type NotifierConfig = z.infer<typeof notifierConfigSchema>;
 

@@ -3,9 +3,13 @@ import { createAuthenticator } from '@bulk/auth';
 import { isFinal } from '@bulk/domain';
 import { openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
+import { connectRedisInBackground, REDIS } from '@bulk/redis';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { allowedOriginsOf, type NotifierConfig } from './config.ts';
+import { BufferedBytes } from './limits/buffered-bytes.ts';
+import { FrameLimit } from './limits/frame-limit.ts';
+import { SubscriptionBudget } from './limits/subscription-budget.ts';
 import { createNotifierMetrics, type NotifierMetrics } from './metrics.ts';
 import { ProgressFeed } from './progress/progress-feed.ts';
 import { NotifierServer } from './server/notifier-server.ts';
@@ -46,9 +50,13 @@ export async function createContainer(
   context: ServiceContext,
   measured: NotifierMetrics = createNotifierMetrics(config, context.health),
 ): Promise<Container> {
-  const { log, health, dependencies, fail } = context;
+  const { log, health, dependencies, releasers, fail } = context;
   const database = await openDatabase('bulk-notifier', config, [], context);
   const { kafka, topics, codec } = await openMessaging('bulk-notifier', config, context);
+
+  // Notifier works without Redis: it counts frames by itself then.
+  const redis = connectRedisInBackground(config, config.WS_RATE_LIMIT_TIMEOUT_MS, log);
+  releasers.push(REDIS, () => redis.disconnect());
 
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.groupId).toConstantValue(notifierGroup(config.TOPIC_PREFIX, randomUUID()));
@@ -115,13 +123,31 @@ export async function createContainer(
           intervalMs: 1_000 / config.PROGRESS_HZ,
           maxSubscriptions: config.MAX_SUBSCRIPTIONS,
           maxAccountActions: config.MAX_ACCOUNT_ACTIONS,
-          maxBufferedBytes: config.MAX_BUFFERED_BYTES,
+          snapshotIntervalMs: config.SNAPSHOT_INTERVAL_MS,
+          budget: new SubscriptionBudget({
+            perAccount: config.MAX_ACCOUNT_SUBSCRIPTIONS,
+            total: config.MAX_TOTAL_SUBSCRIPTIONS,
+          }),
+          buffered: new BufferedBytes({
+            perConnection: config.MAX_BUFFERED_BYTES,
+            total: config.MAX_TOTAL_BUFFERED_BYTES,
+          }),
+          frameLimit: new FrameLimit({
+            redis,
+            prefix: config.REDIS_PREFIX,
+            max: config.WS_RATE_LIMIT_MAX,
+            unnamedMax: config.WS_RATE_LIMIT_UNNAMED_MAX,
+            windowMs: config.WS_RATE_LIMIT_WINDOW_MS,
+            now: () => systemScheduler.now(),
+            log,
+          }),
           recorder: measured.connections,
           log,
         },
         authenticator: createAuthenticator(config, log),
         maxConnections: config.MAX_CONNECTIONS,
         maxAccountConnections: config.MAX_ACCOUNT_CONNECTIONS,
+        maxUnnamedConnections: config.MAX_UNNAMED_CONNECTIONS,
         subscribeTimeoutMs: config.SUBSCRIBE_TIMEOUT_MS,
         allowedOrigins: allowedOriginsOf(config),
         http: {

@@ -84,8 +84,12 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
   });
   const ended = metrics.counter({
     name: 'bulk_websocket_ended_total',
-    help: 'Connections that the server has ended: unresponsive (no sign of life between two pings), token_expired, not_subscribed (neither an account nor a subscription in time), stopping.',
+    help: 'Connections that the server has ended: unresponsive (no sign of life between two pings), token_expired, not_subscribed (neither an account nor a subscription in time), rate_limited (frames beyond the limit), stopping.',
     labels: ['reason'],
+  });
+  const limited = metrics.counter({
+    name: 'bulk_websocket_rate_limited_frames_total',
+    help: 'Frames of clients that were refused because they are beyond the rate limit.',
   });
   const sent = metrics.counter({
     name: 'bulk_websocket_frames_sent_total',
@@ -94,7 +98,7 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
   });
   const dropped = metrics.counter({
     name: 'bulk_websocket_frames_dropped_total',
-    help: 'Updates that were replaced by a newer one before they were sent: interval (as PROGRESS_HZ has it), slow_client (more than MAX_BUFFERED_BYTES unsent).',
+    help: 'Updates that were replaced by a newer one before they were sent: interval (as PROGRESS_HZ has it), slow_client (more than MAX_BUFFERED_BYTES unsent, or MAX_TOTAL_BUFFERED_BYTES of all).',
     labels: ['reason'],
   });
   const refusalCodes = bounded(REFUSALS);
@@ -104,6 +108,7 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
     opened: () => opened.inc(),
     refused: (code) => refused.inc({ code: refusalCodes(code) }),
     ended: (reason) => ended.inc({ reason }),
+    limited: () => limited.inc(),
     sent: (event) => sent.inc({ event }),
     dropped: (reason) => dropped.inc({ reason }),
   };

@@ -1,5 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { serverFrameSchema, type ActionProgress, type ActionUpdate, type ServerFrame } from '@bulk/contracts';
+import {
+  serverFrameSchema,
+  WEBSOCKET_ERROR_CODES,
+  type ActionProgress,
+  type ActionUpdate,
+  type ServerFrame,
+} from '@bulk/contracts';
 import type { MessageCodec, MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, Database } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
@@ -42,6 +48,10 @@ export class NotifierHarness {
       PROGRESS_HZ: '50',
       // So long that no test passes thanks to it, unless it says so.
       RESYNC_MS: '600000',
+      // So short, and so many, that they concern only tests that say so.
+      SNAPSHOT_INTERVAL_MS: '10',
+      WS_RATE_LIMIT_MAX: '10000000',
+      WS_RATE_LIMIT_UNNAMED_MAX: '10000000',
       PORT: '0',
     });
     const codec = await installation.codec();
@@ -154,6 +164,8 @@ export function progress(state: Partial<ActionProgress>): ActionProgress {
 export class TestClient {
   readonly socket: WebSocket;
   readonly frames: ServerFrame[] = [];
+  /** Length of all frames. */
+  bytes = 0;
   /** How it was closed, once it is. */
   closed: { code: number; reason: string } | undefined;
 
@@ -161,7 +173,12 @@ export class TestClient {
     this.socket = socket;
     socket.on('message', (data, isBinary) => {
       if (isBinary) throw new Error('expected text frames only');
-      this.frames.push(serverFrameSchema.parse(JSON.parse((data as Buffer).toString())));
+      const text = (data as Buffer).toString();
+      const frame = serverFrameSchema.parse(JSON.parse(text));
+      if (frame.event === 'error' && !Object.hasOwn(WEBSOCKET_ERROR_CODES, frame.data.code))
+        throw new Error(`expected a code of the list, not ${frame.data.code}`);
+      this.bytes += text.length;
+      this.frames.push(frame);
     });
     socket.on('error', () => undefined);
     socket.on('close', (code, reason) => (this.closed = { code, reason: reason.toString() }));
@@ -222,6 +239,11 @@ export class TestClient {
       const last = this.updatesOf(actionId).at(-1);
       return last !== undefined && last.version >= version ? last : undefined;
     });
+  }
+
+  /** Events of all frames so far. */
+  events(): string[] {
+    return this.frames.map(({ event }) => event);
   }
 
   /** Waits for the answers to what was sent before: an unsubscribe from nothing is answered in turn. */

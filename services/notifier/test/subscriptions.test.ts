@@ -205,16 +205,14 @@ describe('an account', () => {
     expect(await client.subscribe(actionId)).toMatchObject({ accountId: ACCOUNT });
   });
 
-  it('is asked for at subscribe when none is named, and how', async () => {
-    const actionId = await harness.givenAction();
+  it('is asked for at subscribeAccount when none is named, and how', async () => {
     const client = await harness.connect(notifier, null);
-    client.send('subscribe', actionId);
+    client.send('subscribeAccount');
     await client.settle();
     expect(client.errors()).toEqual([
       {
         code: 'ACCOUNT_REQUIRED',
         message: expect.stringMatching(/x-account-id.*accountId/),
-        details: { actionId },
       },
     ]);
   });

@@ -1,20 +1,22 @@
 import { z } from 'zod';
 import { clientFrameSchema, serverFrameSchema } from '../websocket.ts';
+import { WEBSOCKET_CLOSE_CODES, WEBSOCKET_ERROR_CODES } from '../websocket-codes.ts';
 import { ref, type DocumentParts, type Json } from './parts.ts';
 
 /** What each frame means, by its event. A test finds one that is not here. */
 export const FRAMES: Readonly<Record<string, string>> = {
   subscribe:
-    'Follow an action: its state comes at once, then each change. Answered by `subscribed` or `error`.',
+    'Follow an action: its state comes at once, then each change. Answered by `subscribed` or `error`. A client that asks again within SNAPSHOT_INTERVAL_MS gets the answer at once and the state when that time has passed, once.',
   unsubscribe: 'Follow an action no more. Answered by `unsubscribed`.',
   subscribeAccount:
-    "Follow every action of the connection's account. Answered by `subscribedAccount` or `error`.",
+    "Follow every action of the connection's account. Answered by `subscribedAccount` or `error`. Repetitions are treated as those of `subscribe`.",
   unsubscribeAccount: 'Follow the account no more. Answered by `unsubscribedAccount`.',
   subscribed: 'The subscription is there.',
   unsubscribed: 'The subscription is gone.',
   subscribedAccount: 'The subscription of the account is there.',
   unsubscribedAccount: 'The subscription of the account is gone.',
-  error: 'A frame was refused; the connection stays open unless it says otherwise.',
+  error:
+    'A frame was refused, or a subscription has ended; the connection stays open. `x-error-codes` of the channel lists the codes.',
   actionUpdate:
     "An action's state: a snapshot, then changes, at most PROGRESS_HZ a second and always the last one. `version` rises; updates of one action never go backwards.",
 };
@@ -41,8 +43,10 @@ export function webSocketParts(): DocumentParts {
       websocket: {
         address: '/',
         description:
-          'Live progress. A browser cannot set headers on a WebSocket: the account may come as `?accountId=` instead.',
+          'Live progress. A browser cannot set headers on a WebSocket: the account may come as `?accountId=` instead. With AUTH_MODE=header a connection that names no account may follow actions whose ids it knows.',
         servers: [ref('servers', 'websocket')],
+        'x-error-codes': WEBSOCKET_ERROR_CODES,
+        'x-close-codes': WEBSOCKET_CLOSE_CODES,
         messages: Object.fromEntries(
           Object.keys(messages).map((name) => [name, ref('components', 'messages', name)]),
         ),

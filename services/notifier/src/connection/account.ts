@@ -15,7 +15,7 @@ export const HOW_TO_AUTHENTICATE = `header Authorization: Bearer <token> or quer
 
 /** Whose a connection is. */
 export interface ConnectionOwner {
-  /** Undefined, in mode `header` only: may connect, and is told at `subscribe` what is missing. */
+  /** Undefined, in mode `header` only: may follow actions whose ids it knows, and no account. */
   readonly accountId: string | undefined;
   /** When the connection must end; null: never. */
   readonly expiresAt: Date | null;

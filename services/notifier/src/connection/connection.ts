@@ -1,41 +1,65 @@
 import type { Duplex } from 'node:stream';
-import { toActionUpdate, type ClientFrame, type ProgressState, type ServerFrame } from '@bulk/contracts';
+import {
+  CLOSE_CODES,
+  toActionUpdate,
+  type ClientFrame,
+  type ProgressState,
+  type ServerFrame,
+} from '@bulk/contracts';
 import { CodedError, DependencyError } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
 import { WebSocket, type RawData } from 'ws';
-import { ClientSubscriptions, type SubscriptionSettings } from '../subscriptions/client-subscriptions.ts';
-import type { UpdateSink } from '../subscriptions/subscription.ts';
+import type { BufferedBytes, ConnectionBytes } from '../limits/buffered-bytes.ts';
+import { RateLimitedError } from '../limits/errors.ts';
+import type { FrameLimit, TakeFrame } from '../limits/frame-limit.ts';
+import { ClientSubscriptions } from '../subscriptions/client-subscriptions.ts';
+import type {
+  SnapshotSubject,
+  SubscriptionOwner,
+  SubscriptionSettings,
+} from '../subscriptions/subscription-settings.ts';
 import type { ConnectionRecorder } from './connection-recorder.ts';
 import { AccountRequiredError, InternalError } from './errors.ts';
 import { errorFrame, parseClientFrame } from './frames.ts';
 
 /** What is the same for every connection of a process. */
 export interface ConnectionSettings extends SubscriptionSettings {
-  readonly maxBufferedBytes: number;
+  readonly buffered: BufferedBytes;
+  readonly frameLimit: Pick<FrameLimit, 'of'>;
   readonly recorder: ConnectionRecorder;
   readonly log: Logger;
 }
 
 /** Requests of one connection that wait for their turn at most; reading pauses above. */
 const MAX_WAITING = 16;
+/** Frames in a row that are refused as beyond the limit before the connection is closed. */
+const MAX_REFUSED = 20;
+
+/** What an error is about, by which the client finds out what it belongs to. */
+type Subject = SnapshotSubject | Record<string, never>;
 
 /**
- * One client. Its requests are carried out one by one, in order. Nothing of it grows: while more than
- * `maxBufferedBytes` are unsent, its subscriptions keep only the newest state of each action, and nothing more is read from it (each
+ * One client. Its requests are carried out one by one, in order. Nothing of it grows: while more is unsent than
+ * BufferedBytes permits, its subscriptions keep only the newest state of each action, and nothing more is read from it (each
  * request and each ping costs an answer); while `MAX_WAITING` requests wait, nothing more is read either.
  */
-export class Connection implements UpdateSink {
+export class Connection implements SubscriptionOwner {
   readonly #socket: WebSocket;
   readonly #accountId: string | undefined;
   readonly #settings: ConnectionSettings;
   readonly #subscriptions: ClientSubscriptions;
+  readonly #takeFrame: TakeFrame;
+  readonly #bytes: ConnectionBytes;
   #requests: Promise<void> = Promise.resolve();
   #waiting = 0;
+  #refused = 0;
   #alive = true;
+  /** Something waits for room in the buffer. */
+  #isHeldUp = false;
 
   /**
    * @param stream what the socket runs over: says when its buffer is empty.
-   * @param accountId undefined: may connect, and is told at `subscribe` what is missing.
+   * @param accountId undefined, in mode `header` only: may follow actions whose ids it knows, and no account.
    */
   constructor(
     socket: WebSocket,
@@ -46,11 +70,16 @@ export class Connection implements UpdateSink {
     this.#socket = socket;
     this.#accountId = accountId;
     this.#settings = settings;
-    this.#subscriptions = new ClientSubscriptions(settings, this, (error) => this.#reply(errorFrame(error)));
+    this.#takeFrame = settings.frameLimit.of(accountId);
+    this.#bytes = settings.buffered.open();
+    this.#subscriptions = new ClientSubscriptions(settings, this);
     socket.on('message', (data, isBinary) => this.#receive(data, isBinary));
     socket.on('ping', () => this.#regulateReading());
     socket.on('pong', () => (this.#alive = true));
-    socket.on('close', () => this.#subscriptions.close());
+    socket.on('close', () => {
+      this.#subscriptions.close();
+      this.#bytes.set(0);
+    });
     // ws closes by itself, with the code that the standard has for it: too big, not UTF-8, a broken frame.
     socket.on('error', (error) => settings.log.debug({ err: error }, 'a connection broke'));
     stream.on('drain', () => this.#drained());
@@ -58,15 +87,33 @@ export class Connection implements UpdateSink {
 
   /** Part of UpdateSink. */
   get ready(): boolean {
-    return (
-      this.#socket.readyState === WebSocket.OPEN &&
-      this.#socket.bufferedAmount <= this.#settings.maxBufferedBytes
-    );
+    const hasRoom = this.#bytes.hasRoom(this.#socket.bufferedAmount);
+    // Whoever asks in vain is called again when there is room.
+    if (!hasRoom) this.#isHeldUp = true;
+    return hasRoom && this.#socket.readyState === WebSocket.OPEN;
   }
 
   /** Part of UpdateSink. */
   send(state: ProgressState): void {
-    this.#reply({ event: 'actionUpdate', data: toActionUpdate(state, this.#settings.now()) });
+    const update = toActionUpdate(state, this.#settings.now());
+    // Where accounts are believed, their names open everything: whoever has only an id is not told.
+    this.#reply({ event: 'actionUpdate', data: { ...update, accountId: this.#accountId } });
+  }
+
+  /** Part of SubscriptionOwner. */
+  accountEnded(error: CodedError): void {
+    this.#reply(errorFrame(error, this.#account));
+  }
+
+  /** Part of SubscriptionOwner. */
+  later(subject: SnapshotSubject, show: () => Promise<void>): void {
+    this.#requests = this.#requests.then(async () => {
+      try {
+        await show();
+      } catch (error) {
+        this.#refuse(error, subject);
+      }
+    });
   }
 
   /** Whether it follows an action or an account. */
@@ -111,15 +158,22 @@ export class Connection implements UpdateSink {
   }
 
   async #answer(bytes: Buffer, isBinary: boolean): Promise<void> {
-    let frame: ClientFrame | undefined;
+    // What was sent before we closed is not answered.
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    const waitMs = await this.#takeFrame();
+    const frame = parsed(bytes, isBinary);
+    const subject = frame instanceof CodedError ? {} : this.#subjectOf(frame);
+    if (waitMs > 0) {
+      this.#refuse(new RateLimitedError(waitMs), subject);
+      this.#countRefused();
+      return;
+    }
+    this.#refused = 0;
     try {
-      frame = parseClientFrame(bytes, isBinary);
+      if (frame instanceof CodedError) throw frame;
       await this.#carryOut(frame);
     } catch (error) {
-      if (!(error instanceof CodedError) || (error instanceof DependencyError && !error.retryable))
-        this.#settings.log.error({ err: error }, 'a request failed');
-      const coded = error instanceof CodedError ? error : new InternalError(error);
-      this.#reply(errorFrame(coded, frame === undefined ? {} : this.#subjectOf(frame)));
+      this.#refuse(error, subject);
     }
   }
 
@@ -130,12 +184,14 @@ export class Connection implements UpdateSink {
       return;
     }
     const accountId = this.#accountId;
-    if (accountId === undefined) throw new AccountRequiredError();
     if (frame.event === 'subscribe') {
       await this.#subscriptions.subscribe(frame.data, accountId, () =>
         this.#reply({ event: 'subscribed', data: frame.data }),
       );
-    } else if (frame.event === 'subscribeAccount') {
+      return;
+    }
+    if (accountId === undefined) throw new AccountRequiredError();
+    if (frame.event === 'subscribeAccount') {
       const since = frame.data?.since === undefined ? undefined : new Date(frame.data.since);
       await this.#subscriptions.subscribeAccount(accountId, since, (at) =>
         this.#reply({ event: 'subscribedAccount', data: { accountId, at: at.toISOString() } }),
@@ -146,16 +202,45 @@ export class Connection implements UpdateSink {
     }
   }
 
-  /** What a request is about, by which the client finds out what an error belongs to. */
-  #subjectOf(frame: ClientFrame): { actionId: string } | { accountId: string } | Record<string, never> {
-    if (frame.event === 'subscribe' || frame.event === 'unsubscribe') return { actionId: frame.data };
+  #countRefused(): void {
+    this.#settings.recorder.limited();
+    this.#refused += 1;
+    if (this.#refused < MAX_REFUSED || this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#settings.recorder.ended('rate_limited');
+    this.close(CLOSE_CODES.rateLimited, 'too many frames');
+  }
+
+  #refuse(error: unknown, subject: Subject): void {
+    if (!(error instanceof CodedError) || (error instanceof DependencyError && !error.retryable))
+      this.#settings.log.error({ err: error }, 'a request failed');
+    this.#reply(errorFrame(error instanceof CodedError ? error : new InternalError(error), subject));
+  }
+
+  get #account(): Subject {
     return this.#accountId === undefined ? {} : { accountId: this.#accountId };
+  }
+
+  #subjectOf(frame: ClientFrame): Subject {
+    return frame.event === 'subscribe' || frame.event === 'unsubscribe'
+      ? { actionId: frame.data }
+      : this.#account;
   }
 
   #reply(frame: ServerFrame): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
-    this.#socket.send(JSON.stringify(frame));
+    this.#socket.send(JSON.stringify(frame), () => this.#flushed());
+    this.#bytes.set(this.#socket.bufferedAmount);
     this.#settings.recorder.sent(frame.event);
+  }
+
+  /** Some bytes have left. `drain` comes only if more had waited than the stream wants to hold. */
+  #flushed(): void {
+    if (this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#bytes.set(this.#socket.bufferedAmount);
+    if (!this.#isHeldUp || !this.ready) return;
+    this.#isHeldUp = false;
+    this.#regulateReading();
+    this.#subscriptions.resume();
   }
 
   #regulateReading(): void {
@@ -169,6 +254,15 @@ export class Connection implements UpdateSink {
     this.#alive = true;
     this.#regulateReading();
     this.#subscriptions.resume();
+  }
+}
+
+/** What a client sent, or what is wrong with it. */
+function parsed(bytes: Buffer, isBinary: boolean): ClientFrame | CodedError {
+  try {
+    return parseClientFrame(bytes, isBinary);
+  } catch (error) {
+    return error instanceof CodedError ? error : new InternalError(error);
   }
 }
 

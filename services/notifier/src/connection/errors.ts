@@ -1,7 +1,7 @@
 import { CodedError } from '@bulk/domain';
 import { HOW_TO_NAME_ACCOUNT } from './account.ts';
 
-/** Thrown when a connection without an account subscribes. */
+/** Thrown when a connection without an account asks for what needs one. */
 export class AccountRequiredError extends CodedError {
   constructor() {
     super('ACCOUNT_REQUIRED', `name the account when connecting: ${HOW_TO_NAME_ACCOUNT}`);

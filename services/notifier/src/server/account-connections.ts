@@ -3,10 +3,11 @@ import { CodedError } from '@bulk/domain';
 /** Thrown when an account has as many connections as it may have. */
 export class TooManyAccountConnectionsError extends CodedError {
   constructor(limit: number) {
-    super('TOO_MANY_ACCOUNT_CONNECTIONS', `an account may have ${limit} connections at once; try again`, {
-      retryable: true,
-      details: { limit },
-    });
+    super(
+      'TOO_MANY_ACCOUNT_CONNECTIONS',
+      `an account, or all clients that name none, may have ${limit} connections at once; try again`,
+      { retryable: true, details: { limit } },
+    );
   }
 }
 

@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { Duplex } from 'node:stream';
 import { AccountForbiddenError, UnauthenticatedError, type Authenticator } from '@bulk/auth';
+import { CLOSE_CODES } from '@bulk/contracts';
 import { CodedError, InvalidInputError } from '@bulk/domain';
 import {
   delay,
@@ -31,7 +32,9 @@ export interface NotifierServerOptions {
   readonly authenticator: Authenticator;
   readonly maxConnections: number;
   readonly maxAccountConnections: number;
-  /** How long a connection without an account may take to subscribe, in ms. */
+  /** Connections without an account. */
+  readonly maxUnnamedConnections: number;
+  /** How long a connection without an account may follow nothing, in ms. */
   readonly subscribeTimeoutMs: number;
   /** Origins whose web pages may connect, in addition to those of the same host; `*`: all. */
   readonly allowedOrigins: readonly string[];
@@ -50,13 +53,6 @@ export interface NotifierServerOptions {
 const RETRY_AFTER_S = 5;
 /** Connections beyond the limit that are still told so. */
 const REFUSED_AT_ONCE = 1_000;
-/** "Going away" of RFC 6455. */
-const GOING_AWAY = 1001;
-/** Of the range that is ours; the last digits as in HTTP's 401. */
-const TOKEN_EXPIRED = 4401;
-/** As HTTP's 408. */
-const NOT_SUBSCRIBED = 4408;
-
 /** Takes connections on the root URL, within limits, until it is closed. */
 export class NotifierServer {
   readonly #options: NotifierServerOptions;
@@ -64,6 +60,7 @@ export class NotifierServer {
   readonly #webSockets: WebSocketServer;
   readonly #connections = new Set<Connection>();
   readonly #ofAccounts: AccountConnections;
+  readonly #unnamed: AccountConnections;
   /** Sockets whose requests are being authenticated. */
   readonly #pending = new Set<Duplex>();
   #heartbeat: NodeJS.Timeout | undefined;
@@ -73,6 +70,7 @@ export class NotifierServer {
   constructor(options: NotifierServerOptions) {
     this.#options = options;
     this.#ofAccounts = new AccountConnections(options.maxAccountConnections);
+    this.#unnamed = new AccountConnections(options.maxUnnamedConnections);
     this.#webSockets = new WebSocketServer({
       noServer: true,
       clientTracking: false,
@@ -116,7 +114,7 @@ export class NotifierServer {
     const closed = this.#http.close(this.#options.closeTimeoutMs);
     for (const socket of this.#pending) socket.destroy();
     for (const connection of this.#connections) {
-      connection.close(GOING_AWAY, 'the service is stopping');
+      connection.close(CLOSE_CODES.goingAway, 'the service is stopping');
       this.#options.settings.recorder.ended('stopping');
     }
     if (this.#connections.size > 0) {
@@ -158,8 +156,8 @@ export class NotifierServer {
     const { recorder } = this.#options.settings;
     // A socket that has closed would never give its place back.
     if (socket.destroyed) return;
-    const leave = accountId === undefined ? undefined : this.#ofAccounts.take(accountId);
-    if (leave !== undefined) socket.once('close', leave);
+    const leave = accountId === undefined ? this.#unnamed.take('') : this.#ofAccounts.take(accountId);
+    socket.once('close', leave);
     this.#webSockets.handleUpgrade(request, socket, head, (webSocket) => {
       const connection = new Connection(webSocket, socket, accountId, this.#options.settings);
       this.#connections.add(connection);
@@ -169,24 +167,28 @@ export class NotifierServer {
           ? undefined
           : atInstant(expiresAt, () => {
               recorder.ended('token_expired');
-              connection.close(TOKEN_EXPIRED, 'token expired');
+              connection.close(CLOSE_CODES.tokenExpired, 'token expired');
             });
       const silence = accountId === undefined ? this.#closeUnlessSubscribed(connection) : undefined;
       webSocket.once('close', () => {
         cancelExpiry?.();
-        clearTimeout(silence);
+        clearInterval(silence);
         this.#connections.delete(connection);
         if (this.#connections.size === 0) this.#onEmpty?.();
       });
     });
   }
 
+  /** Closes the connection when it has followed nothing for the time-out: since it was opened, or for a whole period. */
   #closeUnlessSubscribed(connection: Connection): NodeJS.Timeout {
     const { settings, subscribeTimeoutMs } = this.#options;
-    return setTimeout(() => {
-      if (connection.isSubscribed) return;
+    let isQuiet = true;
+    return setInterval(() => {
+      const wasQuiet = isQuiet;
+      isQuiet = !connection.isSubscribed;
+      if (!wasQuiet || !isQuiet) return;
       settings.recorder.ended('not_subscribed');
-      connection.close(NOT_SUBSCRIBED, 'no account and no subscription');
+      connection.close(CLOSE_CODES.notSubscribed, 'no account and no subscription');
     }, subscribeTimeoutMs);
   }
 

@@ -100,6 +100,15 @@ describe('AccountSubscription', () => {
     expect(sent).toEqual(['c6', 'd6']);
   });
 
+  it('shows no end from before it began that a resync reads while it is held', () => {
+    const { account, sent } = given();
+    account.confirm(state('a', LAST, { finishedAt: AT - 1 }));
+    account.confirm(state('b', LAST, { finishedAt: AT }));
+    account.offer(state('c', LAST, { finishedAt: AT - 1 }));
+    account.open([], AT);
+    expect(sent).toEqual(['b6', 'c6']);
+  });
+
   it('is not taken in by a snapshot that is older than an end it has shown', () => {
     const { account, sent } = given();
     account.open([state('a', 1)], AT);

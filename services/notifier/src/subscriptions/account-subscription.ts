@@ -11,13 +11,20 @@ export interface AccountSubscriptionOptions {
   readonly finished: FinishedView;
   /** The connection's subscription to an action by itself, where there is one. */
   readonly single: (actionId: string) => Subscription | undefined;
-  readonly create: (actionId: string) => Subscription;
+  /** Makes the subscription to an action. Undefined if there is no room: whoever holds this has ended it. */
+  readonly create: (actionId: string) => Subscription | undefined;
   /** An action is tracked no more; closes its subscription unless it is subscribed to by itself. */
   readonly release: (subscription: Subscription) => void;
   /** Has an action looked up in MongoDB; the answer comes as `confirm`, or never. */
   readonly lookUp: (actionId: string) => void;
   /** More than `maxActions` would have to be tracked: whoever holds this ends it. */
   readonly onOverflow: () => void;
+}
+
+interface HeldState {
+  readonly state: ProgressState;
+  /** Whether it was read from MongoDB. */
+  readonly isRead: boolean;
 }
 
 /** How far the clocks of the services may differ, in ms. */
@@ -41,8 +48,8 @@ export class AccountSubscription {
   readonly #options: AccountSubscriptionOptions;
   readonly #tracked = new Map<string, Subscription>();
   readonly #finished: FinishedView;
-  /** While held. */
-  #early: Map<string, ProgressState> | undefined = new Map();
+  /** While held: the newest state of each action. */
+  #early: Map<string, HeldState> | undefined = new Map();
   #closed = false;
   /** Actions that had finished before this are not shown, in ms since 1970. */
   #floor = Infinity;
@@ -57,6 +64,11 @@ export class AccountSubscription {
   /** Up to when MongoDB was read for it, in ms since 1970; what finished later may be missing. Infinity while held. */
   get syncedTo(): number {
     return this.#syncedTo;
+  }
+
+  /** Whether it still waits for its first snapshot. */
+  get held(): boolean {
+    return this.#early !== undefined;
   }
 
   /** A read of MongoDB that began at `at` has been confirmed to it whole. */
@@ -75,7 +87,7 @@ export class AccountSubscription {
 
   /** Takes the state of an event, which may be late or repeated. */
   offer(state: ProgressState): void {
-    if (this.#isHeldBack(state)) return;
+    if (this.#isHeldBack(state, false)) return;
     const known = this.#tracked.get(state.actionId);
     if (known !== undefined) known.offer(state);
     else if (!this.#isNews(state)) return;
@@ -86,7 +98,7 @@ export class AccountSubscription {
 
   /** Takes a state that was read from MongoDB after this subscription began. */
   confirm(state: ProgressState): void {
-    if (this.#isHeldBack(state)) return;
+    if (this.#isHeldBack(state, true)) return;
     const known = this.#tracked.get(state.actionId);
     if (known !== undefined) known.offer(state);
     else if (this.#isNews(state) && this.#isShown(state)) this.#begin(state);
@@ -102,16 +114,19 @@ export class AccountSubscription {
   open(snapshot: readonly ProgressState[], at: number, since: number = at): void {
     this.#floor = Math.min(this.#floor, since, at);
     this.#syncedTo = Math.min(this.#syncedTo, at);
-    const early = this.#early ?? new Map<string, ProgressState>();
+    const early = this.#early ?? new Map<string, HeldState>();
     this.#early = undefined;
     for (const state of [...snapshot].sort(byAge)) {
-      const newer = early.get(state.actionId);
+      const newer = early.get(state.actionId)?.state;
       early.delete(state.actionId);
       const newest = newer !== undefined && newer.version > state.version ? newer : state;
       // Unless it has ended, and that was sent, while the snapshot was read.
       if (newest.version >= this.#finished.versionOf(newest.actionId)) this.#show(newest);
     }
-    for (const state of early.values()) this.offer(state);
+    for (const { state, isRead } of early.values()) {
+      if (isRead) this.confirm(state);
+      else this.offer(state);
+    }
   }
 
   /** A state of an action was sent: of a final one there is nothing more to track. */
@@ -136,12 +151,13 @@ export class AccountSubscription {
   }
 
   /** Whether a state is not to be looked at now: another account's, too late, or too early, which it is kept for. */
-  #isHeldBack(state: ProgressState): boolean {
+  #isHeldBack(state: ProgressState, isRead: boolean): boolean {
     if (this.#closed || state.accountId !== this.accountId) return true;
     if (this.#early === undefined) return false;
     const known = this.#early.get(state.actionId);
     if (known === undefined && this.#early.size >= this.#options.maxActions) this.#options.onOverflow();
-    else if (known === undefined || state.version > known.version) this.#early.set(state.actionId, state);
+    else if (known === undefined || state.version > known.state.version)
+      this.#early.set(state.actionId, { state, isRead });
     return true;
   }
 
@@ -174,6 +190,7 @@ export class AccountSubscription {
     if (!this.#hasRoomFor(actionId)) return;
     const { single, create } = this.#options;
     const subscription = this.#tracked.get(actionId) ?? single(actionId) ?? create(actionId);
+    if (subscription === undefined) return;
     this.#tracked.set(actionId, subscription);
     subscription.open(state);
     this.#forgetIfSettled(subscription);

@@ -1,49 +1,36 @@
 import type { ProgressState } from '@bulk/contracts';
-import type { CodedError } from '@bulk/domain';
-import type { ConnectionRecorder } from '../connection/connection-recorder.ts';
+import { CodedError } from '@bulk/domain';
 import { AccountSubscription } from './account-subscription.ts';
 import { ActionNotFoundError, TooManyActionsError, TooManySubscriptionsError } from './errors.ts';
-import type { FinishedActions } from './finished-actions.ts';
-import type { SubscriptionHub } from './hub.ts';
-import type { Newcomers } from './newcomers.ts';
-import type { Snapshots } from './snapshots.ts';
-import { Subscription, type Scheduler, type UpdateSink } from './subscription.ts';
+import { SnapshotSpacing } from './snapshot-spacing.ts';
+import { Subscription, type UpdateSink } from './subscription.ts';
+import type { SubscriptionOwner, SubscriptionSettings } from './subscription-settings.ts';
 
-/** What is the same for every client of a process. */
-export interface SubscriptionSettings {
-  readonly hub: SubscriptionHub;
-  readonly snapshots: Pick<Snapshots, 'read' | 'readAccount'>;
-  readonly newcomers: Pick<Newcomers, 'lookUp'>;
-  /** What is remembered of each account, by all connections together. */
-  readonly finished: FinishedActions;
-  readonly scheduler: Scheduler;
-  /** The time of day. */
-  readonly now: () => Date;
-  /** Shortest time between two updates of an action, in ms. */
-  readonly intervalMs: number;
-  readonly maxSubscriptions: number;
-  /** Actions that a subscription to an account tracks at most. */
-  readonly maxAccountActions: number;
-  readonly recorder: Pick<ConnectionRecorder, 'dropped'>;
-}
+/** Name of the account among the subjects of snapshots, of which the others are ids of actions. */
+const ACCOUNT = 'account';
 
 /**
  * What one client is subscribed to: single actions, its account, or both. There is one Subscription per action, whoever
  * wants it, so that each change is sent once. Calls that wait for a snapshot must not overlap.
+ *
+ * A subscription that is asked for again too soon is acknowledged at once; its snapshot follows when its time has come.
  */
 export class ClientSubscriptions implements UpdateSink {
   readonly #settings: SubscriptionSettings;
-  readonly #sink: UpdateSink;
-  readonly #onAccountEnded: (error: CodedError) => void;
+  readonly #owner: SubscriptionOwner;
+  readonly #spacing: SnapshotSpacing;
   readonly #singles = new Map<string, Subscription>();
   #account: AccountSubscription | undefined;
+  /** When the last snapshot of the account was read, in ms since 1970. */
+  #accountReadAt = Infinity;
+  /** From when on the postponed snapshot of the account shows finished actions, in ms since 1970; Infinity: none. */
+  #postponedSince = Infinity;
   #closed = false;
 
-  /** @param onAccountEnded the subscription to the account has outgrown its limit and is ended. */
-  constructor(settings: SubscriptionSettings, sink: UpdateSink, onAccountEnded: (error: CodedError) => void) {
+  constructor(settings: SubscriptionSettings, owner: SubscriptionOwner) {
     this.#settings = settings;
-    this.#sink = sink;
-    this.#onAccountEnded = onAccountEnded;
+    this.#owner = owner;
+    this.#spacing = new SnapshotSpacing(settings.snapshotIntervalMs, settings.scheduler);
   }
 
   /** Number of single actions, and of accounts, that are subscribed to. */
@@ -53,39 +40,45 @@ export class ClientSubscriptions implements UpdateSink {
 
   /** Part of UpdateSink. */
   get ready(): boolean {
-    return this.#sink.ready;
+    return this.#owner.ready;
   }
 
   /** Part of UpdateSink. */
   send(state: ProgressState): void {
-    this.#sink.send(state);
+    this.#owner.send(state);
     this.#account?.sent(state);
   }
 
   /**
    * Subscribes to one action.
    *
+   * @param accountId undefined: whoever knows the id of an action may follow it.
    * @param acknowledge called before the first update.
-   * @throws ActionNotFoundError, TooManySubscriptionsError; StoreError.
+   * @throws ActionNotFoundError, TooManySubscriptionsError, what SubscriptionBudget throws; StoreError.
    */
-  async subscribe(actionId: string, accountId: string, acknowledge: () => void): Promise<void> {
+  async subscribe(actionId: string, accountId: string | undefined, acknowledge: () => void): Promise<void> {
     const known = this.#singles.get(actionId);
     // Registered before the snapshot is read, so that no change falls in between.
     const subscription = known ?? this.#register(actionId, accountId);
-    try {
-      const state = await this.#settings.snapshots.read(actionId, accountId);
-      if (state === undefined) throw new ActionNotFoundError(actionId);
-      acknowledge();
-      subscription.open(state);
-    } catch (error) {
-      if (known === undefined) this.unsubscribe(actionId);
-      throw error;
+    if (this.#spacing.delayOf(actionId) === 0) {
+      await this.#show(subscription, accountId, acknowledge, known === undefined);
+      return;
     }
+    acknowledge();
+    if (this.#closed) return;
+    this.#spacing.postpone(actionId, () =>
+      this.#owner.later({ actionId }, async () => {
+        // It may have been unsubscribed from, or shown, while this waited for its turn.
+        if (this.#singles.get(actionId) !== subscription || this.#spacing.delayOf(actionId) > 0) return;
+        await this.#show(subscription, accountId, () => undefined, false);
+      }),
+    );
   }
 
   unsubscribe(actionId: string): void {
     const subscription = this.#singles.get(actionId);
     if (subscription === undefined) return;
+    this.#spacing.cancel(actionId);
     this.#singles.delete(actionId);
     this.#settings.hub.remove(subscription);
     this.#release(subscription);
@@ -103,27 +96,32 @@ export class ClientSubscriptions implements UpdateSink {
     since: Date | undefined,
     acknowledge: (at: Date) => void,
   ): Promise<void> {
-    const { snapshots, maxAccountActions, now } = this.#settings;
     const known = this.#account;
     const subscription = known ?? this.#registerAccount(accountId);
-    try {
-      const at = now();
-      const states = await snapshots.readAccount(accountId, since, maxAccountActions + 1);
-      if (states.length > maxAccountActions) throw new TooManyActionsError(maxAccountActions, accountId);
-      // It may have outgrown its limit, which the client was told, or the client may be gone.
-      if (this.#account !== subscription) return;
-      acknowledge(at);
-      subscription.open(states, at.getTime(), since?.getTime());
-    } catch (error) {
-      // Whoever is told that there are too many actions has no subscription, as when that turns out later.
-      if (known === undefined || error instanceof TooManyActionsError) this.unsubscribeAccount();
-      throw error;
+    const from = since?.getTime() ?? Infinity;
+    if (this.#spacing.delayOf(ACCOUNT) === 0) {
+      await this.#showAccount(subscription, from, acknowledge, known === undefined);
+      return;
     }
+    // A new subscription shows what ends from now on, by its snapshot if not before.
+    const floor = known === undefined ? Math.min(from, this.#settings.now().getTime()) : from;
+    this.#postponedSince = Math.min(this.#postponedSince, floor);
+    // If the connection breaks before the snapshot, the client must ask for the same again.
+    acknowledge(new Date(Math.min(this.#accountReadAt, from)));
+    if (this.#closed) return;
+    this.#spacing.postpone(ACCOUNT, () =>
+      this.#owner.later({ accountId }, async () => {
+        if (this.#account !== subscription || this.#spacing.delayOf(ACCOUNT) > 0) return;
+        await this.#showAccount(subscription, Infinity, () => undefined, false);
+      }),
+    );
   }
 
   unsubscribeAccount(): void {
     const account = this.#account;
     if (account === undefined) return;
+    this.#spacing.cancel(ACCOUNT);
+    this.#postponedSince = Infinity;
     this.#account = undefined;
     this.#settings.hub.removeAccount(account);
     account.close();
@@ -140,14 +138,66 @@ export class ClientSubscriptions implements UpdateSink {
     this.#closed = true;
     this.unsubscribeAccount();
     for (const actionId of [...this.#singles.keys()]) this.unsubscribe(actionId);
+    this.#spacing.close();
   }
 
-  #register(actionId: string, accountId: string): Subscription {
+  async #show(
+    subscription: Subscription,
+    accountId: string | undefined,
+    acknowledge: () => void,
+    isNew: boolean,
+  ): Promise<void> {
+    const { actionId } = subscription;
+    try {
+      const state = await this.#settings.snapshots.read(actionId, accountId);
+      if (state === undefined) throw new ActionNotFoundError(actionId, accountId);
+      acknowledge();
+      this.#spacing.shown(actionId);
+      subscription.open(state);
+    } catch (error) {
+      if (isNew || subscription.held) this.unsubscribe(actionId);
+      throw error;
+    }
+  }
+
+  async #showAccount(
+    subscription: AccountSubscription,
+    from: number,
+    acknowledge: (at: Date) => void,
+    isNew: boolean,
+  ): Promise<void> {
+    const { snapshots, maxAccountActions, now } = this.#settings;
+    const { accountId } = subscription;
+    // What was asked for before and has not been shown is shown, too.
+    const floor = Math.min(from, this.#postponedSince);
+    const since = floor === Infinity ? undefined : new Date(floor);
+    try {
+      const at = now();
+      const states = await snapshots.readAccount(accountId, since, maxAccountActions + 1);
+      this.#spacing.shown(ACCOUNT);
+      this.#accountReadAt = at.getTime();
+      this.#postponedSince = Infinity;
+      if (states.length > maxAccountActions) throw new TooManyActionsError(maxAccountActions, accountId);
+      // It may have outgrown its limit, which the client was told, or the client may be gone.
+      if (this.#account !== subscription) return;
+      acknowledge(at);
+      subscription.open(states, at.getTime(), since?.getTime());
+    } catch (error) {
+      // Whoever is told that there are too many actions has no subscription, as when that turns out later.
+      if (isNew || subscription.held || error instanceof TooManyActionsError) this.unsubscribeAccount();
+      throw error;
+    }
+  }
+
+  #register(actionId: string, accountId: string | undefined): Subscription {
     const { maxSubscriptions, hub } = this.#settings;
     if (this.#singles.size >= maxSubscriptions) throw new TooManySubscriptionsError(maxSubscriptions);
     const subscription = this.#account?.tracked(actionId) ?? this.#create(actionId, accountId);
     // A request that was waiting when the client went must leave nothing in the hub.
-    if (this.#closed) return subscription;
+    if (this.#closed) {
+      subscription.close();
+      return subscription;
+    }
     this.#singles.set(actionId, subscription);
     hub.add(subscription);
     return subscription;
@@ -160,13 +210,10 @@ export class ClientSubscriptions implements UpdateSink {
       maxActions: maxAccountActions,
       finished: finished.view(accountId),
       single: (actionId) => this.#singles.get(actionId),
-      create: (actionId) => this.#create(actionId, accountId),
+      create: (actionId) => this.#createTracked(actionId, accountId),
       release: (subscription) => this.#release(subscription),
       lookUp: (actionId) => newcomers.lookUp(actionId),
-      onOverflow: () => {
-        this.unsubscribeAccount();
-        this.#onAccountEnded(new TooManyActionsError(maxAccountActions, accountId));
-      },
+      onOverflow: () => this.#endAccount(new TooManyActionsError(maxAccountActions, accountId)),
     });
     if (this.#closed) {
       account.close();
@@ -177,8 +224,26 @@ export class ClientSubscriptions implements UpdateSink {
     return account;
   }
 
-  #create(actionId: string, accountId: string): Subscription {
-    const { intervalMs, scheduler, recorder } = this.#settings;
+  /** Never throws: it is called for an event, by the hub. */
+  #createTracked(actionId: string, accountId: string): Subscription | undefined {
+    try {
+      return this.#create(actionId, accountId);
+    } catch (error) {
+      if (!(error instanceof CodedError)) throw error;
+      this.#endAccount(error);
+      return undefined;
+    }
+  }
+
+  #endAccount(error: CodedError): void {
+    this.unsubscribeAccount();
+    this.#owner.accountEnded(error);
+  }
+
+  /** @throws what SubscriptionBudget throws. */
+  #create(actionId: string, accountId: string | undefined): Subscription {
+    const { intervalMs, scheduler, recorder, budget } = this.#settings;
+    budget.take(accountId);
     return new Subscription({
       actionId,
       accountId,
@@ -186,6 +251,7 @@ export class ClientSubscriptions implements UpdateSink {
       scheduler,
       sink: this,
       onDropped: (reason) => recorder.dropped(reason),
+      onClosed: () => budget.giveBack(accountId),
     });
   }
 

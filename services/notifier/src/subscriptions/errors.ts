@@ -2,8 +2,10 @@ import { CodedError } from '@bulk/domain';
 
 /** Thrown when the account has no such action; whether another account has it is not told. */
 export class ActionNotFoundError extends CodedError {
-  constructor(actionId: string) {
-    super('ACTION_NOT_FOUND', `the account has no action ${actionId}`);
+  /** @param accountId undefined: no account has it. */
+  constructor(actionId: string, accountId: string | undefined) {
+    const where = accountId === undefined ? 'there is' : 'the account has';
+    super('ACTION_NOT_FOUND', `${where} no action ${actionId}`);
   }
 }
 

@@ -26,10 +26,12 @@ export class Snapshots {
   /**
    * One action of an account, or undefined where the account has no such action.
    *
+   * @param accountId undefined: of any account, for a client whose capability is the id.
+   *
    * @throws StoreError when MongoDB does not answer.
    */
-  async read(actionId: string, accountId: string): Promise<ProgressState | undefined> {
-    const [state] = await this.#find({ _id: actionId, accountId });
+  async read(actionId: string, accountId: string | undefined): Promise<ProgressState | undefined> {
+    const [state] = await this.#find({ _id: actionId, ...(accountId === undefined ? {} : { accountId }) });
     return state;
   }
 

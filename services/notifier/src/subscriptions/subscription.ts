@@ -19,13 +19,16 @@ export interface UpdateSink {
 
 export interface SubscriptionOptions {
   readonly actionId: string;
-  readonly accountId: string;
+  /** States of other accounts are dropped. Undefined: the id of the action is enough. */
+  readonly accountId: string | undefined;
   /** Shortest time between two updates, in ms. */
   readonly intervalMs: number;
   readonly scheduler: Scheduler;
   readonly sink: UpdateSink;
   /** A state was replaced by a newer one before it was sent. */
   readonly onDropped?: (reason: DropReason) => void;
+  /** Called once, when it is closed. */
+  readonly onClosed?: () => void;
 }
 
 /**
@@ -51,6 +54,11 @@ export class Subscription {
     this.#options = options;
   }
 
+  /** Whether it still waits for its first snapshot. */
+  get held(): boolean {
+    return this.#phase === 'held';
+  }
+
   /** Whether the final state has been sent, after which there is no other. */
   get settled(): boolean {
     return this.#settled;
@@ -63,7 +71,8 @@ export class Subscription {
 
   /** Takes a state, from wherever; another account's, and one that is not newer, is dropped. */
   offer(state: ProgressState): void {
-    if (this.#phase === 'closed' || state.accountId !== this.#options.accountId) return;
+    const { accountId } = this.#options;
+    if (this.#phase === 'closed' || (accountId !== undefined && state.accountId !== accountId)) return;
     if (state.version <= (this.#pending?.version ?? this.#sentVersion)) return;
     if (this.#pending !== undefined) this.#noteDropped();
     this.#pending = state;
@@ -86,10 +95,12 @@ export class Subscription {
   }
 
   close(): void {
+    if (this.#phase === 'closed') return;
     this.#phase = 'closed';
     this.#pending = undefined;
     this.#cancelTimer?.();
     this.#cancelTimer = undefined;
+    this.#options.onClosed?.();
   }
 
   #noteDropped(): void {

@@ -1,0 +1,138 @@
+import type { ActionUpdate } from '@bulk/contracts';
+import { accountIdSchema, actionIdSchema } from '@bulk/domain';
+import { checked, checkedUrl, credentialedUrl, tokenSource, type TokenSource } from './arguments.ts';
+import { ClientClosedError, throwUncaught } from './errors.ts';
+import { DEFAULT_RECONNECT, ProgressConnection, type ReconnectOptions } from './progress-connection.ts';
+import type { ProgressListener } from './progress-listener.ts';
+import { platformWebSocket, type WebSocketConstructor } from './web-socket.ts';
+
+export interface ConnectOptions {
+  /** May be absent with `AUTH_MODE=header`: the id of an action is enough to follow it. */
+  readonly accountId?: string;
+  /** A token, or a function that gives the one of the moment: asked for each connect. */
+  readonly token?: string | TokenSource;
+  /** Default: the platform's, else that of `ws`. */
+  readonly WebSocket?: WebSocketConstructor;
+  readonly reconnect?: Partial<ReconnectOptions>;
+  /** Silence of the notifier after which it is asked for a sign of life, in ms; default 15,000. */
+  readonly keepAliveMs?: number;
+}
+
+/** What a ProgressSocket reports, and the arguments of its listeners. */
+export interface ProgressEvents {
+  /** The state of an action that is subscribed to: the present one first, then each newer one. */
+  actionUpdate: [update: ActionUpdate];
+  /** A subscription has ended: refused by the notifier, or the connection could not be had again. */
+  error: [error: unknown, actionId: string];
+}
+
+type Listener<Event extends keyof ProgressEvents> = (...args: ProgressEvents[Event]) => void;
+
+const URL_PROTOCOLS = ['ws:', 'wss:', 'http:', 'https:'];
+const DEFAULT_KEEP_ALIVE_MS = 15_000;
+
+/**
+ * Opens a socket to the notifier, with the calls of an event emitter: `on('actionUpdate', …)`, `emit('subscribe', id)`,
+ * `emit('unsubscribe', id)`. It connects at the first subscription and again whenever the connection is lost.
+ *
+ * @param url root URL of the notifier, such as `ws://localhost:3001`; `http:` and `https:` are understood as well.
+ * @throws InvalidArgumentError if the URL, the account or the token is invalid.
+ */
+export function connect(url: string, options: ConnectOptions = {}): ProgressSocket {
+  return new ProgressSocket(url, options);
+}
+
+/** Follows single actions, with the calls of an event emitter. */
+export class ProgressSocket {
+  readonly #progress: ProgressConnection;
+  readonly #listeners: { readonly [Event in keyof ProgressEvents]: Set<Listener<Event>> } = {
+    actionUpdate: new Set(),
+    error: new Set(),
+  };
+  /** Ends the subscription of each action. */
+  readonly #followed = new Map<string, () => void>();
+  #closed = false;
+
+  /** @throws InvalidArgumentError if the URL, the account or the token is invalid. */
+  constructor(url: string, options: ConnectOptions = {}) {
+    const target = checkedUrl(url, 'url', URL_PROTOCOLS);
+    target.protocol = target.protocol.replace('http', 'ws');
+    const token = tokenSource(options.token);
+    const accountId =
+      options.accountId === undefined ? undefined : checked(accountIdSchema, options.accountId, 'accountId');
+    const { WebSocket: implementation } = options;
+    this.#progress = new ProgressConnection({
+      address: `${target.origin}${target.pathname}`,
+      url: () => credentialedUrl(target, accountId, token),
+      webSocket: implementation === undefined ? platformWebSocket : () => Promise.resolve(implementation),
+      reconnect: { ...DEFAULT_RECONNECT, ...options.reconnect },
+      keepAliveMs: options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
+      random: Math.random,
+    });
+  }
+
+  /**
+   * Calls `listener` for each event from now on. An error without a listener is thrown where nothing catches it, as
+   * that of an EventEmitter is.
+   */
+  on<Event extends keyof ProgressEvents>(event: Event, listener: Listener<Event>): this {
+    this.#of(event).add(listener);
+    return this;
+  }
+
+  /** Calls `listener` no more. */
+  off<Event extends keyof ProgressEvents>(event: Event, listener: Listener<Event>): this {
+    this.#of(event).delete(listener);
+    return this;
+  }
+
+  /**
+   * Subscribes to an action or unsubscribes from it. What is so already stays so. No update follows an unsubscribe.
+   *
+   * @throws InvalidArgumentError if the id is not that of an action; ClientClosedError after `close`.
+   */
+  emit(event: 'subscribe' | 'unsubscribe', actionId: string): this {
+    const id = checked(actionIdSchema, actionId, 'actionId');
+    if (this.#closed) throw new ClientClosedError();
+    if (event === 'unsubscribe') this.#leave(id);
+    else if (!this.#followed.has(id)) this.#follow(id);
+    return this;
+  }
+
+  /** Ends all subscriptions and the connection, without an error. */
+  close(): void {
+    this.#closed = true;
+    for (const actionId of [...this.#followed.keys()]) this.#leave(actionId);
+    this.#progress.close();
+  }
+
+  #follow(actionId: string): void {
+    const listener: ProgressListener = {
+      subscribed: () => undefined,
+      updated: (update) => {
+        for (const listen of [...this.#listeners.actionUpdate]) listen(update);
+      },
+      failed: (error) => {
+        this.#followed.delete(actionId);
+        this.#fail(error, actionId);
+      },
+    };
+    this.#followed.set(actionId, this.#progress.follow(actionId, listener));
+  }
+
+  #leave(actionId: string): void {
+    const leave = this.#followed.get(actionId);
+    this.#followed.delete(actionId);
+    leave?.();
+  }
+
+  #fail(error: unknown, actionId: string): void {
+    const listeners = [...this.#listeners.error];
+    if (listeners.length === 0) throwUncaught(error);
+    for (const listen of listeners) listen(error, actionId);
+  }
+
+  #of<Event extends keyof ProgressEvents>(event: Event): Set<Listener<Event>> {
+    return this.#listeners[event];
+  }
+}

@@ -1,0 +1,118 @@
+import type { Redis } from '@bulk/redis';
+import type { Logger } from '@bulk/runtime';
+import { z } from 'zod';
+import { FrameWindows, type FrameWindow } from './frame-windows.ts';
+
+export interface FrameLimitOptions {
+  readonly redis: Pick<Redis, 'eval'>;
+  /** Prefix of every key. */
+  readonly prefix: string;
+  /** Frames of an account per window, over all instances. */
+  readonly max: number;
+  /** Frames of a connection without an account per window. */
+  readonly unnamedMax: number;
+  readonly windowMs: number;
+  /** Milliseconds since some fixed instant; never goes back. */
+  readonly now: () => number;
+  readonly log: Logger;
+}
+
+/**
+ * Counts a frame of one connection. A refused frame is not counted. Never rejects.
+ *
+ * @returns 0 if the frame passes; otherwise after how long another one may pass, in ms.
+ */
+export type TakeFrame = () => Promise<number>;
+
+/** How long Redis is not asked after a failure, in ms: an outage must not slow each frame down. */
+const REST_MS = 1_000;
+/** Frames are taken from Redis in such parts of the limit. */
+const PARTS = 100;
+/**
+ * Adds frames to the window of an account.
+ *
+ * KEYS[1] counts the frames of the window. ARGV: frames, length of a window in ms.
+ */
+const ADD = `
+local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+local left = redis.call('PTTL', KEYS[1])
+if left < 0 then
+  left = tonumber(ARGV[2])
+  redis.call('PEXPIRE', KEYS[1], left)
+end
+return { count, left }
+`;
+const addedSchema = z.tuple([z.number(), z.number()]);
+
+/**
+ * Counts the frames of each account over all instances, in fixed windows.
+ *
+ * An instance takes a hundredth of the limit from Redis at once, for all connections of the account, so that a frame
+ * seldom waits for Redis. In addition no instance lets more than the limit pass, which bounds an account while Redis is
+ * unavailable; what passes meanwhile is added afterwards.
+ */
+export class FrameLimit {
+  readonly #options: FrameLimitOptions;
+  readonly #accounts: FrameWindows;
+  readonly #part: number;
+  #restsUntil = -Infinity;
+  #isUnavailable = false;
+
+  constructor(options: FrameLimitOptions) {
+    this.#options = options;
+    this.#accounts = new FrameWindows(options.windowMs, options.now);
+    this.#part = Math.max(1, Math.floor(options.max / PARTS));
+  }
+
+  /**
+   * Returns what counts the frames of a new connection.
+   *
+   * @param accountId undefined: the connection counts by itself.
+   */
+  of(accountId: string | undefined): TakeFrame {
+    if (accountId !== undefined) return () => this.#take(accountId);
+    const { windowMs, now, unnamedMax } = this.#options;
+    const own = new FrameWindows(windowMs, now);
+    return () => Promise.resolve(this.#spend(own.of(''), unnamedMax));
+  }
+
+  async #take(accountId: string): Promise<number> {
+    const { max, now } = this.#options;
+    for (;;) {
+      const window = this.#accounts.of(accountId);
+      const mayPass = window.spent < window.granted || now() < this.#restsUntil;
+      if (mayPass || window.spent >= max) return this.#spend(window, max);
+      window.asking ??= this.#ask(accountId, window);
+      await window.asking;
+    }
+  }
+
+  #spend(window: FrameWindow, max: number): number {
+    if (window.spent >= max) return Math.max(1, window.endsAt - this.#options.now());
+    window.spent += 1;
+    return 0;
+  }
+
+  /** Never rejects. */
+  async #ask(accountId: string, window: FrameWindow): Promise<void> {
+    const { redis, prefix, max, windowMs, now, log } = this.#options;
+    // What has passed without Redis is taken, too.
+    const wanted = window.spent - window.granted + this.#part;
+    try {
+      const answer = await redis.eval(ADD, 1, `${prefix}frames:${accountId}`, wanted, windowMs);
+      const [count, leftMs] = addedSchema.parse(answer);
+      if (this.#isUnavailable) log.info('Redis recovered, frames count over all instances');
+      this.#isUnavailable = false;
+      window.endsAt = now() + Math.max(leftMs, 1);
+      window.granted += Math.max(0, wanted - Math.max(0, count - max));
+      // Nothing is left for this instance until the window ends.
+      if (window.granted <= window.spent) window.spent = max;
+    } catch (error) {
+      if (!this.#isUnavailable) log.warn({ err: error }, 'Redis unavailable, frames count per instance');
+      this.#isUnavailable = true;
+      this.#restsUntil = now() + REST_MS;
+    } finally {
+      window.asking = undefined;
+    }
+  }
+}
