@@ -183,13 +183,15 @@ export class NotifierServer {
   #closeUnlessSubscribed(connection: Connection): NodeJS.Timeout {
     const { settings, subscribeTimeoutMs } = this.#options;
     let isQuiet = true;
-    return setInterval(() => {
+    const timer = setInterval(() => {
       const wasQuiet = isQuiet;
       isQuiet = !connection.isSubscribed;
       if (!wasQuiet || !isQuiet) return;
+      clearInterval(timer);
       settings.recorder.ended('not_subscribed');
       connection.close(CLOSE_CODES.notSubscribed, 'no account and no subscription');
     }, subscribeTimeoutMs);
+    return timer;
   }
 
   /** @returns the URL; throws a CodedError when the request is refused, whoever it is from. */

@@ -66,10 +66,12 @@ export class ClientSubscriptions implements UpdateSink {
     }
     acknowledge();
     if (this.#closed) return;
+    const askedAt = this.#settings.scheduler.now();
     this.#spacing.postpone(actionId, () =>
       this.#owner.later({ actionId }, async () => {
         // It may have been unsubscribed from, or shown, while this waited for its turn.
-        if (this.#singles.get(actionId) !== subscription || this.#spacing.delayOf(actionId) > 0) return;
+        if (this.#singles.get(actionId) !== subscription) return;
+        if (this.#spacing.wasShownAfter(actionId, askedAt)) return;
         await this.#show(subscription, accountId, () => undefined, false);
       }),
     );
@@ -109,9 +111,10 @@ export class ClientSubscriptions implements UpdateSink {
     // If the connection breaks before the snapshot, the client must ask for the same again.
     acknowledge(new Date(Math.min(this.#accountReadAt, from)));
     if (this.#closed) return;
+    const askedAt = this.#settings.scheduler.now();
     this.#spacing.postpone(ACCOUNT, () =>
       this.#owner.later({ accountId }, async () => {
-        if (this.#account !== subscription || this.#spacing.delayOf(ACCOUNT) > 0) return;
+        if (this.#account !== subscription || this.#spacing.wasShownAfter(ACCOUNT, askedAt)) return;
         await this.#showAccount(subscription, Infinity, () => undefined, false);
       }),
     );

@@ -28,9 +28,9 @@ export class SnapshotSpacing {
     this.#shownAt.set(subject, now);
   }
 
-  /** Whether a snapshot of the subject waits for its time. */
-  isWaiting(subject: string): boolean {
-    return this.#waiting.has(subject);
+  /** Whether a snapshot of the subject was shown after an instant of the scheduler. */
+  wasShownAfter(subject: string, instant: number): boolean {
+    return (this.#shownAt.get(subject) ?? -Infinity) > instant;
   }
 
   /** How long a snapshot of the subject has to wait, in ms; 0: it may be shown now. */
