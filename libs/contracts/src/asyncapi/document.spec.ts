@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { MESSAGES } from '../messages.ts';
-import { allTopics, topicNames } from '../topics.ts';
+import { MESSAGES } from '../kafka/messages.ts';
+import { allTopics, topicNames } from '../kafka/topics.ts';
 import { createAsyncApiDocument } from './document.ts';
 
 const topics = topicNames('test.');

@@ -1,4 +1,4 @@
-import { MESSAGES } from '../messages.ts';
+import { MESSAGES } from '../kafka/messages.ts';
 
 /** What is the same for all messages of one kind. */
 export interface MessageFacts {

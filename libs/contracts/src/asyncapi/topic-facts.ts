@@ -1,6 +1,6 @@
 import { LANES } from '@bulk/domain';
-import { MESSAGES } from '../messages.ts';
-import { RETRY_TIERS, type TopicNames } from '../topics.ts';
+import { MESSAGES } from '../kafka/messages.ts';
+import { RETRY_TIERS, type TopicNames } from '../kafka/topics.ts';
 
 export interface KafkaFacts {
   readonly topics: TopicNames;

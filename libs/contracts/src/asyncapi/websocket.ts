@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { clientFrameSchema, serverFrameSchema } from '../websocket.ts';
+import { clientFrameSchema, serverFrameSchema } from '../websocket/frames.ts';
 import { ref, type DocumentParts, type Json } from './parts.ts';
 
 /** What each frame means, by its event. A test finds one that is not here. */

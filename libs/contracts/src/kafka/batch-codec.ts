@@ -1,7 +1,7 @@
 import type { ActionIdentity, Batch, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
 import { jsonObjectSchema, retryOverrideSchema, success, type Outcome } from '@bulk/domain';
 import { MalformedMessageError } from './malformed-message-error.ts';
-import { FIRST_GENERATION } from './message-headers.ts';
+import { FIRST_GENERATION } from './headers.ts';
 import type { BatchResult, BatchSource, EntityBatch } from './messages.ts';
 
 /** A batch as the handler works on it. */

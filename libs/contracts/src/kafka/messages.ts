@@ -10,7 +10,7 @@ import {
   deadLetterSchema,
   entityBatchAvro,
   entityBatchSchema,
-} from './generated/messages.ts';
+} from '../generated/messages.ts';
 
 export type {
   ActionProgress,
@@ -20,7 +20,7 @@ export type {
   BatchSource,
   DeadLetter,
   EntityBatch,
-} from './generated/messages.ts';
+} from '../generated/messages.ts';
 
 /** One kind of message: its Avro schema (the wire) and its zod schema (the boundary), generated from the same file. */
 export interface MessageType<T> {
