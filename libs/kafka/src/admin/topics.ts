@@ -2,8 +2,8 @@ import { RETRY_TIERS, type TopicNames } from '@bulk/contracts';
 import { CodedError, LANES, lifetimesOf } from '@bulk/domain';
 import { configuredLifetimes, delay } from '@bulk/runtime';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
-import type { KafkaConfig } from './config.ts';
-import { KafkaUnavailableError } from './errors.ts';
+import type { KafkaConfig } from '../client/config.ts';
+import { KafkaUnavailableError } from '../client/errors.ts';
 
 /** Thrown when a topic exists with another number of partitions than configured: entities would change their lanes. */
 export class TopicMismatchError extends CodedError {

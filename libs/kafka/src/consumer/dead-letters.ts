@@ -1,8 +1,8 @@
 import { batchNameOf, HEADERS, headerText, type BatchName, type DeadLetter } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { IHeaders } from 'kafkajs';
-import type { ReceivedMessage } from './consumer.ts';
-import type { MessageProducer } from './producer.ts';
+import type { ReceivedMessage } from './chunk-consumer.ts';
+import type { MessageProducer } from '../producer/message-producer.ts';
 
 /** Why a message is given up. */
 export interface GivenUp {

@@ -8,8 +8,8 @@ import {
 import { DependencyError, LANES, type FaultKind } from '@bulk/domain';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
-import type { KafkaConfig } from './config.ts';
-import { registryAccess } from './connection.ts';
+import type { KafkaConfig } from '../client/config.ts';
+import { registryAccess } from '../client/connection.ts';
 
 /** The subject of a topic's values (Confluent's TopicNameStrategy). */
 export function subjectOf(topic: string): string {
