@@ -16,9 +16,7 @@ const document = z
   .parse(
     createAsyncApiDocument({
       topics,
-      lanePartitions: 6,
-      resultsPartitions: 4,
-      retentionHours: 2,
+      settings: { KAFKA_LANE_PARTITIONS: 6, KAFKA_RESULTS_PARTITIONS: 4, KAFKA_RETENTION_HOURS: 2 },
       version: '1.0.0',
     }),
   );
