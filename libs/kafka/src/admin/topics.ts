@@ -3,7 +3,6 @@ import { CodedError, lifetimesOf } from '@bulk/domain';
 import { delay } from '@bulk/runtime';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { KafkaConfig } from '../client/config.ts';
-import { KafkaUnavailableError } from '../client/errors.ts';
 
 /** Thrown when a topic exists with another number of partitions than configured: entities would change their lanes. */
 export class TopicMismatchError extends CodedError {
@@ -62,28 +61,6 @@ export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: Kaf
       const actual = metadata.find(({ name }) => name === topic.name)?.partitions.length ?? 0;
       if (actual !== expected) throw new TopicMismatchError(topic.name, expected, actual);
     }
-  } finally {
-    await admin.disconnect();
-  }
-}
-
-/**
- * Offset of the next message that will be appended to a partition, as the broker has it now. Opens a connection of its own:
- * for rare questions.
- *
- * @throws KafkaUnavailableError when the broker does not answer, refuses, or has no such partition now.
- */
-export async function endOffsetOf(kafka: Kafka, topic: string, partition: number): Promise<number> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    const offsets = await admin.fetchTopicOffsets(topic);
-    const found = offsets.find((each) => each.partition === partition);
-    if (found === undefined)
-      throw new CodedError('NO_SUCH_PARTITION', `${topic} has no partition ${partition}`);
-    return Number(found.high);
-  } catch (error) {
-    throw new KafkaUnavailableError(error);
   } finally {
     await admin.disconnect();
   }
