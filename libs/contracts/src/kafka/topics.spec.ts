@@ -22,7 +22,7 @@ function named(name: string): Topic {
 
 describe('the table of topics', () => {
   it('keeps the name of every topic of an existing installation', () => {
-    expect(allTopics(topicNames())).toEqual([
+    const existing = [
       'bulk.actions',
       'bulk.entity-batches.high',
       'bulk.entity-batches.normal',
@@ -33,7 +33,8 @@ describe('the table of topics', () => {
       'bulk.results',
       'bulk.progress',
       'bulk.dead-letters',
-    ]);
+    ];
+    expect(allTopics(topicNames())).toEqual(expect.arrayContaining(existing));
     expect(NAMES.entityBatches.low).toBe('test.entity-batches.low');
     expect(NAMES.retries.short).toBe('test.retries.short');
     expect(NAMES.results).toBe('test.results');
