@@ -45,6 +45,13 @@ describe('the AsyncAPI document', () => {
     expect(messages['BatchResult']).toHaveProperty('headers.properties.generation');
   });
 
+  it('says which services produce to a topic and consume it', () => {
+    expect(document.channels['progress']).toMatchObject({
+      'x-contract': { producers: ['intake', 'stats-aggregator'], consumers: ['notifier'] },
+    });
+    expect(document.channels['deadLetters']).toMatchObject({ 'x-contract': { consumers: [] } });
+  });
+
   it('says in how many partitions a topic is and how long it is kept', () => {
     expect(document.channels['results']?.bindings).toMatchObject({
       kafka: { partitions: 4, topicConfiguration: { 'retention.ms': 7_200_000 } },

@@ -75,6 +75,8 @@ function channel(topic: Topic, settings: TopicSettings): Json {
     // What the description says, apart, and what AsyncAPI has no word for: docs/events.md is made of it.
     'x-contract': {
       purpose,
+      producers: topic.producers,
+      consumers: Object.keys(topic.consumers),
       partitioning: topic.partitioning,
       ordering: topic.ordering,
       delivery: `At least once. ${repetition}`,
