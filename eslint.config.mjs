@@ -70,6 +70,31 @@ const testBoundaries = [
   })),
 ];
 
+/** The rooms of a library, each of which may import only those before it. */
+const rooms = {
+  'libs/contracts/src': ['generated', 'kafka', 'rest', 'websocket', 'webhooks', 'asyncapi'],
+  'libs/kafka/src': ['kafkajs-patches', 'client', 'admin', 'registry', 'producer', 'consumer'],
+};
+
+const roomBoundaries = Object.entries(rooms).flatMap(([src, names]) =>
+  names.slice(0, -1).map((name, i) => ({
+    files: [`${src}/${name}/**/*.ts`],
+    rules: {
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              regex: `^(\\.\\./)+(${names.slice(i + 1).join('|')})/`,
+              message: `${src}/${name} comes before that room`,
+            },
+          ],
+        },
+      ],
+    },
+  })),
+);
+
 export default tseslint.config(
   { ignores: ['**/dist', '**/node_modules', '.nx', '.stack', 'coverage'] },
   js.configs.recommended,
@@ -105,6 +130,7 @@ export default tseslint.config(
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
+  ...roomBoundaries,
   { files: ['**/*.mjs'], languageOptions: { globals: globals.node } },
   prettier,
 );

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { encodeBatchResult, encodeEntityBatch, HEADERS, MESSAGES, type DeadLetter } from '@bulk/contracts';
+import { encodeBatchResult, entityBatchEncoder, HEADERS, MESSAGES, type DeadLetter } from '@bulk/contracts';
 import { CodedError, failure, success, type Outcome } from '@bulk/domain';
 import { DeadLetters, type MessageCodec } from '@bulk/kafka';
 import type { Database } from '@bulk/mongo';
@@ -67,7 +67,7 @@ async function listed(...of: [filter: LetterFilter, all: boolean]): Promise<List
 const batchBytes = (): Promise<Buffer> =>
   codec.encode(
     installation.topics.entityBatches.normal,
-    encodeEntityBatch(identity, {}, { batchNo: 4, partition: 1, entities: [] }),
+    entityBatchEncoder(identity, {})({ batchNo: 4, entities: [] }),
   );
 const resultBytes = (outcome: Outcome): Promise<Buffer> => {
   const source = { topic: installation.topics.entityBatches.normal, partition: 1, offset: 7 };

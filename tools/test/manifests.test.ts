@@ -2,8 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { consumerGroups, topicNames } from '@bulk/contracts';
-import { LANES } from '@bulk/domain';
+import { topicNames, topicsOf } from '@bulk/contracts';
 import { kafkaConfigShape, topicPlans } from '@bulk/kafka';
 import { cacheFolder, provideKubernetesValidate, run, workspaceRoot } from '@bulk/local-stack';
 import { loadConfig } from '@bulk/runtime';
@@ -251,12 +250,17 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
   it('scale on the lag of the groups and topics that the services use', () => {
     const config = loadConfig(z.object(kafkaConfigShape), environment('handler'));
     const topics = topicNames(config.TOPIC_PREFIX);
-    const groups = consumerGroups(config.TOPIC_PREFIX);
-    const expected = {
-      handler: LANES.map((lane) => ({ group: groups.handler[lane], topic: topics.entityBatches[lane] })),
-      'stats-aggregator': [{ group: groups.statsAggregator, topic: topics.results }],
-    };
-    for (const [service, watched] of Object.entries(expected)) {
+    const expected = new Map<string, { group: string; topic: string }[]>();
+    for (const { name: topic, member, consumers } of topicsOf(topics)) {
+      for (const [service, { group, scaled }] of Object.entries(consumers)) {
+        if (!scaled || group === 'per-process') continue;
+        const watched = { group: `${config.TOPIC_PREFIX}${group(member ?? '')}`, topic };
+        expected.set(service, [...(expected.get(service) ?? []), watched]);
+      }
+    }
+    const scaledObjects = rendered.manifests.filter(({ kind }) => kind === 'ScaledObject');
+    expect(scaledObjects.map(({ metadata }) => metadata.name).sort()).toEqual([...expected.keys()].sort());
+    for (const [service, watched] of expected) {
       const { spec } = scaledObjectSchema.parse(named('ScaledObject', service));
       const metadata = spec.triggers.map((trigger) => trigger.metadata);
       expect(spec.scaleTargetRef).toEqual({ name: service });

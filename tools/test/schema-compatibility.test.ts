@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { allTopics, topicNames } from '@bulk/contracts';
-import { kafkaConfigSchema, MessageCodec, messagesByTopic, subjectOf } from '@bulk/kafka';
+import { allTopics, topicNames, topicsOf } from '@bulk/contracts';
+import { kafkaConfigSchema, MessageCodec, subjectOf } from '@bulk/kafka';
 import { loadConfig } from '@bulk/runtime';
 import { testUrls } from '@bulk/testing';
 import { z } from 'zod';
@@ -26,7 +26,7 @@ async function offer(topic: string, schema: AvroRecord): Promise<number> {
 }
 
 /** Each message once, with a topic that carries it: the lanes share theirs. */
-const topicByMessage = new Map([...messagesByTopic(topics)].map(([topic, { avro }]) => [avro, topic]));
+const topicByMessage = new Map(topicsOf(topics).map(({ name, message }) => [message.avro, name]));
 const schemas = [...topicByMessage].map(([avro, topic]) => ({
   topic,
   name: avro.name,

@@ -1,13 +1,13 @@
 import { topicNames, type TopicNames } from '@bulk/contracts';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
 import type { Kafka } from 'kafkajs';
-import { ClusterProbe } from './cluster-probe.ts';
-import { createKafka } from './client.ts';
-import type { KafkaConfig } from './config.ts';
-import { KAFKA_UNAVAILABLE } from './errors.ts';
-import { MessageCodec, SCHEMA_REGISTRY_UNAVAILABLE } from './message-codec.ts';
-import { MessageProducer, PRODUCE_FAILED, type ProducerOptions } from './producer.ts';
-import { ensureTopics } from './topics.ts';
+import { ClusterProbe } from './admin/cluster-probe.ts';
+import { createKafka } from './client/client.ts';
+import type { KafkaConfig } from './client/config.ts';
+import { KAFKA_UNAVAILABLE } from './client/errors.ts';
+import { MessageCodec, SCHEMA_REGISTRY_UNAVAILABLE } from './registry/message-codec.ts';
+import { MessageProducer, PRODUCE_FAILED, type ProducerOptions } from './producer/message-producer.ts';
+import { ensureTopics } from './admin/topics.ts';
 
 /** What a service sends and receives with. */
 export interface Messaging {

@@ -2,8 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import { z } from 'zod';
-import { consumerConfigShape } from '../src/config.ts';
-import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer.ts';
+import { consumerConfigShape } from '../src/client/config.ts';
+import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {

@@ -11,9 +11,9 @@ import {
   type ProducerConfig,
 } from 'kafkajs';
 import { z } from 'zod';
-import { consumerConfigShape } from '../src/config.ts';
-import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer.ts';
-import { MessageProducer } from '../src/producer.ts';
+import { consumerConfigShape } from '../src/client/config.ts';
+import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
+import { MessageProducer } from '../src/producer/message-producer.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {

@@ -2,9 +2,9 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import { z } from 'zod';
-import { consumerConfigShape } from '../src/config.ts';
-import { ChunkConsumer } from '../src/consumer.ts';
-import { ConsumerLag } from '../src/lag.ts';
+import { consumerConfigShape } from '../src/client/config.ts';
+import { ChunkConsumer } from '../src/consumer/chunk-consumer.ts';
+import { ConsumerLag } from '../src/consumer/lag.ts';
 
 let installation: TestInstallation;
 beforeAll(async () => {

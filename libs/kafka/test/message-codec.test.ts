@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MalformedMessageError, MESSAGES, type ActionProgress, type DeadLetter } from '@bulk/contracts';
 import { TestInstallation } from '@bulk/testing';
-import type { MessageCodec } from '../src/message-codec.ts';
+import type { MessageCodec } from '../src/registry/message-codec.ts';
 
 let installation: TestInstallation;
 let codec: MessageCodec;

@@ -4,9 +4,9 @@ import { eventually, TestInstallation } from '@bulk/testing';
 import type { Consumer, ConsumerConfig } from 'kafkajs';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import { z } from 'zod';
-import { consumerConfigShape } from '../src/config.ts';
-import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer.ts';
-import { PartitionLostError } from '../src/ownership.ts';
+import { consumerConfigShape } from '../src/client/config.ts';
+import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
+import { PartitionLostError } from '../src/consumer/ownership.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {

@@ -2,9 +2,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, linkTo, TestInstallation, TopicReader, type BreakableLink } from '@bulk/testing';
 import { z } from 'zod';
-import { createKafka } from '../src/client.ts';
-import { kafkaConfigShape } from '../src/config.ts';
-import { MessageProducer } from '../src/producer.ts';
+import { createKafka } from '../src/client/client.ts';
+import { kafkaConfigShape } from '../src/client/config.ts';
+import { MessageProducer } from '../src/producer/message-producer.ts';
 
 const SENDS = 6;
 const DELAY_MS = 100;

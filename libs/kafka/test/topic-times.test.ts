@@ -2,9 +2,9 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 import { loadConfig } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import { ConfigResourceTypes } from 'kafkajs';
-import { kafkaConfigSchema } from '../src/config.ts';
-import { alignTopicTimes } from '../src/topic-times.ts';
-import { ensureTopics, topicPlans } from '../src/topics.ts';
+import { kafkaConfigSchema } from '../src/client/config.ts';
+import { alignTopicTimes } from '../src/admin/topic-times.ts';
+import { ensureTopics, topicPlans } from '../src/admin/topics.ts';
 
 let installation: TestInstallation;
 beforeEach(async () => {

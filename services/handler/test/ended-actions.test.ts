@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { MESSAGES, encodeEntityBatch } from '@bulk/contracts';
+import { encodeEntities, entityBatchEncoder, MESSAGES } from '@bulk/contracts';
 import type { ActionStatus } from '@bulk/domain';
 import { connectRedis, redisConfigSchema, releaseFirstPositions, type Redis } from '@bulk/redis';
 import { loadConfig, silentLogger } from '@bulk/runtime';
@@ -98,7 +98,13 @@ describe('a group that starts from the beginning of a lane', () => {
           lane: 'normal',
         } as const;
         const entities = [entity(0, name, { lastName: 'After' })];
-        const content = encodeEntityBatch(identity, {}, { batchNo: 0, partition: 0, entities });
+        const content = entityBatchEncoder(
+          identity,
+          {},
+        )({
+          batchNo: 0,
+          entities: encodeEntities(entities),
+        });
         const topic = harness.installation.topics.entityBatches.normal;
         const message = {
           topic,

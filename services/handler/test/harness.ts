@@ -5,7 +5,7 @@ import {
   type ActionContext,
   type BulkActionHandler,
 } from '@bulk/actions';
-import { encodeEntityBatch, MESSAGES, type BatchResult } from '@bulk/contracts';
+import { encodeEntities, entityBatchEncoder, MESSAGES, type BatchResult } from '@bulk/contracts';
 import {
   partitionOf,
   type Entity,
@@ -141,16 +141,11 @@ export class HandlerHarness {
       await this.producer.send(this.installation.topics.entityBatches[lane], [
         {
           key: actionId,
-          value: encodeEntityBatch(
-            identity,
-            config,
-            { batchNo, partition, entities },
-            {
-              dryRun: given.dryRun ?? false,
-              cancelled: given.cancelled ?? false,
-              retry: given.retry ?? null,
-            },
-          ),
+          value: entityBatchEncoder(identity, config, {
+            dryRun: given.dryRun ?? false,
+            cancelled: given.cancelled ?? false,
+            retry: given.retry ?? null,
+          })({ batchNo, entities: encodeEntities(entities) }),
           partition,
           ...(given.generation === undefined ? {} : { headers: { generation: String(given.generation) } }),
         },
@@ -198,12 +193,7 @@ export class HandlerHarness {
       actionId,
       batchNo,
       partition,
-      entities: entities.map(({ position, id, ref, fields }) => ({
-        position,
-        id,
-        ref,
-        fields: JSON.stringify(fields),
-      })),
+      entities: encodeEntities(entities),
     });
   }
 

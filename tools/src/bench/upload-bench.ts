@@ -1,4 +1,4 @@
-import { actionViewSchema, successSchema } from '@bulk/contracts';
+import { actionViewSchema, encodeEntities, successSchema } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import { entityKey, type Database } from '@bulk/mongo';
 import type { CommandContext } from '../console/command.ts';
@@ -140,12 +140,14 @@ async function insertRaw(database: Database, entities: number): Promise<number> 
           version: 1,
           createdAt: at,
           updatedAt: at,
-          entities: Array.from({ length: Math.min(BATCH_SIZE, entities - first) }, (_unused, i) => ({
-            position: first + i,
-            id: `contact-${first + i}`,
-            ref: null,
-            fields: JSON.stringify(fieldsOf(first + i)),
-          })),
+          entities: encodeEntities(
+            Array.from({ length: Math.min(BATCH_SIZE, entities - first) }, (_unused, i) => ({
+              position: first + i,
+              id: `contact-${first + i}`,
+              ref: null,
+              fields: fieldsOf(first + i),
+            })),
+          ),
         };
       }),
       { ordered: false },

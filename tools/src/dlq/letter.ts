@@ -1,5 +1,4 @@
-import { batchNameOf, generationOf, laneOfTopic, type DeadLetter, type TopicNames } from '@bulk/contracts';
-import type { MessageHeaders } from '@bulk/contracts';
+import { batchNameOf, generationOf, type DeadLetter, type MessageHeaders } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import { z } from 'zod';
 
@@ -13,9 +12,6 @@ export interface Letter {
   /** Of the message that was given up. */
   readonly generation: number;
 }
-
-/** What kind of message a letter holds, by the topic that it came from. */
-export type LetterKind = 'batch' | 'result' | 'other';
 
 /** Which letters are meant; all of what is given must be true. */
 export interface LetterFilter {
@@ -49,11 +45,6 @@ export function toLetter(id: string, content: DeadLetter, headers: MessageHeader
     batchNo: name?.batchNo ?? null,
     generation: readableGeneration(content.headers),
   };
-}
-
-export function kindOf(topics: TopicNames, { content }: Letter): LetterKind {
-  if (laneOfTopic(topics, content.topic) !== undefined) return 'batch';
-  return content.topic === topics.results ? 'result' : 'other';
 }
 
 export function matches({ content, actionId }: Letter, { service, code, action }: LetterFilter): boolean {

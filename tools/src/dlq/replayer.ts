@@ -1,8 +1,8 @@
-import { HEADERS, MESSAGES, resultIdOf, type TopicNames } from '@bulk/contracts';
+import { HEADERS, MESSAGES, resultIdOf, topicNamed, type TopicNames } from '@bulk/contracts';
 import { CodedError, OUTCOME_CODES } from '@bulk/domain';
 import type { Kafka, MessageCodec } from '@bulk/kafka';
 import { stored, type Database } from '@bulk/mongo';
-import { kindOf, originalHeaders, type Letter } from './letter.ts';
+import { originalHeaders, type Letter } from './letter.ts';
 import type { MarkDocument, Marks } from './marks.ts';
 
 /** Thrown when a letter cannot be replayed, whatever is done. */
@@ -85,12 +85,12 @@ export class Replayer {
   async #outgoing(letter: Letter, generation: number): Promise<Outgoing> {
     const { topics } = this.#options;
     const { topic, partition, value } = letter.content;
-    switch (kindOf(topics, letter)) {
-      case 'batch':
+    switch (topicNamed(topics, topic)?.replay ?? 'never') {
+      case 'as-it-came':
         return { value, partition };
-      case 'result':
+      case 'as-next-generation':
         return { value: await this.#nextResult(letter, generation) };
-      case 'other':
+      case 'never':
         throw new NotReplayableError(
           letter.id,
           `it came from ${topic}, which is no topic of this installation's work`,

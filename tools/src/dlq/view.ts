@@ -1,8 +1,7 @@
-import { MESSAGES, type TopicNames } from '@bulk/contracts';
+import { topicNamed, type TopicNames } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { MessageCodec } from '@bulk/kafka';
 import type { ListedLetter } from './desk.ts';
-import { kindOf } from './letter.ts';
 
 /** A letter without its message, as `--json` shows it. */
 export function summaryOf({ letter, mark }: ListedLetter): Record<string, unknown> {
@@ -75,12 +74,11 @@ export async function contentOf(
     key: key?.toString() ?? null,
     headers: Object.fromEntries(Object.entries(headers).map(([name, bytes]) => [name, bytes.toString()])),
   };
-  const type = { batch: MESSAGES.entityBatch, result: MESSAGES.batchResult, other: undefined }[
-    kindOf(topics, letter)
-  ];
-  if (type === undefined) return { ...common, hex: value?.toString('hex') ?? null };
+  const origin = topicNamed(topics, letter.content.topic);
+  if (origin === undefined || origin.replay === 'never')
+    return { ...common, hex: value?.toString('hex') ?? null };
   try {
-    return { ...common, decoded: await codec.decode<unknown>(type, value) };
+    return { ...common, decoded: await codec.decode(origin.message, value) };
   } catch (error) {
     if (!(error instanceof CodedError) || error.retryable) throw error;
     return { ...common, undecodable: error.message, hex: value?.toString('hex') ?? null };

@@ -3,6 +3,8 @@ import { fieldRows } from './avro-fields.ts';
 
 const contractSchema = z.object({
   purpose: z.string(),
+  producers: z.array(z.string()),
+  consumers: z.array(z.string()),
   partitioning: z.string(),
   ordering: z.string(),
   delivery: z.string(),
@@ -83,7 +85,7 @@ function isTopic(channel: unknown): boolean {
 
 function topicSection(topic: Channel, message: Message | undefined): string[] {
   const { partitions, topicConfiguration } = topic.bindings.kafka;
-  const { purpose, ...contract } = topic['x-contract'];
+  const { purpose, producers, consumers, ...contract } = topic['x-contract'];
   const hours = topicConfiguration['retention.ms'] / HOUR_MS;
   return [
     '',
@@ -93,6 +95,8 @@ function topicSection(topic: Channel, message: Message | undefined): string[] {
     '',
     `- **Message:** ${linkTo(messageNameOf(topic))}; schema in the registry: \`${topic.address}-value\``,
     `- **Key:** ${message?.bindings.kafka.key.description ?? ''}`,
+    `- **Produced by:** ${producers.join(', ')}`,
+    `- **Consumed by:** ${consumers.length === 0 ? 'no service' : consumers.join(', ')}`,
     `- **Partitions:** ${partitions}. ${contract.partitioning}`,
     `- **Order:** ${contract.ordering}`,
     `- **Delivery:** ${contract.delivery}`,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { MESSAGES } from '../messages.ts';
-import { allTopics, topicNames } from '../topics.ts';
+import { MESSAGES } from '../kafka/messages.ts';
+import { allTopics, topicNames } from '../kafka/topics.ts';
 import { createAsyncApiDocument } from './document.ts';
 
 const topics = topicNames('test.');
@@ -16,9 +16,7 @@ const document = z
   .parse(
     createAsyncApiDocument({
       topics,
-      lanePartitions: 6,
-      resultsPartitions: 4,
-      retentionHours: 2,
+      settings: { KAFKA_LANE_PARTITIONS: 6, KAFKA_RESULTS_PARTITIONS: 4, KAFKA_RETENTION_HOURS: 2 },
       version: '1.0.0',
     }),
   );
@@ -45,6 +43,13 @@ describe('the AsyncAPI document', () => {
   it('requires no header that a message may lack', () => {
     expect(messages['BatchResult']).toMatchObject({ headers: { required: ['result-id', 'account-id'] } });
     expect(messages['BatchResult']).toHaveProperty('headers.properties.generation');
+  });
+
+  it('says which services produce to a topic and consume it', () => {
+    expect(document.channels['progress']).toMatchObject({
+      'x-contract': { producers: ['intake', 'stats-aggregator'], consumers: ['notifier'] },
+    });
+    expect(document.channels['deadLetters']).toMatchObject({ 'x-contract': { consumers: [] } });
   });
 
   it('says in how many partitions a topic is and how long it is kept', () => {

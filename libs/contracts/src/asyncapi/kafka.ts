@@ -1,27 +1,47 @@
+import { MESSAGES, type MessageType } from '../kafka/messages.ts';
+import {
+  partitionsOf,
+  retentionHoursOf,
+  topicsOf,
+  type Topic,
+  type TopicNames,
+  type TopicSettings,
+} from '../kafka/topics.ts';
 import { ref, type DocumentParts, type Json } from './parts.ts';
-import { MESSAGE_FACTS, type MessageFacts } from './message-facts.ts';
-import { topicFacts, type KafkaFacts, type TopicFacts } from './topic-facts.ts';
 
-export type { KafkaFacts } from './topic-facts.ts';
+/** The topics of an installation, and the settings that their partitions and retention follow. */
+export interface KafkaFacts {
+  readonly topics: TopicNames;
+  readonly settings: TopicSettings;
+}
 
 const BINDING = '0.5.0';
 /** Avro's binary form behind a magic byte and the schema's id. */
 const AVRO = 'application/vnd.apache.avro+json;version=1.9.0';
 const AT_LEAST_ONCE = 'Delivered at least once.';
+const KEPT = 'As long as `KAFKA_RETENTION_HOURS` says.';
+const HOUR_MS = 3_600_000;
 
 /** The Kafka topics: what is on them, under which keys and headers, how often delivered and for how long kept. */
-export function kafkaParts(facts: KafkaFacts): DocumentParts {
-  const topics = topicFacts(facts);
-  const sends = topics.map(({ name }) => [`send.${name}`, operation('send', name)]);
-  const receives = topics
-    .filter(({ received }) => received)
-    .map(({ name }) => [`receive.${name}`, operation('receive', name)]);
+export function kafkaParts({ topics, settings }: KafkaFacts): DocumentParts {
+  const all = topicsOf(topics);
+  const sends = all.map((topic) => [`send.${channelOf(topic)}`, operation('send', topic)]);
+  const receives = all
+    .filter(({ consumers }) => Object.keys(consumers).length > 0)
+    .map((topic) => [`receive.${channelOf(topic)}`, operation('receive', topic)]);
   return {
     servers: { kafka: server() },
-    channels: Object.fromEntries(topics.map((topic) => [topic.name, channel(topic)])),
+    channels: Object.fromEntries(all.map((topic) => [channelOf(topic), channel(topic, settings)])),
     operations: Object.fromEntries([...sends, ...receives]) as Record<string, Json>,
-    messages: Object.fromEntries(MESSAGE_FACTS.map((message) => [message.type.name, messageOf(message)])),
+    messages: Object.fromEntries(
+      Object.values(MESSAGES).map((message) => [message.name, messageOf(message)]),
+    ),
   };
+}
+
+/** The name of a topic's channel in the document: its row, and its lane or tier. */
+function channelOf({ key, member }: Topic): string {
+  return member === undefined ? key : `${key}.${member}`;
 }
 
 function server(): Json {
@@ -34,42 +54,47 @@ function server(): Json {
   };
 }
 
-function channel(topic: TopicFacts): Json {
-  const { address, message, partitions, retentionMs, purpose, repetition, compatibility } = topic;
+function channel(topic: Topic, settings: TopicSettings): Json {
+  const { name: address, message, purpose, repetition, compatibility, retention } = topic;
   return {
     address,
     description: [purpose, AT_LEAST_ONCE, repetition, compatibility].join(' '),
     servers: [ref('servers', 'kafka')],
-    messages: { [message]: ref('components', 'messages', message) },
+    messages: { [message.name]: ref('components', 'messages', message.name) },
     bindings: {
       kafka: {
         topic: address,
-        partitions,
-        topicConfiguration: { 'cleanup.policy': ['delete'], 'retention.ms': retentionMs },
+        partitions: partitionsOf(topic, settings),
+        topicConfiguration: {
+          'cleanup.policy': ['delete'],
+          'retention.ms': retentionHoursOf(topic, settings) * HOUR_MS,
+        },
         bindingVersion: BINDING,
       },
     },
     // What the description says, apart, and what AsyncAPI has no word for: docs/events.md is made of it.
     'x-contract': {
       purpose,
+      producers: topic.producers,
+      consumers: Object.keys(topic.consumers),
       partitioning: topic.partitioning,
       ordering: topic.ordering,
       delivery: `At least once. ${repetition}`,
-      retention: topic.retention,
+      retention: typeof retention === 'string' ? KEPT : retention.because,
       compatibility,
     },
   };
 }
 
-function operation(action: 'send' | 'receive', channelName: string): Json {
-  return { action, channel: ref('channels', channelName) };
+function operation(action: 'send' | 'receive', topic: Topic): Json {
+  return { action, channel: ref('channels', channelOf(topic)) };
 }
 
-function messageOf({ type, key, headers, optionalHeaders = {} }: MessageFacts): Json {
-  const { doc } = type.avro as { doc?: string };
+function messageOf({ name, avro, key, headers, optionalHeaders }: MessageType<unknown>): Json {
+  const { doc } = avro as { doc?: string };
   return {
-    name: type.name,
-    title: type.name,
+    name,
+    title: name,
     ...(doc === undefined ? {} : { summary: doc }),
     contentType: 'application/vnd.confluent.avro',
     headers: {
@@ -82,7 +107,7 @@ function messageOf({ type, key, headers, optionalHeaders = {} }: MessageFacts): 
       ),
       required: Object.keys(headers),
     },
-    payload: { schemaFormat: AVRO, schema: type.avro },
+    payload: { schemaFormat: AVRO, schema: avro },
     bindings: {
       kafka: {
         key: { type: 'string', description: key },

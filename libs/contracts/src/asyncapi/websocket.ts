@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { clientFrameSchema, serverFrameSchema } from '../websocket.ts';
-import { WEBSOCKET_CLOSE_CODES, WEBSOCKET_ERROR_CODES } from '../websocket-codes.ts';
+import { WEBSOCKET_CLOSE_CODES, WEBSOCKET_ERROR_CODES } from '../websocket/codes.ts';
+import { clientFrameSchema, serverFrameSchema } from '../websocket/frames.ts';
 import { ref, type DocumentParts, type Json } from './parts.ts';
 
 /** What each frame means, by its event. A test finds one that is not here. */

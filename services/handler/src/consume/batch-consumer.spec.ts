@@ -1,6 +1,12 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import { createRegistry, type ChangeResult } from '@bulk/actions';
-import { encodeEntityBatch, topicNames, type BatchResult, type EntityBatch } from '@bulk/contracts';
+import {
+  encodeEntities,
+  entityBatchEncoder,
+  topicNames,
+  type BatchResult,
+  type EntityBatch,
+} from '@bulk/contracts';
 import { DependencyError } from '@bulk/domain';
 import { ProduceError, type Chunk, type MessageCodec, type ReceivedMessage } from '@bulk/kafka';
 import { StoreError } from '@bulk/mongo';
@@ -114,20 +120,15 @@ beforeEach(() => {
   });
 });
 
-const VALID = encodeEntityBatch(
+const VALID = entityBatchEncoder(
   IDENTITY,
   {},
-  {
-    batchNo: 0,
-    partition: 0,
-    entities: [0, 1].map((position) => ({
-      position,
-      id: `c${position}`,
-      ref: null,
-      fields: { lastName: 'After' },
-    })),
-  },
-);
+)({
+  batchNo: 0,
+  entities: encodeEntities(
+    [0, 1].map((position) => ({ position, id: `c${position}`, ref: null, fields: { lastName: 'After' } })),
+  ),
+});
 
 /** Delivers a message as ChunkConsumer does: until it is done, however often that takes. */
 async function deliver(value: EntityBatch | string): Promise<void> {

@@ -1,4 +1,4 @@
-import type { ActionSubmitted, TopicNames } from '@bulk/contracts';
+import { HEADERS, type ActionSubmitted, type TopicNames } from '@bulk/contracts';
 import { CodedError, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, DispatchState } from '@bulk/mongo';
@@ -263,7 +263,7 @@ export class ActionDispatch {
       submittedAt: createdAt.getTime(),
       scheduledFor: scheduledFor?.getTime() ?? null,
     };
-    const headers = { 'action-id': _id, 'account-id': accountId };
+    const headers = { [HEADERS.actionId]: _id, [HEADERS.accountId]: accountId };
     await this.#options.producer.send(this.#options.topics.actions, [
       { key: _id, value: submitted, headers },
     ]);

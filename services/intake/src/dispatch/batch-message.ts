@@ -1,4 +1,4 @@
-import { encodeRetry, type EntityBatch } from '@bulk/contracts';
+import { entityBatchEncoder, HEADERS } from '@bulk/contracts';
 import type { OutgoingMessage } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
 import type { StagedBatch } from './dispatch-store.ts';
@@ -15,20 +15,13 @@ export function batchMessages(
   batches: readonly StagedBatch[],
   cancelled: boolean,
 ): OutgoingMessage[] {
-  const { _id, accountId, actionType, entityType, lane, dryRun } = action;
-  const config = JSON.stringify(action.config);
-  const retry = encodeRetry(action.retry);
+  const { _id, accountId, actionType, entityType, lane, config, dryRun } = action;
   const identity = { actionId: _id, accountId, actionType, entityType, lane };
-  return batches.map(({ batchNo, partition, entities }) => {
-    const value: EntityBatch = {
-      ...identity,
-      config,
-      dryRun,
-      cancelled,
-      retry,
-      batchNo,
-      entities: [...entities],
-    };
-    return { key: _id, value, partition, headers: { 'action-id': _id, 'batch-no': String(batchNo) } };
-  });
+  const encode = entityBatchEncoder(identity, config, { dryRun, cancelled, retry: action.retry ?? null });
+  return batches.map((batch) => ({
+    key: _id,
+    value: encode(batch),
+    partition: batch.partition,
+    headers: { [HEADERS.actionId]: _id, [HEADERS.batchNo]: String(batch.batchNo) },
+  }));
 }

@@ -1,4 +1,4 @@
-import type { TopicNames } from '@bulk/contracts';
+import { HEADERS, type TopicNames } from '@bulk/contracts';
 import type { MessageProducer } from '@bulk/kafka';
 import { progressEventOf, type ProgressDocument } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
@@ -23,7 +23,7 @@ export class ProgressEvents {
     const { _id, accountId } = action;
     this.#producer
       .send(this.#topics.progress, [
-        { key: _id, value: progressEventOf(action), headers: { 'account-id': accountId } },
+        { key: _id, value: progressEventOf(action), headers: { [HEADERS.accountId]: accountId } },
       ])
       .catch((error: unknown) => {
         this.#log.debug({ actionId: _id, err: error }, 'a progress event could not be sent');

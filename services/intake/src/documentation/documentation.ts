@@ -24,9 +24,7 @@ export function openApiDocumentOf(registry: ActionRegistry): OpenApiDocument {
 export function asyncApiDocumentOf(config: KafkaConfig): object {
   return createAsyncApiDocument({
     topics: topicNames(config.TOPIC_PREFIX),
-    lanePartitions: config.KAFKA_LANE_PARTITIONS,
-    resultsPartitions: config.KAFKA_RESULTS_PARTITIONS,
-    retentionHours: config.KAFKA_RETENTION_HOURS,
+    settings: config,
     version: API_VERSION,
   });
 }

@@ -1,4 +1,4 @@
-import { encodeEntityBatch } from '@bulk/contracts';
+import { encodeEntities } from '@bulk/contracts';
 import {
   Batcher,
   CodedError,
@@ -155,7 +155,7 @@ export class StagingArea {
       if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
       const documents = batches
         .slice(i, i + this.#options.groupBatches)
-        .map((batch) => toStagedBatch(identity, batch));
+        .map((batch) => toStagedBatch(identity.actionId, batch));
       await stored(this.#database.stagedBatches.insertMany(documents, { ordered: false }));
     }
   }
@@ -251,9 +251,8 @@ function stagingBy(actionId: string): { _id: string; status: 'staging'; 'dispatc
   return { _id: actionId, status: 'staging', 'dispatch.lease': null };
 }
 
-function toStagedBatch(identity: ActionIdentity, batch: Batch): StagedBatchDocument {
-  const { actionId, batchNo, entities } = encodeEntityBatch(identity, {}, batch);
-  return { _id: `${actionId}:${batchNo}`, actionId, batchNo, partition: batch.partition, entities };
+function toStagedBatch(actionId: string, { batchNo, partition, entities }: Batch): StagedBatchDocument {
+  return { _id: `${actionId}:${batchNo}`, actionId, batchNo, partition, entities: encodeEntities(entities) };
 }
 
 function noEntities(): InvalidInputError {

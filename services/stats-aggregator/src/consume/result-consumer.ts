@@ -1,4 +1,4 @@
-import { headerText, MESSAGES, type TopicNames } from '@bulk/contracts';
+import { HEADERS, headerText, MESSAGES, type TopicNames } from '@bulk/contracts';
 import { CodedError, isRetryable } from '@bulk/domain';
 import {
   type Chunk,
@@ -191,7 +191,7 @@ export class ResultConsumer {
       actions.map((action) => ({
         key: action._id,
         value: progressEventOf(action),
-        headers: { 'account-id': action.accountId, ...traced(spans.get(action._id)) },
+        headers: { [HEADERS.accountId]: action.accountId, ...traced(spans.get(action._id)) },
       })),
     );
   }

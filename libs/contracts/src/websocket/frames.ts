@@ -1,6 +1,6 @@
 import { accountIdSchema, actionIdSchema, actionStatusSchema, typeNameSchema } from '@bulk/domain';
 import { z } from 'zod';
-import { actionStatsSchema, errorBodySchema, instantSchema } from './rest/schemas.ts';
+import { actionStatsSchema, errorBodySchema, instantSchema } from '../rest/schemas.ts';
 
 /** What a client may send, as one JSON text frame. */
 export const clientFrameSchema = z.discriminatedUnion('event', [

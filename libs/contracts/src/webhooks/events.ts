@@ -1,7 +1,7 @@
 import { ACTION_STATUSES, isFinal, type ActionStatus } from '@bulk/domain';
 import { z } from 'zod';
-import { instantSchema } from './rest/schemas.ts';
-import { actionUpdateSchema } from './websocket.ts';
+import { instantSchema } from '../rest/schemas.ts';
+import { actionUpdateSchema } from '../websocket/frames.ts';
 
 /** Statuses whose beginning is told to an action's callback URL. */
 export type FinalStatus = Extract<ActionStatus, 'completed' | 'failed' | 'cancelled'>;

@@ -1,7 +1,7 @@
 import { progressFigures } from '@bulk/domain';
-import type { ActionStats } from './rest/schemas.ts';
-import type { ActionProgress } from './messages.ts';
-import type { ActionUpdate } from './websocket.ts';
+import type { ActionStats } from '../rest/schemas.ts';
+import type { ActionProgress } from '../kafka/messages.ts';
+import type { ActionUpdate } from './frames.ts';
 
 /** The state of an action's counts, wherever it was read. */
 export type ProgressState = ActionProgress;

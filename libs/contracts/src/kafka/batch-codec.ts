@@ -1,8 +1,8 @@
-import type { ActionIdentity, Batch, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
+import type { ActionIdentity, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
 import { jsonObjectSchema, retryOverrideSchema, success, type Outcome } from '@bulk/domain';
 import { MalformedMessageError } from './malformed-message-error.ts';
-import { FIRST_GENERATION } from './message-headers.ts';
-import type { BatchResult, BatchSource, EntityBatch } from './messages.ts';
+import { FIRST_GENERATION } from './headers.ts';
+import type { BatchEntity, BatchResult, BatchSource, EntityBatch } from './messages.ts';
 
 /** A batch as the handler works on it. */
 export interface EntityBatchContent {
@@ -23,30 +23,40 @@ export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry
 
 const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
-export function encodeEntityBatch(
-  identity: ActionIdentity,
+/** A batch as it is staged: its entities are encoded already. */
+export interface EncodedBatch {
+  readonly batchNo: number;
+  readonly entities: readonly BatchEntity[];
+}
+
+/** Encodes entities as a message carries them. They are staged in this form, and the dispatch copies them. */
+export function encodeEntities(entities: readonly Entity[]): BatchEntity[] {
+  return entities.map(({ position, id, ref, fields }) => ({
+    position,
+    id,
+    ref,
+    fields: JSON.stringify(fields),
+  }));
+}
+
+/** Returns the encoder of an action's batches. It encodes what the batches share once. */
+export function entityBatchEncoder(
+  { actionId, accountId, actionType, entityType, lane }: ActionIdentity,
   config: Fields,
-  batch: Batch,
-  mode: BatchMode = FOR_REAL,
-): EntityBatch {
-  return {
-    actionId: identity.actionId,
-    accountId: identity.accountId,
-    actionType: identity.actionType,
-    entityType: identity.entityType,
-    lane: identity.lane,
+  { dryRun, cancelled, retry }: BatchMode = FOR_REAL,
+): (batch: EncodedBatch) => EntityBatch {
+  const shared = {
+    actionId,
+    accountId,
+    actionType,
+    entityType,
+    lane,
     config: JSON.stringify(config),
-    dryRun: mode.dryRun,
-    cancelled: mode.cancelled,
-    retry: encodeRetry(mode.retry),
-    batchNo: batch.batchNo,
-    entities: batch.entities.map(({ position, id, ref, fields }) => ({
-      position,
-      id,
-      ref,
-      fields: JSON.stringify(fields),
-    })),
+    dryRun,
+    cancelled,
+    retry: encodeRetry(retry),
   };
+  return ({ batchNo, entities }) => ({ ...shared, batchNo, entities: [...entities] });
 }
 
 /** @throws MalformedMessageError when `config` or an entity's `fields` is not a JSON object, or `retry` is no policy. */
@@ -68,9 +78,8 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
   };
 }
 
-/** An action's own retry policy as its batches carry it. */
-export function encodeRetry(retry: RetryOverride | null | undefined): EntityBatch['retry'] {
-  if (retry === null || retry === undefined) return null;
+function encodeRetry(retry: RetryOverride | null): EntityBatch['retry'] {
+  if (retry === null) return null;
   const { maxAttempts = null, initialDelayMs = null, maxDelayMs = null } = retry;
   return { maxAttempts, initialDelayMs, maxDelayMs };
 }

@@ -1,37 +1,13 @@
-import {
-  MESSAGES,
-  RETRY_TIERS,
-  MalformedMessageError,
-  type MessageType,
-  type TopicNames,
-} from '@bulk/contracts';
-import { DependencyError, LANES, type FaultKind } from '@bulk/domain';
+import { MalformedMessageError, topicsOf, type MessageType, type TopicNames } from '@bulk/contracts';
+import { DependencyError, type FaultKind } from '@bulk/domain';
 import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
-import type { KafkaConfig } from './config.ts';
-import { registryAccess } from './connection.ts';
+import type { KafkaConfig } from '../client/config.ts';
+import { registryAccess } from '../client/connection.ts';
 
 /** The subject of a topic's values (Confluent's TopicNameStrategy). */
 export function subjectOf(topic: string): string {
   return `${topic}-value`;
-}
-
-/** Which message each topic carries. */
-export function messagesByTopic(topics: TopicNames): Map<string, MessageType<unknown>> {
-  return new Map<string, MessageType<unknown>>([
-    [topics.actions, MESSAGES.actionSubmitted],
-    ...LANES.map((lane): [string, MessageType<unknown>] => [
-      topics.entityBatches[lane],
-      MESSAGES.entityBatch,
-    ]),
-    ...RETRY_TIERS.map((tier): [string, MessageType<unknown>] => [
-      topics.retries[tier],
-      MESSAGES.entityBatch,
-    ]),
-    [topics.results, MESSAGES.batchResult],
-    [topics.progress, MESSAGES.actionProgress],
-    [topics.deadLetters, MESSAGES.deadLetter],
-  ]);
 }
 
 /** Code of a RegistryUnavailableError. */
@@ -91,12 +67,12 @@ export class MessageCodec {
   static async register(config: KafkaConfig, topics: TopicNames): Promise<MessageCodec> {
     const registry = new SchemaRegistry(registryAccess(config));
     const ids = new Map<string, number>();
-    for (const [topic, { avro }] of messagesByTopic(topics)) {
+    for (const { name, message } of topicsOf(topics)) {
       const { id } = await registry.register(
-        { type: SchemaType.AVRO, schema: JSON.stringify(avro) },
-        { subject: subjectOf(topic), compatibility: COMPATIBILITY.FULL },
+        { type: SchemaType.AVRO, schema: JSON.stringify(message.avro) },
+        { subject: subjectOf(name), compatibility: COMPATIBILITY.FULL },
       );
-      ids.set(topic, id);
+      ids.set(name, id);
     }
     return new MessageCodec(registry, ids);
   }

@@ -4,7 +4,7 @@ import { Partitioners, type Kafka, type Message, type RecordMetadata } from 'kaf
 import { KafkaJSProtocolError } from 'kafkajs/src/errors.js';
 import createSendMessages from 'kafkajs/src/producer/sendMessages.js';
 import createRetry from 'kafkajs/src/retry/index.js';
-import { MessageProducer } from './producer.ts';
+import { MessageProducer } from './message-producer.ts';
 
 const TOPIC = 'topic';
 const [A, B] = [1, 2];

@@ -1,4 +1,4 @@
-import type { ConsumerConfig } from './config.ts';
+import type { ConsumerConfig } from '../client/config.ts';
 
 type Times = Pick<ConsumerConfig, 'KAFKA_HEARTBEAT_INTERVAL_MS' | 'KAFKA_MAX_PROCESSING_MS'>;
 

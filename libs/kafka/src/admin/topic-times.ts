@@ -2,7 +2,7 @@ import type { TopicNames } from '@bulk/contracts';
 import type { Kafka } from 'kafkajs';
 import ConfigResourceTypes from 'kafkajs/src/protocol/configResourceTypes.js';
 import ConfigSource from 'kafkajs/src/protocol/configSource.js';
-import type { KafkaConfig } from './config.ts';
+import type { KafkaConfig } from '../client/config.ts';
 import { topicPlans } from './topics.ts';
 
 /** The entries of a topic that follow the configuration for the life of the topic. */

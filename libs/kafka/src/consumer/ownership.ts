@@ -1,5 +1,5 @@
 import { CodedError } from '@bulk/domain';
-import { isOfThisGeneration, type FetchedBatch } from './memberships.ts';
+import { isOfThisGeneration, type FetchedBatch } from '../kafkajs-patches/memberships.ts';
 
 /** Thrown when a partition is, or may be, someone else's: leave its chunk as it is, the new owner gets it. */
 export class PartitionLostError extends CodedError {

@@ -2,10 +2,10 @@ import type { Logger } from '@bulk/runtime';
 import { Kafka, logLevel, type logCreator } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 import { brokerAccess } from './connection.ts';
-import { mendDeadConnections } from './dead-connections.ts';
-import { followMemberships } from './memberships.ts';
-import { acceptLeaderlessPartitions } from './leaderless-partitions.ts';
-import { mendRequestQueue } from './request-queue.ts';
+import { mendDeadConnections } from '../kafkajs-patches/dead-connections.ts';
+import { followMemberships } from '../kafkajs-patches/memberships.ts';
+import { acceptLeaderlessPartitions } from '../kafkajs-patches/leaderless-partitions.ts';
+import { mendRequestQueue } from '../kafkajs-patches/request-queue.ts';
 
 /**
  * kafkajs says this much louder than it is: it mends these by itself, on a broker just started or in a rebalance; that

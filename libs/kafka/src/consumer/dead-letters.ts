@@ -1,8 +1,15 @@
-import { batchNameOf, HEADERS, headerText, type BatchName, type DeadLetter } from '@bulk/contracts';
+import {
+  batchNameOf,
+  DEAD_LETTER_HEADERS,
+  HEADERS,
+  headerText,
+  type BatchName,
+  type DeadLetter,
+} from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { IHeaders } from 'kafkajs';
-import type { ReceivedMessage } from './consumer.ts';
-import type { MessageProducer } from './producer.ts';
+import type { ReceivedMessage } from './chunk-consumer.ts';
+import type { MessageProducer } from '../producer/message-producer.ts';
 
 /** Why a message is given up. */
 export interface GivenUp {
@@ -61,10 +68,10 @@ export class DeadLetters {
     };
     const generation = headerText(message.headers, HEADERS.generation);
     const headers = {
-      'dead-letter-code': code,
-      'dead-letter-service': this.#service,
-      'dead-letter-attempts': String(attempts),
-      'dead-letter-origin': `${message.topic}/${message.partition}/${message.offset}`,
+      [DEAD_LETTER_HEADERS.code]: code,
+      [DEAD_LETTER_HEADERS.service]: this.#service,
+      [DEAD_LETTER_HEADERS.attempts]: String(attempts),
+      [DEAD_LETTER_HEADERS.origin]: `${message.topic}/${message.partition}/${message.offset}`,
       ...(batch === undefined
         ? {}
         : { [HEADERS.actionId]: batch.actionId, [HEADERS.batchNo]: String(batch.batchNo) }),

@@ -1,10 +1,10 @@
 import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/runtime';
 import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
-import type { ConsumerConfig } from './config.ts';
+import type { ConsumerConfig } from '../client/config.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { NO_INSTRUMENTS, watchConsumer, type ConsumerInstruments } from './instruments.ts';
 import { ConsumerStoppingError } from './interruptions.ts';
-import { isOfThisGeneration } from './memberships.ts';
+import { isOfThisGeneration } from '../kafkajs-patches/memberships.ts';
 import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 import { PartitionPauses } from './pauses.ts';
 

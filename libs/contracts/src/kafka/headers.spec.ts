@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { MalformedMessageError } from './malformed-message-error.ts';
-import { batchNameOf, generationOf, headerText } from './message-headers.ts';
+import { batchNameOf, generationOf, headerText } from './headers.ts';
 
 const ACTION = '0191c2f0-0000-7000-8000-000000000001';
 

@@ -1,4 +1,6 @@
+import { CodedError } from '@bulk/domain';
 import type { Admin, Kafka } from 'kafkajs';
+import { KafkaUnavailableError } from '../client/errors.ts';
 
 /** Partition → an offset in it. */
 export type Offsets = Readonly<Record<string, number>>;
@@ -51,5 +53,27 @@ export class Consumption {
         Math.max(Number(low), commits.get(partition) ?? 0),
       ]),
     );
+  }
+}
+
+/**
+ * Offset of the next message that will be appended to a partition, as the broker has it now. Opens a connection of its own:
+ * for rare questions.
+ *
+ * @throws KafkaUnavailableError when the broker does not answer, refuses, or has no such partition now.
+ */
+export async function endOffsetOf(kafka: Kafka, topic: string, partition: number): Promise<number> {
+  const admin = kafka.admin();
+  try {
+    await admin.connect();
+    const offsets = await admin.fetchTopicOffsets(topic);
+    const found = offsets.find((each) => each.partition === partition);
+    if (found === undefined)
+      throw new CodedError('NO_SUCH_PARTITION', `${topic} has no partition ${partition}`);
+    return Number(found.high);
+  } catch (error) {
+    throw new KafkaUnavailableError(error);
+  } finally {
+    await admin.disconnect();
   }
 }

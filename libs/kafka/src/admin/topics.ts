@@ -1,9 +1,8 @@
-import { RETRY_TIERS, type TopicNames } from '@bulk/contracts';
-import { CodedError, LANES, lifetimesOf } from '@bulk/domain';
-import { configuredLifetimes, delay } from '@bulk/runtime';
+import { partitionsOf, retentionHoursOf, topicsOf, type Topic, type TopicNames } from '@bulk/contracts';
+import { CodedError, lifetimesOf } from '@bulk/domain';
+import { delay } from '@bulk/runtime';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
-import type { KafkaConfig } from './config.ts';
-import { KafkaUnavailableError } from './errors.ts';
+import type { KafkaConfig } from '../client/config.ts';
 
 /** Thrown when a topic exists with another number of partitions than configured: entities would change their lanes. */
 export class TopicMismatchError extends CodedError {
@@ -16,8 +15,6 @@ export class TopicMismatchError extends CodedError {
 }
 
 const HOUR_MS = 3_600_000;
-/** Progress is a stream of whole states: only the newest matters, so an hour is ample. */
-const PROGRESS_LIFETIMES = lifetimesOf(HOUR_MS);
 /** The largest message: a batch of 1,000 entities of 8 KB. */
 const MAX_MESSAGE_BYTES = 8_388_608;
 
@@ -31,10 +28,14 @@ export interface TopicPlan {
 
 /** Every topic of an installation, as it is created: by `ensureTopics`, and by whoever creates them before. */
 export function topicPlans(topics: TopicNames, config: KafkaConfig): TopicPlan[] {
-  const lifetimes = configuredLifetimes(config);
-  const plan = (topic: string, partitions: number, { retentionMs, segmentMs } = lifetimes): TopicPlan => ({
-    topic,
-    partitions,
+  return topicsOf(topics).map((topic) => planOf(topic, config));
+}
+
+function planOf(topic: Topic, config: KafkaConfig): TopicPlan {
+  const { retentionMs, segmentMs } = lifetimesOf(retentionHoursOf(topic, config) * HOUR_MS);
+  return {
+    topic: topic.name,
+    partitions: partitionsOf(topic, config),
     replicas: config.KAFKA_REPLICATION_FACTOR,
     config: {
       'retention.ms': String(retentionMs),
@@ -42,15 +43,7 @@ export function topicPlans(topics: TopicNames, config: KafkaConfig): TopicPlan[]
       'min.insync.replicas': String(config.KAFKA_MIN_INSYNC_REPLICAS),
       'max.message.bytes': String(MAX_MESSAGE_BYTES),
     },
-  });
-  return [
-    plan(topics.actions, 1),
-    ...LANES.map((lane) => plan(topics.entityBatches[lane], config.KAFKA_LANE_PARTITIONS)),
-    ...RETRY_TIERS.map((tier) => plan(topics.retries[tier], config.KAFKA_LANE_PARTITIONS)),
-    plan(topics.results, config.KAFKA_RESULTS_PARTITIONS),
-    plan(topics.progress, config.KAFKA_RESULTS_PARTITIONS, PROGRESS_LIFETIMES),
-    plan(topics.deadLetters, 1),
-  ];
+  };
 }
 
 /**
@@ -63,34 +56,11 @@ export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: Kaf
   await admin.connect();
   try {
     const metadata = await createTopics(admin, topicPlans(topics, config));
-    for (const lane of LANES) {
-      const actual = metadata.find(({ name }) => name === topics.entityBatches[lane])?.partitions.length ?? 0;
-      if (actual !== config.KAFKA_LANE_PARTITIONS) {
-        throw new TopicMismatchError(topics.entityBatches[lane], config.KAFKA_LANE_PARTITIONS, actual);
-      }
+    for (const topic of topicsOf(topics).filter(({ partitionsFixed }) => partitionsFixed)) {
+      const expected = partitionsOf(topic, config);
+      const actual = metadata.find(({ name }) => name === topic.name)?.partitions.length ?? 0;
+      if (actual !== expected) throw new TopicMismatchError(topic.name, expected, actual);
     }
-  } finally {
-    await admin.disconnect();
-  }
-}
-
-/**
- * Offset of the next message that will be appended to a partition, as the broker has it now. Opens a connection of its own:
- * for rare questions.
- *
- * @throws KafkaUnavailableError when the broker does not answer, refuses, or has no such partition now.
- */
-export async function endOffsetOf(kafka: Kafka, topic: string, partition: number): Promise<number> {
-  const admin = kafka.admin();
-  try {
-    await admin.connect();
-    const offsets = await admin.fetchTopicOffsets(topic);
-    const found = offsets.find((each) => each.partition === partition);
-    if (found === undefined)
-      throw new CodedError('NO_SUCH_PARTITION', `${topic} has no partition ${partition}`);
-    return Number(found.high);
-  } catch (error) {
-    throw new KafkaUnavailableError(error);
   } finally {
     await admin.disconnect();
   }

@@ -12,6 +12,16 @@ export const HEADERS = {
   generation: 'generation',
 } as const;
 
+/** Headers of a dead letter, beside those of the message that was given up. */
+export const DEAD_LETTER_HEADERS = {
+  /** Code of the cause. */
+  code: 'dead-letter-code',
+  service: 'dead-letter-service',
+  attempts: 'dead-letter-attempts',
+  /** `topic/partition/offset` of the message that was given up. */
+  origin: 'dead-letter-origin',
+} as const;
+
 /** Headers as Kafka clients give them: a header that was sent more than once is an array, whose last value counts. */
 export type MessageHeaders = Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;
 

@@ -3,7 +3,7 @@ import type { Kafka } from 'kafkajs';
 import Decoder from 'kafkajs/src/protocol/decoder.js';
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 import { createErrorFromCode } from 'kafkajs/src/protocol/error.js';
-import { KafkaUnavailableError } from './errors.ts';
+import { KafkaUnavailableError } from '../client/errors.ts';
 
 /** A topic that is deleted and created again has another id; a name and offsets do not show it. */
 export type TopicIdsByName = ReadonlyMap<string, string>;

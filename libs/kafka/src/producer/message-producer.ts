@@ -1,14 +1,14 @@
 import type { Logger } from '@bulk/runtime';
 import { currentTraceparent, TRACEPARENT } from '@bulk/telemetry';
 import type { IHeaders, Kafka, Message, RecordMetadata } from 'kafkajs';
-import { DEFAULT_DELIVERY_TIMEOUT_MS } from './config.ts';
-import type { MessageCodec } from './message-codec.ts';
-import { PartitionChooser } from './producing/partition-chooser.ts';
-import { PartitionQueues } from './producing/partition-queues.ts';
-import { ProduceError } from './producing/produce-error.ts';
-import { NoSessionError, ProducerSessions } from './producing/sessions.ts';
+import { DEFAULT_DELIVERY_TIMEOUT_MS } from '../client/config.ts';
+import type { MessageCodec } from '../registry/message-codec.ts';
+import { PartitionChooser } from './partition-chooser.ts';
+import { PartitionQueues } from './partition-queues.ts';
+import { ProduceError } from './produce-error.ts';
+import { NoSessionError, ProducerSessions } from './sessions.ts';
 
-export { PRODUCE_FAILED, ProduceError } from './producing/produce-error.ts';
+export { PRODUCE_FAILED, ProduceError } from './produce-error.ts';
 
 export interface OutgoingMessage {
   readonly key: string | Buffer | null;

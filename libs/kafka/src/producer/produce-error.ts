@@ -1,5 +1,5 @@
 import { DependencyError } from '@bulk/domain';
-import { kafkaFault } from '../errors.ts';
+import { kafkaFault } from '../client/errors.ts';
 
 /** Code of a ProduceError. */
 export const PRODUCE_FAILED = 'PRODUCE_FAILED';

@@ -1,0 +1,74 @@
+import { describe, expect, it } from '@jest/globals';
+import { failure, success } from '@bulk/domain';
+import {
+  decodeEntityBatch,
+  decodeOutcomes,
+  encodeBatchResult,
+  encodeEntities,
+  entityBatchEncoder,
+} from './batch-codec.ts';
+import { MalformedMessageError } from './malformed-message-error.ts';
+import { MESSAGES } from './messages.ts';
+
+const identity = {
+  actionId: '0191c2f0-0000-7000-8000-000000000001',
+  accountId: 'acme',
+  actionType: 'update',
+  entityType: 'contact',
+  lane: 'normal',
+} as const;
+const config = { overwrite: false, tags: ['a', 'b'] };
+const entities = [
+  { position: 3, id: 'c3', ref: 'row 4', fields: { name: 'Ünal', age: null } },
+  { position: 7, id: 'c7', ref: null, fields: {} },
+];
+const mode = { dryRun: true, cancelled: false, retry: { maxAttempts: 2 } };
+const message = entityBatchEncoder(
+  identity,
+  config,
+  mode,
+)({ batchNo: 5, entities: encodeEntities(entities) });
+
+describe('an entity batch', () => {
+  it('means the same after it was encoded and decoded', () => {
+    expect(decodeEntityBatch(MESSAGES.entityBatch.schema.parse(message))).toEqual({
+      identity,
+      config,
+      ...mode,
+      batchNo: 5,
+      entities,
+    });
+  });
+
+  it('is applied for real, by the default retry policy, when no mode is given', () => {
+    const plain = entityBatchEncoder(identity, config)({ batchNo: 0, entities: [] });
+    expect(decodeEntityBatch(plain)).toMatchObject({ dryRun: false, cancelled: false, retry: null });
+  });
+
+  it.each([
+    ['a config', { ...message, config: '[]' }],
+    ['fields', { ...message, entities: [{ position: 0, id: 'c0', ref: null, fields: '{' }] }],
+    ['a retry policy', { ...message, retry: { maxAttempts: -1, initialDelayMs: null, maxDelayMs: null } }],
+  ])('is malformed with %s that is none', (_what, malformed) => {
+    expect(() => decodeEntityBatch(malformed)).toThrow(MalformedMessageError);
+  });
+});
+
+describe('a batch result', () => {
+  const source = { topic: 'bulk.entity-batches.normal', partition: 1, offset: 9 };
+  const outcomes = [
+    { position: 3, entityId: 'c3', ref: 'row 4', outcome: success(), attempts: 1 },
+    { position: 7, entityId: 'c7', ref: null, outcome: failure('NOT_FOUND', 'no such contact'), attempts: 3 },
+  ];
+  const result = encodeBatchResult({ identity, batchNo: 5 }, source, outcomes, new Date(0));
+
+  it('keeps its outcomes when it is encoded and decoded', () => {
+    expect(decodeOutcomes(MESSAGES.batchResult.schema.parse(result))).toEqual(outcomes);
+  });
+
+  it('is malformed if a failure has no code', () => {
+    const [, failed] = result.outcomes;
+    const malformed = { ...result, outcomes: [{ ...failed!, code: null }] };
+    expect(() => decodeOutcomes(malformed)).toThrow(MalformedMessageError);
+  });
+});

@@ -1,0 +1,161 @@
+import { LANES } from '@bulk/domain';
+import { MESSAGES, type MessageType } from './messages.ts';
+
+/** How long a batch waits for another try: each tier has one delay, so that its messages fall due in order. */
+export const RETRY_TIERS = ['short', 'medium', 'long'] as const;
+export type RetryTier = (typeof RETRY_TIERS)[number];
+
+/** What produces to a topic or consumes it. */
+export type Service = 'intake' | 'handler' | 'stats-aggregator' | 'notifier';
+
+/** Settings that hold the number of partitions of topics. */
+export type PartitionSetting = 'KAFKA_LANE_PARTITIONS' | 'KAFKA_RESULTS_PARTITIONS';
+
+/** How a service consumes a topic. */
+export interface TopicConsumer {
+  /** Consumer group, without the prefix; `per-process` if each process has a group of its own. */
+  readonly group: ((member: string) => string) | 'per-process';
+  /** Whether Kubernetes scales the service on the lag of this group. */
+  readonly scaled: boolean;
+}
+
+/** One row of the table: a topic, or several topics that differ by lane or tier alone. */
+export interface TopicDeclaration {
+  /** The topic's name without the prefix. A row with members adds `.member`. */
+  readonly suffix: string;
+  /** Makes the row one topic per member. */
+  readonly members?: readonly string[];
+  /** The message, which also declares its key and its headers. */
+  readonly message: MessageType<unknown>;
+  readonly partitions: 1 | PartitionSetting;
+  /** Whether a service refuses to start on a topic with another number of partitions. */
+  readonly partitionsFixed: boolean;
+  readonly retention: 'KAFKA_RETENTION_HOURS' | { readonly hours: number; readonly because: string };
+  readonly producers: readonly Service[];
+  /** Consumers while the platform runs. Tools and searches that only look do not count. */
+  readonly consumers: Readonly<Partial<Record<Service, TopicConsumer>>>;
+  /** How an operator's replay sends a dead letter that came from this topic. */
+  readonly replay: 'as-it-came' | 'as-next-generation' | 'never';
+  readonly purpose: string | ((member: string) => string);
+  /** How a message's partition is chosen. */
+  readonly partitioning: string;
+  readonly ordering: string;
+  /** How a consumer recognises a repetition. */
+  readonly repetition: string;
+  /** What other systems may rely on. */
+  readonly compatibility: string;
+}
+
+const STABLE =
+  'For other systems, too: its schema changes only in ways that are FULLY compatible, so old and new readers and writers understand each other.';
+const INTERNAL = "Between the platform's own services: look, but do not build on it.";
+const BY_KEY = "By hash of the key (murmur2, Kafka's own default). `KAFKA_RESULTS_PARTITIONS` says how many.";
+const BY_ENTITY =
+  'By hash of (entityType, entityId), not of the key. `KAFKA_LANE_PARTITIONS` says how many; fixed at creation.';
+const SAME_BATCH = 'A repetition has the same actionId and batchNo.';
+
+/**
+ * Every topic of an installation, in the order of the data flow. Everything else about topics is derived from this table: names,
+ * creation, schema registration, the AsyncAPI document, the Kubernetes manifests and what `npm run dlq` replays.
+ */
+export const TOPICS = {
+  actions: {
+    suffix: 'actions',
+    message: MESSAGES.actionSubmitted,
+    partitions: 1,
+    partitionsFixed: false,
+    retention: 'KAFKA_RETENTION_HOURS',
+    producers: ['intake'],
+    consumers: {},
+    replay: 'never',
+    purpose: 'Each action when its dispatch begins.',
+    partitioning: 'One partition.',
+    ordering: 'The order in which dispatches began.',
+    repetition: 'A repetition has the same actionId.',
+    compatibility: INTERNAL,
+  },
+  entityBatches: {
+    suffix: 'entity-batches',
+    members: LANES,
+    message: MESSAGES.entityBatch,
+    partitions: 'KAFKA_LANE_PARTITIONS',
+    partitionsFixed: true,
+    retention: 'KAFKA_RETENTION_HOURS',
+    producers: ['intake'],
+    consumers: { handler: { group: (lane) => `handler.${lane}`, scaled: true } },
+    replay: 'as-it-came',
+    purpose: (lane) =>
+      `What the ${lane} lane has to do: batches of entities that share a partition, in the order of their actions.`,
+    partitioning: BY_ENTITY,
+    ordering: 'All changes of an entity are in one partition, in the order in which they were dispatched.',
+    repetition: SAME_BATCH,
+    compatibility: INTERNAL,
+  },
+  retries: {
+    suffix: 'retries',
+    members: RETRY_TIERS,
+    message: MESSAGES.entityBatch,
+    partitions: 'KAFKA_LANE_PARTITIONS',
+    partitionsFixed: false,
+    retention: 'KAFKA_RETENTION_HOURS',
+    producers: ['handler'],
+    // Its messages wait on purpose, so more replicas would not shorten the lag.
+    consumers: { handler: { group: () => 'handler-retries', scaled: false } },
+    replay: 'never',
+    purpose: (tier) =>
+      `Batches that wait for another try, byte for byte, in the ${tier} tier. Headers retry-* hold where a batch stood in its lane, from when on it is tried (retry-not-before) and what is settled of it (retry-progress).`,
+    partitioning: 'The partition that the batch had in its lane.',
+    ordering: 'What is at the head of a partition falls due first.',
+    repetition: SAME_BATCH,
+    compatibility: INTERNAL,
+  },
+  results: {
+    suffix: 'results',
+    message: MESSAGES.batchResult,
+    partitions: 'KAFKA_RESULTS_PARTITIONS',
+    partitionsFixed: false,
+    retention: 'KAFKA_RETENTION_HOURS',
+    producers: ['handler'],
+    consumers: { 'stats-aggregator': { group: () => 'stats-aggregator', scaled: true } },
+    replay: 'as-next-generation',
+    purpose:
+      'The outcome of every position, a batch a message. All results of an action are in one partition.',
+    partitioning: BY_KEY,
+    ordering:
+      "An action's results are in one partition, in the order in which they were produced: not in that of their batches, which come from several partitions of a lane.",
+    repetition:
+      'A repetition has the same resultId and generation (also headers), and the first one counts. A higher generation comes of a replay and replaces the outcomes of the lower ones.',
+    compatibility: STABLE,
+  },
+  progress: {
+    suffix: 'progress',
+    message: MESSAGES.actionProgress,
+    partitions: 'KAFKA_RESULTS_PARTITIONS',
+    partitionsFixed: false,
+    retention: { hours: 1, because: 'One hour: only the newest matters.' },
+    producers: ['intake', 'stats-aggregator'],
+    consumers: { notifier: { group: 'per-process', scaled: false } },
+    replay: 'never',
+    purpose: "The whole state of an action's counts after each change. Only the newest matters.",
+    partitioning: BY_KEY,
+    ordering:
+      "An action's events are in one partition. `version` tells which of two is newer, not the offset.",
+    repetition: 'A higher version is newer; drop what is not.',
+    compatibility: STABLE,
+  },
+  deadLetters: {
+    suffix: 'dead-letters',
+    message: MESSAGES.deadLetter,
+    partitions: 1,
+    partitionsFixed: false,
+    retention: 'KAFKA_RETENTION_HOURS',
+    producers: ['handler', 'stats-aggregator'],
+    consumers: {},
+    replay: 'never',
+    purpose: 'Messages that could not be processed, byte for byte, with the cause.',
+    partitioning: 'One partition.',
+    ordering: 'The order in which they were given up.',
+    repetition: 'A repetition has the same origin.',
+    compatibility: INTERNAL,
+  },
+} as const satisfies Readonly<Record<string, TopicDeclaration>>;
