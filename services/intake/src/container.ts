@@ -31,6 +31,8 @@ import { CutOff } from './http/stopping.ts';
 import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
 import { LogReader } from './logs/log-reader.ts';
 import { documentationOf } from './openapi/documentation.ts';
+import { quotaLimitsOf } from './quotas/quota-config.ts';
+import { Quotas } from './quotas/quotas.ts';
 import { FirstPositionRelease } from './staging/first-position-release.ts';
 import { FirstPositionRenewal } from './staging/first-position-renewal.ts';
 import { Janitor } from './staging/janitor.ts';
@@ -228,8 +230,20 @@ function bindFeatures(
     .toDynamicValue(() => new Webhooks(config.WEBHOOK_SECRET, callbackPolicyOf(config)));
   container.bind(TOKENS.createAction).toDynamicValue((resolution) => {
     const dispatcher = resolution.get(TOKENS.dispatcher);
+    const limits = quotaLimitsOf(config);
     return new CreateAction({
       registry,
+      quotas:
+        limits === undefined
+          ? undefined
+          : new Quotas({
+              database,
+              limits,
+              now,
+              monotonic: () => performance.now(),
+              onRefused: measured.quotaExceeded,
+              log,
+            }),
       staging: resolution.get(TOKENS.staging),
       webhooks: resolution.get(TOKENS.webhooks),
       keys: new IdempotencyKeys(database, {

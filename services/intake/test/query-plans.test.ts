@@ -14,10 +14,12 @@ import { IdempotencyKeys } from '../src/actions/idempotency.ts';
 import { findUnfinishedActions } from '../src/actions/unfinished-actions.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { GapStore } from '../src/dispatch/gap-store.ts';
+import { Quotas } from '../src/quotas/quotas.ts';
 import { LogReader } from '../src/logs/log-reader.ts';
 import { FirstPositionRelease } from '../src/staging/first-position-release.ts';
 import { FirstPositionRenewal } from '../src/staging/first-position-renewal.ts';
 import { Janitor } from '../src/staging/janitor.ts';
+import type { StagingArea } from '../src/staging/staging-area.ts';
 import { entitiesOf, IntakeHarness, PARTITIONS } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -99,6 +101,27 @@ async function askEverything(): Promise<void> {
   await database.actions.updateOne({ _id }, { $set: { status: 'staging', 'dispatch.lease': null } });
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
+  await askForQuotas(staging);
+}
+
+/** An upload that is refused for a quota, and one that is accepted. */
+async function askForQuotas(staging: StagingArea): Promise<void> {
+  const limits = { 'unfinished-actions': 5, 'staged-bytes': 10_000, 'rows-per-day': 20 };
+  const quotas = new Quotas({
+    database,
+    limits,
+    now,
+    monotonic: () => performance.now(),
+    onRefused: () => undefined,
+    log: silentLogger(),
+  });
+  const staged = (size: number) => {
+    const action = draft();
+    const claim = quotas.claim('acme', action.identity.actionId);
+    return staging.stage(action, entitiesOf(size), undefined, claim);
+  };
+  await expect(staged(21)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+  await staged(20);
 }
 
 async function releaseFirstPositions(_id: string): Promise<void> {
@@ -150,11 +173,14 @@ it('every query of intake is answered by an index', async () => {
     'count actions',
     'delete actions',
     'delete staged_batches',
+    'find account_quotas',
     'find action_logs',
     'find actions',
     'find dispatch_lanes',
     'find staged_batches',
+    'findAndModify account_quotas',
     'findAndModify actions',
+    'update account_quotas',
     'update actions',
     'update dispatch_lanes',
   ]);

@@ -15,6 +15,7 @@ import { accountOf, earlyAccountOf } from './admission.ts';
 import type { Budget } from './budget.ts';
 import { BASE, succeeded } from './context.ts';
 import { readJsonBody } from './json-body.ts';
+import { quotaHeaders } from './quota-headers.ts';
 import { HttpRefusal } from './refusals.ts';
 import type { CutOff } from './stopping.ts';
 import { validate } from './validate.ts';
@@ -82,8 +83,9 @@ function goneSignal({ res }: Context): AbortSignal {
 }
 
 /** The answer to a request that has brought about an action. */
-export function answerCreated(ctx: Context, { action, replayed }: CreateResult): void {
+export function answerCreated(ctx: Context, { action, replayed, quotas = [] }: CreateResult): void {
   ctx.status = 202;
+  ctx.set(quotaHeaders(quotas, new Date()));
   ctx.set('location', `${BASE}/${action._id}`);
   if (replayed) ctx.set('idempotency-replayed', 'true');
   ctx.body = succeeded(toActionView(action));

@@ -3,6 +3,8 @@ import type { FailureEnvelope } from '@bulk/contracts';
 import { CodedError, InvalidInputError, type FieldIssue } from '@bulk/domain';
 import { isStoreOutage } from '@bulk/mongo';
 import { RefusedError, type RefusalKind } from '../actions/refusals.ts';
+import { QuotaExceededError } from '../quotas/quota.ts';
+import { quotaHeaders } from './quota-headers.ts';
 import { HttpRefusal } from './refusals.ts';
 
 /** An answer to a request that failed. */
@@ -39,6 +41,13 @@ export function toErrorResponse(error: unknown): ErrorResponse {
   }
   if (error instanceof HttpRefusal) {
     return response(error.status, error.code, error.message, error.details, error.headers);
+  }
+  if (error instanceof QuotaExceededError) {
+    const { states, retryAfterSeconds } = error;
+    return response(429, error.code, error.message, error.details, {
+      ...quotaHeaders(states, new Date()),
+      ...(retryAfterSeconds === undefined ? {} : { 'retry-after': String(retryAfterSeconds) }),
+    });
   }
   if (error instanceof UnauthenticatedError) {
     return response(401, error.code, error.message, undefined, { 'www-authenticate': error.challenge });

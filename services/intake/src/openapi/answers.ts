@@ -1,7 +1,7 @@
 import { actionViewSchema } from '@bulk/contracts';
 import { ACCEPTED, answered } from './examples.ts';
 import type { Body, Example, Success } from './operation.ts';
-import { locationHeaderSchema, one } from './schemas.ts';
+import { locationHeaderSchema, one, quotaHeadersSchema } from './schemas.ts';
 
 /** What can be asked about an action by its id. */
 const ABOUT_AN_ACTION = ['getAction', 'getActionStats', 'getActionLogs', 'getActionLogSummary'];
@@ -26,7 +26,7 @@ export function acceptedAction(description: string): Success {
     status: 202,
     description,
     content: json(one(actionViewSchema), answered(ACCEPTED)),
-    headers: locationHeaderSchema,
+    headers: locationHeaderSchema.extend(quotaHeadersSchema.shape),
     links: Object.fromEntries(
       ABOUT_AN_ACTION.map((operationId) => [operationId, { operationId, parameters }]),
     ),

@@ -40,6 +40,7 @@ export const CONTROLS: readonly Operation[] = [
       'ACTION_NOT_FINISHED',
       'RETRY_EXPIRED',
       'IDEMPOTENCY_IN_PROGRESS',
+      'QUOTA_EXCEEDED',
       'NOTHING_TO_RETRY',
       { code: 'WEBHOOKS_DISABLED', status: 422 },
       'CALLBACK_URL_FORBIDDEN',

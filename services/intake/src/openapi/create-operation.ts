@@ -89,6 +89,7 @@ export function createOperation(catalog: Catalog): Operation {
       'IDEMPOTENCY_KEY_REUSED',
       'IDEMPOTENCY_IN_PROGRESS',
       'ACCOUNT_TOO_BUSY',
+      'QUOTA_EXCEEDED',
       'TOO_BUSY',
       'CALLBACK_URL_FORBIDDEN',
       { code: 'WEBHOOKS_DISABLED', status: 422 },

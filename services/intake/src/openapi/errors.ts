@@ -230,6 +230,19 @@ export const ERRORS = {
     message: 'an account may use 8 uploads at once; try again',
     details: { limit: 8 },
   },
+  QUOTA_EXCEEDED: {
+    status: 429,
+    when: 'a quota of the account has no room for the request: `unfinished-actions`, `staged-bytes` or `rows-per-day`; nothing of the request is kept. `Retry-After` is present if a time is known',
+    message:
+      'the account may send 1000000 rows a day and has sent 900000; this request needs at least 102000; the quota is free again at 2026-11-26T00:00:00.000Z, in 7200 s',
+    details: {
+      quota: 'rows-per-day',
+      limit: 1_000_000,
+      used: 900_000,
+      requested: 102_000,
+      retryAfterMs: 7_200_000,
+    },
+  },
   HEADERS_TOO_LARGE: {
     status: 431,
     when: 'the headers or the query are larger than MAX_HEADER_BYTES',

@@ -3,7 +3,13 @@ import { z } from 'zod';
 import type { ZodOpenApiResponseObject } from 'zod-openapi';
 import { errorDefinition, type ErrorCode } from './errors.ts';
 import type { OperationError } from './operation.ts';
-import { answerHeadersSchema, failureWith, rateLimitHeadersSchema, retryAfterSchema } from './schemas.ts';
+import {
+  answerHeadersSchema,
+  failureWith,
+  quotaHeadersSchema,
+  rateLimitHeadersSchema,
+  retryAfterSchema,
+} from './schemas.ts';
 
 const WITH_RETRY_AFTER: ReadonlySet<number> = new Set([409, 429, 503]);
 
@@ -53,6 +59,7 @@ function refusal(status: number, codes: readonly ErrorCode[]): ZodOpenApiRespons
       ...answerHeadersSchema.partial().shape,
       ...(WITH_RETRY_AFTER.has(status) ? retryAfterSchema.shape : {}),
       ...(status === 429 ? rateLimitHeadersSchema.shape : {}),
+      ...(codes.includes('QUOTA_EXCEEDED') ? quotaHeadersSchema.shape : {}),
     }),
     content: {
       'application/json': { schema: failureWith(codes, status), examples: Object.fromEntries(examples) },
