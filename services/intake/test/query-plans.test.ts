@@ -91,6 +91,8 @@ async function askEverything(): Promise<void> {
   const action = (await actions.find('acme', _id))!;
   await logs.page(action, logsQuerySchema.parse({}));
   await logs.page(action, logsQuerySchema.parse({ type: 'failure', after: '7' }));
+  await logs.page(action, logsQuerySchema.parse({ sort: '-position' }));
+  await logs.page(action, logsQuerySchema.parse({ sort: '-position', type: 'failure', after: '7' }));
   for await (const entry of logs.all(_id, 'skipped')) expect(entry).toBeDefined();
   for await (const entity of new FailedEntities(database, PARTITIONS).read(_id)) expect(entity).toBeDefined();
 

@@ -16,7 +16,7 @@ export const ERRORS = {
   ACCOUNT_REQUIRED: {
     status: 400,
     when: 'the request names no account',
-    message: 'name the account in the header x-account-id',
+    message: 'name the account in the header x-account-id, or as accountId',
     details: [{ field: 'x-account-id', message: 'expected the id of an account, here or as accountId' }],
   },
   ACCOUNT_MISMATCH: {
