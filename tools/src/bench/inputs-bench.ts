@@ -101,8 +101,11 @@ async function attack(url: string, refusals: Map<string, number>, signal: AbortS
   await Promise.all(
     inputs.map(async (input, i) => {
       while (!signal.aborted) {
-        const { status, code } = await sendWorstInput(input, url, `hostile-${i % HOSTILE_ACCOUNTS}`);
-        const what = `${status} ${code}`;
+        // A client that still sends may meet the end of its connection before the refusal.
+        const what = await sendWorstInput(input, url, `hostile-${i % HOSTILE_ACCOUNTS}`).then(
+          ({ status, code }) => `${status} ${code}`,
+          () => 'connection closed',
+        );
         refusals.set(what, (refusals.get(what) ?? 0) + 1);
       }
     }),
