@@ -1,5 +1,6 @@
 import type {
   ACTION_SORTS,
+  LOG_SORTS,
   ActionView,
   CreateActionRequest,
   LogEntry,
@@ -60,6 +61,8 @@ export interface LogsOptions {
    * ends before the first position that has no outcome yet.
    */
   readonly after?: number;
+  /** `-position`: from the highest position to the lowest, and `after` continues below; default `position`. */
+  readonly sort?: (typeof LOG_SORTS)[number];
 }
 
 export interface LogsPage {

@@ -1,6 +1,7 @@
 import { MongoClient, type Collection, type Db, type Document, type MongoClientOptions } from 'mongodb';
 import { databaseNameOf, type MongoConfig } from './config.ts';
 import type {
+  AccountQuotaDocument,
   ActionDocument,
   ActionLogDocument,
   DispatchLaneDocument,
@@ -26,6 +27,7 @@ export class Database {
   readonly stagedBatches: Collection<StagedBatchDocument>;
   readonly actionLogs: Collection<ActionLogDocument>;
   readonly dispatchLanes: Collection<DispatchLaneDocument>;
+  readonly accountQuotas: Collection<AccountQuotaDocument>;
   readonly #client: MongoClient;
 
   private constructor(client: MongoClient, db: Db) {
@@ -35,6 +37,7 @@ export class Database {
     this.stagedBatches = db.collection('staged_batches');
     this.actionLogs = db.collection('action_logs');
     this.dispatchLanes = db.collection('dispatch_lanes');
+    this.accountQuotas = db.collection('account_quotas');
   }
 
   /**

@@ -117,6 +117,33 @@ export interface DispatchLaneDocument {
   readonly at: Date;
 }
 
+/**
+ * Collection `account_quotas`: one document per account, with what its work takes of its quotas. Written by intake if a quota
+ * is configured. Every update keeps the sums equal to the holds.
+ */
+export interface AccountQuotaDocument {
+  /** accountId. */
+  readonly _id: string;
+  /** Number of `holds`. */
+  readonly actions: number;
+  /** Sum of the bytes of `holds`. */
+  readonly bytes: number;
+  /** The UTC day that `rows` belongs to, such as `2026-11-25`. It never goes back. */
+  readonly day: string;
+  /** Rows that were staged on that day, without those of refused requests. */
+  readonly rows: number;
+  /** actionId → what the action takes. The hold of an ended or refused action is removed when its room is looked for. */
+  readonly holds: Readonly<Record<string, QuotaHold>>;
+}
+
+/** What one action takes of the quotas of its account. */
+export interface QuotaHold {
+  /** Bytes of its staged entities. */
+  readonly bytes: number;
+  /** UTC day → rows that were staged on it: what a refused request gives back. */
+  readonly rows: Readonly<Record<string, number>>;
+}
+
 /** How far the search for missing batches of an action is. Written by the gap sweeper of intake. */
 export interface SweepState {
   /** From when on any instance may go on. */

@@ -13,3 +13,4 @@ export * from './service-context.ts';
 export * from './stack-urls.ts';
 export * from './token-issuer.ts';
 export * from './topic-reader.ts';
+export * from './worst-inputs.ts';

@@ -8,6 +8,7 @@ import cron from 'node-cron';
 import { z } from 'zod';
 import { MAX_WINDOW_BATCHES } from './dispatch/in-doubt.ts';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
+import { checkQuotaConfig, quotaConfigShape } from './quotas/quota-config.ts';
 
 const MINUTE_MS = 60_000;
 const MEBIBYTE = 1_048_576;
@@ -22,6 +23,7 @@ const variables = z.object({
   ...redisConfigShape,
   ...authConfigShape,
   ...rateLimitConfigShape,
+  ...quotaConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_000, 'Port of the REST API; 0: any free one.'),
   ADMIN_PORT: integer(
     { min: 0, max: 65_535 },
@@ -216,6 +218,7 @@ export const intakeConfigSchema = variables
   .superRefine(checkAuthConfig)
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig)
-  .superRefine(checkRedisConfig);
+  .superRefine(checkRedisConfig)
+  .superRefine(checkQuotaConfig);
 
 export type IntakeConfig = z.infer<typeof intakeConfigSchema>;

@@ -35,6 +35,8 @@ import { FirstPositionRelease } from './clean-up/first-position-release.ts';
 import { FirstPositionRenewal } from './clean-up/first-position-renewal.ts';
 import { Janitor } from './clean-up/janitor.ts';
 import { StagingArea } from './submission/staging-area.ts';
+import { quotaLimitsOf } from './quotas/quota-config.ts';
+import { Quotas } from './quotas/quotas.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
 
 /** A write that the driver has given up is done or dead at the server after so many of the driver's timeouts. */
@@ -228,8 +230,20 @@ function bindFeatures(
     .toDynamicValue(() => new Webhooks(config.WEBHOOK_SECRET, callbackPolicyOf(config)));
   container.bind(TOKENS.createAction).toDynamicValue((resolution) => {
     const dispatcher = resolution.get(TOKENS.dispatcher);
+    const limits = quotaLimitsOf(config);
     return new CreateAction({
       registry,
+      quotas:
+        limits === undefined
+          ? undefined
+          : new Quotas({
+              database,
+              limits,
+              now,
+              monotonic: () => performance.now(),
+              onRefused: measured.quotaExceeded,
+              log,
+            }),
       staging: resolution.get(TOKENS.staging),
       webhooks: resolution.get(TOKENS.webhooks),
       keys: new IdempotencyKeys(database, {

@@ -13,6 +13,7 @@ import {
 import type { CreateRecorder } from './submission/create-recorder.ts';
 import type { UnfinishedActions } from './dispatch/unfinished-actions.ts';
 import type { HttpRecorder } from './http/measure.ts';
+import type { Quota } from './quotas/quota.ts';
 
 /** Is told what the dispatch does; its functions never throw. */
 export interface DispatchRecorder {
@@ -42,6 +43,8 @@ export interface IntakeMetrics {
   readonly dispatch: DispatchRecorder;
   /** A request was refused since its account has made too many. */
   readonly rateLimited: () => void;
+  /** A request was refused because a quota of its account has no room. */
+  readonly quotaExceeded: (quota: Quota) => void;
   /** Has these told from now on. */
   readonly watch: (gauges: IntakeGauges) => void;
 }
@@ -57,12 +60,18 @@ export function createIntakeMetrics(
     name: 'bulk_http_rate_limited_requests_total',
     help: 'Requests that were refused with 429, since their account has made too many.',
   });
+  const exceeded = metrics.counter({
+    name: 'bulk_quota_refusals_total',
+    help: 'Requests that were refused with 429 because a quota of their account has no room, by quota.',
+    labels: ['quota'],
+  });
   return {
     metrics,
     http: httpRecorder(metrics),
     creation: createRecorder(metrics),
     dispatch: dispatchRecorder(metrics),
     rateLimited: () => limited.inc(),
+    quotaExceeded: (quota) => exceeded.inc({ quota }),
     watch: addGauges(metrics, now),
   };
 }

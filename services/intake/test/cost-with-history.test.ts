@@ -115,6 +115,9 @@ const WORK = {
   'a page of logs': logs({}),
   'a filtered page of logs': logs({ type: 'failure' }),
   'a deep filtered page of logs': logs({ type: 'failure', after: '70' }),
+  'a page of logs from the end': logs({ sort: '-position' }),
+  'a deep page of logs from the end': logs({ sort: '-position', after: '70' }),
+  'a deep filtered page of logs from the end': logs({ sort: '-position', type: 'failure', after: '70' }),
   'the entities of a retry': async () => {
     // Its batches are not there, so the reading ends at the first one.
     const read = new FailedEntities(database, PARTITIONS).read(ended._id);
@@ -214,6 +217,20 @@ describe('with a history of actions', () => {
           partition: expect.stringMatching(/^\[(\d), \1\]$/),
           lastPosition: expect.stringContaining(from),
         },
+      ]);
+    }
+  });
+
+  it.each([
+    ['a page of logs from the end', 'actionId_1_partition_1_lastPosition_1'],
+    ['a deep page of logs from the end', 'actionId_1_partition_1_lastPosition_1'],
+    ['a deep filtered page of logs from the end', 'logs_failure'],
+  ] as const)('%s reads the index %s backwards, and sorts nothing', async (name, index) => {
+    for (const plan of await plansOf(WORK[name], 'find action_logs')) {
+      expect(plan.stages).not.toContain('SORT');
+      expect(plan.indexes).toEqual([index]);
+      expect(plan.bounds).toMatchObject([
+        { actionId: point(ended._id), partition: expect.stringMatching(/^\[(\d), \1\]$/) },
       ]);
     }
   });

@@ -114,6 +114,23 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
   });
 });
 
+describe('a list without an account', () => {
+  it.each(['/bulk-actions', '/bulk-actions/status', '/bulk-actions/status/summary'])(
+    'is refused at %s, with how to name one and no action of anyone',
+    async (path) => {
+      const { status, body } = await harness.get(path, {});
+      expect([status, body.data]).toEqual([400, undefined]);
+      expect(body.error).toEqual({
+        code: 'ACCOUNT_REQUIRED',
+        message: 'name the account in the header x-account-id, or as accountId',
+        details: [{ field: 'x-account-id', message: 'expected the id of an account, here or as accountId' }],
+      });
+      expect((await harness.get(`${path}?accountId=acme`, {})).status).toBe(200);
+      expect((await harness.get(path, { 'x-account-id': 'acme' })).status).toBe(200);
+    },
+  );
+});
+
 describe('the total of a list', () => {
   it('is a lower bound, and says so, when there are more actions of a status than a list counts', async () => {
     const store = new ActionStore(harness.database, 2);

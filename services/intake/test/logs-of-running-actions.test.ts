@@ -114,6 +114,25 @@ describe('the logs of a running action', () => {
     expect([...first.positions, ...rest.positions]).toEqual(wanted());
   });
 
+  it('hold the outcomes so far, repeat none and end when read from the highest position', async () => {
+    const actionId = await given();
+    const [late, ...others] = batchesOf(actionId);
+    for (const log of others) await happens(log);
+    const soFar = wanted().filter((p) => !late!.outcomes.some(({ position }) => position === p));
+    const first = await page(actionId, 'sort=-position&limit=20');
+    expect(first.positions).toEqual([...soFar].reverse().slice(0, 20));
+    await happens(late!);
+    const below = first.positions.at(-1)!;
+    expect(first.pagination).toMatchObject({ more: true, next: below });
+    const rest = await page(actionId, `sort=-position&limit=1000&after=${below}`);
+    expect(rest.positions).toEqual(
+      wanted()
+        .filter((p) => p < below)
+        .reverse(),
+    );
+    expect(rest.pagination).toMatchObject({ more: false });
+  });
+
   it('are the outcomes so far when read with `skip`, and as a file', async () => {
     const actionId = await given();
     const [late, ...others] = batchesOf(actionId);
@@ -153,5 +172,54 @@ describe('the logs of a running action', () => {
     expect(first).toMatchObject({ positions: [], pagination: { more: true, next: 19_999 } });
     const second = await page(actionId, 'type=failure&after=19999');
     expect(second).toMatchObject({ positions: [20_005], pagination: { more: true, next: 29_999 } });
+  });
+});
+
+describe('the logs in the order of `sort`', () => {
+  it.each([undefined, ...OUTCOME_STATUSES])(
+    'omit and repeat no outcome (type: %s) when an ended action is read from its end, by `after` and by `skip`',
+    async (type) => {
+      const actionId = await given();
+      for (const log of batchesOf(actionId)) await happens(log);
+      await harness.database.actions.updateOne({ _id: actionId }, { $set: { status: 'completed' } });
+      const ofType = type === undefined ? '' : `&type=${type}`;
+      const expected = wanted(type).reverse();
+      for (const limit of [1, 7, 1_000]) {
+        const seen: number[] = [];
+        let next = '';
+        for (let more: boolean = true; more;) {
+          const found = await page(actionId, `sort=-position&limit=${limit}${ofType}${next}`);
+          seen.push(...found.positions);
+          more = found.pagination.more === true;
+          next = `&after=${found.pagination.next}`;
+        }
+        expect(seen).toEqual(expected);
+      }
+      for (const skip of [0, 3, 59, 61]) {
+        const found = await page(actionId, `sort=-position&limit=5${ofType}&skip=${skip}`);
+        expect(found.positions).toEqual(expected.slice(skip, skip + 5));
+      }
+      for (let after = 0; after <= SIZE; after += 1) {
+        const found = await page(actionId, `sort=-position&limit=3${ofType}&after=${after}`);
+        expect(found.positions).toEqual(expected.filter((p) => p < after).slice(0, 3));
+      }
+    },
+  );
+
+  it('are ascending for `position`, as without it', async () => {
+    const actionId = await given();
+    for (const log of batchesOf(actionId)) await happens(log);
+    expect(await page(actionId, 'sort=position&limit=9')).toEqual(await page(actionId, 'limit=9'));
+  });
+
+  it('are refused by any other field, with the ones that there are', async () => {
+    const actionId = await given();
+    for (const sort of ['at', 'status', '--position', '', 'position,-position']) {
+      const { status, body } = await harness.get(`/bulk-actions/${actionId}/logs?sort=${sort}`);
+      expect([status, body.error?.code]).toEqual([400, 'INVALID_REQUEST']);
+      expect(body.error?.details).toEqual([
+        { field: 'sort', message: 'expected one of position, -position' },
+      ]);
+    }
   });
 });

@@ -18,6 +18,8 @@ import { LogReader } from '../src/reading/log-reader.ts';
 import { FirstPositionRelease } from '../src/clean-up/first-position-release.ts';
 import { FirstPositionRenewal } from '../src/clean-up/first-position-renewal.ts';
 import { Janitor } from '../src/clean-up/janitor.ts';
+import type { StagingArea } from '../src/submission/staging-area.ts';
+import { Quotas } from '../src/quotas/quotas.ts';
 import { entitiesOf, IntakeHarness, PARTITIONS } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -89,6 +91,8 @@ async function askEverything(): Promise<void> {
   const action = (await actions.find('acme', _id))!;
   await logs.page(action, logsQuerySchema.parse({}));
   await logs.page(action, logsQuerySchema.parse({ type: 'failure', after: '7' }));
+  await logs.page(action, logsQuerySchema.parse({ sort: '-position' }));
+  await logs.page(action, logsQuerySchema.parse({ sort: '-position', type: 'failure', after: '7' }));
   for await (const entry of logs.all(_id, 'skipped')) expect(entry).toBeDefined();
   for await (const entity of new FailedEntities(database, PARTITIONS).read(_id)) expect(entity).toBeDefined();
 
@@ -99,6 +103,27 @@ async function askEverything(): Promise<void> {
   await database.actions.updateOne({ _id }, { $set: { status: 'staging', 'dispatch.lease': null } });
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
+  await askForQuotas(staging);
+}
+
+/** An upload that is refused for a quota, and one that is accepted. */
+async function askForQuotas(staging: StagingArea): Promise<void> {
+  const limits = { 'unfinished-actions': 5, 'staged-bytes': 10_000, 'rows-per-day': 20 };
+  const quotas = new Quotas({
+    database,
+    limits,
+    now,
+    monotonic: () => performance.now(),
+    onRefused: () => undefined,
+    log: silentLogger(),
+  });
+  const staged = (size: number) => {
+    const action = draft();
+    const claim = quotas.claim('acme', action.identity.actionId);
+    return staging.stage(action, entitiesOf(size), undefined, claim);
+  };
+  await expect(staged(21)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+  await staged(20);
 }
 
 async function releaseFirstPositions(_id: string): Promise<void> {
@@ -150,11 +175,14 @@ it('every query of intake is answered by an index', async () => {
     'count actions',
     'delete actions',
     'delete staged_batches',
+    'find account_quotas',
     'find action_logs',
     'find actions',
     'find dispatch_lanes',
     'find staged_batches',
+    'findAndModify account_quotas',
     'findAndModify actions',
+    'update account_quotas',
     'update actions',
     'update dispatch_lanes',
   ]);

@@ -6,6 +6,7 @@ import { benchBrokers, type BrokersOptions } from './brokers-bench.ts';
 import { benchCancel, type CancelOptions } from './cancel-bench.ts';
 import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
 import { benchHistory, type HistoryOptions } from './history-bench.ts';
+import { benchInputs, type InputsOptions } from './inputs-bench.ts';
 import { benchUploads } from './upload-bench.ts';
 
 const UPLOAD_SIZES = [10_000, 100_000, 1_000_000];
@@ -65,5 +66,13 @@ program
   .option('--entities <n>', 'entities of the action', wholeNumber(1_000, 10_000_000), 1_000_000)
   .option('--percent <n>', 'of them done when it is cancelled', wholeNumber(0, 99), 5)
   .action((options: CancelOptions) => runCommand((context) => benchCancel(options, context)));
+
+program
+  .command('inputs')
+  .description(
+    "a large upload beside the worst inputs, twenty at once: /livez, event loop and intake's memory",
+  )
+  .option('--rows <n>', 'rows of the upload', wholeNumber(1_000, 10_000_000), 1_000_000)
+  .action((options: InputsOptions) => runCommand((context) => benchInputs(options, context)));
 
 await program.parseAsync();

@@ -1,6 +1,6 @@
 import { ACCEPTED, answered } from './examples.ts';
 import type { Body, Example, Success } from './operation.ts';
-import { locationHeaderSchema, one } from './envelopes.ts';
+import { locationHeaderSchema, one, quotaHeadersSchema } from './envelopes.ts';
 import { actionViewSchema } from './schemas.ts';
 
 /** What can be asked about an action by its id. */
@@ -26,7 +26,7 @@ export function acceptedAction(description: string) {
     status: 202,
     description,
     content: json(one(actionViewSchema), answered(ACCEPTED)),
-    headers: locationHeaderSchema,
+    headers: locationHeaderSchema.extend(quotaHeadersSchema.shape),
     links: Object.fromEntries(
       ABOUT_AN_ACTION.map((operationId) => [operationId, { operationId, parameters }]),
     ),

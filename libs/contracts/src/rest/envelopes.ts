@@ -35,19 +35,45 @@ export const answerHeadersSchema = z.object({
   [REQUEST_ID_HEADER]: z.string().meta({ description: 'The id of this request in our logs.' }),
 });
 
-const seconds = z.string().regex(/^\d+$/);
+const wholeNumber = z.string().regex(/^\d+$/);
 
 export const retryAfterSchema = z.object({
-  'retry-after': seconds.optional().meta({ description: 'Seconds after which to try again.' }),
+  'retry-after': wholeNumber.optional().meta({ description: 'Seconds after which to try again.' }),
 });
 
 /** Headers of answers where a rate limit is configured. */
 export const rateLimitHeadersSchema = z.object({
-  'ratelimit-limit': seconds.optional().meta({ description: 'Requests in any window.' }),
-  'ratelimit-remaining': seconds.optional().meta({ description: 'Requests that are left now.' }),
-  'ratelimit-reset': seconds
+  'ratelimit-limit': wholeNumber.optional().meta({ description: 'Requests in any window.' }),
+  'ratelimit-remaining': wholeNumber.optional().meta({ description: 'Requests that are left now.' }),
+  'ratelimit-reset': wholeNumber
     .optional()
     .meta({ description: 'Seconds until the oldest request of the window counts no more.' }),
+});
+
+/** Headers of answers that an action was accepted, or refused for a quota, where quotas are configured. */
+export const quotaHeadersSchema = z.object({
+  'quota-unfinished-actions-limit': wholeNumber.optional().meta({
+    description: 'Maximum number of unfinished actions of the account.',
+  }),
+  'quota-unfinished-actions-remaining': wholeNumber.optional().meta({
+    description:
+      'Actions that the account may still start. An action that ended less than a second ago may still count.',
+  }),
+  'quota-staged-bytes-limit': wholeNumber.optional().meta({
+    description: 'Maximum number of bytes of the entities of unfinished actions of the account.',
+  }),
+  'quota-staged-bytes-remaining': wholeNumber
+    .optional()
+    .meta({ description: 'Bytes of them that are free.' }),
+  'quota-rows-per-day-limit': wholeNumber.optional().meta({
+    description: 'Maximum number of entities that the account sends in a day of UTC.',
+  }),
+  'quota-rows-per-day-remaining': wholeNumber
+    .optional()
+    .meta({ description: 'Entities that are left of the day.' }),
+  'quota-rows-per-day-reset': wholeNumber.optional().meta({
+    description: 'Seconds until the day ends and all of them are free again.',
+  }),
 });
 
 export const locationHeaderSchema = z.object({

@@ -20,7 +20,7 @@ export const REST_ERRORS = {
   ACCOUNT_REQUIRED: {
     status: 400,
     when: 'the request names no account',
-    message: 'name the account in the header x-account-id',
+    message: 'name the account in the header x-account-id, or as accountId',
     details: [{ field: 'x-account-id', message: 'expected the id of an account, here or as accountId' }],
   },
   ACCOUNT_MISMATCH: {
@@ -235,6 +235,19 @@ export const REST_ERRORS = {
     when: 'requests of the account use all of what one account may use at once; try again after `Retry-After`',
     message: 'an account may use 8 uploads at once; try again',
     details: { limit: 8 },
+  },
+  QUOTA_EXCEEDED: {
+    status: 429,
+    when: 'a quota of the account has no room for the request: `unfinished-actions`, `staged-bytes` or `rows-per-day`; nothing of the request is kept. `Retry-After` is present if a time is known',
+    message:
+      'the account may send 1000000 rows a day and has sent 900000; this request needs at least 102000; the quota is free again at 2026-11-26T00:00:00.000Z, in 7200 s',
+    details: {
+      quota: 'rows-per-day',
+      limit: 1_000_000,
+      used: 900_000,
+      requested: 102_000,
+      retryAfterMs: 7_200_000,
+    },
   },
   HEADERS_TOO_LARGE: {
     status: 431,

@@ -218,6 +218,12 @@ export const accountQueryShape = {
 };
 
 /**
+ * Orders of an action's outcomes. Position is the only one that an index gives in pages that stay as they are: a replay changes
+ * the time of an outcome, and for its status there is the filter `type`.
+ */
+export const LOG_SORTS = ['position', '-position'] as const;
+
+/**
  * Query of GET /bulk-actions/:actionId/logs. With `after`, and without `skip`, a page ends before the first position that
  * has no outcome yet; with `skip` it holds the outcomes so far.
  */
@@ -240,9 +246,13 @@ export const logsQuerySchema = z
           minimum: 0,
           maximum: MAX_QUERY_NUMBER,
           description:
-            'The position before the page; instead of `skip`. Pages by `after` never omit an outcome.',
+            'The position that the page follows in the order of `sort`; instead of `skip`. Pages by `after` never repeat an outcome. In ascending order they never omit one either.',
         }),
       ),
+    sort: z
+      .enum(LOG_SORTS, `expected one of ${LOG_SORTS.join(', ')}`)
+      .default('position')
+      .meta({ description: 'Order; "-" in front: descending.' }),
     ...accountQueryShape,
   })
   .refine((query) => query.after === undefined || (query.skip ?? 0) === 0, {

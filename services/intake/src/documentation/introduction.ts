@@ -11,7 +11,7 @@ this page it is filled in: \`demo\`, see *Authorize*. Where the installation aut
 
 **Answers** are \`{ "success": true, "data": … }\`, with \`pagination\` for collections, or
 \`{ "success": false, "error": { "code", "message", "details"? } }\`. Act on \`code\`; \`details\` of a 400 names every field at
-fault and what was expected there. 429 and 503 say in \`Retry-After\` when to try again. What was never understood as a
+fault and what was expected there. 429 and 503 say in \`Retry-After\` when to try again, as far as that is known. What was never understood as a
 request has the same form: 400 \`INVALID_HTTP\`, 404 \`NOT_FOUND\`, 405 \`METHOD_NOT_ALLOWED\`.
 
 **Instants** are ISO 8601; in requests with \`Z\` or an offset, in answers in UTC.

@@ -2,6 +2,7 @@ import { STATUS_CODES } from 'node:http';
 import {
   answerHeadersSchema,
   failureWith,
+  quotaHeadersSchema,
   rateLimitHeadersSchema,
   restErrorOf,
   retryAfterSchema,
@@ -59,6 +60,7 @@ function refusal(status: number, codes: readonly RestErrorCode[]): ZodOpenApiRes
       ...answerHeadersSchema.partial().shape,
       ...(WITH_RETRY_AFTER.has(status) ? retryAfterSchema.shape : {}),
       ...(status === 429 ? rateLimitHeadersSchema.shape : {}),
+      ...(codes.includes('QUOTA_EXCEEDED') ? quotaHeadersSchema.shape : {}),
     }),
     content: {
       'application/json': { schema: failureWith(codes, status), examples: Object.fromEntries(examples) },

@@ -18,9 +18,11 @@ export function resolveAccount({ header, parameter }: AccountSources): string {
   const named = [header, parameter].filter((account) => account !== undefined && account !== '');
   const [account, other] = named;
   if (account === undefined) {
-    throw new InvalidInputError('ACCOUNT_REQUIRED', `name the account in the header ${ACCOUNT_HEADER}`, [
-      { field: ACCOUNT_HEADER, message: 'expected the id of an account, here or as accountId' },
-    ]);
+    throw new InvalidInputError(
+      'ACCOUNT_REQUIRED',
+      `name the account in the header ${ACCOUNT_HEADER}, or as accountId`,
+      [{ field: ACCOUNT_HEADER, message: 'expected the id of an account, here or as accountId' }],
+    );
   }
   if (other !== undefined && other !== account) {
     throw new InvalidInputError('ACCOUNT_MISMATCH', 'the request names two accounts', [

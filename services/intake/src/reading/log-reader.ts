@@ -1,7 +1,8 @@
 import type { LogEntry, LogPagination, LogsQuery } from '@bulk/contracts';
 import { processed, type OutcomeStatus } from '@bulk/domain';
-import { StoreError, type ActionDocument, type Database } from '@bulk/mongo';
-import { mergeByPosition } from './merge-by-position.ts';
+import { StoreError, type ActionDocument, type ActionLogDocument, type Database } from '@bulk/mongo';
+import type { Filter } from 'mongodb';
+import { mergeByPosition, type Direction } from './merge-by-position.ts';
 
 /** One page of an action's logs. */
 export interface LogPage {
@@ -22,8 +23,16 @@ interface Run {
   readonly entries: LogEntry[];
   /** Whether outcomes follow or will follow. */
   readonly more: boolean;
-  /** No outcome at or before this position is missing; -1: none has been seen. */
+  /** Where the next page begins; in ascending order no outcome up to it is missing. -1: none has been seen. */
   readonly upTo: number;
+}
+
+/** A page behind a number of outcomes. */
+interface Skipping {
+  readonly type: OutcomeStatus | undefined;
+  readonly skip: number;
+  readonly limit: number;
+  readonly direction: Direction;
 }
 
 /** Reads the outcomes of an action in order of position: a merge of one cursor per partition of its lane. */
@@ -41,20 +50,26 @@ export class LogReader {
    * Reads a page. `pagination.total` is the number of outcomes of the type that were counted when the action was read.
    *
    * Outcomes of lower positions may come later, since a batch can be postponed. So a page without `skip` of a running
-   * action ends before the first position that has no outcome: a caller that continues there misses nothing.
+   * action ends before the first position that has no outcome: a caller that continues there misses nothing. In descending
+   * order that would show nothing until the end, so such a page holds the outcomes so far.
    *
    * @throws StoreError.
    */
-  async page(action: CountedAction, { type, limit, skip, after = -1 }: LogsQuery): Promise<LogPage> {
+  async page(action: CountedAction, { type, limit, skip, after, sort }: LogsQuery): Promise<LogPage> {
     const total = type === undefined ? processed(action.counts) : action.counts[type];
     const counted = { total, limit, skip: skip ?? 0 };
     try {
-      if (skip !== undefined && after < 0) {
-        return { entries: await this.#skipped(action, type, skip, limit), pagination: counted };
+      const direction = sort === 'position' ? 1 : -1;
+      if (skip !== undefined && after === undefined) {
+        const entries = await this.#skipped(action, { type, skip, limit, direction });
+        return { entries, pagination: counted };
       }
-      const { entries, more, upTo } = isComplete(action)
-        ? await this.#ofComplete(action._id, type, after, limit)
-        : await this.#ofRunning(action._id, type, after, limit);
+      const { entries, more, upTo } =
+        direction === -1
+          ? await this.#descending(action, type, after, limit)
+          : isComplete(action)
+            ? await this.#ofComplete(action._id, type, after ?? -1, limit)
+            : await this.#ofRunning(action._id, type, after ?? -1, limit);
       const next = more && upTo >= 0 ? { next: upTo } : {};
       return { entries, pagination: { ...counted, more, ...next } };
     } catch (error) {
@@ -63,16 +78,15 @@ export class LogReader {
   }
 
   async #skipped(
-    action: CountedAction,
-    type: OutcomeStatus | undefined,
-    skip: number,
-    limit: number,
+    { _id, counts, total }: CountedAction,
+    { type, skip, limit, direction }: Skipping,
   ): Promise<LogEntry[]> {
     // If every position has an outcome, the k-th outcome is that of position k: a deep page needs no counting.
-    const direct = type === undefined && isComplete(action);
+    const direct = type === undefined && processed(counts) === total;
     const entries: LogEntry[] = [];
     let left = direct ? 0 : skip;
-    for await (const entry of this.#entries(action._id, type, direct ? skip - 1 : -1)) {
+    const after = direction === 1 ? skip - 1 : total - skip;
+    for await (const entry of this.#entries(_id, type, direct ? after : undefined, direction)) {
       if (left > 0) left -= 1;
       else entries.push(entry);
       if (entries.length >= limit) break;
@@ -112,6 +126,22 @@ export class LogReader {
     return { entries, more: true, upTo };
   }
 
+  async #descending(
+    action: CountedAction,
+    type: OutcomeStatus | undefined,
+    after: number | undefined,
+    limit: number,
+  ): Promise<Run> {
+    const entries: LogEntry[] = [];
+    let upTo = after ?? -1;
+    for await (const entry of this.#entries(action._id, type, after, -1)) {
+      if (entries.length === limit) return { entries, more: true, upTo };
+      entries.push(entry);
+      upTo = entry.position;
+    }
+    return { entries, more: !isComplete(action) && upTo !== 0, upTo };
+  }
+
   /**
    * Reads all outcomes so far, or those of a type, in order of position, as they are asked for. Of a running action,
    * outcomes that arrive while they are read may be among them.
@@ -120,46 +150,72 @@ export class LogReader {
    */
   async *all(actionId: string, type: OutcomeStatus | undefined): AsyncGenerator<LogEntry> {
     try {
-      yield* this.#entries(actionId, type, -1);
+      yield* this.#entries(actionId, type, undefined);
     } catch (error) {
       throw new StoreError(error);
     }
   }
 
-  #entries(actionId: string, type: OutcomeStatus | undefined, after: number): AsyncGenerator<LogEntry> {
-    const sources = Array.from({ length: this.#partitions }, (_, partition) =>
-      this.#buckets(actionId, partition, type, after),
-    );
-    return mergeByPosition(sources, after);
+  #entries(
+    actionId: string,
+    type: OutcomeStatus | undefined,
+    after: number | undefined,
+    direction: Direction = 1,
+  ): AsyncGenerator<LogEntry> {
+    const sources = Array.from({ length: this.#partitions }, (_, partition) => {
+      const logs = {
+        actionId,
+        partition,
+        ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }),
+      };
+      return direction === 1 ? this.#ascending(logs, type, after ?? -1) : this.#backwards(logs, type, after);
+    });
+    return mergeByPosition(sources, after, direction);
   }
 
-  async *#buckets(
-    actionId: string,
-    partition: number,
+  async *#ascending(
+    logs: Filter<ActionLogDocument>,
     type: OutcomeStatus | undefined,
     after: number,
   ): AsyncGenerator<LogEntry[]> {
-    const cursor = this.#database.actionLogs.find(
-      {
-        actionId,
-        partition,
-        lastPosition: { $gt: after },
-        ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }),
-      },
-      // The order of batchNo, too. The indexes find `after` without reading what lies before it, and those of a type
-      // hold only the logs with an outcome of the type.
-      { sort: { lastPosition: 1 }, batchSize: FETCH },
-    );
+    // The order of batchNo, too. The indexes find `after` without reading what lies before it, and those of a type hold
+    // only the logs with an outcome of the type.
+    for await (const log of this.#buckets({ ...logs, lastPosition: { $gt: after } }, 1)) {
+      yield entriesOf(log, type);
+    }
+  }
+
+  async *#backwards(
+    logs: Filter<ActionLogDocument>,
+    type: OutcomeStatus | undefined,
+    before: number | undefined,
+  ): AsyncGenerator<LogEntry[]> {
+    if (before !== undefined) {
+      // The logs of a partition do not overlap, so one of them at most has positions on both sides.
+      const [across] = await this.#database.actionLogs
+        .find({ ...logs, lastPosition: { $gte: before } }, { sort: { lastPosition: 1 }, limit: 1 })
+        .toArray();
+      if (across !== undefined && across.firstPosition < before) yield entriesOf(across, type).reverse();
+    }
+    const below = before === undefined ? {} : { lastPosition: { $lt: before } };
+    for await (const log of this.#buckets({ ...logs, ...below }, -1)) yield entriesOf(log, type).reverse();
+  }
+
+  async *#buckets(logs: Filter<ActionLogDocument>, direction: Direction): AsyncGenerator<ActionLogDocument> {
+    const sort = { lastPosition: direction };
+    const cursor = this.#database.actionLogs.find(logs, { sort, batchSize: FETCH });
     try {
-      for await (const { outcomes, at } of cursor) {
-        yield outcomes
-          .filter(({ status }) => type === undefined || status === type)
-          .map((outcome) => ({ ...outcome, at: at.toISOString() }));
-      }
+      yield* cursor;
     } finally {
       await cursor.close();
     }
   }
+}
+
+function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | undefined): LogEntry[] {
+  return outcomes
+    .filter(({ status }) => type === undefined || status === type)
+    .map((outcome) => ({ ...outcome, at: at.toISOString() }));
 }
 
 /** Whether no outcome is to come any more. An action that has failed as a whole never gets one for each position. */

@@ -50,6 +50,19 @@ describe('mergeByPosition', () => {
     );
   });
 
+  it('gives everything before a position once, from the highest to the lowest', async () => {
+    await fc.assert(
+      fc.asyncProperty(dealt, async ({ owners, bucketSize, after }) => {
+        const sources = [0, 1, 2, 3, 4].map((owner) => {
+          const buckets = bucketsOf(owners, owner, bucketSize).map((bucket) => bucket.reverse());
+          return reading(buckets.reverse());
+        });
+        const expected = owners.map((_, position) => position).filter((position) => position < after);
+        expect(await positions(mergeByPosition(sources, after, -1))).toEqual(expected.reverse());
+      }),
+    );
+  });
+
   it('reads no further than it was asked, and lets go of every source', async () => {
     const all = Array.from({ length: 1_000 }, (_, position) => [{ position }]);
     let read = 0;

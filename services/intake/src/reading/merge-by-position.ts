@@ -3,6 +3,9 @@ export interface Positioned {
   readonly position: number;
 }
 
+/** 1: ascending; -1: descending. */
+export type Direction = 1 | -1;
+
 /** One source, as far as it has been read. */
 interface Head<T> {
   readonly buckets: AsyncIterator<readonly T[]>;
@@ -11,29 +14,31 @@ interface Head<T> {
 }
 
 /**
- * Merges sources into one, in order of position. Each source gives buckets whose positions ascend, within a bucket and
- * from bucket to bucket; no position is in two sources. Holds one bucket per source.
+ * Merges sources into one, in order of position. Each source gives buckets in that order, within a bucket and from bucket to
+ * bucket; no position is in two sources. Holds one bucket per source.
  *
- * @param after only what comes after this position.
+ * @param after only what comes after this position in the order; by default everything.
  */
 export async function* mergeByPosition<T extends Positioned>(
   sources: readonly AsyncIterable<readonly T[]>[],
-  after = -1,
+  after?: number,
+  direction: Direction = 1,
 ): AsyncGenerator<T> {
+  const start = after ?? -direction * Number.POSITIVE_INFINITY;
   const opened: Head<T>[] = sources.map((source) => ({
     buckets: source[Symbol.asyncIterator](),
     bucket: [],
     index: 0,
   }));
   try {
-    const found = await Promise.all(opened.map((head) => advance(head, after)));
+    const found = await Promise.all(opened.map((head) => advance(head, start, direction)));
     let heads = opened.filter((_, i) => found[i]);
     while (heads.length > 0) {
-      const next = lowest(heads);
+      const next = first(heads, direction);
       const item = next.bucket[next.index];
       if (item !== undefined) yield item;
       next.index += 1;
-      if (!(await advance(next, after))) heads = heads.filter((head) => head !== next);
+      if (!(await advance(next, start, direction))) heads = heads.filter((head) => head !== next);
     }
   } finally {
     for (const { buckets } of opened) await buckets.return?.();
@@ -41,10 +46,14 @@ export async function* mergeByPosition<T extends Positioned>(
 }
 
 /** Moves to the next item after `after`. @returns false when the source has none. */
-async function advance<T extends Positioned>(head: Head<T>, after: number): Promise<boolean> {
+async function advance<T extends Positioned>(
+  head: Head<T>,
+  after: number,
+  direction: Direction,
+): Promise<boolean> {
   for (;;) {
     for (; head.index < head.bucket.length; head.index += 1) {
-      if (positionOf(head) > after) return true;
+      if (direction * (positionOf(head) - after) > 0) return true;
     }
     const next = await head.buckets.next();
     if (next.done === true) return false;
@@ -53,8 +62,8 @@ async function advance<T extends Positioned>(head: Head<T>, after: number): Prom
   }
 }
 
-function lowest<T extends Positioned>(heads: readonly Head<T>[]): Head<T> {
-  return heads.reduce((low, head) => (positionOf(head) < positionOf(low) ? head : low));
+function first<T extends Positioned>(heads: readonly Head<T>[], direction: Direction): Head<T> {
+  return heads.reduce((best, head) => (direction * (positionOf(head) - positionOf(best)) < 0 ? head : best));
 }
 
 function positionOf<T extends Positioned>({ bucket, index }: Head<T>): number {

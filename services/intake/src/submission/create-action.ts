@@ -5,6 +5,8 @@ import type { ActionParameters } from '@bulk/contracts';
 import { CodedError, type IncomingEntity } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
+import type { QuotaState } from '../quotas/quota.ts';
+import type { Quotas } from '../quotas/quotas.ts';
 import type { ActionDraft, StagingArea } from './staging-area.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { CreateRecorder } from './create-recorder.ts';
@@ -28,6 +30,8 @@ export interface CreateRequest {
 export interface CreateResult {
   readonly action: ActionDocument;
   readonly replayed: boolean;
+  /** The quotas of the account with the action in them; absent for a replay, and if there is no quota. */
+  readonly quotas?: readonly QuotaState[];
 }
 
 export interface CreateActionOptions {
@@ -35,6 +39,8 @@ export interface CreateActionOptions {
   readonly staging: StagingArea;
   readonly keys: IdempotencyKeys;
   readonly webhooks: Webhooks;
+  /** Undefined: no account has a quota. */
+  readonly quotas: Quotas | undefined;
   readonly newActionId: () => string;
   /** Called after each acceptance. */
   readonly onAccepted: () => void;
@@ -56,7 +62,8 @@ export class CreateAction {
    * Validates what belongs to the action type, stages the entities and accepts the action. When it throws, nothing is
    * left behind (G1). With an idempotency key the same request may be made again and leads to the same action.
    *
-   * @throws InvalidInputError naming the field; RestError for a key in use or a callback URL; StoreError; what the entities throw.
+   * @throws InvalidInputError naming the field; RestError for a key in use or a callback URL; QuotaExceededError;
+   * StoreError; what the entities throw.
    */
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
     const { registry, newActionId, schedule } = this.#options;
@@ -100,7 +107,7 @@ export class CreateAction {
       if (replay !== undefined) return replay;
     }
     try {
-      return { action: await this.#accept(draft, entities, idempotency), replayed: false };
+      return await this.#accept(draft, entities, idempotency);
     } catch (error) {
       if (idempotency !== undefined && isKeyTaken(error)) throw inProgress(idempotency.key);
       throw error;
@@ -133,15 +140,16 @@ export class CreateAction {
     draft: ActionDraft,
     entities: CreateRequest['entities'],
     idempotency: IdempotencyKey | undefined,
-  ): Promise<ActionDocument> {
-    const { staging, onAccepted, recorder } = this.#options;
+  ): Promise<CreateResult> {
+    const { staging, quotas, onAccepted, recorder } = this.#options;
+    const claim = quotas?.claim(draft.identity.accountId, draft.identity.actionId);
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
-      const action = await staging.stage(draft, entities, idempotency);
+      const action = await staging.stage(draft, entities, idempotency, claim);
       recorder.accepted(action.lane, action.total, seconds());
       onAccepted();
-      return action;
+      return { action, replayed: false, ...(claim === undefined ? {} : { quotas: claim.states }) };
     } catch (error) {
       const refused = error instanceof CodedError && !error.retryable;
       recorder.notAccepted(refused ? 'refused' : 'failed', seconds());

@@ -21,6 +21,7 @@ import {
 import type { Logger } from '@bulk/runtime';
 import { currentTraceparent } from '@bulk/telemetry';
 import type { IdempotencyKey } from './idempotency.ts';
+import type { QuotaClaim } from '../quotas/quotas.ts';
 import { newCallback } from '../webhooks/callback.ts';
 import { checkedSize } from './entity-size.ts';
 import { removeStagedBatches } from '../clean-up/removal.ts';
@@ -91,21 +92,28 @@ export class StagingArea {
    * Stages all entities and accepts the action. When it throws, nothing is left behind.
    *
    * @param idempotency the key is stored with the first write, the digest with the acceptance.
-   * @throws InvalidInputError when an entity is too large, or there is none; StoreError; what `entities` throws.
+   * @param quota takes room for the action and its rows; absent: the account has no quota.
+   * @throws InvalidInputError when an entity is too large, or there is none; QuotaExceededError; StoreError; what `entities`
+   * throws.
    */
   async stage(
     draft: ActionDraft,
     entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
     idempotency?: IdempotencyKey,
+    quota?: QuotaClaim,
   ): Promise<ActionDocument> {
     const { actionId } = draft.identity;
     await stored(this.#database.actions.insertOne(this.#newAction(draft, idempotency?.key)));
     try {
-      const { total, batchCount } = await this.#stageBatches(draft.identity, entities);
+      await quota?.open();
+      const { total, batchCount } = await this.#stageBatches(draft.identity, entities, quota);
       if (total === 0) throw noEntities();
-      return await this.#accept(actionId, { total, batchCount }, idempotency?.digest());
+      const action = await this.#accept(actionId, { total, batchCount }, idempotency?.digest());
+      await quota?.settle(true);
+      return action;
     } catch (error) {
       const accepted = await this.#discard(actionId, error);
+      await quota?.settle(accepted !== undefined);
       if (accepted === undefined) throw error;
       return accepted;
     }
@@ -114,6 +122,7 @@ export class StagingArea {
   async #stageBatches(
     identity: ActionIdentity,
     entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
+    quota: QuotaClaim | undefined,
   ): Promise<{ total: number; batchCount: number }> {
     const { batchSize, partitions, groupBatches, bufferBytes, maxEntityBytes } = this.#options;
     const batcher = new Batcher({
@@ -125,7 +134,11 @@ export class StagingArea {
     let group: Batch[] = [];
     let total = 0;
     let held = 0;
+    let unclaimed = { rows: 0, bytes: 0 };
     const write = async (): Promise<void> => {
+      // Before the write, so that nothing is stored that has no room.
+      await quota?.add(unclaimed.rows, unclaimed.bytes);
+      unclaimed = { rows: 0, bytes: 0 };
       await this.#write(identity, group);
       group = [];
       held = batcher.openBytes;
@@ -135,6 +148,8 @@ export class StagingArea {
       const entity = toEntity(total, incoming);
       total += 1;
       held += bytes;
+      unclaimed.rows += 1;
+      unclaimed.bytes += bytes;
       const closed = batcher.add(entity, bytes);
       if (closed !== undefined) group.push(closed);
       if (held >= bufferBytes) group.push(...batcher.flush());

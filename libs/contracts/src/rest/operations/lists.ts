@@ -20,7 +20,7 @@ export const LIST_ACTIONS = {
   path: '/bulk-actions',
   operationId: 'listActions',
   summary: "The account's actions, newest first",
-  description: `A page of the actions that fit every filter that is given, without their entities; in another order with \`sort\`. \`pagination.total\` is exact up to ${MAX_COUNTED} actions of a status, and otherwise a lower bound (\`atLeast\`).`,
+  description: `A page of the actions that fit every filter that is given, without their entities; in another order with \`sort\`. \`pagination.total\` is exact up to ${MAX_COUNTED} actions of a status, and otherwise a lower bound (\`atLeast\`). The list is that of one account. A request that names none gets 400 \`ACCOUNT_REQUIRED\`, which says how to name it: by the header \`x-account-id\`, or by \`accountId\` in the query.`,
 } as const satisfies Operation;
 
 export const FIND_ACTIONS = {

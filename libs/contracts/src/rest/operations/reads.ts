@@ -45,7 +45,7 @@ export const GET_ACTION_LOGS = {
   tag: 'Progress',
   summary: 'The outcome of each position, in order',
   description:
-    'A page of outcomes. To read all outcomes, also while the action runs, ask without `skip` and continue with `after=<pagination.next>` for as long as `pagination.more` is true. A page of a running action ends before the first position that has no outcome yet, so that no outcome is omitted: it can be empty, and the same request gives more later. Every such page costs the same, whereas `skip` reads what it skips. `skip=0` shows the outcomes so far, whatever is missing between them.',
+    'A page of outcomes. To read all outcomes, also while the action runs, ask without `skip` and continue with `after=<pagination.next>` for as long as `pagination.more` is true. A page of a running action ends before the first position that has no outcome yet, so that no outcome is omitted: it can be empty, and the same request gives more later. Every such page costs the same, whereas `skip` reads what it skips. With `sort=-position` the highest positions come first, and a page of a running action holds the outcomes so far: those that arrive later above `after` are in none of the pages that follow. `skip=0` shows the outcomes so far, whatever is missing between them.',
   query: logsQuerySchema,
   success: ok('A page of outcomes.', json(logPage(), answeredLogPage(LOG_ENTRIES))),
 } as const satisfies Operation;

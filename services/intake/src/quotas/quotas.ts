@@ -1,0 +1,151 @@
+import type { Database } from '@bulk/mongo';
+import type { Logger } from '@bulk/runtime';
+import {
+  NOTHING,
+  QuotaExceededError,
+  statesOf,
+  type Amounts,
+  type Quota,
+  type QuotaLimits,
+  type QuotaState,
+  type Usage,
+} from './quota.ts';
+import { QuotaStore, type Change } from './quota-store.ts';
+
+export interface QuotasOptions {
+  readonly database: Database;
+  readonly limits: QuotaLimits;
+  readonly now: () => Date;
+  /** Milliseconds from any fixed point; never runs backwards. */
+  readonly monotonic: () => number;
+  /** Called for each request that is refused; never throws. */
+  readonly onRefused: (quota: Quota) => void;
+  readonly log: Logger;
+}
+
+/** How long an account's usage may lag behind the ends of its actions while there is room, in ms. */
+const RECONCILED_MS = 1_000;
+/** Accounts whose last reconciliation is remembered. */
+const REMEMBERED = 10_000;
+
+/** Bounds the work that an account may have in the platform, over all instances of intake. */
+export class Quotas {
+  readonly #options: QuotasOptions;
+  readonly #store: QuotaStore;
+  readonly #reconciledAt = new Map<string, number>();
+
+  constructor(options: QuotasOptions) {
+    this.#options = options;
+    this.#store = new QuotaStore(options.database, options.limits, options.now);
+  }
+
+  /** The claim of a request that is about to become an action; it takes nothing yet. */
+  claim(accountId: string, actionId: string): QuotaClaim {
+    return new QuotaClaim(accountId, actionId, {
+      ...this.#options,
+      store: this.#store,
+      reconcileIfDue: () => this.#reconcileIfDue(accountId),
+    });
+  }
+
+  async #reconcileIfDue(accountId: string): Promise<void> {
+    const at = this.#options.monotonic();
+    const last = this.#reconciledAt.get(accountId);
+    if (last !== undefined && at - last < RECONCILED_MS) return;
+    if (this.#reconciledAt.size >= REMEMBERED) this.#reconciledAt.clear();
+    this.#reconciledAt.set(accountId, at);
+    await this.#store.reconcile(accountId);
+  }
+}
+
+interface ClaimOptions extends QuotasOptions {
+  readonly store: QuotaStore;
+  readonly reconcileIfDue: () => Promise<void>;
+}
+
+/** What one request takes of the quotas of its account. */
+export class QuotaClaim {
+  readonly #accountId: string;
+  readonly #actionId: string;
+  readonly #options: ClaimOptions;
+  #mine: Amounts = NOTHING;
+  #usage: Usage | undefined;
+
+  constructor(accountId: string, actionId: string, options: ClaimOptions) {
+    this.#accountId = accountId;
+    this.#actionId = actionId;
+    this.#options = options;
+  }
+
+  /** The quotas of the account after what this claim took last; empty before that. */
+  get states(): readonly QuotaState[] {
+    return this.#usage === undefined ? [] : statesOf(this.#options.limits, this.#usage);
+  }
+
+  /**
+   * Takes the place of an action, whose document must be there already.
+   *
+   * @throws QuotaExceededError; StoreError.
+   */
+  async open(): Promise<void> {
+    const { store, reconcileIfDue } = this.#options;
+    await reconcileIfDue();
+    const smallest = { 'unfinished-actions': 1, 'staged-bytes': 1, 'rows-per-day': 1 };
+    await this.#take(() => store.open(this.#accountId, this.#actionId), smallest);
+    this.#mine = { ...NOTHING, 'unfinished-actions': 1 };
+  }
+
+  /**
+   * Takes room for more rows before they are staged.
+   *
+   * @param bytes of the JSON of their entities.
+   * @throws QuotaExceededError if there is none; StoreError.
+   */
+  async add(rows: number, bytes: number): Promise<void> {
+    if (rows === 0) return;
+    const { store } = this.#options;
+    const mine = this.#mine;
+    const wanted = {
+      ...mine,
+      'staged-bytes': mine['staged-bytes'] + bytes,
+      'rows-per-day': mine['rows-per-day'] + rows,
+    };
+    await this.#take(() => store.add(this.#accountId, this.#actionId, rows, bytes), wanted);
+    this.#mine = wanted;
+  }
+
+  /**
+   * Gives back what the request needs no more, once it is decided whether there is an action. Never throws: what is left
+   * is given back when room is looked for.
+   */
+  async settle(accepted: boolean): Promise<void> {
+    const { store, log } = this.#options;
+    if (accepted && store.holdsUntilEnd) return;
+    try {
+      await store.settle(this.#accountId, this.#actionId);
+    } catch (error) {
+      log.debug({ actionId: this.#actionId, err: error }, 'Quota not given back yet');
+    }
+  }
+
+  /** @param wanted what the request would have in sum. */
+  async #take(change: () => Promise<Change>, wanted: Amounts): Promise<void> {
+    const { store, limits, onRefused, now } = this.#options;
+    let { usage, exceeded } = await change();
+    if (exceeded !== undefined) {
+      // Actions may have ended since the last look.
+      await store.reconcile(this.#accountId);
+      ({ usage, exceeded } = await change());
+    }
+    if (exceeded === undefined) {
+      this.#usage = usage;
+      return;
+    }
+    onRefused(exceeded);
+    const sameDay = usage.day === this.#usage?.day;
+    const states = statesOf(limits, usage, sameDay ? this.#mine : { ...this.#mine, 'rows-per-day': 0 });
+    const state = states.find(({ quota }) => quota === exceeded);
+    if (state === undefined) throw new TypeError(`${exceeded} is no quota of this installation`);
+    throw new QuotaExceededError(state, wanted[exceeded], states, now());
+  }
+}
