@@ -49,7 +49,7 @@ function channel(topic: TopicFacts): Json {
         bindingVersion: BINDING,
       },
     },
-    // What the description says, apart, and what AsyncAPI has no word for: docs/events.md is made of it.
+    // What the description says, apart, and what AsyncAPI has no word for: docs/reference/events.md is made of it.
     'x-contract': {
       purpose,
       partitioning: topic.partitioning,
