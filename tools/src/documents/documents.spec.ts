@@ -3,10 +3,11 @@ import { basename, dirname, join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { workspaceRoot } from '@bulk/local-stack';
 import { z } from 'zod';
-import { anchorsOf, linksOf, markdownFiles, proseLines } from './markdown.ts';
+import { anchorsOf, linksOf, proseLines } from './markdown.ts';
+import { workspaceFiles } from './workspace-files.ts';
 
 const read = (file: string): string => readFileSync(join(workspaceRoot, file), 'utf8');
-const files = markdownFiles(workspaceRoot);
+const files = workspaceFiles(workspaceRoot, '.md');
 /** The files in the house style; READMEs of examples and deployments have their own width. */
 const ours = files.filter((file) => !/^(deploy|examples)\//.test(file));
 

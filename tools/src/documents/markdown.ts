@@ -1,25 +1,11 @@
-import { readdirSync } from 'node:fs';
-import { join } from 'node:path';
-
 /** A link of a Markdown text: what is shown, and where it leads. */
 export interface MarkdownLink {
   readonly text: string;
   readonly target: string;
 }
 
-const SKIPPED = new Set(['node_modules', 'dist', 'coverage']);
 const FENCE = /^ *```[\s\S]*?^ *```$/gm;
 const LINK = /(?<!!)\[([^\]]*)\]\(([^)\s]+)\)/g;
-
-/** Returns the Markdown files below a folder, as paths from there. Skips hidden and generated folders. */
-export function markdownFiles(root: string, folder = ''): string[] {
-  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
-    const path = join(folder, entry.name);
-    if (entry.isDirectory())
-      return SKIPPED.has(entry.name) || entry.name.startsWith('.') ? [] : markdownFiles(root, path);
-    return entry.name.endsWith('.md') ? [path] : [];
-  });
-}
 
 /** Returns the links of a text, without those in code blocks. */
 export function linksOf(markdown: string): MarkdownLink[] {
