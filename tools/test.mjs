@@ -34,6 +34,17 @@ const RUNS = {
   e2e: { needsStack: true, needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
 };
 
+/** As in `npm run lint:words`. */
+const SPELLING = [
+  '--no-progress',
+  '--no-summary',
+  '--quiet',
+  '--cache',
+  '--cache-location=.nx/cspell',
+  '**/*.md',
+  '{libs,services,tools,deploy,examples}/**/*.ts',
+];
+
 const ending = new AbortController();
 for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => ending.abort(new Error(`ended by ${signal}`)));
@@ -90,6 +101,9 @@ async function check() {
   await step('eslint', [bin('eslint/bin/eslint.js'), '.', '--max-warnings=0']);
   await step('prettier', [bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.']);
   await step('tsc', [bin('typescript/bin/tsc'), '-p', 'tsconfig.json']);
+  await step('words', [bin('tsx/dist/cli.mjs'), 'tools/src/words/main.ts']);
+  await step('spelling', [bin('cspell/bin.mjs'), ...SPELLING]);
+  await step('unused', [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints']);
 }
 
 async function build() {

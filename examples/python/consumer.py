@@ -1,6 +1,6 @@
 """How another system reads the results of bulk actions: one JSON line on standard output per outcome.
 
-A stranger's program, in a stranger's language: it knows the topic's contract (docs/events.md) and nothing of the
+A stranger's program, in a stranger's language: it knows the topic's contract (docs/reference/events.md) and nothing of the
 platform's code.
 """
 

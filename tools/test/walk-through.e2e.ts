@@ -10,7 +10,10 @@ import { ACCOUNT, InstallationUnderTest } from './installation-under-test.ts';
 import { buildWith, followIn, readSteps } from './walk-through.ts';
 
 const folder = join(workspaceRoot, '.stack', `walk-through-${randomBytes(4).toString('hex')}`);
-const steps = readSteps(readFileSync(join(workspaceRoot, 'README.md'), 'utf8'));
+const GUIDES = ['add-an-entity-type.md', 'add-an-action-type.md'];
+const steps = GUIDES.flatMap((guide) =>
+  readSteps(readFileSync(join(workspaceRoot, 'docs', 'guides', guide), 'utf8')),
+);
 let system: InstallationUnderTest;
 
 beforeAll(async () => {
@@ -26,7 +29,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe("the README's walk-throughs, followed to the letter", () => {
+describe('the walk-throughs of docs/guides, followed to the letter', () => {
   it('are a class or a folder, and one line each', () => {
     expect(steps.map(({ path, kind }) => [kind, path])).toEqual([
       ['file', 'libs/actions/src/entity-types/deal/deal.ts'],

@@ -4,7 +4,7 @@ import { dirname, join, relative } from 'node:path';
 import { workspaceRoot } from '@bulk/local-stack';
 import { build } from 'esbuild';
 
-/** One step of a walk-through in the README: a file to write, or a change of one. */
+/** One step of a walk-through: a file to write, or a change of one. */
 export interface Step {
   readonly path: string;
   readonly kind: 'file' | 'diff';
@@ -14,9 +14,9 @@ export interface Step {
 /** A step is a marker that names the file, then a code block: the whole file, or a diff. */
 const STEP = /<!-- walk-through: (\S+) -->\n\s*\n( *)```(ts|diff)\n([\s\S]*?)\n\2```/g;
 
-/** The steps of all walk-throughs, in the order of the README. */
-export function readSteps(readme: string): Step[] {
-  return [...readme.matchAll(STEP)].map(([, path = '', indent = '', language, body = '']) => ({
+/** Returns the steps of all walk-throughs of a guide, in its order. */
+export function readSteps(guide: string): Step[] {
+  return [...guide.matchAll(STEP)].map(([, path = '', indent = '', language, body = '']) => ({
     path,
     kind: language === 'diff' ? 'diff' : 'file',
     text: body

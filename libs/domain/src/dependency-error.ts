@@ -3,7 +3,7 @@ import { CodedError, PermanentError, RetryableError } from './errors.ts';
 /**
  * Why a dependency did not do its work. Of every kind but `request` the dependency as a whole is the cause, whatever the
  * request: work waits. `request` is the fault of this request alone, which the dependency would refuse again.
- * `docs/outages.md` says what each service does.
+ * `docs/operations/outages.md` says what each service does.
  */
 export const FAULT_KINDS = [
   'unreachable',

@@ -85,7 +85,7 @@ describe('MongoEntityStore, delete', () => {
     expect(indexes).toContainEqual(
       expect.objectContaining({
         key: { deletedAt: 1 },
-        // 278 hours, see "Lifetimes" in docs/architecture.md.
+        // 278 hours, see "Lifetimes" in docs/architecture/exactly-once.md.
         expireAfterSeconds: 1_000_800,
         partialFilterExpression: { deletedAt: { $exists: true } },
       }),

@@ -1,10 +1,16 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { DOCS_FILE } from '../config-docs/generated-section.ts';
 import { apiDocuments } from './api-documents.ts';
 import { endpointTable } from './endpoint-table.ts';
-import { ASYNCAPI_FILE, asyncApiText, withEndpointTable } from './generate.ts';
+import {
+  ASYNCAPI_FILE,
+  asyncApiText,
+  REST_API_FILE,
+  WEBSOCKET_FILE,
+  websocketText,
+  withEndpointTable,
+} from './generate.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
 const read = (file: string) => readFileSync(join(root, file), 'utf8');
@@ -12,12 +18,16 @@ const documents = await apiDocuments(root);
 
 describe('the documentation in the repository', () => {
   it('has the table of endpoints that the OpenAPI document gives (else: npm run docs)', async () => {
-    const readme = read(DOCS_FILE);
-    expect(await withEndpointTable(readme, documents, root)).toBe(readme);
+    const reference = read(REST_API_FILE);
+    expect(await withEndpointTable(reference, documents, root)).toBe(reference);
   });
 
   it('has the AsyncAPI document that is served (else: npm run docs)', async () => {
     expect(await asyncApiText(documents, root)).toBe(read(ASYNCAPI_FILE));
+  });
+
+  it('has the reference of the WebSocket that the AsyncAPI document gives (else: npm run docs)', async () => {
+    expect(await websocketText(documents, root)).toBe(read(WEBSOCKET_FILE));
   });
 });
 

@@ -1,15 +1,14 @@
 import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { withConfigTable } from './config-table.ts';
-import { DOCS_FILE } from './generated-section.ts';
+import { CONFIGURATION_FILE, withConfigTable } from './config-table.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
-const readme = readFileSync(join(root, DOCS_FILE), 'utf8');
+const reference = readFileSync(join(root, CONFIGURATION_FILE), 'utf8');
 
 describe('the configuration table', () => {
-  it('in README.md is the one that the code gives (else: npm run docs)', async () => {
-    expect(await withConfigTable(readme, root)).toBe(readme);
+  it('in docs/reference/configuration.md is the one that the code gives (else: npm run docs)', async () => {
+    expect(await withConfigTable(reference, root)).toBe(reference);
   });
 
   it('names variables with default, services and meaning', async () => {

@@ -4,6 +4,9 @@ import { pathToFileURL } from 'node:url';
 import { z } from 'zod';
 import { withGeneratedSection } from './generated-section.ts';
 
+/** The reference of the settings, relative to the workspace root. */
+export const CONFIGURATION_FILE = 'docs/reference/configuration.md';
+
 /** One variable of one service. */
 interface Variable {
   readonly name: string;
@@ -12,14 +15,14 @@ interface Variable {
 }
 
 /**
- * The text with the table between its markers made anew from each service's `src/config.ts`; a test compares it with the
+ * Generates the table between its markers from the `src/config.ts` of each service. A test compares the text with the
  * file in the repository.
  *
  * @throws Error when the markers are missing, or a variable has no description.
  */
 export async function withConfigTable(text: string, workspaceRoot: string): Promise<string> {
   const table = configTable(await variablesByService(workspaceRoot));
-  return withGeneratedSection(text, 'config', table, workspaceRoot);
+  return withGeneratedSection({ path: CONFIGURATION_FILE, text }, 'config', table, workspaceRoot);
 }
 
 async function variablesByService(workspaceRoot: string): Promise<Map<string, Variable[]>> {

@@ -1,17 +1,21 @@
 import { join } from 'node:path';
 import { format, resolveConfig } from 'prettier';
 
-/** The file that holds the generated sections, relative to the workspace root. */
-export const DOCS_FILE = 'README.md';
+/** A file of the workspace with a generated section: its path from the root, and its text. */
+export interface GeneratedFile {
+  readonly path: string;
+  readonly text: string;
+}
 
 /**
- * The text with what is between `<!-- name:start -->` and `<!-- name:end -->` replaced by the Markdown, formatted as the
- * workspace's files are.
+ * Replaces what is between `<!-- name:start -->` and `<!-- name:end -->` by the Markdown, formatted as the workspace's
+ * files are.
  *
+ * @returns the whole text.
  * @throws Error when the markers are missing.
  */
 export async function withGeneratedSection(
-  text: string,
+  { path, text }: GeneratedFile,
   name: string,
   markdown: string,
   workspaceRoot: string,
@@ -19,8 +23,8 @@ export async function withGeneratedSection(
   const [startMarker, endMarker] = [`<!-- ${name}:start -->`, `<!-- ${name}:end -->`];
   const start = text.indexOf(startMarker);
   const end = text.indexOf(endMarker);
-  if (start === -1 || end < start) throw new Error(`${DOCS_FILE} lacks ${startMarker} or ${endMarker}`);
-  const options = await resolveConfig(join(workspaceRoot, DOCS_FILE));
+  if (start === -1 || end < start) throw new Error(`${path} lacks ${startMarker} or ${endMarker}`);
+  const options = await resolveConfig(join(workspaceRoot, path));
   const formatted = await format(markdown, { ...options, parser: 'markdown' });
   return `${text.slice(0, start)}${startMarker}\n\n${formatted}\n${text.slice(end)}`;
 }

@@ -10,7 +10,7 @@ const root = resolve(import.meta.dirname, '../../..');
 const { asyncapi } = await apiDocuments(root);
 const text = await eventsText(asyncapi, root);
 
-describe('docs/events.md', () => {
+describe('docs/reference/events.md', () => {
   it('is what the AsyncAPI document gives (else: npm run docs)', () => {
     expect(readFileSync(join(root, EVENTS_FILE), 'utf8')).toBe(text);
   });

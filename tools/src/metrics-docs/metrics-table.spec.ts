@@ -8,7 +8,7 @@ const root = resolve(import.meta.dirname, '../../..');
 const services = await declaredInstruments(root);
 
 describe('the table of metrics', () => {
-  it('in docs/metrics.md is the one that the code gives (else: npm run docs)', async () => {
+  it('in docs/reference/metrics.md is the one that the code gives (else: npm run docs)', async () => {
     const text = readFileSync(join(root, METRICS_FILE), 'utf8');
     expect(await withMetricsTable(text, root)).toBe(text);
   });

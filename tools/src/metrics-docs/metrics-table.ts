@@ -3,12 +3,12 @@ import { withGeneratedSection } from '../config-docs/generated-section.ts';
 import { declaredInstruments, type ServiceInstruments } from './declared.ts';
 
 /** The document, relative to the workspace root. */
-export const METRICS_FILE = 'docs/metrics.md';
+export const METRICS_FILE = 'docs/reference/metrics.md';
 
-/** The document's text with the table of metrics made anew; a test compares it with the file in the repository. */
+/** Generates the table of metrics. A test compares the text with the file in the repository. */
 export async function withMetricsTable(text: string, workspaceRoot: string): Promise<string> {
   const table = metricsTable(await declaredInstruments(workspaceRoot));
-  return withGeneratedSection(text, 'metrics', table, workspaceRoot);
+  return withGeneratedSection({ path: METRICS_FILE, text }, 'metrics', table, workspaceRoot);
 }
 
 /** A row for each instrument, those of all services first; the same one in several services has one row. */

@@ -1,8 +1,9 @@
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 import { z } from 'zod';
+import { CONFIGURATION_FILE } from '../config-docs/config-table.ts';
 import { declaredInstruments } from './declared.ts';
 
 const root = resolve(import.meta.dirname, '../../..');
@@ -81,10 +82,10 @@ describe('the alert rules', () => {
     const tests = testsSchema
       .parse(parse(read('alerts.test.yml')))
       .tests.flatMap((one) => one.alert_rule_test);
-    const runbooks = readFileSync(join(root, 'docs', 'operations.md'), 'utf8').split('\n');
+    const runbooks = readFileSync(join(root, 'docs', 'operations', 'runbooks.md'), 'utf8').split('\n');
     for (const { alert, annotations } of rules) {
       expect(runbooks).toContain(`### ${alert}`);
-      expect(annotations.runbook_url).toBe(`docs/operations.md#${alert.toLowerCase()}`);
+      expect(annotations.runbook_url).toBe(`docs/operations/runbooks.md#${alert.toLowerCase()}`);
       const fires = tests
         .filter(({ alertname }) => alertname === alert)
         .map(({ exp_alerts }) => exp_alerts.length > 0);
@@ -115,11 +116,16 @@ describe('the dashboard', () => {
 
 describe('the documentation of operations', () => {
   it('names metrics and variables that there are', () => {
-    const text = readFileSync(join(root, 'docs', 'operations.md'), 'utf8');
+    const folder = join(root, 'docs', 'operations');
+    // The codes of outages.md are held by outages.spec.ts.
+    const text = readdirSync(folder)
+      .filter((file) => file !== 'outages.md')
+      .map((file) => readFileSync(join(folder, file), 'utf8'))
+      .join('\n');
     const names = [...new Set(text.match(/\bbulk_[a-z0-9_]+/g))];
     expect(names.length).toBeGreaterThan(5);
     expect(names.filter((name) => !series.has(name) && !series.has(`${name}_count`))).toEqual([]);
-    const readme = readFileSync(join(root, 'README.md'), 'utf8');
+    const settings = readFileSync(join(root, CONFIGURATION_FILE), 'utf8');
     const variables = [
       ...new Set([...text.matchAll(/`([A-Z][A-Z0-9]*_[A-Z0-9_]+)`/g)].map(([, name]) => name)),
     ];
@@ -134,7 +140,7 @@ describe('the documentation of operations', () => {
       'ACCOUNT_TOO_BUSY',
     ];
     expect(
-      variables.filter((name) => !readme.includes(`\`${name}\``) && !constants.includes(name ?? '')),
+      variables.filter((name) => !settings.includes(`\`${name}\``) && !constants.includes(name ?? '')),
     ).toEqual([]);
   });
 });

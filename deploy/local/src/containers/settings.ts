@@ -25,7 +25,7 @@ export const testStackSchema = z.object({
     'Apicurio Registry 2, serving on port 8080.',
   ),
   TEST_IMAGE_MONGODB: image('mongo:8').describe(
-    'MongoDB with mongosh; its tag begins with the version, of 5 or later.',
+    'MongoDB with mongosh; its tag starts with the version, of 5 or later.',
   ),
   TEST_IMAGE_REDIS: image('redis:7.4').describe('Redis.'),
   TEST_IMAGE_RYUK: image('testcontainers/ryuk:0.14.0').describe(

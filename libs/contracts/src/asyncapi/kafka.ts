@@ -72,7 +72,7 @@ function channel(topic: Topic, settings: TopicSettings): Json {
         bindingVersion: BINDING,
       },
     },
-    // What the description says, apart, and what AsyncAPI has no word for: docs/events.md is made of it.
+    // What the description says, apart, and what AsyncAPI has no word for: docs/reference/events.md is made of it.
     'x-contract': {
       purpose,
       producers: topic.producers,

@@ -52,7 +52,7 @@ export interface Operation {
   readonly path: string;
   readonly operationId: string;
   readonly tag: Tag;
-  /** One line, also for the table in the README. */
+  /** One line, also for the table in docs/reference/rest-api.md. */
   readonly summary: string;
   readonly description: string;
   readonly pathParameters?: z.ZodObject;

@@ -9,7 +9,7 @@ export class TopicMismatchError extends CodedError {
   constructor(topic: string, expected: number, actual: number) {
     super(
       'TOPIC_PARTITIONS_MISMATCH',
-      `topic ${topic} has ${actual} partitions and ${expected} are configured; the number of partitions of a lane is fixed when it is created (see docs/architecture.md)`,
+      `topic ${topic} has ${actual} partitions and ${expected} are configured; the number of partitions of a lane is fixed when it is created (see docs/architecture/exactly-once.md)`,
     );
   }
 }

@@ -1,6 +1,6 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** One instrument, as it is declared and as docs/metrics.md tells it. */
+/** One instrument, as it is declared and as docs/reference/metrics.md tells it. */
 export interface InstrumentDefinition<L extends string = string> {
   /** `bulk_…`, in base units, as Prometheus' conventions have it. */
   readonly name: string;

@@ -1,0 +1,51 @@
+/** Scopes of commits: the services, the libraries, and the other parts of the workspace. */
+const SCOPES = [
+  'intake',
+  'handler',
+  'stats-aggregator',
+  'notifier',
+  'actions',
+  'auth',
+  'client',
+  'contracts',
+  'domain',
+  'kafka',
+  'mongo',
+  'redis',
+  'runtime',
+  'telemetry',
+  'testing',
+  'uploads',
+  'schemas',
+  'local-stack',
+  'images',
+  'k8s',
+  'observability',
+  'tools',
+  'bench',
+  'chaos',
+  'dlq',
+  'fuzz',
+  'loadtest',
+  'reconcile',
+  'start',
+  'e2e',
+  'examples',
+  'docs',
+  'lint',
+  'ci',
+  'deps',
+];
+
+export default {
+  extends: ['@commitlint/config-conventional'],
+  rules: {
+    'header-max-length': [2, 'always', 72],
+    'scope-enum': [2, 'always', SCOPES],
+    // Figures and quoted lines in a body may be long.
+    'body-max-line-length': [0],
+    'footer-max-line-length': [0],
+    // A subject may start with a name such as README.
+    'subject-case': [0],
+  },
+};

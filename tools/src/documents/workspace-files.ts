@@ -1,0 +1,14 @@
+import { readdirSync } from 'node:fs';
+import { join } from 'node:path';
+
+const SKIPPED = new Set(['node_modules', 'dist', 'coverage']);
+
+/** Returns the files below a folder whose names end so, as paths from there. Skips hidden and generated folders. */
+export function workspaceFiles(root: string, ending: string, folder = ''): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory())
+      return SKIPPED.has(entry.name) || entry.name.startsWith('.') ? [] : workspaceFiles(root, ending, path);
+    return entry.name.endsWith(ending) ? [path] : [];
+  });
+}
