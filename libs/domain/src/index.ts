@@ -1,5 +1,6 @@
 export * from './accounting.ts';
 export * from './action.ts';
+export * from './action-lifecycle.ts';
 export * from './batching.ts';
 export * from './dependency-error.ts';
 export * from './entity.ts';

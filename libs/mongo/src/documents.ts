@@ -1,8 +1,5 @@
 import type { BatchEntity, CallbackView } from '@bulk/contracts';
-import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus, RetryOverride } from '@bulk/domain';
-
-/** `staging` is an upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
-export type StoredStatus = ActionStatus | 'staging';
+import type { Counts, Fence, Fields, Lane, OutcomeStatus, RetryOverride, StoredStatus } from '@bulk/domain';
 
 /**
  * Collection `actions`. Written by intake (creation, dispatch), handler (postponed batches), stats-aggregator (counts,

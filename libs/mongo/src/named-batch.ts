@@ -1,5 +1,6 @@
 import type { AttemptedOutcome, BatchName } from '@bulk/contracts';
 import { failure, OUTCOME_CODES, type ActionIdentity, type Entity, type Outcome } from '@bulk/domain';
+import { ACCEPTED } from './actions/status-updates.ts';
 import type { Database } from './database.ts';
 import { stored } from './errors.ts';
 
@@ -26,7 +27,7 @@ export async function findNamedBatch(
   { actionId, batchNo }: BatchName,
 ): Promise<NamedBatch | undefined> {
   const [action, batch] = await Promise.all([
-    stored(database.actions.findOne({ _id: actionId, status: { $ne: 'staging' } })),
+    stored(database.actions.findOne({ _id: actionId, ...ACCEPTED })),
     stored(database.stagedBatches.findOne({ _id: `${actionId}:${batchNo}` })),
   ]);
   if (action === null || batch === null) return undefined;

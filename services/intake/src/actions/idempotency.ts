@@ -1,3 +1,4 @@
+import { isAccepted, STAGING } from '@bulk/domain';
 import { DUPLICATE_KEY, stored, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
 import { MongoServerError } from 'mongodb';
 import { RefusedError } from './refusals.ts';
@@ -42,7 +43,7 @@ export class IdempotencyKeys {
   async find(accountId: string, key: string): Promise<ActionDocument | undefined> {
     const found = await stored(this.#database.actions.findOne({ accountId, 'idempotency.key': key }));
     if (found === null) return undefined;
-    if (found.status !== 'staging') return found;
+    if (isAccepted(found.status)) return found;
     if (await this.#take(found)) return undefined;
     throw inProgress(key);
   }
@@ -54,7 +55,7 @@ export class IdempotencyKeys {
     const until = new Date(at.getTime() + lateWriteMs);
     const taken = await stored(
       this.#database.actions.updateOne(
-        { _id, status: 'staging', 'dispatch.lease': lease, updatedAt },
+        { _id, status: STAGING, 'dispatch.lease': lease, updatedAt },
         {
           $set: { 'dispatch.lease': lease ?? { owner: 'superseded', until } },
           $unset: { idempotency: '' },

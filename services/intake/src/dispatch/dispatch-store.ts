@@ -1,14 +1,11 @@
 import type { BatchEntity } from '@bulk/contracts';
-import type { Lane } from '@bulk/domain';
+import { DISPATCHED_STATUSES, type Lane } from '@bulk/domain';
 import {
-  DISPATCHED_STATUSES,
   DUE_NOW,
-  queuedAt,
+  published,
   stored,
   StoreError,
-  updatedAt,
   WITH_DUE_AT,
-  WITH_IN_FLIGHT,
   type ActionDocument,
   type Database,
   type DispatchState,
@@ -103,7 +100,7 @@ export class DispatchStore {
           ...(lane === undefined ? {} : { lane }),
           ...(Object.keys(accountId).length === 0 ? {} : { accountId }),
           // Both follow from `dueAt`; an action that an older version has changed must not be published all the same.
-          status: { $in: [...DISPATCHED_STATUSES] },
+          status: { $in: DISPATCHED_STATUSES },
           // No `$or`: some planners leave the index for it and read every action.
           'dispatch.lease.until': { $not: { $gt: now } },
         },
@@ -182,12 +179,12 @@ export class DispatchStore {
     done: boolean,
   ): Promise<ActionDocument | undefined> {
     const now = this.#now();
-    const lease = done ? null : { owner, until: this.#in(this.#leaseMs, now) };
+    const lease = { owner, until: this.#in(this.#leaseMs, now) };
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         // Another holder may have come further while a step of ours took longer than its lease.
         { _id: actionId, 'dispatch.lease.owner': owner, 'dispatch.nextBatch': { $lte: nextBatch } },
-        advanced(nextBatch, done, lease, now),
+        published({ nextBatch, done, lease }, now),
         { returnDocument: 'after' },
       ),
     );
@@ -236,24 +233,4 @@ function bytesOf({ entities }: StagedBatch): number {
       sum + Buffer.byteLength(fields) + Buffer.byteLength(id) + Buffer.byteLength(ref ?? ''),
     0,
   );
-}
-
-/** A pipeline, since the first outcome may have come before and moved the status already. */
-function advanced(nextBatch: number, done: boolean, lease: Document | null, now: Date): Document[] {
-  const pending = { $eq: ['$status', 'pending'] };
-  return [
-    {
-      $set: {
-        'dispatch.nextBatch': nextBatch,
-        'dispatch.done': done,
-        'dispatch.lease': lease === null ? null : { $literal: lease },
-        queuedAt: queuedAt(now),
-        version: { $cond: [pending, { $add: ['$version', 1] }, '$version'] },
-        updatedAt: { $cond: [pending, updatedAt(now), '$updatedAt'] },
-        status: { $cond: [pending, 'queued', '$status'] },
-      },
-    },
-    WITH_DUE_AT,
-    WITH_IN_FLIGHT,
-  ];
 }

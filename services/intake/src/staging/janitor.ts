@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { STAGING } from '@bulk/domain';
 import type { ActionDocument, Database } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import type { Filter } from 'mongodb';
@@ -75,14 +76,14 @@ export class Janitor {
     const { now, stagingTimeoutMs, lateWriteMs } = this.#options;
     const at = now();
     await this.#database.actions.updateMany(
-      { status: 'staging', 'dispatch.lease': null, updatedAt: { $lt: plus(at, -stagingTimeoutMs) } },
+      { status: STAGING, 'dispatch.lease': null, updatedAt: { $lt: plus(at, -stagingTimeoutMs) } },
       { $set: { 'dispatch.lease': { owner: 'janitor', until: plus(at, lateWriteMs) } } },
     );
   }
 
   async #removeBrokenUploads(signal?: AbortSignal): Promise<Round> {
     const { actions } = this.#database;
-    const due = { status: 'staging' as const, 'dispatch.lease.until': { $lte: this.#options.now() } };
+    const due = { status: STAGING, 'dispatch.lease.until': { $lte: this.#options.now() } };
     const found = await actions.find(due, { projection: { _id: 1 }, limit: ROUND }).toArray();
     if (found.length === 0) return NOTHING_DUE;
     const mine = await this.#claim(found, due, 'dispatch.lease');
@@ -91,7 +92,7 @@ export class Janitor {
       await actions.updateMany(mine.claimed, { $set: { 'dispatch.lease.until': this.#options.now() } });
       return { due: found.length, cleaned: 0 };
     }
-    const { deletedCount } = await actions.deleteMany({ ...mine.claimed, status: 'staging' });
+    const { deletedCount } = await actions.deleteMany({ ...mine.claimed, status: STAGING });
     for (const actionId of mine.ids) this.#log.info({ actionId }, 'Broken-off upload removed');
     return { due: found.length, cleaned: deletedCount };
   }

@@ -3,6 +3,7 @@ import {
   Batcher,
   CodedError,
   InvalidInputError,
+  STAGING,
   toEntity,
   type ActionIdentity,
   type Batch,
@@ -11,9 +12,10 @@ import {
   type RetryOverride,
 } from '@bulk/domain';
 import {
+  acceptance,
+  stagedFields,
   stored,
   StoreError,
-  WITH_DUE_AT,
   type ActionDocument,
   type Database,
   type StagedBatchDocument,
@@ -167,22 +169,9 @@ export class StagingArea {
   ): Promise<ActionDocument> {
     const now = this.#options.now();
     const accepted = await stored(
-      this.#database.actions.findOneAndUpdate(
-        stagingBy(actionId),
-        [
-          {
-            $set: {
-              status: 'pending',
-              ...size,
-              updatedAt: now,
-              version: { $add: ['$version', 1] },
-              ...(digest === undefined ? {} : { 'idempotency.digest': { $literal: digest } }),
-            },
-          },
-          WITH_DUE_AT,
-        ],
-        { returnDocument: 'after' },
-      ),
+      this.#database.actions.findOneAndUpdate(stagingBy(actionId), acceptance(size, digest, now), {
+        returnDocument: 'after',
+      }),
     );
     if (accepted === null) throw new StagingExpiredError(actionId);
     return accepted;
@@ -200,7 +189,7 @@ export class StagingArea {
     const until = new Date(now().getTime() + (late ? lateWriteMs : 0));
     try {
       const claimed = await this.#database.actions.updateOne(
-        { _id: actionId, status: 'staging' },
+        { _id: actionId, status: STAGING },
         { $set: { 'dispatch.lease': { owner: 'discard', until } } },
       );
       if (claimed.matchedCount === 0) {
@@ -209,7 +198,7 @@ export class StagingArea {
       }
       // Also where the janitor was faster: a batch may have come after it.
       await removeStagedBatches(this.#database, actionId);
-      if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: 'staging' });
+      if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: STAGING });
     } catch (error) {
       this.#log.warn({ actionId, err: error }, 'a refused upload is left to the janitor');
     }
@@ -227,28 +216,14 @@ export class StagingArea {
       ...(callbackUrl === undefined ? {} : { callback: newCallback(callbackUrl, now) }),
       ...(key === undefined ? {} : { idempotency: { key, digest: null } }),
       ...(traceparent === undefined ? {} : { traceparent }),
-      status: 'staging',
-      cancelRequestedAt: null,
-      version: 0,
-      total: 0,
-      batchCount: 0,
-      countedBatches: 0,
-      counts: { success: 0, failure: 0, skipped: 0 },
-      codes: {},
-      applied: {},
-      dispatch: { nextBatch: 0, done: false, lease: null, firstPositions: true },
-      createdAt: now,
-      queuedAt: null,
-      startedAt: null,
-      finishedAt: null,
-      updatedAt: now,
+      ...stagedFields(now),
     };
   }
 }
 
 /** A staging action that nobody has claimed for removal. */
-function stagingBy(actionId: string): { _id: string; status: 'staging'; 'dispatch.lease': null } {
-  return { _id: actionId, status: 'staging', 'dispatch.lease': null };
+function stagingBy(actionId: string): { _id: string; status: typeof STAGING; 'dispatch.lease': null } {
+  return { _id: actionId, status: STAGING, 'dispatch.lease': null };
 }
 
 function toStagedBatch(identity: ActionIdentity, batch: Batch): StagedBatchDocument {
