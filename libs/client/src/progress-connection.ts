@@ -1,4 +1,5 @@
 import { serverFrameSchema, type ClientFrame, type ErrorBody } from '@bulk/contracts';
+import { backoffDelay } from '@bulk/domain';
 import { z } from 'zod';
 import { AccountFollowers } from './account-followers.ts';
 import { ActionFollowers } from './action-followers.ts';
@@ -213,11 +214,11 @@ export class ProgressConnection {
       this.#failAll(new ConnectionLostError(address, this.#failures, reason));
       return;
     }
-    const ceiling = Math.min(reconnect.maxDelayMs, reconnect.initialDelayMs * 2 ** (this.#failures - 1));
+    const delayMs = backoffDelay(this.#failures, reconnect, random);
     this.#retry = setTimeout(() => {
       this.#retry = undefined;
       this.#connect();
-    }, ceiling * random());
+    }, delayMs);
   }
 
   /** What is asked without a connection is asked once there is one. */

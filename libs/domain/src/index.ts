@@ -1,6 +1,7 @@
 export * from './accounting.ts';
 export * from './action.ts';
 export * from './action-lifecycle.ts';
+export * from './backoff.ts';
 export * from './batching.ts';
 export * from './dead-lettered.ts';
 export * from './dependency-error.ts';
@@ -11,6 +12,7 @@ export * from './errors.ts';
 export * from './exact-number.ts';
 export * from './fence.ts';
 export * from './json-object.ts';
+export * from './lease.ts';
 export * from './ledger.ts';
 export * from './lifetimes.ts';
 export * from './nesting.ts';

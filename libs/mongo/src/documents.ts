@@ -1,5 +1,14 @@
 import type { BatchEntity, CallbackView } from '@bulk/contracts';
-import type { Counts, Fence, Fields, Lane, OutcomeStatus, RetryOverride, StoredStatus } from '@bulk/domain';
+import type {
+  Counts,
+  Fence,
+  Fields,
+  Lane,
+  Lease,
+  OutcomeStatus,
+  RetryOverride,
+  StoredStatus,
+} from '@bulk/domain';
 
 /**
  * Collection `actions`. Written by intake (creation, dispatch), handler (postponed batches), stats-aggregator (counts,
@@ -63,7 +72,7 @@ export interface DispatchState {
   readonly nextBatch: number;
   readonly done: boolean;
   /** Who may publish, and until when; null: anyone may take it. */
-  readonly lease: { readonly owner: string; readonly until: Date } | null;
+  readonly lease: Lease | null;
   /**
    * From when on an instance may take the action: `DUE_NOW`, or a later instant at which it becomes due (its schedule, or
    * the end of the lease). Absent while there is nothing to do: not accepted, paused, all published, ended. That keeps the
@@ -99,7 +108,7 @@ export interface DispatchState {
   /** Redis may hold first positions of the action; absent once they are released. */
   readonly firstPositions?: true;
   /** The janitor that is removing them, and until when no other one may; absent while nobody does. */
-  readonly cleanUp?: { readonly owner: string; readonly until: Date };
+  readonly cleanUp?: Lease;
 }
 
 /** Collection `dispatch_lanes`: one document per lane. How much the instances of intake let be in flight in it. */

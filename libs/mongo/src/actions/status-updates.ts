@@ -12,11 +12,12 @@ import {
   type ActionStatus,
   type Control,
   type Counts,
+  type Lease,
   type Milestone,
   type Tally,
 } from '@bulk/domain';
 import type { Document } from 'mongodb';
-import type { ActionDocument, DispatchState, ResultSource } from '../documents.ts';
+import type { ActionDocument, ResultSource } from '../documents.ts';
 import { finishedAt, queuedAt, startedAt, updatedAt } from './action-times.ts';
 import { WITH_DUE_AT, WITH_IN_FLIGHT, withBatchesCounted } from './dispatch-state.ts';
 
@@ -118,7 +119,7 @@ export interface DispatchedBatches {
   /** Whether these are all batches. */
   readonly done: boolean;
   /** The renewed lease of whoever continues; ignored where all is done. */
-  readonly lease: NonNullable<DispatchState['lease']>;
+  readonly lease: Lease;
 }
 
 /** The update that records published batches. An outcome may have come before it and moved the status already. */

@@ -1,5 +1,5 @@
 import type { BatchEntity } from '@bulk/contracts';
-import { DISPATCHED_STATUSES, type Lane } from '@bulk/domain';
+import { DISPATCHED_STATUSES, instantAfter, leaseFor, type Lane, type Lease } from '@bulk/domain';
 import {
   DUE_NOW,
   published,
@@ -8,7 +8,6 @@ import {
   WITH_DUE_AT,
   type ActionDocument,
   type Database,
-  type DispatchState,
 } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 import { PROGRESS, progressOf, type DispatchProgress, type ProgressFields } from './dispatch-progress.ts';
@@ -104,7 +103,7 @@ export class DispatchStore {
           // No `$or`: some planners leave the index for it and read every action.
           'dispatch.lease.until': { $not: { $gt: now } },
         },
-        claimed({ owner, until: this.#in(this.#leaseMs, now) }, this.#windowBatches),
+        claimed(leaseFor(owner, this.#leaseMs, now), this.#windowBatches),
         { sort: { lane: 1, accountId: 1, _id: 1 }, returnDocument: 'after' },
       ),
     );
@@ -119,7 +118,9 @@ export class DispatchStore {
    */
   inFlight(staleMs: number): Promise<ShareInFlight[]> {
     return stored(
-      this.#database.actions.aggregate<ShareInFlight>(sharesInFlight(this.#in(-staleMs))).toArray(),
+      this.#database.actions
+        .aggregate<ShareInFlight>(sharesInFlight(instantAfter(this.#now(), -staleMs)))
+        .toArray(),
     );
   }
 
@@ -179,7 +180,7 @@ export class DispatchStore {
     done: boolean,
   ): Promise<ActionDocument | undefined> {
     const now = this.#now();
-    const lease = { owner, until: this.#in(this.#leaseMs, now) };
+    const lease = leaseFor(owner, this.#leaseMs, now);
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         // Another holder may have come further while a step of ours took longer than its lease.
@@ -193,7 +194,7 @@ export class DispatchStore {
 
   /** Keeps the lease. @returns whether it was still held. @throws StoreError. */
   renew(actionId: string, owner: string): Promise<boolean> {
-    return this.#setLease(actionId, owner, { owner, until: this.#in(this.#leaseMs) });
+    return this.#setLease(actionId, owner, leaseFor(owner, this.#leaseMs, this.#now()));
   }
 
   /** Hands an action back, so that any instance may go on with it at once. @throws StoreError. */
@@ -203,10 +204,10 @@ export class DispatchStore {
 
   /** Hands an action back that failed: nobody tries it again before `delayMs` have passed. @throws StoreError. */
   async postpone(actionId: string, owner: string, delayMs: number): Promise<void> {
-    await this.#setLease(actionId, owner, { owner: `${owner}/postponed`, until: this.#in(delayMs) });
+    await this.#setLease(actionId, owner, leaseFor(`${owner}/postponed`, delayMs, this.#now()));
   }
 
-  async #setLease(actionId: string, owner: string, lease: DispatchState['lease']): Promise<boolean> {
+  async #setLease(actionId: string, owner: string, lease: Lease | null): Promise<boolean> {
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         { _id: actionId, 'dispatch.lease.owner': owner },
@@ -216,14 +217,10 @@ export class DispatchStore {
     );
     return updated !== null;
   }
-
-  #in(ms: number, now: Date = this.#now()): Date {
-    return new Date(now.getTime() + ms);
-  }
 }
 
 /** Gives the lease to somebody, or to nobody. */
-function leased(lease: DispatchState['lease']): Document[] {
+function leased(lease: Lease | null): Document[] {
   return [{ $set: { 'dispatch.lease': lease === null ? null : { $literal: lease } } }, WITH_DUE_AT];
 }
 

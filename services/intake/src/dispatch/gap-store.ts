@@ -1,4 +1,4 @@
-import { BEGUN_STATUSES } from '@bulk/domain';
+import { BEGUN_STATUSES, instantAfter } from '@bulk/domain';
 import { stored, StoreError, type ActionDocument, type Database, type SweepState } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
 import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
@@ -35,7 +35,7 @@ export class GapStore {
     const claimed = await stored(
       this.#database.actions.findOneAndUpdate(
         standingStill(now, afterMs),
-        { $set: { 'dispatch.sweep.dueAt': new Date(now.getTime() + claimMs) } },
+        { $set: { 'dispatch.sweep.dueAt': instantAfter(now, claimMs) } },
         { returnDocument: 'after' },
       ),
     );
@@ -135,7 +135,7 @@ function standingStill(now: Date, afterMs: number): Filter<ActionDocument> {
     // Batches of it are published, and neither counted nor in a retry topic.
     'dispatch.inFlight': true,
     status: { $in: BEGUN_STATUSES },
-    updatedAt: { $lt: new Date(now.getTime() - afterMs) },
+    updatedAt: { $lt: instantAfter(now, -afterMs) },
     'dispatch.sweep.dueAt': { $not: { $gt: now } },
   };
 }

@@ -1,4 +1,4 @@
-import { CodedError, OUTCOME_CODES, type Tally } from '@bulk/domain';
+import { CodedError, leaseFor, OUTCOME_CODES, type Lease, type Tally } from '@bulk/domain';
 import {
   fits,
   insertLogs,
@@ -171,8 +171,8 @@ export class SkipStore {
     );
   }
 
-  #lease(owner: string): { readonly owner: string; readonly until: Date } {
-    return { owner, until: new Date(this.#now().getTime() + this.#leaseMs) };
+  #lease(owner: string): Lease {
+    return leaseFor(owner, this.#leaseMs, this.#now());
   }
 }
 

@@ -1,5 +1,6 @@
 import type { ProgressState } from '@bulk/contracts';
 import type { CodedError } from '@bulk/domain';
+import type { Scheduler } from '@bulk/runtime';
 import type { ConnectionRecorder } from '../connection/connection-recorder.ts';
 import { AccountSubscription } from './account-subscription.ts';
 import { ActionNotFoundError, TooManyActionsError, TooManySubscriptionsError } from './errors.ts';
@@ -7,7 +8,7 @@ import type { FinishedActions } from './finished-actions.ts';
 import type { SubscriptionHub } from './hub.ts';
 import type { Newcomers } from './newcomers.ts';
 import type { Snapshots } from './snapshots.ts';
-import { Subscription, type Scheduler, type UpdateSink } from './subscription.ts';
+import { Subscription, type UpdateSink } from './subscription.ts';
 
 /** What is the same for every client of a process. */
 export interface SubscriptionSettings {

@@ -1,4 +1,4 @@
-import { FINAL_STATUSES } from '@bulk/domain';
+import { FINAL_STATUSES, instantAfter } from '@bulk/domain';
 import { PROGRESS_PROJECTION, stored, type Database } from '@bulk/mongo';
 import type { ClaimedWebhook, Settlement } from './claimed-webhook.ts';
 
@@ -37,7 +37,7 @@ export class WebhookStore {
           $set: {
             'callback.state': 'delivering',
             'callback.owner': owner,
-            'callback.dueAt': new Date(now.getTime() + this.#leaseMs),
+            'callback.dueAt': instantAfter(now, this.#leaseMs),
             'callback.lastAttemptAt': now,
           },
           $inc: { 'callback.attempts': 1 },
