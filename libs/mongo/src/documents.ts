@@ -52,6 +52,8 @@ export interface ActionDocument {
    */
   readonly applied: Readonly<Record<string, number>>;
   readonly dispatch: DispatchState;
+  /** Only of an upload: why it can no longer be accepted. */
+  readonly uploadClaim?: UploadClaim;
   /** The span of its request (W3C Trace Context); absent where it was not traced. */
   readonly traceparent?: string;
   /** Absent where nobody is to be called at the end. */
@@ -64,6 +66,14 @@ export interface ActionDocument {
   readonly updatedAt: Date;
   /** How long it stood still, since it was paused, between its first outcome and its last resumption, in ms; absent: 0. */
   readonly pausedMs?: number;
+}
+
+/** A claim on an upload that is to be removed; see `actions/upload-claims.ts`. */
+export interface UploadClaim {
+  /** It was refused or failed, made no progress, or lost its idempotency key to another request. */
+  readonly reason: 'refused' | 'stalled' | 'superseded';
+  /** From when on what it has staged may be removed: until then, a write of it may still arrive. */
+  readonly until: Date;
 }
 
 /** How far an action's batches are published, and by whom. */

@@ -2,6 +2,7 @@ import { encodeEntityBatch } from '@bulk/contracts';
 import {
   Batcher,
   CodedError,
+  instantAfter,
   InvalidInputError,
   STAGING,
   toEntity,
@@ -13,9 +14,11 @@ import {
 } from '@bulk/domain';
 import {
   acceptance,
+  claimingUpload,
   stagedFields,
   stored,
   StoreError,
+  unclaimedUpload,
   type ActionDocument,
   type Database,
   type StagedBatchDocument,
@@ -76,7 +79,7 @@ export class StagingExpiredError extends CodedError {
  *
  * The action's document comes first, with status `staging`, which no API shows; then its batches; then one atomic update
  * to `pending`. That update is the acceptance: before it the action does not exist for anyone, and what a broken-off
- * upload leaves is removed, here or by the janitor, whose claim (a lease on the document) excludes the acceptance.
+ * upload leaves is removed, here or by the janitor, whose claim on the document excludes the acceptance.
  */
 export class StagingArea {
   readonly #database: Database;
@@ -152,7 +155,10 @@ export class StagingArea {
     for (let i = 0; i < batches.length; i += this.#options.groupBatches) {
       // First the sign of life, so that the janitor does not take the batches for those of a dead upload.
       const alive = await stored(
-        this.#database.actions.updateOne(stagingBy(actionId), { $set: { updatedAt: this.#options.now() } }),
+        this.#database.actions.updateOne(
+          { _id: actionId, ...unclaimedUpload() },
+          { $set: { updatedAt: this.#options.now() } },
+        ),
       );
       if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
       const documents = batches
@@ -169,9 +175,11 @@ export class StagingArea {
   ): Promise<ActionDocument> {
     const now = this.#options.now();
     const accepted = await stored(
-      this.#database.actions.findOneAndUpdate(stagingBy(actionId), acceptance(size, digest, now), {
-        returnDocument: 'after',
-      }),
+      this.#database.actions.findOneAndUpdate(
+        { _id: actionId, ...unclaimedUpload() },
+        acceptance(size, digest, now),
+        { returnDocument: 'after' },
+      ),
     );
     if (accepted === null) throw new StagingExpiredError(actionId);
     return accepted;
@@ -186,11 +194,11 @@ export class StagingArea {
     const { lateWriteMs, now } = this.#options;
     // A write whose answer is missing may arrive yet: then the janitor looks again later.
     const late = cause instanceof StoreError;
-    const until = new Date(now().getTime() + (late ? lateWriteMs : 0));
+    const until = instantAfter(now(), late ? lateWriteMs : 0);
     try {
       const claimed = await this.#database.actions.updateOne(
         { _id: actionId, status: STAGING },
-        { $set: { 'dispatch.lease': { owner: 'discard', until } } },
+        { $set: claimingUpload({ reason: 'refused', until }) },
       );
       if (claimed.matchedCount === 0) {
         const found = await this.#database.actions.findOne({ _id: actionId });
@@ -219,11 +227,6 @@ export class StagingArea {
       ...stagedFields(now),
     };
   }
-}
-
-/** A staging action that nobody has claimed for removal. */
-function stagingBy(actionId: string): { _id: string; status: typeof STAGING; 'dispatch.lease': null } {
-  return { _id: actionId, status: STAGING, 'dispatch.lease': null };
 }
 
 function toStagedBatch(identity: ActionIdentity, batch: Batch): StagedBatchDocument {
