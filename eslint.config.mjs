@@ -21,7 +21,7 @@ const boundaries = [
   {
     sourceTag: 'type:runtime',
     onlyDependOnLibsWithTags: ['type:domain'],
-    allowedExternalImports: ['zod', 'pino', 'pino-pretty', 'cockatiel', 'prom-client', '@opentelemetry/*'],
+    allowedExternalImports: ['zod', 'pino', 'pino-pretty', 'prom-client', '@opentelemetry/*'],
   },
   {
     sourceTag: 'type:adapter',

@@ -1,4 +1,4 @@
-import type { Fields, FieldIssue } from '@bulk/domain';
+import type { Fields, FieldIssue, Patch } from '@bulk/domain';
 import { z } from 'zod';
 
 /** An index of an entity's collection, within an account: `accountId` is put in front of the fields. */
@@ -19,12 +19,6 @@ export interface EntityTypeSource {
   readonly indexes?: readonly EntityIndex[];
   /** Groups of optional fields of which a whole entity needs at least one, e.g. `[['name', 'lastName']]`. */
   readonly needsOneOf?: readonly (readonly [string, ...string[]])[];
-}
-
-/** A validated change: fields to set and fields to clear. */
-export interface Patch {
-  readonly set: Fields;
-  readonly unset: readonly string[];
 }
 
 /** Result of validating what a caller sent. */

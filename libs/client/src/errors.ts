@@ -1,5 +1,5 @@
 import type { ActionUpdate, ErrorBody } from '@bulk/contracts';
-import { CodedError } from '@bulk/domain';
+import { CodedError, messageOf } from '@bulk/domain';
 import { z } from 'zod';
 
 const detailsSchema = z.record(z.string(), z.unknown());
@@ -50,8 +50,7 @@ function millisecondsOf(retryAfter: string): number | null {
 /** Thrown when the API could not be reached or did not answer in time: whether it acted is not known. */
 export class NetworkError extends CodedError {
   constructor(url: string, cause: unknown) {
-    const reason = cause instanceof Error ? cause.message : String(cause);
-    super('NETWORK_ERROR', `no answer from ${url}: ${reason}`, { retryable: true, cause });
+    super('NETWORK_ERROR', `no answer from ${url}: ${messageOf(cause)}`, { retryable: true, cause });
   }
 }
 

@@ -1,4 +1,5 @@
 import { serverFrameSchema, type ClientFrame, type ErrorBody } from '@bulk/contracts';
+import { backoffDelay } from '@bulk/domain';
 import { z } from 'zod';
 import { AccountFollowers } from './account-followers.ts';
 import { ActionFollowers } from './action-followers.ts';
@@ -226,8 +227,10 @@ export class ProgressConnection {
       this.#failAll(new ConnectionLostError(address, this.#failures, reason));
       return;
     }
-    const ceiling = Math.min(reconnect.maxDelayMs, reconnect.initialDelayMs * 2 ** (this.#failures - 1));
-    const delayMs = Math.min(Math.max(ceiling * random(), this.#minDelayMs), MAX_WAIT_MS);
+    const delayMs = Math.min(
+      Math.max(backoffDelay(this.#failures, reconnect, random), this.#minDelayMs),
+      MAX_WAIT_MS,
+    );
     this.#minDelayMs = 0;
     this.#retry = setTimeout(() => {
       this.#retry = undefined;

@@ -1,8 +1,8 @@
-import { CodedError } from '@bulk/domain';
+import { backoffDelay, CodedError, type BackoffOptions } from '@bulk/domain';
 import { AbortedError, BulkApiError } from './errors.ts';
 
 /** How a request that is safe to repeat is repeated: exponential backoff with full jitter. */
-export interface RetryOptions {
+export interface RetryOptions extends BackoffOptions {
   /** Tries in all; 1: no repetition; default 4. */
   readonly maxAttempts: number;
   /** Longest wait before the second try, in ms; default 250. */
@@ -46,12 +46,12 @@ export class Retrying {
 
   /** @returns how long to wait for the next try, in ms, or undefined for none. */
   #waitAfter(error: unknown, tries: number): number | undefined {
-    const { maxAttempts, initialDelayMs, maxDelayMs, maxRetryAfterMs } = this.#options;
+    const { maxAttempts, maxRetryAfterMs } = this.#options;
     if (!(error instanceof CodedError) || !error.retryable || tries >= maxAttempts) return undefined;
     const asked = error instanceof BulkApiError ? (error.retryAfterMs ?? 0) : 0;
     if (asked > maxRetryAfterMs) return undefined;
     // Later than asked by some: not all who were told the same come back together.
-    return asked + Math.min(maxDelayMs, initialDelayMs * 2 ** (tries - 1)) * this.#random();
+    return asked + backoffDelay(tries, this.#options, this.#random);
   }
 }
 

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { addTallies, EMPTY_TALLY, processed, progressFigures, statusAfter, tally } from './accounting.ts';
-import { ACTION_STATUSES, isFinal } from './action.ts';
+import { addTallies, EMPTY_TALLY, processed, progressFigures, tally } from './accounting.ts';
 import { failure, skipped, success, type Outcome } from './outcome.ts';
 
 const outcome: fc.Arbitrary<Outcome> = fc.oneof(
@@ -10,7 +9,6 @@ const outcome: fc.Arbitrary<Outcome> = fc.oneof(
   fc.constantFrom('C', 'D').map((code) => skipped(code, 'm')),
 );
 const outcomes = fc.array(outcome, { maxLength: 60 });
-const counts = fc.record({ success: fc.nat(50), failure: fc.nat(50), skipped: fc.nat(50) });
 
 describe('tally', () => {
   it('counts every outcome once, and every code of those that have one', () => {
@@ -32,34 +30,6 @@ describe('tally', () => {
         expect(addTallies(sum, EMPTY_TALLY)).toEqual(sum);
       }),
     );
-  });
-});
-
-describe('statusAfter', () => {
-  it('is completed exactly when every position has an outcome, and never leaves a final status', () => {
-    fc.assert(
-      fc.property(
-        fc.constantFrom(...ACTION_STATUSES),
-        counts,
-        fc.nat(1),
-        fc.integer({ min: 1, max: 150 }),
-        (status, c, cancelled, total) => {
-          const next = statusAfter(status, { ...c, codes: { ACTION_CANCELLED: cancelled } }, total);
-          if (isFinal(status)) expect(next).toBe(status);
-          else if (processed(c) < total) expect(isFinal(next)).toBe(false);
-          else expect(next).toBe(cancelled > 0 ? 'cancelled' : 'completed');
-        },
-      ),
-    );
-  });
-
-  it('turns pending and queued into processing at the first outcome, and leaves paused as it is', () => {
-    const one = { success: 1, failure: 0, skipped: 0, codes: {} };
-    const none = EMPTY_TALLY;
-    expect(statusAfter('pending', one, 2)).toBe('processing');
-    expect(statusAfter('queued', one, 2)).toBe('processing');
-    expect(statusAfter('queued', none, 2)).toBe('queued');
-    expect(statusAfter('paused', one, 2)).toBe('paused');
   });
 });
 

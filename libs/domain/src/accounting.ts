@@ -1,5 +1,4 @@
-import { isFinal, type ActionStatus } from './action.ts';
-import { OUTCOME_CODES, type Outcome } from './outcome.ts';
+import type { Outcome } from './outcome.ts';
 
 /** Number of positions by outcome. */
 export interface Counts {
@@ -55,17 +54,6 @@ function combine(a: Tally, b: Tally, sign: 1 | -1): Tally {
 /** Positions that have an outcome. */
 export function processed(counts: Counts): number {
   return counts.success + counts.failure + counts.skipped;
-}
-
-/**
- * The status of an action once `sum` of its `total` positions have an outcome. A final status stays. An action ends as
- * cancelled where that kept a position from being processed; a cancelling that came too late changes nothing.
- */
-export function statusAfter(status: ActionStatus, sum: Tally, total: number): ActionStatus {
-  if (isFinal(status)) return status;
-  const done = processed(sum);
-  if (done >= total) return (sum.codes[OUTCOME_CODES.ACTION_CANCELLED] ?? 0) > 0 ? 'cancelled' : 'completed';
-  return done > 0 && (status === 'pending' || status === 'queued') ? 'processing' : status;
 }
 
 /** How far an action is, derived from its counts and times. */

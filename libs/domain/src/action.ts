@@ -5,26 +5,6 @@ export const LANES = ['high', 'normal', 'low'] as const;
 export const laneSchema = z.enum(LANES);
 export type Lane = z.infer<typeof laneSchema>;
 
-/** The life of an action; `completed`, `failed` and `cancelled` are final. */
-export const ACTION_STATUSES = [
-  'pending',
-  'queued',
-  'processing',
-  'paused',
-  'completed',
-  'failed',
-  'cancelled',
-] as const;
-export const actionStatusSchema = z.enum(ACTION_STATUSES);
-export type ActionStatus = z.infer<typeof actionStatusSchema>;
-
-const FINAL: ReadonlySet<ActionStatus> = new Set(['completed', 'failed', 'cancelled']);
-
-/** Whether an action in this status can change no more. */
-export function isFinal(status: ActionStatus): boolean {
-  return FINAL.has(status);
-}
-
 /**
  * An account: letters, digits, `.`, `_`, `-`, at most 64. It holds no `:` so that `accountId:entityId` is unambiguous.
  */

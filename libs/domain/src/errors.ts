@@ -22,6 +22,11 @@ export class CodedError extends Error {
   }
 }
 
+/** The message of anything that was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 /** What an action type may say of its own error; the code is that of a failure, see `outcomeCodeSchema`. */
 export type EntityErrorOptions = Pick<CodedErrorOptions, 'details' | 'cause'> & { code?: string };
 

@@ -1,8 +1,14 @@
 import type { BatchEntity, CallbackView } from '@bulk/contracts';
-import type { ActionStatus, Counts, Fence, Fields, Lane, OutcomeStatus, RetryOverride } from '@bulk/domain';
-
-/** `staging` is an upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
-export type StoredStatus = ActionStatus | 'staging';
+import type {
+  Counts,
+  Fence,
+  Fields,
+  Lane,
+  Lease,
+  OutcomeStatus,
+  RetryOverride,
+  StoredStatus,
+} from '@bulk/domain';
 
 /**
  * Collection `actions`. Written by intake (creation, dispatch), handler (postponed batches), stats-aggregator (counts,
@@ -46,6 +52,8 @@ export interface ActionDocument {
    */
   readonly applied: Readonly<Record<string, number>>;
   readonly dispatch: DispatchState;
+  /** Only of an upload: why it can no longer be accepted. */
+  readonly uploadClaim?: UploadClaim;
   /** The span of its request (W3C Trace Context); absent where it was not traced. */
   readonly traceparent?: string;
   /** Absent where nobody is to be called at the end. */
@@ -60,13 +68,21 @@ export interface ActionDocument {
   readonly pausedMs?: number;
 }
 
+/** A claim on an upload that is to be removed; see `actions/upload-claims.ts`. */
+export interface UploadClaim {
+  /** It was refused or failed, made no progress, or lost its idempotency key to another request. */
+  readonly reason: 'refused' | 'stalled' | 'superseded';
+  /** From when on what it has staged may be removed: until then, a write of it may still arrive. */
+  readonly until: Date;
+}
+
 /** How far an action's batches are published, and by whom. */
 export interface DispatchState {
   /** Lowest batch that is not known to be in Kafka. */
   readonly nextBatch: number;
   readonly done: boolean;
   /** Who may publish, and until when; null: anyone may take it. */
-  readonly lease: { readonly owner: string; readonly until: Date } | null;
+  readonly lease: Lease | null;
   /**
    * From when on an instance may take the action: `DUE_NOW`, or a later instant at which it becomes due (its schedule, or
    * the end of the lease). Absent while there is nothing to do: not accepted, paused, all published, ended. That keeps the
@@ -102,7 +118,7 @@ export interface DispatchState {
   /** Redis may hold first positions of the action; absent once they are released. */
   readonly firstPositions?: true;
   /** The janitor that is removing them, and until when no other one may; absent while nobody does. */
-  readonly cleanUp?: { readonly owner: string; readonly until: Date };
+  readonly cleanUp?: Lease;
 }
 
 /** Collection `dispatch_lanes`: one document per lane. How much the instances of intake let be in flight in it. */

@@ -1,7 +1,15 @@
-import type { ChangeResult, EntityChange, EntityStore, WriteScope } from '@bulk/actions';
+import type { EntityStore, WriteScope } from '@bulk/actions';
+import {
+  APPLIED,
+  isLiving,
+  recordOf,
+  UNIQUE_VIOLATION,
+  verdictOf,
+  type ChangeResult,
+  type EntityChange,
+} from '@bulk/domain';
 import type { Database } from './database.ts';
 import { readStates } from './entity-states.ts';
-import { APPLIED, isLiving, recordOf, UNIQUE_VIOLATION, verdictOf } from './entity-verdict.ts';
 import { findTaken, uniqueIndexes, type Claim } from './unique-values.ts';
 
 /**

@@ -1,7 +1,7 @@
-import type { EntityChange, UpdateChange, UpsertChange, WriteScope } from '@bulk/actions';
+import type { WriteScope } from '@bulk/actions';
+import { recordOf, type EntityChange, type UpdateChange, type UpsertChange } from '@bulk/domain';
 import type { AnyBulkWriteOperation, Document, Filter } from 'mongodb';
 import { entityKey, type EntityDocument } from './documents.ts';
-import { recordOf } from './entity-verdict.ts';
 
 type Operation = AnyBulkWriteOperation<EntityDocument>;
 

@@ -1,8 +1,11 @@
-import type { EntityChange, WriteScope } from '@bulk/actions';
+import type { WriteScope } from '@bulk/actions';
+import type { EntityChange, EntityState } from '@bulk/domain';
 import type { Database } from './database.ts';
 import { entityKey, type EntityDocument } from './documents.ts';
-import { STATE_FIELDS, type EntityState } from './entity-verdict.ts';
 import { StoreError } from './errors.ts';
+
+/** The projection that reads an `EntityState`. */
+const STATE_FIELDS = { version: 1, fence: 1, deletedAt: 1 } as const satisfies Record<keyof EntityState, 1>;
 
 /**
  * What is stored of the entities to change, by entity id; tombstones too.

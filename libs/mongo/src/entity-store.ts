@@ -1,17 +1,19 @@
-import type { ChangeResult, EntityChange, EntityStore, WriteScope } from '@bulk/actions';
-import { RetryableError } from '@bulk/domain';
-import { MongoBulkWriteError } from 'mongodb';
-import type { Database } from './database.ts';
-import { operationOf } from './entity-operation.ts';
-import { readStates } from './entity-states.ts';
+import type { EntityStore, WriteScope } from '@bulk/actions';
 import {
   APPLIED,
   isLiving,
   recordOf,
+  RetryableError,
   UNIQUE_VIOLATION,
   verdictOf,
+  type ChangeResult,
+  type EntityChange,
   type EntityState,
-} from './entity-verdict.ts';
+} from '@bulk/domain';
+import { MongoBulkWriteError } from 'mongodb';
+import type { Database } from './database.ts';
+import { operationOf } from './entity-operation.ts';
+import { readStates } from './entity-states.ts';
 import { DocumentRefusedError, DUPLICATE_KEY, isStoreOutage, StoreError } from './errors.ts';
 
 /** Thrown when another lane changed an entity between the write and the read after it; trying again settles it. */

@@ -1,4 +1,4 @@
-import { DependencyError, isNetworkError, PermanentError, type FaultKind } from '@bulk/domain';
+import { DependencyError, isNetworkError, messageOf, PermanentError, type FaultKind } from '@bulk/domain';
 import {
   MongoBulkWriteError,
   MongoError,
@@ -146,8 +146,4 @@ export async function stored<T>(operation: Promise<T>): Promise<T> {
   } catch (error) {
     throw new StoreError(error);
   }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

@@ -1,5 +1,5 @@
 import type { EntityType } from '@bulk/actions';
-import { OUTCOME_STATUSES } from '@bulk/domain';
+import { OUTCOME_STATUSES, STAGING } from '@bulk/domain';
 import { configuredLifetimes, retentionConfigShape, type RetentionConfig } from '@bulk/runtime';
 import { MongoServerError, type IndexDescription } from 'mongodb';
 import { z } from 'zod';
@@ -48,7 +48,7 @@ export async function ensureIndexes(
       partialFilterExpression: { 'dispatch.inFlight': { $exists: true } },
     },
     // Uploads, for the janitor.
-    { key: { status: 1 }, partialFilterExpression: { status: 'staging' } },
+    { key: { status: 1 }, partialFilterExpression: { status: STAGING } },
     // Actions whose first positions are still in Redis. Those with dead letters keep them for a replay.
     {
       key: { 'codes.DEAD_LETTERED': 1, finishedAt: 1 },

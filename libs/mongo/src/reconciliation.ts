@@ -1,16 +1,18 @@
 import {
   CodedError,
   driftOf,
+  isAccepted,
   isFinal,
   Ledger,
+  outcomeStage,
   processed,
-  statusAfter,
+  statusAfterOutcomes,
   type ActionStatus,
   type CountDrift,
   type PositionRange,
 } from '@bulk/domain';
+import { repaired } from './actions/status-updates.ts';
 import type { Database } from './database.ts';
-import { WITH_DUE_AT, WITH_IN_FLIGHT } from './dispatch-state.ts';
 import type { ActionDocument } from './documents.ts';
 
 /** What an action's counts are, beside what its logs say. */
@@ -69,7 +71,7 @@ export async function repair(
 }
 
 interface Compared {
-  readonly action: ActionDocument & { readonly status: ActionStatus };
+  readonly action: ActionDocument;
   readonly ledger: Ledger;
   readonly status: ActionStatus;
   readonly found: Reconciliation;
@@ -78,31 +80,27 @@ interface Compared {
 async function compare(database: Database, actionId: string): Promise<Compared | undefined> {
   // The action before its logs: what it claims to hold was logged before that.
   const action = await database.actions.findOne({ _id: actionId });
-  if (action === null || !isAccepted(action)) return undefined;
+  if (action === null) return undefined;
+  const { status: before } = action;
+  if (!isAccepted(before)) return undefined;
   const ledger = await ledgerOf(database, action);
-  const status = statusAfter(action.status, ledger.tally, action.total);
+  const status = statusAfterOutcomes(before, outcomeStage(ledger.tally, action.total));
   const counted = { ...action.counts, codes: action.codes };
   const drift: Reconciliation['drift'] = [
     ...driftOf(counted, ledger.tally),
     ...(action.countedBatches === ledger.batches
       ? []
       : [{ what: 'countedBatches', counted: action.countedBatches, logged: ledger.batches }]),
-    ...(action.status === status
-      ? []
-      : [{ what: 'status' as const, counted: action.status, logged: status }]),
+    ...(before === status ? [] : [{ what: 'status' as const, counted: before, logged: status }]),
   ];
   const found = {
     actionId,
-    status: action.status,
+    status: before,
     drift,
     missing: ledger.missing(),
     surplus: ledger.doubled + ledger.beyond,
   };
   return { action, ledger, status, found };
-}
-
-function isAccepted(action: ActionDocument): action is ActionDocument & { readonly status: ActionStatus } {
-  return action.status !== 'staging';
 }
 
 async function ledgerOf(database: Database, { _id, total, applied }: ActionDocument): Promise<Ledger> {
@@ -134,22 +132,15 @@ async function write(database: Database, { action, ledger, status }: Compared, n
       version: action.version,
       ...Object.fromEntries(Object.entries(action.applied).map(([p, offset]) => [`applied.${p}`, offset])),
     },
-    [
-      {
-        $set: {
-          counts: { success, failure, skipped },
-          codes: { $literal: codes },
-          countedBatches: ledger.batches,
-          status,
-          startedAt: action.startedAt ?? (begun ? at : null),
-          finishedAt: action.finishedAt ?? (isFinal(status) ? at : null),
-          updatedAt: at,
-          version: { $add: ['$version', 1] },
-        },
-      },
-      WITH_DUE_AT,
-      WITH_IN_FLIGHT,
-    ],
+    repaired({
+      counts: { success, failure, skipped },
+      codes,
+      countedBatches: ledger.batches,
+      status,
+      startedAt: action.startedAt ?? (begun ? at : null),
+      finishedAt: action.finishedAt ?? (isFinal(status) ? at : null),
+      updatedAt: at,
+    }),
   );
   return modifiedCount === 1;
 }

@@ -1,4 +1,4 @@
-import { DependencyError, type FaultKind } from '@bulk/domain';
+import { DependencyError, messageOf, type FaultKind } from '@bulk/domain';
 
 /**
  * First words of Redis' error replies by what they mean; a reply that is in none of these lists is `unknown`. Only those of
@@ -29,7 +29,7 @@ export class RedisError extends DependencyError {
     const fault = redisFault(cause);
     super(
       fault === 'request' ? 'REDIS_FAILED' : REDIS_UNAVAILABLE,
-      `Redis (${fault}): ${cause instanceof Error ? cause.message : String(cause)}`,
+      `Redis (${fault}): ${messageOf(cause)}`,
       fault,
       cause,
     );

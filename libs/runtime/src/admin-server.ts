@@ -1,4 +1,5 @@
 import type { IncomingMessage } from 'node:http';
+import { messageOf } from '@bulk/domain';
 import type { Health } from './health.ts';
 import { mayChange, WHO_MAY_CHANGE } from './http/admin-access.ts';
 import { GuardedServer, type ServerLimits } from './http/guarded-server.ts';
@@ -85,7 +86,7 @@ async function answerTo(
       try {
         return { status: 200, contentType: metrics.contentType, body: await metrics.expose() };
       } catch (error) {
-        return json(500, { error: error instanceof Error ? error.message : String(error) });
+        return json(500, { error: messageOf(error) });
       }
     case '/log-level':
       if (request.method !== 'GET' && !mayChange(request, token)) return json(403, { error: WHO_MAY_CHANGE });
@@ -93,7 +94,7 @@ async function answerTo(
         const { status, body } = await answerLogLevel(request, log);
         return json(status, body);
       } catch (error) {
-        return json(400, { error: error instanceof Error ? error.message : String(error) });
+        return json(400, { error: messageOf(error) });
       }
     default:
       return json(404, { error: 'expected /livez, /readyz, /metrics or /log-level' });

@@ -1,6 +1,7 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-import { CodedError, DependencyError } from '@bulk/domain';
+import { CodedError, DependencyError, messageOf } from '@bulk/domain';
 import type { Health } from './health.ts';
+import { backgroundScheduler } from './scheduler.ts';
+import { WorkerLoop } from './worker-loop.ts';
 
 export interface WatchedDependency {
   /** Its name on `/readyz`. */
@@ -63,7 +64,7 @@ export class DependencyWatch {
   add(dependency: WatchedDependency): void {
     const watched = { ...dependency, told: true, changes: 0, refusedUntil: 0 };
     this.#watched.set(dependency.name, watched);
-    void this.#follow(watched);
+    this.#follow(watched);
   }
 
   /**
@@ -118,17 +119,25 @@ export class DependencyWatch {
     health.set(watched.name, state, reason);
   }
 
-  async #follow(watched: Watched): Promise<void> {
-    const { signal, intervalMs, health } = this.#options;
-    while (!signal.aborted) {
-      // Aborted by the stop; a probe alone keeps no process alive.
-      await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => undefined);
-      const away = !health.isReady(watched.name);
-      const told = watched.told && !away;
-      watched.told = false;
-      if (told || (watched.probed === 'away' && !away)) continue;
-      await this.#probe(watched);
-    }
+  #follow(watched: Watched): void {
+    const { signal, intervalMs } = this.#options;
+    if (signal.aborted) return;
+    const round = async (): Promise<number> => {
+      await this.#look(watched);
+      return intervalMs;
+    };
+    // A probe alone keeps no process running.
+    const loop = new WorkerLoop({ round, scheduler: backgroundScheduler });
+    signal.addEventListener('abort', () => void loop.stop(), { once: true });
+    loop.start(intervalMs);
+  }
+
+  async #look(watched: Watched): Promise<void> {
+    const away = !this.#options.health.isReady(watched.name);
+    const told = watched.told && !away;
+    watched.told = false;
+    if (told || (watched.probed === 'away' && !away)) return;
+    await this.#probe(watched);
   }
 
   /** A late answer is one: then it has come back. */
@@ -144,7 +153,7 @@ export class DependencyWatch {
       await watched.probe();
       if (performance.now() >= watched.refusedUntil) say('ready');
     } catch (error) {
-      say('waiting', error instanceof Error ? error.message : String(error));
+      say('waiting', messageOf(error));
     } finally {
       clearTimeout(timer);
     }

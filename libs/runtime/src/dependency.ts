@@ -1,4 +1,5 @@
-import { backoffDelay, delay } from './delay.ts';
+import { backoffDelay, messageOf } from '@bulk/domain';
+import { delay } from './delay.ts';
 import type { Health } from './health.ts';
 import type { Logger } from './logger.ts';
 
@@ -42,7 +43,7 @@ export async function openDependency<T>(
         if (progress.said) log.info({ dependency: name, attempt }, 'dependency is there');
         return opened;
       } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
+        const reason = messageOf(error);
         say(reason);
         log.debug({ dependency: name, attempt, reason }, 'still waiting for a dependency');
       }

@@ -89,7 +89,7 @@ describe('Idempotency-Key', () => {
     expect(await ahead.find('acme', key)).toBeUndefined();
     expect(await database.actions.findOne({ _id: dead._id })).toMatchObject({
       status: 'staging',
-      dispatch: { lease: { owner: 'superseded' } },
+      uploadClaim: { reason: 'superseded' },
     });
     expect((await withKey(key)).status).toBe(202);
   });

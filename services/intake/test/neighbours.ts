@@ -1,6 +1,6 @@
 import { consumerGroups, MESSAGES } from '@bulk/contracts';
 import { success, tally, type Outcome } from '@bulk/domain';
-import { countOutcomes, type Database } from '@bulk/mongo';
+import { counted, type Database } from '@bulk/mongo';
 import type { Consumer } from 'kafkajs';
 import type { IntakeHarness, PublishedBatch } from './harness.ts';
 
@@ -42,7 +42,7 @@ export async function account(
     if (upsertedCount === 0) continue;
     await actions.updateOne(
       { _id: actionId },
-      countOutcomes({ tally: { ...counts, codes }, batches: 1, upTo: source }, new Date()),
+      counted({ tally: { ...counts, codes }, batches: 1, upTo: source }, [batchNo], new Date()),
     );
   }
 }

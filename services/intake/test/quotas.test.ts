@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import type { ActionDocument, StoredStatus } from '@bulk/mongo';
+import type { StoredStatus } from '@bulk/domain';
+import type { ActionDocument } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { BreakableLink, eventually } from '@bulk/testing';
 import { uuidv7 } from 'uuidv7';

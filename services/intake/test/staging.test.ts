@@ -167,6 +167,45 @@ describe('the janitor', () => {
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
+  it('accepts no upload that a janitor of the version before has claimed, and removes what is left of it', async () => {
+    const actionId = randomUUID();
+    async function* slow(): AsyncGenerator<{ id: string }> {
+      yield* entitiesOf(70);
+      const until = new Date(Date.now() + HOUR_MS);
+      await harness.database.actions.updateOne(
+        { _id: actionId },
+        { $set: { 'dispatch.lease': { owner: 'janitor', until } } },
+      );
+      yield { id: 'last' };
+    }
+    await expect(harness.staging().stage(draft(actionId), slow())).rejects.toThrow(StagingExpiredError);
+    expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
+    // And it died in the middle of a removal.
+    const dead = randomUUID();
+    await harness.accepted(dead, 20);
+    const lease = { owner: 'janitor 7', until: new Date(Date.now() + HOUR_MS) };
+    await harness.database.actions.updateOne(
+      { _id: dead },
+      { $set: { status: 'staging', 'dispatch.lease': lease } },
+    );
+    expect(await janitorAhead(HOUR_MS / 2).sweep()).toEqual({ broken: 0, ended: 0 });
+    expect(await janitorAhead(2 * HOUR_MS).sweep()).toEqual({ broken: 1, ended: 0 });
+    expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
+  });
+
+  it('claims an upload in the words of the version before, too, which must not accept it', async () => {
+    const slow = randomUUID();
+    await harness.accepted(slow, 20);
+    await harness.database.actions.updateOne({ _id: slow }, { $set: { status: 'staging' } });
+    await janitorAhead(2 * HOUR_MS).sweep();
+    const claimed = await harness.database.actions.findOne({ _id: slow });
+    expect(claimed?.uploadClaim?.reason).toBe('stalled');
+    // What that version accepts.
+    const open = { _id: slow, status: 'staging' as const, 'dispatch.lease': null };
+    expect(await harness.database.actions.countDocuments(open)).toBe(0);
+    expect(claimed?.dispatch.lease?.until).toEqual(claimed?.uploadClaim?.until);
+  });
+
   it('removes the batches of an action that ended long ago, and keeps the action', async () => {
     const [old, young, open] = [randomUUID(), randomUUID(), randomUUID()];
     for (const id of [old, young, open]) await harness.accepted(id, 20);

@@ -4,7 +4,7 @@ import { isFinal } from '@bulk/domain';
 import { openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
 import { connectRedisInBackground, REDIS } from '@bulk/redis';
-import type { ServiceContext } from '@bulk/runtime';
+import { systemScheduler, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { allowedOriginsOf, type NotifierConfig } from './config.ts';
 import { BufferedBytes } from './limits/buffered-bytes.ts';
@@ -18,7 +18,6 @@ import { SubscriptionHub } from './subscriptions/hub.ts';
 import { Newcomers } from './subscriptions/newcomers.ts';
 import { Resync } from './subscriptions/resync.ts';
 import { Snapshots } from './subscriptions/snapshots.ts';
-import { systemScheduler } from './system-scheduler.ts';
 import { createWebhookDelivery, type WebhookWorker } from './webhooks/create-delivery.ts';
 
 /** A plain request is answered with how to connect: its connection is of no further use, in ms. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MESSAGES } from '@bulk/contracts';
-import { isFinal, statusAfter, type ActionStatus } from '@bulk/domain';
+import { ACTION_STATUSES, isFinal, outcomeStage, statusAfterOutcomes, type ActionStatus } from '@bulk/domain';
 import { loadConfig } from '@bulk/runtime';
 import { checkAccounting, eventually, inProcessService } from '@bulk/testing';
 import { Accountant } from '../src/account/accountant.ts';
@@ -127,17 +127,7 @@ describe('a crash between the steps', () => {
 });
 
 describe('the status', () => {
-  const STATUSES: ActionStatus[] = [
-    'pending',
-    'queued',
-    'processing',
-    'paused',
-    'completed',
-    'failed',
-    'cancelled',
-  ];
-
-  const CASES = STATUSES.flatMap((status) => [
+  const CASES = ACTION_STATUSES.flatMap((status) => [
     { status, skipped: 0 },
     { status, skipped: 1 },
   ]);
@@ -154,7 +144,7 @@ describe('the status', () => {
       const before = await harness.database.actions.findOne({ _id: actionId });
       const after = await counts.add(actionId, 0, applied, { tally, batches: n / 10, applied: offset });
       const sum = { ...after!.counts, codes: after!.codes };
-      expect(after!.status).toBe(statusAfter(before!.status as ActionStatus, sum, 20));
+      expect(after!.status).toBe(statusAfterOutcomes(before!.status as ActionStatus, outcomeStage(sum, 20)));
       expect(after!.finishedAt !== null).toBe(isFinal(after!.status as ActionStatus) && !isFinal(status));
       applied = offset;
     }

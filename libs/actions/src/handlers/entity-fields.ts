@@ -1,6 +1,6 @@
-import type { FieldIssue, Fields } from '@bulk/domain';
+import type { FieldIssue, Fields, Patch } from '@bulk/domain';
 import { z } from 'zod';
-import type { EntityType, Patch, Validated } from '../entity-type.ts';
+import type { EntityType, Validated } from '../entity-type.ts';
 
 /** The name under which a caller says which version an entity must have; no entity type has a field of this name. */
 export const EXPECTED_VERSION = 'expectedVersion';

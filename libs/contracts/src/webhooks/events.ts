@@ -1,11 +1,7 @@
-import { ACTION_STATUSES, isFinal, type ActionStatus } from '@bulk/domain';
+import { FINAL_STATUSES } from '@bulk/domain';
 import { z } from 'zod';
 import { instantSchema } from '../rest/schemas.ts';
 import { actionUpdateSchema } from '../websocket/frames.ts';
-
-/** Statuses whose beginning is told to an action's callback URL. */
-export type FinalStatus = Extract<ActionStatus, 'completed' | 'failed' | 'cancelled'>;
-export const FINAL_STATUSES = ACTION_STATUSES.filter((status): status is FinalStatus => isFinal(status));
 
 /** Body of a webhook: how an action ended. The same on each repetition. */
 export const webhookEventSchema = z.object({

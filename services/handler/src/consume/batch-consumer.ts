@@ -11,7 +11,13 @@ import {
   type EntityBatchContent,
   type TopicNames,
 } from '@bulk/contracts';
-import { isRetryable, type LanePosition, type RetryPolicy } from '@bulk/domain';
+import {
+  deadLettered,
+  deadLetteredOutcomes,
+  isRetryable,
+  type LanePosition,
+  type RetryPolicy,
+} from '@bulk/domain';
 import type {
   Chunk,
   DeadLetters,
@@ -20,7 +26,6 @@ import type {
   MessageProducer,
   ReceivedMessage,
 } from '@bulk/kafka';
-import { deadLettered, deadLetteredOutcomes } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import { BatchProgress } from '../apply/batch-progress.ts';
 import { decodeRetryHeaders } from '../retry/retry-headers.ts';

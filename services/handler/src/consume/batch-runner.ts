@@ -1,7 +1,13 @@
 import type { AttemptedOutcome } from '@bulk/contracts';
-import { isRetryable, RetryableError, SupersededError } from '@bulk/domain';
+import {
+  backoffDelay,
+  isRetryable,
+  RetryableError,
+  SupersededError,
+  type BackoffOptions,
+} from '@bulk/domain';
 import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
-import { backoffDelay, type BackoffOptions, type Logger } from '@bulk/runtime';
+import type { Logger } from '@bulk/runtime';
 import type { BatchApplier, BatchAt } from '../apply/batch-applier.ts';
 import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';

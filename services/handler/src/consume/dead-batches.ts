@@ -7,7 +7,8 @@ import {
   type TopicNames,
 } from '@bulk/contracts';
 import type { ReceivedMessage } from '@bulk/kafka';
-import { findNamedBatch, type Database, type EntityName } from '@bulk/mongo';
+import type { EntityName } from '@bulk/domain';
+import { findNamedBatch, type Database } from '@bulk/mongo';
 
 /** A batch that is given up, as far as is needed to say what becomes of its positions. */
 export interface DeadBatch extends Pick<EntityBatchContent, 'identity' | 'batchNo'> {

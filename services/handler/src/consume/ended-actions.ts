@@ -1,6 +1,6 @@
 import { resultIdOf } from '@bulk/contracts';
-import { createdAtOf, isFinal, type ActionIdentity } from '@bulk/domain';
-import { stored, type Database, type StoredStatus } from '@bulk/mongo';
+import { createdAtOf, isAccepted, isFinal, type ActionIdentity, type StoredStatus } from '@bulk/domain';
+import { stored, type Database } from '@bulk/mongo';
 
 export interface EndedActionsOptions {
   /** How long an action that was unfinished counts as unfinished without another look, in ms. */
@@ -67,7 +67,7 @@ export class EndedActions {
         { projection: { status: 1 } },
       ),
     );
-    const ended = action !== null && action.status !== 'staging' && isFinal(action.status);
+    const ended = action !== null && isAccepted(action.status) && isFinal(action.status);
     this.#remember(actionId, { ended, at: now });
     return ended;
   }

@@ -6,7 +6,7 @@ import {
   type StatusSummary,
 } from '@bulk/contracts';
 import { ACTION_STATUSES } from '@bulk/domain';
-import { stored, type ActionDocument, type Database } from '@bulk/mongo';
+import { ACCEPTED, stored, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Filter, Sort } from 'mongodb';
 import { z } from 'zod';
 import { actionNotFound } from './refusals.ts';
@@ -14,9 +14,6 @@ import { actionNotFound } from './refusals.ts';
 /** What a view of an action needs, and its control. The bookkeeping of counts and dispatch stays in the database. */
 const PROJECTION = { applied: 0, dispatch: 0, idempotency: 0 } as const;
 export type AccountAction = Omit<ActionDocument, keyof typeof PROJECTION>;
-
-/** An action while it is an upload only is no action for anyone. */
-const ACCEPTED = { status: { $ne: 'staging' } } as const;
 
 /** Field of the API → field of the document. Ids are UUIDs of version 7: their order is that of creation. */
 const SORT_KEYS: Readonly<Record<ActionSortField, string>> = {

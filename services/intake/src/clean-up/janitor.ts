@@ -1,5 +1,13 @@
 import { randomUUID } from 'node:crypto';
-import type { ActionDocument, Database } from '@bulk/mongo';
+import { instantAfter, leaseFor, STAGING } from '@bulk/domain';
+import {
+  adoptUploadClaims,
+  claimingUpload,
+  removableUploads,
+  unclaimedUpload,
+  type ActionDocument,
+  type Database,
+} from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import type { Filter } from 'mongodb';
 import { removalGroups, removeGroup, removeStagedBatches, type EndedAction } from './removal.ts';
@@ -60,6 +68,7 @@ export class Janitor {
    * @param signal stops the sweep after the commands that are under way, and hands back what it has claimed.
    */
   async sweep(signal?: AbortSignal): Promise<Swept> {
+    await adoptUploadClaims(this.#database);
     await this.#excludeAcceptance();
     const broken = await roundsOf(() => this.#removeBrokenUploads(signal), signal);
     const ended = await roundsOf(() => this.#purgeEnded(signal), signal);
@@ -75,23 +84,28 @@ export class Janitor {
     const { now, stagingTimeoutMs, lateWriteMs } = this.#options;
     const at = now();
     await this.#database.actions.updateMany(
-      { status: 'staging', 'dispatch.lease': null, updatedAt: { $lt: plus(at, -stagingTimeoutMs) } },
-      { $set: { 'dispatch.lease': { owner: 'janitor', until: plus(at, lateWriteMs) } } },
+      { ...unclaimedUpload(), updatedAt: { $lt: instantAfter(at, -stagingTimeoutMs) } },
+      { $set: claimingUpload({ reason: 'stalled', until: instantAfter(at, lateWriteMs) }) },
     );
   }
 
   async #removeBrokenUploads(signal?: AbortSignal): Promise<Round> {
     const { actions } = this.#database;
-    const due = { status: 'staging' as const, 'dispatch.lease.until': { $lte: this.#options.now() } };
+    const due = removableUploads(this.#options.now());
     const found = await actions.find(due, { projection: { _id: 1 }, limit: ROUND }).toArray();
     if (found.length === 0) return NOTHING_DUE;
-    const mine = await this.#claim(found, due, 'dispatch.lease');
+    const mine = await this.#claim(found, due);
     await inTurns(mine.ids, signal, (actionId) => removeStagedBatches(this.#database, actionId, signal));
     if (signal?.aborted === true) {
-      await actions.updateMany(mine.claimed, { $set: { 'dispatch.lease.until': this.#options.now() } });
+      await actions.updateMany(mine.claimed, { $unset: { 'dispatch.cleanUp': '' } });
       return { due: found.length, cleaned: 0 };
     }
-    const { deletedCount } = await actions.deleteMany({ ...mine.claimed, status: 'staging' });
+    const { deletedCount } = await actions.deleteMany({
+      ...mine.claimed,
+      status: STAGING,
+      // Unless its upload has failed since, and a write of it may still arrive.
+      'uploadClaim.until': { $lte: this.#options.now() },
+    });
     for (const actionId of mine.ids) this.#log.info({ actionId }, 'Broken-off upload removed');
     return { due: found.length, cleaned: deletedCount };
   }
@@ -103,7 +117,7 @@ export class Janitor {
     if (found.length === 0) return NOTHING_DUE;
     // `$ne: true` and not the words of the clean-up index: with them, some planners read that whole index and not the ids.
     const unclaimed = { 'dispatch.purged': { $ne: true }, 'dispatch.cleanUp.until': { $not: { $gt: now } } };
-    const mine = await this.#claim(found, unclaimed, 'dispatch.cleanUp');
+    const mine = await this.#claim(found, unclaimed);
     const claimed = new Set(mine.ids);
     const groups = removalGroups(found.filter(({ _id }) => claimed.has(_id)));
     await inTurns(groups, signal, (group) => removeGroup(this.#database, group, signal));
@@ -123,7 +137,7 @@ export class Janitor {
     // No condition but those of the index: every further one keeps some planners from the partial index.
     const due = {
       'dispatch.purged': null,
-      finishedAt: { $lt: plus(now, -this.#options.stagedRetentionMs) },
+      finishedAt: { $lt: instantAfter(now, -this.#options.stagedRetentionMs) },
     };
     const cursor = this.#database.actions.find(due, {
       projection: { batchCount: 1, 'dispatch.cleanUp.until': 1 },
@@ -147,13 +161,11 @@ export class Janitor {
   async #claim(
     found: readonly Pick<EndedAction, '_id'>[],
     unclaimed: Filter<ActionDocument>,
-    field: 'dispatch.lease' | 'dispatch.cleanUp',
   ): Promise<{ ids: string[]; claimed: Filter<ActionDocument> }> {
     const _id = { $in: found.map((action) => action._id) };
-    const owner = `janitor ${randomUUID()}`;
-    const claimed: Filter<ActionDocument> = { _id, [`${field}.owner`]: owner };
-    const until = plus(this.#options.now(), CLAIM_MS);
-    await this.#database.actions.updateMany({ ...unclaimed, _id }, { $set: { [field]: { owner, until } } });
+    const cleanUp = leaseFor(`janitor ${randomUUID()}`, CLAIM_MS, this.#options.now());
+    const claimed: Filter<ActionDocument> = { _id, 'dispatch.cleanUp.owner': cleanUp.owner };
+    await this.#database.actions.updateMany({ ...unclaimed, _id }, { $set: { 'dispatch.cleanUp': cleanUp } });
     const mine = await this.#database.actions.find(claimed, { projection: { _id: 1 } }).toArray();
     return { ids: mine.map((action) => action._id), claimed };
   }
@@ -184,8 +196,4 @@ async function inTurns<T>(
     }
   };
   await Promise.all(Array.from({ length: CONCURRENCY }, worker));
-}
-
-function plus(at: Date, ms: number): Date {
-  return new Date(at.getTime() + ms);
 }

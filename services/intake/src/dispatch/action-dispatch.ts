@@ -1,5 +1,5 @@
 import { HEADERS, type ActionSubmitted, type TopicNames } from '@bulk/contracts';
-import { CodedError, type Lane } from '@bulk/domain';
+import { CodedError, LeaseTerm, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, DispatchState } from '@bulk/mongo';
 import { withSpan } from '@bulk/telemetry';
@@ -38,9 +38,6 @@ export interface ActionDispatchOptions {
  */
 export type StepResult = 'more' | 'done' | 'full' | 'stopped';
 
-/** The part of a lease within which a window is begun: the rest is left for the send to come back. */
-const SAFE_PART = 0.5;
-
 /** A window that was published and is not counted yet. */
 interface Sent {
   /** Batches of the action up to its last one. */
@@ -58,7 +55,7 @@ export class ActionDispatch {
   #owner: string;
   #progress: DispatchProgress;
   #nextBatch: number;
-  #leasedAt: number;
+  #lease: LeaseTerm;
   #sent: Sent[] = [];
   /** As it is published. */
   readonly #config: string;
@@ -78,7 +75,7 @@ export class ActionDispatch {
     this.#config = JSON.stringify(action.config);
     this.#nextBatch = action.dispatch.nextBatch;
     this.#former = action.dispatch;
-    this.#leasedAt = leasedAt;
+    this.#lease = new LeaseTerm(options.leaseMs, leasedAt);
     this.claimedAt = leasedAt;
   }
 
@@ -157,7 +154,7 @@ export class ActionDispatch {
   takeLease(owner: string, leasedAt: number, former: DispatchState): void {
     this.#owner = owner;
     this.#former = former;
-    this.#leasedAt = leasedAt;
+    this.#lease = new LeaseTerm(this.#options.leaseMs, leasedAt);
     this.#handedBack = false;
   }
 
@@ -185,7 +182,7 @@ export class ActionDispatch {
   }
 
   async #step(atMost: number): Promise<StepResult> {
-    const { store, monotonic, onChanged } = this.#options;
+    const { store, leaseMs, monotonic, onChanged } = this.#options;
     const { cancelled } = this.#progress;
     const window = await this.#readWindow(
       cancelled ? Math.min(atMost, this.#skipFrom - this.#nextBatch) : atMost,
@@ -206,7 +203,7 @@ export class ActionDispatch {
     this.#inDoubt = false;
     this.#nextBatch = nextBatch;
     this.#sent.push({ upTo: nextBatch, at });
-    this.#leasedAt = renewedAt;
+    this.#lease = new LeaseTerm(leaseMs, renewedAt);
     if (first) onChanged(after);
     // Where all batches are published it does not matter that the action has been paused or has ended in the meantime.
     if (done) return 'done';
@@ -241,11 +238,11 @@ export class ActionDispatch {
     const { store, leaseMs, monotonic } = this.#options;
     if (this.#handedBack) return false;
     const askedAt = monotonic();
-    if (askedAt - this.#leasedAt <= leaseMs * SAFE_PART) return true;
+    if (this.#lease.isSafe(askedAt)) return true;
     if (!(await store.renew(this.actionId, this.owner))) return false;
-    this.#leasedAt = askedAt;
+    this.#lease = new LeaseTerm(leaseMs, askedAt);
     // The answer itself may have been late.
-    return monotonic() - askedAt <= leaseMs * SAFE_PART;
+    return this.#lease.isSafe(monotonic());
   }
 
   async #announce(): Promise<void> {

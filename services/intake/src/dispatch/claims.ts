@@ -13,7 +13,7 @@ export interface Claim {
 }
 
 /** What is leased here. */
-export interface Lease extends Contender {
+export interface Leased extends Contender {
   /** Monotonic time of its claim, in ms. */
   readonly claimedAt: number;
 }
@@ -68,7 +68,7 @@ export class Claims {
    * than one, the lease that was held longest. Undefined where nobody waits, or it is too early for a change.
    * @throws StoreError.
    */
-  async share<T extends Lease>(
+  async share<T extends Leased>(
     leases: readonly T[],
     mayLeave: (lease: T) => boolean = () => true,
   ): Promise<{ claim: Claim; leaving: T } | undefined> {
@@ -147,7 +147,7 @@ class DueByLane {
  *
  * @param before monotonic time: a change of single leases needs one from before.
  */
-export function leavingOf<T extends Lease>(
+export function leavingOf<T extends Leased>(
   leases: readonly T[],
   before: number,
   mayLeave: (lease: T) => boolean = () => true,

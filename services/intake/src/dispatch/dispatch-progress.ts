@@ -1,4 +1,5 @@
-import { DISPATCHED_STATUSES, POSTPONED_BATCHES, type ActionDocument, type DispatchState } from '@bulk/mongo';
+import { isAccepted, isDispatched } from '@bulk/domain';
+import { POSTPONED_BATCHES, type ActionDocument, type DispatchState } from '@bulk/mongo';
 
 /** How an action stands, as far as its dispatch is concerned. */
 export interface DispatchProgress {
@@ -32,7 +33,7 @@ export const PROGRESS = {
 export function progressOf(action: ProgressFields, postponed: number): DispatchProgress {
   return {
     owner: action.dispatch.lease?.owner ?? null,
-    open: DISPATCHED_STATUSES.includes(action.status),
+    open: isAccepted(action.status) && isDispatched(action.status),
     cancelled: action.cancelRequestedAt !== null,
     countedBatches: action.countedBatches,
     postponed,

@@ -1,17 +1,13 @@
 import type { BatchEntity } from '@bulk/contracts';
-import type { Lane } from '@bulk/domain';
+import { DISPATCHED_STATUSES, instantAfter, leaseFor, type Lane, type Lease } from '@bulk/domain';
 import {
-  DISPATCHED_STATUSES,
   DUE_NOW,
-  queuedAt,
+  published,
   stored,
   StoreError,
-  updatedAt,
   WITH_DUE_AT,
-  WITH_IN_FLIGHT,
   type ActionDocument,
   type Database,
-  type DispatchState,
 } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 import { PROGRESS, progressOf, type DispatchProgress, type ProgressFields } from './dispatch-progress.ts';
@@ -103,11 +99,11 @@ export class DispatchStore {
           ...(lane === undefined ? {} : { lane }),
           ...(Object.keys(accountId).length === 0 ? {} : { accountId }),
           // Both follow from `dueAt`; an action that an older version has changed must not be published all the same.
-          status: { $in: [...DISPATCHED_STATUSES] },
+          status: { $in: DISPATCHED_STATUSES },
           // No `$or`: some planners leave the index for it and read every action.
           'dispatch.lease.until': { $not: { $gt: now } },
         },
-        claimed({ owner, until: this.#in(this.#leaseMs, now) }, this.#windowBatches),
+        claimed(leaseFor(owner, this.#leaseMs, now), this.#windowBatches),
         { sort: { lane: 1, accountId: 1, _id: 1 }, returnDocument: 'after' },
       ),
     );
@@ -122,7 +118,9 @@ export class DispatchStore {
    */
   inFlight(staleMs: number): Promise<ShareInFlight[]> {
     return stored(
-      this.#database.actions.aggregate<ShareInFlight>(sharesInFlight(this.#in(-staleMs))).toArray(),
+      this.#database.actions
+        .aggregate<ShareInFlight>(sharesInFlight(instantAfter(this.#now(), -staleMs)))
+        .toArray(),
     );
   }
 
@@ -182,12 +180,12 @@ export class DispatchStore {
     done: boolean,
   ): Promise<ActionDocument | undefined> {
     const now = this.#now();
-    const lease = done ? null : { owner, until: this.#in(this.#leaseMs, now) };
+    const lease = leaseFor(owner, this.#leaseMs, now);
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         // Another holder may have come further while a step of ours took longer than its lease.
         { _id: actionId, 'dispatch.lease.owner': owner, 'dispatch.nextBatch': { $lte: nextBatch } },
-        advanced(nextBatch, done, lease, now),
+        published({ nextBatch, done, lease }, now),
         { returnDocument: 'after' },
       ),
     );
@@ -196,7 +194,7 @@ export class DispatchStore {
 
   /** Keeps the lease. @returns whether it was still held. @throws StoreError. */
   renew(actionId: string, owner: string): Promise<boolean> {
-    return this.#setLease(actionId, owner, { owner, until: this.#in(this.#leaseMs) });
+    return this.#setLease(actionId, owner, leaseFor(owner, this.#leaseMs, this.#now()));
   }
 
   /** Hands an action back, so that any instance may go on with it at once. @throws StoreError. */
@@ -206,10 +204,10 @@ export class DispatchStore {
 
   /** Hands an action back that failed: nobody tries it again before `delayMs` have passed. @throws StoreError. */
   async postpone(actionId: string, owner: string, delayMs: number): Promise<void> {
-    await this.#setLease(actionId, owner, { owner: `${owner}/postponed`, until: this.#in(delayMs) });
+    await this.#setLease(actionId, owner, leaseFor(`${owner}/postponed`, delayMs, this.#now()));
   }
 
-  async #setLease(actionId: string, owner: string, lease: DispatchState['lease']): Promise<boolean> {
+  async #setLease(actionId: string, owner: string, lease: Lease | null): Promise<boolean> {
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
         { _id: actionId, 'dispatch.lease.owner': owner },
@@ -219,14 +217,10 @@ export class DispatchStore {
     );
     return updated !== null;
   }
-
-  #in(ms: number, now: Date = this.#now()): Date {
-    return new Date(now.getTime() + ms);
-  }
 }
 
 /** Gives the lease to somebody, or to nobody. */
-function leased(lease: DispatchState['lease']): Document[] {
+function leased(lease: Lease | null): Document[] {
   return [{ $set: { 'dispatch.lease': lease === null ? null : { $literal: lease } } }, WITH_DUE_AT];
 }
 
@@ -236,24 +230,4 @@ function bytesOf({ entities }: StagedBatch): number {
       sum + Buffer.byteLength(fields) + Buffer.byteLength(id) + Buffer.byteLength(ref ?? ''),
     0,
   );
-}
-
-/** A pipeline, since the first outcome may have come before and moved the status already. */
-function advanced(nextBatch: number, done: boolean, lease: Document | null, now: Date): Document[] {
-  const pending = { $eq: ['$status', 'pending'] };
-  return [
-    {
-      $set: {
-        'dispatch.nextBatch': nextBatch,
-        'dispatch.done': done,
-        'dispatch.lease': lease === null ? null : { $literal: lease },
-        queuedAt: queuedAt(now),
-        version: { $cond: [pending, { $add: ['$version', 1] }, '$version'] },
-        updatedAt: { $cond: [pending, updatedAt(now), '$updatedAt'] },
-        status: { $cond: [pending, 'queued', '$status'] },
-      },
-    },
-    WITH_DUE_AT,
-    WITH_IN_FLIGHT,
-  ];
 }

@@ -1,7 +1,7 @@
-import { isRetryable, LANES, type Lane } from '@bulk/domain';
+import { isRetryable, LANES, messageOf, type Lane } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB, type ActionDocument } from '@bulk/mongo';
-import { delay, type Health, type Logger } from '@bulk/runtime';
+import { delay, UNTIL_WOKEN, WorkerLoop, type Health, type Logger } from '@bulk/runtime';
 import { Adoption } from './adoption.ts';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
@@ -66,12 +66,10 @@ export class Dispatcher {
   readonly #windows: LaneWindows;
   readonly #steps: Steps<ActionDispatch>;
   readonly #adoption: Adoption;
+  readonly #loop: WorkerLoop;
   #active: ActionDispatch[] = [];
-  #running: Promise<void> | undefined;
+  /** Whether something may be due that no look for actions to lease has seen. */
   #awake = false;
-  #stopping = false;
-  /** Aborted to end a wait for room. */
-  #rest = new AbortController();
   /** Monotonic time of the last look at what is in flight, and whether it was answered. */
   #lookedAt = Number.NEGATIVE_INFINITY;
   #known = false;
@@ -82,6 +80,7 @@ export class Dispatcher {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
+    this.#loop = new WorkerLoop({ round: () => this.#round() });
     this.#claims = new Claims({ ...options, holdMs: options.leaseMs * HOLD_PART });
     this.#skipped = new SkippedActions({ ...options, store: options.store.skips });
     const { laneWindow, maxInFlightOfAccount, staleMs, instanceId, monotonic } = options;
@@ -104,12 +103,8 @@ export class Dispatcher {
   /** Something may be due. Returns at once. */
   wake(): void {
     this.#awake = true;
-    this.#rest.abort();
-    if (this.#stopping) return;
-    this.#running ??= this.#run().finally(() => {
-      this.#running = undefined;
-      if (this.#awake) this.wake();
-    });
+    this.#loop.start();
+    this.#loop.wake();
   }
 
   /**
@@ -119,36 +114,33 @@ export class Dispatcher {
    * unavailable. The new owner publishes that window again, and handler drops the second copies.
    */
   async stop(patienceMs = STOP_PATIENCE_MS): Promise<void> {
-    this.#stopping = true;
-    this.#rest.abort();
     const waited = new AbortController();
-    const ended = Promise.all([this.#running, this.#skipped.stop()]);
+    const stepsEnded = this.#loop.stop().then(() => this.#steps.ended());
+    const ended = Promise.all([stepsEnded, this.#skipped.stop()]);
     await Promise.race([ended, delay(patienceMs, waited.signal)]);
     waited.abort();
     await Promise.all(this.#active.map((dispatch) => this.#release(dispatch)));
     this.#active = [];
   }
 
-  async #run(): Promise<void> {
-    while (this.#mayGoOn()) {
-      if (this.#isTimeToClaim) await this.#claimDue();
-      if (this.#active.length === 0) {
-        this.#forgetOldFault();
-        return;
-      }
-      if (this.#isTimeToLook) this.#known = await this.#look();
-      if (this.#known) {
-        this.#skipCancelled();
-        this.#startSteps();
-      }
-      await this.#waitForChange();
+  /** @returns time until the next look is due, in ms: none while nothing is leased here. */
+  async #round(): Promise<number> {
+    if (this.#isTimeToClaim) await this.#claimDue();
+    if (this.#active.length === 0) {
+      this.#forgetOldFault();
+      return UNTIL_WOKEN;
     }
-    await this.#steps.ended();
+    if (this.#isTimeToLook) this.#known = await this.#look();
+    if (this.#known) {
+      this.#skipCancelled();
+      this.#startSteps();
+    }
+    return this.#lookedAt + this.#lookEveryMs - this.#options.monotonic();
   }
 
   /** Starts a step for each whose turn it is, for as long as there are room and places. */
   #startSteps(): void {
-    while (this.#mayGoOn()) {
+    while (!this.#loop.stopping) {
       const next = this.#turns.take(this.#contenders());
       if (next === undefined) return;
       const batches = next.nextWindow(this.#inFlight.roomFor(next));
@@ -174,14 +166,6 @@ export class Dispatcher {
         this.#inFlight.roomFor(dispatch) > 0 &&
         this.#steps.mayStart(dispatch, this.#active),
     );
-  }
-
-  /** Until the next look is due; ends early with a step, when something new may be due, or on a stop. */
-  async #waitForChange(): Promise<void> {
-    this.#rest = new AbortController();
-    if (this.#awake || !this.#mayGoOn()) return;
-    const now = this.#options.monotonic();
-    await delay(Math.max(0, this.#lookedAt + this.#lookEveryMs - now), this.#rest.signal);
   }
 
   /** How the leased actions stand, which are paused or another's, and how much is in flight. @returns whether that is known. */
@@ -212,7 +196,7 @@ export class Dispatcher {
       health.set(MONGODB, 'ready');
       return true;
     } catch (error) {
-      health.set(MONGODB, 'waiting', reasonOf(error));
+      health.set(MONGODB, 'waiting', messageOf(error));
       log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
       return false;
     }
@@ -252,10 +236,6 @@ export class Dispatcher {
     if (monotonic() - this.#failedAt > 2 * retryDelayMs) health.set(KAFKA_PRODUCER, 'ready');
   }
 
-  #mayGoOn(): boolean {
-    return !this.#stopping;
-  }
-
   get #isTimeToLook(): boolean {
     return this.#options.monotonic() - this.#lookedAt >= this.#lookEveryMs;
   }
@@ -284,7 +264,7 @@ export class Dispatcher {
       if (this.#active.length >= concurrency) await this.#shareLeases();
       health.set(MONGODB, 'ready');
     } catch (error) {
-      health.set(MONGODB, 'waiting', reasonOf(error));
+      health.set(MONGODB, 'waiting', messageOf(error));
       log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
     }
   }
@@ -314,7 +294,7 @@ export class Dispatcher {
     }
     step.batches = dispatch.nextBatch - before;
     this.#inFlight.published(dispatch, step.batches - reserved);
-    this.#rest.abort();
+    this.#loop.wake();
   }
 
   /** @returns whether it is not dispatched here any more. */
@@ -360,8 +340,4 @@ export class Dispatcher {
       this.#options.log.debug({ actionId: dispatch.actionId, err: error }, 'could not hand back a lease');
     }
   }
-}
-
-function reasonOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
 }

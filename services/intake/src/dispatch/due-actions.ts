@@ -1,5 +1,5 @@
+import { DISPATCHED_STATUSES } from '@bulk/domain';
 import {
-  DISPATCHED_STATUSES,
   DUE_NOW,
   stored,
   WITH_DUE_AT,
@@ -73,7 +73,7 @@ export async function adoptActions(database: Database): Promise<number> {
         // In the words of the janitor's index, which begins with what is not purged and not finished.
         'dispatch.purged': null,
         finishedAt: null,
-        status: { $in: [...DISPATCHED_STATUSES] },
+        status: { $in: DISPATCHED_STATUSES },
         'dispatch.done': false,
         'dispatch.dueAt': { $exists: false },
       },

@@ -1,3 +1,4 @@
+import { BEGUN_STATUSES, instantAfter } from '@bulk/domain';
 import { stored, StoreError, type ActionDocument, type Database, type SweepState } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
 import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
@@ -34,7 +35,7 @@ export class GapStore {
     const claimed = await stored(
       this.#database.actions.findOneAndUpdate(
         standingStill(now, afterMs),
-        { $set: { 'dispatch.sweep.dueAt': new Date(now.getTime() + claimMs) } },
+        { $set: { 'dispatch.sweep.dueAt': instantAfter(now, claimMs) } },
         { returnDocument: 'after' },
       ),
     );
@@ -49,7 +50,7 @@ export class GapStore {
   /** The action as it is now, if batches of it may be published. @throws StoreError. */
   async open(actionId: string): Promise<ActionDocument | undefined> {
     const found = await stored(
-      this.#database.actions.findOne({ _id: actionId, status: { $in: ['queued', 'processing'] } }),
+      this.#database.actions.findOne({ _id: actionId, status: { $in: BEGUN_STATUSES } }),
     );
     return found ?? undefined;
   }
@@ -133,8 +134,8 @@ function standingStill(now: Date, afterMs: number): Filter<ActionDocument> {
   return {
     // Batches of it are published, and neither counted nor in a retry topic.
     'dispatch.inFlight': true,
-    status: { $in: ['queued', 'processing'] },
-    updatedAt: { $lt: new Date(now.getTime() - afterMs) },
+    status: { $in: BEGUN_STATUSES },
+    updatedAt: { $lt: instantAfter(now, -afterMs) },
     'dispatch.sweep.dueAt': { $not: { $gt: now } },
   };
 }

@@ -1,7 +1,7 @@
 import type { ConsumerGroups, TopicNames } from '@bulk/contracts';
 import { Consumption, ProduceError, type Kafka, type MessageProducer, type Offsets } from '@bulk/kafka';
 import type { ActionDocument, SweepMark, SweepState } from '@bulk/mongo';
-import type { Lane } from '@bulk/domain';
+import { backoffCeiling, instantAfter, type Lane } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
 import { batchMessages } from './batch-message.ts';
 import type { WindowLimits } from './dispatch-store.ts';
@@ -107,10 +107,11 @@ export class GapSweeper {
       return 0;
     }
     const published = await this.#publishMissing(_id, next, consumed.partitions);
-    const restMs = Math.min(
-      this.#options.afterMs * 2 ** rounds,
-      Math.max(this.#options.afterMs, MAX_REST_MS),
-    );
+    const { afterMs } = this.#options;
+    const restMs = backoffCeiling(rounds + 1, {
+      initialDelayMs: afterMs,
+      maxDelayMs: Math.max(afterMs, MAX_REST_MS),
+    });
     const rested: SweepState = {
       dueAt: this.#in(restMs),
       rounds: published === 0 ? rounds : rounds + 1,
@@ -176,7 +177,7 @@ export class GapSweeper {
   }
 
   #in(ms: number): Date {
-    return new Date(this.#options.now().getTime() + ms);
+    return instantAfter(this.#options.now(), ms);
   }
 }
 

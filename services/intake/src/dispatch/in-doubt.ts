@@ -1,4 +1,5 @@
-import { WITH_DUE_AT, type DispatchState } from '@bulk/mongo';
+import type { Lease } from '@bulk/domain';
+import { WITH_DUE_AT } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 
 /** The largest window that can be configured: that of a holder which did not record its own. */
@@ -13,7 +14,7 @@ export const MAX_WINDOW_BATCHES = 1_000;
  *
  * @param windowBatches that the new holder publishes at once, at most.
  */
-export function claimed(lease: NonNullable<DispatchState['lease']>, windowBatches: number): Document[] {
+export function claimed(lease: Lease, windowBatches: number): Document[] {
   const bound = { $ifNull: ['$dispatch.mayBePublished', 0] };
   const window = { $max: [windowBatches, { $ifNull: ['$dispatch.window', MAX_WINDOW_BATCHES] }] };
   return [

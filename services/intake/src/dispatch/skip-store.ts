@@ -1,15 +1,13 @@
-import { CodedError, OUTCOME_CODES, type Tally } from '@bulk/domain';
+import { CodedError, leaseFor, OUTCOME_CODES, type Lease, type Tally } from '@bulk/domain';
 import {
-  countOutcomes,
   fits,
   insertLogs,
-  queuedAt,
+  skipped,
   SKIPPED_IN_DISPATCH,
   skippedLogOf,
   stored,
   StoreError,
   WITH_DUE_AT,
-  withBatchesCounted,
   type ActionDocument,
   type Database,
   type SkippableBatch,
@@ -126,7 +124,7 @@ export class SkipStore {
   /**
    * Adds the outcomes of a run to the action, records that its dispatch is behind them, and renews the lease: one update.
    *
-   * @param skipped those of the run whose logs are from here.
+   * @param own those of the run whose logs are from here.
    * @returns the action afterwards; undefined where someone else has the lease or has been here.
    * @throws SkipRefusedError; StoreError.
    */
@@ -134,31 +132,23 @@ export class SkipStore {
     actionId: string,
     owner: string,
     { from, batches }: SkippedRun,
-    skipped: readonly SkippableBatch[],
+    own: readonly SkippableBatch[],
     batchCount: number,
   ): Promise<ActionDocument | undefined> {
     const now = this.#now();
     const nextBatch = from + batches.length;
     const done = nextBatch >= batchCount;
     const held = { _id: actionId, 'dispatch.lease.owner': owner, 'dispatch.nextBatch': from };
-    const sum = tallyOf(skipped);
+    const sum = tallyOf(own);
     const upTo = { partition: SKIPPED_IN_DISPATCH, offset: nextBatch - 1 };
     const after = await stored(
       this.#database.actions.findOneAndUpdate(
         { ...held, ...fits(sum) },
-        [
-          ...countOutcomes({ tally: sum, batches: skipped.length, upTo }, now),
-          {
-            $set: {
-              'dispatch.nextBatch': nextBatch,
-              'dispatch.done': done,
-              'dispatch.lease': done ? null : { $literal: this.#lease(owner) },
-              queuedAt: queuedAt(now),
-            },
-          },
-          ...withBatchesCounted([]),
-          WITH_DUE_AT,
-        ],
+        skipped(
+          { tally: sum, batches: own.length, upTo },
+          { nextBatch, done, lease: this.#lease(owner) },
+          now,
+        ),
         { returnDocument: 'after' },
       ),
     );
@@ -181,8 +171,8 @@ export class SkipStore {
     );
   }
 
-  #lease(owner: string): { readonly owner: string; readonly until: Date } {
-    return { owner, until: new Date(this.#now().getTime() + this.#leaseMs) };
+  #lease(owner: string): Lease {
+    return leaseFor(owner, this.#leaseMs, this.#now());
   }
 }
 

@@ -1,6 +1,6 @@
-import { isFinal, isRetryable, type ActionStatus, type Lane } from '@bulk/domain';
+import { isFinal, isRetryable, renewalInterval, type ActionStatus, type Lane } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
-import { delay, type Logger } from '@bulk/runtime';
+import { UNTIL_WOKEN, WorkerLoop, type Logger } from '@bulk/runtime';
 import { StagedBatchMissingError, type ActionDispatch } from './action-dispatch.ts';
 import type { SkippedRun, SkipStore } from './skip-store.ts';
 
@@ -22,8 +22,6 @@ export interface SkippedActionsOptions {
 const CONCURRENCY = 4;
 /** Outcomes that are logged and counted at once: bounds memory. */
 const RUN_POSITIONS = 10_000;
-/** The part of a lease after which it is looked whether it has to be renewed: a run may take longer than the lease. */
-const KEEP_PART = 0.25;
 
 /**
  * Ends cancelled actions without Kafka: what of them was never published gets its outcome here, in MongoDB alone, run by run:
@@ -59,8 +57,9 @@ export class SkippedActions {
   async #skip(dispatch: ActionDispatch): Promise<void> {
     const { log, retryDelayMs } = this.#options;
     const { actionId } = dispatch;
-    const end = new AbortController();
-    const keeping = this.#keep(dispatch, end.signal);
+    // A run may take longer than the lease.
+    const keeping = new WorkerLoop({ round: () => this.#keep(dispatch) });
+    keeping.start(renewalInterval(this.#options.leaseMs));
     try {
       if (await this.#skipAll(dispatch))
         log.info({ actionId }, 'what was left of a cancelled action is skipped');
@@ -74,23 +73,19 @@ export class SkippedActions {
         .postpone(retryDelayMs)
         .catch((failure: unknown) => log.debug({ actionId, err: failure }, 'could not hand back a lease'));
     } finally {
-      end.abort();
-      await keeping;
+      await keeping.stop();
     }
   }
 
-  /** Keeps the lease until it is lost or `signal` is aborted; never throws. */
-  async #keep(dispatch: ActionDispatch, signal: AbortSignal): Promise<void> {
+  /** Keeps the lease; never throws. @returns time to the next renewal, in ms: none if the lease is lost. */
+  async #keep(dispatch: ActionDispatch): Promise<number> {
     const { leaseMs, log } = this.#options;
-    for (;;) {
-      await delay(leaseMs * KEEP_PART, signal);
-      if (signal.aborted) return;
-      try {
-        if (!(await dispatch.keep())) return;
-      } catch (error) {
-        log.debug({ actionId: dispatch.actionId, err: error }, 'could not renew a lease');
-      }
+    try {
+      if (!(await dispatch.keep())) return UNTIL_WOKEN;
+    } catch (error) {
+      log.debug({ actionId: dispatch.actionId, err: error }, 'could not renew a lease');
     }
+    return renewalInterval(leaseMs);
   }
 
   /** @returns false where it is not ours to go on: another instance has the lease, or this one stops. */

@@ -1,3 +1,4 @@
+import { BEGUN_STATUSES, DISPATCHED_STATUSES } from '@bulk/domain';
 import { stored, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
 import { z } from 'zod';
@@ -49,10 +50,12 @@ export async function findUnfinishedActions(database: Database, now: Date): Prom
  * scheduled for later cost nothing.
  */
 function situationsUnderWay(now: Date): Filter<ActionDocument>[] {
-  return [
-    { status: 'pending', scheduledFor: null },
-    { status: 'pending', scheduledFor: { $lte: now } },
-    { status: 'queued' },
-    { status: 'processing' },
-  ];
+  return DISPATCHED_STATUSES.flatMap((status): Filter<ActionDocument>[] =>
+    BEGUN_STATUSES.includes(status)
+      ? [{ status }]
+      : [
+          { status, scheduledFor: null },
+          { status, scheduledFor: { $lte: now } },
+        ],
+  );
 }

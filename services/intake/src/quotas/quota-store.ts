@@ -1,4 +1,4 @@
-import { CodedError, type ActionStatus } from '@bulk/domain';
+import { CodedError, type ActionStatus, type StoredStatus } from '@bulk/domain';
 import {
   DUPLICATE_KEY,
   stored,
@@ -7,7 +7,6 @@ import {
   type ActionDocument,
   type Database,
   type QuotaHold,
-  type StoredStatus,
 } from '@bulk/mongo';
 import { MongoServerError, type Filter, type UpdateFilter } from 'mongodb';
 import { dayOf, exceededBy, type Amounts, type Quota, type QuotaLimits, type Usage } from './quota.ts';

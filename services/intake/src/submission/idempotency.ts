@@ -1,5 +1,15 @@
 import { RestError } from '@bulk/contracts';
-import { DUPLICATE_KEY, stored, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import { instantAfter, isAccepted } from '@bulk/domain';
+import {
+  claimingUpload,
+  DUPLICATE_KEY,
+  isUploadClaimed,
+  stored,
+  StoreError,
+  uploadClaimedAs,
+  type ActionDocument,
+  type Database,
+} from '@bulk/mongo';
 import { MongoServerError } from 'mongodb';
 
 /** What a caller recognises its request by. */
@@ -35,30 +45,28 @@ export class IdempotencyKeys {
    * The action that was accepted under a key; undefined where the key is free.
    *
    * An upload that died with its process would hold its key until the janitor comes: one that makes no progress loses the
-   * key here, and with it, by the lease on its document, the chance to be accepted.
+   * key here, and with it, by a claim on its document, the chance to be accepted.
    *
    * @throws RestError `IDEMPOTENCY_IN_PROGRESS` while another upload has the key; StoreError.
    */
   async find(accountId: string, key: string): Promise<ActionDocument | undefined> {
     const found = await stored(this.#database.actions.findOne({ accountId, 'idempotency.key': key }));
     if (found === null) return undefined;
-    if (found.status !== 'staging') return found;
+    if (isAccepted(found.status)) return found;
     if (await this.#take(found)) return undefined;
     throw inProgress(key);
   }
 
-  async #take({ _id, updatedAt, dispatch: { lease } }: ActionDocument): Promise<boolean> {
+  async #take(upload: ActionDocument): Promise<boolean> {
     const { staleMs, lateWriteMs, now } = this.#options;
     const at = now();
-    if (lease === null && at.getTime() - updatedAt.getTime() < staleMs) return false;
-    const until = new Date(at.getTime() + lateWriteMs);
+    const claimed = isUploadClaimed(upload);
+    if (!claimed && at.getTime() - upload.updatedAt.getTime() < staleMs) return false;
+    const claim = { reason: 'superseded', until: instantAfter(at, lateWriteMs) } as const;
     const taken = await stored(
       this.#database.actions.updateOne(
-        { _id, status: 'staging', 'dispatch.lease': lease, updatedAt },
-        {
-          $set: { 'dispatch.lease': lease ?? { owner: 'superseded', until } },
-          $unset: { idempotency: '' },
-        },
+        { _id: upload._id, updatedAt: upload.updatedAt, ...uploadClaimedAs(upload) },
+        { ...(claimed ? {} : { $set: claimingUpload(claim) }), $unset: { idempotency: '' } },
       ),
     );
     return taken.matchedCount > 0;

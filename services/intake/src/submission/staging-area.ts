@@ -2,7 +2,9 @@ import { encodeEntities } from '@bulk/contracts';
 import {
   Batcher,
   CodedError,
+  instantAfter,
   InvalidInputError,
+  STAGING,
   toEntity,
   type ActionIdentity,
   type Batch,
@@ -11,9 +13,12 @@ import {
   type RetryOverride,
 } from '@bulk/domain';
 import {
+  acceptance,
+  claimingUpload,
+  stagedFields,
   stored,
   StoreError,
-  WITH_DUE_AT,
+  unclaimedUpload,
   type ActionDocument,
   type Database,
   type StagedBatchDocument,
@@ -75,7 +80,7 @@ export class StagingExpiredError extends CodedError {
  *
  * The action's document comes first, with status `staging`, which no API shows; then its batches; then one atomic update
  * to `pending`. That update is the acceptance: before it the action does not exist for anyone, and what a broken-off
- * upload leaves is removed, here or by the janitor, whose claim (a lease on the document) excludes the acceptance.
+ * upload leaves is removed, here or by the janitor, whose claim on the document excludes the acceptance.
  */
 export class StagingArea {
   readonly #database: Database;
@@ -165,7 +170,10 @@ export class StagingArea {
     for (let i = 0; i < batches.length; i += this.#options.groupBatches) {
       // First the sign of life, so that the janitor does not take the batches for those of a dead upload.
       const alive = await stored(
-        this.#database.actions.updateOne(stagingBy(actionId), { $set: { updatedAt: this.#options.now() } }),
+        this.#database.actions.updateOne(
+          { _id: actionId, ...unclaimedUpload() },
+          { $set: { updatedAt: this.#options.now() } },
+        ),
       );
       if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
       const documents = batches
@@ -183,19 +191,8 @@ export class StagingArea {
     const now = this.#options.now();
     const accepted = await stored(
       this.#database.actions.findOneAndUpdate(
-        stagingBy(actionId),
-        [
-          {
-            $set: {
-              status: 'pending',
-              ...size,
-              updatedAt: now,
-              version: { $add: ['$version', 1] },
-              ...(digest === undefined ? {} : { 'idempotency.digest': { $literal: digest } }),
-            },
-          },
-          WITH_DUE_AT,
-        ],
+        { _id: actionId, ...unclaimedUpload() },
+        acceptance(size, digest, now),
         { returnDocument: 'after' },
       ),
     );
@@ -212,11 +209,11 @@ export class StagingArea {
     const { lateWriteMs, now } = this.#options;
     // A write whose answer is missing may arrive yet: then the janitor looks again later.
     const late = cause instanceof StoreError;
-    const until = new Date(now().getTime() + (late ? lateWriteMs : 0));
+    const until = instantAfter(now(), late ? lateWriteMs : 0);
     try {
       const claimed = await this.#database.actions.updateOne(
-        { _id: actionId, status: 'staging' },
-        { $set: { 'dispatch.lease': { owner: 'discard', until } } },
+        { _id: actionId, status: STAGING },
+        { $set: claimingUpload({ reason: 'refused', until }) },
       );
       if (claimed.matchedCount === 0) {
         const found = await this.#database.actions.findOne({ _id: actionId });
@@ -224,7 +221,7 @@ export class StagingArea {
       }
       // Also where the janitor was faster: a batch may have come after it.
       await removeStagedBatches(this.#database, actionId);
-      if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: 'staging' });
+      if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: STAGING });
     } catch (error) {
       this.#log.warn({ actionId, err: error }, 'a refused upload is left to the janitor');
     }
@@ -242,28 +239,9 @@ export class StagingArea {
       ...(callbackUrl === undefined ? {} : { callback: newCallback(callbackUrl, now) }),
       ...(key === undefined ? {} : { idempotency: { key, digest: null } }),
       ...(traceparent === undefined ? {} : { traceparent }),
-      status: 'staging',
-      cancelRequestedAt: null,
-      version: 0,
-      total: 0,
-      batchCount: 0,
-      countedBatches: 0,
-      counts: { success: 0, failure: 0, skipped: 0 },
-      codes: {},
-      applied: {},
-      dispatch: { nextBatch: 0, done: false, lease: null, firstPositions: true },
-      createdAt: now,
-      queuedAt: null,
-      startedAt: null,
-      finishedAt: null,
-      updatedAt: now,
+      ...stagedFields(now),
     };
   }
-}
-
-/** A staging action that nobody has claimed for removal. */
-function stagingBy(actionId: string): { _id: string; status: 'staging'; 'dispatch.lease': null } {
-  return { _id: actionId, status: 'staging', 'dispatch.lease': null };
 }
 
 function toStagedBatch(actionId: string, { batchNo, partition, entities }: Batch): StagedBatchDocument {

@@ -1,6 +1,6 @@
 import { CodedError } from '@bulk/domain';
 import { MONGODB } from '@bulk/mongo';
-import { delay, type DependencyWatch, type Logger } from '@bulk/runtime';
+import { WorkerLoop, type DependencyWatch, type Logger } from '@bulk/runtime';
 import type { SubscriptionHub } from './hub.ts';
 import type { Snapshots } from './snapshots.ts';
 
@@ -31,39 +31,32 @@ const OVERLAP_MS = 30_000;
  */
 export class Resync {
   readonly #options: ResyncOptions;
-  readonly #stopping = new AbortController();
-  #wake = new AbortController();
-  #loop: Promise<void> | undefined;
+  readonly #loop: WorkerLoop;
 
   constructor(options: ResyncOptions) {
     this.#options = options;
+    this.#loop = new WorkerLoop({ round: () => this.#round() });
   }
 
   start(): void {
-    this.#loop ??= this.#run();
+    this.#loop.start(this.#options.intervalMs);
   }
 
   /** Asks for a round as soon as the one under way, if any, has ended. */
   request(): void {
-    this.#wake.abort();
+    this.#loop.wake();
   }
 
-  async stop(): Promise<void> {
-    this.#stopping.abort();
-    this.#wake.abort();
-    await this.#loop;
+  stop(): Promise<void> {
+    return this.#loop.stop();
   }
 
-  async #run(): Promise<void> {
-    for (;;) {
-      await delay(this.#options.intervalMs, this.#wake.signal);
-      if (this.#stopping.signal.aborted) return;
-      this.#wake = new AbortController();
-      await this.#round();
-    }
+  async #round(): Promise<number> {
+    await this.#readSubscribed();
+    return this.#options.intervalMs;
   }
 
-  async #round(): Promise<void> {
+  async #readSubscribed(): Promise<void> {
     const { hub, dependencies, log } = this.#options;
     const actionIds = new Set(hub.unsettledActionIds());
     const accountIds = hub.accountIds();

@@ -1,4 +1,4 @@
-import type { Scheduler } from './subscription.ts';
+import type { Scheduler } from '@bulk/runtime';
 
 /**
  * Spaces the snapshots of one connection: of each subject one per interval, however often the client asks, and also if

@@ -1,6 +1,7 @@
 import type { ProgressState } from '@bulk/contracts';
-import { ACTION_STATUSES, isFinal } from '@bulk/domain';
+import { UNFINISHED_STATUSES } from '@bulk/domain';
 import {
+  ACCEPTED,
   PROGRESS_PROJECTION,
   progressStateOf,
   stored,
@@ -12,8 +13,6 @@ import type { Filter, Sort } from 'mongodb';
 
 /** Actions per query, or per page of one, at most. */
 const BATCH = 1_000;
-
-const UNFINISHED = ACTION_STATUSES.filter((status) => !isFinal(status));
 
 /** The states of actions as MongoDB has them; an action that is not accepted yet is none. */
 export class Snapshots {
@@ -70,7 +69,7 @@ export class Snapshots {
   /** The unfinished actions of an account, so many at most, page by page. Throws as `readAccount`. */
   unfinished(accountId: string, limit: number): AsyncGenerator<ProgressState> {
     // Without an order, which would let MongoDB walk through all that the account ever did.
-    return this.#walk({ accountId, status: { $in: UNFINISHED } }, {}, limit);
+    return this.#walk({ accountId, status: { $in: UNFINISHED_STATUSES } }, {}, limit);
   }
 
   /** The actions of an account that finished at or after an instant, page by page. Throws as `readAccount`. */
@@ -81,7 +80,7 @@ export class Snapshots {
   #find(wanted: Filter<ActionDocument>): Promise<ProgressState[]> {
     return stored(
       this.#database.actions
-        .find({ ...wanted, status: { $ne: 'staging' } })
+        .find({ ...wanted, ...ACCEPTED })
         .project<ProgressDocument>(PROGRESS_PROJECTION)
         .map(progressStateOf)
         .toArray(),

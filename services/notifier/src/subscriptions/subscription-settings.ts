@@ -5,7 +5,8 @@ import type { FinishedActions } from './finished-actions.ts';
 import type { SubscriptionHub } from './hub.ts';
 import type { Newcomers } from './newcomers.ts';
 import type { Snapshots } from './snapshots.ts';
-import type { Scheduler, UpdateSink } from './subscription.ts';
+import type { Scheduler } from '@bulk/runtime';
+import type { UpdateSink } from './subscription.ts';
 
 /** What is the same for every client of a process. */
 export interface SubscriptionSettings {

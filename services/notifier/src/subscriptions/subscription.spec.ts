@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import type { ProgressState } from '@bulk/contracts';
 import type { ActionStatus } from '@bulk/domain';
 import fc from 'fast-check';
-import { Subscription, type Scheduler } from './subscription.ts';
+import type { Scheduler } from '@bulk/runtime';
+import { Subscription } from './subscription.ts';
 
 const INTERVAL_MS = 200;
 

@@ -1,14 +1,7 @@
 import type { ProgressState } from '@bulk/contracts';
 import { isFinal } from '@bulk/domain';
+import type { Scheduler } from '@bulk/runtime';
 import type { DropReason } from '../connection/connection-recorder.ts';
-
-/** Time, as far as a subscription needs it. */
-export interface Scheduler {
-  /** Milliseconds since some fixed instant; never goes back. */
-  now(): number;
-  /** Calls `run` once after `ms`; the function given back prevents that. */
-  after(ms: number, run: () => void): () => void;
-}
 
 /** What a subscription speaks to. */
 export interface UpdateSink {

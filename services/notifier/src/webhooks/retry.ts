@@ -1,4 +1,4 @@
-import { backoffDelay, type BackoffOptions } from '@bulk/runtime';
+import { backoffDelay, instantAfter, type BackoffOptions } from '@bulk/domain';
 import type { Settlement } from './claimed-webhook.ts';
 import type { SendResult } from './webhook-sender.ts';
 
@@ -33,7 +33,7 @@ export function settlementOf(
       if (attempts >= maxAttempts) return { kind: 'given-up', error };
       const asked = Math.min(retryAfterMs(retryAfter, now) ?? 0, backoff.maxDelayMs);
       const delayMs = Math.max(asked, backoffDelay(attempts, backoff, random));
-      return { kind: 'retry', at: new Date(now.getTime() + delayMs), error };
+      return { kind: 'retry', at: instantAfter(now, delayMs), error };
     }
   }
 }

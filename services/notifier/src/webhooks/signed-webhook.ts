@@ -1,12 +1,6 @@
 import { createHmac } from 'node:crypto';
-import {
-  FINAL_STATUSES,
-  toActionUpdate,
-  WEBHOOK_HEADERS,
-  type FinalStatus,
-  type WebhookEvent,
-} from '@bulk/contracts';
-import { CodedError } from '@bulk/domain';
+import { toActionUpdate, WEBHOOK_HEADERS, type WebhookEvent } from '@bulk/contracts';
+import { CodedError, isAccepted, isFinal, type FinalStatus } from '@bulk/domain';
 import { progressStateOf } from '@bulk/mongo';
 import { WEBHOOK_SECRET_PREFIX } from '@bulk/runtime';
 import type { EndedAction } from './claimed-webhook.ts';
@@ -58,7 +52,7 @@ export function signWebhook(id: string, body: string, secret: string, now: Date)
 }
 
 function finalStatusOf({ _id, status }: EndedAction): FinalStatus {
-  const found = FINAL_STATUSES.find((final) => final === status);
-  if (found === undefined) throw new CodedError('ACTION_NOT_FINAL', `action ${_id} is ${status}`);
-  return found;
+  if (!isAccepted(status) || !isFinal(status))
+    throw new CodedError('ACTION_NOT_FINAL', `action ${_id} is ${status}`);
+  return status;
 }

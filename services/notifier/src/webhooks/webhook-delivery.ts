@@ -1,4 +1,5 @@
-import { accountWebhookSecret, backoffDelay, delay, type Logger } from '@bulk/runtime';
+import { backoffDelay, LeaseTerm } from '@bulk/domain';
+import { accountWebhookSecret, delay, WorkerLoop, type Logger } from '@bulk/runtime';
 import type { ClaimedWebhook, Settlement } from './claimed-webhook.ts';
 import { settlementOf, type RetryRules } from './retry.ts';
 import { signWebhook, toWebhookEvent, webhookId } from './signed-webhook.ts';
@@ -45,69 +46,59 @@ const RECORD_BACKOFF = { initialDelayMs: 100, maxDelayMs: 2_000 };
  */
 export class WebhookDelivery {
   readonly #options: WebhookDeliveryOptions;
-  readonly #stopping = new AbortController();
+  readonly #loop: WorkerLoop;
   /** Breaks off what is under way. */
   readonly #cut = new AbortController();
   /** What is under way → its account. */
   readonly #active = new Map<Promise<void>, string>();
-  #wake = new AbortController();
-  #loop: Promise<void> | undefined;
   #claims = 0;
 
   constructor(options: WebhookDeliveryOptions) {
     this.#options = options;
+    this.#loop = new WorkerLoop({ round: () => this.#round() });
   }
 
   start(): void {
-    this.#options.signal.addEventListener('abort', () => this.#claimNoMore(), { once: true });
-    this.#loop ??= this.#run();
+    this.#options.signal.addEventListener('abort', () => void this.#loop.stop(), { once: true });
+    this.#loop.start();
   }
 
   /** Something may be due. Returns at once. */
   wake(): void {
-    this.#wake.abort();
+    this.#loop.wake();
   }
 
   /** Finishes what is under way, or breaks it off after `stopMs` and hands it back. */
   async stop(): Promise<void> {
-    this.#claimNoMore();
-    await this.#loop;
+    await this.#loop.stop();
     const timer = setTimeout(() => this.#cut.abort(), this.#options.stopMs);
     await Promise.all(this.#active.keys());
     clearTimeout(timer);
   }
 
-  #claimNoMore(): void {
-    this.#stopping.abort();
-    this.wake();
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#stopping.signal.aborted) {
-      this.#wake = new AbortController();
-      await this.#claimDue();
-      await delay(this.#options.pollMs, this.#wake.signal);
-    }
+  async #round(): Promise<number> {
+    await this.#claimDue();
+    return this.#options.pollMs;
   }
 
   async #claimDue(): Promise<void> {
-    const { store, instanceId, concurrency, monotonic, log } = this.#options;
+    const { store, instanceId, concurrency, leaseMs, monotonic, log } = this.#options;
     try {
-      while (this.#active.size < concurrency && !this.#stopping.signal.aborted) {
+      while (this.#active.size < concurrency && !this.#loop.stopping) {
         const owner = `${instanceId}/${(this.#claims += 1)}`;
-        const leasedAt = monotonic();
+        const term = new LeaseTerm(leaseMs, monotonic());
         const claimed = await store.claim(owner, this.#busyAccounts());
         if (claimed === undefined) return;
-        this.#begin(claimed, leasedAt);
+        this.#begin(claimed, term);
       }
     } catch (error) {
       log.warn({ err: error }, 'cannot look for webhooks to deliver now');
     }
   }
 
-  #begin(claimed: ClaimedWebhook, leasedAt: number): void {
+  #begin(claimed: ClaimedWebhook, term: LeaseTerm): void {
     const { log } = this.#options;
-    const running = this.#deliver(claimed, leasedAt)
+    const running = this.#deliver(claimed, term)
       .catch((error: unknown) => log.error({ actionId: claimed.action._id, err: error }, 'a webhook fails'))
       .finally(() => {
         this.#active.delete(running);
@@ -117,25 +108,25 @@ export class WebhookDelivery {
     this.#active.set(running, claimed.action.accountId);
   }
 
-  async #deliver(claimed: ClaimedWebhook, leasedAt: number): Promise<void> {
-    const { sender, masterSecret, retry, leaseMs, timeoutMs, monotonic, now, recorder, log } = this.#options;
+  async #deliver(claimed: ClaimedWebhook, term: LeaseTerm): Promise<void> {
+    const { sender, masterSecret, retry, timeoutMs, monotonic, now, recorder, log } = this.#options;
     const { action, callback } = claimed;
     const body = JSON.stringify(toWebhookEvent(action));
     const secret = accountWebhookSecret(masterSecret, action.accountId);
-    // A process that stalled since its claim leaves the webhook to whoever has it by now.
-    if (monotonic() - leasedAt + timeoutMs > leaseMs) return;
+    // A process that stalled since its claim leaves the webhook to its new owner.
+    if (!term.lasts(timeoutMs, monotonic())) return;
     const webhook = signWebhook(webhookId(action._id), body, secret, now());
     const sentAt = monotonic();
     const result = await sender.send(callback.url, webhook, this.#cut.signal);
     const settlement = settlementOf(result, callback.attempts, retry, now());
     recorder.tried(settlement.kind, (monotonic() - sentAt) / 1_000);
-    await this.#settle(claimed, settlement, leasedAt);
+    await this.#settle(claimed, settlement, term);
     log.debug({ actionId: action._id, attempt: callback.attempts, settlement }, 'a webhook was tried');
   }
 
   /** Records an outcome, as long as the lease lasts: what is not recorded is sent again. */
-  async #settle(claimed: ClaimedWebhook, settlement: Settlement, leasedAt: number): Promise<void> {
-    const { store, leaseMs, monotonic, log } = this.#options;
+  async #settle(claimed: ClaimedWebhook, settlement: Settlement, term: LeaseTerm): Promise<void> {
+    const { store, monotonic, log } = this.#options;
     const actionId = claimed.action._id;
     for (let attempt = 1; ; attempt += 1) {
       try {
@@ -143,7 +134,7 @@ export class WebhookDelivery {
         if (!held) log.warn({ actionId }, 'another instance has repeated a webhook that took too long here');
         return;
       } catch (error) {
-        if (this.#cut.signal.aborted || monotonic() - leasedAt > leaseMs) {
+        if (this.#cut.signal.aborted || !term.lasts(0, monotonic())) {
           log.warn(
             { actionId, err: error },
             'the outcome of a webhook could not be recorded: it is repeated',

@@ -1,4 +1,4 @@
-import { FINAL_STATUSES } from '@bulk/contracts';
+import { FINAL_STATUSES, instantAfter } from '@bulk/domain';
 import { PROGRESS_PROJECTION, stored, type Database } from '@bulk/mongo';
 import type { ClaimedWebhook, Settlement } from './claimed-webhook.ts';
 
@@ -37,7 +37,7 @@ export class WebhookStore {
           $set: {
             'callback.state': 'delivering',
             'callback.owner': owner,
-            'callback.dueAt': new Date(now.getTime() + this.#leaseMs),
+            'callback.dueAt': instantAfter(now, this.#leaseMs),
             'callback.lastAttemptAt': now,
           },
           $inc: { 'callback.attempts': 1 },
@@ -96,7 +96,7 @@ function settled(state: 'delivered' | 'given-up', lastError: string | null): Act
 /** Which actions have a webhook to be delivered; in the words of its index. */
 function dueFilter(now: Date, busyAccounts: readonly string[]): ActionFilter {
   return {
-    status: { $in: [...FINAL_STATUSES] },
+    status: { $in: FINAL_STATUSES },
     'callback.dueAt': { $lte: now },
     ...(busyAccounts.length === 0 ? {} : { accountId: { $nin: [...busyAccounts] } }),
   };

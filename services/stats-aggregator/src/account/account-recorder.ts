@@ -1,5 +1,5 @@
 import type { Tally } from '@bulk/domain';
-import type { StoredStatus } from '@bulk/mongo';
+import type { StoredStatus } from '@bulk/domain';
 
 /** Is told what is accounted for; its functions never throw. */
 export interface AccountRecorder {

@@ -1,11 +1,4 @@
-import {
-  countOutcomes,
-  fits,
-  StoreError,
-  withBatchesCounted,
-  type ActionDocument,
-  type Database,
-} from '@bulk/mongo';
+import { ACCEPTED, counted, fits, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Delta } from './counting.ts';
 
 /** An action, as far as its counts are concerned. */
@@ -27,7 +20,7 @@ export class ActionCounts {
   async find(ids: readonly string[]): Promise<Map<string, CountedAction>> {
     try {
       const found = await this.#database.actions
-        .find({ _id: { $in: [...ids] }, status: { $ne: 'staging' } }, { projection: PROJECTION })
+        .find({ _id: { $in: [...ids] }, ...ACCEPTED }, { projection: PROJECTION })
         .toArray();
       return new Map(found.map((action) => [action._id, action]));
     } catch (error) {
@@ -63,10 +56,7 @@ export class ActionCounts {
           [field]: fence(appliedBefore),
           ...fits(delta.tally),
         },
-        [
-          ...countOutcomes({ ...delta, upTo: { partition, offset: delta.applied } }, this.#now()),
-          ...withBatchesCounted(delta.settled ?? []),
-        ],
+        counted({ ...delta, upTo: { partition, offset: delta.applied } }, delta.settled ?? [], this.#now()),
         { returnDocument: 'after', projection: PROJECTION },
       );
       return after ?? undefined;

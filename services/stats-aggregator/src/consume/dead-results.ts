@@ -1,7 +1,7 @@
 import { batchNameOf, generationOf, MalformedMessageError } from '@bulk/contracts';
-import { tally } from '@bulk/domain';
+import { deadLetteredOutcomes, tally } from '@bulk/domain';
 import type { ReceivedMessage } from '@bulk/kafka';
-import { deadLetteredOutcomes, findNamedBatch, type Database } from '@bulk/mongo';
+import { findNamedBatch, type Database } from '@bulk/mongo';
 import type { BatchLog } from '../account/batch-log.ts';
 
 /** What is logged of a batch whose result is given up. */

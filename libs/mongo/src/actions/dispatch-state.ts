@@ -1,17 +1,13 @@
-import { FINAL_STATUSES } from '@bulk/contracts';
+import { DISPATCHED_STATUSES, FINAL_STATUSES } from '@bulk/domain';
 import type { Document } from 'mongodb';
-import type { Database } from './database.ts';
-import type { StoredStatus } from './documents.ts';
-import { stored } from './errors.ts';
+import type { Database } from '../database.ts';
+import { stored } from '../errors.ts';
 
 /**
  * `dispatch.dueAt` of an action that any instance may take at once. One value for all of them, so that an index can list
  * them in order of lane and account, apart from those that become due later.
  */
 export const DUE_NOW = new Date(0);
-
-/** Statuses in which an action's batches are published. */
-export const DISPATCHED_STATUSES: readonly StoredStatus[] = ['pending', 'queued', 'processing'];
 
 const POSTPONED = { $ifNull: ['$dispatch.postponed', []] };
 
@@ -24,7 +20,7 @@ export const BATCHES_IN_FLIGHT: Document = {
 };
 
 const HAS_WORK = {
-  $and: [{ $in: ['$status', [...DISPATCHED_STATUSES]] }, { $eq: ['$dispatch.done', false] }],
+  $and: [{ $in: ['$status', DISPATCHED_STATUSES] }, { $eq: ['$dispatch.done', false] }],
 };
 
 /**
@@ -64,7 +60,7 @@ export const WITH_IN_FLIGHT: Document = {
  * ended leaves every index of the dispatch, whatever its dispatch has recorded.
  */
 export function withBatchesCounted(batchNos: readonly number[]): Document[] {
-  const ended = { $in: ['$status', [...FINAL_STATUSES]] };
+  const ended = { $in: ['$status', FINAL_STATUSES] };
   const left = { $setDifference: [POSTPONED, [...batchNos]] };
   const kept = { $cond: [{ $or: [ended, { $eq: [{ $size: left }, 0] }] }, '$$REMOVE', left] };
   return [
@@ -87,9 +83,6 @@ export function withBatchesCounted(batchNos: readonly number[]): Document[] {
 export async function markPostponed(database: Database, actionId: string, batchNo: number): Promise<void> {
   const marked = { $set: { 'dispatch.postponed': { $setUnion: [POSTPONED, [batchNo]] } } };
   await stored(
-    database.actions.updateOne({ _id: actionId, status: { $nin: [...FINAL_STATUSES] } }, [
-      marked,
-      WITH_IN_FLIGHT,
-    ]),
+    database.actions.updateOne({ _id: actionId, status: { $nin: FINAL_STATUSES } }, [marked, WITH_IN_FLIGHT]),
   );
 }

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { backoffDelay } from './delay.ts';
+import { backoffDelay } from './backoff.ts';
 
 const options = { initialDelayMs: 100, maxDelayMs: 5_000 };
 

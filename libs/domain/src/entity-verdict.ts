@@ -1,12 +1,22 @@
-import type { ChangeResult, EntityChange, WriteScope } from '@bulk/actions';
-import { judge, SupersededError } from '@bulk/domain';
-import type { EntityDocument } from './documents.ts';
+import type { Lane } from './action.ts';
+import type { ChangeResult, EntityChange } from './entity-change.ts';
+import { SupersededError } from './errors.ts';
+import { judge, type Fence, type LanePosition } from './fence.ts';
 
 /** What of a stored entity decides on a change. */
-export type EntityState = Pick<EntityDocument, '_id' | 'version' | 'fence' | 'deletedAt'>;
+export interface EntityState {
+  readonly version: number;
+  /** Lane → the last batch of that lane that changed it (G5). */
+  readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
+  /** When it was deleted; absent for an entity that is there. */
+  readonly deletedAt?: Date;
+}
 
-/** The projection that reads an `EntityState`. */
-export const STATE_FIELDS = { version: 1, fence: 1, deletedAt: 1 } as const;
+/** The batch that asks for a change, and the type of its entity. */
+interface ChangeScope {
+  readonly at: LanePosition;
+  readonly entityType: { readonly name: string };
+}
 
 export const APPLIED: ChangeResult = Object.freeze({ kind: 'applied' });
 export const UNIQUE_VIOLATION: ChangeResult = Object.freeze({ kind: 'unique-violation' });
@@ -36,7 +46,7 @@ export function recordOf(change: EntityChange): Readonly<Record<string, unknown>
  * @throws SupersededError when a later batch of the lane has changed the entity (G5).
  */
 export function verdictOf(
-  { at, entityType }: WriteScope,
+  { at, entityType }: ChangeScope,
   change: EntityChange,
   stored: EntityState | undefined,
 ): ChangeResult | undefined {

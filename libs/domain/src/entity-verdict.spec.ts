@@ -1,0 +1,49 @@
+import { describe, expect, it } from '@jest/globals';
+import type { EntityChange } from './entity-change.ts';
+import { APPLIED, verdictOf, type EntityState } from './entity-verdict.ts';
+import { SupersededError } from './errors.ts';
+
+const scope = {
+  at: { lane: 'normal', partition: 0, offset: 10 },
+  entityType: { name: 'contact' },
+} as const;
+const patch = { entityId: 'e1', set: {}, unset: [] };
+const update: EntityChange = { kind: 'update', ...patch };
+const create: EntityChange = { kind: 'create', entityId: 'e1', set: {} };
+
+function stored(more: Partial<EntityState> = {}): EntityState {
+  return { version: 3, ...more };
+}
+
+function fence(offset: number): NonNullable<EntityState['fence']> {
+  return { normal: { partition: 0, offset } };
+}
+
+describe('verdictOf', () => {
+  it('takes a change for applied when the fence is that of the same batch, whatever is stored', () => {
+    const deleted = stored({ fence: fence(10), deletedAt: new Date(0) });
+    expect(verdictOf(scope, update, deleted)).toBe(APPLIED);
+    expect(verdictOf(scope, create, stored({ fence: fence(10) }))).toBe(APPLIED);
+  });
+
+  it('fails with SupersededError if a later batch of the lane has changed the entity', () => {
+    expect(() => verdictOf(scope, update, stored({ fence: fence(11) }))).toThrow(SupersededError);
+  });
+
+  it('finds nothing against a change that may be made', () => {
+    expect(verdictOf(scope, update, stored({ fence: fence(9) }))).toBeUndefined();
+    expect(verdictOf(scope, create, undefined)).toBeUndefined();
+    expect(verdictOf(scope, create, stored({ deletedAt: new Date(0) }))).toBeUndefined();
+    const upsert: EntityChange = { kind: 'upsert', ...patch, record: {} };
+    expect(verdictOf(scope, upsert, undefined)).toBeUndefined();
+  });
+
+  it('refuses to change an absent entity, to create a living one, and to change another version', () => {
+    expect(verdictOf(scope, update, undefined)).toEqual({ kind: 'not-found' });
+    expect(verdictOf(scope, create, stored())).toEqual({ kind: 'exists' });
+    expect(verdictOf(scope, { ...update, expectedVersion: 2 }, stored())).toEqual({
+      kind: 'version-conflict',
+      version: 3,
+    });
+  });
+});

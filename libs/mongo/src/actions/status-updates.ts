@@ -1,0 +1,289 @@
+import {
+  ACCEPTED_STATUS,
+  ACTION_STATUSES,
+  controllableStatuses,
+  FINAL_STATUSES,
+  OUTCOME_CODES,
+  processed,
+  STAGING,
+  statusAfterControl,
+  statusAfterOutcomes,
+  statusAfterPublication,
+  type ActionStatus,
+  type Control,
+  type Counts,
+  type Lease,
+  type Milestone,
+  type Tally,
+} from '@bulk/domain';
+import type { Document } from 'mongodb';
+import type { ActionDocument, ResultSource } from '../documents.ts';
+import { finishedAt, queuedAt, startedAt, updatedAt } from './action-times.ts';
+import { WITH_DUE_AT, WITH_IN_FLIGHT, withBatchesCounted } from './dispatch-state.ts';
+
+/*
+ * Every write of an action's status, as update pipelines: the status depends on fields that the same update changes, or
+ * that another process may have changed. Where a status leads is said once, by the pure rules of `action-lifecycle.ts` in
+ * @bulk/domain: the expressions here are generated from them, and a test holds both against each other. Each pipeline ends
+ * with the fields that are derived from the status (`dispatch.dueAt`, `dispatch.inFlight`).
+ */
+
+/** Filter of the actions that are accepted: an upload is no action for anyone. */
+export const ACCEPTED = { status: { $ne: STAGING } } as const;
+
+/** The fields that say how far an upload is: nothing of it is accepted, dispatched or counted. */
+export function stagedFields(
+  now: Date,
+): Omit<
+  ActionDocument,
+  | '_id'
+  | 'accountId'
+  | 'actionType'
+  | 'entityType'
+  | 'lane'
+  | 'config'
+  | 'dryRun'
+  | 'retryOf'
+  | 'scheduledFor'
+> {
+  return {
+    status: STAGING,
+    cancelRequestedAt: null,
+    version: 0,
+    total: 0,
+    batchCount: 0,
+    countedBatches: 0,
+    counts: { success: 0, failure: 0, skipped: 0 },
+    codes: {},
+    applied: {},
+    dispatch: { nextBatch: 0, done: false, lease: null, firstPositions: true },
+    createdAt: now,
+    queuedAt: null,
+    startedAt: null,
+    finishedAt: null,
+    updatedAt: now,
+  };
+}
+
+/**
+ * The update that accepts an upload.
+ *
+ * @param digest of the request; undefined where it has no idempotency key.
+ */
+export function acceptance(
+  size: { readonly total: number; readonly batchCount: number },
+  digest: string | undefined,
+  now: Date,
+): Document[] {
+  return [
+    {
+      $set: {
+        status: ACCEPTED_STATUS,
+        ...size,
+        updatedAt: now,
+        version: NEXT_VERSION,
+        ...(digest === undefined ? {} : { 'idempotency.digest': { $literal: digest } }),
+      },
+    },
+    WITH_DUE_AT,
+  ];
+}
+
+/** The filter of the actions that a control changes. */
+export function controllable(control: Control): {
+  readonly status: { readonly $in: ActionStatus[] };
+  readonly cancelRequestedAt: null;
+} {
+  return { status: { $in: [...controllableStatuses(control)] }, cancelRequestedAt: null };
+}
+
+/** The update that cancels, pauses or resumes an action that `controllable` matches. */
+export function controlled(control: Control, now: Date): Document[] {
+  return [
+    {
+      $set: {
+        status: byMilestone((reached) => moved((status) => statusAfterControl(control, status, reached))),
+        ...(control === 'pause' ? {} : { pausedMs: pausedMs(now) }),
+        ...(control === 'cancel' ? { cancelRequestedAt: now } : {}),
+        version: NEXT_VERSION,
+        updatedAt: updatedAt(now),
+      },
+    },
+    WITH_DUE_AT,
+  ];
+}
+
+/** Batches of an action that are in Kafka, or skipped for good: all below `nextBatch`. */
+export interface DispatchedBatches {
+  readonly nextBatch: number;
+  /** Whether these are all batches. */
+  readonly done: boolean;
+  /** The renewed lease of whoever continues; ignored where all is done. */
+  readonly lease: Lease;
+}
+
+/** The update that records published batches. An outcome may have come before it and moved the status already. */
+export function published(batches: DispatchedBatches, now: Date): Document[] {
+  const status = moved(statusAfterPublication);
+  const moves = { $ne: ['$status', status] };
+  return [
+    {
+      $set: {
+        ...dispatchedFields(batches, now),
+        version: { $cond: [moves, NEXT_VERSION, '$version'] },
+        updatedAt: { $cond: [moves, updatedAt(now), '$updatedAt'] },
+        status,
+      },
+    },
+    WITH_DUE_AT,
+    WITH_IN_FLIGHT,
+  ];
+}
+
+/** Outcomes that are added to the counts of an action. */
+export interface CountedOutcomes {
+  /** Parts of it are negative where a replay replaced outcomes. */
+  readonly tally: Tally;
+  /** Batches that had no outcome before. */
+  readonly batches: number;
+  /** Where the last of their logs came from: the action's counts are complete up to it (`applied`). */
+  readonly upTo: ResultSource;
+}
+
+const PROCESSED = { $add: ['$counts.success', '$counts.failure', '$counts.skipped'] };
+
+/** The condition of a filter that so many outcomes fit into what is left of the action. */
+export function fits(tally: Tally): Document {
+  return { $expr: { $lte: [{ $add: [PROCESSED, processed(tally)] }, '$total'] } };
+}
+
+/**
+ * The update that adds outcomes to the counts of an action and moves its status. A final status stays; `version` rises.
+ *
+ * @param settled batches that are not postponed any more.
+ */
+export function counted(outcomes: CountedOutcomes, settled: readonly number[], now: Date): Document[] {
+  return [...withOutcomes(outcomes, now), ...withBatchesCounted(settled)];
+}
+
+/** The update that counts the outcomes of batches that were skipped in the dispatch, and records that it is behind them. */
+export function skipped(outcomes: CountedOutcomes, batches: DispatchedBatches, now: Date): Document[] {
+  return [
+    ...withOutcomes(outcomes, now),
+    { $set: dispatchedFields(batches, now) },
+    ...withBatchesCounted([]),
+    WITH_DUE_AT,
+  ];
+}
+
+/** The figures and the status that an action should have. */
+export interface RepairedAction {
+  readonly counts: Counts;
+  readonly codes: Tally['codes'];
+  readonly countedBatches: number;
+  readonly status: ActionStatus;
+  readonly startedAt: Date | null;
+  readonly finishedAt: Date | null;
+  readonly updatedAt: Date;
+}
+
+/** The update that sets what an action has to what its logs say. */
+export function repaired({ codes, ...fields }: RepairedAction): Document[] {
+  return [
+    { $set: { ...fields, codes: { $literal: codes }, version: NEXT_VERSION } },
+    WITH_DUE_AT,
+    WITH_IN_FLIGHT,
+  ];
+}
+
+const NEXT_VERSION = { $add: ['$version', 1] };
+
+/** The status that a pure rule leads to, as an expression. */
+function moved(rule: (status: ActionStatus) => ActionStatus): Document | string {
+  const sources = new Map<ActionStatus, ActionStatus[]>();
+  for (const status of ACTION_STATUSES) {
+    const next = rule(status);
+    if (next !== status) sources.set(next, [...(sources.get(next) ?? []), status]);
+  }
+  if (sources.size === 0) return '$status';
+  const branches = [...sources].map(([next, from]) => ({ case: { $in: ['$status', from] }, then: next }));
+  return { $switch: { branches, default: '$status' } };
+}
+
+/** An expression that depends on how far the action had come. */
+function byMilestone(expressionAt: (reached: Milestone) => Document | string): Document {
+  return {
+    $switch: {
+      branches: [
+        { case: { $ne: ['$startedAt', null] }, then: expressionAt('started') },
+        { case: { $ne: ['$queuedAt', null] }, then: expressionAt('queued') },
+      ],
+      default: expressionAt('none'),
+    },
+  };
+}
+
+/** How long an action stood still in all, once a pause ends; that of an action that is not paused stays. */
+function pausedMs(now: Date): Document {
+  // It ran until its last change: that of the pause, or the last outcome of what was in flight then.
+  const stoodStill = { $subtract: [now.getTime(), { $toLong: { $max: ['$startedAt', '$updatedAt'] } }] };
+  const counts = { $and: [{ $eq: ['$status', 'paused'] }, { $ne: ['$startedAt', null] }] };
+  const before = { $ifNull: ['$pausedMs', 0] };
+  return { $cond: [counts, { $add: [before, { $max: [0, stoodStill] }] }, before] };
+}
+
+function dispatchedFields({ nextBatch, done, lease }: DispatchedBatches, now: Date): Document {
+  return {
+    'dispatch.nextBatch': nextBatch,
+    'dispatch.done': done,
+    'dispatch.lease': done ? null : { $literal: lease },
+    queuedAt: queuedAt(now),
+  };
+}
+
+function withOutcomes({ tally, batches, upTo }: CountedOutcomes, now: Date): Document[] {
+  const added = (field: string, n: number): Document => ({ $add: [{ $ifNull: [`$${field}`, 0] }, n] });
+  const codes = Object.entries(tally.codes).map(([code, n]): [string, Document] => {
+    const sum = added(`codes.${code}`, n);
+    // A replay may leave nothing of a code.
+    return [`codes.${code}`, n > 0 ? sum : { $cond: [{ $eq: [sum, 0] }, '$$REMOVE', sum] }];
+  });
+  const isFinal = { $in: ['$status', FINAL_STATUSES] };
+  const begun = { $gt: [PROCESSED, 0] };
+  const complete = { $gte: [PROCESSED, '$total'] };
+  const cancelled = { $gt: [{ $ifNull: [`$codes.${OUTCOME_CODES.ACTION_CANCELLED}`, 0] }, 0] };
+  return [
+    {
+      $set: {
+        'counts.success': added('counts.success', tally.success),
+        'counts.failure': added('counts.failure', tally.failure),
+        'counts.skipped': added('counts.skipped', tally.skipped),
+        ...Object.fromEntries(codes),
+        countedBatches: added('countedBatches', batches),
+        [`applied.${upTo.partition}`]: upTo.offset,
+        version: NEXT_VERSION,
+        updatedAt: updatedAt(now),
+      },
+    },
+    {
+      $set: {
+        startedAt: { $cond: [begun, startedAt(now), '$startedAt'] },
+        finishedAt: { $cond: [{ $and: [complete, { $not: [isFinal] }] }, finishedAt(now), '$finishedAt'] },
+        // The conditions of `outcomeStage`, in the database's words.
+        status: {
+          $switch: {
+            branches: [
+              {
+                case: { $and: [complete, cancelled] },
+                then: moved((s) => statusAfterOutcomes(s, 'cancelled')),
+              },
+              { case: complete, then: moved((s) => statusAfterOutcomes(s, 'all')) },
+              { case: begun, then: moved((s) => statusAfterOutcomes(s, 'some')) },
+            ],
+            default: moved((s) => statusAfterOutcomes(s, 'none')),
+          },
+        },
+      },
+    },
+  ];
+}
