@@ -58,8 +58,11 @@ const MEBIBYTE = 1_048_576;
 const BOUNDS = { heapBytes: 16 * MEBIBYTE, residentBytes: 1_024 * MEBIBYTE, descriptors: 5 };
 
 const children: ChildProcess[] = [];
-afterEach(() => {
-  for (const child of children.splice(0)) child.kill('SIGKILL');
+afterEach(async () => {
+  for (const child of children.splice(0)) {
+    const closed = new Promise((resolve) => child.once('close', resolve));
+    if (child.kill('SIGKILL')) await closed;
+  }
 });
 
 async function serverWith(flaw: Flaw): Promise<Attackable> {
@@ -91,7 +94,8 @@ async function serverWith(flaw: Flaw): Promise<Attackable> {
 async function attack(flaw: Flaw): Promise<RoundReport> {
   const target = await serverWith(flaw);
   const options = { target, bounds: BOUNDS, settleMs: 3_000 };
-  const base = await readAll({ ...options, base: undefined });
+  // Whatever it is; a server with a flaw is never well.
+  const base = await readAll({ ...options, base: undefined, settleMs: 0 });
   const { signal } = new AbortController();
   return runRound({ ...options, seed: 1, round: 0, cases: CASES, base, signal });
 }
