@@ -16,10 +16,13 @@ describe('readAnswers', () => {
     ]);
   });
 
-  it('takes an answer to HEAD for whole although it has a length', () => {
-    const head = 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\n';
-    expect(read(`${head}${head}`).answers.map(({ isWhole }) => isWhole)).toEqual([true, true]);
-  });
+  it.each(['content-length: 9', 'transfer-encoding: chunked', 'x: y'])(
+    'takes an answer to HEAD with %s for whole',
+    (header) => {
+      const head = `HTTP/1.1 200 OK\r\n${header}\r\n\r\n`;
+      expect(read(`${head}${head}`).answers.map(({ isWhole }) => isWhole)).toEqual([true, true]);
+    },
+  );
 
   it('keeps what follows a 101 apart', () => {
     const { answers, upgraded } = read('HTTP/1.1 101 Switching Protocols\r\n\r\n\x81\x00');

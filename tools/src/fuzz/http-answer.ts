@@ -26,7 +26,7 @@ const SHOWN = 60;
 /**
  * Reads answers strictly.
  *
- * An answer to HEAD has a length and no body; the reader recognises it by what follows: nothing, or the next answer.
+ * An answer to HEAD may have a length and has no body; the reader recognises it by what follows: nothing, or the next answer.
  */
 export function readAnswers(bytes: Buffer): HttpAnswers {
   const answers: HttpAnswer[] = [];
@@ -88,6 +88,7 @@ function readBody(bytes: Buffer, { status, headers, end }: Head): Body | string 
     return isLast || isNextAnswer(bytes, end) ? none : readChunks(bytes, end);
   }
   const given = headers.get('content-length');
+  if (given === undefined && isNextAnswer(bytes, end)) return none;
   if (given === undefined) return { body: bytes.subarray(end), end: bytes.length, isWhole: true };
   if (!/^\d{1,15}$/.test(given)) return `a length that is no number: ${given}`;
   const length = Number(given);

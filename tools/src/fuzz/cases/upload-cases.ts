@@ -9,24 +9,25 @@ const FILES = [
   { mediaType: 'application/x-ndjson', name: 'a.ndjson', file: NDJSON_FILE },
 ] as const;
 
+/** How often each part is as it should be, beside each way in which it is not: an upload should not only be refused. */
+const MOSTLY = 10;
+/** Rows are repeated as often, so that some uploads have many batches. */
+const TIMES = [...Array.from({ length: MOSTLY }, () => 1), 100, 1_000];
+
 const BOUNDARY = 'fuzz-boundary';
 
 /** A text in other bytes, with what a client may say of them, true or not. */
 const UTF8 = (text: string): Buffer => Buffer.from(text);
 const ENCODINGS: readonly ((text: string) => Buffer)[] = [
-  UTF8,
-  UTF8,
-  UTF8,
-  UTF8,
+  ...Array.from({ length: MOSTLY }, () => UTF8),
   (text) => Buffer.from(`\ufeff${text}`),
   (text) => Buffer.from(text, 'latin1'),
   (text) => Buffer.from(`\ufeff${text}`, 'utf16le'),
   (text) => Buffer.from(`\ufeff${text}`, 'utf16le').swap16(),
   (text) => Buffer.from(text, 'utf16le').subarray(0, -1),
 ];
-const NO_CHARSET = ['', '', '', '', '', ''];
 const CHARSETS = [
-  ...NO_CHARSET,
+  ...Array.from({ length: MOSTLY }, () => ''),
   '; charset=utf-8',
   '; charset=windows-1252',
   '; charset=utf-16le',
@@ -35,10 +36,7 @@ const CHARSETS = [
 ];
 const ACTIONS = ['upsert', 'update', 'create', 'delete'];
 const PARAMETERS = [
-  '',
-  '',
-  '',
-  '',
+  ...Array.from({ length: MOSTLY }, () => ''),
   '&entityType=contact',
   '&dryRun=true',
   '&priority=high',
@@ -47,13 +45,9 @@ const PARAMETERS = [
   '&scheduledFor=2026-02-30T00:00:00Z',
 ];
 
-const framing: fc.Arbitrary<Framing> = fc.constantFrom(
-  'length',
-  'length',
-  'chunked',
-  'chunked',
-  'short',
-  'long',
+const framing: fc.Arbitrary<Framing> = fc.oneof(
+  { weight: MOSTLY, arbitrary: fc.constantFrom('length', 'chunked') },
+  { weight: 2, arbitrary: fc.constantFrom('short', 'long') },
 );
 
 /** CSV and NDJSON whose bytes are changed, in any encoding, compressed or inside of a form. */
@@ -62,9 +56,10 @@ export const uploadCases: fc.Arbitrary<FuzzCase> = fc
     source: fc.constantFrom(...FILES),
     encode: fc.constantFrom(...ENCODINGS),
     charset: fc.constantFrom(...CHARSETS),
-    changes: fc.option(mutations, { freq: 2 }),
+    changes: fc.option(mutations, { freq: 1 }),
+    times: fc.constantFrom(...TIMES),
     isForm: fc.integer({ min: 0, max: 3 }).map((n) => n === 0),
-    compress: fc.option(compression, { freq: 1 }),
+    compress: fc.oneof({ weight: 3, arbitrary: fc.constant(null) }, { weight: 1, arbitrary: compression }),
     action: fc.constantFrom(...ACTIONS),
     parameters: fc.constantFrom(...PARAMETERS),
     framing,
@@ -76,28 +71,48 @@ export const uploadCases: fc.Arbitrary<FuzzCase> = fc
       'half-close' as const,
     ),
   })
-  .map(({ source, encode, charset, changes, isForm, compress, action, parameters, ...rest }): FuzzCase => {
-    const text = encode(source.file.toString('utf8'));
-    const file = changes === null ? text : mutated(text, changes);
-    const mediaType = `${source.mediaType}${charset}`;
-    const plain = isForm ? formBody(file, { boundary: BOUNDARY, name: source.name, mediaType }) : file;
-    const bytes = requestBytes({
-      method: 'POST',
-      target: `/bulk-actions?actionType=${action}${parameters}`,
-      headers: [
-        ['x-account-id', CASE_ACCOUNT],
-        ['content-type', isForm ? `multipart/form-data; boundary=${BOUNDARY}` : mediaType],
-        ...(compress === null ? [] : [['content-encoding', 'gzip'] as const]),
-      ],
-      body: compress === null ? plain : compress(plain),
-      framing: rest.framing,
-    });
-    return {
-      kind: 'uploads',
-      door: 'intake',
-      what: `${action} of ${mediaType}${isForm ? ' in a form' : ''}${compress === null ? '' : ', compressed'}, ${rest.framing}`,
-      steps: [{ bytes }],
-      ending: rest.ending,
-      isWhole: rest.framing === 'length' || rest.framing === 'chunked',
-    };
-  });
+  .map(
+    ({
+      source,
+      encode,
+      charset,
+      changes,
+      times,
+      isForm,
+      compress,
+      action,
+      parameters,
+      ...rest
+    }): FuzzCase => {
+      const text = encode(repeated(source, times));
+      const file = changes === null ? text : mutated(text, changes);
+      const mediaType = `${source.mediaType}${charset}`;
+      const plain = isForm ? formBody(file, { boundary: BOUNDARY, name: source.name, mediaType }) : file;
+      const bytes = requestBytes({
+        method: 'POST',
+        target: `/bulk-actions?actionType=${action}${parameters}`,
+        headers: [
+          ['x-account-id', CASE_ACCOUNT],
+          ['content-type', isForm ? `multipart/form-data; boundary=${BOUNDARY}` : mediaType],
+          ...(compress === null ? [] : [['content-encoding', 'gzip'] as const]),
+        ],
+        body: compress === null ? plain : compress(plain),
+        framing: rest.framing,
+      });
+      return {
+        kind: 'uploads',
+        door: 'intake',
+        what: `${action} of ${mediaType}${isForm ? ' in a form' : ''}${compress === null ? '' : ', compressed'}, ${rest.framing}`,
+        steps: [{ bytes }],
+        ending: rest.ending,
+        isWhole: rest.framing === 'length' || rest.framing === 'chunked',
+      };
+    },
+  );
+
+/** The file with its rows several times; the header of CSV stands once. */
+function repeated({ file, mediaType }: (typeof FILES)[number], times: number): string {
+  const text = file.toString('utf8');
+  const rowsAt = mediaType === 'text/csv' ? text.indexOf('\r\n') + 2 : 0;
+  return text.slice(0, rowsAt) + text.slice(rowsAt).repeat(times);
+}
