@@ -19,7 +19,7 @@ export interface RoundPlan {
 /** Generates the cases of a round, each with an account of its own where it names `CASE_ACCOUNT`. */
 export function planRound({ seed, round, size, routes }: RoundPlan): PlacedCase[] {
   const cases: fc.Arbitrary<FuzzCase> = fc.oneof(
-    { weight: 4, arbitrary: rawCases },
+    { weight: 6, arbitrary: rawCases },
     { weight: 6, arbitrary: requestCases(routes) },
     { weight: 4, arbitrary: uploadCases },
     { weight: 4, arbitrary: socketCases },

@@ -18,6 +18,46 @@ const hostile = fc
   .constantFrom(...HOSTILE_REQUESTS)
   .map(({ what, bytes }) => ({ what, bytes: Buffer.from(bytes, 'latin1') }));
 
+/** Request lines put together of parts that parsers disagree about. */
+const oddTarget = fc
+  .record({
+    method: fc.constantFrom('GET', 'GET', 'POST', 'HEAD', 'OPTIONS'),
+    scheme: fc.constantFrom(
+      'http://',
+      'http://',
+      'http://',
+      'https://',
+      'https://',
+      '//',
+      'ws://',
+      'http:',
+      '',
+    ),
+    host: fc.constantFrom(
+      'xn--',
+      'xn--a',
+      '[::1',
+      '[::1]:x',
+      '[::1',
+      '[',
+      'a b',
+      '%',
+      'h:99999',
+      'h:x',
+      'a@',
+      '\u00fc',
+      '0x7f.1',
+      '..',
+      '',
+    ),
+    path: fc.constantFrom('/', '/bulk-actions', '', '?', '#', '/%', '/%ff', '/api/..', '/\\', '/?a=%', '*'),
+    version: fc.constantFrom(...Array.from({ length: 7 }, () => 'HTTP/1.1'), 'HTTP/1.0', 'HTTP/2', ''),
+  })
+  .map(({ method, scheme, host, path, version }) => ({
+    what: 'a request line with an odd target',
+    bytes: Buffer.from(`${method} ${scheme}${host}${path} ${version}\r\nhost: fuzz\r\n\r\n`, 'latin1'),
+  }));
+
 const random = fc
   .uint8Array({ minLength: 1, maxLength: 600 })
   .map((bytes) => ({ what: 'random bytes', bytes: Buffer.from(bytes) }));
@@ -103,13 +143,26 @@ const otherProtocol = fc
     ),
   );
 
-const ending: fc.Arbitrary<Ending> = fc.constantFrom('read', 'read', 'read', 'half-close', 'close', 'reset');
+const ending: fc.Arbitrary<Ending> = fc.oneof(
+  { weight: 5, arbitrary: fc.constant<Ending>('read') },
+  { weight: 3, arbitrary: fc.constantFrom<Ending>('half-close', 'close', 'reset') },
+);
 
 /** Bytes that no client of HTTP would send, on every port: at once, in pieces or drop by drop. */
 export const rawCases: fc.Arbitrary<FuzzCase> = fc
   .record({
-    door: fc.constantFrom(...DOORS),
-    attack: fc.oneof(hostile, random, cutOff, changed, hugeHeader, pipelined, contradiction, otherProtocol),
+    door: fc.oneof(
+      { weight: 1, arbitrary: fc.constantFrom('intake' as const, 'notifier' as const) },
+      { weight: 1, arbitrary: fc.constantFrom(...DOORS) },
+    ),
+    attack: fc.oneof(
+      { weight: 2, arbitrary: hostile },
+      { weight: 4, arbitrary: oddTarget },
+      ...[random, cutOff, changed, hugeHeader, pipelined, contradiction, otherProtocol].map((arbitrary) => ({
+        weight: 1,
+        arbitrary,
+      })),
+    ),
     pieces: fc.oneof(fc.constant(1), fc.constant(1), fc.integer({ min: 2, max: MAX_DRIPS })),
     ending,
     isLong: fc.integer({ min: 0, max: 19 }).map((n) => n === 0),
