@@ -86,7 +86,16 @@ async function serverWith(flaw: Flaw): Promise<Attackable> {
       'intake.secured': port,
       'notifier.secured': port,
     },
-    watched: [{ name: 'server', pid, adminPort, ports: [port, adminPort], isRunning }],
+    watched: [
+      {
+        name: 'server',
+        pid,
+        adminPort,
+        ports: [port, adminPort],
+        isRunning,
+        collectGarbage: () => void child.kill('SIGUSR2'),
+      },
+    ],
     ledger: EMPTY,
   };
 }

@@ -36,7 +36,7 @@ const SETTINGS = {
   LOG_LEVEL: 'warn',
 };
 
-/** Collects its garbage when it is told to: see vitals.ts. */
+/** Has a service collect its garbage at SIGUSR2. */
 const COLLECT_GARBAGE = pathToFileURL(
   join(workspaceRoot, 'tools', 'src', 'fuzz', 'collect-garbage.mjs'),
 ).href;
@@ -118,6 +118,7 @@ function watchedOf(group: ServiceGroup, suffix: string): Watched[] {
       adminPort: launch.adminPort,
       ports: [...own, launch.adminPort],
       isRunning: () => member.running,
+      collectGarbage: () => void member.signal('SIGUSR2'),
     };
   });
 }

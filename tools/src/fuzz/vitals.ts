@@ -12,6 +12,8 @@ export interface Watched {
   readonly adminPort: number;
   /** Whether the process that was started still runs. */
   readonly isRunning: () => boolean;
+  /** Has it collect its garbage; see collect-garbage.mjs. */
+  readonly collectGarbage: () => void;
 }
 
 /** What a process holds at one moment, after its garbage was collected. */
@@ -65,11 +67,16 @@ const NOTHING: Vitals = {
 };
 
 /** Reads what a process holds; a process that has ended holds nothing. */
-export async function readVitals({ pid, ports, adminPort, isRunning }: Watched): Promise<Vitals> {
+export async function readVitals({
+  pid,
+  ports,
+  adminPort,
+  isRunning,
+  collectGarbage,
+}: Watched): Promise<Vitals> {
   if (!isRunning()) return NOTHING;
   try {
-    // See collect-garbage.mjs.
-    process.kill(pid, 'SIGUSR2');
+    collectGarbage();
     await delay(COLLECT_MS);
     // Before the probes, whose own connections would be among them.
     const { descriptors, orphans } = openDescriptors(pid, ports);
