@@ -39,6 +39,15 @@ export class Exposition {
     if (response.status !== 200 || !type.startsWith('text/plain; version=0.0.4')) {
       throw new Error(`expected metrics, found ${response.status} ${type}: ${text.slice(0, 200)}`);
     }
+    return Exposition.of(text);
+  }
+
+  /**
+   * Reads an exposition.
+   *
+   * @throws Error when a line is not of Prometheus' text format.
+   */
+  static of(text: string): Exposition {
     return new Exposition(text);
   }
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { ENTITY_TYPES } from '@bulk/actions';
 import { inexactNumbers, InvalidInputError } from '@bulk/domain';
+import { CSV_FILE, mutated, mutations, NDJSON_FILE } from '@bulk/testing/mutated-bytes';
 import fc from 'fast-check';
 import { CSV_NULL } from './cells.ts';
 import { csvEntities } from './csv.ts';
@@ -17,61 +18,6 @@ const HEADER: HeaderOptions = {
   entityType: contact,
   unknownColumns: (names) => names.filter((name) => !KNOWN.has(name)),
 };
-
-const CSV_FILE = Buffer.from(
-  'id,ref,lastName,notes,city\r\nc1,r 1,Müller,"a ""quoted"", cell",東京\nc2,,"two\r\nlines",,Łódź\rc3,r3,#N/A,"",x\n',
-);
-const NDJSON_FILE = Buffer.from(
-  '{"id":"c1","lastName":"Müller","score":12}\r\n{"id":"c2","ref":null,"notes":"a \\"b\\" \\u00e4","tags":["x","y"]}\n\n{"id":"c3","score":-1.5e3,"x":{"y":[{}]}}\n',
-);
-
-/** Bytes at which readers of text go wrong. */
-const SHARP = [
-  ...'",;\t\r\n\\ {}[]:-+.eE019nu#/'.match(/./gsu)!,
-  ...[
-    '\r\n',
-    '""',
-    '\\u',
-    '__proto__',
-    '1e999',
-    '9007199254740993',
-    '\u2028',
-    '\u200b',
-    '\ufeff',
-    '\u00a0',
-    '\0',
-    '\u001a',
-  ],
-]
-  .map((text) => Buffer.from(text))
-  .concat([[0xff], [0xfe], [0xe4], [0xc3], [0xed, 0xa0, 0x80]].map((bytes) => Buffer.from(bytes)));
-
-interface Mutation {
-  readonly at: number;
-  readonly removed: number;
-  readonly inserted: Buffer;
-  /** Where a piece of the file is copied from that is inserted, too. */
-  readonly copied: number;
-}
-
-const mutation: fc.Arbitrary<Mutation> = fc.record({
-  at: fc.nat(1_000),
-  removed: fc.oneof(fc.constant(0), fc.nat(3), fc.nat(60)),
-  inserted: fc.oneof(
-    fc.constantFrom(...SHARP),
-    fc.constant(Buffer.alloc(0)),
-    fc.uint8Array({ maxLength: 4 }).map((bytes) => Buffer.from(bytes)),
-  ),
-  copied: fc.oneof(fc.constant(-1), fc.nat(1_000)),
-});
-
-function mutated(file: Buffer, mutations: readonly Mutation[]): Buffer {
-  return mutations.reduce((bytes, { at, removed, inserted, copied }) => {
-    const from = at % (bytes.length + 1);
-    const piece = copied < 0 ? Buffer.alloc(0) : bytes.subarray(copied % (bytes.length + 1)).subarray(0, 40);
-    return Buffer.concat([bytes.subarray(0, from), inserted, piece, bytes.subarray(from + removed)]);
-  }, file);
-}
 
 async function* cut(file: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let from = 0; from < file.length; from += size)
@@ -159,14 +105,12 @@ function strictLines(file: Buffer): string[] | undefined {
 }
 
 describe('a file that was changed at random', () => {
-  const changes = fc.array(mutation, { minLength: 1, maxLength: 4 });
-
   it('of CSV is refused in words, or read as its bytes say, whatever they are', async () => {
     expect(strictCsvEntities(CSV_FILE)).toHaveLength(3);
     let accepted = 0;
     await fc.assert(
-      fc.asyncProperty(changes, fc.integer({ min: 1, max: 40 }), async (mutations, size) => {
-        const file = mutated(CSV_FILE, mutations);
+      fc.asyncProperty(mutations, fc.integer({ min: 1, max: 40 }), async (changes, size) => {
+        const file = mutated(CSV_FILE, changes);
         const found = await read(csvEntities(cut(file, size), { ...LIMITS, ...HEADER, delimiter: ',' }));
         if (found === undefined) return;
         accepted += 1;
@@ -181,8 +125,8 @@ describe('a file that was changed at random', () => {
   it('of NDJSON is refused in words, or read as its bytes say, whatever they are', async () => {
     let accepted = 0;
     await fc.assert(
-      fc.asyncProperty(changes, fc.integer({ min: 1, max: 40 }), async (mutations, size) => {
-        const file = mutated(NDJSON_FILE, mutations);
+      fc.asyncProperty(mutations, fc.integer({ min: 1, max: 40 }), async (changes, size) => {
+        const file = mutated(NDJSON_FILE, changes);
         const found = await read(ndjsonEntities(cut(file, size), LIMITS));
         if (found === undefined) return;
         accepted += 1;
