@@ -94,7 +94,7 @@ describe('the installer', () => {
 
   it('refuses lanes with another number of partitions than configured', async () => {
     await installation.database();
-    await expect(run({ KAFKA_LANE_PARTITIONS: '4', INSTALL_TIMEOUT_MS: '4000' })).rejects.toMatchObject({
+    await expect(run({ KAFKA_LANE_PARTITIONS: '4', INSTALL_TIMEOUT_MS: '10000' })).rejects.toMatchObject({
       code: 'NOT_INSTALLED',
       message: expect.stringContaining('3 partitions and 4 are configured'),
     });
