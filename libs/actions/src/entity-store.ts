@@ -2,15 +2,7 @@ import type { ChangeResult, EntityChange, LanePosition } from '@bulk/domain';
 import type { EntityType } from './entity-type.ts';
 
 // What an action type asks of the store, and gets back: an author needs no other package for it.
-export type {
-  ChangeResult,
-  CreateChange,
-  DeleteChange,
-  EntityChange,
-  Patch,
-  UpdateChange,
-  UpsertChange,
-} from '@bulk/domain';
+export type { ChangeResult, EntityChange } from '@bulk/domain';
 
 /** Whose entities, of which type, and for which batch. */
 export interface WriteScope {

@@ -280,7 +280,6 @@ export const csvResultsQuerySchema = resultsQuerySchema.extend({
         'Writes every value as it is. By default an apostrophe stands before what a spreadsheet would run as a formula. Programs should set it; people who open the file in a spreadsheet should not.',
     }),
 });
-export type CsvResultsQuery = z.infer<typeof csvResultsQuerySchema>;
 
 const EXPECTED_KEY = 'expected 1 to 255 printable ASCII characters without spaces';
 /** Header of POST /bulk-actions: the same key and request give the same action. */
@@ -346,7 +345,6 @@ export function successSchema<T extends z.ZodType>(data: T) {
 export const webhookSecretSchema = z.object({
   secret: z.string().meta({ description: "What the account's webhooks are signed with: whsec_…" }),
 });
-export type WebhookSecret = z.infer<typeof webhookSecretSchema>;
 
 /** The envelope of a refusal. */
 export const failureSchema = z.object({ success: z.literal(false), error: errorBodySchema });

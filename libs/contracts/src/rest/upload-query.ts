@@ -55,4 +55,3 @@ export const uploadQuerySchema = z.strictObject({
         'What separates the cells of a CSV. Default: as a first line sep=… says, else found from the header.',
     }),
 });
-export type UploadQuery = z.input<typeof uploadQuerySchema>;

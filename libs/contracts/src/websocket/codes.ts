@@ -17,8 +17,6 @@ export const WEBSOCKET_ERROR_CODES = {
   INTERNAL_ERROR: 'An unforeseen fault. Try again.',
 } as const satisfies Readonly<Record<string, string>>;
 
-export type WebSocketErrorCode = keyof typeof WEBSOCKET_ERROR_CODES;
-
 /** Close codes of the server. */
 export const CLOSE_CODES = {
   goingAway: 1001,

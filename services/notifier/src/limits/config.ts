@@ -1,5 +1,4 @@
 import { integer } from '@bulk/runtime';
-import type { z } from 'zod';
 
 const MAX_FRAMES = 10_000_000;
 
@@ -26,5 +25,3 @@ export const frameLimitConfigShape = {
     'Longest wait of a frame for Redis, in ms. After it this instance applies the limit by itself for a second.',
   ),
 };
-
-export type FrameLimitConfig = z.infer<z.ZodObject<typeof frameLimitConfigShape>>;

@@ -26,4 +26,3 @@ export const OPERATIONS = {
   retryAction: RETRY_ACTION,
   getWebhookSecret: GET_WEBHOOK_SECRET,
 } as const satisfies Readonly<Record<string, Operation>>;
-export type OperationId = keyof typeof OPERATIONS;
