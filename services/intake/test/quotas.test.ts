@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import type { StoredStatus } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
@@ -361,5 +361,44 @@ describe('after a crash', () => {
     now = new Date('2026-11-25T23:59:59Z');
     await claim.add(10, 100);
     await expect(claim.add(1, 10)).rejects.toMatchObject({ code: 'QUOTA_EXCEEDED' });
+  });
+});
+
+describe('an account with many unfinished actions', () => {
+  it('has refused requests that share a look for ended actions, and another one a little later', async () => {
+    const { database } = harness;
+    const accountId = newAccount();
+    const MANY = 1_000;
+    const model = await harness.accepted(uuidv7(), 1, new Date(LATER), { accountId });
+    await database.actions.insertMany(
+      Array.from({ length: MANY - 1 }, () => ({ ...model, _id: uuidv7() })),
+      { ordered: false },
+    );
+    let elapsedMs = 0;
+    const quotas = new Quotas({
+      database,
+      limits: { 'unfinished-actions': MANY },
+      now: () => new Date(),
+      monotonic: () => elapsedMs,
+      onRefused: () => undefined,
+      log: silentLogger(),
+    });
+    const open = (): Promise<void> => quotas.claim(accountId, uuidv7()).open();
+    const refused = async (times: number): Promise<number> => {
+      const finds = jest.spyOn(database.actions, 'find');
+      const results = await Promise.allSettled(Array.from({ length: times }, open));
+      expect(results.map(({ status }) => status)).toEqual(results.map(() => 'rejected'));
+      const { length } = finds.mock.calls;
+      finds.mockRestore();
+      return length;
+    };
+    // The first one adopts the actions; from then on there are holds to look at.
+    await refused(1);
+    // A look is two queries, or a few more: not two for each request.
+    expect(await refused(20)).toBeLessThanOrEqual(4);
+    expect(await refused(20)).toBe(0);
+    await database.actions.updateOne({ _id: model._id }, { $set: { status: 'completed' } });
+    elapsedMs += 500;
+    await open();
   });
 });

@@ -1,6 +1,11 @@
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import { connectRedisInBackground, redisConfigShape } from '@bulk/redis';
+import { loadConfig, silentLogger } from '@bulk/runtime';
+import { z } from 'zod';
 import { AWAY, Exposition, eventually, linkTo } from '@bulk/testing';
+import { FrameLimit } from '../src/limits/frame-limit.ts';
 import { NotifierHarness, type RunningNotifier, type TestClient } from './harness.ts';
 
 jest.setTimeout(60_000);
@@ -47,6 +52,47 @@ describe('the frame limit', () => {
     const other = await harness.connect(one, newAccount());
     expect(await sendFrames(other, 10)).toEqual(answers(10));
     await Promise.all([one.stop(), two.stop()]);
+  });
+
+  it('counts a frame once, also when the answers of Redis come too late', async () => {
+    const config = loadConfig(z.object(redisConfigShape), harness.installation.env);
+    const redis = connectRedisInBackground(config, 20_000, silentLogger());
+    await once(redis, 'ready');
+    let isSlow = true;
+    const evaluate = redis.eval.bind(redis) as (...args: unknown[]) => Promise<unknown>;
+    const slow = {
+      eval: async (...args: unknown[]): Promise<unknown> => {
+        const answer = await evaluate(...args);
+        if (isSlow) throw new Error('Command timed out');
+        return answer;
+      },
+    };
+    let now = 0;
+    const take = new FrameLimit({
+      redis: slow,
+      prefix: `${randomUUID()}:`,
+      max: 1_000,
+      unnamedMax: 1,
+      windowMs: 60_000,
+      now: () => now,
+      log: silentLogger(),
+    }).of('acme');
+    const takeEach = async (count: number): Promise<number> => {
+      let passed = 0;
+      for (let i = 0; i < count; i += 1) {
+        if ((await take()) === 0) passed += 1;
+        now += 100;
+      }
+      return passed;
+    };
+    expect(await takeEach(300)).toBe(300);
+    isSlow = false;
+    now += 1_000;
+    expect(await takeEach(100)).toBe(100);
+    let passed = 400;
+    while ((await take()) === 0) passed += 1;
+    expect(passed).toBe(1_000);
+    redis.disconnect();
   });
 
   it('closes a client that continues with 4429, and permits frames again after the time it said', async () => {

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { connect, type ConnectOptions, type ProgressSocket } from '@bulk/client';
+import { delay } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';
+import { WebSocket } from 'ws';
 import { ACCOUNT, NotifierHarness, type RunningNotifier } from './harness.ts';
 import { ask, UPGRADE } from './http-client.ts';
 
@@ -143,5 +145,24 @@ describe('connections without an account', () => {
       error: { code: 'TOO_MANY_ACCOUNT_CONNECTIONS' },
     });
     await (await harness.connect(notifier)).subscribe(actionId);
+  });
+});
+
+describe('a client that finds no room for one of its subscriptions', () => {
+  it('waits before it connects again', async () => {
+    const full = await harness.start({ MAX_TOTAL_SUBSCRIPTIONS: '2' });
+    let connections = 0;
+    class Counted extends WebSocket {
+      constructor(url: string) {
+        super(url);
+        connections += 1;
+      }
+    }
+    const socket = open(full.url, { WebSocket: Counted });
+    for (let i = 0; i < 3; i += 1) socket.emit('subscribe', await harness.givenAction());
+    await delay(1_500);
+    expect(connections).toBe(1);
+    socket.close();
+    await full.stop();
   });
 });

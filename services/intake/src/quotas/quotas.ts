@@ -27,12 +27,22 @@ export interface QuotasOptions {
 const RECONCILED_MS = 1_000;
 /** Accounts whose last reconciliation is remembered. */
 const REMEMBERED = 10_000;
+/**
+ * Rest after a reconciliation for each hold that it looked at beyond `CHEAP_HOLDS`, in ms. A hold costs about a tenth of that,
+ * so refused requests of an account with many holds cannot keep an instance busy.
+ */
+const REST_PER_HOLD_MS = 0.2;
+const CHEAP_HOLDS = 100;
 
 /** Bounds the work that an account may have in the platform, over all instances of intake. */
 export class Quotas {
   readonly #options: QuotasOptions;
   readonly #store: QuotaStore;
   readonly #reconciledAt = new Map<string, number>();
+  /** Reconciliations under way. */
+  readonly #reconciling = new Map<string, Promise<void>>();
+  /** Until when a reconciliation that is not due would cost too much. */
+  readonly #restsUntil = new Map<string, number>();
 
   constructor(options: QuotasOptions) {
     this.#options = options;
@@ -45,6 +55,7 @@ export class Quotas {
       ...this.#options,
       store: this.#store,
       reconcileIfDue: () => this.#reconcileIfDue(accountId),
+      reconcileUnlessResting: () => this.#reconcileUnlessResting(accountId),
     });
   }
 
@@ -54,13 +65,33 @@ export class Quotas {
     if (last !== undefined && at - last < RECONCILED_MS) return;
     if (this.#reconciledAt.size >= REMEMBERED) this.#reconciledAt.clear();
     this.#reconciledAt.set(accountId, at);
-    await this.#store.reconcile(accountId);
+    await this.#reconcileUnlessResting(accountId);
+  }
+
+  /** One at a time for each account: requests that come at once share it. */
+  async #reconcileUnlessResting(accountId: string): Promise<void> {
+    const restsUntil = this.#restsUntil.get(accountId);
+    if (restsUntil !== undefined && this.#options.monotonic() < restsUntil) return;
+    let running = this.#reconciling.get(accountId);
+    if (running === undefined) {
+      running = this.#reconcile(accountId).finally(() => this.#reconciling.delete(accountId));
+      this.#reconciling.set(accountId, running);
+    }
+    await running;
+  }
+
+  async #reconcile(accountId: string): Promise<void> {
+    const holds = await this.#store.reconcile(accountId);
+    if (this.#restsUntil.size >= REMEMBERED) this.#restsUntil.clear();
+    const restMs = Math.max(0, holds - CHEAP_HOLDS) * REST_PER_HOLD_MS;
+    this.#restsUntil.set(accountId, this.#options.monotonic() + restMs);
   }
 }
 
 interface ClaimOptions extends QuotasOptions {
   readonly store: QuotaStore;
   readonly reconcileIfDue: () => Promise<void>;
+  readonly reconcileUnlessResting: () => Promise<void>;
 }
 
 /** What one request takes of the quotas of its account. */
@@ -130,11 +161,11 @@ export class QuotaClaim {
 
   /** @param wanted what the request would have in sum. */
   async #take(change: () => Promise<Change>, wanted: Amounts): Promise<void> {
-    const { store, limits, onRefused, now } = this.#options;
+    const { reconcileUnlessResting, limits, onRefused, now } = this.#options;
     let { usage, exceeded } = await change();
     if (exceeded !== undefined) {
       // Actions may have ended since the last look.
-      await store.reconcile(this.#accountId);
+      await reconcileUnlessResting();
       ({ usage, exceeded } = await change());
     }
     if (exceeded === undefined) {

@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import type { Redis } from '@bulk/redis';
 import type { Logger } from '@bulk/runtime';
 import { z } from 'zod';
@@ -29,20 +30,23 @@ const REST_MS = 1_000;
 /** Frames are taken from Redis in such parts of the limit. */
 const PARTS = 100;
 /**
- * Adds frames to the window of an account.
+ * Records what one window of one instance takes of the limit of an account. A sum and not an addition: a question that Redis
+ * carried out, and whose answer came too late, is asked again.
  *
- * KEYS[1] counts the frames of the window. ARGV: frames, length of a window in ms.
+ * KEYS[1] has the frames of the account's window, by window of an instance. ARGV: that window, its frames, length in ms.
  */
-const ADD = `
-local count = redis.call('INCRBY', KEYS[1], ARGV[1])
+const TAKE = `
+redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
+local count = 0
+for _, frames in ipairs(redis.call('HVALS', KEYS[1])) do count = count + tonumber(frames) end
 local left = redis.call('PTTL', KEYS[1])
 if left < 0 then
-  left = tonumber(ARGV[2])
+  left = tonumber(ARGV[3])
   redis.call('PEXPIRE', KEYS[1], left)
 end
 return { count, left }
 `;
-const addedSchema = z.tuple([z.number(), z.number()]);
+const takenSchema = z.tuple([z.number(), z.number()]);
 
 /**
  * Counts the frames of each account over all instances, in fixed windows.
@@ -97,14 +101,15 @@ export class FrameLimit {
   async #ask(accountId: string, window: FrameWindow): Promise<void> {
     const { redis, prefix, max, windowMs, now, log } = this.#options;
     // What has passed without Redis is taken, too.
-    const wanted = window.spent - window.granted + this.#part;
+    const wanted = Math.max(window.spent, window.granted) + this.#part;
+    window.id ??= randomUUID();
     try {
-      const answer = await redis.eval(ADD, 1, `${prefix}frames:${accountId}`, wanted, windowMs);
-      const [count, leftMs] = addedSchema.parse(answer);
+      const answer = await redis.eval(TAKE, 1, `${prefix}frames:${accountId}`, window.id, wanted, windowMs);
+      const [count, leftMs] = takenSchema.parse(answer);
       if (this.#isUnavailable) log.info('Redis recovered, frames count over all instances');
       this.#isUnavailable = false;
       window.endsAt = now() + Math.max(leftMs, 1);
-      window.granted += Math.max(0, wanted - Math.max(0, count - max));
+      window.granted = Math.max(window.granted, wanted - Math.max(0, count - max));
       // Nothing is left for this instance until the window ends.
       if (window.granted <= window.spent) window.spent = max;
     } catch (error) {

@@ -9,6 +9,8 @@ export interface FrameWindow {
   spent: number;
   /** Frames that may pass without asking Redis again. */
   granted: number;
+  /** Its name in Redis, once that was asked. */
+  id?: string;
   /** The question to Redis that is under way. */
   asking?: Promise<void> | undefined;
 }

@@ -11,11 +11,16 @@ export class TooManyAccountSubscriptionsError extends CodedError {
   }
 }
 
+/** What a client that finds no room is told to wait, in ms. */
+const RETRY_AFTER_MS = 5_000;
+
 /** Thrown when this process has as many subscriptions as it may have. */
 export class SubscriptionsExhaustedError extends CodedError {
   constructor() {
+    // Without a time, a client that has other subscriptions would connect again and again, without a rest.
     super('SUBSCRIPTIONS_EXHAUSTED', 'there is no room for another subscription now; try again', {
       retryable: true,
+      details: { retryAfterMs: RETRY_AFTER_MS },
     });
   }
 }
