@@ -80,7 +80,7 @@ const variables = z.object({
   ),
 });
 
-/** Everything that handler reads from its environment. */
+/** The schema of everything that handler reads from its environment. */
 export const handlerConfigSchema = variables
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig)
@@ -91,13 +91,13 @@ export type HandlerConfig = z.infer<typeof handlerConfigSchema>;
 
 const HOUR_MS = 3_600_000;
 
-/** How long handler lets batches wait and remembers actions. All times in ms. */
+/** How long handler lets batches wait and remembers actions, in ms. */
 export interface HandlerTimes {
   readonly retryMaxAgeMs: number;
   readonly firstPositionsMs: number;
 }
 
-/** What the configuration sets, else what follows from Kafka's retention. */
+/** Returns what the configuration sets, else what follows from Kafka's retention. */
 export function handlerTimes(config: HandlerConfig): HandlerTimes {
   const { retryMaxAgeMs, recognisedMs } = configuredLifetimes(config);
   const { RETRY_MAX_AGE_MS, FIRST_POSITIONS_TTL_HOURS } = config;
@@ -108,7 +108,7 @@ export function handlerTimes(config: HandlerConfig): HandlerTimes {
   };
 }
 
-/** Refuses times that contradict Kafka's retention. */
+/** Rejects times that contradict Kafka's retention. */
 function checkTimes(config: HandlerConfig, context: z.RefinementCtx): void {
   const fault = faultOf(context);
   const { retryAgeLimitMs, recognisedMs } = configuredLifetimes(config);

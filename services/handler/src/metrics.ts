@@ -20,11 +20,11 @@ export interface HandlerMetrics {
   readonly batches: BatchRecorder;
   readonly lags: Readonly<Record<Lane | 'retries', ConsumerLag>>;
   readonly consumer: (name: Lane | 'retries') => ConsumerRecorder;
-  /** A message was put into the dead letters, for this cause. */
+  /** Records that a message was dead-lettered, with the code of the cause. */
   readonly buried: (code: string) => void;
 }
 
-/** Causes that the platform has for giving a batch up; those of an action type's own are `other`. */
+/** The platform's codes for dead-lettered batches. An action type's own codes count as `other`. */
 const DEAD_LETTER_CODES = [
   'MALFORMED_MESSAGE',
   'PROCESSING_ERROR',
@@ -87,7 +87,7 @@ function batchRecorder(metrics: Metrics): BatchRecorder {
     help: 'Batches that were put into a retry topic, by tier.',
     labels: ['tier'],
   });
-  // From 0 on, so that the first one is an increase.
+  // The counters start at 0, so that the first event is an increase.
   for (const reason of ['dependency', 'entity', 'fault']) retries.inc({ reason }, 0);
   for (const tier of RETRY_TIERS) postponed.inc({ tier }, 0);
   const deduped = addDedupeHits(metrics);
