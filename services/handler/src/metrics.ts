@@ -64,22 +64,22 @@ export function createHandlerMetrics(build: BuildConfig, readiness: Readiness): 
 function batchRecorder(metrics: Metrics): BatchRecorder {
   const batches = metrics.counter({
     name: 'bulk_handler_batches_total',
-    help: 'Batches by what became of them, redeliveries included.',
+    help: 'Batches by lane and by how their work ended, including redeliveries.',
     labels: ['lane', 'end'],
   });
   const entities = metrics.counter({
     name: 'bulk_handler_entities_total',
-    help: "Entities by outcome and code, redeliveries included; code is empty for a success, other for an action type's own.",
+    help: "Entities by outcome and code, including redeliveries. The code is empty for a success, and other for an action type's own codes.",
     labels: ['lane', 'outcome', 'code'],
   });
   const apply = metrics.histogram({
     name: 'bulk_handler_apply_duration_seconds',
-    help: 'Time of one try of a batch: first positions and changes of its entities, without waits between tries.',
+    help: 'Duration of one try of a batch, without waits between tries. It covers the first positions and the changes of the entities.',
     buckets: SECONDS,
   });
   const retries = metrics.counter({
     name: 'bulk_handler_retries_total',
-    help: 'Further tries of a batch in place, by reason: a dependency was away, an entity asked for one, or the batch failed.',
+    help: 'Retries of a batch in place, by reason: a dependency was unavailable, an entity asked for another try, or the batch failed.',
     labels: ['reason'],
   });
   const postponed = metrics.counter({
