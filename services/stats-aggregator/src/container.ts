@@ -21,9 +21,10 @@ export const TOKENS = {
 } as const;
 
 /**
- * Connects to everything that stats-aggregator needs, waiting for what is absent, and wires it: the composition root.
+ * Connects to everything that stats-aggregator needs, waits for what is absent, and wires the
+ * parts: the composition root.
  *
- * @param metrics what is told of the work; by default nobody reads it.
+ * @param metrics records the work. By default nothing reads them.
  */
 export async function createContainer(
   config: StatsAggregatorConfig,

@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-/** The outcomes of a batch whose message was given up. */
+/** Builds the outcomes of a batch whose message was given up. */
 function deadLettered(actionId: string, batchNo: number): BatchResult {
   const result = harness.result(actionId, batchNo);
   const dead = { status: 'failure', code: 'DEAD_LETTERED', message: 'given up' } as const;
