@@ -213,7 +213,7 @@ const variables = z.object({
   ),
 });
 
-/** Everything that intake reads from its environment. */
+/** The schema of everything that intake reads from its environment. */
 export const intakeConfigSchema = variables
   .superRefine(checkAuthConfig)
   .superRefine(checkKafkaConfig)

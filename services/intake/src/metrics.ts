@@ -15,21 +15,21 @@ import type { UnfinishedActions } from './dispatch/unfinished-actions.ts';
 import type { HttpRecorder } from './http/measure.ts';
 import type { Quota } from './quotas/quota.ts';
 
-/** Is told what the dispatch does; its functions never throw. */
+/** Records what the dispatch does. Its functions never throw. */
 export interface DispatchRecorder {
-  /** Batches were confirmed by Kafka. */
+  /** Records batches that Kafka has confirmed. */
   published(lane: Lane, batches: number): void;
-  /** A dispatch was interrupted by a fault. */
+  /** Records that a fault has interrupted a dispatch. */
   failed(): void;
-  /** Batches of a cancelled action were skipped without Kafka. */
+  /** Records batches of a cancelled action that were skipped without Kafka. */
   skipped(lane: Lane, batches: number): void;
-  /** Batches that were missing in Kafka were published again. */
+  /** Records batches that were missing in Kafka and were published again. */
   missing(lane: Lane, batches: number): void;
-  /** An action has ended in the dispatch. */
+  /** Records that an action has ended in the dispatch. */
   ended(action: Pick<ActionDocument, 'lane'>): void;
 }
 
-/** What is looked up at the moment when it is asked for. */
+/** Values that are read at each scrape. */
 export interface IntakeGauges {
   readonly dispatch: () => { readonly actions: number; readonly batches: number };
   readonly unfinished: () => Promise<readonly UnfinishedActions[]>;
@@ -41,11 +41,11 @@ export interface IntakeMetrics {
   readonly http: HttpRecorder;
   readonly creation: CreateRecorder;
   readonly dispatch: DispatchRecorder;
-  /** A request was refused since its account has made too many. */
+  /** Records a refused request whose account has made too many. */
   readonly rateLimited: () => void;
-  /** A request was refused because a quota of its account has no room. */
+  /** Records a refused request because a quota of its account has no room. */
   readonly quotaExceeded: (quota: Quota) => void;
-  /** Has these told from now on. */
+  /** Reads these gauges from now on. */
   readonly watch: (gauges: IntakeGauges) => void;
 }
 
@@ -166,7 +166,7 @@ function dispatchRecorder(metrics: Metrics): DispatchRecorder {
 function addGauges(metrics: Metrics, now: () => Date): IntakeMetrics['watch'] {
   let watched: IntakeGauges | undefined;
   let asked: Promise<readonly UnfinishedActions[]> | undefined;
-  // Both gauges are read at the same time: one question is enough.
+  // Both gauges are read at the same time and share one query.
   const unfinished = (): Promise<readonly UnfinishedActions[]> =>
     (asked ??= (watched?.unfinished() ?? Promise.resolve([])).finally(() => (asked = undefined)));
   metrics.sampled(

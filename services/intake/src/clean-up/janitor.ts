@@ -13,9 +13,9 @@ import type { Filter } from 'mongodb';
 import { removalGroups, removeGroup, removeStagedBatches, type EndedAction } from './removal.ts';
 
 export interface JanitorOptions {
-  /** An upload without progress for this long is broken off. */
+  /** Time without progress after which an upload counts as broken off, in ms. */
   readonly stagingTimeoutMs: number;
-  /** How long an action's batches are kept after its end. */
+  /** How long an action's batches are kept after its end, in ms. */
   readonly stagedRetentionMs: number;
   /** How long a write of a broken-off upload may still arrive at MongoDB, in ms. */
   readonly lateWriteMs: number;
@@ -103,7 +103,7 @@ export class Janitor {
     const { deletedCount } = await actions.deleteMany({
       ...mine.claimed,
       status: STAGING,
-      // Unless its upload has failed since, and a write of it may still arrive.
+      // Unless the upload has failed since, so that one of its writes may still arrive.
       'uploadClaim.until': { $lte: this.#options.now() },
     });
     for (const actionId of mine.ids) this.#log.info({ actionId }, 'Broken-off upload removed');
@@ -115,7 +115,8 @@ export class Janitor {
     const now = this.#options.now();
     const found = await this.#endedLongAgo(now);
     if (found.length === 0) return NOTHING_DUE;
-    // `$ne: true` and not the words of the clean-up index: with them, some planners read that whole index and not the ids.
+    // `$ne: true` differs from the conditions of the clean-up index on purpose: otherwise some
+    // planners read that whole index instead of the ids.
     const unclaimed = { 'dispatch.purged': { $ne: true }, 'dispatch.cleanUp.until': { $not: { $gt: now } } };
     const mine = await this.#claim(found, unclaimed);
     const claimed = new Set(mine.ids);
@@ -157,7 +158,10 @@ export class Janitor {
     return found;
   }
 
-  /** Claims those of the actions found that nobody has claimed since. @returns them, and a filter that only they match. */
+  /**
+   * Claims those of the found actions that are still unclaimed. @returns their ids, and a filter
+   * that matches only them.
+   */
   async #claim(
     found: readonly Pick<EndedAction, '_id'>[],
     unclaimed: Filter<ActionDocument>,
@@ -182,7 +186,7 @@ async function roundsOf(round: () => Promise<Round>, signal?: AbortSignal): Prom
   return sum;
 }
 
-/** Works on the items, a few at a time, until all are done, one fails or the signal comes. */
+/** Processes the items, a few at a time, until all are done, one fails or the signal aborts. */
 async function inTurns<T>(
   items: readonly T[],
   signal: AbortSignal | undefined,

@@ -1,4 +1,4 @@
-/** What the documentation says before it comes to the operations. */
+/** The introduction of the documentation, above the operations. */
 export const INTRODUCTION = `One request changes many CRM records. It is answered at once (202), carried out in the background, and every
 record gets exactly one outcome: \`success\`, \`failure\` or \`skipped\`.
 

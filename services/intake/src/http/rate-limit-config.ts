@@ -14,7 +14,7 @@ const limitsSchema = z.array(
   z.tuple([accountIdSchema, z.union([z.number(), wholeNumber]).pipe(z.int().min(0).max(MAX_LIMIT))]),
 );
 
-/** `acme=500,globex=20000` or a JSON object, as account → limit. */
+/** Parses `acme=500,globex=20000` or a JSON object into account → limit. */
 const limitsByAccount = z.string().transform((text, context): ReadonlyMap<string, number> => {
   const parsed = limitsSchema.safeParse(pairsOf(text));
   const limits = new Map(parsed.data);
@@ -54,7 +54,7 @@ export const rateLimitConfigShape = {
 
 export type RateLimitConfig = z.infer<z.ZodObject<typeof rateLimitConfigShape>>;
 
-/** Undefined where the text has neither form. */
+/** Splits the text into pairs. @returns `undefined` if the text has neither form. */
 function pairsOf(text: string): unknown {
   if (!text.trimStart().startsWith('{')) {
     return text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));

@@ -1,5 +1,7 @@
 /**
- * Where a spreadsheet could begin a cell: at the start, or after a character that it splits cells at in some locale.
+ * Matches where a spreadsheet could start a cell: at the start, or after a character that separates
+ * cells in some locale.
+ *
  * White space, invisible characters and a quote may stand before the sign.
  */
 const FORMULA = /(^|[;\t\r\n])((?:(?![\t\r\n])[\s\p{C}"])*)(?=[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])/gu;
