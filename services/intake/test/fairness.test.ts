@@ -28,7 +28,7 @@ const nextBatch = async (actionId: string): Promise<number> => (await find(actio
 const done = (actionId: string) =>
   eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);
 
-/** Everything published so far is counted. */
+/** Counts everything that has been published so far. */
 async function count(actionId: string): Promise<void> {
   await harness.database.actions.updateOne({ _id: actionId }, [
     { $set: { countedBatches: '$dispatch.nextBatch', status: 'processing', updatedAt: new Date() } },
@@ -43,7 +43,7 @@ describe('a dispatch', () => {
     await done(one._id);
     const published = await Promise.all(many.map(({ _id }) => nextBatch(_id)));
     const sum = published.reduce((a, b) => a + b, 0);
-    // A look at the others comes later than the end of the one: by some turns.
+    // The look at the other actions comes some turns after the end of this one.
     expect(sum).toBeGreaterThanOrEqual(one.batchCount - 2);
     expect(sum).toBeLessThan(2 * one.batchCount);
     expect(Math.max(...published) - Math.min(...published)).toBeLessThanOrEqual(4);
@@ -55,7 +55,8 @@ describe('a dispatch', () => {
     dispatcher().wake();
     await done(one._id);
     const published = await Promise.all(many.map(({ _id }) => nextBatch(_id)));
-    // Each has one window under way at a time: how far they are differs only by how long a window takes.
+    // Each action has one window under way at a time. Their progress differs only by how long a
+    // window takes.
     expect(published.reduce((a, b) => a + b, 0)).toBeLessThan(2 * one.batchCount);
   });
 
@@ -71,7 +72,7 @@ describe('a dispatch', () => {
       'both lanes are used',
       async () => (await inNormal()) === 6 && (await nextBatch(high._id)) === 6,
     );
-    // It looks on, and publishes no more.
+    // The dispatcher continues to look, and publishes no more.
     const small = await accepted('b', 5, 'low');
     await done(small._id);
     expect([await inNormal(), await nextBatch(high._id)]).toEqual([6, 6]);
@@ -86,7 +87,7 @@ describe('a dispatch', () => {
     await eventually('its part is used', async () => (await nextBatch(first._id)) === 6);
     const second = await accepted('b', LARGE);
     one.wake();
-    // Two parts of three: what the first has beyond its own drains.
+    // Two parts of three: what the first account has beyond its own part drains.
     await eventually('the newcomer has its part', async () => (await nextBatch(second._id)) === 4);
     const third = await accepted('c', 5);
     one.wake();
@@ -120,7 +121,7 @@ describe('a dispatch', () => {
     await done(elsewhere._id);
     expect(await nextBatch(ours._id)).toBe(2);
     await publishedAt(new Date(Date.now() - 61_000));
-    // As in an outage: nothing moves, so that no more than a single stale one is left out.
+    // As in an outage, nothing moves, so that no more than a single stale batch is left out.
     await eventually('one more is published', async () => (await nextBatch(ours._id)) === 3);
     const again = await accepted('c', 5, 'low');
     one.wake();
@@ -185,7 +186,7 @@ describe('leases', () => {
   it('go round where there are more accounts than places', async () => {
     const actions: ActionDocument[] = [];
     for (const accountId of ['a', 'b', 'c', 'd', 'e']) actions.push(await accepted(accountId, LARGE));
-    // Nothing is counted: none of them ends.
+    // Nothing is counted, so that none of the actions ends.
     dispatcher({
       concurrency: 2,
       leaseMs: 1_000,
