@@ -39,7 +39,10 @@ function filtered(one: Command): Command {
 const filterOf = ({ service, code, action }: Options): LetterFilter => ({ service, code, action });
 const print = (value: unknown): void => console.log(JSON.stringify(value, null, 2));
 
-/** Items of a JSON list that comes some at a time; its end is for the caller to write. */
+/**
+ * Writes the items of a JSON list that arrives some at a time. The caller must write the end of the
+ * list.
+ */
 function jsonWriter(): (listed: readonly ListedLetter[]) => string[] {
   let open = '[';
   return (listed) =>
@@ -50,7 +53,7 @@ function jsonWriter(): (listed: readonly ListedLetter[]) => string[] {
     });
 }
 
-/** Resolves once the lines have left, so that a slow reader does not make them pile up. */
+/** Resolves once the lines have been written, so that lines for a slow reader do not pile up. */
 async function write(lines: readonly string[]): Promise<void> {
   const text = lines.map((line) => `${line}\n`).join('');
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
@@ -74,7 +77,7 @@ filtered(command('list', 'what is not replayed or dropped yet'))
 command('show', 'cause and message of one letter')
   .argument('<partition:offset>', 'the letter', letterId)
   .action((id: string) => {
-    // Always JSON: that is what a message reads best as.
+    // Always JSON, which shows a message best.
     chosen = async ({ desk, topics, codec }) => {
       const listed = await desk.show(id);
       print({ ...summaryOf(listed), original: await contentOf(listed, topics, codec) });
@@ -107,7 +110,7 @@ filtered(command('drop', 'marks letters as dealt with; their outcomes stay'))
     };
   });
 
-/** @throws CodedError `LETTERS_REFUSED` where one was, so that the exit code tells. */
+/** @throws CodedError `LETTERS_REFUSED` if one was refused, so that the exit code shows it. */
 function report<T>({ done, refused }: Done<T>, { json }: Options, line: (one: T) => string): void {
   if (json === true) print({ done, refused });
   else if (done.length + refused.length === 0) console.log('no dead letters match');

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 
 export const OPCODES = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** A frame of a client with every bit free to choose. */
+/** A client's frame of which every bit can be chosen. */
 export interface ClientBits {
   readonly final: boolean;
   /** RSV1 to RSV3 as a number from 0 to 7. */
@@ -17,7 +17,7 @@ export interface ClientBits {
   readonly lengthBytes?: 0 | 2 | 8 | undefined;
 }
 
-/** Writes a frame exactly as told, whether the standard permits it or not. */
+/** Writes a frame exactly as given, whether the standard permits it or not. */
 export function clientFrame(bits: ClientBits): Buffer {
   const { final, reserved, opcode, isMasked, mask, payload } = bits;
   const length = bits.claimed ?? BigInt(payload.length);
@@ -46,10 +46,13 @@ export interface ServerBits {
 }
 
 /**
- * Reads the frames of a server strictly: final, unmasked, without reserved bits, control frames of at most 125 bytes, nothing
- * after a close. Our servers fragment nothing.
+ * Parses the frames of a server strictly.
  *
- * @returns the whole frames, and what is wrong with the bytes; a last frame that is cut off is no fault.
+ * Frames must be final, unmasked, without reserved bits, control frames of at most 125 bytes, and
+ * nothing may follow a close. The platform's servers fragment nothing.
+ *
+ * @returns the complete frames, and what is wrong with the bytes. A last frame that is cut off is
+ * no fault.
  */
 export function readServerFrames(bytes: Buffer): { frames: ServerBits[]; fault: string | undefined } {
   const frames: ServerBits[] = [];

@@ -4,9 +4,11 @@ import { Database, mongoConfigSchema } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 
 /**
- * Connects to the installation's MongoDB: that of `MONGODB_URI`, else that of the running local stack.
+ * Connects to the installation's MongoDB: that of `MONGODB_URI`, else that of the running local
+ * stack.
  *
- * @throws CodedError `NO_MONGODB` when there is neither; InvalidConfigError; the driver's error when nobody answers.
+ * @throws CodedError `NO_MONGODB` if there is neither; InvalidConfigError; the driver's error if
+ * MongoDB does not answer.
  */
 export async function openDatabase(appName: string, env: Environment): Promise<Database> {
   const uri = env['MONGODB_URI'] || (await uriOfStack(env['STACK_NAME'] || 'default'));
