@@ -175,7 +175,7 @@ it('the command drops a letter, once and for all', async () => {
   await raw.send({ topic, messages: [{ key: 'k', value: Buffer.from('no Avro'), partition: 1 }] });
   await raw.disconnect();
   const of = ['--code', 'MALFORMED_MESSAGE', '--json'];
-  const [letter] = await eventually('the letter', async () => {
+  const [letter] = await eventually('the dead letter', async () => {
     const listed = (await dlqJson('list', ...of)) as { id: string }[];
     return listed.length > 0 ? listed : undefined;
   });

@@ -45,7 +45,7 @@ describe(GROUP, () => {
       say(`images: built in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
       const bare = base === undefined ? 0 : await docker.sizeOf(base);
       for (const [name, bytes] of sizes) {
-        say(`images: ${name} ${Math.round((bytes - bare) / MEGABYTE)} MB beside its base`);
+        say(`images: ${name} ${Math.round((bytes - bare) / MEGABYTE)} MB in addition to its base`);
         if (base !== undefined) expect(bytes - bare).toBeLessThan(OWN_LIMIT);
       }
       // This also compares each image with the declared version of Node.

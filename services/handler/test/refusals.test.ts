@@ -116,6 +116,6 @@ describe('what a customer reads', () => {
     const [result] = await harness.awaitResults(1, actionId);
     expect(result!.outcomes[0]!.code).toBe('DEAD_LETTERED');
     expect(result!.outcomes[0]!.message).not.toContain('10.1.2.3');
-    await eventually('the letter', () => harness.deadLetters.messages.length === 1);
+    await eventually('the dead letter', () => harness.deadLetters.messages.length === 1);
   });
 });

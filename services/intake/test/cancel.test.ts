@@ -160,7 +160,7 @@ describe('an action that is cancelled', () => {
     await eventually('it is cancelled', async () => (await stored(_id)).status === 'cancelled');
     const ended = await expectCancelled(_id);
     expect(ended).toMatchObject({ counts: { skipped: 500 }, callback: { state: 'waiting', dueAt } });
-    const last = await eventually('its end is told', async () =>
+    const last = await eventually('its end is reported', async () =>
       (await eventsOf(_id)).find(({ status }) => status === 'cancelled'),
     );
     expect(last).toMatchObject({ version: ended.version, skipped: 500, total: 500 });

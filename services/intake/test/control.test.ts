@@ -100,7 +100,7 @@ describe('pause and resume', () => {
     const all = await published(_id, batchCount);
     expect(positionsOf(all)).toEqual(Array.from({ length: 120 }, (_, i) => i));
     expect(all.some(({ batch }) => batch.cancelled)).toBe(false);
-    await eventually('both are told', async () => {
+    await eventually('both are reported', async () => {
       const told = (await eventsOf(_id)).map(({ status }) => status);
       return told.includes('paused') && told.includes('processing');
     });
@@ -156,7 +156,7 @@ describe('rate and estimated end', () => {
     const resumed = await stats(_id);
     expect(resumed['rate']).toBeGreaterThan(Number(paused['rate']) / 10);
     expect(Date.parse(String(resumed['eta']))).toBeGreaterThan(Date.now());
-    const event = await eventually('the resumption is told', async () =>
+    const event = await eventually('the resumption is reported', async () =>
       (await eventsOf(_id)).find((one) => one.pausedMs > 0),
     );
     expect(event.pausedMs).toBe(pausedMs);

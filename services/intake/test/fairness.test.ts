@@ -77,7 +77,7 @@ describe('a dispatch', () => {
     await done(small._id);
     expect([await inNormal(), await nextBatch(high._id)]).toEqual([6, 6]);
     await count(a1._id);
-    await eventually('it goes on', async () => (await inNormal()) > 6);
+    await eventually('it continues', async () => (await inNormal()) > 6);
   });
 
   it('keeps a lane within its limit, with room left for a newcomer', async () => {
@@ -91,7 +91,7 @@ describe('a dispatch', () => {
     await eventually('the newcomer has its part', async () => (await nextBatch(second._id)) === 4);
     const third = await accepted('c', 5);
     one.wake();
-    await eventually('another is begun at once', async () => (await nextBatch(third._id)) > 0);
+    await eventually('another starts at once', async () => (await nextBatch(third._id)) > 0);
     const all = await Promise.all([first, second, third].map(({ _id }) => nextBatch(_id)));
     expect(all.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(12);
   });
@@ -142,7 +142,7 @@ describe('several instances', () => {
     for (let i = 0; i < 6; i += 1) newcomers.push(await accepted(`newcomer-${i}`, 5));
     dispatcher(limits(1_000, 12)).wake();
     await eventually(
-      'each has begun',
+      'each has started',
       async () => {
         const begun = await Promise.all(newcomers.map(({ _id }) => nextBatch(_id)));
         return begun.every((n) => n > 0);
@@ -193,7 +193,7 @@ describe('leases', () => {
       store: new DispatchStore(harness.database, 1_000, () => new Date()),
       ...limits(4, 100),
     }).wake();
-    await eventually('each has begun', async () => {
+    await eventually('each has started', async () => {
       const begun = await Promise.all(actions.map(({ _id }) => nextBatch(_id)));
       return begun.every((n) => n > 0);
     });

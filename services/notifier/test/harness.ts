@@ -51,7 +51,7 @@ export class NotifierHarness {
       PROGRESS_HZ: '50',
       // So long that no test depends on it, unless the test sets it.
       RESYNC_MS: '600000',
-      // So short, and so many, that they concern only tests that set them.
+      // So short and so large that they concern only tests that set them.
       SNAPSHOT_INTERVAL_MS: '10',
       WS_RATE_LIMIT_MAX: '10000000',
       WS_RATE_LIMIT_UNNAMED_MAX: '10000000',

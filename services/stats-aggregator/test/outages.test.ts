@@ -60,7 +60,7 @@ describe('a part that goes away in the middle of a chunk', () => {
       expect(report.outcomes.map(({ position, status }) => ({ position, status }))).toEqual(
         expected.map(({ position, status }) => ({ position, status })),
       );
-      const told = await eventually('the end is told', async () => {
+      const told = await eventually('the end is reported', async () => {
         const events = await harness.progressOf(actionId);
         return events.some(({ status }) => status === 'completed') ? events : undefined;
       });

@@ -41,6 +41,6 @@ if (verdict.kind === 'unknown') {
 for (const line of verdict.excepted) console.log(`audit: excepted: ${line}`);
 for (const line of verdict.faults) console.error(`audit: ${line}`);
 console.log(
-  `audit: ${verdict.faults.length} to mend, ${verdict.excepted.length} excepted in ${EXCEPTIONS_FILE}`,
+  `audit: ${verdict.faults.length} to fix, ${verdict.excepted.length} excepted in ${EXCEPTIONS_FILE}`,
 );
 process.exit(verdict.faults.length === 0 ? EXIT.clean : EXIT.faults);

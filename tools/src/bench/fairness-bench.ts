@@ -130,7 +130,7 @@ function report(
     const aim = goal === undefined ? '' : ` (goal: within ${goal}×)`;
     screen.labelled(name, `${timesOf(times)}, ${ratio}× alone${aim}`);
   }
-  screen.labelled('large', `${thousands(largeRate)} entities/s beside the small ones`);
+  screen.labelled('large', `${thousands(largeRate)} entities/s while the small ones run`);
 }
 
 function timesOf({ median, slowest }: Times): string {

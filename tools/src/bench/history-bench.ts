@@ -96,7 +96,7 @@ export async function benchHistory(options: HistoryOptions, context: CommandCont
   const beside = await screen.step(
     'with',
     () => measure(work, options.runs, signal),
-    () => 'measured beside it',
+    () => 'measured with it',
   );
   screen.line();
   screen.labelled('MongoDB', engine);

@@ -76,7 +76,7 @@ export async function benchInputs({ rows }: InputsOptions, context: CommandConte
       );
       return measured;
     },
-    () => `${thousands(rows)} rows, beside the worst inputs`,
+    () => `${thousands(rows)} rows, under the worst inputs`,
   );
   const sorted = watch.latencies.sort((a, b) => a - b);
   const longest = sorted.at(-1) ?? Number.POSITIVE_INFINITY;

@@ -59,8 +59,8 @@ async function write(lines: readonly string[]): Promise<void> {
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }
 
-filtered(command('list', 'what is not replayed or dropped yet'))
-  .option('--all', 'also what is', false)
+filtered(command('list', 'lists the dead letters that are not replayed or dropped yet'))
+  .option('--all', 'includes those that are', false)
   .action((options: Options) => {
     chosen = async ({ desk }) => {
       let count = 0;
@@ -74,8 +74,8 @@ filtered(command('list', 'what is not replayed or dropped yet'))
     };
   });
 
-command('show', 'cause and message of one letter')
-  .argument('<partition:offset>', 'the letter', letterId)
+command('show', 'shows the cause and the message of one dead letter')
+  .argument('<partition:offset>', 'the dead letter', letterId)
   .action((id: string) => {
     // Always JSON, which shows a message best.
     chosen = async ({ desk, topics, codec }) => {
@@ -85,10 +85,13 @@ command('show', 'cause and message of one letter')
   });
 
 filtered(
-  command('replay', 'sends letters again to where they came from, as the next generation of their batch'),
+  command(
+    'replay',
+    'sends dead letters to their original topic again, as the next generation of their batch',
+  ),
 )
-  .argument('[partition:offset...]', 'the letters', letterIds)
-  .option('--again', 'also what was replayed or dropped: its entities are changed once more', false)
+  .argument('[partition:offset...]', 'the dead letters', letterIds)
+  .option('--again', 'includes what was replayed or dropped: the entities are changed once more', false)
   .action((ids: string[] | undefined, options: Options) => {
     chosen = async ({ desk }) => {
       const selection = { ids: ids ?? [], filter: filterOf(options) };
@@ -101,8 +104,8 @@ filtered(
     };
   });
 
-filtered(command('drop', 'marks letters as dealt with; their outcomes stay'))
-  .argument('[partition:offset...]', 'the letters', letterIds)
+filtered(command('drop', 'marks dead letters as dropped; their outcomes stay'))
+  .argument('[partition:offset...]', 'the dead letters', letterIds)
   .action((ids: string[] | undefined, options: Options) => {
     chosen = async ({ desk }) => {
       const outcome = await desk.drop({ ids: ids ?? [], filter: filterOf(options) });

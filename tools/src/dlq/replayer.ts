@@ -15,7 +15,10 @@ export class NotReplayableError extends CodedError {
 /** Thrown when a dead letter was already replayed or dropped. */
 export class AlreadyMarkedError extends CodedError {
   constructor(id: string, { state, at }: MarkDocument) {
-    super('ALREADY_MARKED', `dead letter ${id} was ${state} at ${at.toISOString()}; --again replays it anew`);
+    super(
+      'ALREADY_MARKED',
+      `dead letter ${id} was ${state} at ${at.toISOString()}; --again replays it once more`,
+    );
   }
 }
 

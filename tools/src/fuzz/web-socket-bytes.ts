@@ -82,7 +82,7 @@ function faultOf(bytes: Buffer, at: number, before: ServerBits | undefined): str
   const second = bytes[at + 1] ?? 0;
   const opcode = first & 15;
   if (before?.opcode === OPCODES.close) return 'a frame after a close';
-  if ((first & 0xf0) !== 0x80) return `a frame that begins with ${first.toString(16)}`;
+  if ((first & 0xf0) !== 0x80) return `a frame that starts with ${first.toString(16)}`;
   if ((second & 0x80) !== 0) return 'a masked frame of a server';
   if (![OPCODES.text, OPCODES.close, OPCODES.ping, OPCODES.pong].some((known) => known === opcode))
     return `a frame of opcode ${opcode}`;

@@ -21,6 +21,6 @@ async function uriOfStack(name: string): Promise<string> {
   if (url !== undefined) return url;
   throw new CodedError(
     'NO_MONGODB',
-    `MONGODB_URI is not set and the local stack ${name} is not up; mend it with: npm run stack -- up`,
+    `MONGODB_URI is not set and the local stack ${name} is not up; start it with: npm run stack -- up`,
   );
 }

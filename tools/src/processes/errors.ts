@@ -32,6 +32,6 @@ export class InvalidPortError extends CodedError {
 /** Thrown when a service must run from its production build and has none. */
 export class NotBuiltError extends CodedError {
   constructor(name: string) {
-    super('NOT_BUILT', `services/${name}/dist/main.js is not there; mend it with: npm run build`);
+    super('NOT_BUILT', `services/${name}/dist/main.js is not there; fix it with: npm run build`);
   }
 }

@@ -11,7 +11,7 @@ export class FenceAheadOfLogError extends CodedError {
   constructor({ topic, partition, offset }: ReceivedMessage, fenceOffset: number, cause: unknown) {
     super(
       'FENCE_AHEAD_OF_LOG',
-      `an entity was changed by offset ${fenceOffset} of ${topic}/${partition}, which has not been reached (at ${offset}): was the topic created anew?`,
+      `an entity was changed by offset ${fenceOffset} of ${topic}/${partition}, which has not been reached (at ${offset}): was the topic created again?`,
       { cause },
     );
   }

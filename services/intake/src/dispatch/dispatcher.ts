@@ -209,7 +209,7 @@ export class Dispatcher {
       return true;
     } catch (error) {
       health.set(MONGODB, 'waiting', messageOf(error));
-      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
+      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'Batches in flight not read; retrying');
       return false;
     }
   }
@@ -236,7 +236,7 @@ export class Dispatcher {
   async #end(dispatch: ActionDispatch): Promise<void> {
     this.#options.log.info(
       { actionId: dispatch.actionId },
-      'a dispatch stops here: the action is paused or has ended, or another instance has it',
+      'Dispatch stopped: the action is paused, has ended, or belongs to another instance',
     );
     await this.#release(dispatch);
     this.#active = this.#active.filter((other) => other !== dispatch);
@@ -280,7 +280,7 @@ export class Dispatcher {
       health.set(MONGODB, 'ready');
     } catch (error) {
       health.set(MONGODB, 'waiting', messageOf(error));
-      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
+      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'Actions to dispatch not read; retrying');
     }
   }
 
@@ -343,7 +343,7 @@ export class Dispatcher {
       await dispatch.postpone(retryDelayMs);
     } catch (failure) {
       // The lease expires by itself.
-      log.debug({ actionId, err: failure }, 'could not hand back a lease');
+      log.debug({ actionId, err: failure }, 'Lease not handed back; it expires');
     }
   }
 
@@ -352,7 +352,10 @@ export class Dispatcher {
       await dispatch.release();
     } catch (error) {
       // The lease expires by itself.
-      this.#options.log.debug({ actionId: dispatch.actionId, err: error }, 'could not hand back a lease');
+      this.#options.log.debug(
+        { actionId: dispatch.actionId, err: error },
+        'Lease not handed back; it expires',
+      );
     }
   }
 }

@@ -28,7 +28,7 @@ export class ProgressEvents {
         { key: _id, value: progressEventOf(action), headers: { [HEADERS.accountId]: accountId } },
       ])
       .catch((error: unknown) => {
-        this.#log.debug({ actionId: _id, err: error }, 'a progress event could not be sent');
+        this.#log.debug({ actionId: _id, err: error }, 'Progress event not sent');
       });
   }
 }

@@ -66,17 +66,18 @@ export class SkippedActions {
     const keeping = new WorkerLoop({ round: () => this.#keep(dispatch) });
     keeping.start(renewalInterval(this.#options.leaseMs));
     try {
-      if (await this.#skipAll(dispatch))
-        log.info({ actionId }, 'what was left of a cancelled action is skipped');
+      if (await this.#skipAll(dispatch)) log.info({ actionId }, 'Rest of a cancelled action skipped');
       else await dispatch.release();
     } catch (error) {
       if (isRetryable(error))
-        log.warn({ actionId, err: error }, 'the skipping of a cancelled action is interrupted');
-      else log.error({ actionId, err: error }, 'the skipping of a cancelled action fails');
+        log.warn({ actionId, err: error }, 'Skipping of a cancelled action interrupted; retrying later');
+      else log.error({ actionId, err: error }, 'Skipping of a cancelled action failed');
       // If this fails too, the lease expires by itself.
       await dispatch
         .postpone(retryDelayMs)
-        .catch((failure: unknown) => log.debug({ actionId, err: failure }, 'could not hand back a lease'));
+        .catch((failure: unknown) =>
+          log.debug({ actionId, err: failure }, 'Lease not handed back; it expires'),
+        );
     } finally {
       await keeping.stop();
     }
@@ -91,7 +92,7 @@ export class SkippedActions {
     try {
       if (!(await dispatch.keep())) return UNTIL_WOKEN;
     } catch (error) {
-      log.debug({ actionId: dispatch.actionId, err: error }, 'could not renew a lease');
+      log.debug({ actionId: dispatch.actionId, err: error }, 'Lease not renewed; retrying');
     }
     return renewalInterval(leaseMs);
   }

@@ -33,7 +33,7 @@ export function createApp({ router, documentation, admit, recorder, log }: AppOp
   app.use(router.routes());
   app.use(router.allowedMethods());
   // Only a broken socket still leads here, which the client has noticed itself.
-  app.on('error', (error: Error) => log.debug({ err: error }, 'a response could not be sent'));
+  app.on('error', (error: Error) => log.debug({ err: error }, 'Response not sent'));
   return app;
 }
 

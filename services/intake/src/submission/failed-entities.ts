@@ -76,6 +76,6 @@ export class FailedEntities {
 export function retryExpired(actionId: string): RestError {
   return new RestError(
     'RETRY_EXPIRED',
-    `what was sent for action ${actionId} is not kept any more: send the failed entities anew`,
+    `the entities of action ${actionId} are no longer kept: send the failed entities again`,
   );
 }

@@ -87,7 +87,10 @@ export class JsonScanner {
       this.#list === undefined ? 0 : (this.#inList() ? this.#at : this.#list.end) - this.#list.start;
     if (this.#at - inList > this.#limits.maxOtherBytes) {
       const limit = this.#limits.maxOtherBytes;
-      throw new RestError('PAYLOAD_TOO_LARGE', `expected at most ${limit} bytes beside ${this.#listKey}`);
+      throw new RestError(
+        'PAYLOAD_TOO_LARGE',
+        `expected at most ${limit} bytes in addition to ${this.#listKey}`,
+      );
     }
   }
 

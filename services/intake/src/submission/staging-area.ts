@@ -230,7 +230,7 @@ export class StagingArea {
       await removeStagedBatches(this.#database, actionId);
       if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: STAGING });
     } catch (error) {
-      this.#log.warn({ actionId, err: error }, 'a refused upload is left to the janitor');
+      this.#log.warn({ actionId, err: error }, 'Refused upload left to the janitor');
     }
     return undefined;
   }

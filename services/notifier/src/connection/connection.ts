@@ -86,7 +86,7 @@ export class Connection implements SubscriptionOwner {
     });
     // ws closes the connection itself, with the standard's code for the error: too big, not UTF-8,
     // a broken frame.
-    socket.on('error', (error) => settings.log.debug({ err: error }, 'a connection broke'));
+    socket.on('error', (error) => settings.log.debug({ err: error }, 'Connection broken'));
     stream.on('drain', () => this.#drained());
   }
 
@@ -218,7 +218,7 @@ export class Connection implements SubscriptionOwner {
 
   #refuse(error: unknown, subject: Subject): void {
     if (!(error instanceof CodedError) || (error instanceof DependencyError && !error.retryable))
-      this.#settings.log.error({ err: error }, 'a request failed');
+      this.#settings.log.error({ err: error }, 'WebSocket request failed');
     this.#reply(errorFrame(error instanceof CodedError ? error : new InternalError(error), subject));
   }
 

@@ -89,7 +89,7 @@ export class ProgressFeed {
       await admin.connect();
       await admin.deleteGroups([groupId]);
     } catch (error) {
-      log.debug({ err: error, groupId }, 'the consumer group is left to the broker');
+      log.debug({ err: error, groupId }, 'Consumer group not deleted; the broker removes it');
     } finally {
       await admin.disconnect();
     }

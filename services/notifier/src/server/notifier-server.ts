@@ -136,7 +136,7 @@ export class NotifierServer {
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
     // Until ws takes the socket, it has no other listener, and an unhandled error would end the
     // process.
-    socket.on('error', (error) => this.#options.log.debug({ err: error }, 'a connection broke'));
+    socket.on('error', (error) => this.#options.log.debug({ err: error }, 'Connection broken'));
     try {
       const url = this.#admit(request);
       // A socket that waits here already counts as a connection.
@@ -147,7 +147,7 @@ export class NotifierServer {
       // A socket that closed meanwhile is destroyed. During a stop ws would still accept it.
       if (!this.#closing) this.#take(request, socket, head, owner);
     } catch (error) {
-      if (!(error instanceof CodedError)) this.#options.log.error({ err: error }, 'an upgrade failed');
+      if (!(error instanceof CodedError)) this.#options.log.error({ err: error }, 'Upgrade failed');
       this.#refuse(socket, refusalOf(error));
     }
   }

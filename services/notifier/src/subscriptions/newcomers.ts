@@ -43,7 +43,10 @@ export class Newcomers {
         for (const state of await snapshots.readAll(actionIds)) hub.confirm(state);
       } catch (error) {
         // Resync reports aloud that MongoDB is unavailable.
-        log.debug({ err: error, actions: actionIds.length }, 'new actions wait for the next resync');
+        log.debug(
+          { err: error, actions: actionIds.length },
+          'New actions not read; waiting for the next resync',
+        );
       }
     }
     this.#reading = false;

@@ -71,7 +71,7 @@ export class Resync {
     } catch (error) {
       // The outage of MongoDB is logged once elsewhere. Any other error is unexpected.
       const level = error instanceof CodedError && error.retryable ? 'debug' : 'warn';
-      log[level]({ err: error }, 'could not read the states of subscribed actions, trying again');
+      log[level]({ err: error }, 'States of subscribed actions not read; retrying');
     }
   }
 

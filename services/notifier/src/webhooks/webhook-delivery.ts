@@ -123,7 +123,7 @@ export class WebhookDelivery {
     const settlement = settlementOf(result, callback.attempts, retry, now());
     recorder.tried(settlement.kind, (monotonic() - sentAt) / 1_000);
     await this.#settle(claimed, settlement, term);
-    log.debug({ actionId: action._id, attempt: callback.attempts, settlement }, 'a webhook was tried');
+    log.debug({ actionId: action._id, attempt: callback.attempts, settlement }, 'Webhook tried');
   }
 
   /** Records an outcome while the lease lasts. An unrecorded webhook is sent again. */
@@ -133,14 +133,11 @@ export class WebhookDelivery {
     for (let attempt = 1; ; attempt += 1) {
       try {
         const held = await store.settle(claimed, settlement);
-        if (!held) log.warn({ actionId }, 'another instance has repeated a webhook that took too long here');
+        if (!held) log.warn({ actionId }, 'Webhook took too long; another instance has repeated it');
         return;
       } catch (error) {
         if (this.#cut.signal.aborted || !term.lasts(0, monotonic())) {
-          log.warn(
-            { actionId, err: error },
-            'the outcome of a webhook could not be recorded: it is repeated',
-          );
+          log.warn({ actionId, err: error }, 'Outcome of a webhook not recorded; the webhook is repeated');
           return;
         }
       }

@@ -173,7 +173,7 @@ export class ResultConsumer {
       await this.#account(message.partition, [dead]);
     } catch (refusal) {
       if (isRetryable(refusal)) throw refusal;
-      this.#options.log.error({ ...where, err: refusal }, 'the positions of a dead letter get no outcome');
+      this.#options.log.error({ ...where, err: refusal }, 'Positions of a dead letter get no outcome');
       if (dead !== undefined) await this.#forget(dead);
     }
   }
@@ -184,7 +184,7 @@ export class ResultConsumer {
       await this.#options.accountant.giveUp(dead);
     } catch (refusal) {
       if (isRetryable(refusal)) throw refusal;
-      this.#options.log.error({ err: refusal }, 'the log of a dead letter cannot be removed');
+      this.#options.log.error({ err: refusal }, 'Log of a dead letter not removed');
     }
   }
 
