@@ -75,8 +75,9 @@ function applyDiff(source: string, diff: string, path: string): string {
 }
 
 /**
- * Builds a service with the changed libs/actions instead of the workspace's. @returns the path of
- * the bundle.
+ * Builds a service with the changed libs/actions instead of the workspace's.
+ *
+ * @returns the path of the bundle.
  */
 export async function buildWith(service: string, folder: string, actions: string): Promise<string> {
   const outfile = join(folder, service, 'main.js');

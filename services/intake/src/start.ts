@@ -16,8 +16,9 @@ import type { FirstPositionRenewal } from './clean-up/first-position-renewal.ts'
  */
 const JANITOR_CRON = '* * * * *';
 /**
- * Part of the time to stop for which the dispatcher waits for windows under way before it hands
- * back their leases, too.
+ * Part of the time to stop for which the dispatcher waits for windows under way.
+ *
+ * After it the dispatcher hands back their leases, too.
  */
 const HAND_BACK_PART = 0.3;
 /** Redis may hold first positions for up to this interval after they are due. */

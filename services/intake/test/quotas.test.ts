@@ -290,8 +290,9 @@ describe('after a crash', () => {
   }
 
   /**
-   * Opens the claim of an upload. @returns the claim, and the acceptance of its action by a process
-   * that dies right after it.
+   * Opens the claim of an upload.
+   *
+   * @returns the claim, and the acceptance of its action by a process that dies right after it.
    */
   async function openClaim(
     quotas: Quotas,

@@ -28,8 +28,9 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Runnin
 }
 
 /**
- * Verifies a webhook with the library of the specification, as a receiver would. @throws if the
- * signature is wrong.
+ * Verifies a webhook with the library of the specification, as a receiver would.
+ *
+ * @throws if the signature is wrong.
  */
 function verified({ body, headers }: ReceivedWebhook, account = ACCOUNT): unknown {
   return new Webhook(accountWebhookSecret(MASTER_SECRET, account)).verify(body, headers);

@@ -21,8 +21,9 @@ export const TOKENS = {
 } as const;
 
 /**
- * Connects to everything that stats-aggregator needs, waits for what is absent, and wires the
- * parts: the composition root.
+ * Connects to everything that stats-aggregator needs and wires the parts: the composition root.
+ *
+ * It waits for what is absent.
  *
  * @param metrics records the work. By default nothing reads them.
  */

@@ -34,8 +34,9 @@ interface Tally {
 }
 
 /**
- * Restarts the brokers of a cluster in turn while windows are sent, and compares what was confirmed
- * with what Kafka holds.
+ * Restarts the brokers of a cluster in turn while windows are sent.
+ *
+ * It compares what was confirmed with what Kafka holds.
  */
 export async function benchBrokers(
   { restarts }: BrokersOptions,

@@ -61,7 +61,10 @@ interface Bench {
   readonly screen: Screen;
 }
 
-/** Measures how long a small action takes alone, and while a large one runs in its lane and in the lane below. */
+/**
+ * Measures how long a small action takes alone, and while a large one runs in its lane and in the
+ * lane below.
+ */
 export async function benchFairness(options: FairnessOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);

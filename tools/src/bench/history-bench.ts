@@ -58,7 +58,10 @@ interface Bench {
   readonly signal: AbortSignal;
 }
 
-/** Measures whether the cost of intake's regular work grows with the number of scheduled, ended and paused actions. */
+/**
+ * Measures whether the cost of intake's regular work grows with the number of scheduled, ended and
+ * paused actions.
+ */
 export async function benchHistory(options: HistoryOptions, context: CommandContext): Promise<void> {
   const { signal, releasers } = context;
   const screen = new Screen(process.stdout);

@@ -27,8 +27,9 @@ interface Measured {
 }
 
 /**
- * Measures streamed uploads of several sizes: their time, and intake's peak memory, which must not
- * grow with the size.
+ * Measures the time of streamed uploads of several sizes, and intake's peak memory.
+ *
+ * The peak must not grow with the size.
  */
 export async function benchUploads(sizes: readonly number[], context: CommandContext): Promise<void> {
   const { signal } = context;

@@ -2,6 +2,7 @@ import { appendFileSync } from 'node:fs';
 
 /**
  * Variable with the path of the file that records skipped checks, one JSON line each.
+ *
  * tools/test.mjs reads the file.
  */
 const FILE_VARIABLE = 'BULK_SKIPPED_CHECKS';

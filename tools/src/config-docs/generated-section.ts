@@ -8,8 +8,9 @@ export interface GeneratedFile {
 }
 
 /**
- * Replaces the text between `<!-- name:start -->` and `<!-- name:end -->` by the Markdown,
- * formatted like the workspace's files.
+ * Replaces the text between `<!-- name:start -->` and `<!-- name:end -->` by the Markdown.
+ *
+ * The Markdown is formatted like the workspace's files.
  *
  * @returns the whole text.
  * @throws Error if the markers are missing.

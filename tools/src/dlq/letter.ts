@@ -36,8 +36,9 @@ export class LetterNotFoundError extends CodedError {
 }
 
 /**
- * Builds a dead letter. @param headers headers of the dead letter itself, which name the batch if
- * the original's do not.
+ * Builds a dead letter.
+ *
+ * @param headers headers of the dead letter itself, which name the batch if the original's do not.
  */
 export function toLetter(id: string, content: DeadLetter, headers: MessageHeaders): Letter {
   const name = batchNameOf(headers) ?? batchNameOf(content.headers);

@@ -43,8 +43,9 @@ type Message = z.infer<typeof messageSchema>;
 const HOUR_MS = 3_600_000;
 
 /**
- * Builds the Markdown of every Kafka topic's contract from the AsyncAPI document, which holds the
- * schemas of `schemas/`.
+ * Builds the Markdown of every Kafka topic's contract from the AsyncAPI document.
+ *
+ * That document holds the schemas of `schemas/`.
  *
  * @throws ZodError if the document lacks a part of a topic's contract.
  */

@@ -20,8 +20,9 @@ export interface LedgerReport {
 /** Reads what the services have stored. */
 export interface Ledger {
   /**
-   * Prepares a round. @returns texts of cases → their replacements of the same length in this
-   * round.
+   * Prepares a round.
+   *
+   * @returns texts of cases → their replacements of the same length in this round.
    */
   begin(): Promise<ReadonlyMap<string, string>>;
   /** Brings every action to its end and counts its outcomes. */

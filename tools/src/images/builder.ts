@@ -71,7 +71,7 @@ export async function openBuilder(
         close: () => Promise.resolve(),
       };
     }
-    // A running engine of somebody else, here or elsewhere, gets no image without a request.
+    // A running engine of another owner, here or elsewhere, gets no image without a request.
     return whyNoImage;
   }
   let engine: OwnEngine | undefined;

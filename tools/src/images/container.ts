@@ -5,7 +5,10 @@ import { probeReadiness } from '../processes/readiness.ts';
 import type { Docker } from './docker.ts';
 import { IMAGE_USER, imageReference, type ImageName } from './images.ts';
 
-/** Thrown when a container is not ready in time, or has ended; the message carries the last lines of its log. */
+/**
+ * Thrown when a container is not ready in time, or has ended. The message has the last lines of its
+ * log.
+ */
 export class ContainerError extends CodedError {
   constructor(name: string, reason: string, log: string) {
     super('CONTAINER_FAILED', `${name}: ${reason}\n${log}`);

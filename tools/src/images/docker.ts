@@ -28,8 +28,9 @@ export class Docker {
   }
 
   /**
-   * Returns why the image is available neither here nor from its registry, in one line; `undefined`
-   * if it is available.
+   * Returns why the image is not available, in one line; `undefined` if it is available.
+   *
+   * It is available if it is here or in its registry.
    */
   async whyNoImage(name: string): Promise<string | undefined> {
     if (await this.has(name)) return undefined;
@@ -43,8 +44,9 @@ export class Docker {
   }
 
   /**
-   * Returns the size of an image with all its layers, in bytes. @throws DockerError if the engine
-   * does not have it.
+   * Returns the size of an image with all its layers, in bytes.
+   *
+   * @throws DockerError if the engine does not have it.
    */
   async sizeOf(name: string): Promise<number> {
     return Number(await this.must(['image', 'inspect', '--format', '{{.Size}}', name]));

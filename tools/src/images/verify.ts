@@ -57,8 +57,8 @@ export async function verifyImages(
 }
 
 /**
- * @returns the version, which is the same in every image, because all have one base. @throws
- * ImageFaultError, DockerError.
+ * @returns the version, which is the same in every image, because all have one base.
+ * @throws ImageFaultError, DockerError.
  */
 async function verifyNode(docker: Docker, tag: string, expected: NodeExpectation): Promise<string> {
   let version = '';

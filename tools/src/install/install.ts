@@ -21,9 +21,9 @@ export class NotInstalledError extends CodedError {
  * of tombstones.
  *
  * @param signal ends it early.
- * @throws NotInstalledError after `INSTALL_TIMEOUT_MS`. Until then it waits for unavailable
- * dependencies. A topic with another number of partitions, or an incompatible schema, stays so. The
- * signal's reason.
+ * @throws NotInstalledError after `INSTALL_TIMEOUT_MS`: until then it waits for unavailable
+ * dependencies, a topic with another number of partitions, or an incompatible schema; the signal's
+ * reason.
  */
 export async function install(config: InstallConfig, log: Logger, signal: AbortSignal): Promise<void> {
   const health = new Health();

@@ -1,8 +1,10 @@
 import { replicationVariables, type Environment, type StackUrls } from '@bulk/local-stack';
 
 /**
- * Builds the environment of services on a stack: the given one, the URLs of the real parts, and the
- * replication that its brokers allow.
+ * Builds the environment of services on a stack.
+ *
+ * It has the given variables, the URLs of the real parts, and the replication that the brokers
+ * allow.
  */
 export function serviceEnvironment(env: Environment, urls: StackUrls): Environment {
   return {

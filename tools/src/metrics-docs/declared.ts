@@ -10,8 +10,9 @@ const moduleSchema = z.record(z.string(), z.unknown());
 const isCreator = (value: unknown): value is CreateMetrics => typeof value === 'function';
 
 /**
- * The instruments that a service declares, and every name that it exposes, including those of
- * prom-client for the process.
+ * The instruments that a service declares, and every name that it exposes.
+ *
+ * The names include those of prom-client for the process.
  */
 export interface ServiceInstruments {
   readonly service: string;
@@ -21,8 +22,9 @@ export interface ServiceInstruments {
 }
 
 /**
- * Loads the instruments of each service, as its `src/metrics.ts` declares them. @throws Error if a
- * file declares none.
+ * Loads the instruments of each service, as its `src/metrics.ts` declares them.
+ *
+ * @throws Error if a file declares none.
  */
 export async function declaredInstruments(workspaceRoot: string): Promise<ServiceInstruments[]> {
   const services = join(workspaceRoot, 'services');

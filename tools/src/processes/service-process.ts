@@ -139,16 +139,18 @@ export class ServiceProcess {
   }
 
   /**
-   * Sends a signal, e.g. SIGSTOP to stall the service and SIGCONT to wake it. @returns `false` if
-   * it has ended.
+   * Sends a signal, e.g. SIGSTOP to stall the service and SIGCONT to wake it.
+   *
+   * @returns `false` if it has ended.
    */
   signal(signal: NodeJS.Signals): boolean {
     return signalProcess(this.#identity, signal);
   }
 
   /**
-   * Stalls the service by SIGSTOP, like a machine that swaps or is suspended. @returns `false` if
-   * it has ended.
+   * Stalls the service by SIGSTOP, like a machine that swaps or is suspended.
+   *
+   * @returns `false` if it has ended.
    */
   suspend(): boolean {
     return this.signal('SIGSTOP');

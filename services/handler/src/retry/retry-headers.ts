@@ -57,8 +57,9 @@ export function encodeRetryHeaders({
 }
 
 /**
- * Restores the lane's message from a retry topic. @throws MalformedMessageError if the headers are
- * missing or invalid.
+ * Restores the lane's message from a retry topic.
+ *
+ * @throws MalformedMessageError if the headers are missing or invalid.
  */
 export function decodeRetryHeaders(received: ReceivedMessage): Postponed {
   const texts = Object.entries(received.headers).map(([name, value]) => [name, String(value)]);

@@ -18,7 +18,10 @@ import { actionNotFound } from './refusals.ts';
 const PROJECTION = { applied: 0, dispatch: 0, idempotency: 0 } as const;
 export type AccountAction = Omit<ActionDocument, keyof typeof PROJECTION>;
 
-/** Field of the API → field of the document. Ids are UUIDs of version 7: their order is that of creation. */
+/**
+ * Field of the API → field of the document. Ids are UUIDs of version 7: their order is that of
+ * creation.
+ */
 const SORT_KEYS: Readonly<Record<ActionSortField, string>> = {
   createdAt: '_id',
   finishedAt: 'finishedAt',
@@ -94,7 +97,11 @@ export class ActionStore {
     };
   }
 
-  /** Counts the account's actions in each status, exactly and from an index alone. @throws StoreError. */
+  /**
+   * Counts the account's actions in each status, exactly and from an index alone.
+   *
+   * @throws StoreError.
+   */
   async summary(accountId: string): Promise<StatusSummary> {
     const counts = await Promise.all(
       ACTION_STATUSES.map(async (status) => [status, await this.#count({ accountId, status })] as const),

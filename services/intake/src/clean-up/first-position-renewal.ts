@@ -42,11 +42,12 @@ export class FirstPositionRenewal {
   }
 
   /**
-   * Renews the first positions of every unfinished action, if that is due: at the start, and every
-   * quarter of their lifetime.
+   * Renews the first positions of every unfinished action, if that is due.
    *
-   * @returns the number of actions. @throws RedisError; the driver's error. The next call tries
-   * again.
+   * It is due at the start, and every quarter of the lifetime of first positions.
+   *
+   * @returns the number of actions.
+   * @throws RedisError; the driver's error. The next call tries again.
    */
   async renewIfDue(): Promise<number> {
     const { lifetimeMs, monotonic } = this.#options;

@@ -42,14 +42,17 @@ const NOTHING_DUE: Round = { due: 0, cleaned: 0 };
 const ROUND = 200;
 /** Removals that run at the same time. */
 const CONCURRENCY = 4;
-/** An instance that dies in a round leaves the round's actions to the others after this time, in ms. */
+/**
+ * An instance that dies in a round leaves the round's actions to the others after this time, in ms.
+ */
 const CLAIM_MS = 600_000;
 
 /**
  * Removes what broken-off uploads left, and the batches of actions that ended long ago.
  *
- * Every instance runs a janitor. Each round claims its actions, so two janitors share the work, and a sweep repeats its
- * rounds until one is not full, so the clean-up keeps up with any rate of actions.
+ * Every instance runs a janitor. Each round claims its actions, so two janitors share the work, and
+ * a sweep repeats its rounds until one is not full, so the clean-up keeps up with any rate of
+ * actions.
  */
 export class Janitor {
   readonly #database: Database;
@@ -65,7 +68,8 @@ export class Janitor {
   /**
    * Cleans up everything that is due.
    *
-   * @param signal stops the sweep after the commands that are under way, and hands back what it has claimed.
+   * @param signal stops the sweep after the commands that are under way, and hands back what it has
+   * claimed.
    */
   async sweep(signal?: AbortSignal): Promise<Swept> {
     await adoptUploadClaims(this.#database);
@@ -77,8 +81,10 @@ export class Janitor {
   }
 
   /**
-   * Claims uploads without progress. The claim shuts the door to acceptance: an upload that is slow and not dead fails at
-   * its next write. The removal waits until a write that had passed the door before must have arrived.
+   * Claims uploads without progress, so that they can no longer be accepted.
+   *
+   * An upload that is slow and not dead fails at its next write. The removal waits until a write
+   * that had passed its check before the claim must have arrived.
    */
   async #excludeAcceptance(): Promise<void> {
     const { now, stagingTimeoutMs, lateWriteMs } = this.#options;
@@ -133,9 +139,13 @@ export class Janitor {
     return { due: found.length, cleaned: modifiedCount };
   }
 
-  /** Finds actions whose batches are due to be removed, without those that another janitor has claimed. */
+  /**
+   * Finds actions whose batches are due to be removed, without those that another janitor has
+   * claimed.
+   */
   async #endedLongAgo(now: Date): Promise<EndedAction[]> {
-    // No condition but those of the index: every further one keeps some planners from the partial index.
+    // No condition but those of the index: every further one keeps some planners from the partial
+    // index.
     const due = {
       'dispatch.purged': null,
       finishedAt: { $lt: instantAfter(now, -this.#options.stagedRetentionMs) },
@@ -159,8 +169,9 @@ export class Janitor {
   }
 
   /**
-   * Claims those of the found actions that are still unclaimed. @returns their ids, and a filter
-   * that matches only them.
+   * Claims those of the found actions that are still unclaimed.
+   *
+   * @returns their ids, and a filter that matches only them.
    */
   async #claim(
     found: readonly Pick<EndedAction, '_id'>[],

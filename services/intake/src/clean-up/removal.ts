@@ -1,6 +1,9 @@
 import type { Database } from '@bulk/mongo';
 
-/** Largest number of batches that one command removes, so that no command outlasts the driver's time-out. */
+/**
+ * Largest number of batches that one command removes, so that no command outlasts the driver's
+ * time-out.
+ */
 const CHUNK = 500;
 
 /** The fields of an ended action that the removal of its batches needs. */
@@ -29,8 +32,9 @@ export async function removeStagedBatches(
 }
 
 /**
- * Divides actions into groups whose batches are removed together: many small actions by one command, a large action
- * alone.
+ * Divides actions into groups whose batches are removed together.
+ *
+ * Many small actions share a group, and a large action has a group of its own.
  */
 export function removalGroups(actions: readonly EndedAction[]): string[][] {
   const groups: string[][] = [];

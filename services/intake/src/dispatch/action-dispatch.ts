@@ -116,8 +116,9 @@ export class ActionDispatch {
   }
 
   /**
-   * Whether the rest of the action is skipped instead of published: the action is cancelled, and
-   * Kafka holds no batch from the next one on.
+   * Whether the rest of the action is skipped instead of published.
+   *
+   * This is so if the action is cancelled and Kafka holds no batch from the next one on.
    */
   get isToSkip(): boolean {
     return this.#progress.cancelled && this.#nextBatch >= this.#skipFrom;
@@ -176,7 +177,9 @@ export class ActionDispatch {
   }
 
   /**
-   * Keeps the lease while there is nothing to publish. @returns whether the lease is still held.
+   * Keeps the lease while there is nothing to publish.
+   *
+   * @returns whether the lease is still held.
    * @throws StoreError.
    */
   keep(): Promise<boolean> {
@@ -234,8 +237,9 @@ export class ActionDispatch {
   }
 
   /**
-   * Hands the action back, so that any instance may continue with the action at once. @throws
-   * StoreError.
+   * Hands the action back, so that any instance may continue with the action at once.
+   *
+   * @throws StoreError.
    */
   release(): Promise<void> {
     this.#handedBack = true;

@@ -49,8 +49,9 @@ export class Claims {
   }
 
   /**
-   * Leases up to `count` due actions. @throws StoreError; `claimed` has received the actions leased
-   * before the error.
+   * Leases up to `count` due actions.
+   *
+   * @throws StoreError; `claimed` has received the actions leased before the error.
    */
   async claim(count: number, claimed: (claim: Claim) => void): Promise<void> {
     if (count <= 0) return;

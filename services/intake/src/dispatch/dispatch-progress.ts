@@ -30,8 +30,9 @@ export const PROGRESS = {
 } as const;
 
 /**
- * Derives the progress from an action's fields. @param postponed number of its batches in retry
- * topics.
+ * Derives the progress from an action's fields.
+ *
+ * @param postponed number of its batches in retry topics.
  */
 export function progressOf(action: ProgressFields, postponed: number): DispatchProgress {
   return {

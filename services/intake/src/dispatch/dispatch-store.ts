@@ -213,8 +213,9 @@ export class DispatchStore {
   }
 
   /**
-   * Hands an action back, so that any instance may continue with the action at once. @throws
-   * StoreError.
+   * Hands an action back, so that any instance may continue with the action at once.
+   *
+   * @throws StoreError.
    */
   async release(actionId: string, owner: string): Promise<void> {
     await this.#setLease(actionId, owner, null);
@@ -222,7 +223,9 @@ export class DispatchStore {
 
   /**
    * Hands back an action that failed. No instance tries the action again before `delayMs` have
-   * passed. @throws StoreError.
+   * passed.
+   *
+   * @throws StoreError.
    */
   async postpone(actionId: string, owner: string, delayMs: number): Promise<void> {
     await this.#setLease(actionId, owner, leaseFor(`${owner}/postponed`, delayMs, this.#now()));

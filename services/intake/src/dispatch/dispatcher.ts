@@ -177,8 +177,9 @@ export class Dispatcher {
   }
 
   /**
-   * Reads the state of the leased actions and how much is in flight. @returns whether that
-   * succeeded.
+   * Reads the state of the leased actions and how much is in flight.
+   *
+   * @returns whether that succeeded.
    */
   async #look(): Promise<boolean> {
     const { store, staleMs, health, log, monotonic } = this.#options;

@@ -70,7 +70,8 @@ export async function findDueActions(database: Database, now: Date): Promise<Due
  *
  * A version before the field has accepted these actions.
  *
- * @returns the number of actions. @throws StoreError.
+ * @returns the number of actions.
+ * @throws StoreError.
  */
 export async function adoptActions(database: Database): Promise<number> {
   const { modifiedCount } = await stored(

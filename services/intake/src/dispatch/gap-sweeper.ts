@@ -59,8 +59,8 @@ export class GapSweeper {
    * Runs one round. An action whose batches cannot be published now is searched again later and
    * holds up no other action.
    *
-   * @returns the number of batches that were published again. @throws StoreError; the error of
-   * kafkajs.
+   * @returns the number of batches that were published again.
+   * @throws StoreError; the error of kafkajs.
    */
   async sweep(): Promise<number> {
     const { store, kafka, afterMs } = this.#options;
@@ -93,8 +93,9 @@ export class GapSweeper {
   }
 
   /**
-   * Continues the search of an action as far as possible now. @returns the number of batches
-   * published again.
+   * Continues the search of an action as far as possible now.
+   *
+   * @returns the number of batches published again.
    */
   async #search(action: ActionDocument, consumption: Consumption): Promise<number> {
     const { store, topics } = this.#options;
@@ -133,8 +134,9 @@ export class GapSweeper {
   }
 
   /**
-   * Returns the partitions of the lane consumed up to the mark and the ends of the results after
-   * that; `null` if there are none.
+   * Finds the partitions of the lane that are consumed up to the mark.
+   *
+   * @returns these partitions, and the ends of the results after that; `null` if there are none.
    */
   async #consumedOf(mark: SweepMark, lane: Lane, consumption: Consumption): Promise<SweepMark['consumed']> {
     const { topics, groups } = this.#options;
@@ -177,8 +179,9 @@ export class GapSweeper {
   }
 
   /**
-   * Publishes the first of these batches in their original form. @returns the number of batches
-   * handled.
+   * Publishes the first of these batches in their original form.
+   *
+   * @returns the number of batches handled.
    */
   async #publish(action: ActionDocument, batchNos: readonly number[]): Promise<number> {
     const { store, producer, topics, window, onMissing } = this.#options;

@@ -66,8 +66,9 @@ export class InFlight {
   }
 
   /**
-   * Records what is in flight and which actions are dispatched here. @param now monotonic time, in
-   * ms.
+   * Records what is in flight and which actions are dispatched here.
+   *
+   * @param now monotonic time, in ms.
    */
   note(shares: readonly ShareInFlight[], here: readonly Contender[], now: number): void {
     this.#inLane.clear();

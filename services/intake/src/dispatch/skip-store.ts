@@ -81,8 +81,11 @@ export class SkipStore {
   }
 
   /**
-   * Reads staged batches from `from` on, in order: up to `RUN_BATCHES`, or fewer once they hold
-   * `positions` positions. @throws StoreError.
+   * Reads staged batches from `from` on, in order.
+   *
+   * @param positions number of positions after which no further batch is read.
+   * @returns up to `RUN_BATCHES` batches.
+   * @throws StoreError.
    */
   async read(actionId: string, from: number, positions: number): Promise<SkippedRun> {
     const batches: SkippableBatch[] = [];

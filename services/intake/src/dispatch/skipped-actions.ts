@@ -84,8 +84,9 @@ export class SkippedActions {
   }
 
   /**
-   * Keeps the lease; never throws. @returns time to the next renewal, in ms; `UNTIL_WOKEN` if the
-   * lease is lost.
+   * Keeps the lease; never throws.
+   *
+   * @returns time to the next renewal, in ms; `UNTIL_WOKEN` if the lease is lost.
    */
   async #keep(dispatch: ActionDispatch): Promise<number> {
     const { leaseMs, log } = this.#options;

@@ -6,8 +6,8 @@ interface Seen {
   /** Monotonic time of the last look, in ms. */
   readonly at: number;
   /**
-   * Monotonic time of the last sign that the lane moves, or of the first look, in ms, and the total
-   * in flight at that time.
+   * Monotonic time of the last sign that the lane moves, or of the first look, in ms. `totalThen`
+   * is the total in flight at that time.
    */
   readonly since: number;
   readonly totalThen: number;
@@ -65,8 +65,9 @@ export class StaleBatches {
   }
 
   /**
-   * Returns which stale batches do not count. @param limit maximum number of batches in flight in
-   * the lane.
+   * Returns which stale batches do not count.
+   *
+   * @param limit maximum number of batches in flight in the lane.
    */
   allowance(lane: Lane, limit: number, now: number): Allowance {
     const seen = this.#lanes.get(lane);

@@ -38,8 +38,9 @@ export class Steps<T extends Contender> {
   }
 
   /**
-   * Returns whether a step of an action may start. @param here all actions that are dispatched
-   * here.
+   * Returns whether a step of an action may start.
+   *
+   * @param here all actions that are dispatched here.
    */
   mayStart(one: T, here: readonly T[]): boolean {
     if (this.has(one)) return false;

@@ -13,21 +13,22 @@ export function shareOf({ lane, accountId }: Pick<Contender, 'lane' | 'accountId
 }
 
 /**
- * Decides whose turn it is: round robin over lanes, in a lane over its accounts, and of an account
- * over its actions.
+ * Decides whose turn it is.
  *
- * The turn goes to the contender whose last turn is the longest ago, so that it does not matter who
- * arrives and leaves in between. An account keeps its place when its actions leave. Otherwise an
- * account with many small actions, each of which leaves after its first turn, would be a newcomer
- * every time.
+ * The turns go round robin over lanes, in a lane over its accounts, and of an account over its
+ * actions. The turn goes to the contender whose last turn is the longest ago, so that it does not
+ * matter who arrives and leaves in between. An account keeps its place when its actions leave.
+ * Otherwise an account with many small actions, each of which leaves after its first turn, would be
+ * a newcomer every time.
  */
 export class Turns {
   readonly #last = new Map<string, number>();
   #turn = 0;
 
   /**
-   * Gives the next turn. @returns the contender that has the turn; `undefined` if there are no
-   * contenders.
+   * Gives the next turn.
+   *
+   * @returns the contender that has the turn; `undefined` if there are no contenders.
    */
   take<T extends Contender>(contenders: readonly T[]): T | undefined {
     let next: T | undefined;

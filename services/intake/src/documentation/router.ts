@@ -20,8 +20,9 @@ const BASE = '/api';
 const A_YEAR_S = 31_536_000;
 
 /**
- * Creates the routes of the interactive documentation: the page at `/api`, its files,
- * `openapi.json` and `asyncapi.json`.
+ * Creates the routes of the interactive documentation.
+ *
+ * They serve the page at `/api`, its files, `openapi.json` and `asyncapi.json`.
  */
 export function createDocumentationRouter({ openapi, asyncapi, account }: DocumentationOptions): Router {
   const router = new Router();

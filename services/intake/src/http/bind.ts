@@ -27,8 +27,9 @@ export type OperationAnswer<O extends Operation> = O['success']['content'] exten
   : undefined;
 
 /**
- * Routes an operation to its handler: validates the query, finds and counts the account, reads the
- * path, wraps the answer.
+ * Routes an operation to its handler.
+ *
+ * It validates the query, finds and counts the account, reads the path, and wraps the answer.
  *
  * @throws TypeError for an operation whose handler admits requests itself; see `bindUnadmitted`.
  */
@@ -49,8 +50,9 @@ export function bind<const O extends Operation>(
 }
 
 /**
- * Routes an operation whose handler finds the account and validates the query itself, because the
- * body decides both.
+ * Routes an operation whose handler finds the account and validates the query itself.
+ *
+ * Such an operation has a body that decides both.
  *
  * @throws TypeError for any other operation.
  */

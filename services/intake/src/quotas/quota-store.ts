@@ -68,7 +68,11 @@ export class QuotaStore {
     return this.#limits['unfinished-actions'] !== undefined || this.#limits['staged-bytes'] !== undefined;
   }
 
-  /** Makes the hold of an action if every quota has room for the smallest action. @throws StoreError. */
+  /**
+   * Makes the hold of an action if every quota has room for the smallest action.
+   *
+   * @throws StoreError.
+   */
   async open(accountId: string, actionId: string): Promise<Change> {
     const smallest: Amounts = { 'unfinished-actions': 1, 'staged-bytes': 1, 'rows-per-day': 1 };
     return this.#change(accountId, smallest, `holds.${actionId}`, false, () => ({
@@ -77,7 +81,11 @@ export class QuotaStore {
     }));
   }
 
-  /** Adds rows to the hold of an action if the quotas have room for them. @throws HoldLostError; StoreError. */
+  /**
+   * Adds rows to the hold of an action if the quotas have room for them.
+   *
+   * @throws HoldLostError; StoreError.
+   */
   async add(accountId: string, actionId: string, rows: number, bytes: number): Promise<Change> {
     const hold = `holds.${actionId}`;
     const more: Amounts = { 'unfinished-actions': 0, 'staged-bytes': bytes, 'rows-per-day': rows };
@@ -87,8 +95,9 @@ export class QuotaStore {
   }
 
   /**
-   * Removes the hold of one action if the action no longer needs it. Safe to repeat. @throws
-   * StoreError.
+   * Removes the hold of one action if the action no longer needs it. Safe to repeat.
+   *
+   * @throws StoreError.
    */
   async settle(accountId: string, actionId: string): Promise<void> {
     const found = await stored(
@@ -197,7 +206,8 @@ export class QuotaStore {
   ): Promise<void> {
     const settled = Object.entries(holds).filter(([id]) => !this.#isLive(statuses.get(id)));
     const removed = settled.map(([id, hold]): Removal => {
-      // Only a refused or broken-off upload leaves no action; the rows of an accepted one count for the day.
+      // Only a refused or broken-off upload leaves no action; the rows of an accepted one count for
+      // the day.
       const rows = statuses.has(id) ? 0 : (hold.rows[day] ?? 0);
       return { id, hold, rows };
     });
@@ -215,7 +225,9 @@ export class QuotaStore {
   }
 
   /**
-   * Removes holds that are unchanged since they were read. @returns whether they were unchanged.
+   * Removes holds that are unchanged since they were read.
+   *
+   * @returns whether they were unchanged.
    */
   async #remove(accountId: string, day: string, removed: readonly Removal[]): Promise<boolean> {
     const unchanged = removed.map(({ id, hold }) => [`holds.${id}.bytes`, hold.bytes] as const);

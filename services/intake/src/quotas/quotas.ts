@@ -23,7 +23,9 @@ export interface QuotasOptions {
   readonly log: Logger;
 }
 
-/** How long an account's usage may lag behind the ends of its actions while there is room, in ms. */
+/**
+ * How long an account's usage may lag behind the ends of its actions while there is room, in ms.
+ */
 const RECONCILED_MS = 1_000;
 /** Maximum number of accounts whose last reconciliation is remembered. */
 const REMEMBERED = 10_000;

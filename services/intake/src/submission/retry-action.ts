@@ -21,11 +21,10 @@ export class RetryAction {
   }
 
   /**
-   * Accepts a new action of only the failed positions, in their order, with the config and retry
-   * policy of the old one.
+   * Accepts a new action of only the failed positions, in their order.
    *
-   * The new action starts at once. It is idempotent: an action has one retry. What fails again is
-   * retried by a retry of the new action.
+   * It has the config and retry policy of the old one and starts at once. The call is idempotent:
+   * an action has one retry. What fails again is retried by a retry of the new action.
    *
    * @throws RestError if there is no such action, it has not ended, nothing failed, or its entities
    * are no longer kept; StoreError.

@@ -204,8 +204,10 @@ export class NotifierServer {
   }
 
   /**
-   * Checks a request, whatever its owner. @returns the URL. @throws CodedError if the request is
-   * refused.
+   * Checks a request, whatever its owner.
+   *
+   * @returns the URL.
+   * @throws CodedError if the request is refused.
    */
   #admit(request: IncomingMessage): URL {
     const url = requestUrl(request);

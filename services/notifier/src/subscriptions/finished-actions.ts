@@ -16,7 +16,8 @@ export interface FinishedView {
 /**
  * Remembers the finished actions of each account once, however many connections follow the account.
  *
- * The ids and versions belong to the account. A connection adds one bit for each of them: whether it was sent the state.
+ * The ids and versions belong to the account. A connection adds one bit for each of them: whether
+ * it was sent the state.
  */
 export class FinishedActions {
   readonly #limit: number;

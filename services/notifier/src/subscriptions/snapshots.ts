@@ -23,7 +23,9 @@ export class Snapshots {
   }
 
   /**
-   * Reads one action of an account. @returns `undefined` if the account has no such action.
+   * Reads one action of an account.
+   *
+   * @returns `undefined` if the account has no such action.
    *
    * @param accountId `undefined` for any account, for a client whose capability is the id.
    * @throws StoreError if MongoDB does not answer.
@@ -94,7 +96,9 @@ export class Snapshots {
   }
 
   /**
-   * Reads page by page, and closes the cursor wherever the caller stops. @param limit 0: no limit.
+   * Reads page by page, and closes the cursor wherever the caller stops.
+   *
+   * @param limit 0: no limit.
    */
   async *#walk(wanted: Filter<ActionDocument>, order: Sort, limit = 0): AsyncGenerator<ProgressState> {
     const cursor = this.#database.actions

@@ -39,8 +39,9 @@ export function settlementOf(
 }
 
 /**
- * Parses a `Retry-After` (seconds, or an HTTP date). @returns the wait in ms; `undefined` if the
- * header is absent or invalid.
+ * Parses a `Retry-After` (seconds, or an HTTP date).
+ *
+ * @returns the wait in ms; `undefined` if the header is absent or invalid.
  */
 export function retryAfterMs(header: string | undefined, now: Date): number | undefined {
   if (header === undefined) return undefined;

@@ -56,13 +56,13 @@ export function isSettled({ partition, offset }: ResultSource, applied: Applied)
 }
 
 /**
- * Computes what a run of results of one partition adds to an action whose counts are complete up to
- * `applied` (G3).
+ * Computes what a run of results of one partition adds to the counts of an action (G3).
  *
- * A result at or below that offset is settled. A result that is not in the log of its batch is a
- * repetition and never counts. A batch counts as the latest of its settled versions, before and
- * afterwards, and the delta is the difference. The delta depends only on the log and the offsets,
- * so a redelivery, in whatever chunk, adds what the first run would have added.
+ * The counts are complete up to `applied`, and a result at or below that offset is settled. A
+ * result that is not in the log of its batch is a repetition and never counts. A batch counts as
+ * the latest of its settled versions, before and afterwards, and the delta is the difference. The
+ * delta depends only on the log and the offsets, so a redelivery, in whatever chunk, adds what the
+ * first run would have added.
  *
  * @returns `undefined` if there is nothing new, not even an offset.
  */

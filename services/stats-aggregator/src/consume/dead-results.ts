@@ -15,11 +15,10 @@ export class DeadResults {
   }
 
   /**
-   * Builds the log of the staged batch that the message's header `result-id` names, with a failure
-   * for each position.
+   * Builds the log of the staged batch that the message's header `result-id` names.
    *
-   * The log has the message's place and generation, so that it is recognised as the message itself
-   * would be.
+   * Each position is a failure. The log has the message's place and generation, so that it is
+   * recognised as the message itself would be.
    *
    * @returns `undefined` if the header or the batch is missing, so that the positions are unknown.
    * @throws StoreError.
