@@ -165,7 +165,7 @@ const variables = z.object({
   DISPATCH_IN_FLIGHT_PROBE_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     10_000,
-    'How often the latency of a batch on an idle lane is measured again, in ms. Higher values interrupt the flow of batches less often and notice a change of the latency later.',
+    'Time between measurements of the latency of a batch on an idle lane, in ms. Higher values interrupt the flow of batches less often and notice a change of the latency later.',
   ),
   DISPATCH_IN_FLIGHT_STALE_MS: integer(
     { min: 1_000, max: 1_440 * MINUTE_MS },
@@ -175,7 +175,7 @@ const variables = z.object({
   DISPATCH_POLL_MS: integer(
     { min: 5, max: 10_000 },
     20,
-    'How often the dispatcher checks whether actions that have reached a limit can continue, in ms. Higher values lower the load on MongoDB and delay the next batches.',
+    'Time between checks whether actions that have reached a limit can continue, in ms. Higher values lower the load on MongoDB and delay the next batches.',
   ),
   DISPATCH_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
