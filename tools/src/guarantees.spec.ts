@@ -7,7 +7,9 @@ const document = readFileSync(join(workspaceRoot, 'docs', 'guarantees.md'), 'utf
 /** - `path/to/a.test.ts`: "the name of a test, or the part of it behind a parameter" */
 const CITATION = /^- `([^`]+\.(?:spec|test|e2e)\.ts)`: "(.+)"$/gm;
 
-/** A section of the document for each guarantee: its heading and the tests that it cites. */
+/**
+ * The sections of the document: one per guarantee, with its heading and the tests that it cites.
+ */
 const sections = document
   .split(/^## /m)
   .slice(1)

@@ -10,29 +10,31 @@ import { REDIS_REPLIES, RedisError } from '@bulk/redis';
 import { KafkaJSConnectionError, KafkaJSNumberOfRetriesExceeded, KafkaJSProtocolError } from 'kafkajs';
 import { MongoNetworkError, MongoServerError, MongoServerSelectionError } from 'mongodb';
 
-/** A service exports nothing: what customers see is taken from its sources. */
+/** A service exports nothing, so what customers see is read from its sources. */
 const fromService = async (path: string): Promise<Readonly<Record<string, (error: unknown) => unknown>>> =>
   (await import(pathToFileURL(join(workspaceRoot, 'services', path)).href)) as never;
 const { toErrorResponse } = await fromService('intake/src/http/error-response.ts');
 const { errorFrame } = await fromService('notifier/src/connection/frames.ts');
 
-/** What a driver says of a host, a command and its values. */
+/** A driver's text with a host, a command and its values. */
 const TEXT = 'not authorized on crm at 10.1.2.3 to execute { update: "contacts", secret: "s3cret" }';
 
-/** A dependency as the table has it: what its errors are recognised by, and how the services treat them. */
+/** A dependency in the table: what identifies its errors, and how the services treat them. */
 interface Dependency {
   readonly name: string;
   readonly known: Readonly<Partial<Record<FaultKind, readonly (string | number)[]>>>;
-  /** The error of the adapter for an error of the client that is recognised by `known`. */
+  /** Returns the adapter's error for an error of the client that `known` identifies. */
   readonly errorOf: (code: string | number) => DependencyError;
   readonly unreachable: readonly DependencyError[];
   readonly unknown: readonly DependencyError[];
-  /** Cells of handler, stats-aggregator, intake and notifier: during an outage, and for `request`. */
+  /**
+   * Cells of handler, stats-aggregator, intake and notifier: during an outage, and for `request`.
+   */
   readonly outage: readonly string[];
   readonly request?: readonly string[];
 }
 
-/** The client has this class for replies, and exports no type of it. */
+/** The client uses this class for replies, and exports no type of it. */
 const reply = (message: string): Error => Object.assign(new Error(message), { name: 'ReplyError' });
 const socket = Object.assign(new Error(TEXT), { code: 'ECONNREFUSED' });
 const protocol = (type: string): Error =>

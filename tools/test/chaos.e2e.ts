@@ -3,8 +3,10 @@ import { runRound } from '../src/chaos/round.ts';
 import { ChaosTarget } from '../src/chaos/target.ts';
 
 /**
- * Faults that differ much; another text has others. One broker, because it is started within seconds; `three-brokers.e2e.ts` has
- * three. Longer runs: `npm run chaos`.
+ * A text with faults that differ much. Another text gives others.
+ *
+ * One broker, because it starts within seconds; `three-brokers.e2e.ts` has three. Longer runs: `npm
+ * run chaos`.
  */
 const TEXT = 'e2e-48';
 const noted: string[] = [];
@@ -28,7 +30,8 @@ describe('a round of chaos', () => {
       note: (line) => noted.push(line),
     });
     expect(report.differences).toEqual([]);
-    // With none it would prove nothing; on a quick machine the actions may end before all of them.
+    // Without faults the run would prove nothing. On a fast machine the actions may end before all
+    // of them.
     expect(report.faults.length).toBeGreaterThanOrEqual(2);
     expect(report.postponed).toBeGreaterThan(0);
     expect(noted).not.toContainEqual(expect.stringContaining('ended by itself'));

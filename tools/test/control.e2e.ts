@@ -37,7 +37,7 @@ async function control(actionId: string, what: string): Promise<Record<string, u
   return data;
 }
 
-/** An update that has begun and has most of itself still before it. */
+/** Starts an update, most of which is still ahead. */
 async function running(mark: string): Promise<{ actionId: string; given: ReturnType<typeof scenario> }> {
   const given = scenario(SIZE, mark);
   await system.givenContacts(given.before);
@@ -74,7 +74,7 @@ describe('an action that is cancelled in the middle', () => {
       });
       const outcomes = await outcomesOf(actionId);
       const cancelled = outcomes.filter(({ code }) => code === 'ACTION_CANCELLED');
-      // It stopped within the window that was in flight when it was asked to.
+      // The action stopped within the window that was in flight when it was cancelled.
       const carriedOut = SIZE - cancelled.length;
       const atMost = Number(cancelling['processed']) + 2 * IN_FLIGHT * BATCH_SIZE;
       expect(carriedOut).toBeGreaterThan(0);
@@ -113,7 +113,7 @@ describe('an action that is paused', () => {
     });
     expect(drained.status).toBe('paused');
     expect(processedOf(drained)).toBeLessThan(SIZE);
-    // Another action passes it, so time has gone by and nothing of it has moved.
+    // Another action overtakes it, so time has passed and nothing of it has moved.
     const other = scenario(100, 'beside');
     await system.givenContacts(other.before);
     const beside = await client.createAction({ actionType: 'update', entities: [...other.entities] });
@@ -165,7 +165,7 @@ describe('from a CSV to its results', () => {
       const response = await fetch(url, { headers: { 'x-account-id': ACCOUNT } });
       return (await response.text()).split('\n').slice(1, -1);
     };
-    // The second half is not there yet, and cannot be updated.
+    // The second half does not exist yet, and cannot be updated.
     const half = ids.length / 2;
     const created = await send('create', `id,lastName\n${ids.slice(0, half).map((id) => `${id},A\n`).join('')}`); // prettier-ignore
     expect(await client.waitForCompletion(created, { timeoutMs: 60_000 })).toMatchObject({ success: half });

@@ -23,7 +23,7 @@ interface Ended {
   readonly stderr: string;
 }
 
-/** `npm run dlq -- …` as it is run by hand. */
+/** Runs `npm run dlq -- …` as an operator would. */
 function dlq(...args: string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
     const main = join(workspaceRoot, 'tools', 'src', 'dlq', 'main.ts');
@@ -37,7 +37,7 @@ function dlq(...args: string[]): Promise<Ended> {
   });
 }
 
-/** What it prints with `--json`, of a run that went well. */
+/** Returns what the tool prints with `--json` in a successful run. */
 async function dlqJson(...args: string[]): Promise<unknown> {
   const { code, stdout, stderr } = await dlq(...args);
   expect([code, stderr]).toEqual([0, '']);
@@ -48,7 +48,7 @@ it('a batch that handler gives up fails, its action completes, and its replay ma
   const ids = Array.from({ length: SIZE }, (_, i) => `dead-${i}`);
   await system.givenContacts(new Map(ids.map((id) => [id, { lastName: 'Before' }])));
   const contacts = system.database.entities(contact.collection);
-  // As if the lane's topic had been created anew: handler cannot process the batch of this one.
+  // As if the lane's topic had been created again: handler cannot process the batch of this one.
   await contacts.updateOne({ id: ids[0]! }, { $set: { 'fence.normal': { partition: 0, offset: BEYOND } } });
   const client = system.client();
   const { actionId } = await client.createAction({
@@ -88,13 +88,13 @@ it('a batch that handler gives up fails, its action completes, and its replay ma
   const stored = await system.storedContacts('dead-');
   expect([...stored.values()].every(({ fields }) => fields['lastName'] === 'After')).toBe(true);
 
-  // Once more, by hand and as if the first had been broken off: nothing changes.
+  // Once more, by hand and as if the first replay had been broken off: nothing changes.
   expect((await desk.replay({ ids: [listed!.letter.id], filter: {} }, false)).refused).toHaveLength(1);
   await system.database.db
     .collection<{ _id: string }>('dead_letter_marks')
     .updateOne({ _id: listed!.letter.id }, { $set: { state: 'replaying' } });
   expect((await desk.replay(selection, false)).done).toMatchObject([{ generation: 1 }]);
-  // A further action through the same partitions has passed what was sent again.
+  // A further action through the same partitions comes after what was sent again.
   const { actionId: next } = await client.createAction({
     actionType: 'update',
     entities: ids.map((id) => ({ id, city: 'Bonn' })),
@@ -175,7 +175,7 @@ it('the command drops a letter, once and for all', async () => {
   await raw.send({ topic, messages: [{ key: 'k', value: Buffer.from('no Avro'), partition: 1 }] });
   await raw.disconnect();
   const of = ['--code', 'MALFORMED_MESSAGE', '--json'];
-  const [letter] = await eventually('the letter', async () => {
+  const [letter] = await eventually('the dead letter', async () => {
     const listed = (await dlqJson('list', ...of)) as { id: string }[];
     return listed.length > 0 ? listed : undefined;
   });

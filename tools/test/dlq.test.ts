@@ -57,7 +57,7 @@ async function bury(
   await letters.bury({ message, error: new CodedError(code, 'broken'), attempts: 3 });
 }
 
-/** All that `list` gives. */
+/** Returns everything that `list` gives. */
 async function listed(...of: [filter: LetterFilter, all: boolean]): Promise<ListedLetter[]> {
   const found: ListedLetter[] = [];
   await open.desk.list(...of, (some) => void found.push(...some));
@@ -190,10 +190,10 @@ describe('dead letters', () => {
 });
 
 const MANY = 30_000;
-/** What the tool needs without a letter is about 50 MB. */
+/** Heap of the tool, in MB. Without a dead letter it needs about 50 MB. */
 const HEAP_MB = 80;
 
-/** Runs the tool as a process; counts the lines that it prints. */
+/** Runs the tool as a process, and counts the lines that it prints. */
 function dlqWithSmallHeap(
   ...args: string[]
 ): Promise<{ code: number | null; lines: number; stderr: string }> {

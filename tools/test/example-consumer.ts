@@ -31,7 +31,7 @@ export type ShownOutcome = z.infer<typeof outcomeSchema>;
 /** A line of its standard output. */
 export type Line = z.infer<typeof lineSchema>;
 
-/** The newest outcome of each position, in order. */
+/** Returns the newest outcome of each position, in order. */
 export function viewOf(lines: readonly Line[]): ShownOutcome[] {
   const newest = new Map<number, ShownOutcome>();
   for (const line of lines) {
@@ -41,13 +41,13 @@ export function viewOf(lines: readonly Line[]): ShownOutcome[] {
   return [...newest.values()].sort((a, b) => a.position - b.position);
 }
 
-/** A run of an example consumer: what it has printed so far. */
+/** A run of an example consumer, with what it has printed so far. */
 export class ExampleConsumer {
-  /** Every line of standard output; a line that is none of these fails the test that looks at it. */
+  /** Every line of standard output. An unknown line fails the test that reads it. */
   readonly lines: Line[] = [];
-  /** Result ids that it has recognised as repeated, in order. */
+  /** Result ids that the consumer has recognised as repeated, in order. */
   readonly repetitions: string[] = [];
-  /** Everything else that it has said. */
+  /** Every other message of the consumer. */
   readonly complaints: string[] = [];
   readonly #child: ChildProcess;
 
@@ -65,7 +65,7 @@ export class ExampleConsumer {
     });
   }
 
-  /** @param env all that it is given, beside PATH. */
+  /** @param env everything that the program is given, in addition to PATH. */
   static start(program: Program, env: Readonly<Record<string, string | undefined>>): ExampleConsumer {
     const whole = { PATH: process.env['PATH'], ...env };
     const [command, args] = tiedToUs(program.command, program.args, whole);
@@ -77,12 +77,12 @@ export class ExampleConsumer {
     return this.lines.filter((line) => line.actionId === actionId);
   }
 
-  /** The results of an action that were recognised as repeated. */
+  /** Returns the results of an action that were recognised as repeated. */
   repetitionsOf(actionId: string): Set<string> {
     return new Set(this.repetitions.filter((id) => id.startsWith(`${actionId}:`)));
   }
 
-  /** As who runs it would: SIGTERM, and all its output is read. */
+  /** Stops the program as its operator would: by SIGTERM. All its output is read. */
   async stop(): Promise<{ code: number | null; signal: NodeJS.Signals | null }> {
     this.#child.kill('SIGTERM');
     await eventually('the consumer ends', () => this.#ended, { timeoutMs: 20_000 });

@@ -61,7 +61,7 @@ describe.each(PROGRAMS)('the example consumer in $language', ({ language, provid
       return consumer;
     };
 
-    // From the beginning of the topic.
+    // From the start of the topic.
     const one = run();
     await eventually('the outcomes are shown', () => one.linesOf(first).length >= SIZE, {
       timeoutMs: 60_000,
@@ -72,13 +72,14 @@ describe.each(PROGRAMS)('the example consumer in $language', ({ language, provid
       expect.arrayContaining(Array.from({ length: SIZE }, (_, i) => `row ${i}`)),
     );
 
-    // Results that the producer sends once more.
+    // Results that the producer sends a second time.
     const copies = await repeatResultsOf(first);
     await eventually('the repetitions are seen', () => one.repetitionsOf(first).size === copies);
     expect(one.linesOf(first)).toHaveLength(SIZE);
     expect(await one.stop()).toEqual({ code: 0, signal: null });
 
-    // What comes while it is away is there when it is back, and nothing else: its offsets are committed.
+    // What arrives while the consumer is stopped is there after its start, and nothing else: its
+    // offsets are committed.
     const second = await actionWithDeadBatch(`${language}-second`);
     const two = run();
     await eventually('the outcomes are shown', () => two.linesOf(second).length >= SIZE, {
@@ -88,7 +89,8 @@ describe.each(PROGRAMS)('the example consumer in $language', ({ language, provid
     expect(two.lines).toHaveLength(SIZE);
     expect([...two.repetitions]).toEqual([]);
 
-    // A replay replaces the outcomes of its whole batch, also of what the dead letter had not failed.
+    // A replay replaces the outcomes of its whole batch, including those that the dead letter had
+    // not failed.
     const dead = await deadBatch(second);
     await replay(second);
     await eventually('the replacement is shown', () => two.lines.length >= SIZE + dead.length);
@@ -102,7 +104,8 @@ describe.each(PROGRAMS)('the example consumer in $language', ({ language, provid
     });
     expect(await two.stop()).toEqual({ code: 0, signal: null });
 
-    // As after a crash that lost the commits: all comes again, and all of it is recognised.
+    // As after a crash that lost the commits: everything is delivered again, and all of it is
+    // recognised.
     await forgetOffsets(env.GROUP_ID);
     const three = run();
     await eventually('all is read again', () => three.repetitions.length === results.messages.length, {
@@ -113,19 +116,19 @@ describe.each(PROGRAMS)('the example consumer in $language', ({ language, provid
   }, 240_000);
 });
 
-/** An action of good, unknown, invalid and repeated rows that has run to its end. */
+/** Runs an action of valid, unknown, invalid and repeated rows to its end. */
 async function mixedAction(mark: string): Promise<string> {
   const { before, entities } = scenario(SIZE, mark);
   await system.givenContacts(before);
   return complete(entities);
 }
 
-/** An action of good rows that has run to its end, a batch of which is a dead letter. */
+/** Runs an action of valid rows to its end. One of its batches is a dead letter. */
 async function actionWithDeadBatch(mark: string): Promise<string> {
   const ids = Array.from({ length: SIZE }, (_, i) => `${mark}-${i}`);
   await system.givenContacts(new Map(ids.map((id) => [id, { lastName: 'Before' }])));
   const contacts = system.database.entities(contact.collection);
-  // As if the lane's topic had been created anew: handler cannot process the batch of this one.
+  // As if the lane's topic had been created again: handler cannot process the batch of this one.
   const fence = { partition: 0, offset: BEYOND };
   await contacts.updateOne({ id: `${mark}-0` }, { $set: { 'fence.normal': fence } });
   const actionId = await complete(ids.map((id, i) => ({ id, ref: `row ${i}`, lastName: 'After' })));
@@ -141,7 +144,7 @@ async function complete(entities: readonly GivenEntity[]): Promise<string> {
   return actionId;
 }
 
-/** The outcomes as the platform itself has recorded them, in order of position. */
+/** Returns the outcomes as the platform itself has recorded them, in order of position. */
 async function logged(actionId: string): Promise<readonly ShownOutcome[]> {
   const { breaches, outcomes } = await checkAccounting(system.database, actionId);
   expect(breaches).toEqual([]);
@@ -155,7 +158,7 @@ async function logged(actionId: string): Promise<readonly ShownOutcome[]> {
   }));
 }
 
-/** Has every result of the action so far produced again, byte for byte; says how many there are. */
+/** Produces every result of the action again, byte for byte. @returns how many there are. */
 async function repeatResultsOf(actionId: string): Promise<number> {
   const { kafka, topics } = system.installation;
   const copies = results.messages.flatMap(({ message: { key, value, headers } }) =>
@@ -168,7 +171,7 @@ async function repeatResultsOf(actionId: string): Promise<number> {
   return copies.length;
 }
 
-/** The positions of the batch that is a dead letter. */
+/** Returns the positions of the dead-lettered batch. */
 async function deadBatch(actionId: string): Promise<number[]> {
   const logs = await system.database.actionLogs.find({ actionId }).toArray();
   const dead = logs.filter(({ outcomes }) => outcomes.some(({ code }) => code === 'DEAD_LETTERED'));
@@ -182,7 +185,7 @@ async function replay(actionId: string): Promise<void> {
   expect(await desk.replay(selection, false)).toMatchObject({ done: [{ generation: 1 }], refused: [] });
 }
 
-/** Has the group, which has no member now, begin anew. */
+/** Resets the offsets of the group, which has no member now. */
 async function forgetOffsets(groupId: string): Promise<void> {
   const admin = system.installation.kafka.admin();
   await admin.connect();

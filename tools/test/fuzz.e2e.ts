@@ -9,7 +9,10 @@ import { routesOf } from '../src/fuzz/routes.ts';
 import { runFuzz } from '../src/fuzz/run-fuzz.ts';
 import { FuzzTarget } from '../src/fuzz/target.ts';
 
-/** Always the same cases, so that a failure is one of the change under test; other seeds: `npm run fuzz`. */
+/**
+ * Always the same cases, so that a failure is due to the change under test. Other seeds: `npm run
+ * fuzz`.
+ */
 const SEED = 13;
 const LASTS_MS = 30_000;
 
@@ -34,7 +37,7 @@ describe('intake and notifier under bytes that no client should send', () => {
       signal: new AbortController().signal,
     });
     expect(report.findings.map(describeFinding)).toEqual([]);
-    // With few of a kind, or if nothing had been accepted, it would prove little.
+    // With few cases of a kind, or nothing accepted, the run would prove little.
     for (const kind of KINDS) expect(report.cases[kind]).toBeGreaterThan(20);
     expect(report.actions).toBeGreaterThan(10);
   }, 300_000);

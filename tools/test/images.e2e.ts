@@ -7,8 +7,8 @@ import { buildImages, IMAGES, imageReference } from '../src/images/images.ts';
 import { verifyImages } from '../src/images/verify.ts';
 import { SERVICES } from '../src/index.ts';
 
-// BULK_TEST_BASE_IMAGE and BULK_TEST_BUILD_NETWORK say which base and network an engine that is at hand is to use. An
-// engine that is started for this check is not seen by any other one, and ends with it.
+// BULK_TEST_BASE_IMAGE and BULK_TEST_BUILD_NETWORK name the base and network for an existing
+// engine. An engine that is started for this check is visible to no other one, and ends with it.
 const { BULK_TEST_BASE_IMAGE: wished, BULK_TEST_BUILD_NETWORK: network } = process.env;
 const MEGABYTE = 1e6;
 const OWN_LIMIT = 120 * MEGABYTE;
@@ -45,10 +45,10 @@ describe(GROUP, () => {
       say(`images: built in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
       const bare = base === undefined ? 0 : await docker.sizeOf(base);
       for (const [name, bytes] of sizes) {
-        say(`images: ${name} ${Math.round((bytes - bare) / MEGABYTE)} MB beside its base`);
+        say(`images: ${name} ${Math.round((bytes - bare) / MEGABYTE)} MB in addition to its base`);
         if (base !== undefined) expect(bytes - bare).toBeLessThan(OWN_LIMIT);
       }
-      // Also holds each image to the declared version of Node.
+      // This also compares each image with the declared version of Node.
       const { node, ends } = await verifyImages(docker, tag, builder.node);
       say(`images: Node ${node}`);
       expect([...ends.keys()]).toEqual([...SERVICES]);

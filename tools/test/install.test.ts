@@ -16,7 +16,7 @@ beforeEach(async () => {
 });
 afterEach(() => installation.dispose());
 
-/** The harness has made them; the installer is to find none. */
+/** Deletes the topics that the harness has made, so that the installer finds none. */
 async function deleteTopics(): Promise<void> {
   const admin = installation.kafka.admin();
   await admin.connect();

@@ -26,7 +26,7 @@ export class InstallationUnderTest {
     this.services = services;
   }
 
-  /** Short sessions and leases, so that what a killed process held is taken over within seconds. */
+  /** Short sessions and leases, so that work of a killed process is taken over within seconds. */
   static async start(
     instances: NonNullable<ServiceGroupOptions['instances']> = {},
     args: NonNullable<ServiceGroupOptions['args']> = {},
@@ -37,7 +37,8 @@ export class InstallationUnderTest {
       KAFKA_HEARTBEAT_INTERVAL_MS: '500',
       COMMIT_INTERVAL_MS: '100',
       DISPATCH_LEASE_MS: '3000',
-      // The slowest MongoDB of the local stack, with four handlers' worth of writes queued in front of a question.
+      // For the slowest MongoDB of the local stack, with the writes of four handlers queued in
+      // front of a query.
       MONGODB_TIMEOUT_MS: '60000',
       LOG_LEVEL: 'info',
       ...extra,
@@ -55,12 +56,12 @@ export class InstallationUnderTest {
     return new InstallationUnderTest(installation, database, services);
   }
 
-  /** @param intakeUrl of one of several intakes. */
+  /** @param intakeUrl URL of one of several intakes. */
   client(accountId: string = ACCOUNT, intakeUrl: string = this.services.intakeUrl): BulkClient {
     return new BulkClient({ baseUrl: intakeUrl, websocketUrl: this.services.notifierUrl, accountId });
   }
 
-  /** Contacts of the account, with these fields. */
+  /** Stores contacts of the account with these fields. */
   async givenContacts(fields: ReadonlyMap<string, Readonly<Record<string, unknown>>>): Promise<void> {
     const at = new Date(0);
     const documents = [...fields].map(([id, own]) => ({
@@ -78,8 +79,11 @@ export class InstallationUnderTest {
   }
 
   /**
-   * The account's contacts whose ids begin with `mark`: entity id → its own fields and its version. A range of `_id`, which
-   * stays cheap on the slowest MongoDB however many scenarios have left their contacts behind.
+   * Reads the account's contacts whose ids start with `mark`: entity id → its own fields and its
+   * version.
+   *
+   * It uses a range of `_id`, which stays cheap on the slowest MongoDB however many scenarios have
+   * left their contacts behind.
    */
   async storedContacts(mark: string): Promise<Map<string, StoredContact>> {
     const from = entityKey(ACCOUNT, mark);
@@ -104,7 +108,10 @@ export class InstallationUnderTest {
   }
 }
 
-/** What was there, and what is asked for: duplicates, unknown ids and invalid rows among good ones, always the same. */
+/**
+ * What exists, and what is requested: duplicates, unknown ids and invalid rows among valid ones,
+ * always the same.
+ */
 export interface Scenario {
   readonly before: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
   readonly entities: readonly GivenEntity[];
@@ -117,7 +124,7 @@ export function scenario(size: number, mark: string): Scenario {
     const id = `${mark}-${i}`;
     const ref = `row ${i}`;
     if (i % 31 === 7) return { id: `${mark}-unknown-${i}`, ref, lastName: 'Nobody' };
-    // A duplicate of a position some way back, so that it is mostly in another batch.
+    // A duplicate of an earlier position, far enough to be mostly in another batch.
     if (i % 17 === 5)
       return { id: `${mark}-${Math.max(0, i - 1_000 - (i % 7))}`, ref, lastName: `Again ${i}` };
     before.set(id, { lastName: `Before ${i}`, city: 'Bonn', score: 1 });

@@ -10,7 +10,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => system.dispose());
 
-/** Which process dies, and how far the action must be before it does. */
+/** The process that dies, and how far the action must be before it does. */
 const VICTIMS = [
   { victim: 'handler', after: 0.1 },
   { victim: 'stats-aggregator', after: 0.1 },
@@ -40,7 +40,7 @@ describe('a process killed in the middle of an action', () => {
         { everyMs: 10, timeoutMs: 60_000 },
       );
       await system.services.member(victim).kill();
-      // Killed after the end, it would prove nothing.
+      // A kill after the end would prove nothing.
       expect(seen.done).toBeLessThan(SIZE);
       const atDeath = await system.database.actions.findOne({ _id: actionId });
       expect(atDeath?.status).not.toBe('completed');
@@ -54,7 +54,7 @@ describe('a process killed in the middle of an action', () => {
       ).toEqual(model.outcomes);
       const stored = await system.storedContacts(victim);
       for (const [id, fields] of model.entities) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
-      // Once each: a second application would have raised the version again.
+      // Each was applied once: a second application would have raised the version again.
       const changed = model.outcomes
         .filter(({ status }) => status === 'success')
         .map(({ entityId }) => entityId);

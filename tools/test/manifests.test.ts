@@ -23,7 +23,7 @@ const PROVISIONING_MS = 600_000;
 const context = { cache: cacheFolder(), env: process.env, log: console.log };
 const KAFKA_NAMESPACE = 'kafka';
 const OPERATORS_KINDS = ['KafkaTopic', 'ScaledObject'];
-/** Of every service; intake and notifier, which callers reach, have an Ingress as well. */
+/** Objects of every service. Intake and notifier, which clients reach, have an Ingress as well. */
 const KINDS = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'NetworkPolicy'];
 const SCALED_BY = {
   intake: 'HorizontalPodAutoscaler',
@@ -89,7 +89,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
         expect(output.match(/passed for resource/g)).toHaveLength(
           rendered.manifests.filter(({ kind }) => !OPERATORS_KINDS.includes(kind)).length,
         );
-        // What it has no schema for, the next test holds to ours.
+        // The next test checks the objects without a schema.
         for (const [, kind] of output.matchAll(/Couldn't find schema for kind (\w+)/g)) {
           expect(OPERATORS_KINDS).toContain(kind);
         }
@@ -127,7 +127,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
       expect(named('PodDisruptionBudget', service)?.['spec']).toMatchObject({
         selector: { matchLabels: own },
       });
-      // Who is scaled by another must not be set back by each deployment.
+      // A deployment must not reset a replica count that an autoscaler controls.
       expect(workloads.get(service)!.spec).not.toHaveProperty('replicas');
     }
     expect([...workloads.keys()].sort()).toEqual([...CONFIGURED].sort());

@@ -11,7 +11,8 @@ const STACK = `outages-${process.pid}`;
 let stack: RunningStack;
 let system: InstallationUnderTest;
 beforeAll(async () => {
-  // Durable, or a killed MongoDB forgets what it has acknowledged: counts of results that are committed, and the action stands still.
+  // Durable: otherwise a killed MongoDB loses acknowledged counts of committed results, and the
+  // action stands still.
   const env = { ...process.env, ...OWN_PARTS, STACK_MONGO_DURABLE: 'true' };
   stack = await startStack({ name: STACK, env });
   system = await InstallationUnderTest.start(
@@ -58,23 +59,23 @@ function linesOf({ output }: ServiceProcess['launch']): string[] {
   return output.kind === 'file' ? readFileSync(output.path, 'utf8').trimEnd().split('\n') : [];
 }
 
-/** How often a service has logged `message` of a dependency, from a line on. */
+/** Counts how often a service has logged `message` of a dependency, from a line on. */
 function logged({ launch }: ServiceProcess, message: string, dependency: string, from = 0): number {
   return linesOf(launch)
     .slice(from)
     .filter((line) => line.includes(`"${message}"`) && line.includes(`"dependency":"${dependency}"`)).length;
 }
 
-/** Whether `instance` is one of `service`: the second one of `handler` is `handler-2`. */
+/** Returns whether `instance` is one of `service`: the second one of `handler` is `handler-2`. */
 const isInstanceOf = (instance: string, service: string): boolean =>
   instance === service || (/^-\d+$/.test(instance.slice(service.length)) && instance.startsWith(service));
 
-/** What is killed, how it is called on `/readyz`, and who needs it at all times. */
+/** The killed part, its name on `/readyz`, and the services that always need it. */
 const OUTAGES = [
   { part: 'redis', component: 'redis', needs: ['handler'] },
   { part: 'mongo', component: 'mongodb', needs: ['intake', 'handler', 'stats-aggregator', 'notifier'] },
   { part: 'kafka', component: 'kafka', needs: ['intake', 'handler', 'stats-aggregator', 'notifier'] },
-  // What runs has all the schemas it needs.
+  // Running services have all the schemas that they need.
   { part: 'registry', component: 'schema registry', needs: [] },
 ] as const;
 
@@ -121,7 +122,7 @@ describe('a part that is killed and restarted in the middle of an action', () =>
         },
         { everyMs: 10 },
       );
-      // Killed after the end, it would prove nothing.
+      // A kill after the end would prove nothing.
       expect(atDeath.counts.success).toBeLessThan(SIZE / 2);
       await stack.halt(part, 'SIGKILL');
       const affected = members.filter(({ name }) => needs.some((service) => isInstanceOf(name, service)));
@@ -142,7 +143,7 @@ describe('a part that is killed and restarted in the middle of an action', () =>
 });
 
 describe('services that are started before anything they need', () => {
-  /** In the order in which they are waited for. */
+  /** In the order in which a service waits for them. */
   const NEEDS: Readonly<Record<string, readonly string[]>> = {
     intake: ['mongodb', 'kafka', 'schema registry'],
     handler: ['mongodb', 'redis', 'kafka', 'schema registry'],

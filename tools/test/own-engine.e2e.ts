@@ -17,13 +17,13 @@ const GROUP = 'a Docker engine of our own';
 const TITLE = 'ends with the process that started it, also when that is killed, and starts again afterwards';
 
 const context = { cache: cacheFolder(), env: process.env, log: () => undefined };
-/** Why there can be none here; the cause of that is no fault of the code. */
+/** The reason why no engine can run here, which is no fault of the code. */
 const reason = await startOwnEngine(context).then(
   (engine) => engine.stop(),
   (error: unknown) => (error instanceof Error ? error.message : String(error)),
 );
 
-/** Starts an engine, says which process it is, and waits. */
+/** Starts an engine, prints its process id, and waits. */
 const SCRIPT = `
   const { cacheFolder, startOwnEngine } = await import('@bulk/local-stack');
   const { identity } = await startOwnEngine({ cache: cacheFolder(), env: process.env, log: () => undefined });

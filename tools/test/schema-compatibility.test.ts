@@ -14,7 +14,7 @@ const fieldSchema = z.looseObject({ name: z.string(), type: z.unknown() });
 const recordSchema = z.looseObject({ name: z.string(), fields: z.array(fieldSchema) });
 type AvroRecord = z.infer<typeof recordSchema>;
 
-/** What the registry says to a new version of a topic's schema: its status code. */
+/** Offers a new version of a topic's schema to the registry. @returns the status code. */
 async function offer(topic: string, schema: AvroRecord): Promise<number> {
   const response = await fetch(`${registryUrl}/subjects/${subjectOf(topic)}/versions`, {
     method: 'POST',
@@ -25,7 +25,7 @@ async function offer(topic: string, schema: AvroRecord): Promise<number> {
   return response.status;
 }
 
-/** Each message once, with a topic that carries it: the lanes share theirs. */
+/** Each message once, with a topic that carries it, because the lanes share theirs. */
 const topicByMessage = new Map(topicsOf(topics).map(({ name, message }) => [message.avro, name]));
 const schemas = [...topicByMessage].map(([avro, topic]) => ({
   topic,

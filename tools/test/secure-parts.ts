@@ -21,7 +21,10 @@ import {
 } from '@bulk/local-stack';
 import { MongoClient } from 'mongodb';
 
-/** Whom the parts know, and by which passwords: marks that are searched for in whatever the services say. */
+/**
+ * The user and passwords of the parts. The test searches for them in everything that the services
+ * print.
+ */
 export const USER = 'bulk';
 export const PASSWORDS = {
   kafka: 'kafka-7d1f@mark',
@@ -33,10 +36,13 @@ export const PASSWORDS = {
 const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: console.log };
 const GRACE_MS = 10_000;
 
-/** Real parts that ask who one is, by TLS with a certificate of their own authority, on their own ports. */
+/**
+ * Real parts that require authentication, over TLS with a certificate of their own authority, on
+ * their own ports.
+ */
 export class SecureParts {
   readonly ports: ReadonlyMap<string, number>;
-  /** Certificate of the authority: a file. */
+  /** File with the certificate of the authority. */
   readonly caFile: string;
   readonly #folder: string;
   readonly #children = new Map<string, Child>();
@@ -48,10 +54,13 @@ export class SecureParts {
     this.caFile = join(folder, 'ca.pem');
   }
 
-  /** @param registryUrl of the registry that is put behind a gateway with TLS and basic authentication. */
+  /**
+   * @param registryUrl URL of the registry that is put behind a gateway with TLS and basic
+   * authentication.
+   */
   static async start(registryUrl: string): Promise<SecureParts> {
     const folder = mkdtempSync(join(tmpdir(), 'secure-parts-'));
-    // The last is for whoever tries them.
+    // The last one is the admin port of the service under test.
     const names = ['kafka', 'internal', 'controller', 'mongodb', 'redis', 'admin'];
     const ports = await reservePorts(context.cache, new Map(names.map((name) => [name, []])));
     const parts = new SecureParts(folder, ports);
@@ -132,7 +141,7 @@ export class SecureParts {
       .join('');
   }
 
-  /** Its user is made before it asks for one. */
+  /** Starts MongoDB. Its user is created before it requires authentication. */
   async #startMongo(): Promise<void> {
     const command = (await findSecantusRust(context)) ?? (await provideSecantusWheel(context));
     const config = join(this.#folder, 'secantusd.toml');
@@ -175,7 +184,7 @@ export class SecureParts {
     await this.#spawn('redis', await provideRedis(context), [config]);
   }
 
-  /** In front of the real registry, as a company's gateway would be. */
+  /** Starts a gateway in front of the real registry, as a company would. */
   async #startGateway(registryUrl: string): Promise<void> {
     const target = new URL(registryUrl);
     const expected = `Basic ${Buffer.from(`${USER}:${PASSWORDS.registry}`).toString('base64')}`;
@@ -206,7 +215,7 @@ export class SecureParts {
   }
 }
 
-/** An authority, and a certificate of 127.0.0.1 that it has signed. */
+/** Creates an authority, and a certificate of 127.0.0.1 that it has signed. */
 async function makeCertificates(folder: string): Promise<void> {
   const openssl = async (...args: string[]): Promise<void> => {
     const { code, output } = await run('openssl', args, { ...context, cwd: folder });

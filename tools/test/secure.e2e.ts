@@ -33,7 +33,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** Credentials by every way there is: within URLs, in variables, in files. */
+/** Builds an environment with credentials in every way: within URLs, in variables, in files. */
 function environment(
   passwords: Readonly<Record<keyof typeof PASSWORDS, string>>,
   ports = { mongodb: parts.port('mongodb'), redis: parts.port('redis') },
@@ -63,7 +63,7 @@ function environment(
   };
 }
 
-/** What of the secrets a text tells. */
+/** Returns the secrets that a text reveals. */
 function toldBy(text: string): string[] {
   return MARKS.filter((mark) => text.includes(mark));
 }
@@ -165,7 +165,7 @@ describe('an installation whose parts ask who one is', () => {
       client.close();
       expect(done).toMatchObject({ status: 'completed', processed: SIZE });
       expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
-      // Tools go the same way.
+      // The tools connect in the same way.
       const { desk } = await openDesk(system.installation.env, system.database);
       await desk.list({}, false, (listed) => expect(listed).toEqual([]));
 
@@ -204,7 +204,7 @@ describe('an installation whose parts ask who one is', () => {
   }, 240_000);
 });
 
-/** Those that its users reach take tokens. */
+/** Builds the settings of the services that clients reach: these check tokens. */
 function jwtOf(name: ServiceName): Record<string, string> {
   return name === 'intake' || name === 'notifier' ? { AUTH_MODE: 'jwt', JWT_SECRET: SECRETS.JWT_SECRET } : {};
 }

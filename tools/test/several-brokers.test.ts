@@ -6,9 +6,9 @@ import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, KafkaLeaders, TopicReader } from '@bulk/testing';
 
 const STACK = `several-brokers-${process.pid}`;
-/** Long enough for a change of leader, short enough to wait for. */
+/** Long enough for a change of leader, short enough for a test, in ms. */
 const DELIVERY_TIMEOUT_MS = 10_000;
-/** On a loaded machine. */
+/** Enough on a loaded machine. */
 const PATIENCE = { timeoutMs: 120_000 };
 const codec = { encode: (_: string, value: unknown) => Promise.resolve(Buffer.from(String(value))) };
 
@@ -65,7 +65,7 @@ describe('a partition without a leader', () => {
         code: 'PRODUCE_FAILED',
         retryable: true,
       });
-      // They are confirmed while that one is under way, and while it is sent again.
+      // They are confirmed while that send is under way, and while it is sent again.
       for (let i = 0; i < 10; i += 1) await send(producer, topic, `meanwhile ${i}`, [0, 1]);
       await leaderless;
       expect(Date.now() - startedAt).toBeLessThan(2 * DELIVERY_TIMEOUT_MS);
@@ -74,7 +74,7 @@ describe('a partition without a leader', () => {
       });
       for (let i = 0; i < 10; i += 1) await send(producer, topic, `during ${i}`, [0, 1]);
       await everyPartition;
-      // The metadata of a new producer never had a leader of it.
+      // The metadata of a new producer never contained a leader of it.
       const fresh = await connect();
       await send(fresh, topic, 'fresh', [0, 1]);
       await fresh.disconnect();

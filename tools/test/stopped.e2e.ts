@@ -12,13 +12,13 @@ beforeAll(async () => {
   system = await InstallationUnderTest.start(
     { handler: 2, 'stats-aggregator': 2 },
     {},
-    // No commit in between but that at the end of a fetch.
+    // No commit in between except at the end of a fetch.
     { SHUTDOWN_GRACE_MS: String(GRACE_MS), COMMIT_INTERVAL_MS: '60000' },
   );
 }, 120_000);
 afterAll(() => system.dispose());
 
-/** Whom SIGTERM meets, all of them at once, and how far the action is by then. */
+/** The services that receive SIGTERM, all at once, and how far the action is by then. */
 const STOPS = [
   { stopped: ['handler', 'handler-2'], after: 0.1 },
   { stopped: ['stats-aggregator', 'stats-aggregator-2'], after: 0.1 },
@@ -26,7 +26,7 @@ const STOPS = [
   { stopped: ['intake'], after: 0 },
 ];
 
-/** The next offset of each partition of a topic that a group will be given. */
+/** Returns the next offset of each partition of a topic that a group will receive. */
 async function committed(group: string, topic: string): Promise<number[]> {
   const admin = system.installation.kafka.admin();
   await admin.connect();
@@ -41,7 +41,10 @@ async function committed(group: string, topic: string): Promise<number[]> {
   }
 }
 
-/** The offset after the last one of each partition of the lane whose batch has changed a contact. */
+/**
+ * Returns, for each partition of the lane, the offset after the last batch that has changed a
+ * contact.
+ */
 async function applied(mark: string): Promise<number[]> {
   const { database } = system;
   const changed = await database
@@ -86,10 +89,11 @@ describe('a process that is asked to stop in the middle of an action', () => {
       expect(exits).toEqual(stopped.map(() => ({ code: 0, signal: null })));
       expect(performance.now() - begin).toBeLessThan(GRACE_MS);
       const action = await system.database.actions.findOne({ _id: actionId });
-      // Stopped after the end, it would prove nothing.
+      // A stop after the end would prove nothing.
       expect(action?.status).not.toBe('completed');
       const { topics } = system.installation;
-      // All of them are down: what was done is committed, to the message, so that none comes twice.
+      // All of them are down: what was done is committed, to the message, so that nothing is
+      // delivered twice.
       if (mark.startsWith('handlerhandler'))
         expect(await committed('handler.normal', topics.entityBatches.normal)).toEqual(await applied(mark));
       if (mark.startsWith('stats-aggregatorstats')) {
@@ -116,7 +120,10 @@ describe('a process that is asked to stop in the middle of an action', () => {
   );
 });
 
-/** Starts an upload that goes on until it is destroyed; resolves when intake has staged a part of it. */
+/**
+ * Starts an upload that continues until it is destroyed. Resolves when intake has staged a part of
+ * it.
+ */
 async function openUpload(): Promise<{ upload: ClientRequest; answered: Promise<[number, string]> }> {
   const headers = { 'content-type': 'application/x-ndjson', 'x-account-id': ACCOUNT };
   const upload = request(`${system.services.intakeUrl}/bulk-actions?actionType=update`, {
@@ -140,7 +147,10 @@ async function openUpload(): Promise<{ upload: ClientRequest; answered: Promise<
   return { upload, answered };
 }
 
-/** Starts a download of more than what lies between its reader and intake, and reads almost nothing of it. */
+/**
+ * Starts a download that exceeds all buffers between its reader and intake, and reads almost
+ * nothing of it.
+ */
 async function openDownload(
   actionId: string,
 ): Promise<{ answer: IncomingMessage; broken: Promise<unknown> }> {

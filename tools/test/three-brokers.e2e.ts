@@ -26,10 +26,13 @@ import { ACCOUNT, InstallationUnderTest, scenario, type Scenario } from './insta
 
 const BROKERS: readonly ProcessName[] = ['kafka', 'kafka-2', 'kafka-3'];
 const INTAKES = ['intake', 'intake-2'];
-/** What the gap sweeper counts: batches that dispatch had confirmed and nobody found. */
+/**
+ * The counter of the gap sweeper: batches that the dispatch had confirmed and that were not in
+ * Kafka.
+ */
 const MISSING_BATCHES = 'bulk_dispatch_missing_batches_total';
 const STACK = `three-brokers-${process.pid}`;
-/** Ample on a loaded machine: a minute or two is usual. */
+/** Enough on a loaded machine, in ms: a minute or two is usual. */
 const COMPLETION_MS = 600_000;
 
 let stack: RunningStack;
@@ -38,7 +41,7 @@ beforeAll(async () => {
 }, 300_000);
 afterAll(() => resetStack(STACK), 120_000);
 
-/** Where services find the three brokers and the other parts. */
+/** Builds the environment with the three brokers and the other parts. */
 function stackEnvironment(): Record<string, string> {
   return {
     KAFKA_BROKERS: stack.urls.kafkaBrokers,
@@ -50,7 +53,7 @@ function stackEnvironment(): Record<string, string> {
 }
 
 interface MarkedScenario extends Scenario {
-  /** What all ids of its entities begin with. */
+  /** The prefix of all ids of its entities. */
   readonly mark: string;
 }
 
@@ -72,9 +75,11 @@ async function untilCompleted({ database }: InstallationUnderTest, actionIds: st
 }
 
 /**
- * Holds an action against the model: one outcome for each position, and each entity as it must be, changed once.
+ * Compares an action with the model: one outcome for each position, and each entity as expected,
+ * changed once.
  *
- * @param late positions that handlers may have got after all others; by default handlers got all in order.
+ * @param late positions that handlers may have received after all others; by default handlers
+ * received all in order.
  */
 async function expectAsTheModel(
   system: InstallationUnderTest,
@@ -84,7 +89,7 @@ async function expectAsTheModel(
 ): Promise<void> {
   const report = await checkAccounting(system.database, actionId);
   expect(report.breaches).toEqual([]);
-  // The one of several positions of an entity that comes first counts.
+  // The first of several positions of an entity counts.
   const isOvertaken = ({ position, code }: LoggedOutcome): boolean =>
     code === OUTCOME_CODES.DUPLICATE_ENTITY && late.has(position);
   const { outcomes } = report;
@@ -103,13 +108,13 @@ async function expectAsTheModel(
     ([id, fields]) => JSON.stringify(stored.get(id)?.fields) !== JSON.stringify(fields),
   );
   for (const [id, fields] of different) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
-  // Once each: a second application would have raised the version again.
+  // Each was applied once: a second application would have raised the version again.
   const changed = model.outcomes.filter(({ status }) => status === 'success');
   expect(changed.filter(({ entityId }) => stored.get(entityId)?.version !== 2)).toEqual([]);
 }
 
 describe('brokers that are restarted one after the other, and leaders that move, while actions run', () => {
-  /** One of them restarts the first broker again, when all have been restarted. */
+  /** One of them restarts the first broker again, after all have been restarted. */
   const ACTIONS = 4;
   const SIZE = 25_000;
   let system: InstallationUnderTest;
@@ -130,14 +135,15 @@ describe('brokers that are restarted one after the other, and leaders that move,
     const actionIds: string[] = [];
     for (const [i, { entities }] of scenarios.entries()) {
       const intakeUrl = system.services.urlOf(INTAKES[i % INTAKES.length] ?? 'intake');
-      // Refused while Kafka elects leaders at the worst; the client repeats the request under one key.
+      // At worst it is refused while Kafka elects leaders. The client repeats the request under one
+      // key.
       const { actionId } = await system
         .client(ACCOUNT, intakeUrl)
         .createAction({ actionType: 'update', entities: [...entities] });
       actionIds.push(actionId);
       const broker = BROKERS[i % BROKERS.length] ?? 'kafka';
       await stack.halt(broker);
-      // Restarted after the end, it would prove nothing.
+      // A restart after the end would prove nothing.
       expect(
         await system.database.actions.countDocuments({
           _id: { $in: actionIds },
@@ -202,7 +208,8 @@ describe('sends that are confirmed although they lost some of their partitions',
       const late = new Set(lost.flatMap(({ outcomes }) => outcomes.map(({ position }) => position)));
       await expectAsTheModel(system, actionId, one, late);
     }
-    // A third of the batches of each action in those ranges; with none it would prove nothing.
+    // A third of the batches of each action in those ranges. Without lost batches the test would
+    // prove nothing.
     expect(lossy.lost.length).toBeGreaterThan(20 * PRIORITIES.length);
     const metrics = await Exposition.scrape(intake.adminPort);
     expect(metrics.sum(MISSING_BATCHES)).toBeGreaterThanOrEqual(lossy.lost.length);

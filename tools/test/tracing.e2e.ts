@@ -9,7 +9,7 @@ const attributeSchema = z.object({
   key: z.string(),
   value: z.object({ stringValue: z.string().optional(), intValue: z.coerce.number().optional() }),
 });
-/** OTLP over HTTP in JSON, as far as it is looked at. */
+/** The parts of OTLP over HTTP in JSON that the test reads. */
 const exportSchema = z.object({
   resourceSpans: z.array(
     z.object({
@@ -91,7 +91,7 @@ afterAll(async () => {
   await new Promise((resolve) => collector.close(resolve));
 });
 
-/** From a span up to the first one that nobody here has sent. */
+/** Returns the spans from one up to the first whose parent is not among those received. */
 function wayUp(from: Seen, all: ReadonlyMap<string, Seen>): Seen[] {
   const parent = all.get(from.parent);
   return parent === undefined ? [from] : [from, ...wayUp(parent, all)];
@@ -116,7 +116,7 @@ describe('tracing', () => {
     const { data } = z.object({ data: z.object({ actionId: z.string() }) }).parse(await response.json());
     await system.client().waitForCompletion(data.actionId, { timeoutMs: 60_000 });
 
-    // Each service sends its own, every few seconds.
+    // Each service sends its own spans, every few seconds.
     const trace = (): Map<string, Seen> =>
       new Map(spans.filter((one) => one.traceId === traceId).map((one) => [one.spanId, one]));
     const lastWay = await eventually(
@@ -141,7 +141,7 @@ describe('tracing', () => {
     const batches = [...ours.values()].filter(({ name }) => name === 'apply batch');
     const found = await system.database.actions.findOne({ _id: data.actionId });
     expect(batches).toHaveLength(found!.batchCount);
-    // Names of things, and nothing of the entities.
+    // Only names of things, and nothing of the entities.
     for (const { text } of ours.values()) expect(text).not.toMatch(/After|Before|traced-/);
   });
 });

@@ -11,7 +11,7 @@ export interface Step {
   readonly text: string;
 }
 
-/** A step is a marker that names the file, then a code block: the whole file, or a diff. */
+/** A step is a marker that names the file, and a code block after it: the whole file, or a diff. */
 const STEP = /<!-- walk-through: (\S+) -->\n\s*\n( *)```(ts|diff)\n([\s\S]*?)\n\2```/g;
 
 /** Returns the steps of all walk-throughs of a guide, in its order. */
@@ -26,7 +26,10 @@ export function readSteps(guide: string): Step[] {
   }));
 }
 
-/** A copy of libs/actions in which the walk-throughs were followed, inside the workspace so that packages are found. */
+/**
+ * Copies libs/actions and follows the walk-throughs in it, inside the workspace so that packages
+ * are found.
+ */
 export function followIn(folder: string, steps: readonly Step[]): string {
   const actions = join('libs', 'actions');
   cpSync(join(workspaceRoot, actions), join(folder, actions), { recursive: true });
@@ -47,8 +50,10 @@ export function followIn(folder: string, steps: readonly Step[]): string {
 }
 
 /**
- * A line to add after a line to remove takes its place, one after a line that stays comes behind that; one without goes to
- * the top, as an import does.
+ * Applies a diff.
+ *
+ * An added line after a removed one takes its place, and one after a kept line comes after that.
+ * Any other goes to the top, as an import does.
  */
 function applyDiff(source: string, diff: string, path: string): string {
   let text = source;
@@ -69,7 +74,11 @@ function applyDiff(source: string, diff: string, path: string): string {
   return text;
 }
 
-/** Builds a service with the changed libs/actions in place of the workspace's; gives the bundle's path. */
+/**
+ * Builds a service with the changed libs/actions instead of the workspace's.
+ *
+ * @returns the path of the bundle.
+ */
 export async function buildWith(service: string, folder: string, actions: string): Promise<string> {
   const outfile = join(folder, service, 'main.js');
   await build({

@@ -132,12 +132,12 @@ describe('an action, from the POST to the last frame', () => {
   });
 });
 
-/** An input of intake's tests, as its bytes are. */
+/** Reads an input of intake's tests as bytes. */
 function inputCase(file: string): Promise<Buffer> {
   return readFile(join(workspaceRoot, 'services/intake/test/cases', file));
 }
 
-/** POSTs a body as it is. @returns the id of the action. */
+/** Sends a POST with a body as it is. @returns the id of the action. */
 async function post(path: string, body: Buffer, headers: Readonly<Record<string, string>>): Promise<string> {
   const response = await fetch(`${system.services.intakeUrl}${path}`, {
     method: 'POST',

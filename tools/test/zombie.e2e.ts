@@ -15,7 +15,7 @@ import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 
 const SIZE = 3_000;
 const BATCH_SIZE = 20;
-/** A stall between two batches proves little; then another one is tried. */
+/** Maximum number of stalls. A stall between two batches proves little, so another one is tried. */
 const TRIES = 5;
 let system: InstallationUnderTest;
 let client: BulkClient;
@@ -38,7 +38,7 @@ async function start(entities: readonly GivenEntity[]): Promise<string> {
   return actionId;
 }
 
-/** Every result of an action that was ever produced, counted or not. */
+/** Returns every result of an action that was ever produced, counted or not. */
 async function resultsOf(actionId: string): Promise<BatchResult[]> {
   const codec = await system.installation.codec();
   const all = await Promise.all(
@@ -80,7 +80,7 @@ async function untilStalledIs(state: 'gone' | 'there'): Promise<void> {
   await admin.disconnect();
 }
 
-/** One stall. @returns whether the zombie found itself in the middle of a batch. */
+/** Stalls a handler once. @returns whether it was in the middle of a batch. */
 async function stall(mark: string): Promise<boolean> {
   const zombie = system.services.member('handler');
   const given = scenario(SIZE, mark);
@@ -106,7 +106,7 @@ async function stall(mark: string): Promise<boolean> {
 
   expect(zombie.wake()).toBe(true);
   await untilStalledIs('there');
-  // Whatever the zombie had begun has ended before it could join.
+  // Anything that the zombie had started has ended before it could join.
   await expectEntities(mark, last.entities);
   await expectAccounts(actionId, first);
   await expectAccounts(later, last);

@@ -23,43 +23,43 @@ const variables = z.object({
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     4,
-    'Batches processed at the same time by one process, of all lanes; each of another partition.',
+    'Maximum number of batches that one process handles at the same time, over all lanes. Each is of another partition. Higher values raise throughput and the load on MongoDB.',
   ),
   LANE_WEIGHTS: laneWeights(
     [16, 4, 1],
-    'Shares of the lanes high, normal and low while all of them have batches waiting, e.g. 16 to 4 to 1.',
+    'Shares of the lanes high, normal and low while all of them have waiting batches, e.g. 16,4,1. A higher number gives the lane a larger share of the work.',
   ),
   COMMIT_INTERVAL_MS: integer(
     { min: 10, max: 60_000 },
     500,
-    'Longest time between commits of a partition, in ms.',
+    'Maximum time between offset commits of a partition, in ms. Higher values mean fewer commits and more redeliveries after a crash.',
   ),
   ENTITY_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     8,
-    'Entities of a batch processed at the same time where the action type has no processBatch.',
+    'Maximum number of entities of a batch that are processed at the same time if the action type has no processBatch. Higher values finish such batches sooner.',
   ),
   MAX_ATTEMPTS: integer(
     { min: 1, max: 100 },
     3,
-    'Tries of an entity that asks for another one, and of a batch that fails for a reason that is not known to pass.',
+    'Maximum number of tries of an entity that asks for another try, and of a batch that fails for a reason that is not known to be transient.',
   ),
-  RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Longest wait before the second try, in ms.'),
-  RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Longest wait before any later try, in ms.'),
+  RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Maximum wait before the second try, in ms.'),
+  RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Maximum wait before any later try, in ms.'),
   RETRY_ATTEMPTS_LIMIT: integer(
     { min: 1, max: 100 },
     20,
-    'Most tries of an entity that the retry policy of an action or an action type may ask for.',
+    'Maximum number of tries of an entity that the retry policy of an action or an action type may set.',
   ),
   RETRY_DELAY_LIMIT_MS: integer(
     { min: 1, max: 3_600_000 },
     60_000,
-    'Longest wait between tries that the retry policy of an action or an action type may ask for, in ms.',
+    'Maximum wait between tries that the retry policy of an action or an action type may set, in ms.',
   ),
   RETRY_IN_PLACE_MS: integer(
     { min: 0, max: 600_000 },
     15_000,
-    'Longest time that a batch which waits for another try holds its partition; then it goes to a retry topic. In ms.',
+    'Maximum time that a batch which waits for another try holds its partition, in ms. After this time the batch moves to a retry topic. Higher values keep batches in order for longer and delay the batches behind them.',
   ),
   RETRY_TIERS_MS: z
     .string()
@@ -68,11 +68,11 @@ const variables = z.object({
     .refine((tiers) => tiers.every((ms, i) => ms >= (tiers[i - 1] ?? 1)), TIERS)
     .default([30_000, 300_000, 3_600_000])
     .meta({
-      description: 'How long a batch waits in each of the three retry topics, in ms, the shortest first.',
+      description: 'How long a batch waits in each of the three retry topics, in ms, in ascending order, e.g. 30000,300000,3600000.',
     }),
   RETRY_MAX_AGE_MS: optionalInteger(
     { min: 0, max: 604_800_000 },
-    'Longest time that a batch waits in retry topics, in ms; after it the batch is a dead letter. Default: a seventh of KAFKA_RETENTION_HOURS.',
+    'Maximum time that a batch waits in retry topics, in ms. After this time the batch is dead-lettered. Default: a seventh of KAFKA_RETENTION_HOURS.',
   ),
   FIRST_POSITIONS_TTL_HOURS: optionalInteger(
     { min: 1, max: 876_000 },
@@ -80,7 +80,7 @@ const variables = z.object({
   ),
 });
 
-/** Everything that handler reads from its environment. */
+/** The schema of everything that handler reads from its environment. */
 export const handlerConfigSchema = variables
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig)
@@ -91,13 +91,13 @@ export type HandlerConfig = z.infer<typeof handlerConfigSchema>;
 
 const HOUR_MS = 3_600_000;
 
-/** How long handler lets batches wait and remembers actions. All times in ms. */
+/** How long handler lets batches wait and remembers actions, in ms. */
 export interface HandlerTimes {
   readonly retryMaxAgeMs: number;
   readonly firstPositionsMs: number;
 }
 
-/** What the configuration sets, else what follows from Kafka's retention. */
+/** Returns what the configuration sets, else what follows from Kafka's retention. */
 export function handlerTimes(config: HandlerConfig): HandlerTimes {
   const { retryMaxAgeMs, recognisedMs } = configuredLifetimes(config);
   const { RETRY_MAX_AGE_MS, FIRST_POSITIONS_TTL_HOURS } = config;
@@ -108,7 +108,7 @@ export function handlerTimes(config: HandlerConfig): HandlerTimes {
   };
 }
 
-/** Refuses times that contradict Kafka's retention. */
+/** Rejects times that contradict Kafka's retention. */
 function checkTimes(config: HandlerConfig, context: z.RefinementCtx): void {
   const fault = faultOf(context);
   const { retryAgeLimitMs, recognisedMs } = configuredLifetimes(config);

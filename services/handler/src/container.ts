@@ -43,10 +43,11 @@ export const TOKENS = {
 } as const;
 
 /**
- * Connects to everything that handler needs, waiting for what is absent, and wires it: the composition root.
+ * Connects to everything that handler needs, waits for what is absent, and wires the parts: the
+ * composition root.
  *
- * @param registry what this installation can do; by default the catalog of @bulk/actions.
- * @param metrics what is told of the work; by default nobody reads it.
+ * @param registry the action types of this installation; by default the catalog of @bulk/actions.
+ * @param metrics records the work. By default nothing reads them.
  */
 export async function createContainer(
   config: HandlerConfig,
@@ -101,7 +102,7 @@ export async function createContainer(
           endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
           inPlaceMs: config.RETRY_IN_PLACE_MS,
           monotonic: () => performance.now(),
-          // What a try has had an answer from.
+          // These dependencies have answered a try that succeeds.
           watched: (work) => context.dependencies.during([MONGODB, REDIS], work),
           recorder,
           log,

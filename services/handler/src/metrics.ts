@@ -20,11 +20,11 @@ export interface HandlerMetrics {
   readonly batches: BatchRecorder;
   readonly lags: Readonly<Record<Lane | 'retries', ConsumerLag>>;
   readonly consumer: (name: Lane | 'retries') => ConsumerRecorder;
-  /** A message was put into the dead letters, for this cause. */
+  /** Records that a message was dead-lettered, with the code of the cause. */
   readonly buried: (code: string) => void;
 }
 
-/** Causes that the platform has for giving a batch up; those of an action type's own are `other`. */
+/** The platform's codes for dead-lettered batches. An action type's own codes count as `other`. */
 const DEAD_LETTER_CODES = [
   'MALFORMED_MESSAGE',
   'PROCESSING_ERROR',
@@ -64,22 +64,22 @@ export function createHandlerMetrics(build: BuildConfig, readiness: Readiness): 
 function batchRecorder(metrics: Metrics): BatchRecorder {
   const batches = metrics.counter({
     name: 'bulk_handler_batches_total',
-    help: 'Batches by what became of them, redeliveries included.',
+    help: 'Batches by lane and by how their work ended, including redeliveries.',
     labels: ['lane', 'end'],
   });
   const entities = metrics.counter({
     name: 'bulk_handler_entities_total',
-    help: "Entities by outcome and code, redeliveries included; code is empty for a success, other for an action type's own.",
+    help: "Entities by outcome and code, including redeliveries. The code is empty for a success, and other for an action type's own codes.",
     labels: ['lane', 'outcome', 'code'],
   });
   const apply = metrics.histogram({
     name: 'bulk_handler_apply_duration_seconds',
-    help: 'Time of one try of a batch: first positions and changes of its entities, without waits between tries.',
+    help: 'Duration of one try of a batch, without waits between tries. It covers the first positions and the changes of the entities.',
     buckets: SECONDS,
   });
   const retries = metrics.counter({
     name: 'bulk_handler_retries_total',
-    help: 'Further tries of a batch in place, by reason: a dependency was away, an entity asked for one, or the batch failed.',
+    help: 'Retries of a batch in place, by reason: a dependency was unavailable, an entity asked for another try, or the batch failed.',
     labels: ['reason'],
   });
   const postponed = metrics.counter({
@@ -87,7 +87,7 @@ function batchRecorder(metrics: Metrics): BatchRecorder {
     help: 'Batches that were put into a retry topic, by tier.',
     labels: ['tier'],
   });
-  // From 0 on, so that the first one is an increase.
+  // The counters start at 0, so that the first event is an increase.
   for (const reason of ['dependency', 'entity', 'fault']) retries.inc({ reason }, 0);
   for (const tier of RETRY_TIERS) postponed.inc({ tier }, 0);
   const deduped = addDedupeHits(metrics);

@@ -13,11 +13,11 @@ import { byLane } from './lanes/lane-weights.ts';
 import { createHandlerMetrics } from './metrics.ts';
 import { dueAt } from './retry/retry-headers.ts';
 
-/** The consumers of the lanes at the start; on `/readyz` each has a name of its own. */
+/** The consumers of the lanes during the start. On `/readyz` each consumer has its own name. */
 const CONSUMERS = 'consumers';
 const RETRY_CONSUMER = 'retry consumer';
 
-/** The consumer group of all handlers of an installation for a lane. */
+/** Returns the consumer group of all handlers of an installation for a lane. */
 export function handlerGroup(topicPrefix: string, lane: Lane): string {
   return consumerGroups(topicPrefix).handler[lane];
 }
@@ -26,7 +26,7 @@ function consumerOf(lane: Lane): string {
   return `consumer of lane ${lane}`;
 }
 
-/** A batch is worked on in the trace of its action: every message is a chunk of its own. */
+/** Processes a batch in the trace of its action. Every message is a chunk of its own. */
 function inSpanOf({ topic, partition, messages }: Chunk, work: () => Promise<void>): Promise<void> {
   const [message] = messages;
   const headers = message?.headers ?? {};
@@ -50,7 +50,7 @@ function inSpanOf({ topic, partition, messages }: Chunk, work: () => Promise<voi
   );
 }
 
-/** Starts handler; resolves with its admin port when it consumes. */
+/** Starts handler. Resolves with the admin port once handler consumes. */
 export async function startHandler(
   config: Readonly<HandlerConfig>,
   context: ServiceContext,
@@ -66,7 +66,7 @@ export async function startHandler(
   const topics = container.get(TOKENS.topics);
   const batches = container.get(TOKENS.consumer);
   const database = container.get(TOKENS.database);
-  // What is applied and told refers to offsets of the lanes and the results.
+  // Fences and results refer to offsets in these topics.
   const guarded = [...Object.values(topics.entityBatches), ...Object.values(topics.retries), topics.results];
   const guard = await openTopicGuard(
     container.get(TOKENS.kafka),
@@ -77,7 +77,7 @@ export async function startHandler(
   const shared = {
     kafka: container.get(TOKENS.kafka),
     config,
-    // One message at a time: see BatchConsumer on why results come before the next batch.
+    // One message per chunk: see BatchConsumer on why a result comes before the next batch.
     chunkSize: 1,
     concurrency: config.PARTITION_CONCURRENCY,
     fromBeginning: true,
@@ -86,7 +86,7 @@ export async function startHandler(
     process: (chunk: Chunk) =>
       inSpanOf(chunk, () => dependencies.during([KAFKA_PRODUCER], () => batches.process(chunk))),
     onFailure: (error: unknown, chunk: Chunk) => batches.onFailure(error, chunk),
-    // Results too: they are told for counts that know their offsets.
+    // The results topic is confirmed too, because the counts refer to its offsets.
     admit: async (topic: string) => {
       try {
         await guard.confirm([topic, topics.results]);
@@ -107,7 +107,7 @@ export async function startHandler(
     lag: measured.lags[name],
     lagIntervalMs: config.KAFKA_LAG_INTERVAL_MS,
   });
-  // Stopped together, so that all of them are told at once.
+  // All consumers stop together, so that each receives the signal at once.
   const running: { stop(): Promise<void> }[] = [];
   releasers.push(CONSUMERS, async () => {
     await Promise.all(running.map((consumer) => consumer.stop()));
@@ -119,12 +119,13 @@ export async function startHandler(
     open(CONSUMERS, () =>
       LaneConsumers.start({
         ...shared,
-        // The gate says how many are processed: each partition waits there in the order of its coming.
+        // The gate limits how many batches are processed, so that each partition waits there in its
+        // order of arrival.
         concurrency: config.KAFKA_LANE_PARTITIONS,
         groupOf: (lane) => handlerGroup(config.TOPIC_PREFIX, lane),
         topicOf: (lane) => topics.entityBatches[lane],
         ofLane: (lane) => ({ ...readiness(consumerOf(lane)), instruments: instruments(lane) }),
-        // Of its own at each try: one that has been closed does not open again.
+        // Each try of the start needs a gate of its own, because a closed gate does not open again.
         gate: new LaneGate({
           permits: config.PARTITION_CONCURRENCY,
           weights: byLane(config.LANE_WEIGHTS),
@@ -132,7 +133,8 @@ export async function startHandler(
         }),
       }),
     ),
-    // A consumer of its own: what is due there takes no place of the lanes, and a pause there none of their sessions.
+    // A consumer of its own, so that retries take no place of the lanes and a pause delays none of
+    // their sessions.
     open(RETRY_CONSUMER, () =>
       ChunkConsumer.start({
         ...shared,

@@ -12,7 +12,7 @@ afterEach(() => harness.installation.dispose());
 
 const POISON = Buffer.from([0, 1, 2, 255]);
 
-/** Bytes of whatever kind on lane normal. */
+/** Publishes arbitrary bytes on lane normal. */
 async function publishRaw(
   partition: number,
   value: Buffer,
@@ -98,7 +98,7 @@ describe('a batch that cannot be read', () => {
     const [actionId, elsewhere, end] = [randomUUID(), randomUUID(), randomUUID()];
     const [id] = idsIn(0, 1) as [string];
     await harness.givenContacts([id]);
-    // Staged for another partition: not what these headers may speak of.
+    // The batch is staged for another partition, so that these headers may not refer to it.
     await harness.givenStagedBatch(elsewhere, 0, 1, [entity(0, id, {})]);
     await publishRaw(0, POISON, { 'action-id': actionId, 'batch-no': '0' });
     await publishRaw(0, POISON, { 'action-id': elsewhere, 'batch-no': '0' });

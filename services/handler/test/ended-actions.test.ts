@@ -23,7 +23,7 @@ afterEach(async () => {
   await harness.installation.dispose();
 });
 
-/** A UUID of version 7 of an action that was created `ageMs` ago. */
+/** Builds a UUID of version 7 for an action that was created `ageMs` ago. */
 function newActionId(ageMs: number): string {
   const time = (Date.now() - ageMs).toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
@@ -35,7 +35,7 @@ const batchOf = (actionId: string, actionType: string, entities: GivenBatch['ent
   actionType,
   entities,
 });
-/** What the neighbours of handler store of an action. */
+/** Stores what the other services store of an action. */
 async function givenAction(actionId: string, status: ActionStatus): Promise<void> {
   await harness.givenStagedBatch(actionId, 0, 0, [entity(0, 'x', {})]);
   await harness.database.actions.updateOne({ _id: actionId }, { $set: { status } });

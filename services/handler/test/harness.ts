@@ -30,7 +30,7 @@ import { handlerGroup, startHandler } from '../src/start.ts';
 
 export const PARTITIONS = 3;
 
-/** A batch to publish; every entity must belong to `partition`. */
+/** A batch to publish. Every entity must belong to `partition`. */
 export interface GivenBatch {
   readonly actionId: string;
   readonly batchNo: number;
@@ -42,12 +42,14 @@ export interface GivenBatch {
   readonly config?: Record<string, unknown>;
   readonly dryRun?: boolean;
   readonly cancelled?: boolean;
-  /** Above 0: a replay. */
+  /** Above 0 for a replay. */
   readonly generation?: number;
   readonly retry?: RetryOverride;
 }
 
-/** handler in this process, on an installation of its own, with what its neighbours would do. */
+/**
+ * Runs handler in this process, on an installation of its own, and simulates the other services.
+ */
 export class HandlerHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
@@ -74,7 +76,7 @@ export class HandlerHarness {
     this.deadLetters = deadLetters;
   }
 
-  /** @param extra further variables of its environment. */
+  /** @param extra further environment variables. */
   static async create(extra: Readonly<Record<string, string>> = {}): Promise<HandlerHarness> {
     const installation = await TestInstallation.create('handler', {
       KAFKA_LANE_PARTITIONS: String(PARTITIONS),
@@ -100,7 +102,10 @@ export class HandlerHarness {
     return harness;
   }
 
-  /** Starts handler; with `registry`, with other action and entity types; with `extra`, with other variables. */
+  /**
+   * Starts handler. `registry` sets other action and entity types; `extra` sets other environment
+   * variables.
+   */
   async start(
     registry?: ActionRegistry,
     extra: Readonly<Record<string, string>> = {},
@@ -116,7 +121,9 @@ export class HandlerHarness {
     this.#service = undefined;
   }
 
-  /** Has the stopped handler begin again: every batch of lane normal is delivered once more. */
+  /**
+   * Resets the stopped handler's offsets, so that every batch of lane normal is delivered again.
+   */
   async rewind(): Promise<void> {
     const admin = this.installation.kafka.admin();
     await admin.connect();
@@ -153,7 +160,7 @@ export class HandlerHarness {
     }
   }
 
-  /** An accepted action of lane normal, and one of its batches as it was staged. */
+  /** Stores an accepted action of lane normal, and one of its staged batches. */
   async givenStagedBatch(
     actionId: string,
     batchNo: number,
@@ -220,12 +227,12 @@ export class HandlerHarness {
     return this.database.entities(collection).findOne({ _id: entityKey('acme', id) });
   }
 
-  /** Everything that is stored of contacts, tombstones too. */
+  /** Returns every stored contact, including tombstones. */
   contacts(): Promise<EntityDocument[]> {
     return this.database.entities('contacts').find().sort({ _id: 1 }).toArray();
   }
 
-  /** Every result of these actions so far, in the order in which they were produced. */
+  /** Returns every result of these actions so far, in the order of production. */
   async resultsOf(...actionIds: readonly string[]): Promise<BatchResult[]> {
     const all = await Promise.all(
       this.results.messages.map(({ message }) => this.codec.decode(MESSAGES.batchResult, message.value)),
@@ -251,7 +258,7 @@ export interface ActionTypeOfTest {
   ) => Promise<(Outcome | RetryRequest)[]>;
 }
 
-/** The catalog, and an action type of a test's own. */
+/** Builds a registry of the catalog and an action type of a test's own. */
 export function withActionType(
   name: string,
   { process, processBatch, ...rest }: ActionTypeOfTest,
@@ -269,7 +276,7 @@ export function withActionType(
   return new ActionRegistry([...ACTION_HANDLERS, handler], ENTITY_TYPES);
 }
 
-/** Ids of contacts that are routed to `partition`. */
+/** Returns ids of contacts that are routed to `partition`. */
 export function idsIn(partition: number, count: number, prefix = 'c', entityType = 'contact'): string[] {
   const ids: string[] = [];
   for (let i = 0; ids.length < count; i += 1) {

@@ -11,7 +11,10 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-/** Another system that takes mails: it keeps the first one of each token, and counts what it was handed. */
+/**
+ * An external mail system. It keeps the first mail of each token, and counts the mails that it was
+ * sent.
+ */
 class Outbox {
   readonly sent = new Map<string, string>();
   deliveries = 0;
@@ -22,7 +25,7 @@ class Outbox {
   }
 }
 
-/** Mails every entity, and falls over once behind the mail to `fallsAt`. */
+/** Builds an action type that mails every entity and crashes once after the mail to `fallsAt`. */
 function mailing(outbox: Outbox, fallsAt: string): ActionRegistry {
   let falls = 1;
   const mail: BulkActionHandler<Record<string, unknown>> = {
@@ -61,7 +64,7 @@ describe('the idempotency token of a position', () => {
       [`${second}:0`, one],
     ];
     expect([...outbox.sent]).toEqual(mails);
-    // One mail was handed over twice.
+    // One mail was sent twice.
     expect(outbox.deliveries).toBe(5);
 
     await harness.stop();

@@ -20,10 +20,10 @@ let harness: HandlerHarness;
 let done: Done[];
 let inside: Map<string, number>;
 let most: { inPartition: number; atOnce: number };
-/** Work waits for it. */
+/** The work waits for this promise. */
 let opened: Promise<void>;
 
-/** An action type that takes its time; tells what it did, and how much of it at the same time. */
+/** A slow action type that records what it did, and how much of it at the same time. */
 const slow: BulkActionHandler<Record<string, unknown>> = {
   actionType: 'slow',
   getConfigSchema: () => z.record(z.string(), z.unknown()),
@@ -60,7 +60,9 @@ const start = (weights: string) =>
     LANE_WEIGHTS: weights,
   });
 
-/** Publishes an action of so many batches of one entity in each partition; positions ascend. */
+/**
+ * Publishes an action with the given number of one-entity batches per partition. Positions ascend.
+ */
 async function publish(lane: Lane, perPartition: number): Promise<string> {
   const actionId = randomUUID();
   const ids = Array.from({ length: PARTITIONS }, (_, partition) => idsIn(partition, perPartition, lane));
@@ -75,7 +77,10 @@ async function publish(lane: Lane, perPartition: number): Promise<string> {
 
 const count = (of: readonly Done[], lane: Lane): number => of.filter((one) => one.lane === lane).length;
 
-/** Batches of a partition are done one at a time, in order, and no more at once than there are permits. */
+/**
+ * Expects the batches of a partition one at a time, in order, and no more at once than there are
+ * permits.
+ */
 function expectOrder(): void {
   expect(most).toEqual({ inPartition: 1, atOnce: PERMITS });
   const last = new Map<string, number>();
@@ -93,7 +98,7 @@ describe('the lanes', () => {
     for (const lane of ['low', 'normal', 'high'] as const) await publish(lane, EACH);
     await start('4,2,1');
     await eventually('all are done', () => done.length === 3 * TOTAL);
-    // From when each has come to be read, until the first is through.
+    // The span from when every lane is being read until the first lane is done.
     const from = Math.max(
       ...(['high', 'normal', 'low'] as const).map((lane) => done.findIndex((one) => one.lane === lane)),
     );

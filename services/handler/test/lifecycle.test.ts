@@ -52,9 +52,9 @@ describe('handler', () => {
         });
         batchNo += 1;
       }
-      if (i === 20) await second.stop(); // its partitions move in the middle
+      if (i === 20) await second.stop(); // the partitions move in the middle
     }
-    // A rebalance may have a batch processed, and its result produced, a second time.
+    // A rebalance may process a batch, and produce its result, a second time.
     const results = await eventually('a result of every batch', async () => {
       const seen = await harness.resultsOf(actionId);
       return new Set(seen.map(({ resultId }) => resultId)).size >= 120 ? seen : undefined;

@@ -33,7 +33,7 @@ it('tells of a real action what became of it, with labels that no id gets into',
       partition: 0,
       entities: [entity(0, known!, set), entity(1, absent!, set), entity(2, known!, set)],
     },
-    // A second copy of it, and one that is tried again.
+    // A second copy of the batch, and one that is tried again.
     {
       actionId,
       batchNo: 0,
@@ -54,7 +54,7 @@ it('tells of a real action what became of it, with labels that no id gets into',
     const done = sum('bulk_consumer_messages_total') === 4;
     const committed = sum('bulk_consumer_commit_duration_seconds_count');
     const lag = LANES.flatMap((consumer) => exposition.values('bulk_consumer_lag_messages', { consumer }));
-    // Three lanes of three partitions, whether something came through them or not.
+    // Three lanes of three partitions, whether or not they received messages.
     return done && committed > 0 && lag.length === 9 && lag.every((n) => n === 0) ? exposition : undefined;
   });
 

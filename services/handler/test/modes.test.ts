@@ -12,7 +12,7 @@ import { success, type Entity } from '@bulk/domain';
 import { z } from 'zod';
 import { entity, HandlerHarness, idsIn, type GivenBatch } from './harness.ts';
 
-/** An action type that does something besides, such as a mail. */
+/** An action type with an external effect, such as a mail. */
 const seen: Pick<ActionContext, 'dryRun' | 'identity'>[] = [];
 const notify: BulkActionHandler<Record<string, unknown>> = {
   actionType: 'notify',

@@ -7,7 +7,10 @@ import { entity, HandlerHarness, idsIn, PARTITIONS, type GivenBatch } from './ha
 
 const BATCHES_PER_PARTITION = 12;
 const BATCH_SIZE = 5;
-/** Late by so much in each direction, a batch takes long: whatever happens, happens in the middle of one. */
+/**
+ * Delay in each direction, in ms. Batches then take long, so that each fault happens in the middle
+ * of one.
+ */
 const DELAY_MS = 15;
 
 let harness: HandlerHarness;
@@ -22,7 +25,10 @@ interface Given {
   readonly entities: readonly GivenEntity[];
 }
 
-/** An action over all partitions, of entities that are there, unknown, invalid, and duplicates of an earlier batch's. */
+/**
+ * Builds an action over all partitions: known, unknown and invalid entities, and duplicates of an
+ * earlier batch.
+ */
 function givenAction(actionId: string): Given {
   const before = new Map<string, Readonly<Record<string, unknown>>>();
   const entities: GivenEntity[] = [];
@@ -49,7 +55,7 @@ function givenAction(actionId: string): Given {
   return { batches, before, entities };
 }
 
-/** The one result of each batch; one that came again says what the first one said. */
+/** Returns one result per batch, and expects repeated results to equal the first one. */
 function distinct(results: readonly BatchResult[]): BatchResult[] {
   const first = new Map<string, BatchResult>();
   for (const result of results) {
@@ -105,9 +111,9 @@ describe('a part that goes away in the middle of a batch', () => {
         return found.length === batches.length ? found : undefined;
       });
       await eventually('it is ready', () => service.context.health.ready);
-      // Where what is held back comes late, the connection may be kept.
+      // If the link only delays what it holds back, the connection may be kept.
       if (away !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
-      // Whatever was still on its way would have come before this.
+      // Anything still on its way would have arrived before the stop has ended.
       await harness.stop();
 
       const model = modelUpdate(contact, before, entities);
@@ -117,7 +123,7 @@ describe('a part that goes away in the middle of a batch', () => {
         model.outcomes.filter(({ status }) => status === 'success').map(({ entityId }) => entityId),
       );
       const stored = await harness.contacts();
-      // Once each: a second application would have raised the version again.
+      // Each was applied once: a second application would have raised the version again.
       expect(stored.map(({ id, version, lastName }) => ({ id, version, lastName }))).toEqual(
         stored.map(({ id }) => ({
           id,

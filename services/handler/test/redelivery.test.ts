@@ -120,7 +120,8 @@ describe('a redelivery', () => {
     await harness.givenContacts(ids);
     const actionId = randomUUID();
     const entities = ids.map((id, i) => entity(i, id, { lastName: 'After' }));
-    // What a handler that died in the middle of its bulk write leaves: three of six are changed, nothing is reported.
+    // The state after a handler died during its bulk write: three of six are changed, nothing is
+    // reported.
     await harness.database
       .entities('contacts')
       .updateMany(

@@ -7,7 +7,7 @@ import { eventually } from '@bulk/testing';
 import { OwnRedis } from '@bulk/testing/own-redis';
 import { entity, HandlerHarness, idsIn, withActionType } from './harness.ts';
 
-/** What a driver says; no customer may read it. */
+/** A text of the driver. No customer may read it. */
 const DRIVER_TEXT = 'not authorized on crm to execute command { update: "contacts" } at 10.1.2.3:27017';
 
 let harness: HandlerHarness;
@@ -55,7 +55,7 @@ describe('a Redis that answers but refuses work', () => {
       entities: ids.map((id, i) => entity(i, id, { lastName: 'After' })),
     });
     await eventually('handler is not ready', async () => !(await isReady()));
-    // Redis answers every probe meanwhile; the alert BulkServiceNotReady looks at this metric.
+    // Redis answers every probe meanwhile. The alert BulkServiceNotReady looks at this metric.
     for (const until = Date.now() + 1_500; Date.now() < until;) {
       expect(await isReady()).toBe(false);
       expect(await metric('bulk_ready{service="handler"} 0')).toBe(true);
@@ -104,7 +104,7 @@ describe('what a customer reads', () => {
   it('is never the text of what a batch is given up for', async () => {
     const [id] = idsIn(0, 1) as [string];
     const actionId = randomUUID();
-    // An action type that this handler does not know fails the batch as a whole.
+    // An action type that this handler does not know makes the batch fail as a whole.
     await harness.publish({
       actionId,
       batchNo: 0,
@@ -116,6 +116,6 @@ describe('what a customer reads', () => {
     const [result] = await harness.awaitResults(1, actionId);
     expect(result!.outcomes[0]!.code).toBe('DEAD_LETTERED');
     expect(result!.outcomes[0]!.message).not.toContain('10.1.2.3');
-    await eventually('the letter', () => harness.deadLetters.messages.length === 1);
+    await eventually('the dead letter', () => harness.deadLetters.messages.length === 1);
   });
 });

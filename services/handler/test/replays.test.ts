@@ -46,7 +46,7 @@ describe('a replay', () => {
     await harness.rewind();
     await harness.start();
     await harness.awaitResults(2, end);
-    // The fence of the last replay is ahead of the others, which have reported.
+    // The fence of the last replay is ahead of the other replays, which have reported.
     const again = (await harness.resultsOf(actionId)).slice(3);
     expect(again.map(({ generation }) => generation)).toEqual([2]);
     expect(again[0]?.outcomes).toEqual(results[2]?.outcomes);

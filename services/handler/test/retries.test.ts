@@ -85,7 +85,7 @@ describe('an entity that fails', () => {
         process: ({ id }) => {
           calls.next(id);
           if (id === ids[0]) return Promise.reject(new PermanentError('ACCOUNT_CLOSED', 'closed in March'));
-          // A code that could not be a key of a document is not taken over.
+          // A code that cannot be a key of a document is not adopted.
           if (id === ids[1]) return Promise.reject(new PermanentError('account.closed', 'closed in May'));
           return Promise.resolve(success());
         },
@@ -220,7 +220,7 @@ describe('a long wait in place', () => {
   beforeEach(async () => {
     await harness.installation.dispose();
     harness = await HandlerHarness.create({
-      // The broker's shortest session; the wait is longer.
+      // The broker's shortest session. The wait is longer.
       KAFKA_SESSION_TIMEOUT_MS: '6000',
       KAFKA_HEARTBEAT_INTERVAL_MS: '1000',
       MAX_ATTEMPTS: '100',

@@ -27,7 +27,10 @@ async function given(extra: Readonly<Record<string, string>> = {}): Promise<void
 const postponed = (count: number): Promise<true> =>
   eventually('a batch waits in a retry topic', () => (waiting.messages.length >= count ? true : undefined));
 
-/** An action type whose dependency is away until it is told otherwise; it changes contacts through the store. */
+/**
+ * An action type with a dependency that is unavailable until the test changes `away`. It changes
+ * contacts through the store.
+ */
 class Dependency {
   away = true;
 
@@ -53,7 +56,8 @@ async function publish(actionType: string, ids: readonly string[]): Promise<stri
 
 describe('a batch that waits for longer than the in-place budget', () => {
   it('lets its partition go on, is tried when it is due, and is told under its place in the lane', async () => {
-    // Longer than the session: heartbeats go on while the partition of the retry topic is paused.
+    // The wait is longer than the session: heartbeats continue while the partition of the retry
+    // topic is paused.
     await given({ RETRY_TIERS_MS: '8000,9000,10000' });
     const [first, second] = idsIn(0, 2) as [string, string];
     await harness.givenContacts([first, second]);
@@ -142,7 +146,7 @@ describe('a batch that waits for longer than the in-place budget', () => {
     const entities = [entity(0, id, {})];
     await harness.givenStagedBatch(actionId, 0, 0, entities);
     await harness.publish({ actionId, batchNo: 0, partition: 0, actionType: 'own', entities });
-    // A replay of a batch that is counted is not in flight.
+    // A replay of a counted batch does not count as in flight.
     const replayed = randomUUID();
     await harness.givenStagedBatch(replayed, 0, 0, entities);
     await harness.publish({

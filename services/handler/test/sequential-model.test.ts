@@ -42,7 +42,7 @@ beforeAll(async () => {
 afterAll(() => installation.dispose());
 
 const ids = fc.constantFrom('c1', 'c2', 'c3');
-/** A value that is there in `present` of `of` cases. */
+/** Generates a value that is present in `present` of `of` cases. */
 function sometimes<T>(present: number, of: number, value: fc.Arbitrary<T>): fc.Arbitrary<T | undefined> {
   const absent = fc.constant(undefined);
   return fc.oneof({ weight: present, arbitrary: value }, { weight: of - present, arbitrary: absent });
@@ -56,11 +56,11 @@ const entity = fc
     expectedVersion: sometimes(2, 5, fc.constantFrom(1, 2, 3, 4, 5, 0)),
   })
   .map((given) => JSON.parse(JSON.stringify(given)) as { readonly id: string });
-/** What deletes has no fields. */
+/** A deletion has no fields. */
 const bare = fc
   .record({ id: ids, expectedVersion: sometimes(1, 3, fc.constantFrom(1, 2, 3)) })
   .map((given) => JSON.parse(JSON.stringify(given)) as { readonly id: string });
-/** With fields a deletion is invalid: seldom. */
+/** A deletion with fields is invalid, and therefore rare. */
 const actionType = fc.oneof(
   { weight: 9, arbitrary: fc.constantFrom<ModelledActionType>('update', 'create', 'upsert') },
   { weight: 1, arbitrary: fc.constant<ModelledActionType>('delete') },
@@ -80,7 +80,7 @@ const batch = fc.oneof(
 );
 const batches = fc.array(fc.tuple(batch, fc.nat(20)), { minLength: 12, maxLength: 20, size: 'max' });
 
-/** What happened in all runs, so that a generator that comes to nothing is noticed. */
+/** Counts what happened in all runs, so that a test notices a generator without effect. */
 const happened = new Map<string, number>();
 const EVERYTHING = [
   ...['update', 'create', 'upsert', 'delete'].flatMap((type) => [
@@ -179,7 +179,10 @@ interface Applied {
   readonly outcomes: readonly ModelOutcome[];
 }
 
-/** As a stalled handler does that wakes up: it is superseded, or nothing has changed for its entities since. */
+/**
+ * Applies a batch late, as a handler does after a stall: it is superseded, or nothing has changed
+ * for its entities since.
+ */
 async function applyLate({ at, outcomes }: Applied): Promise<void> {
   try {
     expect(await outcomesOf(at)).toEqual(outcomes);

@@ -18,7 +18,7 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-/** Publishes batches of one action each, all of them changes of the same entities in partition 0. */
+/** Publishes batches of one action each. All of them change the same entities in partition 0. */
 async function publish(count: number): Promise<string[]> {
   const actionIds = Array.from({ length: count }, () => randomUUID());
   await harness.publish(
@@ -40,7 +40,7 @@ const refused = (health: Health): Promise<unknown> =>
     componentOf(health)?.reason?.includes(`topic ${topic} was deleted`),
   );
 
-/** What the migration ends with, where the fences are cleared. */
+/** The last step of the migration, which clears the fences. */
 async function migrate(): Promise<void> {
   await harness.database.db.collection<{ _id: string }>('installation').deleteOne({ _id: `topic:${topic}` });
   await harness.database.entities('contacts').updateMany({}, { $unset: { fence: '' } });
@@ -76,7 +76,8 @@ describe('a lane’s topic that was deleted and created again, with more message
     const later = await publish(5);
     await refused(context.health);
     expect(componentOf(context.health)?.state).toBe('waiting');
-    // Another lane goes on meanwhile; whatever handler had fetched of this one would be done by then.
+    // Another lane continues meanwhile. Any batch that handler had fetched of this lane would be
+    // done by then.
     const other = randomUUID();
     const [third] = idsIn(1, 1) as [string];
     await harness.givenContacts([third]);

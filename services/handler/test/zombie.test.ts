@@ -19,7 +19,8 @@ import { entity, HandlerHarness, idsIn } from './harness.ts';
 
 let harness: HandlerHarness;
 beforeEach(async () => {
-  // A process that is stopped sends no heartbeat; one whose work stalls stops sending them after this time.
+  // A stopped process sends no heartbeat. One whose work stalls stops sending heartbeats after this
+  // time.
   harness = await HandlerHarness.create({ KAFKA_MAX_PROCESSING_MS: '1000' });
 });
 afterEach(() => harness.installation.dispose());
@@ -39,7 +40,7 @@ function deferred<T>(): Deferred<T> {
 
 type Stage = 'before its write' | 'after its write';
 
-/** Stalls the first batch that comes by, where it is told to, until it is woken. */
+/** Stalls the first batch at the given stage, until `wake` is called. */
 class StallingUpdate extends UpdateHandler {
   readonly #stage: Stage;
   readonly #woken = deferred<true>();
@@ -91,7 +92,7 @@ class StallingUpdate extends UpdateHandler {
   }
 }
 
-/** An update of these entities, in partition 0. */
+/** Builds an update of these entities in partition 0. */
 const renaming = (actionId: string, ids: readonly string[], lastName: string) => ({
   actionId,
   batchNo: 0,
@@ -99,7 +100,10 @@ const renaming = (actionId: string, ids: readonly string[], lastName: string) =>
   entities: ids.map((id, i) => entity(i, id, { lastName })),
 });
 
-/** All results of an action: those that were read before the result of a batch that is sent now, behind all others. */
+/**
+ * Returns all results of an action: those before the result of a batch that is sent now, after all
+ * others.
+ */
 async function allResults(actionId: string): Promise<BatchResult[]> {
   const [id] = idsIn(0, 1, 'behind') as [string];
   await harness.publish({ ...renaming(actionId, [id], 'Behind'), batchNo: 99 });
@@ -161,7 +165,7 @@ describe('a handler that stalled past its session while its partitions moved', (
   });
 });
 
-/** A handler outside the group, which believes that the first batch of partition 0 is its own whatever the group says. */
+/** A handler outside the group that believes it owns the first batch of partition 0. */
 async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promise<void> }> {
   const { installation } = harness;
   const service = inProcessService();
@@ -204,7 +208,7 @@ describe('a handler that was overtaken and does not know it', () => {
       expect(before.map(({ version, lastName }) => [version, lastName])).toEqual(ids.map(() => [3, 'Next']));
 
       const end = await stalling.wake();
-      // Fences that lie behind what it had fetched do not make it think that the topic was created anew.
+      // Fences behind what it had fetched do not make it report that the topic was created again.
       await zombie.done;
       const results = await allResults(late);
       if (stage === 'before its write') {

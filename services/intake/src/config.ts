@@ -33,12 +33,12 @@ const variables = z.object({
   BODY_LIMIT_BYTES: integer(
     { min: 1_024, max: 1_073_741_824 },
     8 * MEBIBYTE,
-    'Largest JSON body, in bytes after decompression. Send larger requests as an upload (CSV or NDJSON).',
+    'Maximum size of a JSON body, in bytes after decompression. Send larger requests as an upload (CSV or NDJSON).',
   ),
   BODIES_IN_FLIGHT_BYTES: integer(
     { min: 1_024, max: 1_099_511_627_776 },
     64 * MEBIBYTE,
-    'Maximum number of bytes of JSON bodies that one process holds at once; at least BODY_LIMIT_BYTES makes sense. A request that finds no room is answered with 503.',
+    'Maximum number of bytes of JSON bodies that one process holds at once. Values below BODY_LIMIT_BYTES refuse bodies that are within that limit. A request that finds no room is answered with 503.',
   ),
   BODIES_IN_FLIGHT_ACCOUNT_BYTES: integer(
     { min: 1_024, max: 1_099_511_627_776 },
@@ -63,40 +63,52 @@ const variables = z.object({
   UPLOAD_BUFFER_BYTES: integer(
     { min: 65_536, max: 256 * MEBIBYTE },
     4 * MEBIBYTE,
-    'Maximum number of bytes of entities that a request holds before it stages them, also in batches that are not full. Raising it makes batches of large entities fuller.',
+    'Maximum number of bytes of entities that a request holds before it stages them, also in batches that are not full. Higher values take more memory and make batches of large entities fuller.',
   ),
   UPLOAD_LIMIT_BYTES: integer(
     { min: 1_024, max: 1_099_511_627_776 },
     4_096 * MEBIBYTE,
-    'Largest CSV or NDJSON body, in bytes after decompression; it is streamed.',
+    'Maximum size of a CSV or NDJSON body, in bytes after decompression. Such a body is streamed, so a higher value takes no more memory.',
   ),
   IDEMPOTENCY_STALE_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     30_000,
-    'A request with the Idempotency-Key of an upload that made no progress for this long takes its place, in ms.',
+    'An upload without progress for this long, in ms, loses its Idempotency-Key to the next request that sends the same key.',
   ),
   MAX_ENTITIES: integer(
     { min: 1, max: 100_000_000 },
     10_000_000,
     'Maximum number of entities of one action.',
   ),
-  MAX_ENTITY_BYTES: integer({ min: 64, max: 1_048_576 }, 65_536, 'Largest JSON of one entity, in bytes.'),
+  MAX_ENTITY_BYTES: integer(
+    { min: 64, max: 1_048_576 },
+    65_536,
+    'Maximum size of the JSON of one entity, in bytes.',
+  ),
   MAX_SCHEDULE_DAYS: integer(
     { min: 0, max: 36_525 },
     366,
     'Maximum number of days between a request and the start of its action (scheduledFor). Requests for a later start are refused.',
   ),
-  BATCH_SIZE: integer({ min: 1, max: 1_000 }, 100, 'Entities per batch at most.'),
-  STAGING_GROUP_BATCHES: integer({ min: 1, max: 1_000 }, 20, 'Batches that are staged by one write.'),
+  BATCH_SIZE: integer(
+    { min: 1, max: 1_000 },
+    100,
+    'Maximum number of entities per batch. Higher values raise throughput and the time of a single batch.',
+  ),
+  STAGING_GROUP_BATCHES: integer(
+    { min: 1, max: 1_000 },
+    20,
+    'Maximum number of batches that one write stages. Higher values mean fewer and larger writes to MongoDB.',
+  ),
   STAGING_TIMEOUT_MS: integer(
     { min: 1_000, max: 1_440 * MINUTE_MS },
     15 * MINUTE_MS,
-    'An upload without progress for this long is taken for broken off and removed, in ms.',
+    'An upload without progress for this long, in ms, counts as broken off and is removed.',
   ),
   STAGED_RETENTION_MS: integer(
     { min: 0, max: 525_600 * MINUTE_MS },
     1_440 * MINUTE_MS,
-    "How long an action's batches are kept after its end, in ms.",
+    "How long an action's batches are kept after its end, in ms. A retry of its failed entities is possible until then. Higher values take more disk space.",
   ),
   DISPATCH_CRON: z
     .string()
@@ -108,7 +120,7 @@ const variables = z.object({
   DISPATCH_WINDOW_BATCHES: integer(
     { min: 1, max: MAX_WINDOW_BATCHES },
     50,
-    'Batches of an action that are published at once.',
+    'Maximum number of batches of an action that are published at once. Higher values raise throughput and make the actions of other accounts wait longer for their turn.',
   ),
   DISPATCH_WINDOW_BYTES: integer(
     { min: 65_536, max: 6 * MEBIBYTE },
@@ -118,12 +130,12 @@ const variables = z.object({
   DISPATCH_PARALLEL_WINDOWS: integer(
     { min: 1, max: 1_000 },
     4,
-    'Maximum number of actions of a lane whose batches an instance publishes at the same time. Raising it takes more memory, and more sends have to hang before the lane stands still.',
+    'Maximum number of actions of a lane whose batches an instance publishes at the same time. Higher values take more memory, and more sends must hang before the lane stands still.',
   ),
   DISPATCH_IN_FLIGHT_BATCHES: integer(
     { min: 1, max: 100_000 },
     200,
-    'Batches of an action that are published and have no outcome yet, at most: what a pause or a cancelling does not stop.',
+    'Maximum number of batches of one action that are published and have no outcome yet. A pause or a cancellation does not stop these batches. Higher values make both take effect later.',
   ),
   DISPATCH_POSTPONED_BATCHES: integer(
     { min: 0, max: 100_000 },
@@ -133,52 +145,52 @@ const variables = z.object({
   DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: integer(
     { min: 1, max: 100_000 },
     200,
-    'The same of all actions of an account in a lane; smaller where several accounts share the lane.',
+    'Maximum number of batches in flight per account and lane. The limit shrinks when several accounts share the lane.',
   ),
   DISPATCH_IN_FLIGHT_LANE_BATCHES: integer(
     { min: 2, max: 1_000_000 },
     1_000,
-    'The same of all actions in a lane. How many it is up to that is found from how long they take.',
+    'Maximum number of batches in flight per lane. The dispatcher finds the current limit, up to this one, from the latency of the batches.',
   ),
   DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: integer(
     { min: 2, max: 100_000 },
     12,
-    'Where that begins, and how many it is at least: two for each partition of the lane are well chosen.',
+    'Minimum number of batches that may be in flight per lane, and the limit at the start. Two for each partition of the lane are a good value. Higher values raise throughput at the start and make small actions wait longer.',
   ),
   DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT: integer(
     { min: 110, max: 10_000 },
     150,
-    'How long a batch may take because of those in front of it, in percent of its time where none is. More of it: more throughput where batches differ much, and longer waits for small actions.',
+    'Target latency of a batch under load, as a percentage of its latency on an idle lane. Higher values raise throughput and make small actions wait longer.',
   ),
   DISPATCH_IN_FLIGHT_PROBE_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     10_000,
-    'How often that time is measured anew, in ms.',
+    'Time between measurements of the latency of a batch on an idle lane, in ms. Higher values interrupt the flow of batches less often and notice a change of the latency later.',
   ),
   DISPATCH_IN_FLIGHT_STALE_MS: integer(
     { min: 1_000, max: 1_440 * MINUTE_MS },
     60_000,
-    'Batches of an action without an outcome for this long do not count against the limits of account and lane while other batches of the lane get outcomes, in ms. At most as many as the limit of the lane are left out.',
+    'Time without an outcome, in ms, after which the batches of an action do not count against the limits of account and lane while other batches of the lane get outcomes. At most as many batches as the limit of the lane are left out.',
   ),
   DISPATCH_POLL_MS: integer(
     { min: 5, max: 10_000 },
     20,
-    'How often it is looked whether an action with that many in flight can go on, in ms.',
+    'Time between checks whether actions that have reached a limit can continue, in ms. Higher values lower the load on MongoDB and delay the next batches.',
   ),
   DISPATCH_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     100,
-    'Actions that are dispatched side by side, window by window.',
+    'Maximum number of actions that one instance dispatches at the same time, window by window. Higher values take more memory.',
   ),
   DISPATCH_LEASE_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     30_000,
-    'Another instance goes on with a dispatch that made no progress for this long, in ms.',
+    'Time without progress, in ms, after which another instance continues a dispatch. Higher values delay the take-over after a crash.',
   ),
   DISPATCH_RETRY_DELAY_MS: integer(
     { min: 100, max: 10 * MINUTE_MS },
     5_000,
-    'A dispatch that failed is tried again after this time at the earliest, in ms.',
+    'Minimum wait before a failed dispatch is tried again, in ms.',
   ),
   GAP_SWEEP_CRON: z
     .string()
@@ -188,19 +200,23 @@ const variables = z.object({
   GAP_SWEEP_AFTER_MS: integer(
     { min: 1_000, max: 1_440 * MINUTE_MS },
     5 * MINUTE_MS,
-    'Batches of an action are searched for when none of its outcomes was counted for this long, in ms.',
+    'Time without a counted outcome of an action, in ms, after which intake searches for missing batches of the action. Higher values lower the load on Kafka and MongoDB and find missing batches later.',
   ),
   REQUEST_TIMEOUT_MS: integer(
     { min: 1_000, max: 60 * MINUTE_MS },
     5 * MINUTE_MS,
-    'Longest time in which nothing of a request body arrives, in ms. A body that keeps arriving may take any time.',
+    'Maximum time in which nothing of a request body arrives, in ms. A body that keeps arriving may take any time.',
   ),
   HEADERS_TIMEOUT_MS: integer(
     { min: 100, max: 10 * MINUTE_MS },
     15_000,
-    "Longest time to receive a request's headers, in ms.",
+    "Maximum time to receive a request's headers, in ms.",
   ),
-  MAX_HEADER_BYTES: integer({ min: 1_024, max: MEBIBYTE }, 16_384, "Most bytes of a request's headers."),
+  MAX_HEADER_BYTES: integer(
+    { min: 1_024, max: MEBIBYTE },
+    16_384,
+    "Maximum size of a request's headers, in bytes.",
+  ),
   MAX_CONNECTIONS: integer(
     { min: 1, max: 1_000_000 },
     10_000,
@@ -209,11 +225,11 @@ const variables = z.object({
   KEEP_ALIVE_TIMEOUT_MS: integer(
     { min: 0, max: 60 * MINUTE_MS },
     65_000,
-    'How long an idle connection stays open, in ms; longer than that of a load balancer in front.',
+    'How long an idle connection stays open, in ms. It should exceed the idle time-out of a load balancer in front.',
   ),
 });
 
-/** Everything that intake reads from its environment. */
+/** The schema of everything that intake reads from its environment. */
 export const intakeConfigSchema = variables
   .superRefine(checkAuthConfig)
   .superRefine(checkKafkaConfig)

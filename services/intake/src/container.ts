@@ -39,12 +39,16 @@ import { quotaLimitsOf } from './quotas/quota-config.ts';
 import { Quotas } from './quotas/quotas.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
 
-/** A write that the driver has given up is done or dead at the server after so many of the driver's timeouts. */
+/**
+ * Number of driver time-outs after which a write that the driver has given up has arrived, or never
+ * will.
+ */
 const LATE_WRITE_TIMEOUTS = 3;
 
 /**
- * Redelivery margins between the end of an action and its release. A handler relies on first positions for one; the other is
- * for clocks that differ.
+ * Number of redelivery margins between the end of an action and its release.
+ *
+ * A handler relies on first positions for one margin. The other covers clocks that differ.
  */
 const RELEASE_MARGINS = 2;
 
@@ -68,17 +72,18 @@ export const TOKENS = {
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
 } as const;
 
-/** What is otherwise than in an installation. */
+/** Differences from a normal installation. */
 export interface ContainerOptions {
-  /** The producer that takes the place of the one that was opened: a test's own, which loses messages. */
+  /** Wraps the opened producer, e.g. so that a test loses messages. */
   readonly producer?: (opened: MessageProducer) => MessageProducer;
 }
 
 /**
- * Connects to everything that intake needs, waiting for what is absent, and wires it: the composition root.
+ * Connects to everything that intake needs, waits for what is absent, and wires the parts: the
+ * composition root.
  *
- * @param registry what this installation can do; by default the catalog of @bulk/actions.
- * @param measured what is told of the work; by default nobody reads it.
+ * @param registry the action types of this installation; by default the catalog of @bulk/actions.
+ * @param measured records the work. By default nothing reads it.
  */
 export async function createContainer(
   config: IntakeConfig,
@@ -108,7 +113,11 @@ export async function createContainer(
   return container;
 }
 
-/** Both share a connection of their own to Redis, which intake can do without: what is due waits. */
+/**
+ * Creates the release and the renewal of first positions.
+ *
+ * Both share a connection to Redis of their own. Intake works without it: what is due waits.
+ */
 function firstPositions(
   database: Database,
   config: IntakeConfig,

@@ -15,21 +15,21 @@ import type { UnfinishedActions } from './dispatch/unfinished-actions.ts';
 import type { HttpRecorder } from './http/measure.ts';
 import type { Quota } from './quotas/quota.ts';
 
-/** Is told what the dispatch does; its functions never throw. */
+/** Records what the dispatch does. Its functions never throw. */
 export interface DispatchRecorder {
-  /** Batches were confirmed by Kafka. */
+  /** Records batches that Kafka has confirmed. */
   published(lane: Lane, batches: number): void;
-  /** A dispatch was interrupted by a fault. */
+  /** Records that a fault has interrupted a dispatch. */
   failed(): void;
-  /** Batches of a cancelled action were skipped without Kafka. */
+  /** Records batches of a cancelled action that were skipped without Kafka. */
   skipped(lane: Lane, batches: number): void;
-  /** Batches that were missing in Kafka were published again. */
+  /** Records batches that were missing in Kafka and were published again. */
   missing(lane: Lane, batches: number): void;
-  /** An action has ended in the dispatch. */
+  /** Records that an action has ended in the dispatch. */
   ended(action: Pick<ActionDocument, 'lane'>): void;
 }
 
-/** What is looked up at the moment when it is asked for. */
+/** Values that are read at each scrape. */
 export interface IntakeGauges {
   readonly dispatch: () => { readonly actions: number; readonly batches: number };
   readonly unfinished: () => Promise<readonly UnfinishedActions[]>;
@@ -41,11 +41,11 @@ export interface IntakeMetrics {
   readonly http: HttpRecorder;
   readonly creation: CreateRecorder;
   readonly dispatch: DispatchRecorder;
-  /** A request was refused since its account has made too many. */
+  /** Records a refused request whose account has made too many. */
   readonly rateLimited: () => void;
-  /** A request was refused because a quota of its account has no room. */
+  /** Records a refused request because a quota of its account has no room. */
   readonly quotaExceeded: (quota: Quota) => void;
-  /** Has these told from now on. */
+  /** Reads these gauges from now on. */
   readonly watch: (gauges: IntakeGauges) => void;
 }
 
@@ -58,7 +58,7 @@ export function createIntakeMetrics(
   const metrics = serviceMetrics('intake', build, readiness);
   const limited = metrics.counter({
     name: 'bulk_http_rate_limited_requests_total',
-    help: 'Requests that were refused with 429, since their account has made too many.',
+    help: 'Requests that were refused with 429 because their account has made too many.',
   });
   const exceeded = metrics.counter({
     name: 'bulk_quota_refusals_total',
@@ -79,7 +79,7 @@ export function createIntakeMetrics(
 function httpRecorder(metrics: Metrics): HttpRecorder {
   const requests = metrics.histogram({
     name: 'bulk_http_request_duration_seconds',
-    help: 'Time from the begin of a request to the last byte of its answer, by route (the pattern; other: there is none), method and status.',
+    help: 'Time from the start of a request to the last byte of its answer, by route (the pattern, or other if there is none), method and status.',
     labels: ['method', 'route', 'status'],
     buckets: SECONDS,
   });
@@ -100,18 +100,18 @@ function httpRecorder(metrics: Metrics): HttpRecorder {
 function createRecorder(metrics: Metrics): CreateRecorder {
   const stage = metrics.histogram({
     name: 'bulk_stage_duration_seconds',
-    help: 'Time to validate and stage the entities of an action and to accept it, by result: accepted, refused (the request is wrong), failed. An upload is read meanwhile.',
+    help: 'Time to validate and stage the entities of an action and to accept it, by result: accepted, refused (the request is wrong), failed. It includes the time to read an upload.',
     labels: ['result'],
     buckets: [...SECONDS, 60, 120, 300],
   });
   const actions = metrics.counter({
     name: 'bulk_accepted_actions_total',
-    help: 'Actions that were accepted.',
+    help: 'Accepted actions, by lane.',
     labels: ['lane'],
   });
   const entities = metrics.counter({
     name: 'bulk_accepted_entities_total',
-    help: 'Entities of the actions that were accepted.',
+    help: 'Entities of accepted actions, by lane.',
     labels: ['lane'],
   });
   const replays = metrics.counter({
@@ -132,12 +132,12 @@ function createRecorder(metrics: Metrics): CreateRecorder {
 function dispatchRecorder(metrics: Metrics): DispatchRecorder {
   const batches = metrics.counter({
     name: 'bulk_dispatch_batches_total',
-    help: 'Batches that were published, second copies included.',
+    help: 'Batches that were published, including second copies, by lane.',
     labels: ['lane'],
   });
   const failures = metrics.counter({
     name: 'bulk_dispatch_failures_total',
-    help: 'Dispatches that were interrupted by a fault; they are taken up again.',
+    help: 'Dispatches that a fault has interrupted. Each one is resumed later.',
   });
   const skipped = metrics.counter({
     name: 'bulk_dispatch_skipped_batches_total',
@@ -166,7 +166,7 @@ function dispatchRecorder(metrics: Metrics): DispatchRecorder {
 function addGauges(metrics: Metrics, now: () => Date): IntakeMetrics['watch'] {
   let watched: IntakeGauges | undefined;
   let asked: Promise<readonly UnfinishedActions[]> | undefined;
-  // Both gauges are read at the same time: one question is enough.
+  // Both gauges are read at the same time and share one query.
   const unfinished = (): Promise<readonly UnfinishedActions[]> =>
     (asked ??= (watched?.unfinished() ?? Promise.resolve([])).finally(() => (asked = undefined)));
   metrics.sampled(
@@ -176,14 +176,14 @@ function addGauges(metrics: Metrics, now: () => Date): IntakeMetrics['watch'] {
   metrics.sampled(
     {
       name: 'bulk_dispatch_in_flight_batches',
-      help: 'Batches of the actions that this instance dispatches now that are published and not counted.',
+      help: 'Published batches without a counted outcome, of the actions that this instance dispatches now.',
     },
     () => (watched === undefined ? [] : [{ labels: {}, value: watched.dispatch().batches }]),
   );
   metrics.sampled(
     {
       name: 'bulk_actions_unfinished',
-      help: 'Actions of the installation that are due and have not ended, by status; without those that are paused. The same on every instance.',
+      help: 'Actions of the installation that are due and have not ended, by status, without paused ones. Every instance reports the same value.',
       labels: ['status'],
     },
     async () => (await unfinished()).map(({ status, count }) => ({ labels: { status }, value: count })),
@@ -191,7 +191,7 @@ function addGauges(metrics: Metrics, now: () => Date): IntakeMetrics['watch'] {
   metrics.sampled(
     {
       name: 'bulk_actions_stalled_seconds',
-      help: 'Time since the unfinished action that has not moved for longest has moved last, by status. The same on every instance.',
+      help: 'Seconds since the last progress of the most stalled unfinished action, by status. Every instance reports the same value.',
       labels: ['status'],
     },
     async () =>

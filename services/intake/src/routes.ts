@@ -15,7 +15,7 @@ export type RoutesOptions = CreateRouteOptions &
   WebhookRoutesOptions;
 
 /**
- * The routes of the REST API, by feature.
+ * Creates the routes of the REST API, by feature.
  *
  * @throws TypeError if an operation has no handler.
  */

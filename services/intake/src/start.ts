@@ -11,20 +11,26 @@ import { createIntakeMetrics } from './metrics.ts';
 import type { FirstPositionRelease } from './clean-up/first-position-release.ts';
 import type { FirstPositionRenewal } from './clean-up/first-position-renewal.ts';
 
-/** Once a minute is often enough to start a clean-up; it runs until nothing is left to clean up. */
+/**
+ * Starting a clean-up once a minute is enough, because it runs until nothing is left to clean up.
+ */
 const JANITOR_CRON = '* * * * *';
-/** Part of its time to stop that the dispatcher waits for a window under way before it hands back that lease, too. */
+/**
+ * Part of the time to stop for which the dispatcher waits for windows under way.
+ *
+ * After it the dispatcher hands back their leases, too.
+ */
 const HAND_BACK_PART = 0.3;
-/** Redis holds what is due for this much longer. */
+/** Redis may hold first positions for up to this interval after they are due. */
 const FIRST_POSITIONS_CRON = '*/10 * * * * *';
 
-/** Where a started intake is reached. */
+/** The ports of a started intake. */
 export interface IntakePorts {
   readonly port: number;
   readonly adminPort: number;
 }
 
-/** Starts intake; resolves when the REST API listens. */
+/** Starts intake. Resolves when the REST API listens. */
 export async function startIntake(
   config: Readonly<IntakeConfig>,
   context: ServiceContext,
@@ -39,7 +45,8 @@ export async function startIntake(
 
   const container = await createContainer(config, context, registry, measured, options);
   const dispatcher = container.get(TOKENS.dispatcher);
-  // First of all, beside what takes its time: other instances can continue with what is handed back.
+  // First, and concurrently with slower releasers: other instances can continue with what is handed
+  // back.
   releasers.push('dispatcher', (limitMs) => dispatcher.stop(limitMs * HAND_BACK_PART), { atOnce: true });
   const database = container.get(TOKENS.database);
   measured.watch({

@@ -19,7 +19,7 @@ const good = { actionType: 'update', entities: entitiesOf(2) };
 const bearer = (token: string) => ({ authorization: `Bearer ${token}` });
 const tokenOf = async (account: string) => bearer(await signWithSecret(SECRET, { account_id: account }));
 const refusalOf = ({ status, body }: Answer) => [status, body.error?.code];
-/** A POST that names no account beside its token. */
+/** Sends a POST that names no account in addition to its token. */
 const post = (body: unknown, headers: Record<string, string>) =>
   harness.post(body, { 'x-account-id': '', ...headers });
 
@@ -42,7 +42,7 @@ describe('with a shared secret', () => {
     ]) {
       expect(refusalOf(answer)).toEqual([403, 'ACCOUNT_FORBIDDEN']);
     }
-    // Whether the action exists is nobody's business without a token.
+    // Without a token, a client must not learn whether the action exists.
     for (const asked of [url, `/bulk-actions/${randomUUID()}${path}`, `/bulk-actions/7${path}`]) {
       const answer = await harness.get(asked, { 'x-account-id': 'acme' });
       expect(refusalOf(answer)).toEqual([401, 'UNAUTHENTICATED']);

@@ -30,7 +30,7 @@ const nested = (levels: number): string => '{"a":'.repeat(levels) + '1' + '}'.re
 const action = (entity: string): string => `{"actionType":"update","entities":[${entity}]}`;
 const code = ({ status, body }: Answer): unknown[] => [status, body.error?.code];
 
-/** A request that has begun and whose body does not end until it is told to. */
+/** Starts a request whose body does not end until the test ends it. */
 function begin(path: string, headers: Record<string, string>, part: string | Buffer): ClientRequest {
   const { hostname, port } = new URL(harness.url);
   const sent = httpRequest({ hostname, port, method: 'POST', path, headers });
@@ -126,7 +126,10 @@ describe('a request', () => {
       const answer = await harness.upload('/bulk-actions', body, { ...JSON_TYPE, 'x-account-id': account });
       return answer.status === 400 ? undefined : answer;
     };
-    /** Holds the room of a body until `probed` is refused; a probe that comes first may have the body refused instead. */
+    /**
+     * Holds the room of a body until `probed` is refused. A probe that comes first may cause the
+     * body to be refused instead.
+     */
     const hold = async (account: string, probed: string): Promise<{ sent: ClientRequest; refused: Answer }> =>
       eventually(`${account} holds its room`, async () => {
         const sent = begin('/bulk-actions', { ...JSON_TYPE, 'x-account-id': account }, part);

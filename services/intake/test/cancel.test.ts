@@ -22,7 +22,7 @@ afterEach(() => harness.installation.dispose());
 
 const LEASE_MS = 30_000;
 const WINDOW = 3;
-/** A store whose clock is ahead by `ms`: for it, the leases of others have run out earlier. */
+/** A store whose clock is ahead by `ms`: for it, other owners' leases have expired earlier. */
 const storeAhead = (ms = 0) =>
   new DispatchStore(harness.database, LEASE_MS, () => new Date(Date.now() + ms), WINDOW);
 const AFTER_LEASE = LEASE_MS + 1_000;
@@ -38,7 +38,7 @@ const optionsOf = (store: DispatchStore): ActionDispatchOptions => ({
   monotonic: () => performance.now(),
 });
 
-/** Dispatches until the action is behind its last batch. */
+/** Dispatches until the action has published or skipped its last batch. */
 async function dispatch(actionId: string, store = storeAhead()): Promise<ActionDocument> {
   const one = new Dispatcher({
     ...optionsOf(store),
@@ -95,7 +95,9 @@ async function eventsOf(actionId: string): Promise<ActionProgress[]> {
   return all.filter((event) => event.actionId === actionId);
 }
 
-/** Nothing is left to count, the counts are those of the logs, and times are in their order. */
+/**
+ * Expects that nothing is left to count, the counts are those of the logs, and times are in order.
+ */
 async function expectCancelled(actionId: string): Promise<ActionDocument> {
   const action = await stored(actionId);
   expect(action).toMatchObject({ status: 'cancelled', countedBatches: action.batchCount });
@@ -132,7 +134,7 @@ describe('an action that is cancelled', () => {
       counts: { success: 0, failure: 0, skipped: 20_000 - ran },
     });
 
-    // What was in flight keeps the outcome that it really had, and the last one ends the action.
+    // What was in flight keeps its real outcome, and the last one ends the action.
     await account(harness.database, before);
     const ended = await expectCancelled(_id);
     expect(ended.counts).toEqual({ success: ran, failure: 0, skipped: 20_000 - ran });
@@ -158,7 +160,7 @@ describe('an action that is cancelled', () => {
     await eventually('it is cancelled', async () => (await stored(_id)).status === 'cancelled');
     const ended = await expectCancelled(_id);
     expect(ended).toMatchObject({ counts: { skipped: 500 }, callback: { state: 'waiting', dueAt } });
-    const last = await eventually('its end is told', async () =>
+    const last = await eventually('its end is reported', async () =>
       (await eventsOf(_id)).find(({ status }) => status === 'cancelled'),
     );
     expect(last).toMatchObject({ version: ended.version, skipped: 500, total: 500 });
@@ -181,7 +183,7 @@ describe('an action that is cancelled', () => {
 
     await dispatch(_id, storeAhead(AFTER_LEASE));
     const ended = await expectCancelled(_id);
-    // And if it was only asleep, what it does now changes nothing.
+    // If the process was only suspended, its next steps change nothing.
     await skips.log(_id, run);
     expect(await skips.advance(_id, dead.owner, run, skipped, ended.batchCount)).toBeUndefined();
     expect(await skips.begin(_id, dead.owner, 0)).toBe(false);
@@ -210,7 +212,7 @@ describe('a window that may be in Kafka though nothing says so', () => {
   it('goes through Kafka as cancelled when its publisher died before recording it, and what lies behind it does not', async () => {
     const { _id } = await harness.accepted(randomUUID(), 500);
     const dead = await claim('dead/2');
-    // It publishes and records a window, publishes another and dies.
+    // The process publishes and records a window, publishes another and dies.
     expect(await dead.step()).toBe('more');
     expect(await dead.step()).toBe('more');
     await harness.database.actions.updateOne({ _id }, { $set: { 'dispatch.nextBatch': WINDOW } });
@@ -236,7 +238,8 @@ describe('a window that may be in Kafka though nothing says so', () => {
     const { _id } = await harness.accepted(randomUUID(), 500);
     const asleep = await claim('asleep/1');
     await cancelled(_id);
-    // Another one comes, is handed back in order, and a third one goes on: the first may still wake.
+    // Another owner takes the action and hands it back in order, and a third one continues: the
+    // first may still wake.
     await (await claim('between/1', storeAhead(AFTER_LEASE))).release();
     await dispatch(_id, storeAhead(2 * AFTER_LEASE));
     expect(await asleep.step()).toBe('stopped');

@@ -18,14 +18,17 @@ const NDJSON = { 'content-type': 'application/x-ndjson' };
 const JSON_TYPE = { 'content-type': 'application/json' };
 const GZIP = { 'content-encoding': 'gzip' };
 
-/** Sends a file of `cases/` as it is, byte by byte. */
+/** Sends a file of `cases/` byte by byte. */
 function send(file: string, headers: Record<string, string>, path = UPSERT): Promise<Answer> {
   return harness.upload(path, readFileSync(join(import.meta.dirname, 'cases', file)), headers);
 }
 
 type Fields = Record<string, unknown>;
 
-/** The entities of an accepted upload, as the handler gets them; `ref` only where a row has one. */
+/**
+ * Returns the entities of an accepted upload, as the handler gets them; `ref` only if a row has
+ * one.
+ */
 async function published({ status, body }: Answer): Promise<Fields[]> {
   expect([status, body.error]).toEqual([202, undefined]);
   const batches = await eventually('all positions', async () => {

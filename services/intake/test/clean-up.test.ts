@@ -28,7 +28,7 @@ beforeEach(async () => {
   await harness.database.stagedBatches.deleteMany({});
 });
 
-/** A janitor with a connection of its own, whose clock is ahead by `aheadMs`. */
+/** Creates a janitor with a connection of its own, whose clock is ahead by `aheadMs`. */
 async function janitor(
   aheadMs: number,
   onCommand: (sent: Sent) => void = () => undefined,
@@ -45,7 +45,7 @@ async function janitor(
   return { janitor: new Janitor(database, options, silentLogger()), database };
 }
 
-/** Stores actions as they are after `change`, each with its staged batches. */
+/** Stores actions with `change` applied, each with its staged batches. */
 async function given(count: number, change: Partial<ActionDocument>): Promise<string[]> {
   const actions = Array.from({ length: count }, (_, i) => ({
     ...template,
@@ -79,7 +79,7 @@ const givenEnded = (count: number) =>
 const givenBrokenOff = (count: number) =>
   given(count, { status: 'staging', dispatch: { nextBatch: 0, done: false, lease: null } });
 
-/** The actions whose batches a command removes. */
+/** Returns the actions whose batches a command removes. */
 function removedBy({ name, command }: Sent): string[] {
   if (name !== 'delete' || command['delete'] !== 'staged_batches') return [];
   const [statement] = command['deletes'] as {

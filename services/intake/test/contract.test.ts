@@ -11,7 +11,7 @@ import { IntakeHarness } from './harness.ts';
 
 const PROVISIONING_MS = 300_000;
 const RUN_MS = 120_000;
-/** Requests per operation and kind of generation. */
+/** Number of requests per operation and kind of generation. */
 const EXAMPLES = 20;
 const CHECKS = [
   'not_a_server_error',
@@ -22,7 +22,10 @@ const CHECKS = [
   'negative_data_rejection',
   'unsupported_method',
 ];
-/** The account of the query is that of the header, and most of the ids are those of actions that are there. */
+/**
+ * The account of the query is that of the header, and most of the ids are those of existing
+ * actions.
+ */
 const settings = (actionIds: readonly string[]) => `
 hooks = "serializers.py"
 
@@ -34,7 +37,7 @@ hooks = "serializers.py"
 values = ${JSON.stringify(actionIds)}
 `;
 
-/** Uploads are text; Schemathesis knows CSV as rows only, and NDJSON not at all. */
+/** Uploads are text. Schemathesis knows CSV only as rows, and NDJSON not at all. */
 const SERIALIZERS = `
 import schemathesis
 
@@ -58,12 +61,12 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-/** An action that can be paused, resumed and cancelled. */
+/** Creates an action that can be paused, resumed and cancelled. */
 async function scheduledAction(): Promise<string> {
   return (await harness.accepted(randomUUID(), 2, new Date('2999-01-01T00:00:00Z')))._id;
 }
 
-/** An action that has outcomes of every kind. */
+/** Creates an action that has outcomes of every kind. */
 async function completedAction(): Promise<string> {
   const actionId = randomUUID();
   await harness.accepted(actionId, 2, new Date('2999-01-01T00:00:00Z'));
@@ -119,7 +122,7 @@ const exchangesSchema = z.object({
   }),
 });
 
-/** `GET /bulk-actions/…` of each exchange that was carried out. */
+/** Returns `GET /bulk-actions/…` of each successful exchange. */
 function successesIn(file: string): string[] {
   const { entries } = exchangesSchema.parse(JSON.parse(readFileSync(file, 'utf8'))).log;
   return entries
@@ -143,9 +146,9 @@ describe('the OpenAPI document', () => {
         ...['--report', 'har', '--report-har-path', join(folder, 'exchanges.json')],
       ];
       const { code, output } = await run(schemathesis, args, { ...context, cwd: folder, timeoutMs: RUN_MS });
-      // The report says which request breaks the contract, and how to send it again.
+      // The report names the request that breaks the contract, and how to send it again.
       expect(code === 0 ? '' : output).toBe('');
-      // A run that never met the success of an operation would have shown little of it.
+      // A run that never met the success of an operation would have shown little of the operation.
       const { paths } = documentSchema.parse(await (await fetch(`${harness.url}/api/openapi.json`)).json());
       const seen = successesIn(join(folder, 'exchanges.json'));
       for (const [path, methods] of Object.entries(paths)) {

@@ -26,7 +26,7 @@ const stored = async (actionId: string): Promise<ActionDocument> =>
 const control = (actionId: string, what: string, headers?: Record<string, string>): Promise<Answer> =>
   harness.send('POST', `/bulk-actions/${actionId}/${what}`, headers);
 
-/** Outcomes for `batches` more batches of the action are counted. */
+/** Counts outcomes for `batches` more batches of the action. */
 async function count(actionId: string, batches: number): Promise<void> {
   await harness.database.actions.updateOne(
     { _id: actionId },
@@ -37,7 +37,7 @@ async function count(actionId: string, batches: number): Promise<void> {
   );
 }
 
-/** Waits until as many batches are published as may be, and answers with all there are. */
+/** Waits until as many batches are published as may be, and returns all of them. */
 async function published(actionId: string, batches: number): Promise<PublishedBatch[]> {
   return eventually(`${batches} batches are published`, async () => {
     const all = await harness.published(actionId);
@@ -82,7 +82,7 @@ describe('pause and resume', () => {
     expect((await control(_id, 'pause')).body.data).toEqual(paused.body.data);
     await eventually('the dispatch lets go', async () => (await stored(_id)).dispatch.lease === null);
     await count(_id, WINDOW);
-    // Nobody takes it up, though others are dispatched at the same time.
+    // No dispatcher resumes it, although others are dispatched at the same time.
     const { _id: other } = await harness.accepted(randomUUID(), 5);
     await eventually('another is dispatched', async () => (await stored(other)).dispatch.done);
     expect(await harness.published(_id)).toHaveLength(WINDOW);
@@ -100,7 +100,7 @@ describe('pause and resume', () => {
     const all = await published(_id, batchCount);
     expect(positionsOf(all)).toEqual(Array.from({ length: 120 }, (_, i) => i));
     expect(all.some(({ batch }) => batch.cancelled)).toBe(false);
-    await eventually('both are told', async () => {
+    await eventually('both are reported', async () => {
       const told = (await eventsOf(_id)).map(({ status }) => status);
       return told.includes('paused') && told.includes('processing');
     });
@@ -135,7 +135,7 @@ describe('rate and estimated end', () => {
     await count(_id, WINDOW);
     await published(_id, 2 * WINDOW);
     const { actions } = harness.database;
-    // It has run for ten seconds.
+    // The action has run for ten seconds.
     const startedAt = new Date(Date.now() - 10_000);
     await actions.updateOne({ _id }, { $set: { startedAt, status: 'processing' } });
     await control(_id, 'pause');
@@ -156,7 +156,7 @@ describe('rate and estimated end', () => {
     const resumed = await stats(_id);
     expect(resumed['rate']).toBeGreaterThan(Number(paused['rate']) / 10);
     expect(Date.parse(String(resumed['eta']))).toBeGreaterThan(Date.now());
-    const event = await eventually('the resumption is told', async () =>
+    const event = await eventually('the resumption is reported', async () =>
       (await eventsOf(_id)).find((one) => one.pausedMs > 0),
     );
     expect(event.pausedMs).toBe(pausedMs);
@@ -169,7 +169,8 @@ describe('the times of an action', () => {
     const { createdAt } = await stored(_id);
     const ran = new Date(createdAt.getTime() + 1);
     const early = { startedAt: ran, finishedAt: ran, status: 'completed' as const };
-    // Counted and ended, by a clock that is behind, while its only window is being recorded.
+    // Counted and ended, by a clock that is behind, while the action's only window is being
+    // recorded.
     const store = new DispatchStore(harness.database, 1_000, () => new Date(Date.now() + 60_000));
     await harness.database.actions.updateOne(
       { _id },
@@ -177,7 +178,7 @@ describe('the times of an action', () => {
     );
     await store.advance(_id, 'me', 3, true);
     expect(await stored(_id)).toMatchObject({ queuedAt: ran, startedAt: ran, finishedAt: ran });
-    // And by one that is ahead, a dispatcher's clock being behind that of the creation.
+    // And by one that is ahead: a dispatcher's clock is behind that of the creation.
     const { _id: other } = await harness.accepted(randomUUID(), 5, FAR);
     const slow = new DispatchStore(harness.database, 1_000, () => new Date(0));
     await harness.database.actions.updateOne(

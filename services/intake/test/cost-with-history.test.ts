@@ -56,7 +56,7 @@ beforeAll(async () => {
 }); // prettier-ignore
 afterAll(() => harness.installation.dispose());
 
-/** Logs with an outcome each, of which few are failures. */
+/** Builds logs with an outcome each, of which few are failures. */
 function logsOf(actionId: string): ActionLogDocument[] {
   return Array.from({ length: LOGS }, (_, position) => {
     const failed = position % 30 === 7;
@@ -80,7 +80,7 @@ function logsOf(actionId: string): ActionLogDocument[] {
   });
 }
 
-/** Does a piece of work. @returns the plans of its commands, and how many commands it sent. */
+/** Runs work. @returns the plans of its commands, and how many commands it sent. */
 async function asked(work: () => Promise<unknown>): Promise<{ plans: QueryPlans; commands: number }> {
   plans = new QueryPlans();
   sent = 0;
@@ -119,13 +119,16 @@ const WORK = {
   'a deep page of logs from the end': logs({ sort: '-position', after: '70' }),
   'a deep filtered page of logs from the end': logs({ sort: '-position', type: 'failure', after: '70' }),
   'the entities of a retry': async () => {
-    // Its batches are not there, so the reading ends at the first one.
+    // The action's batches are missing, so the read ends at the first one.
     const read = new FailedEntities(database, PARTITIONS).read(ended._id);
     await expect(read.next()).rejects.toMatchObject({ code: 'RETRY_EXPIRED' });
   },
 } as const;
 
-/** The plans of a piece of work; none where the server does not plan as MongoDB does, which `scans` is for. */
+/**
+ * Returns the plans of some work; none if the server does not plan as MongoDB does, which `scans`
+ * covers.
+ */
 async function plansOf(work: () => Promise<unknown>, command?: string): Promise<ReadPlan[]> {
   const { plans: recorded } = await asked(work);
   expect(await recorded.scans(harness.database)).toEqual([]);

@@ -14,7 +14,7 @@ import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { LEASE_MS } from './dispatcher.ts';
 import { IntakeHarness } from './harness.ts';
 
-/** Actions of each kind that has nothing to do. */
+/** Number of actions of each kind without work. */
 const MANY = 5_000;
 const INSERTED_AT_ONCE = 1_000;
 const FAR = new Date('2999-01-01T00:00:00Z');
@@ -34,7 +34,7 @@ beforeAll(async () => {
     countedBatches: 10,
     dispatch: { nextBatch: 10, done: true, lease: null },
   });
-  // As every writer of these fields does.
+  // Every writer of these fields does the same.
   await harness.database.actions.updateMany({}, [WITH_DUE_AT, WITH_IN_FLIGHT]);
 }, 120_000);
 afterAll(() => harness.installation.dispose());
@@ -51,7 +51,7 @@ async function given(kind: string, more: Partial<ActionDocument>): Promise<void>
   }
 }
 
-/** A database that records what it is asked. */
+/** Opens a database that records its commands. */
 async function watched(): Promise<{ database: Database; plans: QueryPlans; sent: () => number }> {
   const plans = new QueryPlans();
   let sent = 0;

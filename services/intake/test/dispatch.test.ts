@@ -21,7 +21,7 @@ beforeEach(async () => {
 afterEach(() => harness.installation.dispose());
 
 const LEASE_MS = 1_000;
-/** A store whose clock is ahead by `ms`: for it, the leases of others have run out earlier. */
+/** A store whose clock is ahead by `ms`: for it, other owners' leases have expired earlier. */
 const storeAhead = (ms: number) =>
   new DispatchStore(harness.database, LEASE_MS, () => new Date(Date.now() + ms));
 const options = (store: DispatchStore) => ({
@@ -104,13 +104,13 @@ describe('a dispatch', () => {
     const claimed = (await storeAhead(0).claim('first/1'))!;
     const first = new ActionDispatch(claimed, 'first/1', performance.now(), options(storeAhead(0)));
     expect(await first.step()).toBe('more');
-    // first dies here. As long as its lease lasts, nobody touches the action.
+    // `first` dies here. While its lease lasts, no other owner gets the action.
     expect(await storeAhead(0).claim('second/1')).toBeUndefined();
     dispatcher(storeAhead(2 * LEASE_MS)).wake();
     await eventually('the dispatch is done', isDone(actionId));
     const published = await eventually('all positions', isUpTo(200, actionId));
     expect(published).toHaveLength(batchCount);
-    // And if it was only asleep, it finds that it has lost the action, and harms nothing.
+    // If the process was only suspended, it finds that it has lost the action, and does no harm.
     expect(await first.step()).toBe('stopped');
     expect((await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done).toBe(true);
   });
@@ -229,7 +229,7 @@ describe('a dispatch', () => {
       new ActionDispatch(claimed, owner, 0, { ...options(storeAhead(0)), monotonic: () => clock });
     const first = slow('a/1', (await storeAhead(0).claim('a/1'))!);
     clock = LEASE_MS;
-    expect(await first.step()).toBe('more'); // nobody else had it
+    expect(await first.step()).toBe('more'); // no other owner had it
     await storeAhead(0).release(actionId, 'a/1');
     const second = slow('b/1', (await storeAhead(0).claim('b/1'))!);
     clock = 3 * LEASE_MS;

@@ -7,7 +7,7 @@ import type { IntakeHarness } from './harness.ts';
 
 export const LEASE_MS = 10_000;
 
-/** A dispatcher without limits but those that a test sets; it is stopped with the harness. */
+/** Creates a dispatcher without limits except those that a test sets. It stops with the harness. */
 export function dispatcherOf(harness: IntakeHarness, options: Partial<DispatcherOptions> = {}): Dispatcher {
   const one = new Dispatcher({
     store: new DispatchStore(harness.database, LEASE_MS, () => new Date()),
@@ -34,7 +34,7 @@ export function dispatcherOf(harness: IntakeHarness, options: Partial<Dispatcher
   return one;
 }
 
-/** What may be in flight of an account in a lane, and of a lane whatever the times are. */
+/** Limits what may be in flight of an account in a lane, and of a lane whatever the times are. */
 export function limits(
   account: number,
   lane: number,
@@ -45,7 +45,7 @@ export function limits(
   };
 }
 
-/** A producer whose sends hang where they are told to, until they are released. */
+/** Creates a producer whose sends hang where the test wants it, until they are released. */
 export function hangingProducer(
   producer: MessageProducer,
   hangs: (topic: string, keys: readonly unknown[]) => boolean,

@@ -22,7 +22,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-/** Bytes as they come, without fetch's own decoding. */
+/** Returns the bytes as they arrive, without fetch's own decoding. */
 async function raw(
   path: string,
   headers: Record<string, string> = {},
@@ -153,7 +153,7 @@ describe('the page in a browser', () => {
     proxy.close();
   });
 
-  /** A page that notes what should not happen: errors, and requests to other hosts. */
+  /** Opens a page that records what must not happen: errors, and requests to other hosts. */
   async function open(url: string): Promise<{ page: Page; wrong: string[] }> {
     const page = await browser.newPage();
     const wrong: string[] = [];

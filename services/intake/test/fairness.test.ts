@@ -28,7 +28,7 @@ const nextBatch = async (actionId: string): Promise<number> => (await find(actio
 const done = (actionId: string) =>
   eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);
 
-/** Everything published so far is counted. */
+/** Counts everything that has been published so far. */
 async function count(actionId: string): Promise<void> {
   await harness.database.actions.updateOne({ _id: actionId }, [
     { $set: { countedBatches: '$dispatch.nextBatch', status: 'processing', updatedAt: new Date() } },
@@ -43,7 +43,7 @@ describe('a dispatch', () => {
     await done(one._id);
     const published = await Promise.all(many.map(({ _id }) => nextBatch(_id)));
     const sum = published.reduce((a, b) => a + b, 0);
-    // A look at the others comes later than the end of the one: by some turns.
+    // The look at the other actions comes some turns after the end of this one.
     expect(sum).toBeGreaterThanOrEqual(one.batchCount - 2);
     expect(sum).toBeLessThan(2 * one.batchCount);
     expect(Math.max(...published) - Math.min(...published)).toBeLessThanOrEqual(4);
@@ -55,7 +55,8 @@ describe('a dispatch', () => {
     dispatcher().wake();
     await done(one._id);
     const published = await Promise.all(many.map(({ _id }) => nextBatch(_id)));
-    // Each has one window under way at a time: how far they are differs only by how long a window takes.
+    // Each action has one window under way at a time. Their progress differs only by how long a
+    // window takes.
     expect(published.reduce((a, b) => a + b, 0)).toBeLessThan(2 * one.batchCount);
   });
 
@@ -71,12 +72,12 @@ describe('a dispatch', () => {
       'both lanes are used',
       async () => (await inNormal()) === 6 && (await nextBatch(high._id)) === 6,
     );
-    // It looks on, and publishes no more.
+    // The dispatcher continues to look, and publishes no more.
     const small = await accepted('b', 5, 'low');
     await done(small._id);
     expect([await inNormal(), await nextBatch(high._id)]).toEqual([6, 6]);
     await count(a1._id);
-    await eventually('it goes on', async () => (await inNormal()) > 6);
+    await eventually('it continues', async () => (await inNormal()) > 6);
   });
 
   it('keeps a lane within its limit, with room left for a newcomer', async () => {
@@ -86,11 +87,11 @@ describe('a dispatch', () => {
     await eventually('its part is used', async () => (await nextBatch(first._id)) === 6);
     const second = await accepted('b', LARGE);
     one.wake();
-    // Two parts of three: what the first has beyond its own drains.
+    // Two parts of three: what the first account has beyond its own part drains.
     await eventually('the newcomer has its part', async () => (await nextBatch(second._id)) === 4);
     const third = await accepted('c', 5);
     one.wake();
-    await eventually('another is begun at once', async () => (await nextBatch(third._id)) > 0);
+    await eventually('another starts at once', async () => (await nextBatch(third._id)) > 0);
     const all = await Promise.all([first, second, third].map(({ _id }) => nextBatch(_id)));
     expect(all.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(12);
   });
@@ -120,7 +121,7 @@ describe('a dispatch', () => {
     await done(elsewhere._id);
     expect(await nextBatch(ours._id)).toBe(2);
     await publishedAt(new Date(Date.now() - 61_000));
-    // As in an outage: nothing moves, so that no more than a single stale one is left out.
+    // As in an outage, nothing moves, so that no more than a single stale batch is left out.
     await eventually('one more is published', async () => (await nextBatch(ours._id)) === 3);
     const again = await accepted('c', 5, 'low');
     one.wake();
@@ -141,7 +142,7 @@ describe('several instances', () => {
     for (let i = 0; i < 6; i += 1) newcomers.push(await accepted(`newcomer-${i}`, 5));
     dispatcher(limits(1_000, 12)).wake();
     await eventually(
-      'each has begun',
+      'each has started',
       async () => {
         const begun = await Promise.all(newcomers.map(({ _id }) => nextBatch(_id)));
         return begun.every((n) => n > 0);
@@ -185,14 +186,14 @@ describe('leases', () => {
   it('go round where there are more accounts than places', async () => {
     const actions: ActionDocument[] = [];
     for (const accountId of ['a', 'b', 'c', 'd', 'e']) actions.push(await accepted(accountId, LARGE));
-    // Nothing is counted: none of them ends.
+    // Nothing is counted, so that none of the actions ends.
     dispatcher({
       concurrency: 2,
       leaseMs: 1_000,
       store: new DispatchStore(harness.database, 1_000, () => new Date()),
       ...limits(4, 100),
     }).wake();
-    await eventually('each has begun', async () => {
+    await eventually('each has started', async () => {
       const begun = await Promise.all(actions.map(({ _id }) => nextBatch(_id)));
       return begun.every((n) => n > 0);
     });

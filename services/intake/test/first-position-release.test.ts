@@ -35,7 +35,7 @@ const release = (): FirstPositionRelease =>
     signal: new AbortController().signal,
   });
 
-/** Handlers have claimed two partitions of an action. */
+/** Claims two partitions of an action, as handlers do. */
 async function claim(actionId: string): Promise<void> {
   const firsts = new FirstPositions(redis, prefix, 600);
   for (const partition of [0, 2]) {
@@ -44,7 +44,7 @@ async function claim(actionId: string): Promise<void> {
   }
 }
 
-/** An accepted action that has ended so long ago; undefined: it goes on. */
+/** Stores an accepted action that ended this long ago; `undefined` if it has not ended. */
 async function givenAction(
   endedAgoMs: number | undefined,
   codes: ActionDocument['codes'] = {},

@@ -32,7 +32,7 @@ async function handlers(): Promise<Handlers> {
   return started;
 }
 
-/** A sweeper whose clock is ahead by `ms`. */
+/** Creates a sweeper whose clock is ahead by `ms`. */
 function sweeper(
   ms = 10 * AFTER_MS,
   onMissing: (lane: string, batches: number) => void = () => undefined,
@@ -53,7 +53,7 @@ function sweeper(
   });
 }
 
-/** All outcomes of what has come are counted: `missing` batches are still to come. */
+/** Counts all outcomes of what has arrived; `missing` batches are left. */
 function countedBut(actionId: string, missing: number): Promise<ActionDocument> {
   return eventually(`all but ${missing} are counted`, async () => {
     const action = await stored(actionId);
@@ -61,7 +61,10 @@ function countedBut(actionId: string, missing: number): Promise<ActionDocument> 
   });
 }
 
-/** An action whose batches are all recorded as published, of which those of partition 1 below batch 12 are lost. */
+/**
+ * Creates an action whose batches are all recorded as published. Those of partition 1 below batch
+ * 12 are lost.
+ */
 async function withGap(): Promise<{ actionId: string; lost: readonly number[] }> {
   const lossy = new LossyProducer((batchNo, partition) => partition === 1 && batchNo < 12);
   const service = await harness.start(NEVER, { producer: lossy.instead });
@@ -83,7 +86,7 @@ describe('batches that a confirmed send has lost', () => {
     expect(lossy.lost.length).toBeGreaterThan(5);
     expect((await checkAccounting(harness.database, _id)).breaches).toEqual([]);
     const published = await harness.published(_id);
-    // What was lost never came: every batch is there once.
+    // The lost batches never arrived: every batch is there once.
     expect(batchNos(published)).toEqual(Array.from({ length: batchCount }, (_, i) => i));
     expect(published.every(({ batch }) => !batch.cancelled)).toBe(true);
     for (const { partition, batch } of published) {
@@ -141,7 +144,7 @@ describe('batches that a confirmed send has lost', () => {
         return (await harness.database.actions.countDocuments(all)) === actions;
       });
     await completed(1);
-    // What was refused is found again when its claim has run out.
+    // A refused batch is found again when its claim has expired.
     expect(await sweeper(20 * AFTER_MS).sweep()).toBeGreaterThan(0);
     await completed(2);
   });
@@ -155,14 +158,14 @@ describe('batches that a confirmed send has lost', () => {
     const clocks = [10, 10, 10].map((after) => sweeper(after * AFTER_MS, (_lane, n) => found.push(n)));
     await Promise.all(clocks.map((one) => one.sweep()));
     expect(found.reduce((sum, n) => sum + n, 0)).toBe(lost.length);
-    // They are in the lane now, unread: they are not missing.
+    // The batches are in the lane now, unread, so they are not missing.
     expect(await sweeper(100 * AFTER_MS).sweep()).toBe(0);
     const admin = harness.installation.kafka.admin();
     await admin.connect();
     const topic = harness.installation.topics.entityBatches.normal;
     const groupId = consumerGroups(harness.installation.env['TOPIC_PREFIX']).handler.normal;
     const ends = await admin.fetchTopicOffsets(topic);
-    // Consumed, and nobody has counted them.
+    // The batches are consumed, but not counted.
     await admin.setOffsets({
       groupId,
       topic,

@@ -37,7 +37,7 @@ export interface Answer {
   };
 }
 
-/** intake's surroundings: an installation of its own, and readers of what it publishes. */
+/** Runs intake on an installation of its own, with readers of what it publishes. */
 export class IntakeHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
@@ -76,7 +76,7 @@ export class IntakeHarness {
       MAX_ENTITY_BYTES: '2000',
       DISPATCH_CRON: '* * * * * *',
       DISPATCH_LEASE_MS: '1000',
-      // Nobody counts here, unless a test does.
+      // Nothing counts here, unless a test does.
       DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: '10000',
       DISPATCH_IN_FLIGHT_LANE_BATCHES: '100000',
       DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: '100000',
@@ -107,7 +107,7 @@ export class IntakeHarness {
   }
 
   /**
-   * Starts intake in this process; it is stopped at the end of the test file at the latest.
+   * Starts intake in this process. It stops at the end of the test file at the latest.
    *
    * @param options for example a producer of the test's own.
    */
@@ -143,7 +143,7 @@ export class IntakeHarness {
     );
   }
 
-  /** An accepted action of `size` entities, that nobody has dispatched yet. */
+  /** Creates an accepted action of `size` entities that is not dispatched yet. */
   accepted(
     actionId: string,
     size: number,
@@ -168,7 +168,7 @@ export class IntakeHarness {
     return answer(await fetch(`${this.url}${path}`, { headers }));
   }
 
-  /** A request without a body. */
+  /** Sends a request without a body. */
   async send(
     method: string,
     path: string,
@@ -177,7 +177,7 @@ export class IntakeHarness {
     return answer(await fetch(`${this.url}${path}`, { method, headers }));
   }
 
-  /** POST with any body. */
+  /** Sends a POST with any body. */
   async upload(
     path: string,
     body: string | Buffer,
@@ -203,7 +203,7 @@ export class IntakeHarness {
     );
   }
 
-  /** The batches of an action in the lanes, in order of partition and offset. */
+  /** Returns the batches of an action in the lanes, in order of partition and offset. */
   async published(actionId: string): Promise<PublishedBatch[]> {
     const all = await Promise.all(
       this.lanes.messages.map(async ({ partition, offset, message }) => ({
@@ -217,7 +217,10 @@ export class IntakeHarness {
       .sort((a, b) => a.partition - b.partition || a.offset - b.offset);
   }
 
-  /** Everything that is stored or published of anything, once what was accepted before has been dispatched. */
+  /**
+   * Counts everything that is stored or published, once earlier accepted actions have been
+   * dispatched.
+   */
   async traces(): Promise<Record<string, number>> {
     await eventually('what was accepted is dispatched', async () => {
       const waiting = { status: { $ne: 'staging' as const }, scheduledFor: null, 'dispatch.done': false };
@@ -233,7 +236,7 @@ export class IntakeHarness {
     };
   }
 
-  /** Messages that a topic holds, by its offsets. */
+  /** Returns the number of messages in a topic, by its offsets. */
   async #messagesIn(topic: string): Promise<number> {
     const offsets = await this.#admin.fetchTopicOffsets(topic);
     return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
@@ -244,7 +247,7 @@ export function entitiesOf(size: number): { id: string; lastName: string }[] {
   return Array.from({ length: size }, (_, i) => ({ id: `c${i}`, lastName: `Name ${i}` }));
 }
 
-/** Positions of batches, sorted. */
+/** Returns the sorted positions of batches. */
 export function positionsOf(published: readonly PublishedBatch[]): number[] {
   return published
     .flatMap(({ batch }) => batch.entities.map(({ position }) => position))

@@ -17,7 +17,7 @@ async function lives(): Promise<void> {
   expect(status).toBe(400);
 }
 
-/** A request to a route, whose answer has a body. */
+/** Builds a request to a route whose answer has a body. */
 function request(path: string, lines: readonly string[] = []): string {
   return [`GET ${path} HTTP/1.1`, 'host: h', 'x-account-id: acme', ...lines, '', ''].join('\r\n');
 }

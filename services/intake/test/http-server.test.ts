@@ -17,7 +17,7 @@ afterAll(() => harness.installation.dispose());
 
 const action = { actionType: 'update', entities: [{ id: 'c1', lastName: 'A' }] };
 
-/** Writes raw bytes and gives all that comes back until the server closes the connection. */
+/** Writes raw bytes and returns everything that arrives until the server closes the connection. */
 function raw(text: string): Promise<string> {
   return new Promise((resolve, reject) => {
     const socket = connect(Number(new URL(harness.url).port), '127.0.0.1', () => socket.write(text));
@@ -30,7 +30,7 @@ function raw(text: string): Promise<string> {
 
 const envelope = (answer: string): unknown => JSON.parse(answer.slice(answer.indexOf('\r\n\r\n') + 4));
 
-/** Whether something answers on a port of an address of this machine. */
+/** Returns whether a server answers on a port of an address of this machine. */
 async function answers(host: string, port: number): Promise<boolean> {
   const socket = connect({ host, port });
   try {
@@ -158,7 +158,8 @@ describe('the HTTP server', () => {
           .end();
       });
     expect(await get()).toBe(400);
-    // Under way when the service is told to stop: its headers are there, as the server says, its body is not.
+    // The request is under way when the service must stop: the server has its headers, but not its
+    // body.
     const text = JSON.stringify(action);
     const slow = request({
       port,

@@ -7,7 +7,7 @@ import { ActionStore } from '../src/actions/action-store.ts';
 import { IntakeHarness, type Answer } from './harness.ts';
 
 let harness: IntakeHarness;
-/** Actions of acme, in the order in which they were created. */
+/** Actions of acme, in the order of their creation. */
 let actions: ActionDocument[];
 
 beforeAll(async () => {
@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-/** An action that nobody works on. */
+/** Stores an action without any work under way. */
 async function given(i: number, accountId: string): Promise<ActionDocument> {
   const template = await harness.accepted(uuidv7(), 1, new Date(Date.UTC(2999, 0, 1 + (i % 5))));
   await harness.database.actions.deleteOne({ _id: template._id });

@@ -34,7 +34,7 @@ function logOf(actionId: string, batchNo: number, positions: readonly number[]):
   }; // prettier-ignore
 }
 
-/** The batches of an action of SIZE positions, as they are routed. */
+/** Builds the batches of an action of SIZE positions, as they are routed. */
 function batchesOf(actionId: string): ActionLogDocument[] {
   const all = Array.from({ length: SIZE }, (_, i) => i);
   return Array.from({ length: PARTITIONS }, (_, partition) => all.filter((p) => partitionOf(p) === partition))
@@ -49,7 +49,7 @@ async function given(total = SIZE): Promise<string> {
   return actionId;
 }
 
-/** A batch has its outcomes, as stats-aggregator writes them. */
+/** Stores the outcomes of a batch, as stats-aggregator would. */
 async function happens(log: ActionLogDocument): Promise<void> {
   const { success, failure, skipped } = log.counts;
   await harness.database.actionLogs.insertOne(log);

@@ -4,7 +4,10 @@ import { counted, type Database } from '@bulk/mongo';
 import type { Consumer } from 'kafkajs';
 import type { IntakeHarness, PublishedBatch } from './harness.ts';
 
-/** What handler and stats-aggregator do with batches: the first copy of each counts, its log says where it came from. */
+/**
+ * Does with batches what handler and stats-aggregator do: the first copy of each counts, and its
+ * log names its source.
+ */
 export async function account(
   { actions, actionLogs }: Database,
   batches: readonly PublishedBatch[],

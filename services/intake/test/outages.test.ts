@@ -13,7 +13,7 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-/** What the janitor leaves, when every late write must have arrived. */
+/** Returns what the janitor leaves, when every late write must have arrived. */
 async function swept(): Promise<Record<string, number>> {
   for (const ahead of [2 * HOUR_MS, 4 * HOUR_MS]) {
     const options = { stagingTimeoutMs: HOUR_MS, stagedRetentionMs: HOUR_MS, lateWriteMs: LATE_WRITE_MS };
@@ -23,7 +23,7 @@ async function swept(): Promise<Record<string, number>> {
   return harness.traces();
 }
 
-/** The first copy of each batch: handler drops any other. */
+/** Returns the first copy of each batch. handler drops any other. */
 function firstCopies(published: readonly PublishedBatch[]): PublishedBatch[] {
   const first = new Map<number, PublishedBatch>();
   for (const one of published) {
@@ -35,7 +35,7 @@ function firstCopies(published: readonly PublishedBatch[]): PublishedBatch[] {
 }
 
 describe('MongoDB goes away in the middle of an upload', () => {
-  // Where connections are dead and new ones are not, the driver's own second try is accepted.
+  // If connections are dead and new ones are not, the driver's own second try is accepted.
   it.each([{ away: 'break' }, { away: 'blackHole' }] as const)(
     '$away: it is refused as to be repeated, leaves nothing behind, and its repetition is accepted',
     async ({ away }) => {

@@ -17,7 +17,7 @@ const accepted = (accountId: string, size: number, lane: Lane = 'normal'): Promi
   harness.accepted(randomUUID(), size, null, { accountId, lane });
 const nextBatch = async (actionId: string): Promise<number> =>
   (await harness.database.actions.findOne({ _id: actionId }))!.dispatch.nextBatch;
-/** Waits until exactly so many are published, and another look at them has passed. */
+/** Waits until exactly this number of batches is published, and another look at them has passed. */
 async function published(actionId: string, batches: number, wake: () => void): Promise<void> {
   await eventually('as many are published', async () => (await nextBatch(actionId)) >= batches);
   const other = await accepted(randomUUID(), 5, 'low');
@@ -39,7 +39,7 @@ describe('batches in retry topics', () => {
     await published(_id, 4, wake);
     for (const batchNo of [0, 2, 3]) await markPostponed(harness.database, _id, batchNo);
     await published(_id, 7, wake);
-    // Once more: a redelivery marks the same batch.
+    // A redelivery marks the same batch once more.
     await markPostponed(harness.database, _id, 2);
     await published(_id, 7, wake);
   });

@@ -10,15 +10,15 @@ export interface IntakeProcess {
   readonly child: ChildProcess;
   readonly port: number;
   readonly url: string;
-  /** Its log so far, a line each. */
+  /** The lines of its log so far. */
   readonly lines: readonly string[];
   readonly exited: Promise<number | null>;
 }
 
 /**
- * Starts intake as a process; it ends with the installation at the latest.
+ * Starts intake as a process. It ends with the installation at the latest.
  *
- * @param nodeOptions of the process, such as `--max-old-space-size=256`.
+ * @param nodeOptions options of the process, such as `--max-old-space-size=256`.
  */
 export async function startIntakeProcess(
   installation: TestInstallation,

@@ -34,7 +34,7 @@ afterAll(() => harness.installation.dispose());
 
 const now = (): Date => new Date();
 
-/** Everything that intake ever asks of MongoDB, once in each form. */
+/** Sends every command that intake ever sends to MongoDB, once in each form. */
 async function askEverything(): Promise<void> {
   const actions = new ActionStore(database);
   const staging = harness.staging(now, database);
@@ -106,7 +106,7 @@ async function askEverything(): Promise<void> {
   await askForQuotas(staging);
 }
 
-/** An upload that is refused for a quota, and one that is accepted. */
+/** Stages an upload that is refused for a quota, and one that is accepted. */
 async function askForQuotas(staging: StagingArea): Promise<void> {
   const limits = { 'unfinished-actions': 5, 'staged-bytes': 10_000, 'rows-per-day': 20 };
   const quotas = new Quotas({

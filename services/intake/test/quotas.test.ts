@@ -23,7 +23,7 @@ interface Refusal {
   readonly details: { quota: string; limit: number; used: number; requested: number; retryAfterMs?: number };
 }
 
-/** An action that nobody dispatches: it stays as it is until a test ends it. */
+/** The start of an action that is never dispatched: it stays as it is until a test ends it. */
 const LATER = new Date(Date.now() + 86_400_000).toISOString();
 const requestOf = (size: number) => ({
   actionType: 'update',
@@ -274,7 +274,7 @@ describe('after a crash', () => {
     retryOf: null,
   });
 
-  /** An upload whose process dies: nobody decides on it any more. */
+  /** Stages an upload whose process dies, so that it is never decided. */
   async function dyingUpload(quotas: Quotas, accountId: string, rows: number): Promise<void> {
     const actionId = uuidv7();
     const endless = (async function* () {
@@ -289,7 +289,11 @@ describe('after a crash', () => {
     });
   }
 
-  /** Opens the claim of an upload. @returns it, and the acceptance of its action by a process that dies right after it. */
+  /**
+   * Opens the claim of an upload.
+   *
+   * @returns the claim, and the acceptance of its action by a process that dies right after it.
+   */
   async function openClaim(
     quotas: Quotas,
     accountId: string,

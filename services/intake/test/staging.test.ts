@@ -27,7 +27,7 @@ const draft = (actionId: string) => ({
   scheduledFor: null,
   retryOf: null,
 });
-/** A janitor whose clock is ahead by `ms`. */
+/** Creates a janitor whose clock is ahead by `ms`. */
 const janitorAhead = (ms: number) =>
   new Janitor(
     harness.database,
@@ -73,7 +73,10 @@ describe('staging', () => {
 });
 
 describe('a write whose answer is lost', () => {
-  /** The database, except that the answer of one operation on `actions` is lost after it was carried out. */
+  /**
+   * Wraps the database so that the answer of one operation on `actions` is lost after it was
+   * executed.
+   */
   function losing(operation: 'findOneAndUpdate' | 'updateOne', carriedOut: boolean): Database {
     const { actions } = harness.database;
     let lost = false;
@@ -126,7 +129,8 @@ describe('the janitor', () => {
     await harness.accepted(dead, 20);
     await harness.database.actions.updateOne({ _id: dead }, { $set: { status: 'staging' } });
     expect(await janitorAhead(HOUR_MS / 2).sweep()).toEqual({ broken: 0, ended: 0 });
-    // First it is claimed, so that it can no longer be accepted; it is removed when no write can be under way any more.
+    // First the upload is claimed, so that it can no longer be accepted. It is removed when no
+    // write can be under way any more.
     expect(await janitorAhead(2 * HOUR_MS).sweep()).toEqual({ broken: 0, ended: 0 });
     expect(await janitorAhead(2 * HOUR_MS).sweep()).toEqual({ broken: 0, ended: 0 });
     expect(await janitorAhead(2 * HOUR_MS + 2 * LATE_WRITE_MS).sweep()).toEqual({ broken: 1, ended: 0 });
@@ -153,7 +157,7 @@ describe('the janitor', () => {
       await janitorAhead(2 * HOUR_MS).sweep();
       await janitorAhead(3 * HOUR_MS).sweep();
       expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
-      // What a write does that had passed its check before the janitor came.
+      // The write of an upload that had passed its check before the janitor came.
       await harness.database.stagedBatches.insertOne({
         _id: `${actionId}:6`,
         actionId,
@@ -180,7 +184,7 @@ describe('the janitor', () => {
     }
     await expect(harness.staging().stage(draft(actionId), slow())).rejects.toThrow(StagingExpiredError);
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
-    // And it died in the middle of a removal.
+    // That janitor died in the middle of a removal.
     const dead = randomUUID();
     await harness.accepted(dead, 20);
     const lease = { owner: 'janitor 7', until: new Date(Date.now() + HOUR_MS) };
@@ -200,7 +204,7 @@ describe('the janitor', () => {
     await janitorAhead(2 * HOUR_MS).sweep();
     const claimed = await harness.database.actions.findOne({ _id: slow });
     expect(claimed?.uploadClaim?.reason).toBe('stalled');
-    // What that version accepts.
+    // The filter with which that version accepts.
     const open = { _id: slow, status: 'staging' as const, 'dispatch.lease': null };
     expect(await harness.database.actions.countDocuments(open)).toBe(0);
     expect(claimed?.dispatch.lease?.until).toEqual(claimed?.uploadClaim?.until);

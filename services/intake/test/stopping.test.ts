@@ -19,7 +19,7 @@ interface Answered {
   readonly text: string;
 }
 
-/** Starts a request whose body does not come to its end; resolves when intake waits for its body. */
+/** Starts a request whose body does not end. Resolves when intake waits for the body. */
 async function openUpload(
   type: string,
   begin: string | Buffer,
@@ -68,7 +68,7 @@ describe('intake that stops', () => {
     const { upload, answered } = await openUpload(type, begin, headers);
     if (type !== 'application/json')
       await eventually('something is staged', async () => (await staging()) === 1);
-    // A client that goes on sending and does not look at what comes back.
+    // A client that continues to send and does not read the answer.
     const sending = setInterval(() => upload.write(more), 20);
     const tookMs = stop(service);
     const { answer, text } = await answered.finally(() => clearInterval(sending));
@@ -107,7 +107,7 @@ describe('intake that stops', () => {
     let text = '';
     const ended = new Promise<Error>((resolve) => answer.once('error', resolve));
     const tookMs = stop(service);
-    // A slow reader, who takes what is there only after the download was cut off.
+    // A slow reader, who reads the rest only after the download was cut off.
     const reading = setInterval(() => (text += String(answer.read(1_000) ?? '')), 20);
     setTimeout(() => {
       clearInterval(reading);
@@ -124,7 +124,7 @@ describe('intake that stops', () => {
     const service = await harness.start();
     const port = Number(new URL(harness.url).port);
     const open = async (text: string): Promise<Socket> => {
-      // Its own end stays open, whatever the server does.
+      // The client's own end stays open, whatever the server does.
       const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true });
       socket.on('error', () => undefined);
       await once(socket, 'connect');
@@ -147,7 +147,7 @@ describe('intake that stops', () => {
   });
 });
 
-/** An action with an outcome for each of so many batches of a hundred. */
+/** Creates an action with an outcome for each of the given number of batches of a hundred. */
 async function finished(batches: number): Promise<string> {
   const actionId = uuidv7();
   await harness.accepted(actionId, 1, new Date(Date.now() + 3_600_000));

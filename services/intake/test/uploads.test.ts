@@ -21,7 +21,7 @@ const csvOf = (size: number): string =>
   `id,lastName\n${entitiesOf(size)
     .map(({ id, lastName }) => `${id},${lastName}\n`)
     .join('')}`;
-/** More than the limit of a body, in fewer rows and lines than there may be. */
+/** More than the limit of a body, in fewer rows and lines than allowed. */
 const LARGE = `${csvOf(10)}${`c,${'x'.repeat(1_000)}\n`.repeat(110)}`;
 const ndjsonOf = (size: number): string =>
   entitiesOf(size)

@@ -30,7 +30,7 @@ describe('intake with a small heap', () => {
       sendWorstInput(input, intake.url, `hostile-${i % 5}`),
     );
     const refusals = await Promise.all(worst);
-    // What found no room was told so; the rest was refused for what it is.
+    // What found no room was refused for that. The rest was refused for its own fault.
     for (const { status, code } of refusals) {
       if (status !== 503)
         expect([status, code]).toEqual([expect.any(Number), expect.stringMatching(/^[A-Z_]+$/)]);

@@ -59,12 +59,15 @@ const variables = z.object({
     .transform(Number)
     .refine((hz) => hz >= MIN_HZ && hz <= MAX_HZ, EXPECTED_HZ)
     .default(5)
-    .meta({ description: 'Most updates a second per action of a connection; the newest state wins.' }),
+    .meta({
+      description:
+        'Maximum number of updates per second for one action on one connection. The newest state wins. Higher values make progress smoother and raise the traffic.',
+    }),
   MAX_BUFFERED_BYTES: integer(
     // Above the high-water mark of a socket, so that `drain` follows whenever this is exceeded.
     { min: 65_536, max: 67_108_864 },
     1_048_576,
-    'A connection with more than this unsent gets only the newest states, once it has caught up.',
+    'Maximum number of unsent bytes of one connection. Beyond it the connection receives only the newest states, once it has caught up. Higher values raise the memory that slow clients take.',
   ),
   MAX_TOTAL_BUFFERED_BYTES: integer(
     { min: 65_536, max: 1_099_511_627_776 },
@@ -74,19 +77,23 @@ const variables = z.object({
   SNAPSHOT_INTERVAL_MS: integer(
     { min: 10, max: 600_000 },
     3_000,
-    'Shortest time between two snapshots of the same action, or of the account, on one connection, in ms. A client that asks too early gets one snapshot when the time has passed.',
+    'Minimum time between two snapshots of the same action, or of the account, on one connection, in ms. A client that asks too early gets one snapshot when the time has passed.',
   ),
   HEARTBEAT_MS: integer(
     { min: 100, max: 600_000 },
     30_000,
-    'Time between pings; a peer that does not answer until the next one is dropped, in ms.',
+    'Time between pings, in ms. A client that does not answer before the next ping is dropped.',
   ),
   MAX_MESSAGE_BYTES: integer(
     { min: 128, max: 1_048_576 },
     4_096,
-    'Largest frame of a client; a larger one closes its connection (1009).',
+    'Maximum size of a client frame, in bytes. A larger frame closes its connection (1009).',
   ),
-  MAX_SUBSCRIPTIONS: integer({ min: 1, max: 10_000 }, 100, 'Subscriptions of one connection at most.'),
+  MAX_SUBSCRIPTIONS: integer(
+    { min: 1, max: 10_000 },
+    100,
+    'Maximum number of subscriptions of one connection.',
+  ),
   MAX_ACCOUNT_SUBSCRIPTIONS: integer(
     { min: 1, max: 100_000_000 },
     100_000,
@@ -100,12 +107,12 @@ const variables = z.object({
   MAX_ACCOUNT_ACTIONS: integer(
     { min: 1, max: 100_000 },
     10_000,
-    'Actions that the account subscription of one connection tracks at most; beyond, it is ended (TOO_MANY_ACTIONS).',
+    'Maximum number of actions that the account subscription of one connection tracks. Beyond it the subscription is ended (TOO_MANY_ACTIONS).',
   ),
   MAX_CONNECTIONS: integer(
     { min: 1, max: 1_000_000 },
     10_000,
-    'Connections of one process at most; more are refused with 503.',
+    'Maximum number of connections of one process. More are refused with 503.',
   ),
   MAX_ACCOUNT_CONNECTIONS: integer(
     { min: 1, max: 1_000_000 },
@@ -125,7 +132,7 @@ const variables = z.object({
   HEADERS_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
     15_000,
-    'Longest time to receive an upgrade request, in ms. Slower clients are refused with 408.',
+    'Maximum time to receive an upgrade request, in ms. Slower clients are refused with 408.',
   ),
   MAX_HEADER_BYTES: integer(
     { min: 1_024, max: 1_048_576 },
@@ -135,7 +142,7 @@ const variables = z.object({
   RESYNC_MS: integer(
     { min: 100, max: 600_000 },
     10_000,
-    'Time between reads of the states of all subscribed actions and accounts: bounds how late a change without an event is seen, in ms.',
+    'Time between reads of the states of all subscribed actions and accounts, in ms. Higher values lower the load on MongoDB and show a change without an event later.',
   ),
   CLOSE_TIMEOUT_MS: integer(
     { min: 0, max: 60_000 },
@@ -144,7 +151,7 @@ const variables = z.object({
   ),
 });
 
-/** Everything that notifier reads from its environment. */
+/** The schema of everything that notifier reads from its environment. */
 export const notifierConfigSchema = variables
   .superRefine(checkAuthConfig)
   .superRefine(checkKafkaConfig)
@@ -153,7 +160,7 @@ export const notifierConfigSchema = variables
 
 export type NotifierConfig = z.infer<typeof notifierConfigSchema>;
 
-/** The origins whose web pages may connect wherever they are. */
+/** Returns the origins whose web pages may connect to any host. */
 export function allowedOriginsOf({ INTAKE_PUBLIC_URL, WS_ALLOWED_ORIGINS }: NotifierConfig): string[] {
   const own = INTAKE_PUBLIC_URL === undefined ? [] : [new URL(INTAKE_PUBLIC_URL).origin];
   return [...own, ...WS_ALLOWED_ORIGINS];

@@ -20,7 +20,10 @@ import { Resync } from './subscriptions/resync.ts';
 import { Snapshots } from './subscriptions/snapshots.ts';
 import { createWebhookDelivery, type WebhookWorker } from './webhooks/create-delivery.ts';
 
-/** A plain request is answered with how to connect: its connection is of no further use, in ms. */
+/**
+ * Keep-alive of plain requests, in ms. They are answered with how to connect, so their connection
+ * is of no further use.
+ */
 const KEEP_ALIVE_MS = 5_000;
 
 export const TOKENS = {
@@ -34,15 +37,16 @@ export const TOKENS = {
   server: Symbol('NotifierServer') as ServiceIdentifier<NotifierServer>,
 } as const;
 
-/** The consumer group of one process. */
+/** Returns the consumer group of one process. */
 export function notifierGroup(topicPrefix: string, instanceId: string): string {
   return `${topicPrefix}notifier-${instanceId}`;
 }
 
 /**
- * Connects to everything that notifier needs, waiting for what is absent, and wires it: the composition root.
+ * Connects to everything that notifier needs, waits for what is absent, and wires the parts: the
+ * composition root.
  *
- * @param measured what is told of the work; by default nobody reads it.
+ * @param measured records the work. By default nothing reads it.
  */
 export async function createContainer(
   config: NotifierConfig,
@@ -53,7 +57,7 @@ export async function createContainer(
   const database = await openDatabase('bulk-notifier', config, [], context);
   const { kafka, topics, codec } = await openMessaging('bulk-notifier', config, context);
 
-  // Notifier works without Redis: it counts frames by itself then.
+  // Notifier works without Redis. Then it counts frames by itself.
   const redis = connectRedisInBackground(config, config.WS_RATE_LIMIT_TIMEOUT_MS, log);
   releasers.push(REDIS, () => redis.disconnect());
 

@@ -11,7 +11,7 @@ import {
 import type { ConnectionRecorder } from './connection/connection-recorder.ts';
 import type { WebhookRecorder } from './webhooks/webhook-recorder.ts';
 
-/** What is counted at the moment when it is asked for. */
+/** Values that are read at each scrape. */
 export interface NotifierGauges {
   readonly connections: () => number;
   readonly subscriptions: () => { readonly action: number; readonly account: number };
@@ -24,7 +24,7 @@ export interface NotifierMetrics {
   readonly webhooks: WebhookRecorder;
   readonly lag: ConsumerLag;
   readonly consumer: ConsumerRecorder;
-  /** Has these told from now on. */
+  /** Reads these gauges from now on. */
   readonly watch: (gauges: NotifierGauges) => void;
 }
 
@@ -57,13 +57,13 @@ export function createNotifierMetrics(build: BuildConfig, readiness: Readiness):
 
 function addGauges(metrics: Metrics): NotifierMetrics['watch'] {
   let watched: NotifierGauges | undefined;
-  metrics.sampled({ name: 'bulk_websocket_connections', help: 'WebSocket connections that are open.' }, () =>
+  metrics.sampled({ name: 'bulk_websocket_connections', help: 'Open WebSocket connections.' }, () =>
     watched === undefined ? [] : [{ labels: {}, value: watched.connections() }],
   );
   metrics.sampled(
     {
       name: 'bulk_websocket_subscriptions',
-      help: 'Subscriptions of all connections: to single actions, and to accounts.',
+      help: 'Subscriptions of all connections, by kind: to single actions or to accounts.',
       labels: ['kind'],
     },
     () =>
@@ -75,11 +75,11 @@ function addGauges(metrics: Metrics): NotifierMetrics['watch'] {
 function connectionRecorder(metrics: Metrics): ConnectionRecorder {
   const opened = metrics.counter({
     name: 'bulk_websocket_connections_opened_total',
-    help: 'WebSocket connections that were taken.',
+    help: 'WebSocket connections that were accepted.',
   });
   const refused = metrics.counter({
     name: 'bulk_websocket_refused_total',
-    help: 'Requests for a connection that were refused, by code.',
+    help: 'Refused requests for a WebSocket connection, by code.',
     labels: ['code'],
   });
   const ended = metrics.counter({
@@ -89,7 +89,7 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
   });
   const limited = metrics.counter({
     name: 'bulk_websocket_rate_limited_frames_total',
-    help: 'Frames of clients that were refused because they are beyond the rate limit.',
+    help: 'Client frames that were refused because they exceed the rate limit.',
   });
   const sent = metrics.counter({
     name: 'bulk_websocket_frames_sent_total',
@@ -98,11 +98,11 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
   });
   const dropped = metrics.counter({
     name: 'bulk_websocket_frames_dropped_total',
-    help: 'Updates that were replaced by a newer one before they were sent: interval (as PROGRESS_HZ has it), slow_client (more than MAX_BUFFERED_BYTES unsent, or MAX_TOTAL_BUFFERED_BYTES of all).',
+    help: 'Updates that a newer one replaced before they were sent, by reason: interval (limited by PROGRESS_HZ), slow_client (more than MAX_BUFFERED_BYTES unsent, or MAX_TOTAL_BUFFERED_BYTES over all connections).',
     labels: ['reason'],
   });
   const refusalCodes = bounded(REFUSALS);
-  // From 0 on, so that the first one is an increase.
+  // The counters start at 0, so that the first event is an increase.
   for (const reason of ['interval', 'slow_client']) dropped.inc({ reason }, 0);
   return {
     opened: () => opened.inc(),
@@ -117,7 +117,7 @@ function connectionRecorder(metrics: Metrics): ConnectionRecorder {
 function webhookRecorder(metrics: Metrics): WebhookRecorder {
   const tries = metrics.histogram({
     name: 'bulk_webhook_duration_seconds',
-    help: 'Time of one try of a webhook, by result: delivered, retry (another one follows), given-up, handed-back (by a stop).',
+    help: 'Duration of one try of a webhook, by result: delivered, retry (another try follows), given-up, handed-back (by a stop).',
     labels: ['result'],
     buckets: SECONDS,
   });

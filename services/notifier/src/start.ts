@@ -4,13 +4,13 @@ import { createContainer, TOKENS } from './container.ts';
 import { createNotifierMetrics } from './metrics.ts';
 import { PROGRESS_FEED } from './progress/progress-feed.ts';
 
-/** Where a started notifier is reached. */
+/** The ports of a started notifier. */
 export interface NotifierPorts {
   readonly port: number;
   readonly adminPort: number;
 }
 
-/** Starts notifier; resolves when it takes connections and sees every event. */
+/** Starts notifier. Resolves when it accepts connections and receives every event. */
 export async function startNotifier(
   config: Readonly<NotifierConfig>,
   context: ServiceContext,

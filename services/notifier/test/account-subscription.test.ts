@@ -10,7 +10,7 @@ jest.setTimeout(60_000);
 
 let harness: NotifierHarness;
 let notifier: RunningNotifier;
-/** An account per test, since a subscription shows all of one. */
+/** One account per test, because a subscription shows all actions of an account. */
 let accountId: string;
 beforeAll(async () => {
   harness = await NotifierHarness.create();
@@ -21,7 +21,7 @@ beforeEach(() => {
 });
 afterAll(() => harness.installation.dispose());
 
-/** An id that is the older the smaller its number. */
+/** Builds an id. Smaller numbers give older ids. */
 const id = (n: number): string => `${String(n).padStart(8, '0')}-${randomUUID().slice(9)}`;
 const given = (state: Partial<ActionDocument> = {}): Promise<string> =>
   harness.givenAction({ accountId, ...state });
@@ -40,7 +40,9 @@ async function store(actionId: string, state: Partial<ActionDocument>): Promise<
 
 const connect = (to: RunningNotifier = notifier): Promise<TestClient> => harness.connect(to, accountId);
 
-/** Waits until every event that was published before has been dealt with: a single subscription sees a later one. */
+/**
+ * Waits until every earlier event has been processed: a single subscription receives a later one.
+ */
 async function settled(witnessed: RunningNotifier = notifier): Promise<void> {
   const actionId = await harness.givenAction({ accountId: 'witness' });
   const witness = await harness.connect(witnessed, 'witness');
@@ -95,7 +97,7 @@ describe('a subscription to the account', () => {
     ] as const) {
       expect(await client.awaitVersion(actionId, version)).toMatchObject({ status: 'completed' });
     }
-    // Late, repeated, from elsewhere: nothing comes back.
+    // Late, repeated or foreign events bring nothing back.
     await publish(
       { actionId: first, version: 2, partition: 0 },
       { actionId: second, version: 4, partition: 1 },
@@ -122,7 +124,7 @@ describe('a subscription to the account', () => {
     const client = await connect();
     await client.subscribeAccount(new Date(0).toISOString());
     const newer = await harness.givenAction({ accountId: `${accountId}-x` });
-    // Whether the event names the right account or this one.
+    // This holds whether the event names the right account or this one.
     await harness.publish(
       { actionId: foreign, accountId: `${accountId}-x`, version: 2 },
       { actionId: newer, accountId, version: 2 },
@@ -148,7 +150,8 @@ describe('a subscription to the account', () => {
     client.send('unsubscribe', a);
     await client.settle();
     await versionsAfter(3);
-    // Each answer to a subscribe or subscribeAccount is a snapshot; then once per change.
+    // Each answer to a subscribe or subscribeAccount is a snapshot. After it there is one update
+    // per change.
     expect(client.versionsOf(a)).toEqual([1, 1, 2, 3]);
     expect(client.versionsOf(b)).toEqual([1, 1, 2, 3]);
 

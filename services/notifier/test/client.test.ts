@@ -15,7 +15,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-/** @bulk/client as a user has it, speaking to the notifier. */
+/** Creates a client of @bulk/client as a user would, connected to the notifier. */
 function client(options: Partial<BulkClientOptions> = {}): BulkClient {
   const made = new BulkClient({
     baseUrl: 'http://127.0.0.1:9',

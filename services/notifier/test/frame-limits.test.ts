@@ -184,7 +184,7 @@ describe('snapshots', () => {
     for (let i = 0; i < frames; i += 1) client.send('subscribeAccount');
     await eventually('the answers', () => client.events().filter(isAnswer).length === frames);
     expect(client.updates()).toHaveLength(actions);
-    // Each frame alone drew a whole snapshot, of 80 KB.
+    // Each frame alone caused a whole snapshot of 80 KB.
     expect(client.bytes).toBeLessThan(250_000);
     await patient.stop();
   });
@@ -198,7 +198,7 @@ describe('snapshots', () => {
       await eventually('the snapshot', () => client.updates().length >= snapshots);
       await eventually('the answers', () => client.events().filter(isAnswer).length === 20 * snapshots);
     }
-    // Had another one been waiting, there would be more.
+    // If another snapshot had been waiting, there would be more versions.
     expect(client.versionsOf(actionId)).toEqual([1, 1, 1]);
     expect(client.errors()).toEqual([]);
   });
@@ -212,7 +212,7 @@ describe('snapshots', () => {
     await client.settle();
     expect(client.events().filter((event) => event === 'subscribed')).toHaveLength(11);
     expect(client.versionsOf(actionId)).toEqual([1]);
-    // A change without an event: only a new look into MongoDB shows it.
+    // A change without an event. Only another read of MongoDB shows it.
     await harness.database.actions.updateOne({ _id: actionId }, { $set: { version: 7 } });
     await client.awaitVersion(actionId, 7);
     expect(performance.now() - shownAt).toBeGreaterThan(2_500);
@@ -233,7 +233,7 @@ describe('snapshots', () => {
       client.send('subscribe', actionId);
     }
     client.send('unsubscribe', left);
-    // Nothing is shown of a held subscription before its snapshot, and nothing is lost.
+    // A held subscription shows nothing before its snapshot, and loses nothing.
     await client.settle();
     await harness.publish({ actionId: kept, accountId: account, version: 3 });
     await client.awaitVersion(kept, 3);
@@ -252,7 +252,7 @@ describe('snapshots', () => {
     const client = await harness.connect(notifier, account);
     const at = await client.subscribeAccount();
     client.send('unsubscribeAccount');
-    // Ends without an event.
+    // The action ends without an event.
     const next = await client.subscribeAccount();
     expect(next).toBe(at);
     const earlier = new Date(Date.now() - 120_000).toISOString();

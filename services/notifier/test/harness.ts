@@ -22,7 +22,10 @@ export interface RunningNotifier extends InProcessService {
   readonly url: string;
 }
 
-/** Notifiers in this process, on an installation of their own, with what their neighbours would write. */
+/**
+ * Runs notifiers in this process, on an installation of their own, and writes what the other
+ * services would write.
+ */
 export class NotifierHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
@@ -46,9 +49,9 @@ export class NotifierHarness {
       KAFKA_SESSION_TIMEOUT_MS: '6000',
       KAFKA_HEARTBEAT_INTERVAL_MS: '200',
       PROGRESS_HZ: '50',
-      // So long that no test passes thanks to it, unless it says so.
+      // So long that no test depends on it, unless the test sets it.
       RESYNC_MS: '600000',
-      // So short, and so many, that they concern only tests that say so.
+      // So short and so large that they concern only tests that set them.
       SNAPSHOT_INTERVAL_MS: '10',
       WS_RATE_LIMIT_MAX: '10000000',
       WS_RATE_LIMIT_UNNAMED_MAX: '10000000',
@@ -59,7 +62,10 @@ export class NotifierHarness {
     return new NotifierHarness(installation, database, codec, await installation.producer(codec));
   }
 
-  /** Starts a notifier; `env` adds to the installation's. It is stopped at `dispose` at the latest. */
+  /**
+   * Starts a notifier, and stops it at `dispose` at the latest. `env` extends the installation's
+   * variables.
+   */
   async start(env: Readonly<Record<string, string>> = {}): Promise<RunningNotifier> {
     const service = inProcessService();
     this.installation.onDispose(() => service.stop());
@@ -81,7 +87,7 @@ export class NotifierHarness {
     return client;
   }
 
-  /** An action as intake and stats-aggregator would have written it; gives its id. */
+  /** Stores an action as intake and stats-aggregator would. @returns its id. */
   async givenAction(state: Partial<ActionDocument> = {}): Promise<string> {
     const actionId = state._id ?? randomUUID();
     const at = new Date();
@@ -115,7 +121,7 @@ export class NotifierHarness {
     return actionId;
   }
 
-  /** Publishes states, in this order; each on the given partition, else on that of its action. */
+  /** Publishes states in this order, each on the given partition, else on that of its action. */
   async publish(...states: readonly (Partial<ActionProgress> & { partition?: number })[]): Promise<void> {
     await this.producer.send(
       this.installation.topics.progress,
@@ -126,7 +132,7 @@ export class NotifierHarness {
     );
   }
 
-  /** The consumer groups of this installation's notifiers that the broker knows. */
+  /** Returns the consumer groups of this installation's notifiers that the broker knows. */
   async groups(): Promise<string[]> {
     const admin = this.installation.kafka.admin();
     await admin.connect();
@@ -160,13 +166,13 @@ export function progress(state: Partial<ActionProgress>): ActionProgress {
   };
 }
 
-/** A client that keeps every frame, each checked against the contract. */
+/** A client that keeps every frame and checks it against the contract. */
 export class TestClient {
   readonly socket: WebSocket;
   readonly frames: ServerFrame[] = [];
-  /** Length of all frames. */
+  /** Length of all frames, in bytes. */
   bytes = 0;
-  /** How it was closed, once it is. */
+  /** How the connection was closed, once it is. */
   closed: { code: number; reason: string } | undefined;
 
   private constructor(socket: WebSocket) {
@@ -204,7 +210,7 @@ export class TestClient {
     return eventually('the snapshot', () => this.updatesOf(actionId)[before]);
   }
 
-  /** Subscribes to the account, and waits for the answer; gives its `at`. */
+  /** Subscribes to the account, and waits for the answer. @returns its `at`. */
   async subscribeAccount(since?: string): Promise<string> {
     const answers = (): string[] =>
       this.frames.flatMap((frame) => (frame.event === 'subscribedAccount' ? [frame.data.at] : []));
@@ -213,7 +219,7 @@ export class TestClient {
     return eventually('the answer', () => answers()[before]);
   }
 
-  /** All updates so far, as `id version`. */
+  /** Returns all updates so far, as `id version`. */
   updates(): string[] {
     return this.frames.flatMap((frame) =>
       frame.event === 'actionUpdate' ? [`${frame.data.actionId} ${frame.data.version}`] : [],
@@ -241,12 +247,15 @@ export class TestClient {
     });
   }
 
-  /** Events of all frames so far. */
+  /** Returns the events of all frames so far. */
   events(): string[] {
     return this.frames.map(({ event }) => event);
   }
 
-  /** Waits for the answers to what was sent before: an unsubscribe from nothing is answered in turn. */
+  /**
+   * Waits for the answers to earlier frames: an unsubscribe without a subscription is answered in
+   * order.
+   */
   async settle(): Promise<void> {
     const marker = randomUUID();
     this.send('unsubscribe', marker);

@@ -14,7 +14,7 @@ export const UPGRADE = {
   'Sec-WebSocket-Key': 'AAAAAAAAAAAAAAAAAAAAAA==',
 };
 
-/** The answer to a request that is to become no WebSocket. */
+/** Sends a request that must not become a WebSocket. @returns the answer. */
 export function ask(port: number, path: string, headers: Record<string, string>): Promise<HttpAnswer> {
   return new Promise((resolve, reject) => {
     const asked = request({ port, host: '127.0.0.1', path, headers }, (response) => {

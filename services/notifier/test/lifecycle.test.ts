@@ -69,7 +69,7 @@ describe('notifier', () => {
   it('misses no change that is published right after a subscription', async () => {
     const notifier = await harness.start();
     const client = await harness.connect(notifier);
-    // Change and subscription race; whoever wins, the newest state arrives.
+    // The change and the subscription race. In either order the newest state arrives.
     for (let i = 0; i < 30; i += 1) {
       const actionId = await harness.givenAction();
       client.send('subscribe', actionId);
@@ -100,7 +100,7 @@ describe('notifier', () => {
     await harness.database.actions.updateOne({ _id: actionId }, { $set: { version: 8 } });
     await intruder.disconnect();
     await client.awaitVersion(actionId, 8);
-    // And it has all partitions again.
+    // The feed has all partitions again.
     for (const partition of [0, 1, 2]) {
       await eventually(`an event of partition ${partition}`, async () => {
         const version = client.versionsOf(actionId).at(-1)! + 1;
@@ -163,7 +163,7 @@ describe('notifier', () => {
     await harness.publish({ actionId, version: 2 });
     await client.awaitVersion(actionId, 2);
 
-    // An action that could not be looked up is found by the resync.
+    // The resync finds an action that could not be looked up.
     await client.subscribeAccount();
     link.break();
     const unseen = await harness.givenAction();

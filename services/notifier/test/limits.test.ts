@@ -114,7 +114,7 @@ describe('a connection', () => {
         details: { limit: 3, actionId: ids[3] },
       },
     ]);
-    await client.subscribe(ids[0]!); // one that it has already
+    await client.subscribe(ids[0]!); // the client already follows this action
     client.send('unsubscribe', ids[0]);
     await client.subscribe(ids[3]!);
   });
@@ -163,7 +163,7 @@ describe('a peer', () => {
       raw.send('subscribe', actionId);
       await eventually('the snapshot', () => raw.texts.length === 2);
       raw.socket.pause();
-      // Fill every buffer on the way there and back, until the notifier stops reading.
+      // Fill every buffer in both directions, until the notifier stops reading.
       await eventually('back-pressure', () => raw.fillsUp(), { everyMs: 5 });
 
       const witness = await harness.connect(notifier);
@@ -178,7 +178,7 @@ describe('a peer', () => {
         const texts = raw.texts.filter((text) => text.includes('actionUpdate'));
         return texts.at(-1)!.includes('"version":100') ? texts : undefined;
       });
-      // The snapshot and the newest; nothing was queued in between.
+      // The snapshot and the newest state. Nothing was queued in between.
       expect(updates).toHaveLength(2);
       await eventually('that it reads again', () => raw.socket.writableLength === 0);
       raw.socket.destroy();

@@ -21,7 +21,8 @@ it('tells of connections, subscriptions and frames', async () => {
   await client.subscribe(actionId);
   await client.subscribeAccount();
   await expect(TestClient.connect(notifier.url, { headers: { 'x-account-id': ACCOUNT } })).rejects.toThrow();
-  // Within one interval, one by one, since of what comes in one chunk the feed takes the newest only: each replaces the last.
+  // The events come within one interval, one by one, because the feed takes only the newest state
+  // of a chunk. Each replaces the last.
   const events: Partial<ActionProgress>[] = [
     { version: 2 },
     { version: 3 },

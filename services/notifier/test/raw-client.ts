@@ -2,11 +2,11 @@ import { randomBytes } from 'node:crypto';
 import { connect, type Socket } from 'node:net';
 import { eventually } from '@bulk/testing';
 
-/** Calls without anything leaving after which nothing more will. */
+/** Number of calls without any bytes leaving after which no more will leave. */
 const CALLS_IN_VAIN = 200;
 const TEXT = 0x1;
 
-/** A WebSocket client by hand, which does only what it is told: answers no ping, and reads only when it is to. */
+/** A minimal WebSocket client. It answers no ping, and reads only when the test calls for it. */
 export class RawClient {
   readonly socket: Socket;
   /** Every text frame so far. */
@@ -40,7 +40,10 @@ export class RawClient {
     this.socket.write(frame(TEXT, Buffer.from(JSON.stringify({ event, data }))));
   }
 
-  /** Many frames in one write that are no JSON: each is answered with an error more than twice its size. */
+  /**
+   * Sends many frames in one write that are not JSON. Each is answered with an error more than
+   * twice its size.
+   */
   sendJunk(count: number): void {
     this.socket.write(
       Buffer.concat(Array.from({ length: count }, () => frame(TEXT, Buffer.alloc(125, 'x')))),
@@ -48,10 +51,11 @@ export class RawClient {
   }
 
   /**
-   * Sends junk, of which each piece is answered with more than its size, until nothing more has left for as many calls: every
-   * buffer on the way there and back is full, and the server has stopped reading. To be called again and again; calls
-   * and not time are counted, since the notifier turns in the same event loop, and a machine that stands still for a
-   * while is no server that has stalled.
+   * Sends junk, each piece of which is answered with more than its size, until no more bytes leave.
+   *
+   * Then every buffer in both directions is full, and the server has stopped reading. Call it
+   * repeatedly. It counts calls and not time, because the notifier runs in the same event loop, and
+   * a machine that stands still for a while is not a server that has stalled.
    */
   fillsUp(): boolean {
     while (this.socket.writableLength === 0) this.sendJunk(500);
@@ -72,7 +76,7 @@ export class RawClient {
     this.#rest = this.#rest.subarray(this.#parse(this.#rest));
   }
 
-  /** @returns how many bytes are whole frames. */
+  /** @returns the number of bytes in complete frames. */
   #parse(bytes: Buffer): number {
     for (let at = 0; ;) {
       const short = (bytes[at + 1] ?? 0) & 0x7f;
@@ -86,7 +90,10 @@ export class RawClient {
   }
 }
 
-/** A client's frame of less than 126 bytes; the mask is zero, which leaves the payload as it is. */
+/**
+ * Builds a client's frame of less than 126 bytes. The mask is zero, which leaves the payload as it
+ * is.
+ */
 function frame(opcode: number, payload: Buffer): Buffer {
   return Buffer.concat([Buffer.from([0x80 | opcode, 0x80 | payload.length, 0, 0, 0, 0]), payload]);
 }

@@ -11,13 +11,16 @@ export interface ReceivedWebhook {
   readonly body: string;
 }
 
-/** Answers the request that is `count` of its kind, from 1; one that does nothing leaves it unanswered. */
+/**
+ * Answers the request with this number, starting at 1. A function that does nothing leaves the
+ * request unanswered.
+ */
 export type Answer = (response: ServerResponse, count: number) => void;
 
-/** A receiver of webhooks, on this machine. */
+/** A local receiver of webhooks. */
 export class Receiver {
   readonly received: ReceivedWebhook[] = [];
-  /** Connections that were ever opened, whatever came over them. */
+  /** Number of connections that were ever opened, whatever was sent over them. */
   connections = 0;
   answer: Answer;
   readonly #server: ReturnType<typeof createServer> | ReturnType<typeof createTlsServer>;
@@ -40,7 +43,7 @@ export class Receiver {
     this.#server.on('connection', () => (this.connections += 1));
   }
 
-  /** @param port 0 for any free one. */
+  /** @param port 0 for any free port. */
   static async start(answer: Answer = status(204), port = 0, tls = false): Promise<Receiver> {
     const receiver = new Receiver(answer, tls);
     await new Promise<void>((resolve, reject) => {
@@ -65,7 +68,7 @@ export class Receiver {
   }
 }
 
-/** The same status each time. */
+/** Answers with the same status each time. */
 export function status(code: number, headers: Readonly<Record<string, string>> = {}): Answer {
   return (response) => response.writeHead(code, headers).end();
 }

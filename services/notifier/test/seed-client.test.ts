@@ -27,7 +27,7 @@ function open(url: string, options: ConnectOptions = {}): ProgressSocket {
   return socket;
 }
 
-/** Lets the action make progress as stats-aggregator would. */
+/** Moves the action forward as stats-aggregator would. */
 async function progress(actionId: string, version: number, success: number): Promise<void> {
   const finished = success === 1_000;
   const status = finished ? 'completed' : 'processing';

@@ -1,4 +1,4 @@
-/** A certificate for localhost that nobody trusts by itself, and its key: for tests alone. */
+/** A certificate for localhost that no client trusts by default, and its key. For tests only. */
 export const SELF_SIGNED = {
   cert: `-----BEGIN CERTIFICATE-----
 MIIBlTCCATugAwIBAgIUBbifsoAmhIwNChUZzFA/kKBlQLgwCgYIKoZIzj0EAwIw

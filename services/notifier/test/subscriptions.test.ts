@@ -143,7 +143,7 @@ describe('the rate', () => {
       );
     }
     await client.awaitVersion(actionId, 501);
-    // The snapshot, one per 200 ms, the one under way.
+    // The snapshot, one update per 200 ms, and the one under way.
     expect(client.versionsOf(actionId).length).toBeLessThanOrEqual((Date.now() - begin) / 200 + 2);
     expect(client.updatesOf(actionId).at(-1)).toMatchObject({ version: 501, success: 500 });
     await slow.stop();

@@ -5,7 +5,10 @@ import { Receiver, type Answer } from './receiver.ts';
 
 export const MASTER_SECRET = 'a master secret of this installation';
 
-/** Short times; local receivers allowed; the poll is so slow that only a test that sets it is served by it. */
+/**
+ * Short times, with local receivers allowed. The poll is so slow that it serves only tests that set
+ * it.
+ */
 export const WEBHOOK_ENV = {
   WEBHOOK_SECRET: MASTER_SECRET,
   WEBHOOK_ALLOW_HTTP: 'true',
@@ -17,7 +20,7 @@ export const WEBHOOK_ENV = {
   WEBHOOK_TIMEOUT_MS: '5000',
 };
 
-/** Notifiers that deliver webhooks, and receivers of them. */
+/** Runs notifiers that deliver webhooks, and receivers of them. */
 export class WebhookHarness {
   readonly notifiers: NotifierHarness;
 
@@ -33,14 +36,14 @@ export class WebhookHarness {
     return this.notifiers.start({ ...WEBHOOK_ENV, ...env });
   }
 
-  /** A receiver that is stopped at the end. */
+  /** Starts a receiver that is stopped at the end. */
   async receiver(answer?: Answer, port?: number, tls?: boolean): Promise<Receiver> {
     const receiver = await Receiver.start(answer, port, tls);
     this.notifiers.installation.onDispose(() => receiver.stop());
     return receiver;
   }
 
-  /** An action with a callback as intake would have written it, by default one that has ended; gives its id. */
+  /** Stores an action with a callback as intake would, by default an ended one. @returns its id. */
   givenAction(
     url: string,
     callback: Partial<CallbackState> = {},
@@ -71,7 +74,7 @@ export class WebhookHarness {
     return action.callback;
   }
 
-  /** Waits until a callback is in a state; gives it. */
+  /** Waits until a callback is in a state. @returns the callback. */
   awaitState(actionId: string, state: CallbackState['state']): Promise<CallbackState> {
     return eventually(`the callback is ${state}`, async () => {
       const callback = await this.callback(actionId);

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.notifiers.installation.dispose());
 
-/** MongoDB over a link that can be cut. */
+/** Connects MongoDB through a link that can be cut. */
 async function breakableMongo(): Promise<{ link: BreakableLink; uri: string }> {
   const { installation } = harness.notifiers;
   const direct = installation.env['MONGODB_URI']!;
@@ -27,7 +27,7 @@ describe('a webhook whose sender dies', () => {
   it('is sent by another instance, with the same id, when the lease has run out', async () => {
     const receiver = await harness.receiver();
     const actionId = await harness.givenAction(receiver.url);
-    // What a process that was killed in mid-flight leaves behind: its claim.
+    // The claim that a process leaves behind when it is killed during a try.
     const dead = new WebhookStore(harness.notifiers.database, 1_500, () => new Date());
     const claimed = await dead.claim('dead/1', []);
     expect(claimed).toMatchObject({ action: { _id: actionId }, callback: { attempts: 1 } });
@@ -40,7 +40,7 @@ describe('a webhook whose sender dies', () => {
     );
     expect(receiver.received.map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${actionId}`]);
 
-    // And if it was only slow, it changes nothing any more.
+    // If the process was only slow, it changes nothing any more.
     expect(await dead.settle(claimed!, { kind: 'given-up', error: 'late' })).toBe(false);
     expect(await harness.callback(actionId)).toMatchObject({ state: 'delivered', lastError: null });
     await notifier.stop();
@@ -100,7 +100,7 @@ describe('a notifier that stops', () => {
     expect(notifier.failures).toEqual([]);
     expect(await harness.callback(actionId)).toMatchObject({ state: 'waiting', attempts: 0, owner: null });
 
-    // At once, although its lease would have lasted: it was handed back.
+    // The webhook is repeated at once, because its lease was handed back.
     const other = await harness.start();
     await harness.awaitState(actionId, 'delivered');
     await other.stop();

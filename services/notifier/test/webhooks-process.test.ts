@@ -23,7 +23,7 @@ afterAll(async () => {
   await rm(scratch, { recursive: true });
 });
 
-/** A notifier in a process of its own, ended at the latest with the tests. */
+/** Starts a notifier in a process of its own, which ends with the tests at the latest. */
 function startProcess(env: Readonly<Record<string, string>>): ChildProcess {
   const { installation } = harness.notifiers;
   const child = spawn(process.execPath, ['--import', 'tsx', MAIN], {

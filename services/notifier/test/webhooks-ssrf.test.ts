@@ -20,7 +20,7 @@ async function delivering(env: Readonly<Record<string, string>>): Promise<Runnin
   return harness.start({ WEBHOOK_POLL_MS: '100', ...env });
 }
 
-/** Sends to a name that resolves as told. */
+/** Sends to a name that resolves to the given addresses. */
 function sendTo(
   url: string,
   addresses: readonly LookupAddress[],
@@ -64,7 +64,8 @@ describe('a webhook to an address inside', () => {
       error: NO_ANSWER,
     });
     expect(target.connections).toBe(0);
-    // It was the check that held it back: the same name, resolved alike, is reached where its network is allowed.
+    // The check held the webhook back: the same name with the same addresses is reached if its
+    // network is allowed.
     expect(await sendTo(url, inside, ['127.0.0.0/8'])).toEqual({ kind: 'delivered' });
     expect(target.received.map(({ headers }) => headers['host'])).toEqual([`inside.example:${target.port}`]);
   });

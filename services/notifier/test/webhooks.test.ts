@@ -27,7 +27,11 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Runnin
   return notifier;
 }
 
-/** What a receiver makes of it with the library of the specification. @throws where the signature is wrong. */
+/**
+ * Verifies a webhook with the library of the specification, as a receiver would.
+ *
+ * @throws if the signature is wrong.
+ */
 function verified({ body, headers }: ReceivedWebhook, account = ACCOUNT): unknown {
   return new Webhook(accountWebhookSecret(MASTER_SECRET, account)).verify(body, headers);
 }
@@ -80,7 +84,8 @@ describe('a webhook', () => {
     );
     const ended = await harness.givenAction(receiver.url);
     await start();
-    // By now it has looked, and found only the other one, although that was due later.
+    // By now the worker has looked, and found only the other webhook, although that one was due
+    // later.
     await harness.awaitState(ended, 'delivered');
     expect(await harness.callback(actionId)).toMatchObject({ state: 'waiting', attempts: 0 });
 
@@ -222,7 +227,7 @@ describe('a webhook whose receiver fails', () => {
     await harness.awaitState(actionId, 'delivered');
     await eventually('two requests', () => silent.received.length === 2);
     expect(silent.received).toHaveLength(2);
-    // Leave nothing that is due to the tests that follow.
+    // Leave no due webhook to the following tests.
     await harness.notifiers.database.actions.deleteMany({ accountId: 'slow' });
   });
 });

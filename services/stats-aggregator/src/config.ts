@@ -18,28 +18,28 @@ const variables = z.object({
   CHUNK_SIZE: integer(
     { min: 1, max: 1_000 },
     50,
-    'Results of one partition that are written and counted together.',
+    'Maximum number of results of one partition that are written and counted together. Higher values raise throughput and the work that is repeated after a crash.',
   ),
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     3,
-    'Partitions processed at the same time by one process; each in order.',
+    'Maximum number of partitions that one process handles at the same time, each in order. Higher values raise throughput and the load on MongoDB.',
   ),
   COMMIT_INTERVAL_MS: integer(
     { min: 10, max: 60_000 },
     500,
-    'Longest time between commits of a partition, in ms.',
+    'Maximum time between offset commits of a partition, in ms. Higher values mean fewer commits and more redeliveries after a crash.',
   ),
   MAX_ATTEMPTS: integer(
     { min: 1, max: 100 },
     3,
-    'Tries of a message whose processing fails for a reason that is not known to pass; then it is a dead letter.',
+    'Maximum number of tries of a message that fails for a reason that is not known to be transient. After the last try the message is dead-lettered.',
   ),
-  RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Longest wait before the second try, in ms.'),
-  RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Longest wait before any later try, in ms.'),
+  RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Maximum wait before the second try, in ms.'),
+  RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Maximum wait before any later try, in ms.'),
 });
 
-/** Everything that stats-aggregator reads from its environment. */
+/** The schema of everything that stats-aggregator reads from its environment. */
 export const statsAggregatorConfigSchema = variables
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig);

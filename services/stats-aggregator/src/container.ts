@@ -21,9 +21,11 @@ export const TOKENS = {
 } as const;
 
 /**
- * Connects to everything that stats-aggregator needs, waiting for what is absent, and wires it: the composition root.
+ * Connects to everything that stats-aggregator needs and wires the parts: the composition root.
  *
- * @param metrics what is told of the work; by default nobody reads it.
+ * It waits for what is absent.
+ *
+ * @param metrics records the work. By default nothing reads them.
  */
 export async function createContainer(
   config: StatsAggregatorConfig,

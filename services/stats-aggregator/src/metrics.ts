@@ -18,13 +18,13 @@ export interface StatsAggregatorMetrics {
   readonly accounts: AccountRecorder;
   readonly lag: ConsumerLag;
   readonly consumer: ConsumerRecorder;
-  /** A message was put into the dead letters, for this cause. */
+  /** Records that a message was dead-lettered, with the code of the cause. */
   readonly buried: (code: string) => void;
 }
 
-/** Causes that the platform has for giving a result up. */
+/** The platform's codes for dead-lettered results. */
 const DEAD_LETTER_CODES = ['MALFORMED_MESSAGE', 'ACTION_NOT_FOUND', 'PROCESSING_ERROR', 'STORE_FAILED'];
-/** From an action of a hundred entities to one of millions. */
+/** Covers actions of a hundred entities up to actions of millions. */
 const ACTION_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400];
 
 /** Declares the instruments of stats-aggregator. */
@@ -55,7 +55,7 @@ function accountRecorder(metrics: Metrics): AccountRecorder {
   });
   const outcomes = metrics.counter({
     name: 'bulk_stats_outcomes_total',
-    help: 'Outcomes that were added to the counts of actions; what a replay turns into another outcome is added there, too.',
+    help: 'Outcomes that were added to the counts of actions. If a replay changes an outcome, the new one is added too.',
     labels: ['outcome'],
   });
   const finished = metrics.counter({
@@ -65,7 +65,7 @@ function accountRecorder(metrics: Metrics): AccountRecorder {
   });
   const duration = metrics.histogram({
     name: 'bulk_stats_action_duration_seconds',
-    help: 'Time from the acceptance of an action, or from the time that it was scheduled for, to its end.',
+    help: 'Time from the acceptance of an action, or from its scheduled time, to its end.',
     buckets: ACTION_SECONDS,
   });
   const deduped = addDedupeHits(metrics);

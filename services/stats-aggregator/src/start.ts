@@ -8,15 +8,15 @@ import { createStatsAggregatorMetrics } from './metrics.ts';
 
 /** Name of the consumer on `/readyz`. */
 const CONSUMER = 'consumer';
-/** What a chunk that was processed has had an answer from. */
+/** The dependencies that have answered once a chunk is processed. */
 const USED = [MONGODB, KAFKA_PRODUCER];
 
-/** The consumer group of all stats-aggregators of an installation. */
+/** Returns the consumer group of all stats-aggregators of an installation. */
 export function statsAggregatorGroup(topicPrefix: string): string {
   return consumerGroups(topicPrefix).statsAggregator;
 }
 
-/** Starts stats-aggregator; resolves with its admin port when it consumes. */
+/** Starts stats-aggregator. Resolves with the admin port once it consumes. */
 export async function startStatsAggregator(
   config: Readonly<StatsAggregatorConfig>,
   context: ServiceContext,
@@ -52,7 +52,7 @@ export async function startStatsAggregator(
         backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
         process: (chunk) => dependencies.during(USED, () => results.process(chunk)),
         onFailure: (error, chunk) => results.onFailure(error, chunk),
-        // What is counted refers to offsets of this very topic.
+        // The counts refer to offsets of this very topic.
         admit: () => dependencies.during([KAFKA_TOPICS], () => guard.confirm()),
         onAssigned: () => health.set(CONSUMER, 'ready'),
         onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),

@@ -116,7 +116,7 @@ describe('a crash between the steps', () => {
     const all = numbers(30).map((n) => toBatchLog(harness.result(actionId, n), source(n)));
     const one = () =>
       new Accountant(new LogStore(harness.database), new ActionCounts(harness.database, () => new Date()));
-    // A stalled owner and the new one, with other chunks.
+    // A stalled owner and the new one, with different chunks.
     const work = async (size: number): Promise<void> => {
       const accountant = one();
       for (let i = 0; i < all.length; i += size) await accountant.account(0, all.slice(i, i + size));

@@ -12,7 +12,7 @@ afterEach(() => harness.installation.dispose());
 
 const breaches = async (actionId: string) => (await checkAccounting(harness.database, actionId)).breaches;
 
-/** The batches of ten positions that `harness.result` tells of, as they were staged. */
+/** Stages the batches of ten positions to which `harness.result` refers. */
 async function staged(actionId: string, batches: number): Promise<void> {
   await harness.givenAction(actionId, batches * 10);
   await harness.database.stagedBatches.insertMany(
@@ -28,7 +28,7 @@ async function staged(actionId: string, batches: number): Promise<void> {
   );
 }
 
-/** Sends as handler does, with headers; `bytes` in place of what the result would be. */
+/** Sends a result as handler does, with headers. `bytes` replaces the encoded result. */
 async function send(result: BatchResult, bytes?: Buffer): Promise<void> {
   const { topics, kafka } = harness.installation;
   const producer = kafka.producer();

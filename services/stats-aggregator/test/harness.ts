@@ -12,7 +12,10 @@ import {
 import { statsAggregatorConfigSchema } from '../src/config.ts';
 import { startStatsAggregator, statsAggregatorGroup } from '../src/start.ts';
 
-/** stats-aggregator in this process, on an installation of its own, with what its neighbours would do. */
+/**
+ * Runs stats-aggregator in this process, on an installation of its own, and simulates the other
+ * services.
+ */
 export class AggregatorHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
@@ -20,7 +23,7 @@ export class AggregatorHarness {
   readonly producer: MessageProducer;
   readonly progress: TopicReader;
   readonly deadLetters: TopicReader;
-  /** Of the instance that was started last. */
+  /** Admin port of the instance that was started last. */
   adminPort = 0;
   readonly #services: InProcessService[] = [];
 
@@ -65,7 +68,7 @@ export class AggregatorHarness {
     return harness;
   }
 
-  /** Starts one more instance. @param extra further variables of its environment. */
+  /** Starts one more instance. @param extra further environment variables. */
   async start(extra: Readonly<Record<string, string>> = {}): Promise<InProcessService> {
     const service = inProcessService();
     this.#services.push(service);
@@ -80,7 +83,7 @@ export class AggregatorHarness {
     for (const service of this.#services.splice(0)) await service.stop();
   }
 
-  /** Has the group begin at the begin of the topic again, as after a loss of all commits. */
+  /** Resets the group to the start of the topic, as after a loss of all commits. */
   async rewind(): Promise<void> {
     const admin = this.installation.kafka.admin();
     await admin.connect();
@@ -123,7 +126,10 @@ export class AggregatorHarness {
     });
   }
 
-  /** The result of a batch of ten positions: every third is a failure, every seventh is skipped. */
+  /**
+   * Builds the result of a batch of ten positions: every third is a failure, every seventh is
+   * skipped.
+   */
   result(actionId: string, batchNo: number, more: Partial<BatchResult> = {}): BatchResult {
     const positions = Array.from({ length: 10 }, (_, i) => batchNo * 10 + i);
     return {
@@ -158,7 +164,7 @@ export class AggregatorHarness {
     );
   }
 
-  /** Every progress event of an action so far. */
+  /** Returns every progress event of an action so far. */
   async progressOf(actionId: string): Promise<ActionProgress[]> {
     const all = await Promise.all(
       this.progress.messages.map(({ message }) => this.codec.decode(MESSAGES.actionProgress, message.value)),

@@ -4,7 +4,10 @@ import { AWAY, checkAccounting, eventually, linkTo } from '@bulk/testing';
 import { AggregatorHarness } from './harness.ts';
 
 const BATCHES = 60;
-/** Late by so much in each direction, one chunk takes several times as long: whatever happens, happens in the middle of one. */
+/**
+ * Delay in each direction, in ms. A chunk then takes several times as long, so that each fault
+ * happens in the middle of one.
+ */
 const DELAY_MS = 15;
 
 let harness: AggregatorHarness;
@@ -48,7 +51,7 @@ describe('a part that goes away in the middle of a chunk', () => {
       }
       const action = await harness.awaitStatus(actionId, 'completed');
       await eventually('it is ready', () => service.context.health.ready);
-      // Where what is held back comes late, the connection may be kept.
+      // If the link only delays what it holds back, the connection may be kept.
       if (away !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
 
       const report = await checkAccounting(harness.database, actionId);
@@ -57,7 +60,7 @@ describe('a part that goes away in the middle of a chunk', () => {
       expect(report.outcomes.map(({ position, status }) => ({ position, status }))).toEqual(
         expected.map(({ position, status }) => ({ position, status })),
       );
-      const told = await eventually('the end is told', async () => {
+      const told = await eventually('the end is reported', async () => {
         const events = await harness.progressOf(actionId);
         return events.some(({ status }) => status === 'completed') ? events : undefined;
       });

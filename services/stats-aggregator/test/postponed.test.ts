@@ -29,7 +29,8 @@ describe('a postponed batch', () => {
     await harness.publish(first, second);
     await passed(actionId, 1);
     expect((await dispatchOf(actionId)).postponed).toEqual([2]);
-    // A handler that was stalled marks the batch too late; the copy that it postpones has a result, which is a repetition.
+    // A handler that stalled marks the batch too late. The copy that it postpones has a result,
+    // which is a repetition.
     await markPostponed(harness.database, actionId, 1);
     await harness.publish(second);
     await passed(actionId, 2);
@@ -56,7 +57,7 @@ describe('an action that ends', () => {
     await harness.publish(harness.result(actionId, 0), harness.result(actionId, 1));
     await harness.awaitStatus(actionId, 'completed');
     expect(await dispatchOf(actionId)).toEqual({ nextBatch: 1, done: false, lease });
-    // Whoever marks a batch of it now comes too late.
+    // A handler that marks a batch of the action now is too late.
     await markPostponed(harness.database, actionId, 1);
     expect(await dispatchOf(actionId)).not.toHaveProperty('postponed');
   });

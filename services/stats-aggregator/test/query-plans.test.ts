@@ -45,7 +45,8 @@ it('every query of stats-aggregator is answered by an index', async () => {
       { partition: 0, offset },
     );
   await accountant.account(0, [logAt(0)]);
-  // The same batch from elsewhere, and replayed: its log is looked up. And one that is given up: it is removed.
+  // The same batch from another message, and replayed, needs a look-up of its log. One that is
+  // given up is removed.
   await accountant.account(0, [logAt(1)]);
   await accountant.account(0, [logAt(2, 0, 1)]);
   await new LogStore(database).store([logAt(3, 1)]);

@@ -57,7 +57,7 @@ describe('reconciliation', () => {
       'countedBatches',
       'status',
     ]);
-    // Not before what the action has been through, or its times would run backwards.
+    // Later than what the action has been through, or its times would run backwards.
     const later = new Date(Date.now() + 60_000);
     expect(await repair(harness.database, actionId, later)).toEqual(found);
     expect(await harness.database.actions.findOne({ _id: actionId })).toEqual({
@@ -89,7 +89,7 @@ describe('reconciliation', () => {
     const load = async (): Promise<void> => {
       for (const log of batchesOf(actionId, 40)) {
         if (log.batchNo % 8 === 3) {
-          // Drift, so that there is something to repair in the middle of it.
+          // A drift, so that there is something to repair meanwhile.
           await harness.database.actions.updateOne({ _id: actionId }, { $inc: { 'counts.failure': -1 } });
         }
         await accountant.account(0, [log]);

@@ -30,13 +30,13 @@ async function letters(n: number): Promise<DeadLetter[]> {
   return Promise.all(found.map(({ message }) => harness.codec.decode(MESSAGES.deadLetter, message.value)));
 }
 
-/** Positions `from` to `from + 9`, in the name of another batch. */
+/** Builds a result with positions `from` to `from + 9` under the name of another batch. */
 function claiming(actionId: string, batchNo: number, from: number): BatchResult {
   const { outcomes } = harness.result(actionId, from / 10);
   return harness.result(actionId, batchNo, { outcomes });
 }
 
-/** Fails to count, as often as `faults` says. */
+/** Fails to count the number of times that `faults` says. */
 class Failing extends ActionCounts {
   faults = 0;
   error = new CodedError('STORE_FAILED', 'refused for good');
@@ -192,7 +192,7 @@ describe('a result that was given up', () => {
   });
 });
 
-/** Cannot remove logs, as often as `faults` says. */
+/** Fails to remove logs the number of times that `faults` says. */
 class FailingLogs extends LogStore {
   faults = 0;
 
@@ -267,7 +267,7 @@ describe('a fault that will pass', () => {
     counts.faults = 1;
     counts.error = away;
     expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), chunk)).toBe('retry');
-    // It has passed: only the bad one is put away, once.
+    // The fault has passed: only the bad message is dead-lettered, once.
     expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), chunk)).toBe('skip');
     expect(await letters(1)).toMatchObject([{ offset: 1, code: 'MALFORMED_MESSAGE' }]);
     const action = await harness.database.actions.findOne({ _id: actionId });

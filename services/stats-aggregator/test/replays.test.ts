@@ -14,7 +14,7 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-/** The outcomes of a batch whose message was given up. */
+/** Builds the outcomes of a batch whose message was given up. */
 function deadLettered(actionId: string, batchNo: number): BatchResult {
   const result = harness.result(actionId, batchNo);
   const dead = { status: 'failure', code: 'DEAD_LETTERED', message: 'given up' } as const;
@@ -55,7 +55,7 @@ describe("a replay's result", () => {
     expect(after.counts.success).toBe(before.counts.success + 10);
     expect(after.codes['DEAD_LETTERED']).toBe(10);
     expect(await breaches(actionId)).toEqual([]);
-    const told = await eventually('followers are told', async () =>
+    const told = await eventually('followers are notified', async () =>
       (await harness.progressOf(actionId)).find(({ version }) => version === after.version),
     );
     expect(told).toMatchObject({ status: 'completed', ...after.counts });

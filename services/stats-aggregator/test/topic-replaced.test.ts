@@ -30,7 +30,7 @@ describe('a results topic that was deleted and created again, with more messages
     expect(await counted()).toBe(2);
     await harness.stop();
 
-    // Somebody has acted: no count names an offset of the old topic any more.
+    // An operator has acted: no count names an offset of the old topic any more.
     await harness.database.actions.updateMany({}, { $set: { applied: {} } });
     await harness.database.db
       .collection<{ _id: string }>('installation')

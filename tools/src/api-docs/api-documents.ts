@@ -12,15 +12,19 @@ const moduleSchema = z.object({
   asyncApiDocumentOf: z.custom<(config: KafkaConfig) => object>(isFunction),
 });
 
-/** What intake serves as documentation. */
+/** The documents that intake serves as its documentation. */
 export interface ApiDocuments {
   readonly openapi: object;
   readonly asyncapi: object;
 }
 
-/** The documents of an installation with the catalog of @bulk/actions and nothing configured. */
+/**
+ * Builds the documents of an installation with the catalog of @bulk/actions and the default
+ * configuration.
+ */
 export async function apiDocuments(workspaceRoot: string): Promise<ApiDocuments> {
-  // Its functions, not a service's address: a service exports nothing to others, and this reads its code as a tool.
+  // Imports the functions by path: a service exports nothing to other packages, and this tool reads
+  // its code.
   const module: unknown = await import(pathToFileURL(join(workspaceRoot, MODULE)).href);
   const { openApiDocumentOf, asyncApiDocumentOf } = moduleSchema.parse({ ...(module as object) });
   return {

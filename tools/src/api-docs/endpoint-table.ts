@@ -10,10 +10,11 @@ const operationSchema = z.object({
 const documentSchema = z.object({ paths: z.record(z.string(), z.record(z.string(), operationSchema)) });
 
 /**
- * The operations of an OpenAPI document as a Markdown table, in the order of the document: what each does, its query
- * parameters, and every status that it answers with.
+ * Builds a Markdown table of the operations of an OpenAPI document, in the document's order.
  *
- * @throws ZodError when the document lacks something of these.
+ * A row says what an operation does, its query parameters, and every status that it answers with.
+ *
+ * @throws ZodError if the document lacks one of these.
  */
 export function endpointTable(document: object): string {
   const { paths } = documentSchema.parse(document);

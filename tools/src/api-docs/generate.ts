@@ -26,13 +26,13 @@ export function withEndpointTable(
   );
 }
 
-/** The text of `docs/reference/asyncapi.json`. */
+/** Returns the text of `docs/reference/asyncapi.json`. */
 export async function asyncApiText({ asyncapi }: ApiDocuments, workspaceRoot: string): Promise<string> {
   const options = await resolveConfig(join(workspaceRoot, ASYNCAPI_FILE));
   return format(JSON.stringify(asyncapi), { ...options, parser: 'json' });
 }
 
-/** The text of `docs/reference/websocket.md`. */
+/** Returns the text of `docs/reference/websocket.md`. */
 export async function websocketText({ asyncapi }: ApiDocuments, workspaceRoot: string): Promise<string> {
   const options = await resolveConfig(join(workspaceRoot, WEBSOCKET_FILE));
   return format(websocketMarkdown(asyncapi), { ...options, parser: 'markdown' });

@@ -20,7 +20,7 @@ const documentSchema = z.object({
   components: z.object({ messages: z.record(z.string(), z.unknown()) }),
 });
 
-/** A JSON schema as far as the table shows it. */
+/** The parts of a JSON schema that the table shows. */
 const shapeSchema = z.object({
   type: z.union([z.string(), z.array(z.string())]).optional(),
   format: z.string().optional(),
@@ -33,10 +33,11 @@ const shapeSchema = z.object({
 type Shape = z.infer<typeof shapeSchema>;
 
 /**
- * The frames of the WebSocket as Markdown, from the AsyncAPI document: the frames that a client sends, then those that
- * it receives.
+ * Builds the Markdown of the WebSocket's frames from the AsyncAPI document.
  *
- * @throws ZodError when the document lacks a part of a frame.
+ * The frames that a client sends come first, then those that it receives.
+ *
+ * @throws ZodError if the document lacks a part of a frame.
  */
 export function websocketMarkdown(document: object): string {
   const { channels, operations, components } = documentSchema.parse(document);
@@ -91,7 +92,7 @@ function frameSection(name: string, { summary, payload }: z.infer<typeof message
   ];
 }
 
-/** The type in words. A value of any type has none in its schema. */
+/** Returns the type in words. The schema of a value of any type has none. */
 function typeOf({ type, format, enum: values, anyOf }: Shape): string {
   if (anyOf !== undefined) return anyOf.map((one) => typeOf(shapeSchema.parse(one))).join(' or ');
   if (values !== undefined) return values.map((value) => `\`${value}\``).join(', ');

@@ -6,7 +6,7 @@ import { exceptionsSchema, judge, type AuditException } from './judge.ts';
 const root = resolve(import.meta.dirname, '../../..');
 const TODAY = new Date('2026-11-24T12:00:00Z');
 
-/** As npm prints it: a package with two advisories, and one that is affected by way of it. */
+/** As npm prints it: a package with two advisories, and one that is affected through it. */
 const REPORT = JSON.stringify({
   auditReportVersion: 2,
   vulnerabilities: {
@@ -100,7 +100,7 @@ describe('an audit', () => {
   });
 
   it.each([
-    // As npm 11 prints it where the registry has no such endpoint; its address is another's.
+    // As npm 11 prints it if the registry has no such endpoint. The address is invented.
     [
       JSON.stringify({
         message: '405 Method Not Allowed - POST https://registry.example/-/npm/v1/security/advisories/bulk',

@@ -1,7 +1,7 @@
 import { z } from 'zod';
 
 const DAY_MS = 86_400_000;
-/** Longer ahead an end date is no end. */
+/** Maximum number of days until the end of an exception. A later end date would be no end. */
 export const MAX_EXCEPTION_DAYS = 90;
 
 const advisorySchema = z.object({
@@ -11,7 +11,10 @@ const advisorySchema = z.object({
   severity: z.string(),
   range: z.string(),
 });
-/** What `npm audit --json` prints where the registry has answered. `via` names packages, or holds advisories. */
+/**
+ * What `npm audit --json` prints if the registry has answered. `via` names packages, or holds
+ * advisories.
+ */
 const reportSchema = z.object({
   auditReportVersion: z.literal(2),
   vulnerabilities: z.record(z.string(), z.object({ via: z.array(z.union([z.string(), advisorySchema])) })),
@@ -30,14 +33,19 @@ export const exceptionsSchema = z.array(
 );
 export type AuditException = z.infer<typeof exceptionsSchema>[number];
 
-/** What an audit came to. `faults` is empty where all is well; `unknown` says why nothing is known. */
+/**
+ * The result of an audit. `faults` is empty if all is well; `unknown` says why there is no result.
+ */
 export type Verdict =
   | { readonly kind: 'judged'; readonly faults: readonly string[]; readonly excepted: readonly string[] }
   | { readonly kind: 'unknown'; readonly reason: string };
 
 /**
- * Judges what `npm audit --omit=dev --json` has printed: each advisory is a fault unless an exception names it, and so is an
- * exception that has ended, ends too far ahead, or that no advisory needs. Anything but a report is no audit, and never clean.
+ * Judges the output of `npm audit --omit=dev --json`.
+ *
+ * Each advisory is a fault unless an exception names it. An exception is a fault if it has ended,
+ * ends too far ahead, or no advisory needs it. Any output but a report is no audit, and never
+ * clean.
  */
 export function judge(output: string, exceptions: readonly AuditException[], today: Date): Verdict {
   const report = reportSchema.safeParse(parsed(output));
@@ -66,7 +74,7 @@ export function judge(output: string, exceptions: readonly AuditException[], tod
   };
 }
 
-/** An exception holds through the day that it names. */
+/** Returns the faults of an exception. It holds through the day that it names. */
 function faultsOf(exception: AuditException, today: Date): string[] {
   const end = Date.parse(exception.until) + DAY_MS;
   if (end <= today.getTime()) return [`${nameOf(exception)} has ended on ${exception.until}`];
@@ -80,7 +88,7 @@ function nameOf({ advisory, package: name }: AuditException): string {
   return `the exception ${advisory} of ${name}`;
 }
 
-/** npm says in JSON, too, why there is no report. */
+/** Returns why there is no report. npm says that in JSON, too. */
 function refusalIn(output: string): string {
   const refusal = z.object({ message: z.string() }).safeParse(parsed(output));
   if (refusal.success) return refusal.data.message;

@@ -9,7 +9,10 @@ const EXCEPTIONS_FILE = 'audit-exceptions.json';
 const TIMEOUT_MS = 120_000;
 const EXIT = { clean: 0, faults: 1, unknown: 2 } as const;
 
-/** Standard output of npm's audit of what production needs; its exit code says less than its report. */
+/**
+ * Returns the standard output of npm's audit of the production dependencies. Its exit code says
+ * less than its report.
+ */
 function npmAudit(): Promise<string> {
   return new Promise((resolve) => {
     const args = ['audit', '--omit=dev', '--json'];
@@ -38,6 +41,6 @@ if (verdict.kind === 'unknown') {
 for (const line of verdict.excepted) console.log(`audit: excepted: ${line}`);
 for (const line of verdict.faults) console.error(`audit: ${line}`);
 console.log(
-  `audit: ${verdict.faults.length} to mend, ${verdict.excepted.length} excepted in ${EXCEPTIONS_FILE}`,
+  `audit: ${verdict.faults.length} to fix, ${verdict.excepted.length} excepted in ${EXCEPTIONS_FILE}`,
 );
 process.exit(verdict.faults.length === 0 ? EXIT.clean : EXIT.faults);

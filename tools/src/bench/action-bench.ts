@@ -17,11 +17,13 @@ const TIMEOUT_MS = 1_800_000;
 
 export interface BenchOptions {
   readonly contacts: number;
-  /** Bulk writes at the same time, by handler and in the raw measurement. */
+  /** Number of concurrent bulk writes, by handler and in the raw measurement. */
   readonly concurrency: number;
 }
 
-/** Measures one action from its request to its last outcome, beside the raw speed of the same writes. */
+/**
+ * Measures one action from its request to its last outcome, and the raw speed of the same writes.
+ */
 export async function benchAction(options: BenchOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);

@@ -13,7 +13,7 @@ import type { CommandContext } from '../console/command.ts';
 import { Screen, thousands } from '../console/screen.ts';
 
 export interface BrokersOptions {
-  /** Restarts of a broker, in turn. */
+  /** Number of restarts of a broker, in turn. */
   readonly restarts: number;
 }
 
@@ -21,7 +21,7 @@ const STACK = 'bench-brokers';
 const TOPIC = 'bench.windows';
 const PARTITIONS = [0, 1, 2, 3, 4, 5];
 const BROKERS: readonly ProcessName[] = ['kafka', 'kafka-2', 'kafka-3'];
-/** Between two windows, so that a run of many restarts stays readable. */
+/** Pause between two windows, so that a run of many restarts stays readable, in ms. */
 const PAUSE_MS = 5;
 const PAUSE_AFTER_FAILURE_MS = 300;
 const READ_MS = 600_000;
@@ -29,11 +29,15 @@ const READ_MS = 600_000;
 interface Tally {
   readonly confirmed: Set<string>;
   failedSends: number;
-  /** Sends that kafkajs resolved although it had left partitions out. */
+  /** Number of sends that kafkajs resolved although it had left out partitions. */
   leftOut: number;
 }
 
-/** Restarts the brokers of a cluster in turn while windows are sent, and compares what was confirmed with what is there. */
+/**
+ * Restarts the brokers of a cluster in turn while windows are sent.
+ *
+ * It compares what was confirmed with what Kafka holds.
+ */
 export async function benchBrokers(
   { restarts }: BrokersOptions,
   { signal, releasers }: CommandContext,
@@ -82,7 +86,10 @@ export async function benchBrokers(
   if (missing > 0) throw new Error(`${missing} confirmed messages are not in Kafka`);
 }
 
-/** The same client, whose producers are watched: kafkajs' own answers do not reach the caller of a MessageProducer. */
+/**
+ * Wraps the client to watch its producers: the caller of a MessageProducer does not see kafkajs'
+ * own answers.
+ */
 function counting(kafka: Kafka, tally: Tally): Kafka {
   const create = kafka.producer.bind(kafka);
   kafka.producer = (options) => {

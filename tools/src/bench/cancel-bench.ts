@@ -9,20 +9,20 @@ import { benchInstallation, mongoEngine } from './installation.ts';
 
 const ACCOUNT = 'bench';
 const BATCH_SIZE = 100;
-/** Lines of the upload that are sent at once. */
+/** Number of lines of the upload that are sent at once. */
 const LINES = 500;
 const UPLOAD_TIMEOUT_MS = 1_800_000;
 const POLL_MS = 50;
-/** Longest time until it is cancelled, in seconds. */
+/** Longest time until the action is cancelled, in seconds. */
 const GOAL_SECONDS = 10;
 
 export interface CancelOptions {
   readonly entities: number;
-  /** Part of them that has its outcome when the action is cancelled. */
+  /** Part of the entities that have their outcome when the action is cancelled, in percent. */
   readonly percent: number;
 }
 
-/** Measures how long it takes from the request to cancel a large action until it is `cancelled`. */
+/** Measures the time from the request to cancel a large action until the action is `cancelled`. */
 export async function benchCancel(options: CancelOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);
@@ -79,7 +79,7 @@ async function poll(signal: AbortSignal): Promise<void> {
   await delay(POLL_MS, signal);
 }
 
-/** NDJSON of contacts that are not there yet. */
+/** Yields NDJSON of contacts that do not exist yet. */
 async function* linesOf(entities: number): AsyncGenerator<string> {
   for (let from = 0; from < entities; from += LINES) {
     let text = '';

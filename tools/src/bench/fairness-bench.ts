@@ -12,33 +12,33 @@ import { benchInstallation, mongoEngine } from './installation.ts';
 const LARGE_ACCOUNT = 'bench-large';
 const SMALL_ACCOUNT = 'bench-small';
 const BATCH_SIZE = 100;
-/** Lines of the upload that are sent at once. */
+/** Number of lines of the upload that are sent at once. */
 const LINES = 500;
 const UPLOAD_TIMEOUT_MS = 1_800_000;
 const SMALL_TIMEOUT_MS = 600_000;
-/** Outcomes of the large action before it is taken to run at full speed. */
+/** Number of outcomes after which the large action counts as running at full speed. */
 const UNDER_WAY = 5_000;
 const POLL_MS = 250;
-/** Small actions before the first that is measured: connections and compiled code. */
+/** Number of small actions before the first measured one: connections and compiled code. */
 const WARM_UP = 3;
 
 export interface FairnessOptions {
-  /** Entities of the small action. */
+  /** Number of entities of the small action. */
   readonly small: number;
-  /** Entities of the large action; it must outlast the measurement. */
+  /** Number of entities of the large action. It must outlast the measurement. */
   readonly large: number;
-  /** Small actions measured in each situation, one after the other. */
+  /** Number of small actions that are measured in each situation, one after the other. */
   readonly runs: number;
-  /** Handler's batches at the same time. */
+  /** Maximum number of batches that handler processes at the same time. */
   readonly concurrency: number;
 }
 
-/** A situation of the small action, beside the running large one. */
+/** A situation of the small action, while the large one runs. */
 interface Situation {
   readonly name: string;
   readonly accountId: string;
   readonly priority: Lane;
-  /** How many times as long as alone it may take; undefined: no goal. */
+  /** Goal of the duration, as a multiple of the duration alone; `undefined` if there is no goal. */
   readonly goal: number | undefined;
 }
 
@@ -61,7 +61,10 @@ interface Bench {
   readonly screen: Screen;
 }
 
-/** Measures how long a small action takes alone, and while a large one runs in its lane and in the lane below. */
+/**
+ * Measures how long a small action takes alone, and while a large one runs in its lane and in the
+ * lane below.
+ */
 export async function benchFairness(options: FairnessOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);
@@ -130,7 +133,7 @@ function report(
     const aim = goal === undefined ? '' : ` (goal: within ${goal}×)`;
     screen.labelled(name, `${timesOf(times)}, ${ratio}× alone${aim}`);
   }
-  screen.labelled('large', `${thousands(largeRate)} entities/s beside the small ones`);
+  screen.labelled('large', `${thousands(largeRate)} entities/s while the small ones run`);
 }
 
 function timesOf({ median, slowest }: Times): string {
@@ -156,7 +159,9 @@ async function startLarge(client: BulkClient, { options, signal }: Bench): Promi
   return actionId;
 }
 
-/** @throws CodedError when the large action has ended: what was measured was not beside it. */
+/**
+ * @throws CodedError if the large action has ended, so that it did not run during the measurement.
+ */
 async function outcomesOf(client: BulkClient, actionId: string): Promise<{ processed: number; at: number }> {
   const { status, processed } = await client.getAction(actionId);
   if (isFinal(status)) {
@@ -172,7 +177,10 @@ async function runSmalls(client: BulkClient, priority: Lane, bench: Bench): Prom
   return { median: times[Math.floor(times.length / 2)] ?? Number.NaN, slowest: times.at(-1) ?? Number.NaN };
 }
 
-/** @returns ms from the request until the last outcome was counted, by the clock of this machine. */
+/**
+ * @returns time from the request until the last outcome was counted, by the clock of this machine,
+ * in ms.
+ */
 async function runSmall(client: BulkClient, priority: Lane, { options, signal }: Bench): Promise<number> {
   const entities = Array.from({ length: options.small }, (_, i) => ({
     id: SAMPLE_CONTACTS.idOf(i + 1),
@@ -188,7 +196,7 @@ async function runSmall(client: BulkClient, priority: Lane, { options, signal }:
   return Date.parse(finishedAt) - askedAt;
 }
 
-/** NDJSON of contacts that are not there yet. */
+/** Yields NDJSON of contacts that do not exist yet. */
 async function* linesOf(entities: number): AsyncGenerator<string> {
   for (let from = 0; from < entities; from += LINES) {
     let text = '';

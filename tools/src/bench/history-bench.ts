@@ -21,13 +21,13 @@ const STACK = 'bench';
 const ACCOUNT = 'bench';
 const PARTITIONS = 12;
 const HOUR_MS = 3_600_000;
-/** Actions of the account whose list is measured. */
+/** Number of actions of the account whose list is measured. */
 const OWN = 200;
-/** Actions that are due and wait for a claim. */
+/** Number of actions that are due and wait for a claim. */
 const DUE = 20;
-/** Ended actions that each clean-up round finds. */
+/** Number of ended actions that each clean-up round finds. */
 const TO_CLEAN = 20;
-/** Logs of the action whose logs are measured, of 100 outcomes each. */
+/** Number of logs of the action whose logs are measured. Each has 100 outcomes. */
 const LOGS = 120;
 const WARM_UP = 5;
 
@@ -35,11 +35,11 @@ export interface HistoryOptions {
   readonly scheduled: number;
   readonly ended: number;
   readonly paused: number;
-  /** Accounts that the history is spread over. */
+  /** Number of accounts that share the history. */
   readonly accounts: number;
   /** Whether the history belongs to the account whose list is measured. */
   readonly own: boolean;
-  /** Measurements of each kind of work. */
+  /** Number of measurements of each kind of work. */
   readonly runs: number;
 }
 
@@ -58,7 +58,10 @@ interface Bench {
   readonly signal: AbortSignal;
 }
 
-/** Measures whether the cost of intake's regular work grows with the number of scheduled, ended and paused actions. */
+/**
+ * Measures whether the cost of intake's regular work grows with the number of scheduled, ended and
+ * paused actions.
+ */
 export async function benchHistory(options: HistoryOptions, context: CommandContext): Promise<void> {
   const { signal, releasers } = context;
   const screen = new Screen(process.stdout);
@@ -96,7 +99,7 @@ export async function benchHistory(options: HistoryOptions, context: CommandCont
   const beside = await screen.step(
     'with',
     () => measure(work, options.runs, signal),
-    () => 'measured beside it',
+    () => 'measured with it',
   );
   screen.line();
   screen.labelled('MongoDB', engine);
@@ -126,7 +129,7 @@ async function ownStack(
   return { env: { MONGODB_URI: stack.urls.mongodbUri }, engine: await mongoEngine(stack) };
 }
 
-/** Stores what the work needs whether there is a history or not. */
+/** Stores what the work needs, with or without a history. */
 async function givenWork({ database, parts, templates, signal }: Bench): Promise<Work[]> {
   const now = (): Date => new Date();
   const insertActions = (count: number, copy: (i: number) => ActionDocument): Promise<void> =>
@@ -219,7 +222,7 @@ async function insertHistory({ database, templates, signal }: Bench, options: Hi
     (documents: ActionDocument[]) => database.actions.insertMany(documents, { ordered: false }),
     options.ended,
     (i) => ({
-      // Half of them are kept for a retry, as staged batches are for a while.
+      // Half of the actions are kept for a retry, as staged batches are for a while.
       ...endedOf(templates.due, new Date(Date.now() - (i % 2) * 48 * HOUR_MS), i % 2 === 1),
       _id: endedIds[i] ?? timeOrderedId(),
       accountId: accountOf(i),

@@ -2,26 +2,29 @@ import type { ActionDocument, ActionLogDocument, Database } from '@bulk/mongo';
 import { randomUUID } from 'node:crypto';
 import type { IntakeParts } from './intake-parts.ts';
 
-/** Documents per insert. */
+/** Number of documents per insert. */
 const CHUNK = 1_000;
-/** Positions of each action. */
+/** Number of positions of each action. */
 const POSITIONS = 3;
 const NEVER = new Date('2999-01-01T00:00:00Z');
 
-/** An action of each kind, as intake itself stores it. */
+/** One action of each kind, as intake itself stores it. */
 export interface Templates {
   readonly scheduled: ActionDocument;
   readonly paused: ActionDocument;
   readonly due: ActionDocument;
 }
 
-/** An id whose order is that of its creation, as those of actions are. */
+/** Returns an id that sorts by creation time, as the ids of actions do. */
 export function timeOrderedId(): string {
   const time = Date.now().toString(16).padStart(12, '0');
   return `${time.slice(0, 8)}-${time.slice(8)}-7${randomUUID().slice(15)}`;
 }
 
-/** Stages actions with intake's own code, so that copies of them have all the fields that its queries look at. */
+/**
+ * Stages actions with intake's own code, so that copies of them have all the fields that its
+ * queries use.
+ */
 export async function stageTemplates(
   database: Database,
   { StagingArea, ActionControl, ActionStore }: IntakeParts,
@@ -57,7 +60,7 @@ export async function stageTemplates(
   return { scheduled, due, paused };
 }
 
-/** The same action at its end. */
+/** Returns the same action at its end. */
 export function endedOf(action: ActionDocument, finishedAt: Date, purged: boolean): ActionDocument {
   return {
     ...action,
@@ -85,7 +88,10 @@ export async function insertCopies<T extends { readonly _id: string }>(
   }
 }
 
-/** Log `batchNo` of an action; each of its partitions' first logs has a failure, the others have none. */
+/**
+ * Builds log `batchNo` of an action. The first log of each of the action's partitions has a
+ * failure, the others have none.
+ */
 export function logOf(
   actionId: string,
   batchNo: number,

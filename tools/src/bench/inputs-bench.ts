@@ -12,23 +12,26 @@ import type { ServiceGroup } from '../processes/service-group.ts';
 import { benchInstallation, megabytes, mongoEngine } from './installation.ts';
 
 export interface InputsOptions {
-  /** Rows of the upload. */
+  /** Number of rows of the upload. */
   readonly rows: number;
 }
 
-/** Old space that the pod limit of intake gives, in MB. */
+/** Size of the old space that the pod limit of intake allows, in MB. */
 const HEAP_MB = 256;
-/** Worst inputs that are under way at the same time: each of them twice. */
+/** Number of copies of each worst input that are under way at the same time. */
 const COPIES = 2;
 const HOSTILE_ACCOUNTS = 5;
-/** Rows that are sent at once. */
+/** Number of rows that are sent at once. */
 const LINES = 500;
 const BATCH_SIZE = 100;
-/** Time between two looks at the delay of intake's event loop; its histogram starts again with each look. */
+/**
+ * Time between two readings of the delay of intake's event loop, in ms. Its histogram starts again
+ * with each reading.
+ */
 const LOOK_MS = 1_000;
-/** /livez is to answer within this time. */
+/** Longest time in which /livez must answer, in ms. */
 const LIVEZ_MS = 1_000;
-/** Nobody dispatches the upload: what is measured is how it comes in. */
+/** The start of an upload that is never dispatched, so that only its staging is measured. */
 const NEVER = new Date(Date.now() + 300 * 86_400_000).toISOString();
 
 const answerSchema = z.object({ ms: z.number(), ok: z.boolean() });
@@ -39,13 +42,14 @@ interface Watch {
   failures: number;
   /** Longest delay of the event loop, in seconds. */
   longestDelay: number;
-  /** Largest 99th percentile of its delays within a second. */
+  /** Highest 99th percentile of its delays within a second, in seconds. */
   largestP99: number;
 }
 
 /**
- * Measures /livez, memory and event loop of an intake that takes a large upload while the worst inputs keep coming, twenty
- * at once.
+ * Measures /livez, memory and event loop of an intake under attack.
+ *
+ * The intake takes a large upload while the worst inputs keep coming, twenty at once.
  *
  * @throws CodedError `TOO_SLOW` if an answer of /livez took more than a second or failed.
  */
@@ -72,7 +76,7 @@ export async function benchInputs({ rows }: InputsOptions, context: CommandConte
       );
       return measured;
     },
-    () => `${thousands(rows)} rows, beside the worst inputs`,
+    () => `${thousands(rows)} rows, under the worst inputs`,
   );
   const sorted = watch.latencies.sort((a, b) => a - b);
   const longest = sorted.at(-1) ?? Number.POSITIVE_INFINITY;
@@ -94,14 +98,14 @@ export async function benchInputs({ rows }: InputsOptions, context: CommandConte
     throw new CodedError('TOO_SLOW', `/livez took up to ${ms(longest)}; ${watch.failures} answers failed`);
 }
 
-/** Keeps the worst inputs coming until the signal, and waits for those that are under way then. */
+/** Sends the worst inputs until the signal, and waits for those that are under way then. */
 async function attack(url: string, refusals: Map<string, number>, signal: AbortSignal): Promise<void> {
   const each = worstInputs();
   const inputs = Array.from({ length: COPIES }, () => each).flat();
   await Promise.all(
     inputs.map(async (input, i) => {
       while (!signal.aborted) {
-        // A client that still sends may meet the end of its connection before the refusal.
+        // A client that still sends may find its connection ended before it reads the refusal.
         const what = await sendWorstInput(input, url, `hostile-${i % HOSTILE_ACCOUNTS}`).then(
           ({ status, code }) => `${status} ${code}`,
           () => 'connection closed',
@@ -136,7 +140,7 @@ async function watchIntake(services: ServiceGroup, watch: Watch, signal: AbortSi
   }
 }
 
-/** The value of a metric that has one series; 0 if it is absent. */
+/** Returns the value of a metric that has one series; 0 if it is absent. */
 function valueOf(exposition: string, name: string): number {
   return Number(new RegExp(`^${name}(?:\\{[^}]*\\})? (\\S+)$`, 'm').exec(exposition)?.[1] ?? 0);
 }

@@ -17,11 +17,11 @@ import { ServiceGroup, type ServiceGroupOptions } from '../processes/service-gro
 
 const STACK = 'bench';
 
-/** An installation that is measured: an empty stack of its own, the production build. */
+/** An installation for measurements: an empty stack of its own, the production build. */
 export interface BenchInstallation {
   readonly stack: RunningStack;
   readonly database: Database;
-  /** Starts the services; they end with the command. */
+  /** Starts the services. They end with the command. */
   readonly start: (options: Pick<ServiceGroupOptions, 'extraEnv' | 'instances'>) => Promise<ServiceGroup>;
 }
 
@@ -65,7 +65,7 @@ export async function benchInstallation(
   return { stack, database, start };
 }
 
-/** The database that was measured, for the reader of the figures. */
+/** Names the database that was measured, for the reader of the figures. */
 export async function mongoEngine(stack: RunningStack): Promise<string> {
   const state = (await inspectStack(stack.name))?.state.parts.mongo;
   return state?.kind === 'managed' ? state.engine : 'that of MONGODB_URI';

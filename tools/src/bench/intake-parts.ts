@@ -4,7 +4,7 @@ import type { ListActionsQuery, LogsQuery } from '@bulk/contracts';
 import type { ActionDocument, Database } from '@bulk/mongo';
 import { z } from 'zod';
 
-/** Classes of intake whose cost is measured, as far as the benchmark calls them. */
+/** The parts of intake's classes that the benchmark calls to measure their cost. */
 export interface IntakeParts {
   readonly ActionStore: new (database: Database) => {
     list(accountId: string, query: ListActionsQuery): Promise<{ readonly actions: readonly unknown[] }>;
@@ -61,7 +61,10 @@ const partsSchema = z.object({
   ActionControl: z.custom<IntakeParts['ActionControl']>(isClass),
 }) satisfies z.ZodType<IntakeParts>;
 
-/** Loads the classes from intake's sources: a service exports nothing, and this measures its code as a tool. */
+/**
+ * Loads the classes from intake's sources: a service exports nothing, and this tool measures its
+ * code.
+ */
 export async function loadIntakeParts(workspaceRoot: string): Promise<IntakeParts> {
   const loaded = await Promise.all(
     Object.entries(MODULES).map(async ([name, path]) => {

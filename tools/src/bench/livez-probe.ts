@@ -1,7 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-// Asks the URL of its argument again and again, in a process of its own, so that the work of the benchmark does not delay the
-// questions. Sends the latency of each answer, in ms, to its parent, and ends with it.
+// Requests the URL of its argument repeatedly, in a process of its own, so that the work of the
+// benchmark does not delay the requests. It sends the latency of each answer, in ms, to its parent,
+// and ends with the parent.
 
 const PAUSE_MS = 20;
 

@@ -15,7 +15,7 @@ const program = new Command('bench').description('figures, on a stack of its own
 
 program
   .command('action', { isDefault: true })
-  .description('one large action end to end, beside the raw speed of the same writes')
+  .description('one large action end to end, and the raw speed of the same writes')
   .option('--contacts <n>', 'contacts', wholeNumber(1, 1_000_000), 100_000)
   .option('--concurrency <n>', 'bulk writes at the same time', wholeNumber(1, 100), 4)
   .action((options: { contacts: number; concurrency: number }) =>
@@ -34,7 +34,7 @@ program
 
 program
   .command('fairness')
-  .description('a small action alone, and beside a large one in its lane and in the lane below')
+  .description('a small action alone, and while a large one runs in its lane and in the lane below')
   .option('--small <n>', 'entities of the small action', wholeNumber(1, 10_000), 100)
   .option('--large <n>', 'entities of the large action', wholeNumber(1_000, 10_000_000), 1_000_000)
   .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
@@ -70,7 +70,7 @@ program
 program
   .command('inputs')
   .description(
-    "a large upload beside the worst inputs, twenty at once: /livez, event loop and intake's memory",
+    "a large upload under the worst inputs, twenty at once: /livez, event loop and intake's memory",
   )
   .option('--rows <n>', 'rows of the upload', wholeNumber(1_000, 10_000_000), 1_000_000)
   .action((options: InputsOptions) => runCommand((context) => benchInputs(options, context)));

@@ -8,22 +8,23 @@ import { SAMPLE_CONTACTS } from '../seed/records.ts';
 export interface RawWriteOptions {
   readonly accountId: string;
   readonly contacts: number;
-  /** Updates per bulk write. */
+  /** Number of updates per bulk write. */
   readonly batchSize: number;
-  /** Bulk writes at the same time. */
+  /** Number of concurrent bulk writes. */
   readonly concurrency: number;
 }
 
-/** Of the lane that an action without a priority takes. */
+/** The fence of the lane that an action without a priority takes. */
 const FENCE = `fence.${DEFAULT_LANE}`;
-/** Beyond any offset that the action's batches had, so that every fence lets these pass. */
+/** Beyond any offset of the action's batches, so that every fence lets these writes pass. */
 const FIRST_OFFSET = 1_000_000_000;
 
 /**
- * The bulk writes that handler makes for such an action, with the same filters and updates, and nothing around them.
+ * Does the bulk writes that handler does for such an action, with the same filters and updates, and
+ * nothing else.
  *
  * @returns seconds.
- * @throws Error when a contact was not matched: then other writes would have been measured.
+ * @throws Error if a contact was not matched, because then other writes would have been measured.
  */
 export async function measureRawWrites(database: Database, options: RawWriteOptions): Promise<number> {
   const { accountId, contacts, batchSize, concurrency } = options;

@@ -9,24 +9,28 @@ import { benchInstallation, megabytes, mongoEngine } from './installation.ts';
 
 const ACCOUNT = 'bench';
 const BATCH_SIZE = 100;
-/** Batches per write, as intake stages them by default. */
+/** Number of batches per write, as intake stages them by default. */
 const GROUP = 20;
-/** Lines that are sent at once. */
+/** Number of lines that are sent at once. */
 const LINES = 500;
-/** Nobody dispatches these actions: what is measured is their upload. */
+/** The start of actions that are never dispatched, so that only their upload is measured. */
 const NEVER = new Date(Date.now() + 300 * 86_400_000).toISOString();
-/** Old space that intake gets, in MB; about half of it is its code. */
+/** Size of intake's old space, in MB. About half of it is intake's code. */
 const HEAP_MB = 96;
 
 interface Measured {
   readonly entities: number;
   readonly megabytes: number;
   readonly seconds: number;
-  /** Of intake, whose process was new, in bytes. */
+  /** Peak memory of intake, whose process was new, in bytes. */
   readonly peakMemory: number | undefined;
 }
 
-/** Measures streamed uploads of several sizes: time, and intake's peak memory, which is not to grow with the size. */
+/**
+ * Measures the time of streamed uploads of several sizes, and intake's peak memory.
+ *
+ * The peak must not grow with the size.
+ */
 export async function benchUploads(sizes: readonly number[], context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);
@@ -36,7 +40,7 @@ export async function benchUploads(sizes: readonly number[], context: CommandCon
     extraEnv: {
       intake: {
         MAX_ENTITIES: String(Math.max(...sizes)),
-        // V8 lets garbage lie while there is room: a heap that would grow with the upload fails here.
+        // V8 keeps garbage while there is room. A heap that would grow with the upload fails here.
         NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}`,
       },
     },
@@ -123,7 +127,7 @@ function linesOf(from: number, to: number): string {
   return text;
 }
 
-/** Documents like those of `staged_batches`, inserted as intake inserts them. @returns seconds. */
+/** Inserts documents like those of `staged_batches`, as intake does. @returns seconds. */
 async function insertRaw(database: Database, entities: number): Promise<number> {
   const startedAt = performance.now();
   const collection = database.entities('raw_batches');

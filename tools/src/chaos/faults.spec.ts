@@ -18,7 +18,7 @@ function planned(text: string, breakable: Breakable, count = 1_000): PlannedFaul
   return Array.from({ length: count }, () => planFault(random, breakable));
 }
 
-/** Kinds of faults → what they were done to. */
+/** Returns the kinds of faults with the parts that they hit. */
 function subjects(faults: readonly PlannedFault[]): Map<string, Set<string>> {
   const all = new Map<string, Set<string>>();
   for (const fault of faults) {

@@ -2,26 +2,29 @@ import { processOf, signalProcess, type EndSignal, type ProcessName } from '@bul
 import { between, pick, type Random } from '../seed/random.ts';
 import type { ChaosTarget } from './target.ts';
 
-/** What goes wrong, for how long. */
+/** A fault and its duration. */
 export interface Fault {
   readonly name: string;
-  /** What is broken: an instance of a service, or a process of the stack. */
+  /** The broken part: an instance of a service, or a process of the stack. */
   readonly subject: string;
-  /** From the fault until it is fixed, in ms. */
+  /** Time from the fault until it is fixed, in ms. */
   readonly lastsMs: number;
   inject(): Promise<void>;
   mend(): Promise<void>;
 }
 
-/** What a fault is chosen from. */
+/** The parts that a fault may hit. */
 export interface Breakable {
   readonly services: { readonly members: readonly { readonly name: string }[] };
   readonly links: ReadonlyMap<ProcessName, unknown>;
-  /** Undefined where no leader can move: there is one broker. */
+  /** `undefined` if no leader can move, because there is one broker. */
   readonly leaders: unknown;
 }
 
-/** A fault before anything is broken: the same random numbers and the same kinds of parts give the same. */
+/**
+ * A fault before it happens. The same random numbers and the same kinds of parts give the same
+ * fault.
+ */
 export type PlannedFault =
   | { readonly kind: 'kill' | 'stop' | 'stall'; readonly instance: string; readonly lastsMs: number }
   | {
@@ -40,10 +43,10 @@ export type PlannedFault =
   | { readonly kind: 'leaders'; readonly lastsMs: number };
 
 const KINDS = ['kill', 'kill', 'stop', 'stall', 'link', 'link', 'halt', 'freeze', 'outage'] as const;
-/** With several brokers, whose leaders can move. */
+/** Kinds of faults with several brokers, whose leaders can move. */
 const CLUSTER_KINDS = [...KINDS, 'leaders', 'leaders'] as const;
 
-/** In which ways a network makes a part unreachable. */
+/** The ways in which a network makes a part unreachable. */
 const MODES = {
   break: 'connections are cut',
   hang: 'connections go dead',
@@ -52,18 +55,21 @@ const MODES = {
 } as const;
 type LinkMode = keyof typeof MODES;
 const MODE_NAMES = ['break', 'hang', 'blackHole', 'delay'] as const satisfies readonly LinkMode[];
-/** Of each piece of data, both ways. */
+/** Delay of each piece of data, in both directions, in ms. */
 const DELAY_MS = 40;
-/** Longest of a fault, and of a stall: longer than sessions and leases. In ms. */
+/** Longest duration of a fault or a stall, in ms: longer than sessions and leases. */
 const LONGEST_MS = 3_000;
 const LONGEST_STALL_MS = 9_000;
-/** Shortest of an outage of MongoDB: longer than a try and the time in place, so that batches go to retry topics. In ms. */
+/**
+ * Shortest outage of MongoDB, in ms. It exceeds a try and the time in place, so that batches go to
+ * retry topics.
+ */
 const SHORTEST_OUTAGE_MS = 4_000;
 
-/** Plans the next fault: which, whom and for how long depend on `random` alone. */
+/** Plans the next fault. Its kind, its subject and its duration depend on `random` alone. */
 export function planFault(random: Random, { services, links, leaders }: Breakable): PlannedFault {
   const kind = pick(random, leaders === undefined ? KINDS : CLUSTER_KINDS);
-  // Services are not always started in the same order.
+  // Sorted, because services do not always start in the same order.
   const instance = pick(random, services.members.map(({ name }) => name).sort());
   const linked = pick(random, [...links.keys()]);
   const part = pick(random, [...links.keys(), 'registry'] as const);
@@ -93,7 +99,7 @@ export function planFault(random: Random, { services, links, leaders }: Breakabl
   }
 }
 
-/** The next fault of a target, ready to happen. */
+/** Returns the next fault of a target, ready to happen. */
 export function nextFault(random: Random, target: ChaosTarget): Fault {
   const planned = planFault(random, target);
   const { lastsMs } = planned;

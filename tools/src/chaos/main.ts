@@ -17,10 +17,10 @@ interface ChaosOptions {
 
 const SIZE = { chains: 4, length: 3, positions: 1_500 };
 const FAULTS = 8;
-/** Differences that are printed; there may be as many as entities. */
+/** Maximum number of printed differences. There may be as many as entities. */
 const SHOWN = 20;
 
-/** Thrown when something is not as the model says. */
+/** Thrown when the result differs from the model. */
 class ChaosError extends CodedError {
   constructor(text: string, differences: readonly string[]) {
     const more = differences.length > SHOWN ? `\n… and ${differences.length - SHOWN} more` : '';

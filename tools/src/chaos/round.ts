@@ -10,10 +10,10 @@ import { planWorkload, type Chain, type PlannedAction, type WorkloadSize } from 
 
 export interface RoundOptions {
   readonly target: ChaosTarget;
-  /** Names the round: the same text, the same workload and the same faults. */
+  /** Names the round. The same text gives the same workload and the same faults. */
   readonly text: string;
   readonly size: WorkloadSize;
-  /** Faults at most; there are fewer where the actions end before. */
+  /** Maximum number of faults. There are fewer if the actions end before. */
   readonly faults: number;
   readonly signal: AbortSignal;
   readonly note: (line: string) => void;
@@ -23,13 +23,13 @@ export interface RoundReport {
   readonly actions: number;
   readonly positions: number;
   readonly faults: readonly string[];
-  /** Batches that were put into retry topics. */
+  /** Number of batches that were put into retry topics. */
   readonly postponed: number;
-  /** Every difference from the model, in words; empty when all is well. */
+  /** Every difference from the model, in words; empty if all is well. */
   readonly differences: readonly string[];
 }
 
-/** Thrown when an action has not ended long after everything was mended. */
+/** Thrown when an action has not ended long after every fault was fixed. */
 export class StandstillError extends CodedError {
   constructor(actionId: string, status: string, processed: number, total: number) {
     super(
@@ -39,13 +39,19 @@ export class StandstillError extends CodedError {
   }
 }
 
-/** Longest time without a new outcome after everything was mended, in ms: sessions, leases and back-offs included. */
+/**
+ * Longest time without a new outcome after every fault was fixed, in ms. It includes sessions,
+ * leases and back-offs.
+ */
 const STANDSTILL_MS = 90_000;
 const POLL_MS = 200;
-/** Between faults, at most, in ms. */
+/** Maximum pause between faults, in ms. */
 const PAUSE_MS = 1_500;
 
-/** Runs actions, breaks things while they run, mends them, and holds everything against the model. */
+/**
+ * Runs actions, causes faults while they run, fixes the faults, and compares the result with the
+ * model.
+ */
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const { target, text, size } = options;
   const chains = planWorkload(text, contact, size);
@@ -73,13 +79,16 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
 }
 
 interface RoundState {
-  /** Monotonic time from when on nothing is broken any more. */
+  /** Monotonic time at which the last fault was fixed, in ms. */
   mendedAt: number;
-  /** All actions have ended. */
+  /** Whether all actions have ended. */
   readonly ended: boolean;
 }
 
-/** One fault after the other, some of them two at a time; afterwards everything is mended and every service ready. */
+/**
+ * Causes one fault after the other, some of them two at a time. Afterwards every fault is fixed and
+ * every service is ready.
+ */
 async function breakThings(
   { target, text, faults, signal, note }: RoundOptions,
   state: RoundState,
@@ -97,7 +106,7 @@ async function breakThings(
       signal.throwIfAborted();
       const fault = nextFault(random, target);
       const overlaps = random() < 0.3 && open.length === 0;
-      // The same thing cannot be broken twice, and what depends on it would wait for it.
+      // A part cannot be broken twice, and what depends on it would wait for it.
       if (open.some(({ subject }) => subject === fault.subject)) continue;
       note(`${fault.name}, ${fault.lastsMs} ms`);
       seen.push(fault.name);
@@ -110,7 +119,7 @@ async function breakThings(
     await mend();
   }
   for (const { name, running } of target.services.members) {
-    // As an orchestrator does with a service that gave up.
+    // As an orchestrator restarts a service that gave up.
     if (!running) {
       note(`${name} had ended by itself`);
       seen.push(`${name} ended by itself`);
@@ -121,7 +130,7 @@ async function breakThings(
   return seen;
 }
 
-/** @returns the ids of its actions, which have all ended. */
+/** Runs the actions of a chain to their ends. @returns their ids. */
 async function runChain(chain: Chain, options: RoundOptions, state: RoundState): Promise<string[]> {
   const clients = options.target.clients(chain.accountId);
   const api = new AnyIntake(clients, options.signal, state);
@@ -164,7 +173,7 @@ async function untilEnded(
   }
 }
 
-/** Asks the intakes in turn, as a load balancer does that knows nothing of their state. */
+/** Calls the intakes in turn, as a load balancer does that knows nothing of their state. */
 class AnyIntake {
   readonly #clients: readonly BulkClient[];
   readonly #signal: AbortSignal;
@@ -177,7 +186,7 @@ class AnyIntake {
     this.#state = state;
   }
 
-  /** Asks the next one, and again as long as it is the fault of what was broken. */
+  /** Calls the next intake, and tries again while the failure is due to a fault. */
   async ask<T>(question: (client: BulkClient) => Promise<T>): Promise<T> {
     for (;;) {
       this.#signal.throwIfAborted();

@@ -23,7 +23,7 @@ import { ServiceGroup } from '../processes/service-group.ts';
 import type { ServiceName } from '../processes/services.ts';
 
 export interface ChaosTargetOptions {
-  /** Of its stack, which is emptied first. */
+  /** Name of the stack, which is emptied first. */
   readonly name: string;
   /** Number of Kafka brokers. @default 1 */
   readonly brokers?: number;
@@ -32,7 +32,7 @@ export interface ChaosTargetOptions {
   readonly signal?: AbortSignal;
 }
 
-/** What a target is made of. */
+/** The parts of a target. */
 interface TargetParts {
   readonly stack: RunningStack;
   readonly services: ServiceGroup;
@@ -42,16 +42,19 @@ interface TargetParts {
   readonly postponed: () => Promise<number>;
 }
 
-/** An installation of its own, parts and all, to be broken. Services reach Kafka, MongoDB and Redis through links; the checks do not. */
+/**
+ * An installation of its own, with all its parts, for faults. Services reach Kafka, MongoDB and
+ * Redis through links; the checks do not.
+ */
 export class ChaosTarget {
   readonly stack: RunningStack;
   readonly services: ServiceGroup;
   readonly database: Database;
-  /** The link to each part, and to each of several brokers, that services reach through one. */
+  /** The link through which services reach each part, and each of several brokers. */
   readonly links: ReadonlyMap<ProcessName, BreakableLink>;
-  /** Who leads the partitions; undefined where there is one broker. */
+  /** The leaders of the partitions; `undefined` if there is one broker. */
   readonly leaders: KafkaLeaders | undefined;
-  /** Counts the batches that were put into retry topics so far. */
+  /** Returns the number of batches that were put into retry topics so far. */
   readonly postponed: () => Promise<number>;
   readonly #close: readonly (() => Promise<void>)[];
 
@@ -65,7 +68,7 @@ export class ChaosTarget {
     this.#close = close;
   }
 
-  /** Starts everything; when that fails, nothing is left. */
+  /** Starts everything. If it fails, nothing is left. */
   static async start({
     name,
     brokers = 1,
@@ -76,7 +79,8 @@ export class ChaosTarget {
     const close: (() => Promise<void>)[] = [];
     try {
       await resetStack(name);
-      // Every part is ours to halt, whatever the surrounding run points to, and what MongoDB has acknowledged outlives a kill.
+      // The stack is private, whatever the surrounding run uses, so that the chaos may halt every
+      // part. What MongoDB has acknowledged survives a kill.
       const stack = await startStack({
         name,
         brokers,
@@ -144,7 +148,7 @@ export class ChaosTarget {
       );
   }
 
-  /** The contacts of an account whose ids begin with `mark`, tombstones among them. */
+  /** Reads the contacts of an account whose ids start with `mark`, including tombstones. */
   async contacts(accountId: string, mark: string): Promise<Map<string, ModelEntity>> {
     const from = entityKey(accountId, mark);
     const documents = await this.database
@@ -171,7 +175,10 @@ export class ChaosTarget {
   }
 }
 
-/** Short sessions, leases and time-outs, so that what is broken is noticed and taken over within seconds. */
+/**
+ * Short sessions, leases and time-outs, so that faults are noticed and work is taken over within
+ * seconds.
+ */
 const SETTINGS = {
   MONGODB_DATABASE: 'chaos',
   TOPIC_PREFIX: 'chaos.',
@@ -192,7 +199,7 @@ const SETTINGS = {
   RETRY_TIERS_MS: '500,1000,2000',
 };
 
-/** Of the checks, which read all that there is and break nothing. */
+/** Time-out of the checks, which read everything and break nothing, in ms. */
 const CHECK_TIMEOUT_MS = '60000';
 
 async function watchTopics(

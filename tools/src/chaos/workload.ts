@@ -9,7 +9,7 @@ import {
 } from '@bulk/testing';
 import { between, pick, randomFor, type Random } from '../seed/random.ts';
 
-/** One action of a chain, and what must come of it. */
+/** One action of a chain, with its expected result. */
 export interface PlannedAction {
   readonly idempotencyKey: string;
   readonly actionType: ModelledActionType;
@@ -18,28 +18,34 @@ export interface PlannedAction {
   readonly outcomes: readonly ModelOutcome[];
 }
 
-/** Actions that change the same entities one after the other: each is asked for when the one before has ended. */
+/**
+ * Actions that change the same entities one after the other. Each is requested when the one before
+ * has ended.
+ */
 export interface Chain {
   readonly accountId: string;
-  /** What all ids of its entities begin with; no other chain has it. */
+  /** The prefix of all ids of its entities. No other chain has it. */
   readonly mark: string;
   readonly actions: readonly PlannedAction[];
-  /** Entity id → what must be there at the end. */
+  /** Entity id → its expected state at the end. */
   readonly entities: ReadonlyMap<string, ModelEntity>;
 }
 
 export interface WorkloadSize {
   readonly chains: number;
-  /** Actions of a chain, at most. */
+  /** Maximum number of actions of a chain. */
   readonly length: number;
-  /** Positions of an action, at most. */
+  /** Maximum number of positions of an action. */
   readonly positions: number;
 }
 
 const ACCOUNTS = ['chaos-a', 'chaos-b', 'chaos-c'];
 const TYPES: readonly ModelledActionType[] = ['update', 'create', 'upsert', 'delete'];
 
-/** Chains with all that a plain sequential model says of them. The same text gives the same chains. */
+/**
+ * Plans chains, with everything that a plain sequential model says of them. The same text gives the
+ * same chains.
+ */
 export function planWorkload(text: string, entityType: EntityType, size: WorkloadSize): Chain[] {
   return Array.from({ length: size.chains }, (_, i) => {
     const mark = `${text}-${i}`;
@@ -51,7 +57,7 @@ function planChain(random: Random, mark: string, entityType: EntityType, size: W
   const ids = between(random, Math.ceil(size.positions / 2), size.positions);
   let entities: ReadonlyMap<string, ModelEntity> = new Map();
   const actions = Array.from({ length: between(random, 1, size.length) }, (_, i): PlannedAction => {
-    // The first has to bring something into being.
+    // The first action must create something.
     const actionType = i === 0 ? pick(random, ['create', 'upsert'] as const) : pick(random, TYPES);
     const given = Array.from({ length: between(random, 1, size.positions) }, (__, position) =>
       planEntity(random, actionType, `${mark}-${between(random, 0, ids)}`, position),
@@ -64,7 +70,10 @@ function planChain(random: Random, mark: string, entityType: EntityType, size: W
   return { accountId: pick(random, ACCOUNTS), mark, actions, entities };
 }
 
-/** Mostly a good one; ids repeat, so that duplicates, absent and existing entities come up by themselves. */
+/**
+ * Plans an entity, usually a valid one. Ids repeat, so that duplicates, absent and existing
+ * entities occur by themselves.
+ */
 function planEntity(random: Random, type: ModelledActionType, id: string, position: number): GivenEntity {
   const row = { id, ref: `row ${position}` };
   if (type === 'delete') return random() < 0.02 ? { ...row, score: 1 } : row;

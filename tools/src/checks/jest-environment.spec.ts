@@ -4,7 +4,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { workspaceRoot } from '@bulk/local-stack';
 
-/** Does what a worker of jest does: it listens to its jest, and stops listening when its work is done. */
+/**
+ * Does what a worker of jest does: it listens to its jest, and stops listening when its work is
+ * done.
+ */
 const WORKER = `
   const work = (message) => {
     if (message === 'end') process.removeListener('message', work);

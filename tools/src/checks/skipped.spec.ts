@@ -7,7 +7,7 @@ import { noteSkipped, type SkippedCheck } from './skipped.ts';
 interface Report {
   readonly testResults: readonly { assertionResults: readonly { status: string; fullName: string }[] }[];
 }
-// Plain JavaScript, since the run of the tests has it before TypeScript can be loaded.
+// Plain JavaScript, because the run of the tests needs it before TypeScript can be loaded.
 const path = '../../skipped-checks.mjs';
 const { skippedChecks } = (await import(path)) as {
   skippedChecks: (file: string, reports: readonly Report[]) => SkippedCheck[];

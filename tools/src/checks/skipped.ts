@@ -1,18 +1,24 @@
 import { appendFileSync } from 'node:fs';
 
-/** Variable that names the file in which skipped checks are noted, a JSON line each; tools/test.mjs reads it. */
+/**
+ * Variable with the path of the file that records skipped checks, one JSON line each.
+ *
+ * tools/test.mjs reads the file.
+ */
 const FILE_VARIABLE = 'BULK_SKIPPED_CHECKS';
 
-/** A check that could not be made here. */
+/** A check that cannot run here. */
 export interface SkippedCheck {
   readonly name: string;
-  /** Why, in one line. */
+  /** The reason, in one line. */
   readonly reason: string;
 }
 
 /**
- * Notes that a check cannot be made here, so that the run of the tests says so before its last line
- * (`SKIPPED <name>: <reason>`) and does not count it as passed. Outside of such a run it is said at once.
+ * Records that a check cannot run here, so that the run of the tests does not count it as passed.
+ *
+ * The run reports it before its last line (`SKIPPED <name>: <reason>`). Outside of such a run it is
+ * reported at once.
  */
 export function noteSkipped({ name, reason }: SkippedCheck, env = process.env): void {
   const skipped = { name, reason: reason.trim().replaceAll(/\s*\n\s*/g, ' ') };

@@ -1,4 +1,4 @@
-/** The part of Avro that our schemas use. */
+/** The part of Avro that the project's schemas use. */
 export type AvroType = string | readonly AvroType[] | AvroComplex;
 interface AvroComplex {
   readonly type: string | AvroComplex;
@@ -31,7 +31,7 @@ const PRIMITIVES: Readonly<Record<string, string>> = {
  * Writes the zod schema and the inferred TypeScript type of every named type of one Avro schema.
  *
  * @returns TypeScript source, one declaration after the other, the inner types first.
- * @throws Error on an Avro construct that our schemas do not use yet.
+ * @throws Error on an Avro construct that the project's schemas do not use yet.
  */
 export function avroToZod(schema: AvroType, declared: Set<string>): string {
   const declarations: string[] = [];

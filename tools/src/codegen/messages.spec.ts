@@ -16,7 +16,7 @@ describe('generated messages', () => {
 
   const enumSchema = z.object({ type: z.literal('enum'), name: z.string(), symbols: z.array(z.string()) });
 
-  /** Every enum anywhere in an Avro schema, by name. */
+  /** Returns every enum in an Avro schema, by name. */
   function enumsIn(node: unknown): [string, string[]][] {
     const found = enumSchema.safeParse(node);
     const own: [string, string[]][] = found.success ? [[found.data.name, found.data.symbols]] : [];

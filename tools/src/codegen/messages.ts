@@ -7,8 +7,10 @@ import { avroToZod, type AvroType } from './avro-to-zod.ts';
 export const MESSAGES_FILE = 'libs/contracts/src/generated/messages.ts';
 
 /**
- * The TypeScript of every message, generated from `schemas/*.avsc`: the Avro schema itself, a zod schema and a type.
- * Avro is the one source; a test regenerates this text and compares it with the file in the repository.
+ * Generates the TypeScript of every message from `schemas/*.avsc`.
+ *
+ * Each message has the Avro schema itself, a zod schema and a type. Avro is the one source. A test
+ * generates this text and compares it with the file in the repository.
  */
 export async function generateMessages(workspaceRoot: string): Promise<string> {
   const folder = join(workspaceRoot, 'schemas');

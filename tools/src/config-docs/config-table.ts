@@ -15,10 +15,11 @@ interface Variable {
 }
 
 /**
- * Generates the table between its markers from the `src/config.ts` of each service. A test compares the text with the
- * file in the repository.
+ * Generates the table between its markers from the `src/config.ts` of each service.
  *
- * @throws Error when the markers are missing, or a variable has no description.
+ * A test compares the text with the file in the repository.
+ *
+ * @throws Error if the markers are missing, or a variable has no description.
  */
 export async function withConfigTable(text: string, workspaceRoot: string): Promise<string> {
   const table = configTable(await variablesByService(workspaceRoot));
@@ -35,7 +36,9 @@ async function variablesByService(workspaceRoot: string): Promise<Map<string, Va
   return found;
 }
 
-/** The one zod object that a `config.ts` exports under a name that ends in `ConfigSchema`. */
+/**
+ * Returns the one zod object that a `config.ts` exports under a name that ends in `ConfigSchema`.
+ */
 export async function configSchemaOf(file: string): Promise<z.ZodObject> {
   const exported = z.record(z.string(), z.unknown()).parse({ ...(await import(pathToFileURL(file).href)) });
   const schemas = Object.entries(exported).flatMap(([name, value]) =>
@@ -66,7 +69,7 @@ function fallbackOf(field: z.ZodType): string {
   return fallback === '' ? '' : `\`${fallback}\``;
 }
 
-/** A row for each variable; services that agree on default and meaning share it. */
+/** Builds a row for each variable. Services with the same default and description share a row. */
 function configTable(byService: ReadonlyMap<string, readonly Variable[]>): string {
   const rows = new Map<string, { variable: Variable; services: string[] }>();
   for (const [service, variables] of byService) {

@@ -8,11 +8,12 @@ export interface GeneratedFile {
 }
 
 /**
- * Replaces what is between `<!-- name:start -->` and `<!-- name:end -->` by the Markdown, formatted as the workspace's
- * files are.
+ * Replaces the text between `<!-- name:start -->` and `<!-- name:end -->` by the Markdown.
+ *
+ * The Markdown is formatted like the workspace's files.
  *
  * @returns the whole text.
- * @throws Error when the markers are missing.
+ * @throws Error if the markers are missing.
  */
 export async function withGeneratedSection(
   { path, text }: GeneratedFile,

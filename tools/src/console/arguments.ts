@@ -1,7 +1,7 @@
 import { InvalidArgumentError } from 'commander';
 import { z } from 'zod';
 
-/** Reads a command-line argument by a schema; commander names the option at fault. */
+/** Reads a command-line argument by a schema. commander names the option at fault. */
 export function argument<T>(schema: z.ZodType<T>): (text: string) => T {
   return (text) => {
     const parsed = schema.safeParse(text);
@@ -10,7 +10,7 @@ export function argument<T>(schema: z.ZodType<T>): (text: string) => T {
   };
 }
 
-/** A whole number within bounds. */
+/** Reads a whole number within bounds. */
 export function wholeNumber(min: number, max: number): (text: string) => number {
   const expected = `expected a whole number from ${min} to ${max}`;
   return argument(

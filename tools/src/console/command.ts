@@ -3,11 +3,11 @@ import { CodedError } from '@bulk/domain';
 import { StackError } from '@bulk/local-stack';
 import { Releasers, silentLogger } from '@bulk/runtime';
 
-/** What a command works with. */
+/** The context of a command. */
 export interface CommandContext {
-  /** Aborts at Ctrl-C or SIGTERM; its reason is an `Interrupted`. */
+  /** Aborts at Ctrl-C or SIGTERM. Its reason is an `Interrupted`. */
   readonly signal: AbortSignal;
-  /** What was opened, closed at the end in the opposite order, however the command ends. */
+  /** Closes what was opened, at the end and in the opposite order, however the command ends. */
   readonly releasers: Releasers;
 }
 
@@ -21,16 +21,18 @@ export class Interrupted extends Error {
   }
 }
 
-/** Longest time to close one thing: a service's own grace time and a little. */
+/** Longest time to close one thing, in ms: a service's own grace time and a little more. */
 const RELEASE_MS = 60_000;
 
 /**
- * The process edge of a command: signals, faults, exit code. The first Ctrl-C ends it in order, the second at once; child
- * processes are tied to this one by the kernel, so that nothing stays behind in either case.
+ * Runs a command at the edge of the process: signals, faults, exit code.
+ *
+ * The first Ctrl-C ends the command in order, the second at once. The kernel ties child processes
+ * to this one, so that nothing stays behind in either case.
  */
 export async function runCommand(work: (context: CommandContext) => Promise<void>): Promise<void> {
   const abort = new AbortController();
-  // Everything that waits listens to this one signal; that is no leak.
+  // Everything that waits listens to this one signal, so that many listeners are no leak.
   setMaxListeners(0, abort.signal);
   const releasers = new Releasers(silentLogger());
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

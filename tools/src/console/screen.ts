@@ -4,7 +4,10 @@ type Style = Parameters<typeof styleText>[0];
 
 const LABEL_WIDTH = 10;
 
-/** A few calm lines: one a step, which on a terminal is rewritten as the step goes on. */
+/**
+ * Prints a few calm lines: one per step. On a terminal a line is rewritten while its step
+ * continues.
+ */
 export class Screen {
   readonly #out: NodeJS.WriteStream;
 
@@ -24,14 +27,18 @@ export class Screen {
     this.#out.write(`${text}\n`);
   }
 
-  /** A line with a label in front; without one, indented as if there were. */
+  /**
+   * Prints a line with a label in front. Without a label the line is indented as if there were one.
+   */
   labelled(label: string, text: string): void {
     this.line(`  ${this.styled('bold', label.padEnd(LABEL_WIDTH))} ${text}`);
   }
 
   /**
-   * Runs a step and shows its result with how long it took. `note` tells what it is doing: rewritten in place on a
-   * terminal, a line each elsewhere.
+   * Runs a step and shows its result with its duration.
+   *
+   * `note` shows the current state of the step: rewritten in place on a terminal, one line each
+   * elsewhere.
    */
   async step<T>(
     label: string,
@@ -68,7 +75,7 @@ export class Screen {
   }
 }
 
-/** 12345 as 12,345. */
+/** Formats 12345 as 12,345. */
 export function thousands(n: number): string {
   return Math.round(n).toLocaleString('en-US');
 }

@@ -18,10 +18,12 @@ const SERVICE_STYLES: Readonly<Record<string, Style>> = {
 };
 const LEVEL_STYLES: Readonly<Record<string, Style>> = { warn: 'yellow', error: 'red', fatal: 'red' };
 const NAME_WIDTH = 16;
-/** What has a place of its own in the line. */
+/** Fields that have a place of their own in the line. */
 const SHOWN = new Set(['level', 'time', 'service', 'msg', 'err']);
 
-/** One line of a service's output for people: `intake  12:00:01.234 info  ready port=3000`. */
+/**
+ * Formats one line of a service's output for people: `intake 12:00:01.234 info ready port=3000`.
+ */
 export function prettyLine(instance: string, line: string, colours: boolean): string {
   const paint = (style: Style | undefined, text: string): string =>
     colours && style !== undefined ? styleText(style, text) : text;

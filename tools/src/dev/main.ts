@@ -6,7 +6,8 @@ import { runUntilEnded } from '../installation/run-until-ended.ts';
 import { ServiceGroup } from '../processes/service-group.ts';
 import { prettyLine } from './log-line.ts';
 
-// The stack and the four services from their sources, each restarted when its code changes.
+// Runs the stack and the four services from their sources. Each service is restarted when its code
+// changes.
 await runCommand(async ({ signal, releasers }) => {
   const print = (line: string): void => void process.stdout.write(`${line}\n`);
   const stack = await startStack({ log: (line) => print(`stack: ${line}`), signal });
@@ -16,7 +17,7 @@ await runCommand(async ({ signal, releasers }) => {
     env: { ...serviceEnvironment(loadEnv(), stack.urls), LOG_FORMAT: 'json' },
     mode: 'watch',
     output: (instance) => ({ kind: 'lines', onLine: (line) => print(prettyLine(instance, line, colours)) }),
-    // A mistake in the code is mended while everything stays up.
+    // A developer fixes a mistake in the code while everything stays up.
     readyTimeoutMs: Number.POSITIVE_INFINITY,
     signal: AbortSignal.any([signal, deathOf(stack)]),
   });

@@ -4,19 +4,19 @@ import type { MarkDocument, Marks } from './marks.ts';
 import type { ReadOptions } from './read-letters.ts';
 import { AlreadyMarkedError, type Replayed, type Replayer } from './replayer.ts';
 
-/** A letter with what became of it. */
+/** A dead letter with what was done with it. */
 export interface ListedLetter {
   readonly letter: Letter;
   readonly mark: MarkDocument | undefined;
 }
 
-/** Which letters a command is for: those named, or of those that are not dealt with yet all that match. */
+/** The dead letters of a command: those named, or, if none is named, all open ones that match. */
 export interface Selection {
   readonly ids: readonly string[];
   readonly filter: LetterFilter;
 }
 
-/** A letter that was left as it is, and why. */
+/** A dead letter that was left as it is, with the reason. */
 export interface Refusal {
   readonly id: string;
   readonly code: string;
@@ -28,7 +28,7 @@ export interface Done<T> {
   readonly refused: readonly Refusal[];
 }
 
-/** Thrown when a command that changes something does not say of which letters. */
+/** Thrown when a command that changes dead letters does not say which ones. */
 export class NothingSelectedError extends CodedError {
   constructor() {
     super(
@@ -39,14 +39,14 @@ export class NothingSelectedError extends CodedError {
 }
 
 export interface DeskOptions {
-  /** Gives the letters as of now, some at a time. */
+  /** Reads the current dead letters, some at a time. */
   readonly read: (options: ReadOptions) => Promise<void>;
   readonly marks: Marks;
   readonly replayer: Replayer;
   readonly now: () => Date;
 }
 
-/** What can be done with dead letters. */
+/** Lists, shows, replays and drops dead letters. */
 export class DeadLetterDesk {
   readonly #options: DeskOptions;
 
@@ -55,9 +55,10 @@ export class DeadLetterDesk {
   }
 
   /**
-   * Gives the letters that match, some at a time: there may be more than fit into memory.
+   * Reads the dead letters that match, some at a time, because there may be more than fit into
+   * memory.
    *
-   * @param all also what was replayed or dropped.
+   * @param all includes those that were replayed or dropped.
    */
   list(
     filter: LetterFilter,
@@ -78,17 +79,18 @@ export class DeadLetterDesk {
   }
 
   /**
-   * Replays in order, each by itself: one that is refused does not keep the others.
+   * Replays dead letters in order, each by itself: a refused one does not stop the others.
    *
-   * @param again also what was replayed or dropped.
-   * @throws NothingSelectedError; LetterNotFoundError before anything is sent; what is no refusal (Kafka or MongoDB is away).
+   * @param again includes those that were replayed or dropped.
+   * @throws NothingSelectedError; LetterNotFoundError before anything is sent; what is not a
+   * refusal (Kafka or MongoDB is unavailable).
    */
   replay(selection: Selection, again: boolean): Promise<Done<Replayed>> {
     const { replayer } = this.#options;
     return this.#each(selection, again, ({ letter, mark }) => replayer.replay(letter, mark, again));
   }
 
-  /** Marks letters as dealt with; they stay where they are. @throws as `replay` does. */
+  /** Marks dead letters as dropped. They stay in their topic. @throws as `replay` does. */
   drop(selection: Selection): Promise<Done<{ id: string }>> {
     const { marks, now } = this.#options;
     return this.#each(selection, false, async ({ letter, mark }) => {
@@ -129,11 +131,11 @@ export class DeadLetterDesk {
       });
       return;
     }
-    // All that are named must be there before anything is sent.
+    // Every named dead letter must exist before anything is sent.
     for (const listed of await this.#named(ids)) if (matches(listed.letter, filter)) await take(listed);
   }
 
-  /** In the order in which they are named. @throws LetterNotFoundError. */
+  /** Returns the dead letters in the order in which they are named. @throws LetterNotFoundError. */
   async #named(ids: readonly string[]): Promise<ListedLetter[]> {
     const wanted = new Set(ids);
     const found = new Map<string, ListedLetter>();

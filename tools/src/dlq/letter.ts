@@ -2,18 +2,18 @@ import { batchNameOf, generationOf, type DeadLetter, type MessageHeaders } from 
 import { CodedError } from '@bulk/domain';
 import { z } from 'zod';
 
-/** A dead letter, where it lies in its topic. */
+/** A dead letter, with its place in its topic. */
 export interface Letter {
   /** `partition:offset` in the topic of dead letters. */
   readonly id: string;
   readonly content: DeadLetter;
   readonly actionId: string | null;
   readonly batchNo: number | null;
-  /** Of the message that was given up. */
+  /** The generation of the message that was given up. */
   readonly generation: number;
 }
 
-/** Which letters are meant; all of what is given must be true. */
+/** Selects dead letters. Every given condition must be true. */
 export interface LetterFilter {
   readonly service?: string | undefined;
   readonly code?: string | undefined;
@@ -25,7 +25,7 @@ export const letterIdSchema = z
   .string()
   .regex(/^\d{1,9}:\d{1,15}$/, 'expected partition:offset, as list shows it');
 
-/** Thrown when there is no dead letter at a place: none was there, or Kafka does not keep it any more. */
+/** Thrown when a place holds no dead letter: none was there, or Kafka no longer keeps it. */
 export class LetterNotFoundError extends CodedError {
   constructor(id: string) {
     super(
@@ -35,7 +35,11 @@ export class LetterNotFoundError extends CodedError {
   }
 }
 
-/** @param headers of the dead letter itself, which name the batch where the original's do not. */
+/**
+ * Builds a dead letter.
+ *
+ * @param headers headers of the dead letter itself, which name the batch if the original's do not.
+ */
 export function toLetter(id: string, content: DeadLetter, headers: MessageHeaders): Letter {
   const name = batchNameOf(headers) ?? batchNameOf(content.headers);
   return {
@@ -55,12 +59,14 @@ export function matches({ content, actionId }: Letter, { service, code, action }
   );
 }
 
-/** Headers of the original, byte for byte. */
+/** Returns the headers of the original message, byte for byte. */
 export function originalHeaders({ content }: Letter): Record<string, Buffer> {
   return { ...content.headers };
 }
 
-/** A generation that cannot be read counts as the first one, as it does for the services. */
+/**
+ * Returns the generation. An unreadable one counts as the first one, as it does for the services.
+ */
 function readableGeneration(headers: MessageHeaders): number {
   try {
     return generationOf(headers);

@@ -39,7 +39,10 @@ function filtered(one: Command): Command {
 const filterOf = ({ service, code, action }: Options): LetterFilter => ({ service, code, action });
 const print = (value: unknown): void => console.log(JSON.stringify(value, null, 2));
 
-/** Items of a JSON list that comes some at a time; its end is for the caller to write. */
+/**
+ * Writes the items of a JSON list that arrives some at a time. The caller must write the end of the
+ * list.
+ */
 function jsonWriter(): (listed: readonly ListedLetter[]) => string[] {
   let open = '[';
   return (listed) =>
@@ -50,14 +53,14 @@ function jsonWriter(): (listed: readonly ListedLetter[]) => string[] {
     });
 }
 
-/** Resolves once the lines have left, so that a slow reader does not make them pile up. */
+/** Resolves once the lines have been written, so that lines for a slow reader do not pile up. */
 async function write(lines: readonly string[]): Promise<void> {
   const text = lines.map((line) => `${line}\n`).join('');
   if (!process.stdout.write(text)) await once(process.stdout, 'drain');
 }
 
-filtered(command('list', 'what is not replayed or dropped yet'))
-  .option('--all', 'also what is', false)
+filtered(command('list', 'lists the dead letters that are not replayed or dropped yet'))
+  .option('--all', 'includes those that are', false)
   .action((options: Options) => {
     chosen = async ({ desk }) => {
       let count = 0;
@@ -71,10 +74,10 @@ filtered(command('list', 'what is not replayed or dropped yet'))
     };
   });
 
-command('show', 'cause and message of one letter')
-  .argument('<partition:offset>', 'the letter', letterId)
+command('show', 'shows the cause and the message of one dead letter')
+  .argument('<partition:offset>', 'the dead letter', letterId)
   .action((id: string) => {
-    // Always JSON: that is what a message reads best as.
+    // Always JSON, which shows a message best.
     chosen = async ({ desk, topics, codec }) => {
       const listed = await desk.show(id);
       print({ ...summaryOf(listed), original: await contentOf(listed, topics, codec) });
@@ -82,10 +85,13 @@ command('show', 'cause and message of one letter')
   });
 
 filtered(
-  command('replay', 'sends letters again to where they came from, as the next generation of their batch'),
+  command(
+    'replay',
+    'sends dead letters to their original topic again, as the next generation of their batch',
+  ),
 )
-  .argument('[partition:offset...]', 'the letters', letterIds)
-  .option('--again', 'also what was replayed or dropped: its entities are changed once more', false)
+  .argument('[partition:offset...]', 'the dead letters', letterIds)
+  .option('--again', 'includes what was replayed or dropped: the entities are changed once more', false)
   .action((ids: string[] | undefined, options: Options) => {
     chosen = async ({ desk }) => {
       const selection = { ids: ids ?? [], filter: filterOf(options) };
@@ -98,8 +104,8 @@ filtered(
     };
   });
 
-filtered(command('drop', 'marks letters as dealt with; their outcomes stay'))
-  .argument('[partition:offset...]', 'the letters', letterIds)
+filtered(command('drop', 'marks dead letters as dropped; their outcomes stay'))
+  .argument('[partition:offset...]', 'the dead letters', letterIds)
   .action((ids: string[] | undefined, options: Options) => {
     chosen = async ({ desk }) => {
       const outcome = await desk.drop({ ids: ids ?? [], filter: filterOf(options) });
@@ -107,7 +113,7 @@ filtered(command('drop', 'marks letters as dealt with; their outcomes stay'))
     };
   });
 
-/** @throws CodedError `LETTERS_REFUSED` where one was, so that the exit code tells. */
+/** @throws CodedError `LETTERS_REFUSED` if one was refused, so that the exit code shows it. */
 function report<T>({ done, refused }: Done<T>, { json }: Options, line: (one: T) => string): void {
   if (json === true) print({ done, refused });
   else if (done.length + refused.length === 0) console.log('no dead letters match');

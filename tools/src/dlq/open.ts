@@ -16,8 +16,11 @@ export interface OpenDesk {
 }
 
 /**
- * @param env of a service of the installation: TOPIC_PREFIX, KAFKA_BROKERS, SCHEMA_REGISTRY_URL.
- * @throws InvalidConfigError; the registry's error when it is away.
+ * Opens the dead letters of an installation.
+ *
+ * @param env environment of a service of the installation: TOPIC_PREFIX, KAFKA_BROKERS,
+ * SCHEMA_REGISTRY_URL.
+ * @throws InvalidConfigError; the registry's error if it is unavailable.
  */
 export async function openDesk(env: Environment, database: Database): Promise<OpenDesk> {
   const config = loadConfig(kafkaConfigSchema, env);

@@ -5,14 +5,14 @@ import type { Kafka, MessageCodec } from '@bulk/kafka';
 import type { KafkaMessage } from 'kafkajs';
 import { toLetter, type Letter } from './letter.ts';
 
-/** Thrown when the topic is not read to its end in time. */
+/** Thrown when the topic was not read to its end in time. */
 export class LettersUnreadError extends CodedError {
   constructor(topic: string, timeoutMs: number) {
     super('DEAD_LETTERS_UNREAD', `${topic} was not read to its end within ${timeoutMs / 1000} s`);
   }
 }
 
-/** Thrown when the installation has no such topic: it was never started, or goes by another prefix. */
+/** Thrown when the installation has no such topic: it was never started, or has another prefix. */
 export class NoDeadLettersTopicError extends CodedError {
   constructor(topic: string) {
     super('NO_DEAD_LETTERS_TOPIC', `there is no topic ${topic}: is TOPIC_PREFIX that of the installation?`);
@@ -22,21 +22,23 @@ export class NoDeadLettersTopicError extends CodedError {
 /** Longest time without a message while the end is not reached, in ms. */
 const STALL_MS = 30_000;
 
-/** Letters that are given at once at most. */
+/** Maximum number of dead letters that are passed on at once. */
 const PAGE = 100;
 
 export interface ReadOptions {
-  /** Only these letters; default: all. Others are not even decoded. */
+  /** Only these dead letters are read and decoded. @default all */
   readonly ids?: ReadonlySet<string> | undefined;
-  /** Takes some letters; the next ones are read once it is done, so that memory is bounded. */
+  /** Takes some dead letters. The next ones are read once it is done, so that memory is bounded. */
   readonly take: (letters: readonly Letter[]) => Promise<void>;
 }
 
 /**
- * Reads every dead letter that Kafka keeps, as of now, in order, some at a time. Reads with a consumer group of its own,
- * which is deleted again.
+ * Reads every dead letter that Kafka currently keeps, in order, some at a time.
  *
- * @throws NoDeadLettersTopicError; LettersUnreadError; kafkajs' error when Kafka is away; what `take` throws.
+ * It reads with a consumer group of its own, which it deletes afterwards.
+ *
+ * @throws NoDeadLettersTopicError; LettersUnreadError; the error of kafkajs if Kafka is
+ * unavailable; what `take` throws.
  */
 export async function readLetters(
   kafka: Kafka,
@@ -57,7 +59,7 @@ export async function readLetters(
   });
 }
 
-/** Partition → offset of the last message; of partitions that hold something. */
+/** Returns partition → offset of the last message, for partitions that hold messages. */
 async function endsOf(kafka: Kafka, topic: string): Promise<Map<number, number>> {
   const admin = kafka.admin();
   await admin.connect();
@@ -126,14 +128,14 @@ async function readTo(
   }
 }
 
-/** An empty group does no harm; Kafka forgets it in time. */
+/** Deletes the group. A group that remains does no harm, and Kafka removes it in time. */
 async function forget(kafka: Kafka, groupId: string): Promise<void> {
   const admin = kafka.admin();
   try {
     await admin.connect();
     await admin.deleteGroups([groupId]);
   } catch {
-    // It stays until then.
+    // The group stays until Kafka removes it.
   } finally {
     await admin.disconnect();
   }

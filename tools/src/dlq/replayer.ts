@@ -5,17 +5,20 @@ import { stored, type Database } from '@bulk/mongo';
 import { originalHeaders, type Letter } from './letter.ts';
 import type { MarkDocument, Marks } from './marks.ts';
 
-/** Thrown when a letter cannot be replayed, whatever is done. */
+/** Thrown when a dead letter can never be replayed. */
 export class NotReplayableError extends CodedError {
   constructor(id: string, reason: string) {
     super('NOT_REPLAYABLE', `dead letter ${id}: ${reason}`);
   }
 }
 
-/** Thrown when a letter was dealt with already. */
+/** Thrown when a dead letter was already replayed or dropped. */
 export class AlreadyMarkedError extends CodedError {
   constructor(id: string, { state, at }: MarkDocument) {
-    super('ALREADY_MARKED', `dead letter ${id} was ${state} at ${at.toISOString()}; --again replays it anew`);
+    super(
+      'ALREADY_MARKED',
+      `dead letter ${id} was ${state} at ${at.toISOString()}; --again replays it once more`,
+    );
   }
 }
 
@@ -40,11 +43,13 @@ export interface ReplayerOptions {
 }
 
 /**
- * Sends the message of a dead letter again, to where it came from, as the next generation of its batch.
+ * Sends the message of a dead letter again to its original topic, as the next generation of its
+ * batch.
  *
- * The generation is recorded before it is sent: a replay that was broken off is repeated with the same one, so that what may
- * have been sent twice is applied and counted once. For the same reason two letters of the same message, as a crash can
- * leave them, become the same generation.
+ * The generation is recorded before the message is sent. A replay that was broken off is repeated
+ * with the same generation, so that a message which may have been sent twice is applied and counted
+ * once. For the same reason two dead letters of the same message, as a crash can leave them, become
+ * the same generation.
  */
 export class Replayer {
   readonly #options: ReplayerOptions;
@@ -54,8 +59,10 @@ export class Replayer {
   }
 
   /**
-   * @param again replays also what was replayed or dropped: as a further generation, which is applied once more.
-   * @throws AlreadyMarkedError, NotReplayableError, StoreError; kafkajs' error when Kafka did not confirm: replay it again.
+   * @param again includes what was replayed or dropped: as a further generation, which is applied
+   * once more.
+   * @throws AlreadyMarkedError, NotReplayableError, StoreError; the error of kafkajs if Kafka did
+   * not confirm: replay it again.
    */
   async replay(letter: Letter, mark: MarkDocument | undefined, again: boolean): Promise<Replayed> {
     const { marks, now } = this.#options;
@@ -73,7 +80,7 @@ export class Replayer {
   async #generation(letter: Letter, mark: MarkDocument | undefined): Promise<number> {
     if (mark?.state === 'replaying' && mark.generation !== null) return mark.generation;
     if (mark === undefined) return letter.generation + 1;
-    // A further one: above whatever its batch has had.
+    // A further generation, above all that its batch has had.
     const { actionId, batchNo } = letter;
     const log =
       actionId === null || batchNo === null
@@ -98,7 +105,7 @@ export class Replayer {
     }
   }
 
-  /** A result says its generation itself. */
+  /** Encodes the message with its new generation. A result contains its generation itself. */
   async #nextResult(letter: Letter, generation: number): Promise<Buffer> {
     const { codec, topics } = this.#options;
     const result = await codec.decode(MESSAGES.batchResult, letter.content.value).catch((cause: unknown) => {
@@ -116,7 +123,7 @@ export class Replayer {
 
   async #send(letter: Letter, { value, partition }: Outgoing, generation: number): Promise<void> {
     const { topic, key } = letter.content;
-    // Bytes as they are, which MessageProducer would encode.
+    // The bytes are sent as they are. MessageProducer would encode them.
     const producer = this.#options.kafka.producer({
       idempotent: true,
       maxInFlightRequests: 1,

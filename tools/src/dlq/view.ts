@@ -3,7 +3,7 @@ import { CodedError } from '@bulk/domain';
 import type { MessageCodec } from '@bulk/kafka';
 import type { ListedLetter } from './desk.ts';
 
-/** A letter without its message, as `--json` shows it. */
+/** Returns a dead letter without its message, as `--json` shows it. */
 export function summaryOf({ letter, mark }: ListedLetter): Record<string, unknown> {
   const { content, id, actionId, batchNo, generation } = letter;
   const { service, code, message, attempts, topic, partition, offset, failedAt } = content;
@@ -26,9 +26,12 @@ export function summaryOf({ letter, mark }: ListedLetter): Record<string, unknow
 const COLUMNS = ['ID', 'FAILED AT', 'SERVICE', 'CODE', 'TRIES', 'ORIGIN', 'ACTION:BATCH', 'STATE'] as const;
 
 /**
- * Makes a table of letters that come some at a time, a letter a line. A column is as wide as the widest cell so far.
+ * Builds a table of dead letters that arrive some at a time, one per line.
  *
- * @returns makes the lines of the next letters; the first ones have the names of the columns above them.
+ * A column is as wide as its widest cell so far.
+ *
+ * @returns a function that formats the next dead letters. The first lines have the names of the
+ * columns above them.
  */
 export function tableWriter(): (listed: readonly ListedLetter[]) => string[] {
   const widths: number[] = COLUMNS.map((name) => name.length);
@@ -63,7 +66,7 @@ function rowOf({ letter, mark }: ListedLetter): string[] {
   ];
 }
 
-/** The original message as it is decoded, or where it cannot be read its bytes in hex. */
+/** Returns the decoded original message, or its bytes in hex if it cannot be decoded. */
 export async function contentOf(
   { letter }: ListedLetter,
   topics: TopicNames,

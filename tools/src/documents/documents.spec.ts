@@ -8,10 +8,10 @@ import { workspaceFiles } from './workspace-files.ts';
 
 const read = (file: string): string => readFileSync(join(workspaceRoot, file), 'utf8');
 const files = workspaceFiles(workspaceRoot, '.md');
-/** The files in the house style; READMEs of examples and deployments have their own width. */
+/** The files in the house style. READMEs of examples and deployments have their own width. */
 const ours = files.filter((file) => !/^(deploy|examples)\//.test(file));
 
-/** What is wrong with a link; undefined where nothing is. */
+/** Returns what is wrong with a link; `undefined` if nothing is. */
 function faultOf(file: string, text: string, target: string): string | undefined {
   if (/^[a-z]+:/.test(target)) return undefined;
   const [path = '', anchor] = target.split('#');

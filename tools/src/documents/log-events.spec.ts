@@ -7,7 +7,9 @@ const read = (...path: string[]): string => readFileSync(join(workspaceRoot, ...
 const reference = read('docs', 'reference', 'log-events.md');
 const listed = [...reference.matchAll(/^\| `([^`]+)` +\| /gm)].map(([, line = '']) => line);
 
-/** The sources of services and libraries without their specs: what can write to a log. */
+/**
+ * The sources of services and libraries without their specs: everything that can write to a log.
+ */
 const sources = ['services', 'libs']
   .flatMap((folder) => readdirSync(join(workspaceRoot, folder)).map((name) => join(folder, name, 'src')))
   .filter((folder) => statSync(join(workspaceRoot, folder), { throwIfNoEntry: false }) !== undefined)
@@ -29,7 +31,8 @@ describe('docs/reference/log-events.md', () => {
 
   it('lists every line that a runbook quotes', () => {
     const runbooks = read('docs', 'operations', 'runbooks.md').replaceAll(/\s+/g, ' ');
-    // A quoted line is code of several plain words; commands and requests have other characters or a known start.
+    // A quoted line is code of several plain words. Commands and requests have other characters or
+    // a known start.
     const quoted = [...runbooks.matchAll(/`([A-Za-z][a-z]*(?: [a-z;:,-]+){2,})`/g)]
       .map(([, line = '']) => line)
       .filter((line) => !/^(npm|curl|kubectl) /.test(line));

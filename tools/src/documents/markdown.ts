@@ -1,4 +1,4 @@
-/** A link of a Markdown text: what is shown, and where it leads. */
+/** A link of a Markdown text: its text and its target. */
 export interface MarkdownLink {
   readonly text: string;
   readonly target: string;
@@ -33,8 +33,10 @@ export function anchorsOf(markdown: string): ReadonlySet<string> {
 }
 
 /**
- * Returns the lines of prose: without code blocks, tables, comments, citations of tests, and lines that hold a link or
- * a URL, which cannot be broken.
+ * Returns the lines of prose.
+ *
+ * It leaves out code blocks, tables, comments, citations of tests, and lines that hold a link or a
+ * URL, which cannot be broken.
  */
 export function proseLines(markdown: string): string[] {
   return withoutCode(markdown)

@@ -3,7 +3,10 @@ import { join } from 'node:path';
 
 const SKIPPED = new Set(['node_modules', 'dist', 'coverage']);
 
-/** Returns the files below a folder whose names end so, as paths from there. Skips hidden and generated folders. */
+/**
+ * Returns the paths of the files below a folder whose names have this ending. Skips hidden and
+ * generated folders.
+ */
 export function workspaceFiles(root: string, ending: string, folder = ''): string[] {
   return readdirSync(join(root, folder), { withFileTypes: true }).flatMap((entry) => {
     const path = join(folder, entry.name);

@@ -2,10 +2,10 @@ import { z } from 'zod';
 
 /** A row of a schema's table. */
 export interface FieldRow {
-  /** Path within the message; `[]` is each item of an array. */
+  /** Path within the message. `[]` stands for each item of an array. */
   readonly path: string;
   readonly type: string;
-  /** As JSON; undefined where the field has none. */
+  /** The default as JSON; `undefined` if the field has none. */
   readonly fallback: string | undefined;
   readonly doc: string;
 }
@@ -23,9 +23,10 @@ const enumSchema = z.object({ type: z.literal('enum'), symbols: z.array(z.string
 const logicalSchema = z.object({ type: z.string(), logicalType: z.string() });
 
 /**
- * The fields of an Avro record, each record within it below the field that holds it.
+ * Returns the fields of an Avro record. The fields of an inner record follow the field that holds
+ * it.
  *
- * @throws ZodError when it is no record, or a field has no doc.
+ * @throws ZodError if the schema is not a record, or a field has no doc.
  */
 export function fieldRows(schema: unknown, prefix = ''): FieldRow[] {
   return recordSchema.parse(schema).fields.flatMap(({ name, type, doc, ...field }) => {
@@ -35,7 +36,7 @@ export function fieldRows(schema: unknown, prefix = ''): FieldRow[] {
   });
 }
 
-/** The fields of the records that a field's type holds. */
+/** Returns the fields of the records that a field's type holds. */
 function within(type: unknown, path: string): FieldRow[] {
   if (Array.isArray(type)) return type.flatMap((branch) => within(branch, path));
   const array = arraySchema.safeParse(type);

@@ -43,14 +43,16 @@ type Message = z.infer<typeof messageSchema>;
 const HOUR_MS = 3_600_000;
 
 /**
- * The contract of every Kafka topic as Markdown, made of the AsyncAPI document, which holds the schemas of `schemas/`.
+ * Builds the Markdown of every Kafka topic's contract from the AsyncAPI document.
  *
- * @throws ZodError when the document lacks something of a topic's contract.
+ * That document holds the schemas of `schemas/`.
+ *
+ * @throws ZodError if the document lacks a part of a topic's contract.
  */
 export function eventsMarkdown(document: object): string {
   const { servers, channels, components } = documentSchema.parse(document);
   const topics = Object.values(channels).flatMap((channel) =>
-    // The WebSocket is a channel, too, and no topic.
+    // The WebSocket is a channel, too, but not a topic.
     isTopic(channel) ? [channelSchema.parse(channel)] : [],
   );
   const names = [...new Set(topics.map(messageNameOf))];
@@ -141,7 +143,7 @@ function linkTo(heading: string): string {
   return `[${heading}](#${anchor(heading)})`;
 }
 
-/** As GitHub makes it of a heading: lower case, without punctuation. */
+/** Returns the anchor that GitHub makes of a heading: lower case, without punctuation. */
 function anchor(heading: string): string {
   return heading.toLowerCase().replaceAll('.', '');
 }

@@ -4,16 +4,19 @@ import type { FuzzCase } from './fuzz-case.ts';
 import { isComplete, readAnswers } from './http-answer.ts';
 import type { Exchange } from './judge.ts';
 
-/** Time without a byte after which a whole answer is the last one, in ms. */
+/** Time without a byte after which a complete answer counts as the last one, in ms. */
 const QUIET_MS = 30;
-/** Longest wait for an answer to a whole request, for the end of a connection, and for anything else, in ms. */
+/**
+ * Longest wait for an answer to a complete request, for the end of a connection, and for anything
+ * else, in ms.
+ */
 const PATIENCE_MS = { whole: 20_000, wait: 10_000, other: 300 };
 /** Longest wait for the answer to one step, in ms. */
 const STEP_MS = 2_000;
-/** A client keeps this much of what it receives. */
+/** Maximum number of received bytes that a client keeps. */
 const MAX_RECEIVED = 16 * 1_048_576;
 
-/** Carries out a case on a connection of its own, which is closed afterwards in any case. */
+/** Runs a case on a connection of its own, and closes the connection afterwards in any case. */
 export async function exchange(fuzzed: FuzzCase, port: number, signal: AbortSignal): Promise<Exchange> {
   const client = new RawClient(port);
   try {
@@ -66,11 +69,14 @@ class RawClient {
     }
   }
 
-  /** @returns whether a whole answer came, or the server ended the connection, before the client's patience did. */
+  /**
+   * @returns whether a complete answer arrived, or the server ended the connection, before the
+   * client's patience was over.
+   */
   async finish({ ending, isWhole }: FuzzCase, signal: AbortSignal): Promise<boolean> {
     signal.throwIfAborted();
     if (ending === 'reset') {
-      // A connection that is not there yet cannot be reset.
+      // A connection that is not open yet cannot be reset.
       await this.#until(() => !this.#socket.connecting, STEP_MS);
       this.#socket.resetAndDestroy();
       return true;

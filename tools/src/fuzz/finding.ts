@@ -1,18 +1,18 @@
 import type { PlacedCase } from './fuzz-case.ts';
 
-/** Something that may not be, and where. */
+/** A breach of an invariant, with its place. */
 export interface Finding {
   readonly seed: number;
   readonly round: number;
   readonly breach: string;
-  /** The case at fault; undefined: the round as a whole. */
+  /** The case at fault; `undefined` for the round as a whole. */
   readonly placed: PlacedCase | undefined;
 }
 
-/** Bytes of a case that are shown at most; the command repeats all of them. */
+/** Maximum number of bytes of a case that are shown. The command repeats all of them. */
 const MAX_SHOWN = 12_000;
 
-/** Describes a finding with all that is needed to repeat it. */
+/** Describes a finding with everything that is needed to repeat it. */
 export function describeFinding({ seed, round, breach, placed }: Finding): string {
   if (placed === undefined) {
     return [

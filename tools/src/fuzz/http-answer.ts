@@ -1,19 +1,19 @@
-/** One HTTP answer as it came over the wire. */
+/** One HTTP answer as it was received. */
 export interface HttpAnswer {
   readonly status: number;
-  /** By name in lower case; the last one of a name counts. */
+  /** Header names in lower case. The last header of a name counts. */
   readonly headers: ReadonlyMap<string, string>;
   readonly body: Buffer;
-  /** Whether the body came to its end. */
+  /** Whether the body was received to its end. */
   readonly isWhole: boolean;
 }
 
-/** What a server sent over one connection. */
+/** The bytes that a server sent over one connection. */
 export interface HttpAnswers {
   readonly answers: readonly HttpAnswer[];
-  /** What comes after a 101; undefined if the connection stayed HTTP. */
+  /** The bytes after a 101; `undefined` if the connection stayed HTTP. */
   readonly upgraded: Buffer | undefined;
-  /** What is wrong with the bytes as HTTP; undefined if nothing is. */
+  /** What is wrong with the bytes as HTTP; `undefined` if nothing is. */
   readonly fault: string | undefined;
 }
 
@@ -24,9 +24,10 @@ const CHUNK_SIZE = /^([\da-fA-F]{1,8})(?:;.*)?\r\n/;
 const SHOWN = 60;
 
 /**
- * Reads answers strictly.
+ * Parses answers strictly.
  *
- * An answer to HEAD may have a length and has no body; the reader recognises it by what follows: nothing, or the next answer.
+ * An answer to HEAD may have a length and has no body. The reader recognises it by what follows:
+ * nothing, or the next answer.
  */
 export function readAnswers(bytes: Buffer): HttpAnswers {
   const answers: HttpAnswer[] = [];
@@ -46,7 +47,10 @@ export function readAnswers(bytes: Buffer): HttpAnswers {
   return { answers, upgraded: undefined, fault: undefined };
 }
 
-/** Whether all that came is whole, and something that is no interim answer is among it. */
+/**
+ * Returns whether everything received is complete and contains an answer that is not an interim
+ * one.
+ */
 export function isComplete({ answers, upgraded, fault }: HttpAnswers): boolean {
   if (fault !== undefined || upgraded !== undefined) return upgraded !== undefined;
   const last = answers.at(-1);

@@ -5,14 +5,14 @@ export interface RequestParts {
   readonly method: string;
   readonly target: string;
   readonly headers: readonly (readonly [name: string, value: string])[];
-  /** Undefined: no body and no header about one. */
+  /** `undefined` for no body and no header about one. */
   readonly body?: Buffer | undefined;
   readonly framing?: Framing | undefined;
 }
 
 const HOST = 'host: fuzz';
 
-/** Writes a request exactly as told; header values are ISO 8859-1. */
+/** Writes a request exactly as given. Header values are ISO 8859-1. */
 export function requestBytes({ method, target, headers, body, framing = 'length' }: RequestParts): Buffer {
   const lines = [
     `${method} ${target} HTTP/1.1`,
@@ -25,7 +25,7 @@ export function requestBytes({ method, target, headers, body, framing = 'length'
   return Buffer.concat([head, framing === 'chunked' ? chunked(body) : body]);
 }
 
-/** A body with one file, as `curl -F` sends it. */
+/** Builds a body with one file, as `curl -F` sends it. */
 export function formBody(
   file: Buffer,
   { boundary, name, mediaType }: { boundary: string; name: string; mediaType: string },
@@ -49,7 +49,7 @@ function lengthHeader({ length }: Buffer, framing: Framing): string {
   }
 }
 
-/** In chunks that grow, so that small ones and large ones are among them. */
+/** Splits a body into growing chunks, so that small and large ones occur. */
 function chunked(body: Buffer): Buffer {
   const parts: Buffer[] = [];
   for (let at = 0, size = 1; at < body.length; at += size, size *= 3) {

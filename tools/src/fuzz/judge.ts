@@ -5,12 +5,12 @@ import type { FuzzCase } from './fuzz-case.ts';
 import { readAnswers, type HttpAnswer } from './http-answer.ts';
 import { OPCODES, readServerFrames } from './web-socket-bytes.ts';
 
-/** What came of one case. */
+/** The result of one case. */
 export interface Exchange {
   readonly received: Buffer;
-  /** The server closed its side before the client did. */
+  /** Whether the server closed its side before the client did. */
   readonly endedByServer: boolean;
-  /** The client stopped waiting although no whole answer was there. */
+  /** Whether the client stopped waiting without a complete answer. */
   readonly gaveUp: boolean;
 }
 
@@ -21,11 +21,13 @@ export interface Accepted {
 }
 
 export interface Verdict {
-  /** Every breach, in words; empty when all is well. */
+  /** Every breach, in words; empty if all is well. */
   readonly breaches: readonly string[];
   readonly statuses: readonly number[];
   readonly accepted: readonly Accepted[];
-  /** It was one request, and its whole answer has come: nothing is stored but what that answer says. */
+  /**
+   * Whether it was one request with a complete answer, so that only what the answer says is stored.
+   */
   readonly isSettled: boolean;
 }
 
@@ -33,13 +35,13 @@ const anySuccessSchema = successSchema(z.unknown());
 const acceptedSchema = z.object({
   data: z.object({ actionId: actionIdSchema, total: z.int().nonnegative() }),
 });
-/** What services answer for themselves: probes and their documents. */
+/** The answers that services give about themselves: probes and their documents. */
 const ownDocumentSchema = z.union([z.object({ openapi: z.string() }), z.object({ asyncapi: z.string() })]);
-/** A service that is at fault itself. */
+/** The WebSocket close code of an internal error. */
 const INTERNAL_ERROR = 1011;
 const SHOWN = 200;
 
-/** Holds what a server sent against what every answer of the platform has to be. */
+/** Compares what a server sent with the rules for every answer of the platform. */
 export function judge(fuzzed: FuzzCase, exchange: Exchange): Verdict {
   const { answers, upgraded, fault } = readAnswers(exchange.received);
   const final = answers.filter(({ status }) => status >= 200);
@@ -58,7 +60,7 @@ export function judge(fuzzed: FuzzCase, exchange: Exchange): Verdict {
   return { breaches, statuses: answers.map(({ status }) => status), accepted, isSettled };
 }
 
-/** Whether the client itself may have cut the answer off. */
+/** Returns whether the client itself may have cut off the answer. */
 function isCut({ ending }: FuzzCase): boolean {
   return ending === 'reset' || ending === 'close';
 }
@@ -74,7 +76,7 @@ function answerBreaches(answer: HttpAnswer, { door }: FuzzCase): string[] {
   if (headers.has('content-encoding')) return [];
   const value = parsed(text);
   if (value === undefined) return [`status ${status} with a body that is no JSON: ${text.slice(0, SHOWN)}`];
-  // The admin ports answer probes in a form of their own.
+  // The admin ports answer probes in their own form.
   if (door.endsWith('.admin')) return [];
   const isEnveloped =
     status >= 400
@@ -99,7 +101,7 @@ function frameBreaches(bytes: Buffer): string[] {
   return breaches;
 }
 
-/** As a 5xx: nothing is unavailable while the fuzz runs. */
+/** Returns whether an error counts like a 5xx: nothing is unavailable while the fuzz runs. */
 function isOurFault({ code }: { readonly code: string }): boolean {
   return /^INTERNAL|^STORE_|_UNAVAILABLE$/.test(code);
 }

@@ -2,7 +2,7 @@ import type { Verdict } from './judge.ts';
 import type { PlacedCase } from './fuzz-case.ts';
 import { accountOfCase } from './fuzz-case.ts';
 
-/** An action that is stored. */
+/** A stored action. */
 export interface StoredAction {
   readonly actionId: string;
   readonly accountId: string;
@@ -11,19 +11,23 @@ export interface StoredAction {
 
 /** What is stored after a round, when everything has ended. */
 export interface LedgerReport {
-  /** Every action that was not there before the round, but for those that the round needs itself. */
+  /** Every action that is new in the round, except those that the round itself needs. */
   readonly stored: readonly StoredAction[];
-  /** What is wrong with one of them, in words; empty when all is well. */
+  /** What is wrong with the actions, in words; empty if all is well. */
   readonly breaches: readonly string[];
 }
 
-/** Knows what the services have stored. */
+/** Reads what the services have stored. */
 export interface Ledger {
-  /** Prepares a round. @returns texts of cases → what stands for them in this round, as long as they are. */
+  /**
+   * Prepares a round.
+   *
+   * @returns texts of cases → their replacements of the same length in this round.
+   */
   begin(): Promise<ReadonlyMap<string, string>>;
   /** Brings every action to its end and counts its outcomes. */
   settle(signal: AbortSignal): Promise<LedgerReport>;
-  /** Whether there is such an action, whenever it was stored. */
+  /** Returns whether the action exists, whenever it was stored. */
   has(actionId: string): Promise<boolean>;
 }
 
@@ -39,8 +43,10 @@ export interface LedgerBreach {
 }
 
 /**
- * Holds what is stored against what was promised: every action of a 202 is there with its total, and nothing else, unless a
- * client left before its answer came.
+ * Compares what is stored with what was promised.
+ *
+ * Every action of a 202 exists with its total, and there are no others, unless a client left before
+ * its answer came.
  */
 export async function compareWithLedger(
   cases: readonly JudgedCase[],

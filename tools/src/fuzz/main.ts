@@ -31,13 +31,13 @@ interface FuzzCommandOptions {
 }
 
 const NAME = 'fuzz-run';
-/** Findings that are printed; a round may have many of one cause. */
+/** Maximum number of printed findings. A round may have many with one cause. */
 const SHOWN = 10;
 const MEBIBYTE = 1_048_576;
-/** Of the checks, which read all that there is. */
+/** Time-out of the checks, which read everything, in ms. */
 const CHECK_TIMEOUT_MS = '60000';
 
-/** Thrown when something is found. */
+/** Thrown when the fuzz has findings. */
 class FuzzError extends CodedError {
   constructor({ findings }: FuzzReport) {
     const more = findings.length > SHOWN ? `\n… and ${findings.length - SHOWN} more` : '';
@@ -80,7 +80,7 @@ async function fuzz({ seed, minutes, only }: FuzzCommandOptions, context: Comman
   if (report.findings.length > 0) throw new FuzzError(report);
 }
 
-/** Starts an installation of its own, parts and all. */
+/** Starts an installation of its own with all its parts. */
 async function startTarget(
   log: (line: string) => void,
   { signal, releasers }: CommandContext,

@@ -10,7 +10,7 @@ const routes = routesOf((await apiDocuments(workspaceRoot)).openapi);
 const plan = (seed: number, round: number, size = 300): PlacedCase[] =>
   planRound({ seed, round, size, routes });
 
-/** Of everything in the cases; comparing their bytes one by one takes long. */
+/** Returns the digest of all cases. To compare their bytes one by one takes long. */
 function digest(cases: readonly PlacedCase[]): string {
   const hash = createHash('sha256');
   for (const { steps, ...rest } of cases) {

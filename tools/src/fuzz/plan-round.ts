@@ -16,7 +16,7 @@ export interface RoundPlan {
   readonly routes: readonly Route[];
 }
 
-/** Generates the cases of a round, each with an account of its own where it names `CASE_ACCOUNT`. */
+/** Generates the cases of a round. A case that names `CASE_ACCOUNT` gets an account of its own. */
 export function planRound({ seed, round, size, routes }: RoundPlan): PlacedCase[] {
   const cases: fc.Arbitrary<FuzzCase> = fc.oneof(
     { weight: 6, arbitrary: rawCases },
@@ -32,7 +32,7 @@ export function planRound({ seed, round, size, routes }: RoundPlan): PlacedCase[
   });
 }
 
-/** Distinct for each round of a seed, and far from those of the next seed. */
+/** Returns a seed that is distinct for each round, and far from those of the next seed. */
 function seedOf(seed: number, round: number): number {
   return (Math.imul(seed, 0x9e3779b1) + Math.imul(round + 1, 0x85ebca6b)) | 0;
 }

@@ -6,10 +6,13 @@ import type { PlacedCase } from './fuzz-case.ts';
 import type { Ledger } from './ledger.ts';
 import { readAll, runRound, type Attackable, type RoundReport } from './round.ts';
 
-/** What a server does wrong. */
+/** The fault of a server. */
 type Flaw = 'none' | '500' | 'dies' | 'keeps sockets' | 'keeps memory' | 'is not ready' | 'hangs';
 
-/** Answers each request on one port, and tells of itself on another; the flaw is in the environment. */
+/**
+ * Answers each request on one port, and reports about itself on another. The flaw is in the
+ * environment.
+ */
 const SCRIPT = `
   const { createServer } = require('node:net');
   const http = require('node:http');
@@ -103,7 +106,7 @@ async function serverWith(flaw: Flaw): Promise<Attackable> {
 async function attack(flaw: Flaw): Promise<RoundReport> {
   const target = await serverWith(flaw);
   const options = { target, bounds: BOUNDS, settleMs: 3_000 };
-  // Whatever it is; a server with a flaw is never well.
+  // Whatever the flaw is, such a server is never well.
   const base = await readAll({ ...options, base: undefined, settleMs: 0 });
   const { signal } = new AbortController();
   return runRound({ ...options, seed: 1, round: 0, cases: CASES, base, signal });

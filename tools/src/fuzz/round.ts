@@ -6,7 +6,7 @@ import { judge } from './judge.ts';
 import { compareWithLedger, type JudgedCase, type Ledger } from './ledger.ts';
 import { BOUNDS, readVitals, vitalBreaches, type VitalBounds, type Vitals, type Watched } from './vitals.ts';
 
-/** What is attacked. */
+/** The target of the attack. */
 export interface Attackable {
   readonly ports: Readonly<Record<Door, number>>;
   readonly watched: readonly Watched[];
@@ -18,12 +18,12 @@ export interface RoundOptions {
   readonly seed: number;
   readonly round: number;
   readonly cases: readonly PlacedCase[];
-  /** What each process held at first, by name; undefined: nothing is compared. */
+  /** What each process held at first, by name; `undefined` to compare nothing. */
   readonly base: ReadonlyMap<string, Vitals> | undefined;
   readonly signal: AbortSignal;
   /** @default BOUNDS */
   readonly bounds?: VitalBounds;
-  /** How long a process may take to let go of what it held for clients, in ms. */
+  /** Longest time in which a process must release what it held for clients, in ms. */
   readonly settleMs?: number;
 }
 
@@ -31,19 +31,22 @@ export interface RoundReport {
   readonly cases: Readonly<Record<Kind, number>>;
   /** Number of answers by status. */
   readonly statuses: ReadonlyMap<number, number>;
-  /** Actions that were stored, and their positions, all of which have ended. */
+  /** Number of stored actions and of their positions. All of them have ended. */
   readonly actions: number;
   readonly positions: number;
   readonly vitals: ReadonlyMap<string, Vitals>;
   readonly findings: readonly Finding[];
 }
 
-/** Cases that are under way at once. */
+/** Number of cases that are under way at once. */
 const CONCURRENCY = 12;
-/** A header or a body that stops is given up after a second, a refused connection after two more. */
+/**
+ * The service gives up an unfinished header or body after a second, and a refused connection after
+ * two more.
+ */
 const SETTLE_MS = 15_000;
 
-/** Carries out the cases of a round and checks every invariant. */
+/** Runs the cases of a round and checks every invariant. */
 export async function runRound(options: RoundOptions): Promise<RoundReport> {
   const { target, seed, round, cases, signal } = options;
   const texts = await target.ledger.begin();
@@ -73,7 +76,7 @@ export async function runRound(options: RoundOptions): Promise<RoundReport> {
   };
 }
 
-/** Reads what every process holds, when each has let go of its clients, or has not in time. */
+/** Reads what every process holds once it has released its clients, or at the end of the time. */
 export async function readAll({
   target,
   base,
@@ -90,7 +93,7 @@ export async function readAll({
         !now.isRunning
       );
     };
-    // What is not well by then is told by the last reading.
+    // The last reading reports what is not well by then.
     await eventually(`${watched.name} is well`, isWell, { timeoutMs: settleMs, everyMs: 200 }).catch(
       () => undefined,
     );
@@ -110,7 +113,7 @@ async function carryOut(
   const worker = async (): Promise<void> => {
     for (const planned of left) {
       signal.throwIfAborted();
-      // What is shown of a finding is what was sent.
+      // A finding shows what was sent.
       const placed = { ...planned, steps: replaced(planned.steps, texts) };
       const verdict = judge(placed, await exchange(placed, ports[placed.door], signal));
       judged.push({ placed, verdict });

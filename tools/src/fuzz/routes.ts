@@ -18,27 +18,27 @@ const operationSchema = z.object({
 });
 const documentSchema = z.object({ paths: z.record(z.string(), z.record(z.string(), operationSchema)) });
 
-/** What may be asked of a service. */
+/** A route of a service. */
 export interface Route {
-  /** In upper case. */
+  /** The method in upper case. */
   readonly method: string;
-  /** With parameters in braces. */
+  /** The path with parameters in braces. */
   readonly path: string;
   readonly query: readonly QueryParameter[];
-  /** Examples of JSON bodies; none: the route takes no body. */
+  /** Examples of JSON bodies; empty if the route takes no body. */
   readonly bodies: readonly unknown[];
 }
 
 export interface QueryParameter {
   readonly name: string;
-  /** Values that are valid, as far as the document lists them. */
+  /** Valid values, as far as the document lists them. */
   readonly values: readonly string[];
 }
 
 /**
  * Reads the routes of a REST API from its OpenAPI document.
  *
- * @throws ZodError if it is no such document.
+ * @throws ZodError if the document is not an OpenAPI document.
  */
 export function routesOf(openapi: object): Route[] {
   return Object.entries(documentSchema.parse(openapi).paths).flatMap(([path, operations]) =>
@@ -55,6 +55,6 @@ export function routesOf(openapi: object): Route[] {
   );
 }
 
-/** What is there beside the API: the documentation of intake, the probes of every admin port. */
+/** Paths outside of the API: the documentation of intake, and the probes of every admin port. */
 export const DOCUMENTATION_PATHS = ['/api', '/api/openapi.json', '/api/asyncapi.json', '/favicon.ico'];
 export const ADMIN_PATHS = ['/livez', '/readyz', '/metrics', '/log-level'];

@@ -9,11 +9,11 @@ export interface FuzzOptions {
   readonly target: Attackable;
   readonly routes: readonly Route[];
   readonly seed: number;
-  /** Time after which no further round begins, in ms. */
+  /** Time after which no further round starts, in ms. */
   readonly lastsMs: number;
-  /** Cases of a round. @default ROUND_SIZE */
+  /** Number of cases of a round. @default ROUND_SIZE */
   readonly size?: number;
-  /** One round, or one case of it, in place of all. */
+  /** One round, or one case of it, instead of all. */
   readonly only?: { readonly round: number; readonly index: number | undefined } | undefined;
   readonly signal: AbortSignal;
   readonly onRound?: (round: number, report: RoundReport) => void;
@@ -31,12 +31,16 @@ export interface FuzzReport {
   readonly findings: readonly Finding[];
 }
 
-/** Part of a case's place, as `ROUND:CASE`; so it is the same in every run. */
+/**
+ * Number of cases of a round. It is part of a case's place, `ROUND:CASE`, so that the place is the
+ * same in every run.
+ */
 export const ROUND_SIZE = 240;
 
 /**
- * Attacks in rounds until the time is over or a round finds something. The first round warms the processes up: what they hold
- * after it is what they are compared with.
+ * Attacks in rounds until the time is over or a round finds something.
+ *
+ * The first round warms the processes up. What they hold after it is the base of the comparison.
  */
 export async function runFuzz({ size = ROUND_SIZE, only, ...options }: FuzzOptions): Promise<FuzzReport> {
   const { target, routes, seed, signal } = options;

@@ -7,9 +7,9 @@ import type { Ledger, LedgerReport, StoredAction } from './ledger.ts';
 
 /** Longest time until every action has ended, in ms. */
 const END_MS = 90_000;
-/** Longest time until what a broken-off upload has staged is removed, in ms. */
+/** Longest time until the staged batches of a broken-off upload are removed, in ms. */
 const REMOVAL_MS = 15_000;
-/** Differences of clocks, and more. */
+/** Allowance for differences of clocks, in ms. */
 const CLOCK_MS = 60_000;
 const DAY_MS = 86_400_000;
 
@@ -19,11 +19,11 @@ type Listed = StoredAction & { readonly isFinal: boolean; readonly isHeld: boole
 export class StoredActions implements Ledger {
   readonly #database: Database;
   readonly #clientOf: (accountId: string) => BulkClient;
-  /** Actions of former rounds. */
+  /** Actions of earlier rounds. */
   readonly #known = new Set<string>();
-  /** Actions that rounds need themselves. */
+  /** Actions that rounds themselves need. */
   readonly #own = new Set<string>();
-  /** No action of this round is older. */
+  /** Instant before every action of this round. */
   #since = new Date(0);
   #ended: string | undefined;
 
@@ -79,7 +79,7 @@ export class StoredActions implements Ledger {
     return (await this.#database.actions.findOne({ _id: actionId })) !== null;
   }
 
-  /** Actions that former rounds have not brought to their end. */
+  /** Lists the actions that earlier rounds have not brought to their end. */
   async #list(): Promise<Listed[]> {
     const documents = await this.#database.actions
 
@@ -101,7 +101,7 @@ export class StoredActions implements Ledger {
       }));
   }
 
-  /** Batches that belong to no action: what was staged for a request that was refused or broke off. */
+  /** Lists batches without an action: staged for a request that was refused or broke off. */
   async #leftOvers(): Promise<string[]> {
     const orphans = async (): Promise<string[]> => {
       const batches = await this.#database.stagedBatches.find({}, { projection: { actionId: 1 } }).toArray();
@@ -128,12 +128,12 @@ export class StoredActions implements Ledger {
     try {
       await this.#clientOf(accountId).cancelAction(actionId);
     } catch (error) {
-      // It has ended meanwhile.
+      // The action has ended meanwhile.
       if (!(error instanceof BulkApiError && error.status === 409)) throw error;
     }
   }
 
-  /** An action all of whose positions fail, so that it may be tried again. */
+  /** Creates an action all of whose positions fail, so that it may be retried. */
   async #endedAction(client: BulkClient): Promise<string> {
     const entities = ['nobody-1', 'nobody-2', 'nobody-3'].map((id) => ({ id, lastName: 'Nobody' }));
     const { actionId } = await client.createAction({ actionType: 'update', entities });

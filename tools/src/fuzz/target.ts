@@ -13,15 +13,18 @@ import { StoredActions } from './stored-actions.ts';
 import type { Watched } from './vitals.ts';
 
 export interface FuzzTargetOptions {
-  /** URLs of the real parts, names of the database and of the topics. */
+  /** URLs of the real parts, and the names of the database and of the topics. */
   readonly env: Environment;
   readonly database: Database;
-  /** Where the logs of the services go. */
+  /** Folder of the services' logs. */
   readonly logFolder: string;
   readonly signal?: AbortSignal;
 }
 
-/** Short time-outs, so that what clients have left behind is gone within seconds; limits that no case is to meet by number. */
+/**
+ * Short time-outs, so that what clients have left behind is gone within seconds, and limits that no
+ * case reaches by number.
+ */
 const SETTINGS = {
   KAFKA_SESSION_TIMEOUT_MS: '6000',
   KAFKA_HEARTBEAT_INTERVAL_MS: '500',
@@ -36,7 +39,7 @@ const SETTINGS = {
   LOG_LEVEL: 'warn',
 };
 
-/** Has a service collect its garbage at SIGUSR2. */
+/** Makes a service collect its garbage at SIGUSR2. */
 const COLLECT_GARBAGE = pathToFileURL(
   join(workspaceRoot, 'tools', 'src', 'fuzz', 'collect-garbage.mjs'),
 ).href;
@@ -65,7 +68,7 @@ export class FuzzTarget implements Attackable {
     );
   }
 
-  /** Starts the services from their production builds; when that fails, none is left. */
+  /** Starts the services from their production builds. If it fails, none is left. */
   static async start({ env, database, logFolder, signal }: FuzzTargetOptions): Promise<FuzzTarget> {
     const start = (
       name: string,

@@ -7,35 +7,35 @@ import { Exposition } from '@bulk/testing';
 export interface Watched {
   readonly name: string;
   readonly pid: number;
-  /** Where its clients connect, the admin port included. */
+  /** Ports that clients connect to, including the admin port. */
   readonly ports: readonly number[];
   readonly adminPort: number;
   /** Whether the process that was started still runs. */
   readonly isRunning: () => boolean;
-  /** Has it collect its garbage; see collect-garbage.mjs. */
+  /** Makes the process collect its garbage; see collect-garbage.mjs. */
   readonly collectGarbage: () => void;
 }
 
-/** What a process holds at one moment, after its garbage was collected. */
+/** What a process holds at one moment, after a garbage collection. */
 export interface Vitals {
   readonly isRunning: boolean;
   /** Status of `/livez` and `/readyz`; 0: no answer. */
   readonly live: number;
   readonly ready: number;
-  /** Used heap and memory outside of it that the heap refers to, in bytes. */
+  /** Used heap, and the memory outside of it that the heap refers to, in bytes. */
   readonly heapBytes: number;
   readonly residentBytes: number;
-  /** Open descriptors. */
+  /** Number of open descriptors. */
   readonly descriptors: number;
-  /** Sockets whose clients are gone. */
+  /** Number of sockets whose clients are gone. */
   readonly orphans: number;
 }
 
-/** How much more a process may hold than at first. */
+/** How much more than at first a process may hold. */
 export interface VitalBounds {
   readonly heapBytes: number;
   readonly residentBytes: number;
-  /** Pools of connections grow with the load. */
+  /** Number of descriptors. Pools of connections grow with the load. */
   readonly descriptors: number;
 }
 
@@ -47,14 +47,17 @@ export const BOUNDS: VitalBounds = {
   descriptors: 24,
 };
 
-/** Longest time of a probe, in ms; a process that is blocked for longer is not alive to its orchestrator. */
+/**
+ * Longest time of a probe, in ms. To its orchestrator, a process that is blocked for longer is not
+ * alive.
+ */
 const PROBE_MS = 2_000;
-/** Between the signal and the reading, in ms. */
+/** Time between the signal and the reading, in ms. */
 const COLLECT_MS = 50;
-/** States of /proc/net/tcp in which a client is still there, or may come. */
+/** States of /proc/net/tcp in which a client is still connected, or may connect. */
 const ESTABLISHED = '01';
 const LISTENING = '0A';
-/** Where the kernel lists sockets; the inode is in the column of this index. */
+/** Tables in which the kernel lists sockets → index of the column with the inode. */
 const SOCKET_TABLES = { tcp: 9, tcp6: 9, udp: 9, udp6: 9, unix: 6 };
 const NOTHING: Vitals = {
   isRunning: false,
@@ -66,7 +69,7 @@ const NOTHING: Vitals = {
   orphans: 0,
 };
 
-/** Reads what a process holds; a process that has ended holds nothing. */
+/** Reads what a process holds. A process that has ended holds nothing. */
 export async function readVitals({
   pid,
   ports,
@@ -78,7 +81,7 @@ export async function readVitals({
   try {
     collectGarbage();
     await delay(COLLECT_MS);
-    // Before the probes, whose own connections would be among them.
+    // Before the probes, whose own connections would be counted.
     const { descriptors, orphans } = openDescriptors(pid, ports);
     const live = await probe(adminPort, '/livez');
     const ready = await probe(adminPort, '/readyz');
@@ -94,12 +97,12 @@ export async function readVitals({
       orphans,
     };
   } catch {
-    // It ended while it was read.
+    // The process ended during the reading.
     return { ...NOTHING, isRunning: isRunning() };
   }
 }
 
-/** Names what is wrong with a process, compared with what it held at first; empty when all is well. */
+/** Returns what is wrong with a process compared with its first reading; empty if all is well. */
 export function vitalBreaches(
   name: string,
   base: Vitals,
@@ -142,7 +145,7 @@ function openDescriptors(pid: number, ports: readonly number[]): Pick<Vitals, 'd
     try {
       return [readlinkSync(`/proc/${pid}/fd/${fd}`)];
     } catch {
-      // Closed meanwhile.
+      // The descriptor was closed meanwhile.
       return [];
     }
   });

@@ -2,7 +2,7 @@ import { Buffer } from 'node:buffer';
 
 export const OPCODES = { continuation: 0, text: 1, binary: 2, close: 8, ping: 9, pong: 10 } as const;
 
-/** A frame of a client with every bit free to choose. */
+/** A client's frame of which every bit can be chosen. */
 export interface ClientBits {
   readonly final: boolean;
   /** RSV1 to RSV3 as a number from 0 to 7. */
@@ -17,7 +17,7 @@ export interface ClientBits {
   readonly lengthBytes?: 0 | 2 | 8 | undefined;
 }
 
-/** Writes a frame exactly as told, whether the standard permits it or not. */
+/** Writes a frame exactly as given, whether the standard permits it or not. */
 export function clientFrame(bits: ClientBits): Buffer {
   const { final, reserved, opcode, isMasked, mask, payload } = bits;
   const length = bits.claimed ?? BigInt(payload.length);
@@ -46,10 +46,13 @@ export interface ServerBits {
 }
 
 /**
- * Reads the frames of a server strictly: final, unmasked, without reserved bits, control frames of at most 125 bytes, nothing
- * after a close. Our servers fragment nothing.
+ * Parses the frames of a server strictly.
  *
- * @returns the whole frames, and what is wrong with the bytes; a last frame that is cut off is no fault.
+ * Frames must be final, unmasked, without reserved bits, control frames of at most 125 bytes, and
+ * nothing may follow a close. The platform's servers fragment nothing.
+ *
+ * @returns the complete frames, and what is wrong with the bytes. A last frame that is cut off is
+ * no fault.
  */
 export function readServerFrames(bytes: Buffer): { frames: ServerBits[]; fault: string | undefined } {
   const frames: ServerBits[] = [];
@@ -79,7 +82,7 @@ function faultOf(bytes: Buffer, at: number, before: ServerBits | undefined): str
   const second = bytes[at + 1] ?? 0;
   const opcode = first & 15;
   if (before?.opcode === OPCODES.close) return 'a frame after a close';
-  if ((first & 0xf0) !== 0x80) return `a frame that begins with ${first.toString(16)}`;
+  if ((first & 0xf0) !== 0x80) return `a frame that starts with ${first.toString(16)}`;
   if ((second & 0x80) !== 0) return 'a masked frame of a server';
   if (![OPCODES.text, OPCODES.close, OPCODES.ping, OPCODES.pong].some((known) => known === opcode))
     return `a frame of opcode ${opcode}`;

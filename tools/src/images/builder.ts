@@ -20,19 +20,22 @@ import type { NodeExpectation } from './node-version.ts';
 const BASE_SCRIPT = join(dirname(DOCKERFILE), 'base.sh');
 const manifestSchema = z.object({ engines: z.object({ node: z.string() }) });
 const BASE_TIMEOUT_MS = 600_000;
-/** Intermediate images of our own engine that are kept for the next build, by their age. */
+/** Age up to which intermediate images of the tool's own engine are kept for the next build. */
 const KEPT = 'until=48h';
 
-/** Where images can be built and run. */
+/** An engine that can build and run images. */
 export interface Builder {
   readonly docker: Docker;
-  /** In place of the Dockerfile's own base. */
+  /** Base image that replaces the Dockerfile's own base. */
   readonly base: string | undefined;
   /** Network of the build's containers. */
   readonly network: string | undefined;
-  /** Node of every image: the declared version, or what `engines` admits in a base that was wished for. */
+  /**
+   * The Node of every image: the declared version, or, with a requested base, any that `engines`
+   * admits.
+   */
   readonly node: NodeExpectation;
-  /** Ends the engine if it is our own. */
+  /** Ends the engine if the tool started it. */
   close(): Promise<void>;
 }
 
@@ -42,10 +45,13 @@ export interface BuilderWishes {
 }
 
 /**
- * Finds where images can be built: the engine that answers with the base that is wished for (or the Dockerfile's own),
- * else an engine of our own with a base that is made of Debian, where we are root on Debian.
+ * Finds an engine that can build images.
  *
- * @returns else why not, in a few words.
+ * It is the running engine if it has the requested base (or the Dockerfile's own). Otherwise the
+ * tool starts an engine of its own with a base that is made of Debian, if it runs as root on
+ * Debian.
+ *
+ * @returns otherwise the reason, in a few words.
  */
 export async function openBuilder(
   context: ProvisionContext,
@@ -65,7 +71,7 @@ export async function openBuilder(
         close: () => Promise.resolve(),
       };
     }
-    // An engine that somebody else runs, here or elsewhere, gets no image that nobody has asked for.
+    // A running engine of another owner, here or elsewhere, gets no image without a request.
     return whyNoImage;
   }
   let engine: OwnEngine | undefined;
@@ -89,7 +95,7 @@ async function ownBuilder(
   return {
     docker,
     base,
-    // It has no other one.
+    // This engine has no other network.
     network: 'host',
     node: nodeOf(wishes),
     close: async () => {
@@ -105,13 +111,16 @@ function nodeOf({ base }: BuilderWishes): NodeExpectation {
   return { engines: manifestSchema.parse(JSON.parse(text)).engines.node };
 }
 
-/** The base that deploy/images/base.sh makes, made once for each version of Node and of that script. */
+/**
+ * Provides the base that deploy/images/base.sh makes. It is made once for each version of Node and
+ * of that script.
+ */
 async function provideBase(docker: Docker, context: ProvisionContext): Promise<string> {
   const { images: release } = readNodeVersions();
   const made = createHash('sha256').update(release.version).update(readFileSync(BASE_SCRIPT)).digest('hex');
   const name = `bulk-base:${made.slice(0, 12)}`;
   if (await docker.has(name)) return name;
-  // The script takes it from the cache. What keeps it from being there is said better here.
+  // The script takes Node from the cache. A failure to provide it is reported better here.
   await provideNode(context, release);
   if (findOnPath('debootstrap', context.env) === undefined)
     await installPackage(context, { what: 'debootstrap', packages: ['debootstrap'] });

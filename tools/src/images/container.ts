@@ -5,27 +5,33 @@ import { probeReadiness } from '../processes/readiness.ts';
 import type { Docker } from './docker.ts';
 import { IMAGE_USER, imageReference, type ImageName } from './images.ts';
 
-/** Thrown when a container is not ready in time, or has ended; the message carries the last lines of its log. */
+/**
+ * Thrown when a container is not ready in time, or has ended. The message has the last lines of its
+ * log.
+ */
 export class ContainerError extends CodedError {
   constructor(name: string, reason: string, log: string) {
     super('CONTAINER_FAILED', `${name}: ${reason}\n${log}`);
   }
 }
 
-/** As tight as the manifests have it: no root, nothing written, no capability, on the host's network to reach the stack. */
+/**
+ * The restrictions of the manifests: no root, no writes, no capability. The container uses the
+ * host's network to reach the stack.
+ */
 const RESTRICTIONS = [
   ...['--network', 'host', '--read-only', '--user', IMAGE_USER, '--cap-drop', 'ALL'],
   ...['--security-opt', 'no-new-privileges', '--memory', '512m', '--pids-limit', '128'],
 ];
 const READY_POLL_MS = 200;
 
-/** How a container ended, and how long it took after SIGTERM, in ms. */
+/** How a container ended, and how long that took after SIGTERM, in ms. */
 export interface ContainerEnd {
   readonly exitCode: number;
   readonly ms: number;
 }
 
-/** One image that runs. */
+/** One running image. */
 export class Container {
   readonly #docker: Docker;
   readonly #id: string;
@@ -54,7 +60,7 @@ export class Container {
   static async nodeVersion(docker: Docker, reference: string): Promise<string> {
     const options = ['--rm', '--network', 'none', '--entrypoint', 'node'];
     const output = await docker.must(['run', ...options, reference, '--version']);
-    // The command may warn of its engine first.
+    // The command may print a warning of its engine first.
     return output.split('\n').at(-1) ?? '';
   }
 
@@ -73,7 +79,7 @@ export class Container {
     }
   }
 
-  /** Its exit code, once it has ended by itself. */
+  /** Returns the exit code, once the container has ended by itself. */
   async ended(): Promise<number> {
     return Number(await this.#docker.must(['wait', this.#id]));
   }
@@ -86,7 +92,7 @@ export class Container {
     return { exitCode, ms: Math.round(performance.now() - startedAt) };
   }
 
-  /** Removes it, running or not. */
+  /** Removes the container, running or not. */
   async remove(): Promise<void> {
     await this.#docker.must(['rm', '--force', '--volumes', this.#id]);
   }

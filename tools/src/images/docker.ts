@@ -1,7 +1,7 @@
 import { CodedError } from '@bulk/domain';
 import { run, type Environment } from '@bulk/local-stack';
 
-/** Thrown when a command of Docker fails; the message ends with what it said. */
+/** Thrown when a command of Docker fails. The message ends with the command's output. */
 export class DockerError extends CodedError {
   constructor(args: readonly string[], output: string) {
     super('DOCKER_FAILED', `docker ${args.slice(0, 2).join(' ')} …: ${output.trim().slice(-2_000)}`);
@@ -19,7 +19,7 @@ export class Docker {
     this.#signal = signal;
   }
 
-  /** Why there can be no containers here, in one line; undefined when there can. */
+  /** Returns why containers cannot run here, in one line; `undefined` if they can. */
   async whyNot(): Promise<string | undefined> {
     const { code, output } = await this.#run(['info', '--format', '{{.ServerVersion}}'], 20_000);
     if (code === 0) return undefined;
@@ -27,27 +27,32 @@ export class Docker {
     return `no Docker engine answers (${lastLine(output)})`;
   }
 
-  /** Why the image can be had neither here nor from its registry, in one line; undefined when it can. */
+  /**
+   * Returns why the image is not available, in one line; `undefined` if it is available.
+   *
+   * It is available if it is here or in its registry.
+   */
   async whyNoImage(name: string): Promise<string | undefined> {
     if (await this.has(name)) return undefined;
     const { code, output } = await this.#run(['pull', '--quiet', name], 300_000);
     return code === 0 ? undefined : `${name} is not here and cannot be pulled (${lastLine(output)})`;
   }
 
-  /** Whether the engine has the image. */
+  /** Returns whether the engine has the image. */
   async has(name: string): Promise<boolean> {
     return (await this.#run(['image', 'inspect', name], 20_000)).code === 0;
   }
 
-  /** Bytes of an image, all its layers together. @throws DockerError where the engine does not have it. */
+  /**
+   * Returns the size of an image with all its layers, in bytes.
+   *
+   * @throws DockerError if the engine does not have it.
+   */
   async sizeOf(name: string): Promise<number> {
     return Number(await this.must(['image', 'inspect', '--format', '{{.Size}}', name]));
   }
 
-  /**
-   * @returns what the command printed.
-   * @throws DockerError when it fails.
-   */
+  /** Runs a command. @returns its output. @throws DockerError if it fails. */
   async must(args: readonly string[], onOutput?: (text: string) => void): Promise<string> {
     const { code, output } = await this.#run(args, 1_800_000, onOutput);
     if (code !== 0) throw new DockerError(args, output);

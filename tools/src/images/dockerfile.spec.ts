@@ -17,7 +17,7 @@ const instructions = readFileSync(DOCKERFILE, 'utf8')
   .split('\n')
   .filter((line) => line.trim() !== '');
 
-/** Name of a stage → what it is made from and its instructions. */
+/** Name of a stage → its base and its instructions. */
 const stages = new Map<string, Stage>();
 for (const line of instructions) {
   const [, from, name] = /^FROM (\S+) AS (\S+)$/.exec(line) ?? [];
@@ -26,13 +26,15 @@ for (const line of instructions) {
   else if (last !== undefined) (last.lines as string[]).push(line);
 }
 
-/** Everything that holds for an image: its own stage's instructions after those of the stages it is made from. */
+/**
+ * Returns all instructions of an image: those of the stages that it is made from, and then its own.
+ */
 function linesOf(name: string): string[] {
   const stage = stages.get(name);
   return stage === undefined ? [] : [...linesOf(stage.from), ...stage.lines];
 }
 
-/** What is not checked by building it, since that needs an engine and a base image. */
+/** Checks what would otherwise need a build, which requires an engine and a base image. */
 describe.each(IMAGES)('the image of %s', (name) => {
   it('has a target of its own', () => {
     expect(stages.get(name)?.from).toBe('runtime');

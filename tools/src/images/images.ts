@@ -3,23 +3,25 @@ import { workspaceRoot } from '@bulk/local-stack';
 import { SERVICES } from '../processes/services.ts';
 import type { Docker } from './docker.ts';
 
-/** The images of an installation: targets of the Dockerfile, and what follows the prefix in their names. */
+/**
+ * The images of an installation: the targets of the Dockerfile, and the suffixes of their names.
+ */
 export const IMAGES = [...SERVICES, 'installer'] as const;
 export type ImageName = (typeof IMAGES)[number];
 
 export const DOCKERFILE = join(workspaceRoot, 'deploy', 'images', 'Dockerfile');
 export const IMAGE_PREFIX = 'bulk-action-platform';
-/** User and group of the process; nobody on any host. */
+/** User and group of the process. They exist on no host. */
 export const IMAGE_USER = '10001:10001';
 
 export interface BuildOptions {
-  /** In place of the Dockerfile's own base. */
+  /** Base image that replaces the Dockerfile's own base. */
   readonly base?: string | undefined;
   /** Tag of every image. */
   readonly tag: string;
-  /** Network of the build's containers: `host` where only the host reaches the package registries. */
+  /** Network of the build's containers: `host` if only the host reaches the package registries. */
   readonly network?: string | undefined;
-  /** Where npm packages come from, if not from npm's own registry. */
+  /** Source of npm packages, if it is not npm's own registry. */
   readonly npmRegistry?: string | undefined;
   readonly onOutput?: (text: string) => void;
 }
@@ -31,7 +33,7 @@ export function imageReference(name: ImageName, tag: string): string {
 /**
  * Builds all images.
  *
- * @returns bytes of each image, all its layers together.
+ * @returns size of each image with all its layers, in bytes.
  * @throws DockerError.
  */
 export async function buildImages(docker: Docker, options: BuildOptions): Promise<Map<ImageName, number>> {

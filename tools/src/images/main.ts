@@ -31,12 +31,12 @@ const program = new Command('images')
 await runCommand(async ({ signal, releasers }) => {
   const options = program.parse().opts<Options>();
   const env = loadEnv();
-  // Asked first: nobody should wait for the images to learn that nothing runs.
+  // Checked first, so that a missing installation is reported before the images are built.
   const running = options.verify ? await runningEnvironment(env, ALL_PARTS) : {};
   const log = (line: string): void => void process.stderr.write(`${line}\n`);
   const builder = await openBuilder({ cache: cacheFolder(env), env, log, signal }, options);
   if (typeof builder === 'string') {
-    // To build where that is not possible is a wish; to verify without having run anything would be a lie.
+    // A build may be skipped where it is not possible. A verification that ran nothing must fail.
     if (options.verify) throw new CodedError('NOT_VERIFIED', `nothing is built or run: ${builder}`);
     console.log(`nothing is built: ${builder}`);
     return;
@@ -53,7 +53,7 @@ await runCommand(async ({ signal, releasers }) => {
     console.log(`${imageReference(name, options.tag).padEnd(48)} ${(bytes / 1e6).toFixed(1)} MB`);
   }
   if (!options.verify) return;
-  // The harness of the tests, which reads where the real parts are from the process' own environment.
+  // The harness of the tests reads the places of the real parts from the process' own environment.
   Object.assign(process.env, running);
   const { node, ends } = await verifyImages(docker, options.tag, builder.node);
   console.log(`all images: Node ${node}`);

@@ -1,4 +1,7 @@
-/** Which Node an image is to have: one version, or every one from a version on, as `engines` of package.json says. */
+/**
+ * The expected Node of an image: one version, or every version from one on, as `engines` of
+ * package.json says.
+ */
 export type NodeExpectation = { readonly exactly: string } | { readonly engines: string };
 
 /**

@@ -9,7 +9,7 @@ interface Manifest {
   readonly version: string;
   readonly dependencies: Readonly<Record<string, string>>;
 }
-// Plain JavaScript, since the build runs without a loader.
+// Plain JavaScript, because the build runs without a loader.
 const path = '../../production-lock.mjs';
 const { productionLock } = (await import(path)) as {
   productionLock: (lock: Lock, folder: string, manifest: Manifest) => Lock;

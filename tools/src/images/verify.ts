@@ -9,7 +9,7 @@ import type { Docker } from './docker.ts';
 import { IMAGES, imageReference } from './images.ts';
 import { type NodeExpectation, nodeFault } from './node-version.ts';
 
-/** Thrown when an image does not do what it is for; says which and what. */
+/** Thrown when an image does not do its work. The message says which image and what is wrong. */
 export class ImageFaultError extends CodedError {
   constructor(message: string) {
     super('IMAGE_FAULT', message);
@@ -31,11 +31,13 @@ export interface Verified {
 }
 
 /**
- * Compares the Node of each image with what is expected, then runs the images on an installation of their own: the installer to its end, then the four services, a bulk action through
- * all of them, and SIGTERM while they are idle.
+ * Verifies the images on an installation of their own.
  *
- * @param tag of the images.
- * @param expected of their Node.
+ * It compares the Node of each image with what is expected. Then it runs the installer to its end,
+ * the four services with a bulk action through all of them, and sends SIGTERM while they are idle.
+ *
+ * @param tag tag of the images.
+ * @param expected the expected Node.
  * @throws ImageFaultError, ContainerError, DockerError.
  */
 export async function verifyImages(
@@ -54,7 +56,10 @@ export async function verifyImages(
   }
 }
 
-/** @returns the version, the same in every image since all have one base. @throws ImageFaultError, DockerError. */
+/**
+ * @returns the version, which is the same in every image, because all have one base.
+ * @throws ImageFaultError, DockerError.
+ */
 async function verifyNode(docker: Docker, tag: string, expected: NodeExpectation): Promise<string> {
   let version = '';
   for (const name of IMAGES) {
@@ -101,7 +106,7 @@ async function runServices(
   return new Map(ends);
 }
 
-/** Creates contacts, and waits for the end over the WebSocket. */
+/** Creates contacts, and waits for the end of the action over the WebSocket. */
 async function runAction(baseUrl: string, websocketUrl: string): Promise<void> {
   const client = new BulkClient({ baseUrl, websocketUrl, accountId: ACCOUNT });
   const { actionId } = await client.createAction({

@@ -5,7 +5,10 @@ import { z } from 'zod';
 
 const { LOG_LEVEL, LOG_FORMAT } = runtimeConfigShape;
 
-/** Everything that the installer reads from its environment: of the services' variables, those of what it makes. */
+/**
+ * The schema of the installer's environment: the services' variables for what the installer
+ * creates.
+ */
 export const installConfigSchema = z.object({
   LOG_LEVEL,
   LOG_FORMAT,

@@ -5,7 +5,7 @@ import { openDatabase } from '@bulk/mongo';
 import { DependencyWatch, Health, openDependency, Releasers, type Logger } from '@bulk/runtime';
 import type { InstallConfig } from './config.ts';
 
-/** Thrown when not all is there in time; says what it waited for. */
+/** Thrown when not everything exists in time. The message says what it waited for. */
 export class NotInstalledError extends CodedError {
   constructor(timeoutMs: number, waitingFor: string) {
     super('NOT_INSTALLED', `not everything was there after ${timeoutMs} ms: ${waitingFor}`);
@@ -13,14 +13,17 @@ export class NotInstalledError extends CodedError {
 }
 
 /**
- * Creates what an installation keeps outside of its processes: topics, schemas, indexes. Each service does the same for
- * what it uses; done before the first of them, it settles in one place that there is room, and the right, to do so.
- * Idempotent: what is there stays as it is, but for times that follow the configuration: retention and segment time of
- * topics, and the time of tombstones.
+ * Creates what an installation keeps outside of its processes: topics, schemas, indexes.
+ *
+ * Each service does the same for what it uses. To install first shows in one place that there is
+ * room for it, and the right to create it. Idempotent: what exists stays as it is, except times
+ * that follow the configuration, which are the retention and segment time of topics, and the time
+ * of tombstones.
  *
  * @param signal ends it early.
- * @throws NotInstalledError after `INSTALL_TIMEOUT_MS`: what is away is waited for until then, and a topic with another
- *   number of partitions, or a schema that is not compatible, stays so; the signal's reason.
+ * @throws NotInstalledError after `INSTALL_TIMEOUT_MS`: until then it waits for unavailable
+ * dependencies, a topic with another number of partitions, or an incompatible schema; the signal's
+ * reason.
  */
 export async function install(config: InstallConfig, log: Logger, signal: AbortSignal): Promise<void> {
   const health = new Health();
@@ -47,7 +50,7 @@ export async function install(config: InstallConfig, log: Logger, signal: AbortS
     if (timeout.aborted) throw new NotInstalledError(config.INSTALL_TIMEOUT_MS, waitingFor(health));
     throw error;
   } finally {
-    // What was opened is still being followed, as in a service.
+    // Open dependencies are still watched, as in a service.
     done.abort(new Error('the installer is done'));
     await releasers.releaseAll(RELEASE_MS);
   }

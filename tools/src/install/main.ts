@@ -2,8 +2,8 @@ import { createLogger, InvalidConfigError, loadConfig } from '@bulk/runtime';
 import { installConfigSchema, type InstallConfig } from './config.ts';
 import { install } from './install.ts';
 
-// The process edge of the installer, which runs in an image of its own: exit code 0 when all is there, 1 when not, 78
-// for a bad configuration.
+// The process edge of the installer, which runs in an image of its own. Exit code 0 if everything
+// exists, 1 if not, 78 for a bad configuration.
 const EX_CONFIG = 78;
 const abort = new AbortController();
 for (const signal of ['SIGTERM', 'SIGINT'] as const) {

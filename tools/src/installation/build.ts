@@ -6,7 +6,7 @@ import { CodedError } from '@bulk/domain';
 import { tiedToUs, workspaceRoot, type Environment } from '@bulk/local-stack';
 import { z } from 'zod';
 
-/** Thrown when a service does not build; the message is what the build said. */
+/** Thrown when a service does not build. The message is the output of the build. */
 export class BuildFailedError extends CodedError {
   constructor(output: string) {
     super('BUILD_FAILED', `npm run build failed:\n${output.trimEnd()}`);
@@ -46,7 +46,7 @@ export async function buildServices(env: Environment, signal?: AbortSignal): Pro
   return { cached: Number(/for (\d+) out of \d+ tasks/.exec(output)?.[1] ?? 0) };
 }
 
-/** nx exports no path to its command: the one that its package names. */
+/** Returns the command that nx' package names, because nx exports no path to it. */
 function nxBinary(): string {
   const manifest = createRequire(import.meta.url).resolve('nx/package.json');
   const { bin } = packageSchema.parse(JSON.parse(readFileSync(manifest, 'utf8')));

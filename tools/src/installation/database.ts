@@ -4,9 +4,11 @@ import { Database, mongoConfigSchema } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 
 /**
- * Connects to the installation's MongoDB: that of `MONGODB_URI`, else that of the running local stack.
+ * Connects to the installation's MongoDB: that of `MONGODB_URI`, else that of the running local
+ * stack.
  *
- * @throws CodedError `NO_MONGODB` when there is neither; InvalidConfigError; the driver's error when nobody answers.
+ * @throws CodedError `NO_MONGODB` if there is neither; InvalidConfigError; the driver's error if
+ * MongoDB does not answer.
  */
 export async function openDatabase(appName: string, env: Environment): Promise<Database> {
   const uri = env['MONGODB_URI'] || (await uriOfStack(env['STACK_NAME'] || 'default'));
@@ -19,6 +21,6 @@ async function uriOfStack(name: string): Promise<string> {
   if (url !== undefined) return url;
   throw new CodedError(
     'NO_MONGODB',
-    `MONGODB_URI is not set and the local stack ${name} is not up; mend it with: npm run stack -- up`,
+    `MONGODB_URI is not set and the local stack ${name} is not up; start it with: npm run stack -- up`,
   );
 }

@@ -3,9 +3,10 @@ import { CodedError } from '@bulk/domain';
 import type { ServiceGroup } from '../processes/service-group.ts';
 
 /**
- * Runs `work` while everything lives.
+ * Runs `work` while all services and parts live.
  *
- * @throws the error of the first service or part that ends by itself; the signal's reason when it aborts.
+ * @throws the error of the first service or part that ends by itself; the signal's reason if it
+ * aborts.
  */
 export async function whileAllLive<T>(
   { services, stack, signal }: { services: ServiceGroup; stack?: RunningStack; signal: AbortSignal },
@@ -18,7 +19,7 @@ export async function whileAllLive<T>(
   return Promise.race([work, died, aborted(ending)]);
 }
 
-/** Aborts when the stack ends, whoever has ended it; the reason says why. */
+/** Returns a signal that aborts when the stack ends, whatever has ended it. The reason says why. */
 export function deathOf(stack: RunningStack): AbortSignal {
   const abort = new AbortController();
   void stack.closed.then((error) =>

@@ -1,6 +1,11 @@
 import { replicationVariables, type Environment, type StackUrls } from '@bulk/local-stack';
 
-/** Environment of the services on a stack: what was given, with the URLs of the real parts and the replication that its brokers allow. */
+/**
+ * Builds the environment of services on a stack.
+ *
+ * It has the given variables, the URLs of the real parts, and the replication that the brokers
+ * allow.
+ */
 export function serviceEnvironment(env: Environment, urls: StackUrls): Environment {
   return {
     ...replicationVariables(urls),

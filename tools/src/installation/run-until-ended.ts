@@ -1,4 +1,4 @@
-/** Stays up: resolves at Ctrl-C or SIGTERM, an orderly end; rejects when `live` does before. */
+/** Stays up. Resolves at Ctrl-C or SIGTERM, an orderly end; rejects if `live` rejects before. */
 export async function runUntilEnded(
   signal: AbortSignal,
   live: (never: Promise<never>) => Promise<never>,

@@ -11,14 +11,15 @@ const PARTS = {
 export type PartVariable = keyof typeof PARTS;
 
 const WITHOUT_REDIS: readonly PartVariable[] = ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI'];
-/** What the services need. */
+/** The parts that the services need. */
 export const ALL_PARTS: readonly PartVariable[] = [...WITHOUT_REDIS, 'REDIS_URL'];
 
 /**
- * The environment of the running installation: what is not given comes from the running local stack.
+ * Builds the environment of the running installation. Missing variables come from the running local
+ * stack.
  *
- * @param needed variables that have to be known. @default all but that of Redis
- * @throws CodedError `NOT_UP` when one of them is neither given nor known.
+ * @param needed variables that must be known. @default all except that of Redis
+ * @throws CodedError `NOT_UP` if one of them is neither given nor known.
  */
 export async function runningEnvironment(
   env: Environment,

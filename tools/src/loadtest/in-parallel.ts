@@ -1,4 +1,4 @@
-/** Calls `work` for 0 to `count - 1`, at most `concurrency` at a time; the first error ends it. */
+/** Calls `work` for 0 to `count - 1`, at most `concurrency` at a time. The first error ends it. */
 export async function inParallel(
   count: number,
   concurrency: number,

@@ -1,5 +1,6 @@
 /**
- * The value that a share of the sorted values does not exceed (nearest rank); NaN when there is none.
+ * Returns the value that a share of the sorted values does not exceed (nearest rank); NaN if there
+ * are no values.
  *
  * @param share 0 to 1, e.g. 0.99.
  */
@@ -8,7 +9,7 @@ export function percentile(values: readonly number[], share: number): number {
   return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? Number.NaN;
 }
 
-/** `p50 12 ms · p90 20 ms · p99 41 ms · max 45 ms`. */
+/** Formats latencies like `p50 12 ms · p90 20 ms · p99 41 ms · max 45 ms`. */
 export function describeLatencies(values: readonly number[]): string {
   const parts = [
     ['p50', 0.5],

@@ -6,14 +6,14 @@ import { inParallel } from './in-parallel.ts';
 
 export interface LoadOptions {
   readonly actions: number;
-  /** Entities per action. */
+  /** Number of entities per action. */
   readonly entities: number;
-  /** Requests at the same time. */
+  /** Maximum number of concurrent requests. */
   readonly concurrency: number;
   readonly accountId: string;
   readonly url: string;
   readonly websocketUrl: string;
-  /** Contacts of the account that are changed: `contact-1` to `contact-<contacts>`. */
+  /** Number of contacts of the account that are changed: `contact-1` to `contact-<contacts>`. */
   readonly contacts: number;
   /** Longest wait for the end of each action, in ms. */
   readonly timeoutMs: number;
@@ -21,10 +21,10 @@ export interface LoadOptions {
 }
 
 export interface LoadFigures {
-  /** How long each POST took until its 202, in ms. */
+  /** Time from each POST to its 202, in ms. */
   readonly latencies: readonly number[];
   readonly acceptedPerSecond: number;
-  /** From the first request to the last outcome. */
+  /** Measured from the first request to the last outcome. */
   readonly entitiesPerSecond: number;
   readonly seconds: number;
   readonly success: number;
@@ -32,7 +32,7 @@ export interface LoadFigures {
   readonly skipped: number;
 }
 
-/** Thrown when an action's counts do not add up; names each. */
+/** Thrown when an action's counts do not add up. The message names each fault. */
 export class CountsDoNotAddUpError extends CodedError {
   constructor(faults: readonly string[]) {
     super(
@@ -42,11 +42,11 @@ export class CountsDoNotAddUpError extends CodedError {
   }
 }
 
-/** A notifier takes this many subscriptions of a connection by default; stay below. */
+/** Below the default number of subscriptions that a notifier accepts on a connection. */
 const FOLLOWED_AT_ONCE = 50;
 
 /**
- * Fires actions at a running installation and follows each to its end.
+ * Sends actions to a running installation and follows each to its end.
  *
  * @throws CountsDoNotAddUpError; the client's errors.
  */
@@ -93,7 +93,10 @@ async function fire(client: BulkClient, options: LoadOptions): Promise<LoadFigur
   };
 }
 
-/** The actions go round the contacts, each from where the former ended; within one, a second round is duplicates. */
+/**
+ * Builds the entities of an action. The actions go round the contacts, each from where the former
+ * one ended. Within one action, a second round is duplicates.
+ */
 function entitiesOf(index: number, { entities, contacts }: LoadOptions): IncomingEntity[] {
   return Array.from({ length: entities }, (_, i) => ({
     id: SAMPLE_CONTACTS.idOf(((index * entities + i) % contacts) + 1),

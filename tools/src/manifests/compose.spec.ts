@@ -9,13 +9,13 @@ import { IMAGE_USER, imageReference } from '../images/images.ts';
 import { configSchema, CONFIGURED, neededVariables } from './environment.ts';
 
 const condition = z.enum(['service_healthy', 'service_completed_successfully']);
-/** Of a Compose file exactly what ours uses: another key is a slip. */
+/** Exactly the keys of a Compose file that the repository uses. Any other key is a mistake. */
 const serviceSchema = z.strictObject({
   image: z.string(),
   build: z.strictObject({ context: z.string(), dockerfile: z.string(), target: z.string() }).optional(),
   command: z.array(z.string()).optional(),
   environment: z.record(z.string(), z.string()).default({}),
-  // Without an address, every host of the network would reach a port.
+  // Without an address, every host of the network could reach a port.
   ports: z.array(z.string().regex(/^127\.0\.0\.1:\d+:\d+$/)).optional(),
   volumes: z.array(z.string().regex(/^[a-z]+:\/\S+$/)).default([]),
   user: z.string().optional(),

@@ -6,24 +6,24 @@ import { configSchemaOf } from '../config-docs/config-table.ts';
 import { SERVICES } from '../processes/services.ts';
 import { configMapSchema, type ContainerManifest, type Manifest } from './manifest.ts';
 
-/** Variables that a container is given → their values; of those that come from a Secret, an example's. */
+/** Variables of a container → their values. Those from a Secret have an example's value. */
 export type ContainerEnvironment = Readonly<Record<string, string>>;
 
 /** What has a configuration: the services, and the installer. */
 export const CONFIGURED = [...SERVICES, 'installer'] as const;
 export type Configured = (typeof CONFIGURED)[number];
 
-/** The configuration schema of a service or the installer: the one from its `config.ts`. */
+/** Loads the configuration schema of a service or the installer from its `config.ts`. */
 export function configSchema(name: Configured): Promise<z.ZodObject> {
   const folder = name === 'installer' ? ['tools', 'src', 'install'] : ['services', name, 'src'];
   return configSchemaOf(join(workspaceRoot, ...folder, 'config.ts'));
 }
 
 /**
- * What a container's process would find in its environment.
+ * Builds the environment that a container's process would find.
  *
  * @param secrets examples of the Secrets, by `name/key`.
- * @throws Error naming the ConfigMap or the key of a Secret that is referred to and not there.
+ * @throws Error that names a missing ConfigMap or key of a Secret.
  */
 export function environmentOf(
   container: ContainerManifest,
@@ -52,8 +52,11 @@ export function environmentOf(
 }
 
 /**
- * Variables without which a service does not start, or finds nothing anywhere but on its developer's machine: those
- * without a default, and those whose default is this machine. A URL stands for the host and port that it wins over.
+ * Returns the variables without which a service does not start, or finds nothing beyond its
+ * developer's machine.
+ *
+ * These are the variables without a default, and those whose default is this machine. A URL stands
+ * for the host and port that it overrides.
  */
 export function neededVariables(schema: z.ZodObject): string[] {
   return Object.entries(schema.shape)

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 
-/** Any object of Kubernetes; what a check looks at, it parses itself. */
+/** Any object of Kubernetes. A check parses the parts that it needs itself. */
 export const manifestSchema = z.looseObject({
   apiVersion: z.string(),
   kind: z.string(),
@@ -40,7 +40,7 @@ export const containerSchema = z.looseObject({
 });
 export type ContainerManifest = z.infer<typeof containerSchema>;
 
-/** A Deployment or a Job: what has a pod. */
+/** A Deployment or a Job, which has a pod. */
 export const workloadSchema = manifestSchema.extend({
   kind: z.enum(['Deployment', 'Job']),
   spec: z.looseObject({
@@ -78,7 +78,10 @@ const scaling = z.strictObject({
   ),
 });
 
-/** Of KEDA's ScaledObject (keda.sh/v1alpha1), with its Kafka scaler, exactly what the manifests use. */
+/**
+ * The parts of KEDA's ScaledObject (keda.sh/v1alpha1), with its Kafka scaler, that the manifests
+ * use.
+ */
 export const scaledObjectSchema = manifestSchema.extend({
   apiVersion: z.literal('keda.sh/v1alpha1'),
   kind: z.literal('ScaledObject'),
@@ -98,7 +101,7 @@ export const scaledObjectSchema = manifestSchema.extend({
     triggers: z.array(
       z.strictObject({
         type: z.literal('kafka'),
-        // KEDA takes text alone.
+        // KEDA accepts only text.
         metadata: z.strictObject({
           bootstrapServers: z.string(),
           consumerGroup: z.string(),
@@ -112,7 +115,7 @@ export const scaledObjectSchema = manifestSchema.extend({
   }),
 });
 
-/** Of Strimzi's KafkaTopic (kafka.strimzi.io/v1), exactly what the manifests use. */
+/** The parts of Strimzi's KafkaTopic (kafka.strimzi.io/v1) that the manifests use. */
 export const kafkaTopicSchema = manifestSchema.extend({
   apiVersion: z.literal('kafka.strimzi.io/v1'),
   kind: z.literal('KafkaTopic'),

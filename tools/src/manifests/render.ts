@@ -7,20 +7,23 @@ import { manifestSchema, type Manifest } from './manifest.ts';
 export const OVERLAYS = ['dev', 'prod'] as const;
 export type Overlay = (typeof OVERLAYS)[number];
 
-/** Thrown when a kustomization gives nothing; the message is what kustomize said. */
+/** Thrown when a kustomization does not render. The message is the output of kustomize. */
 export class NotRenderedError extends CodedError {
   constructor(overlay: Overlay, output: string) {
     super('NOT_RENDERED', `deploy/k8s/overlays/${overlay}: ${output.trim()}`);
   }
 }
 
-/** What an overlay gives: the text for other tools, and the objects in it. */
+/** A rendered overlay: the text for other tools, and its objects. */
 export interface Rendered {
   readonly text: string;
   readonly manifests: readonly Manifest[];
 }
 
-/** @throws NotRenderedError; StackError without a kustomize; ZodError for what is no object of Kubernetes. */
+/**
+ * @throws NotRenderedError; StackError without a kustomize; ZodError for anything but objects of
+ * Kubernetes.
+ */
 export async function renderOverlay(overlay: Overlay, context: ProvisionContext): Promise<Rendered> {
   const [program, ...args] = await provideKustomize(context);
   const folder = join(workspaceRoot, 'deploy', 'k8s', 'overlays', overlay);

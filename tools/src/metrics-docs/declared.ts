@@ -9,7 +9,11 @@ type CreateMetrics = (build: BuildConfig, readiness: Readiness) => { readonly me
 const moduleSchema = z.record(z.string(), z.unknown());
 const isCreator = (value: unknown): value is CreateMetrics => typeof value === 'function';
 
-/** What a service declares, and every name that it exposes, those of prom-client for the process included. */
+/**
+ * The instruments that a service declares, and every name that it exposes.
+ *
+ * The names include those of prom-client for the process.
+ */
 export interface ServiceInstruments {
   readonly service: string;
   readonly declared: readonly DescribedInstrument[];
@@ -17,7 +21,11 @@ export interface ServiceInstruments {
   readonly exposed: ReadonlyMap<string, string>;
 }
 
-/** The instruments of each service, as its `src/metrics.ts` declares them. @throws Error when a file declares none. */
+/**
+ * Loads the instruments of each service, as its `src/metrics.ts` declares them.
+ *
+ * @throws Error if a file declares none.
+ */
 export async function declaredInstruments(workspaceRoot: string): Promise<ServiceInstruments[]> {
   const services = join(workspaceRoot, 'services');
   const files = readdirSync(services)
@@ -25,7 +33,7 @@ export async function declaredInstruments(workspaceRoot: string): Promise<Servic
     .map((service) => ({ service, file: join(services, service, 'src', 'metrics.ts') }))
     .filter(({ file }) => existsSync(file));
   const found: ServiceInstruments[] = [];
-  // One after the other: what they import is loaded once.
+  // One after the other, so that shared imports are loaded once.
   for (const { service, file } of files) {
     const { metrics } = (await creatorOf(file))(NO_BUILD, NOT_READY);
     found.push({ service, declared: metrics.described, exposed: typesIn(await metrics.expose()) });
@@ -33,9 +41,12 @@ export async function declaredInstruments(workspaceRoot: string): Promise<Servic
   return found;
 }
 
-/** The one function that a `metrics.ts` exports under a name of the form `create…Metrics`. */
+/**
+ * Returns the one function that a `metrics.ts` exports under a name of the form `create…Metrics`.
+ */
 async function creatorOf(file: string): Promise<CreateMetrics> {
-  // Its functions, not a service's address: a service exports nothing to others, and this reads its code as a tool.
+  // Imports the functions by path: a service exports nothing to other packages, and this tool reads
+  // its code.
   const exported = moduleSchema.parse({ ...(await import(pathToFileURL(file).href)) });
   const [creator, ...others] = Object.entries(exported).flatMap(([name, value]) =>
     /^create\w+Metrics$/.test(name) && isCreator(value) ? [value] : [],

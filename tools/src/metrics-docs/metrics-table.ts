@@ -11,7 +11,10 @@ export async function withMetricsTable(text: string, workspaceRoot: string): Pro
   return withGeneratedSection({ path: METRICS_FILE, text }, 'metrics', table, workspaceRoot);
 }
 
-/** A row for each instrument, those of all services first; the same one in several services has one row. */
+/**
+ * Builds a row for each instrument, those of all services first. An instrument of several services
+ * has one row.
+ */
 export function metricsTable(services: readonly Omit<ServiceInstruments, 'exposed'>[]): string {
   const rows = new Map<string, { instrument: DescribedInstrument; services: string[] }>();
   for (const { service, declared } of services) {

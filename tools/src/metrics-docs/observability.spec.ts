@@ -44,7 +44,9 @@ const queries = [
   ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const)),
 ];
 
-/** Every series that some service exposes → its labels; those of prom-client for the process have none that are used. */
+/**
+ * Every series that a service exposes → its labels. Those of prom-client for the process use none.
+ */
 const series = new Map<string, Set<string>>();
 for (const { declared, exposed } of services) {
   for (const [name, type] of exposed) {
@@ -117,7 +119,7 @@ describe('the dashboard', () => {
 describe('the documentation of operations', () => {
   it('names metrics and variables that there are', () => {
     const folder = join(root, 'docs', 'operations');
-    // The codes of outages.md are held by outages.spec.ts.
+    // outages.spec.ts checks the codes of outages.md.
     const text = readdirSync(folder)
       .filter((file) => file !== 'outages.md')
       .map((file) => readFileSync(join(folder, file), 'utf8'))

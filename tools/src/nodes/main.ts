@@ -14,7 +14,7 @@ import { Command, Option } from 'commander';
 import { runCommand } from '../console/command.ts';
 import { hasPassed, type NodeRun, readFigures, tableOf } from './verdict.ts';
 
-/** Thrown when the tests do not pass on a version of Node; the table says on which. */
+/** Thrown when the tests do not pass on a version of Node. The table says which one. */
 class NodesFailedError extends CodedError {
   constructor(failed: number, of: number) {
     super('TESTS_FAILED', `${failed} of ${of} runs failed`);
@@ -45,7 +45,7 @@ await runCommand(async ({ signal }) => {
   const log = (line: string): void => console.log(line);
   const context = { cache: cacheFolder(env), env, log, signal };
   const chosen = tested.filter(({ version }) => lines.includes(lineOf(version)));
-  // Provided first: nobody should wait for the tests to learn that a version is missing.
+  // Provided first, so that a missing version is reported before the tests run.
   const binaries: [string, string][] = [];
   for (const release of chosen) binaries.push([release.version, await provideNode(context, release)]);
 

@@ -1,4 +1,6 @@
-/** Prints the path of the Node that the images have: `node --import tsx tools/src/nodes/path.ts`. */
+/**
+ * Prints the path of the Node that the images have: `node --import tsx tools/src/nodes/path.ts`.
+ */
 import { cacheFolder, loadEnv, provideNode, readNodeVersions } from '@bulk/local-stack';
 import { runCommand } from '../console/command.ts';
 

@@ -11,7 +11,7 @@ export interface Figures {
 export interface NodeRun {
   readonly version: string;
   readonly suite: string;
-  /** Undefined if the run ended without its last line. */
+  /** `undefined` if the run ended without its last line. */
   readonly figures: Figures | undefined;
   readonly exitCode: number;
   readonly seconds: number;

@@ -1,7 +1,10 @@
 import { closeSync, existsSync, fstatSync, mkdirSync, openSync, readSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 
-/** Where a service's output goes: a log file, our own output, or a callback, line by line. */
+/**
+ * The destination of a service's output: a log file, this process' own output, or a callback, line
+ * by line.
+ */
 export type ServiceOutput =
   | { readonly kind: 'file'; readonly path: string }
   | { readonly kind: 'inherit' }
@@ -9,19 +12,19 @@ export type ServiceOutput =
 
 const TAIL_BYTES = 64 * 1024;
 
-/** Puts the log of a former run aside as `.old`, so that a log tells of one run. */
+/** Renames the log of a former run to `.old`, so that a log covers one run. */
 export function beginLog(path: string): void {
   mkdirSync(dirname(path), { recursive: true });
   if (existsSync(path)) renameSync(path, `${path}.old`);
 }
 
-/** Opens a log to append to. */
+/** Opens a log for appending. */
 export function openLog(path: string): number {
   mkdirSync(dirname(path), { recursive: true });
   return openSync(path, 'a');
 }
 
-/** The last lines of a log, at most 64 KiB of it. */
+/** Returns the last lines of a log, at most 64 KiB of it. */
 export function tailOfLog(path: string, lines: number): string {
   if (!existsSync(path)) return '';
   const file = openSync(path, 'r');

@@ -28,5 +28,5 @@ function missing(components: z.infer<typeof reportSchema>['components']): string
   const waiting = Object.entries(components)
     .filter(([, { state }]) => state !== 'ready')
     .map(([name, { reason }]) => (reason === undefined ? name : `${name}: ${reason}`));
-  return waiting.length === 0 ? 'it has not begun' : `waits for ${waiting.join(', ')}`;
+  return waiting.length === 0 ? 'it has not started' : `waits for ${waiting.join(', ')}`;
 }

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { ServiceGroup } from './service-group.ts';
 import { SERVICES } from './services.ts';
 
-/** A service that is ready at once, and says where it listens. */
+/** A service that is ready at once, and prints where it listens. */
 const SCRIPT = `
   require('node:http').createServer((request, response) => response.end('{"components":{}}'))
     .listen(Number(process.env.ADMIN_PORT), '127.0.0.1');

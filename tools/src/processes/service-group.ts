@@ -7,29 +7,34 @@ import { launchArguments, SERVICES, type LaunchMode, type ServiceName } from './
 
 export interface ServiceGroupOptions {
   /**
-   * Environment of every service: URLs of the real parts, prefixes, log level. `PORT` (or `INTAKE_PORT`) and
-   * `NOTIFIER_PORT` demand a port; without them the usual 3000 and 3001 are taken when free, else any.
+   * Environment of every service: URLs of the real parts, prefixes, log level.
+   *
+   * `PORT` (or `INTAKE_PORT`) and `NOTIFIER_PORT` require a port. Without them the usual 3000 and
+   * 3001 are taken if they are free, else any.
    */
   readonly env: Environment;
   readonly mode: LaunchMode;
   readonly output: (instance: string) => ServiceOutput;
-  /** Instances of each service; default one. */
+  /** Number of instances of each service. @default 1 */
   readonly instances?: Partial<Record<ServiceName, number>>;
   /** Further variables of one service. */
   readonly extraEnv?: Partial<Record<ServiceName, Readonly<Record<string, string>>>>;
-  /** Arguments to Node in place of those of `mode`: a build of another place. */
+  /** Arguments to Node that replace those of `mode`, for a build in another place. */
   readonly args?: Partial<Record<ServiceName, readonly string[]>>;
-  /** Longest time until all are ready, in ms; default 60,000. */
+  /** Longest time until all are ready, in ms. @default 60,000 */
   readonly readyTimeoutMs?: number;
   readonly signal?: AbortSignal | undefined;
 }
 
 const DEFAULT_READY_TIMEOUT_MS = 60_000;
 
-/** Services without a gateway in front are for this machine only, unless the environment says otherwise. */
+/**
+ * Services without a gateway in front serve only this machine, unless the environment says
+ * otherwise.
+ */
 const ON_THIS_MACHINE = { HOST: '127.0.0.1', ADMIN_HOST: '127.0.0.1' };
 
-/** The services' own defaults; further instances take any. */
+/** The services' own defaults. Further instances take any port. */
 const USUAL_PORTS: Readonly<Record<string, number | undefined>> = {
   intake: 3_000,
   notifier: 3_001,
@@ -40,12 +45,13 @@ const USUAL_PORTS: Readonly<Record<string, number | undefined>> = {
 };
 
 /**
- * The services of one installation as children of this process, started together and stopped together.
+ * The services of one installation as children of this process, started and stopped together.
  *
- * Starting → ready → stopped. A member that ends by itself settles `died`; what to do then is the owner's business.
+ * Starting → ready → stopped. A member that ends by itself settles `died`; the owner decides what
+ * to do.
  */
 export class ServiceGroup {
-  /** The first unforeseen end of a member. Never rejects; pending while all is well. */
+  /** The first unexpected end of a member. Never rejects; pending while all is well. */
   readonly died: Promise<ServiceDiedError>;
   readonly #options: ServiceGroupOptions;
   readonly #ports: ServicePorts;
@@ -61,7 +67,7 @@ export class ServiceGroup {
   }
 
   /**
-   * Starts all services and waits until they are ready. When that fails, none is left.
+   * Starts all services and waits until they are ready. If it fails, none is left.
    *
    * @throws ServiceDiedError, ServiceNotReadyError, PortTakenError.
    */
@@ -84,7 +90,7 @@ export class ServiceGroup {
     return this.urlOf('intake');
   }
 
-  /** @param instance of intake, e.g. `intake-2` for the second one. */
+  /** @param instance an instance of intake, e.g. `intake-2` for the second one. */
   urlOf(instance: string): string {
     return `http://127.0.0.1:${this.#ports.port(instance)}`;
   }
@@ -105,14 +111,16 @@ export class ServiceGroup {
     return found;
   }
 
-  /** Starts an instance that has ended again, on its ports, and waits until it is ready. */
+  /** Starts an ended instance again, on its ports, and waits until it is ready. */
   async restart(instance: string): Promise<ServiceProcess> {
     const process = await this.relaunch(instance);
     await process.waitUntilReady(this.#readyTimeoutMs, this.#options.signal);
     return process;
   }
 
-  /** The same without the wait: what it depends on may be away. */
+  /**
+   * Starts an ended instance again without the wait, because its dependencies may be unavailable.
+   */
   async relaunch(instance: string): Promise<ServiceProcess> {
     const former = this.member(instance);
     await former.stop();
@@ -126,7 +134,7 @@ export class ServiceGroup {
     await Promise.all(waits);
   }
 
-  /** Stops every member at once; each finishes or hands back its work. Idempotent. */
+  /** Stops every member at once. Each finishes or hands back its work. Idempotent. */
   async stop(graceMs?: number): Promise<void> {
     await Promise.all(this.members.map((member) => member.stop(graceMs)));
     await this.#ports.release();

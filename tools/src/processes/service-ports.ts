@@ -10,16 +10,16 @@ export interface ServicePorts {
 
 export interface PortWish {
   readonly purpose: string;
-  /** Taken when free. */
+  /** The preferred port, taken if it is free. */
   readonly preferred?: number | undefined;
-  /** The variable by which the user has demanded `preferred`: then no other will do. */
+  /** The variable by which the user has required `preferred`. Then no other port is taken. */
   readonly demandedBy?: string | undefined;
 }
 
 /**
- * Chooses ports and reserves them across everything of ours on this machine.
+ * Chooses ports and reserves them across all installations of this project on the machine.
  *
- * @throws PortTakenError when a demanded port is taken.
+ * @throws PortTakenError if a required port is taken.
  */
 export async function choosePorts(wishes: readonly PortWish[], env: Environment): Promise<ServicePorts> {
   for (const { preferred, demandedBy } of wishes) {

@@ -5,7 +5,10 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { ServiceProcess } from './service-process.ts';
 
-/** Listens on ADMIN_PORT and answers as services do: ready after `readyAfter` requests; on SIGTERM it says goodbye. */
+/**
+ * Listens on ADMIN_PORT and answers as services do: ready after `readyAfter` requests; on SIGTERM
+ * it says goodbye.
+ */
 const SCRIPT = `
   let asked = 0;
   const components = { mongodb: { state: 'waiting', reason: 'nobody there' } };

@@ -16,14 +16,14 @@ import { probeReadiness } from './readiness.ts';
 
 /** How one instance of a service is started. */
 export interface ServiceLaunch {
-  /** For people and for its log, e.g. `handler` or `handler-2`. */
+  /** Name in messages and of the log, e.g. `handler` or `handler-2`. */
   readonly name: string;
   /** Arguments to Node. */
   readonly args: readonly string[];
   readonly cwd: string;
   /** The whole environment of the process. */
   readonly env: Readonly<Record<string, string | undefined>>;
-  /** Where it serves `/readyz`. */
+  /** Port of its `/readyz`. */
   readonly adminPort: number;
   readonly output: ServiceOutput;
 }
@@ -39,16 +39,21 @@ const STOP_MS = 35_000;
 const TAIL_LINES = 15;
 
 /**
- * One service as a child process. It is signalled by the identity of its process, never by a bare pid, and the kernel
- * ends it when we die, however that happens. It leads a session of its own, so that Ctrl-C in a terminal reaches only us
- * and the stop stays orderly.
+ * One service as a child process.
  *
- * Running → exited. Whoever ends it (`stop`, `kill`) expects the end; any other end is `died`.
+ * It is signalled by the identity of its process, never by a bare pid, and the kernel ends it when
+ * this process dies, however that happens. It leads a session of its own, so that Ctrl-C in a
+ * terminal reaches only this process and the stop stays orderly.
+ *
+ * Running → exited. After `stop` and `kill` the end is expected; any other end is `died`.
  */
 export class ServiceProcess {
   readonly launch: ServiceLaunch;
   readonly exited: Promise<ServiceExit>;
-  /** Settles when it has ended by itself; never rejects, and stays pending when it was asked to end. */
+  /**
+   * Settles when the service has ended by itself. Never rejects, and stays pending after a
+   * requested end.
+   */
   readonly died: Promise<ServiceDiedError>;
   readonly #identity: ProcessIdentity;
   #expected = false;
@@ -64,7 +69,7 @@ export class ServiceProcess {
     });
   }
 
-  /** @throws the system's error when Node cannot be started. */
+  /** @throws the system's error if Node cannot be started. */
   static async spawn(launch: ServiceLaunch): Promise<ServiceProcess> {
     const [command, args] = tiedToUs(process.execPath, launch.args, launch.env);
     const { stdio, opened } = stdioOf(launch.output);
@@ -97,7 +102,8 @@ export class ServiceProcess {
   /**
    * Polls `/readyz` until it answers 200.
    *
-   * @throws ServiceDiedError when the process ends before; ServiceNotReadyError, saying what it waits for, at the deadline.
+   * @throws ServiceDiedError if the process ends before; ServiceNotReadyError at the deadline,
+   * which says what it waits for.
    */
   async waitUntilReady(timeoutMs: number, signal?: AbortSignal): Promise<void> {
     const deadline = Date.now() + timeoutMs;
@@ -114,43 +120,53 @@ export class ServiceProcess {
     }
   }
 
-  /** Asks it to end; ends it hard when it has not done so within `graceMs`. Idempotent. */
+  /**
+   * Asks the service to end, and ends it hard if it has not done so within `graceMs`. Idempotent.
+   */
   async stop(graceMs = STOP_MS): Promise<ServiceExit> {
     this.#expected = true;
-    // One that was halted by SIGSTOP could not hear the request.
+    // A process halted by SIGSTOP could not receive the request.
     signalProcess(this.#identity, 'SIGCONT');
     await terminate(this.#identity, graceMs);
     return this.exited;
   }
 
-  /** Ends it like a crash: SIGKILL. */
+  /** Ends the service like a crash: SIGKILL. */
   async kill(): Promise<ServiceExit> {
     this.#expected = true;
     signalProcess(this.#identity, 'SIGKILL');
     return this.exited;
   }
 
-  /** Sends a signal, e.g. SIGSTOP to stall it and SIGCONT to wake it; false when it has ended. */
+  /**
+   * Sends a signal, e.g. SIGSTOP to stall the service and SIGCONT to wake it.
+   *
+   * @returns `false` if it has ended.
+   */
   signal(signal: NodeJS.Signals): boolean {
     return signalProcess(this.#identity, signal);
   }
 
-  /** Stalls it, as a machine does that swaps or is suspended: SIGSTOP. False when it has ended. */
+  /**
+   * Stalls the service by SIGSTOP, like a machine that swaps or is suspended.
+   *
+   * @returns `false` if it has ended.
+   */
   suspend(): boolean {
     return this.signal('SIGSTOP');
   }
 
-  /** Has it go on where it was stalled: SIGCONT. False when it has ended. */
+  /** Continues a stalled service by SIGCONT. @returns `false` if it has ended. */
   wake(): boolean {
     return this.signal('SIGCONT');
   }
 
-  /** The last lines of its log, where it has one. */
+  /** Returns the last lines of its log, if it has one. */
   tail(lines = TAIL_LINES): string {
     return this.launch.output.kind === 'file' ? tailOfLog(this.launch.output.path, lines) : '';
   }
 
-  /** The most memory it has had resident so far, in bytes; undefined where /proc does not tell. */
+  /** Returns its peak resident memory, in bytes; `undefined` if /proc does not report it. */
   peakMemory(): number | undefined {
     try {
       const kilobytes = /^VmHWM:\s+(\d+) kB$/m.exec(readFileSync(`/proc/${this.pid}/status`, 'utf8'))?.[1];

@@ -8,11 +8,14 @@ import { NotBuiltError } from './errors.ts';
 export const SERVICES = ['intake', 'handler', 'stats-aggregator', 'notifier'] as const;
 export type ServiceName = (typeof SERVICES)[number];
 
-/** `built` runs dist/main.js, as in production; `watch` runs the sources and restarts when they change. */
+/**
+ * `built` runs dist/main.js, as in production; `watch` runs the sources and restarts when they
+ * change.
+ */
 export type LaunchMode = 'built' | 'watch';
 
 /**
- * The arguments to Node that run a service.
+ * Returns the arguments to Node that run a service.
  *
  * @throws NotBuiltError.
  */

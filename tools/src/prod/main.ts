@@ -4,13 +4,14 @@ import { whileAllLive } from '../installation/deaths.ts';
 import { runUntilEnded } from '../installation/run-until-ended.ts';
 import { ServiceGroup } from '../processes/service-group.ts';
 
-// The four production builds on this machine, against the URLs of the environment; their logs are this command's output.
+// Runs the four production builds on this machine, against the URLs of the environment. Their logs
+// are this command's output.
 await runCommand(async ({ signal, releasers }) => {
   const services = await ServiceGroup.start({
     env: loadEnv(),
     mode: 'built',
     output: () => ({ kind: 'inherit' }),
-    // They wait for what is absent, as anywhere in production.
+    // The services wait for what is absent, as anywhere in production.
     readyTimeoutMs: Number.POSITIVE_INFINITY,
     signal,
   });

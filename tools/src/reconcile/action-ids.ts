@@ -4,9 +4,9 @@ import type { Database } from '@bulk/mongo';
 const PAGE = 200;
 
 /**
- * Ids of all accepted actions, oldest first, a page at a time.
+ * Yields the ids of all accepted actions, oldest first, a page at a time.
  *
- * @param running also those that have not ended.
+ * @param running includes those that have not ended.
  */
 export async function* actionIds(database: Database, running: boolean): AsyncGenerator<string> {
   const statuses = ACTION_STATUSES.filter((status) => running || isFinal(status));

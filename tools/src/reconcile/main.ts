@@ -41,7 +41,7 @@ await runCommand(async ({ signal, releasers }) => {
     if (faults.length > 0) wrong += 1;
     if (options.json) console.log(JSON.stringify({ ...found, faults, repaired }));
     else {
-      // Drift comes first; what is missing in the logs no repair mends.
+      // Drift comes first. No repair fixes what is missing in the logs.
       for (const [i, fault] of faults.entries())
         console.log(`${id}  ${fault}${repaired && i < found.drift.length ? '  (set to the logs)' : ''}`);
     }

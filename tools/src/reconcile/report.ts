@@ -1,7 +1,7 @@
 import { isFinal, type PositionRange } from '@bulk/domain';
 import type { Reconciliation } from '@bulk/mongo';
 
-/** Everything that is wrong with an action's accounts, in words; empty when all is well. */
+/** Returns everything that is wrong with an action's accounts, in words; empty if all is well. */
 export function faultsOf({ drift, missing, surplus, status }: Reconciliation): string[] {
   const gaps = isFinal(status) && status !== 'failed' ? missing : [];
   return [

@@ -2,8 +2,10 @@
 export type Random = () => number;
 
 /**
- * Mulberry32 (Tommy Ettinger, public domain), seeded by a text: the same text gives the same numbers on every machine, so
- * that each record depends on its own number alone and not on how many there are.
+ * Creates a source of random numbers: Mulberry32 (Tommy Ettinger, public domain), seeded by a text.
+ *
+ * The same text gives the same numbers on every machine, so that each record depends only on its
+ * own number and not on how many there are.
  */
 export function randomFor(text: string): Random {
   let state = 0x811c9dc5;
@@ -17,9 +19,9 @@ export function randomFor(text: string): Random {
 }
 
 /**
- * One of the choices.
+ * Returns one of the choices.
  *
- * @throws RangeError when there is none.
+ * @throws RangeError if there is none.
  */
 export function pick<T>(random: Random, choices: readonly T[]): T {
   const choice = choices[Math.floor(random() * choices.length)];
@@ -27,7 +29,7 @@ export function pick<T>(random: Random, choices: readonly T[]): T {
   return choice;
 }
 
-/** A whole number from `min` to `max`, both included. */
+/** Returns a whole number from `min` to `max`, both included. */
 export function between(random: Random, min: number, max: number): number {
   return min + Math.floor(random() * (max - min + 1));
 }

@@ -12,11 +12,14 @@ import {
   TITLES,
 } from './vocabulary.ts';
 
-/** Companies that contacts belong to, whether they are seeded or not. */
+/** Number of companies that contacts belong to, whether these are seeded or not. */
 const COMPANIES = 500;
 const OWNERS = 25;
 
-/** One kind of sample record: numbered from 1, the same number always gives the same record. */
+/**
+ * One kind of sample record. Records are numbered from 1, and the same number always gives the same
+ * record.
+ */
 export interface SampleType {
   readonly type: EntityType;
   readonly idOf: (number: number) => string;

@@ -12,7 +12,7 @@ export interface SampleCounts {
 export const DEFAULT_ACCOUNT = 'demo';
 export const DEFAULT_COUNTS: SampleCounts = { contacts: 10_000, companies: 500, leads: 2_000 };
 
-/** Indexes, contacts, companies and leads of one account. */
+/** Creates the indexes, contacts, companies and leads of one account. */
 export async function seedSampleData(
   database: Database,
   options: { accountId: string; counts: SampleCounts; reset: boolean },

@@ -5,9 +5,12 @@ import type { SampleType } from './records.ts';
 export interface SeedRequest {
   readonly accountId: string;
   readonly sample: SampleType;
-  /** Records 1 to `count` are to be there. */
+  /** The highest number of the records that must exist, starting at 1. */
   readonly count: number;
-  /** Delete the account's records of this type first, also those that others have made. */
+  /**
+   * Whether the account's records of this type are deleted first, including those that others have
+   * made.
+   */
   readonly reset: boolean;
 }
 
@@ -16,15 +19,15 @@ export interface SeedResult {
   readonly kept: number;
 }
 
-/** Sample records were created one minute after the other, from then on. */
+/** Base of the creation times, in ms since the epoch: record n was created n minutes later. */
 const EPOCH_MS = Date.UTC(2026, 0, 1);
 const MINUTE_MS = 60_000;
 const CHUNK = 1_000;
 
 /**
- * Adds the sample records that are missing and leaves the others as they are; a second run changes nothing.
+ * Adds the missing sample records and leaves the others as they are. A second run changes nothing.
  *
- * @throws ZodError when a sample record does not fit its entity type.
+ * @throws ZodError if a sample record does not fit its entity type.
  */
 export async function seedAccount(
   database: Database,
@@ -51,13 +54,13 @@ export async function seedAccount(
   return { inserted, kept: count - inserted };
 }
 
-/** Brings a deleted record back: its version and its fences go on. */
+/** Restores a deleted record. Its version and its fences continue. */
 function revival({ _id, version, ...rest }: EntityDocument): AnyBulkWriteOperation<EntityDocument> {
   const update: Document = { $set: rest, $unset: { deletedAt: '' }, $inc: { version } };
   return { updateOne: { filter: { _id, deletedAt: { $exists: true } }, update } };
 }
 
-/** The document of sample record `number`, as the entity type takes it. */
+/** Builds the document of sample record `number`, as the entity type accepts it. */
 export function documentOf(accountId: string, sample: SampleType, number: number): EntityDocument {
   const id = sample.idOf(number);
   const at = new Date(EPOCH_MS + number * MINUTE_MS);

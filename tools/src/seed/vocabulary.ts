@@ -1,4 +1,4 @@
-/** What sample records are made of. */
+/** Parts of sample records. */
 export const FIRST_NAMES = [
   'Amara',
   'Anna',

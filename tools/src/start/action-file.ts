@@ -5,18 +5,25 @@ import { workspaceRoot } from '@bulk/local-stack';
 import { between, pick, randomFor } from '../seed/random.ts';
 import { SAMPLE_CONTACTS } from '../seed/records.ts';
 
-/** Rows of the file. */
+/** Number of rows of the file. */
 export const ACTION_ROWS = 10_000;
-/** Of each hundred rows, one is each of these; in 10,000 rows 100 unknown ids, 100 invalid rows, 100 duplicates. */
+/**
+ * Places within each hundred rows. So 10,000 rows have 100 unknown ids, 100 invalid rows and 100
+ * duplicates.
+ */
 const UNKNOWN_AT = 37;
 const INVALID_AT = 63;
 const DUPLICATE_AT = 89;
 const FIRST_UNKNOWN = 1_000_001;
 
-/** Where the file is; git ignores it, since it is made anew, always the same. */
+/**
+ * Path of the file. git ignores it, because it is generated again, always with the same content.
+ */
 export const ACTION_FILE = join(workspaceRoot, '.stack', 'demo', 'contact-updates.ndjson');
 
-/** Writes the file of 10,000 contact updates: one JSON object a line, as a CRM would export them. */
+/**
+ * Writes the file of 10,000 contact updates: one JSON object per line, as a CRM would export them.
+ */
 export function writeActionFile(path: string, rows = ACTION_ROWS): void {
   const text = actionRows(rows)
     .map((row) => `${JSON.stringify(row)}\n`)
@@ -27,7 +34,7 @@ export function writeActionFile(path: string, rows = ACTION_ROWS): void {
   renameSync(draft, path);
 }
 
-/** @throws ZodError or SyntaxError, naming the line. */
+/** @throws ZodError or SyntaxError that names the line. */
 export function readActionFile(path: string): IncomingEntity[] {
   return readFileSync(path, 'utf8')
     .trimEnd()
@@ -35,7 +42,10 @@ export function readActionFile(path: string): IncomingEntity[] {
     .map((line) => incomingEntitySchema.parse(JSON.parse(line)));
 }
 
-/** The rows: good ones, and planted among them unknown ids, invalid rows and duplicates of earlier rows. */
+/**
+ * Builds the rows: valid ones, and among them unknown ids, invalid rows and duplicates of earlier
+ * rows.
+ */
 export function actionRows(rows: number): IncomingEntity[] {
   const made: IncomingEntity[] = [];
   let nextContact = 1;
@@ -59,7 +69,7 @@ export function actionRows(rows: number): IncomingEntity[] {
   return made;
 }
 
-/** What makes a row invalid: out of range, of the wrong type, none of the choices, unknown. */
+/** Faults of invalid rows: out of range, of the wrong type, none of the choices, unknown. */
 const FAULTS: readonly Fields[] = [
   { score: 101 },
   { score: 'high' },

@@ -14,16 +14,16 @@ export interface DemoOptions {
   readonly client: BulkClient;
   readonly database: Database;
   readonly accountId: string;
-  /** Contacts that were seeded. */
+  /** Number of seeded contacts. */
   readonly contacts: number;
   readonly signal: AbortSignal;
 }
 
-/** Longest time without the action's end, in ms: ample even for the slowest MongoDB. */
+/** Longest time until the action's end, in ms. It is enough even for the slowest MongoDB. */
 const TIMEOUT_MS = 300_000;
 
 /**
- * Has the file's action carried out before the user's eyes and compares the outcome with what the file implies.
+ * Runs the file's action in view of the user and compares the outcome with what the file implies.
  *
  * @throws UnexpectedOutcomeError; the client's errors.
  */

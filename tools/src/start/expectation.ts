@@ -1,6 +1,6 @@
 import { toEntity, type Fields, type IncomingEntity } from '@bulk/domain';
 
-/** What an action has to come to, said by the file alone. */
+/** The expected result of an action, derived from the file alone. */
 export interface Expectation {
   readonly total: number;
   readonly success: number;
@@ -17,8 +17,10 @@ const STATUSES: readonly unknown[] = ['active', 'inactive', 'bounced', 'unsubscr
 const FIELDS = ['ownerId', 'score', 'status', 'email'];
 
 /**
- * Counts what the rows imply, on purpose without the platform's own validation: the first row of an id counts, later ones
- * are duplicates; an id beyond the seeded contacts is unknown; a field that is unknown or wrong makes a row invalid.
+ * Counts what the rows imply, on purpose without the platform's own validation.
+ *
+ * The first row of an id counts, and later ones are duplicates. An id beyond the seeded contacts is
+ * unknown. An unknown or wrong field makes a row invalid.
  *
  * @param contacts contacts `contact-1` to `contact-<contacts>` exist.
  */

@@ -1,7 +1,7 @@
 import type { ActionView } from '@bulk/contracts';
 import type { Screen } from '../console/screen.ts';
 
-/** Where everything is, and commands to try. */
+/** The places of everything, and commands to try. */
 export interface Farewell {
   readonly intakeUrl: string;
   readonly notifierUrl: string;

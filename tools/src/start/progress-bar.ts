@@ -2,13 +2,13 @@ import type { ActionUpdate } from '@bulk/contracts';
 import { Presets, SingleBar } from 'cli-progress';
 import { thousands, type Screen } from '../console/screen.ts';
 
-/** Shows how far an action is. */
+/** Shows the progress of an action. */
 export interface ProgressDisplay {
   show(update: ActionUpdate): void;
   end(): void;
 }
 
-/** A bar on a terminal; elsewhere a line for each tenth. */
+/** Creates the display: a bar on a terminal, elsewhere one line per tenth. */
 export function progressDisplay(screen: Screen, total: number): ProgressDisplay {
   return screen.live ? bar(total) : lines(screen);
 }

@@ -22,7 +22,7 @@ import { runDemoAction } from './demo-action.ts';
 import { sayFarewell } from './farewell.ts';
 
 export interface StartOptions {
-  /** End after the action, instead of staying up. */
+  /** Whether to end after the action, instead of staying up. */
   readonly once: boolean;
   readonly signal: AbortSignal;
   readonly releasers: Releasers;
@@ -30,8 +30,10 @@ export interface StartOptions {
 }
 
 /**
- * The whole way before a stranger's eyes: build, stack, services, sample data, one action. Resolves when all is said, or,
- * unless `once`, at Ctrl-C; the releasers then hold what is to be stopped.
+ * Runs the whole demonstration for a new user: build, stack, services, sample data, one action.
+ *
+ * It resolves when everything has been shown or, unless `once`, at Ctrl-C. The releasers then hold
+ * what must be stopped.
  *
  * @throws whatever kept the action from ending as its file implies.
  */
@@ -69,7 +71,7 @@ async function raiseStack(screen: Screen, signal: AbortSignal, releasers: Releas
     'stack',
     async (note) => {
       const started = await startStack({ log: note, signal });
-      // Nobody but us may stop what was up before us.
+      // A stack that was up before this command keeps running.
       if (!started.attached) releasers.push('stack', () => started.stop());
       engines = await enginesOf(started);
       return started;

@@ -4,14 +4,14 @@ import { CodedError, type Fields } from '@bulk/domain';
 import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
 import type { Expectation } from './expectation.ts';
 
-/** One figure beside what the file implies. */
+/** One figure compared with what the file implies. */
 export interface Comparison {
   readonly what: string;
   readonly got: number;
   readonly implied: number;
 }
 
-/** Thrown when the outcome is not what the file implies: names each difference. */
+/** Thrown when the outcome is not what the file implies. The message names each difference. */
 export class UnexpectedOutcomeError extends CodedError {
   constructor(differences: readonly string[]) {
     const shown = differences.slice(0, 10).map((line) => `  ${line}`);
@@ -21,7 +21,7 @@ export class UnexpectedOutcomeError extends CodedError {
   }
 }
 
-/** Counts of the action and of its logs, beside what the file implies. */
+/** Compares the counts of the action and of its logs with what the file implies. */
 export function compareCounts(stats: ActionStats, logs: LogSummary, expected: Expectation): Comparison[] {
   const codes = [...new Set([...Object.keys(expected.codes), ...Object.keys(logs.codes)])].sort();
   return [
@@ -32,7 +32,9 @@ export function compareCounts(stats: ActionStats, logs: LogSummary, expected: Ex
   ];
 }
 
-/** Differences in sentences, also between the action's counts and its logs. */
+/**
+ * Returns the differences in sentences, including those between the action's counts and its logs.
+ */
 export function differences(stats: ActionStats, logs: LogSummary, expected: Expectation): string[] {
   const wrong = compareCounts(stats, logs, expected)
     .filter(({ got, implied }) => got !== implied)
@@ -46,8 +48,10 @@ export function differences(stats: ActionStats, logs: LogSummary, expected: Expe
 const CHUNK = 1_000;
 
 /**
- * Looks at every contact that the file names: each one that had to change carries its values and was written since
- * `since`; each invalid row's contact was not.
+ * Checks every contact that the file names.
+ *
+ * Each contact that had to change has its values and was written after `since`. The contacts of
+ * invalid rows were not.
  *
  * @returns what is wrong, in sentences.
  */

@@ -22,7 +22,7 @@ import type { BatchProgress } from './batch-progress.ts';
 import { splitDuplicates } from './duplicates.ts';
 import { eachEntity, processGuarded } from './process-entity.ts';
 
-/** Thrown when an action type breaks its contract; a fault of its code that no retry mends. */
+/** Thrown when an action type breaks its contract. A retry does not help: its code is at fault. */
 export class HandlerContractError extends CodedError {
   constructor(actionType: string, message: string) {
     super('HANDLER_CONTRACT', `action type ${actionType}: ${message}`);
@@ -33,36 +33,41 @@ export interface BatchApplierOptions {
   readonly registry: ActionRegistry;
   readonly firstPositions: Pick<FirstPositions, 'claim'>;
   readonly store: EntityStore;
-  /** Foretells what `store` would answer, and writes nothing: what action types get in a dry run. */
+  /** Predicts the answers of `store` and writes nothing. Action types get it in a dry run. */
   readonly dryRunStore: EntityStore;
-  /** Entities at the same time where the action type has no `processBatch`. */
+  /** Maximum number of entities processed concurrently if the action type has no `processBatch`. */
   readonly entityConcurrency: number;
   readonly now: () => Date;
   readonly log: Pick<Logger, 'error'>;
 }
 
-/** A batch where it stands in its lane. */
+/** A batch with its position in its lane. */
 export interface BatchAt {
   readonly content: EntityBatchContent;
   readonly at: LanePosition;
-  /** How often it was replayed from the dead letters. */
+  /** How often the batch was replayed from the dead letters. */
   readonly generation: number;
   readonly policy: RetryPolicy;
-  /** Whether it comes from a retry topic, so that later batches may have gone before it. */
+  /** Whether the batch comes from a retry topic, so that later batches may have overtaken it. */
   readonly overtaken: boolean;
-  /** What earlier tries have settled; each try adds to it. */
+  /** What earlier tries have settled. Each try adds to it. */
   readonly progress: BatchProgress;
   /**
-   * Rejects when the batch's partition is someone else's; asked before each write. Absent: it cannot be lost. The fence of
-   * an entity holds without it. It is for changes that were refused, which leave no fence: another lane may have made
-   * them possible while a handler stalled.
+   * Rejects if the batch's partition has another owner. Called before each write; absent if the
+   * partition cannot be lost.
+   *
+   * An entity's fence holds without this check. The check is for changes that were refused, which
+   * leave no fence: another lane may have made them possible while a handler stalled.
    */
   readonly confirmOwnership?: () => Promise<void>;
 }
 
 /**
- * What a try of a batch came to: every position has its outcome; some entities have asked for another try; or it is a
- * second copy of a batch that was published twice, whose first copy, at a lower offset of the same partition, is reported.
+ * The result of a try of a batch.
+ *
+ * `settled`: every position has its outcome. `waiting`: some entities have asked for another try.
+ * `published-twice`: the batch is a second copy, and its first copy, at a lower offset of the same
+ * partition, is reported.
  */
 export type Applied =
   | { readonly kind: 'settled'; readonly outcomes: AttemptedOutcome[] }
@@ -70,12 +75,14 @@ export type Applied =
   | { readonly kind: 'published-twice' };
 
 /**
- * Applies one batch: one outcome for each of its positions. At least once execution, exactly once effect: the same batch
- * at the same offset may be applied again and gives the outcomes of its first run (G2). A replay has a new offset, so it is
+ * Applies one batch and returns one outcome for each of its positions.
+ *
+ * Execution is at least once, the effect exactly once: the same batch at the same offset may be
+ * applied again and gives the outcomes of its first run (G2). A replay has a new offset, so it is
  * applied after whatever has changed its entities meanwhile (G5).
  *
- * Of a dry run the outcomes are foretold and nothing is written. A batch of an action that was cancelled before it was
- * published is not processed: each of its positions is skipped.
+ * A dry run predicts its outcomes and writes nothing. If the action was cancelled before the batch
+ * was published, the batch is not processed and each of its positions is skipped.
  */
 export class BatchApplier {
   readonly #options: BatchApplierOptions;
@@ -85,10 +92,10 @@ export class BatchApplier {
   }
 
   /**
-   * Tries what is open of a batch once.
+   * Tries the open positions of a batch once.
    *
-   * @throws SupersededError when a later owner of the partition is ahead: report nothing. A retryable CodedError when a
-   * dependency failed; then any part of the batch may have been applied.
+   * @throws SupersededError if a later owner of the partition is ahead: report nothing. A retryable
+   * CodedError if a dependency failed: any part of the batch may have been applied.
    */
   async apply(batch: BatchAt): Promise<Applied> {
     const { content, at, generation, progress } = batch;
@@ -156,7 +163,9 @@ export class BatchApplier {
     ).finally(() => this.#logFaults(content, faults));
   }
 
-  /** One line for each try of a batch, since what breaks on one entity may break on all of them. */
+  /**
+   * Logs one line per try of a batch, because what fails for one entity may fail for all of them.
+   */
   #logFaults(
     { identity, batchNo }: EntityBatchContent,
     [first, ...rest]: readonly { error: unknown; position: number }[],
@@ -171,7 +180,12 @@ export class BatchApplier {
   }
 }
 
-/** @returns undefined where the batch is to be taken apart, now and from now on: an entity of it cannot go well. */
+/**
+ * Processes all entities in one call of the action type.
+ *
+ * @returns `undefined` if the batch must be applied entity by entity from now on, because one of
+ * its entities always fails.
+ */
 async function processTogether(
   handler: BulkActionHandler,
   entities: readonly Entity[],
@@ -196,16 +210,19 @@ async function processTogether(
   }
 }
 
-/** Never seen: every open entity has been answered. */
+/** Never returned: every open entity has been answered. */
 const NO_OUTCOME = failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');
 
-/** Stored as the nearest number that a double holds, it would be another one than the caller sent. */
+/**
+ * The outcome of an inexact number. Stored as the nearest double, it would differ from the number
+ * that the caller sent.
+ */
 function inexact(issues: readonly FieldIssue[]): Outcome {
   const faults = issues.map(({ field, message }) => `${field}: ${message}`);
   return failure(OUTCOME_CODES.INVALID_ENTITY, faults.join('; '));
 }
 
-/** A store that writes only while the batch's partition is ours. */
+/** Wraps a store so that it writes only while this process owns the batch's partition. */
 function ownedStore(store: EntityStore, confirmOwnership: BatchAt['confirmOwnership']): EntityStore {
   if (confirmOwnership === undefined) return store;
   return {

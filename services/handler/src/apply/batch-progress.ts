@@ -13,7 +13,10 @@ import { z } from 'zod';
 const position = z.int().nonnegative();
 const count = z.int().positive();
 
-/** Progress as it travels with a batch that waits in a retry topic. Successes are by far the most: they are two numbers. */
+/**
+ * Progress as it travels with a batch in a retry topic. Most entries are successes, so each of them
+ * is only two numbers.
+ */
 export const progressSnapshotSchema = z.strictObject({
   attempts: z.int().nonnegative(),
   faults: z.int().nonnegative(),
@@ -24,27 +27,31 @@ export const progressSnapshotSchema = z.strictObject({
 });
 export type ProgressSnapshot = z.infer<typeof progressSnapshotSchema>;
 
-/** An outcome that is decided, and in which try of the batch it was. */
+/** An outcome that is decided, with the try of the batch that decided it. */
 export interface Settled {
   readonly outcome: Outcome;
   readonly attempts: number;
 }
 
 /**
- * What is known of a batch while it is worked on, over all its tries. A position is open until it is settled; what is
- * settled is not processed again, so that an entity that is tried again leaves the others of its batch undisturbed.
+ * Holds what is known of a batch over all its tries.
+ *
+ * A position is open until it is settled. A settled position is not processed again, so that
+ * another try of one entity leaves the others of its batch undisturbed.
  */
 export class BatchProgress {
-  /** Tries so far, the one under way included. */
+  /** Number of tries so far, including the one under way. */
   attempts = 0;
-  /** Tries that failed as a whole for a reason that is not known to pass. */
+  /** Number of tries that failed as a whole for a reason that is not known to be transient. */
   faults = 0;
-  /** Whether the batch is to be taken apart, since processing it as a whole cannot go well. */
+  /** Whether the batch is applied entity by entity, because it fails as a whole. */
   isolated = false;
-  /** Whether its first positions are claimed: only then may a later batch go before it (G4). */
+  /**
+   * Whether the batch's first positions are claimed. Only then may a later batch overtake it (G4).
+   */
   claimed = false;
   readonly #settled = new Map<number, Settled>();
-  /** Position → how often that entity asked for another try. */
+  /** Position → how often its entity asked for another try. */
   readonly #requests = new Map<number, number>();
 
   static from(snapshot: ProgressSnapshot): BatchProgress {
@@ -71,7 +78,7 @@ export class BatchProgress {
     return { attempts, faults, isolated, successes, others, requests: [...this.#requests] };
   }
 
-  /** Most requests of an entity that is still open; 0: none is open by its own request. */
+  /** The highest number of requests of an open entity; 0 if no entity has asked for another try. */
   get requests(): number {
     return Math.max(0, ...this.#requests.values());
   }
@@ -80,15 +87,17 @@ export class BatchProgress {
     return !this.#settled.has(position);
   }
 
-  /** Settles a position in the try under way. */
+  /** Settles a position with the number of the try under way. */
   settle(position: number, outcome: Outcome): void {
     this.#requests.delete(position);
     this.#settled.set(position, { outcome, attempts: this.attempts });
   }
 
   /**
-   * Takes what an action type answered for an entity: an outcome, or a request for another try, which is its failure where
-   * none is left. Only the entity's own requests count, not the tries that a dependency has cost it.
+   * Takes the answer of an action type for an entity: an outcome, or a request for another try.
+   *
+   * A request becomes a failure if no try is left. Only the entity's own requests count, not the
+   * tries that a dependency has cost it.
    */
   take(position: number, answer: Outcome | RetryRequest, maxAttempts: number): void {
     if (answer.status !== 'retry') {
@@ -101,7 +110,7 @@ export class BatchProgress {
     else this.#requests.set(position, requests);
   }
 
-  /** The outcome of each entity, in their order; `rest` for those that are open. */
+  /** Returns the outcome of each entity, in their order. Open entities get `rest`. */
   outcomes(entities: readonly Entity[], rest: Outcome): AttemptedOutcome[] {
     return entities.map(({ position, id, ref }) => {
       const { outcome, attempts } = this.#settled.get(position) ?? { outcome: rest, attempts: this.attempts };

@@ -1,17 +1,17 @@
 import { OUTCOME_CODES, skipped, type Entity, type Outcome } from '@bulk/domain';
 
-/** A batch, split by whether each position is the first of its entity. */
+/** The entities of a batch, split by whether each position is the first of its entity. */
 export interface Partitioned {
   /** The entities to process: each id once, in order of position. */
   readonly firsts: readonly Entity[];
-  /** Position → outcome of those that are not the first of their entity. */
+  /** Position → outcome, for positions that are not the first of their entity. */
   readonly duplicates: ReadonlyMap<number, Outcome>;
 }
 
 /**
- * Splits a batch by what was seen first (G4).
+ * Splits a batch by the first position of each entity (G4).
  *
- * @param first for each entity, the position that came first in the action: its own, or an earlier one.
+ * @param first for each entity, its lowest position in the action: its own, or an earlier one.
  */
 export function splitDuplicates(entities: readonly Entity[], first: readonly number[]): Partitioned {
   const firsts: Entity[] = [];

@@ -19,13 +19,15 @@ const UNEXPECTED = 'the action type failed on this entity in an unexpected way';
 const NO_ANSWER = 'a system that the action type calls for this entity did not answer';
 
 /**
- * Processes one entity; what is its own fault becomes its answer (G6).
+ * Processes one entity. An error that the entity causes becomes its answer (G6).
  *
- * @param overtaken whether later batches may have gone before this one; then an entity that one of them has changed is
- * its failure. In a lane it is thrown: there it tells that the partition has another owner, who has reported.
- * @param onFault gets an error whose text the customer must not see: it is for our log.
- * @throws only what concerns the whole batch: a lost partition, a dependency that is away. The platform's adapters give
- * those as coded errors; a foreign network fault is of a call that the action type made for this entity.
+ * @param overtaken whether later batches may have overtaken this one. If so, an entity that a later
+ * batch has changed fails. In a lane the error is thrown instead, because there it shows that the
+ * partition has another owner, which has reported.
+ * @param onFault gets an error whose text the customer must not see. It is for the operator's log.
+ * @throws only what concerns the whole batch: a lost partition, an unavailable dependency. The
+ * platform's adapters throw these as coded errors. Any other network error comes from a call that
+ * the action type made for this entity.
  */
 export async function processGuarded(
   handler: BulkActionHandler,
@@ -56,8 +58,10 @@ export async function processGuarded(
 }
 
 /**
- * Gives every entity to `process`, at most `concurrency` at the same time. After an error no further one is begun; it is
- * thrown when those under way have ended, so that nothing goes on behind a later try.
+ * Gives every entity to `process`, at most `concurrency` at the same time.
+ *
+ * After an error no further entity is started. The error is thrown when those under way have ended,
+ * so that no work continues during a later try.
  */
 export async function eachEntity(
   entities: readonly Entity[],

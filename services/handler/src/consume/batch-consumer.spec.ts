@@ -28,7 +28,7 @@ const IDENTITY = {
 } as const;
 const none = (): void => undefined;
 
-/** Errors that a part throws next, the first first; then it does its work. */
+/** Errors that each part throws next, in order. After these the part does its work. */
 let storeErrors: Error[];
 let reportErrors: Error[];
 let written: number;
@@ -130,7 +130,7 @@ const VALID = entityBatchEncoder(
   ),
 });
 
-/** Delivers a message as ChunkConsumer does: until it is done, however often that takes. */
+/** Delivers a message as ChunkConsumer does: until it is done, however many tries that takes. */
 async function deliver(value: EntityBatch | string): Promise<void> {
   const message: ReceivedMessage = {
     topic: topics.entityBatches.normal,

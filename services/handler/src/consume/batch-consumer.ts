@@ -45,7 +45,10 @@ export interface BatchConsumerOptions {
   readonly endedActions: Pick<EndedActions, 'isRepetition'>;
   readonly retryTopics: Pick<RetryTopics, 'postpone'>;
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
-  /** Tries of a message that cannot be worked on at all for a reason that is not known to pass. */
+  /**
+   * Maximum number of tries of a message that cannot be processed at all for a reason that is not
+   * known to be transient.
+   */
   readonly maxAttempts: number;
   readonly now: () => Date;
   readonly recorder: Pick<BatchRecorder, 'ended' | 'reported'>;
@@ -53,14 +56,20 @@ export interface BatchConsumerOptions {
 }
 
 /**
- * What becomes of a message of a lane: decode, apply, produce the result; the offset is committed after that. In this
- * order, so that a crash anywhere leads to a redelivery and never to a gap (G2). The next message of a partition is
- * applied only when the result of this one is confirmed: therefore an entity whose fence is ahead proves that the result
- * of this batch is in Kafka already (see SupersededError).
+ * Processes the messages of a lane: decodes the batch, applies it and produces the result. The
+ * offset is committed after that.
+ *
+ * Because of this order, a crash anywhere leads to a redelivery and never to a gap (G2). The next
+ * message of a partition is applied only when the result of this one is confirmed. Therefore an
+ * entity whose fence is ahead proves that the result of this batch is already in Kafka (see
+ * SupersededError).
  */
 export class BatchConsumer {
   readonly #options: BatchConsumerOptions;
-  /** A chunk that is tried again brings the same messages, so what is done of one is not done again. */
+  /**
+   * The work per message. A retried chunk brings the same messages, so that finished work is not
+   * repeated.
+   */
   readonly #works = new WeakMap<ReceivedMessage, Work>();
 
   constructor(options: BatchConsumerOptions) {
@@ -71,7 +80,10 @@ export class BatchConsumer {
     for (const message of chunk.messages) await this.#processMessage(message, chunk);
   }
 
-  /** Decides on what the runner does not see: a message that cannot be read, a result that is not confirmed. */
+  /**
+   * Handles failures that the runner does not see: a message that cannot be read, a result that is
+   * not confirmed.
+   */
   async onFailure(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
     const { log, maxAttempts } = this.#options;
     const attempts = chunk.previousAttempts + 1;
@@ -104,7 +116,8 @@ export class BatchConsumer {
       return;
     }
     const end = (work.end ??= await this.#options.runner.run(batch, chunk));
-    // Who stalled has been overtaken: what it would report is reported, or will be.
+    // A handler that stalled has been overtaken. The new owner has reported the outcomes, or will
+    // report them.
     await chunk.confirmOwnership();
     switch (end.kind) {
       case 'settled':
@@ -161,7 +174,10 @@ export class BatchConsumer {
     };
   }
 
-  /** As it came out of its lane, where it comes from a retry topic and says so. */
+  /**
+   * Returns the message as it came out of its lane, if it comes from a retry topic and its headers
+   * can be read.
+   */
   #laneMessage(received: ReceivedMessage): ReceivedMessage {
     if (!this.#isRetry(received)) return received;
     try {
@@ -212,7 +228,10 @@ export class BatchConsumer {
     this.#options.recorder.ended(lane, end);
   }
 
-  /** A message that cannot be worked on: all positions of its batch fail, so that the action still completes. */
+  /**
+   * Dead-letters a message that cannot be processed. All positions of its batch fail, so that the
+   * action still completes.
+   */
   async #giveUp(message: ReceivedMessage, error: unknown, attempts: number, work: Work): Promise<void> {
     const { topic, partition, offset } = message;
     const dead = await this.#options.deadBatches.identify(message, (unread) => this.#decode(unread));
@@ -233,7 +252,7 @@ export class BatchConsumer {
     this.#options.recorder.ended(dead.identity.lane, 'dead-lettered');
   }
 
-  /** A batch that was worked on and is given up: its open positions fail. */
+  /** Dead-letters a batch that was processed in part. Its open positions fail. */
   async #giveUpOpen(
     { message, progress, ...batch }: RunnableBatch,
     error: unknown,
@@ -245,7 +264,10 @@ export class BatchConsumer {
     this.#ended(batch, 'dead-lettered');
   }
 
-  /** Once, however often what follows is tried: only a crash, or another owner, makes a second letter. */
+  /**
+   * Writes one dead letter, however often the later steps are tried. Only a crash or a new owner
+   * causes a second one.
+   */
   async #bury(
     message: ReceivedMessage,
     error: unknown,
@@ -266,15 +288,15 @@ export class BatchConsumer {
   }
 }
 
-/** How far the work on a message is, over all tries of its chunk. */
+/** The state of the work on a message, over all tries of its chunk. */
 interface Work {
   batch?: RunnableBatch;
-  /** How the work on the batch ended. Where its report fails, only the report is tried again. */
+  /** How the work on the batch ended. If its report fails, only the report is tried again. */
   end?: RunEnd;
   isBuried: boolean;
 }
 
-/** What a result says of its batch beside the outcomes. */
+/** What a result says of its batch in addition to the outcomes. */
 type ReportedBatch = Pick<EntityBatchContent, 'identity' | 'batchNo'> & { readonly generation: number };
 
 function resultOf({

@@ -14,13 +14,16 @@ import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
 
 export interface BatchRunnerOptions {
   readonly applier: Pick<BatchApplier, 'apply'>;
-  /** Between tries while a dependency is away. */
+  /** Waits between tries while a dependency is unavailable. */
   readonly backoff: BackoffOptions;
-  /** The end of a partition's log as of now; asked when a fence seems to lie beyond it. */
+  /** Returns the current end of a partition's log. Called if a fence seems to lie beyond it. */
   readonly endOffset: (topic: string, partition: number) => Promise<number>;
-  /** Longest time that a batch holds its partition; then it is postponed. In ms. */
+  /** Longest time that a batch holds its partition, in ms. After this time it is postponed. */
   readonly inPlaceMs: number;
-  /** Runs a try; readiness follows what becomes of it, try by try, since a batch may wait here for long. */
+  /**
+   * Runs a try and updates readiness from its result. Each try is watched, because a batch may wait
+   * here for long.
+   */
   readonly watched: <T>(work: () => Promise<T>) => Promise<T>;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
@@ -28,18 +31,21 @@ export interface BatchRunnerOptions {
   readonly log: Logger;
 }
 
-/** A batch with the message of its lane that brought it, also where it comes from a retry topic. */
+/** A batch with the message of its lane that brought it, even if it comes from a retry topic. */
 export interface RunnableBatch extends BatchAt {
   readonly message: ReceivedMessage;
-  /** When it was taken up first, in ms since the epoch. */
+  /** Time of the batch's first try, in ms since the epoch. */
   readonly firstTriedAt: number;
-  /** How often it was put into a retry topic. */
+  /** How often the batch was put into a retry topic. */
   readonly postponed: number;
 }
 
 /**
- * How work on a batch ends: with all outcomes; in silence, since another copy or owner reports it; put off, since it
- * holds its partition for too long; or given up, with those outcomes that are settled.
+ * How the work on a batch ends.
+ *
+ * `settled`: with all outcomes. `published-twice`, `superseded`: without a report, because another
+ * copy or owner reports the outcomes. `postponed`: the batch would hold its partition for too long.
+ * `given-up`: only with the outcomes that are settled.
  */
 export type RunEnd =
   | { readonly kind: 'settled'; readonly outcomes: AttemptedOutcome[] }
@@ -55,7 +61,7 @@ interface Again {
 
 type Step = RunEnd | Again;
 
-/** Tries a batch until it comes to an end, waiting in between with heartbeats going on. */
+/** Tries a batch until it ends, and continues the heartbeats while it waits. */
 export class BatchRunner {
   readonly #options: BatchRunnerOptions;
 
@@ -63,7 +69,10 @@ export class BatchRunner {
     this.#options = options;
   }
 
-  /** @throws when the partition is lost or the consumer is to stop: the batch is to be left as it is. */
+  /**
+   * @throws if the partition is lost or the consumer stops: the caller must leave the batch as it
+   * is.
+   */
   async run(batch: RunnableBatch, chunk: Chunk): Promise<RunEnd> {
     const { inPlaceMs, monotonic, recorder } = this.#options;
     const until = monotonic() + inPlaceMs;
@@ -77,7 +86,8 @@ export class BatchRunner {
         step = await this.#afterError(error, outages, batch, chunk);
       }
       if (step.kind !== 'again') return step;
-      // Only with its first positions claimed may it be overtaken; without Redis those behind it could not go on anyway.
+      // Later batches may overtake it only once its first positions are claimed. Without Redis they
+      // could not continue anyway.
       if (batch.progress.claimed && monotonic() + step.delayMs > until)
         return { kind: 'postponed', error: step.error };
       recorder.retried(step.reason);
@@ -119,10 +129,17 @@ export class BatchRunner {
   }
 
   /**
-   * A later batch has changed an entity, so this partition has another owner and this batch's result, or the batch in a
-   * retry topic, is in Kafka. Only a topic that was deleted and created anew, with lower offsets than the fences, could look the same: then the fence is
-   * beyond the end of the log, and going on in silence would lose outcomes. The end is asked for: the one that came with
-   * the fetch is as old as a stall was long, and what was appended since is what the later owner has applied.
+   * Checks what a fence ahead of a batch means.
+   *
+   * Normally a later batch has changed the entity. Then this partition has another owner, and Kafka
+   * holds this batch's result, or the batch in a retry topic. Only a topic that was deleted and
+   * created again, with lower offsets than the fences, looks the same. Then the fence is beyond the
+   * end of the log, and to continue silently would lose outcomes. The method reads the current end,
+   * because the end that came with the fetch is outdated after a stall, and a later owner has
+   * applied what was appended since.
+   *
+   * @returns the error if the fence is beyond the end of the log; `undefined` if the batch is
+   * superseded.
    */
   async #fenceFault(
     error: SupersededError,

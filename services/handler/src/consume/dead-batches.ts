@@ -10,13 +10,17 @@ import type { ReceivedMessage } from '@bulk/kafka';
 import type { EntityName } from '@bulk/domain';
 import { findNamedBatch, type Database } from '@bulk/mongo';
 
-/** A batch that is given up, as far as is needed to say what becomes of its positions. */
+/** A batch that is given up, with what is needed to report its positions. */
 export interface DeadBatch extends Pick<EntityBatchContent, 'identity' | 'batchNo'> {
   readonly entities: readonly EntityName[];
   readonly generation: number;
 }
 
-/** Tells whose message it is that is given up: by what it says, or where it cannot be read by its headers and what was staged. */
+/**
+ * Identifies the batch of a message that is given up.
+ *
+ * It reads the message or, if the message cannot be read, its headers and the staged batch.
+ */
 export class DeadBatches {
   readonly #topics: TopicNames;
   readonly #database: Database;
@@ -27,8 +31,11 @@ export class DeadBatches {
   }
 
   /**
-   * @returns undefined where nothing tells, or what is staged does not belong in this place.
-   * @throws StoreError, and what `decode` throws but MalformedMessageError.
+   * Identifies the batch of a message.
+   *
+   * @returns `undefined` if the batch is unknown, or the staged batch does not belong to this lane
+   * and partition.
+   * @throws StoreError, and what `decode` throws except MalformedMessageError.
    */
   async identify(
     message: ReceivedMessage,
@@ -49,7 +56,7 @@ export class DeadBatches {
   }
 }
 
-/** A generation that cannot be read may be what the message is given up for. */
+/** Returns the generation, or 0 if it cannot be read: that may be why the message is given up. */
 function readableGeneration({ headers }: ReceivedMessage): number {
   try {
     return generationOf(headers);

@@ -3,12 +3,12 @@ import { createdAtOf, isAccepted, isFinal, type ActionIdentity, type StoredStatu
 import { stored, type Database } from '@bulk/mongo';
 
 export interface EndedActionsOptions {
-  /** How long an action that was unfinished counts as unfinished without another look, in ms. */
+  /** How long an unfinished action counts as unfinished without another look, in ms. */
   readonly marginMs: number;
   readonly now: () => Date;
 }
 
-/** A batch by its name, with the number of its replay. */
+/** A batch with the number of its replay. */
 export interface BatchGeneration {
   readonly identity: Pick<ActionIdentity, 'actionId'>;
   readonly batchNo: number;
@@ -17,22 +17,24 @@ export interface BatchGeneration {
 
 interface Known {
   readonly ended: boolean;
-  /** When the action was looked up, in ms since the epoch. */
+  /** Time of the last look at the action, in ms since the epoch. */
   readonly at: number;
 }
 
-/** Actions that are remembered, at most. */
+/** Maximum number of actions that are remembered. */
 const REMEMBERED = 10_000;
 
 /**
  * Recognises batches of actions that have ended, so that they are not applied again.
  *
- * Every position of an ended action has its outcome, so a batch of it that comes is a repetition: a consumer group started
- * from the beginning of its lane, or a handler died long ago before it committed. Its first positions and the tombstones of
- * what it deleted may be gone, so it must not be applied.
+ * Every position of an ended action has its outcome, so any further batch is a repetition. Either a
+ * consumer group started from the beginning of its lane, or a handler died long ago before it
+ * committed. The action's first positions and the tombstones of the entities that it deleted may be
+ * gone, so the batch must not be applied.
  *
- * A young action needs no look: its first positions are in Redis for twice the margin after its end. The action's id tells
- * when it was created. So the usual batch costs nothing, and an action that lasts costs one query per margin and process.
+ * A young action needs no look: Redis keeps its first positions for twice the margin after its end.
+ * The action's id contains its creation time. So the usual batch costs nothing, and a long action
+ * costs one query per margin and process.
  */
 export class EndedActions {
   readonly #database: Database;
@@ -45,8 +47,10 @@ export class EndedActions {
   }
 
   /**
-   * Whether a batch is a repetition because its action has ended. A replay from the dead letters takes place after the end
-   * of its action: it is a repetition once its own outcomes, or those of a later replay, are logged.
+   * Returns whether a batch is a repetition because its action has ended.
+   *
+   * A replay from the dead letters takes place after the end of its action. It is a repetition once
+   * its own outcomes, or those of a later replay, are logged.
    *
    * @throws StoreError.
    */

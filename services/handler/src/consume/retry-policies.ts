@@ -12,7 +12,10 @@ export type RetryConfig = Pick<
   | 'RETRY_DELAY_LIMIT_MS'
 >;
 
-/** The retry policy of a batch: what its action sets, else its action type, else the configuration. */
+/**
+ * Returns the retry policy of a batch: what its action sets, else its action type, else the
+ * configuration.
+ */
 export function retryPolicies(
   config: RetryConfig,
   registry: ActionRegistry,

@@ -10,11 +10,12 @@ export interface LaneConsumersOptions extends Omit<ChunkConsumerOptions, 'groupI
 }
 
 /**
- * A consumer for each lane, all behind one gate.
+ * Runs a consumer for each lane, all behind one gate.
  *
- * Why not one consumer that pauses topics: kafkajs fetches again only when everything that it fetched is processed, so a
- * batch of lane high would not even be seen before what was fetched of the others is done. And why a group for each:
- * kafkajs hands out all topics of a group among all of its members, whatever each has subscribed to.
+ * A single consumer that pauses topics would not do. kafkajs fetches again only when everything
+ * that it fetched is processed, so a batch of lane high would not even be fetched before the
+ * fetched batches of the other lanes are done. Each consumer has a group of its own, because
+ * kafkajs assigns all topics of a group among all of its members, whatever each has subscribed to.
  */
 export class LaneConsumers {
   readonly #gate: LaneGate;
@@ -24,7 +25,7 @@ export class LaneConsumers {
     this.#gate = gate;
   }
 
-  /** Joins the groups and begins to process. When it throws, none is left running. */
+  /** Joins the groups and starts to process. If it throws, no consumer is left running. */
   static async start({
     groupOf,
     topicOf,
@@ -58,9 +59,10 @@ export class LaneConsumers {
     throw failed.reason;
   }
 
-  /** Lets the batches under way finish, hands back those that wait, leaves the groups. */
+  /** Finishes the batches under way, hands back those that wait, and leaves the groups. */
   async stop(): Promise<void> {
-    // First they are told to stop, then the waits end: what ends so is not tried again.
+    // The consumers stop before the gate closes, so that a batch whose wait ends is not tried
+    // again.
     const stopped = this.#stopConsumers();
     this.#gate.close();
     await stopped;

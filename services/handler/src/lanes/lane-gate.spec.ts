@@ -7,7 +7,7 @@ const gateOf = (permits: number, heartbeatMs = 1_000) =>
   new LaneGate({ permits, heartbeatMs, weights: { high: 2, normal: 1, low: 1 } });
 const noHeartbeat = (): Promise<void> => Promise.resolve();
 
-/** Work that is under way until it is told to end. */
+/** Work that is under way until `end` is called. */
 function work(): { run: () => Promise<void>; end: () => void; begun: () => boolean } {
   let begun = false;
   let end = (): void => undefined;

@@ -3,36 +3,36 @@ import { ConsumerStoppingError } from '@bulk/kafka';
 import { delay } from '@bulk/runtime';
 import { LaneShares, type LaneWeights } from './lane-shares.ts';
 
-/** A place among those that are processed. */
+/** One of the places for batches that are processed at the same time. */
 export interface Place {
   /**
-   * Waits, while the place is another's, and then for a place again.
+   * Lends the place to others during `rest`, then waits for a place again.
    *
-   * @throws ConsumerStoppingError when the gate closes; what `rest` throws.
+   * @throws ConsumerStoppingError if the gate closes; what `rest` throws.
    */
   lendDuring(rest: () => Promise<void>): Promise<void>;
 }
 
 export interface LaneGateOptions {
-  /** Batches that are processed at the same time. */
+  /** Number of batches that are processed at the same time. */
   readonly permits: number;
   readonly weights: LaneWeights;
-  /** Longest time between heartbeats of one that waits, in ms. */
+  /** Longest time between heartbeats of a waiting batch, in ms. */
   readonly heartbeatMs: number;
 }
 
-/** One that waits. Waiting → admitted, refused (the gate closed) or gone. */
+/** A batch that waits. Waiting → admitted, refused (the gate closed) or gone. */
 class Waiting {
   admitted = false;
   readonly settled = new AbortController();
 }
 
 /**
- * Lets so many batches of all lanes be processed at the same time, and where more wait, those of each lane by its weight;
- * of a lane in the order in which they came.
+ * Limits how many batches of all lanes are processed at the same time.
  *
- * A partition's consumer waits here with one batch and goes on to the next only when that is done, so that the order of a
- * partition does not change.
+ * If more batches wait, the lanes take turns by their weights, and within a lane the batches take
+ * turns in their order of arrival. A partition's consumer waits here with one batch and continues
+ * with the next only when that batch is done, so that the order of a partition does not change.
  */
 export class LaneGate {
   readonly #options: LaneGateOptions;
@@ -48,10 +48,12 @@ export class LaneGate {
   }
 
   /**
-   * Does `work` when it is this lane's turn.
+   * Runs `work` when it is this lane's turn.
    *
-   * @param heartbeat is called while it waits; when it rejects (the partition is lost), the wait ends with that.
-   * @throws ConsumerStoppingError when the gate closes before that; what `heartbeat` and `work` throw.
+   * @param heartbeat called while the batch waits. If it rejects, because the partition is lost,
+   * the wait ends with its error.
+   * @throws ConsumerStoppingError if the gate closes before that; what `heartbeat` and `work`
+   * throw.
    */
   async pass(
     lane: Lane,
@@ -74,7 +76,7 @@ export class LaneGate {
     }
   }
 
-  /** Nobody is admitted any more; who is inside finishes. */
+  /** Admits no further batches. Those inside finish. */
   close(): void {
     this.#closed = true;
     for (const lane of LANES) for (const one of this.#waiting[lane].splice(0)) one.settled.abort();
@@ -101,7 +103,7 @@ export class LaneGate {
   }
 
   #giveUp(queue: Waiting[], one: Waiting): void {
-    // It may have been admitted while the heartbeat was under way.
+    // The batch may have been admitted during the heartbeat.
     if (one.admitted) this.#leave();
     else if (queue.includes(one)) queue.splice(queue.indexOf(one), 1);
   }

@@ -5,7 +5,7 @@ import { LaneShares, type LaneWeights } from './lane-shares.ts';
 
 const WEIGHTS: LaneWeights = { high: 16, normal: 4, low: 1 };
 
-/** The lanes of `n` turns while these wait all the time. */
+/** Returns the lanes of `n` turns while these lanes wait all the time. */
 function turns(shares: LaneShares, waiting: readonly Lane[], n: number): Lane[] {
   return Array.from({ length: n }, () => {
     const lane = shares.next(waiting)!;
@@ -46,7 +46,7 @@ describe('the shares of lanes', () => {
         fc.integer({ min: 1, max: 400 }),
         (weights, history, n) => {
           const shares = new LaneShares(weights);
-          // Lanes that came and went, one at a time.
+          // Lanes that arrived and left, one at a time.
           for (const lane of history) {
             shares.begin(lane);
             turns(shares, [lane], 1);
@@ -56,7 +56,7 @@ describe('the shares of lanes', () => {
           const sum = weights.high + weights.normal + weights.low;
           for (const lane of LANES) {
             const due = (n * weights[lane]) / sum;
-            // A turn of its own and one of each other lane, in its own measure.
+            // One turn of its own and one of each other lane, in the lane's own measure.
             expect(Math.abs(count(taken, lane) - due)).toBeLessThanOrEqual(
               2 + (2 * weights[lane]) / Math.min(...Object.values(weights)),
             );

@@ -1,30 +1,38 @@
 import { LANES, type Lane } from '@bulk/domain';
 
-/** How many turns each lane has, beside the others, while all of them have work. */
+/** The number of turns of each lane, relative to the others, while all of them have work. */
 export type LaneWeights = Readonly<Record<Lane, number>>;
 
 /**
- * Shares turns among lanes by weight (stride scheduling, Waldspurger and Weihl, 1995): each turn moves a lane on by
- * 1 / weight, and the one that is furthest behind is next. So a lane has its share over any stretch in which it waits,
- * none waits for more than a round of the others, and what a lane does not use goes to the others by their weights.
+ * Shares turns among lanes by weight (stride scheduling, Waldspurger and Weihl, 1995).
+ *
+ * Each turn moves a lane forward by 1 / weight, and the lane that is furthest behind is next. So a
+ * lane has its share over any stretch in which it waits, no lane waits for more than a round of the
+ * others, and the others divide an unused share by their weights.
  */
 export class LaneShares {
   readonly #weights: LaneWeights;
   readonly #position: Record<Lane, number> = { high: 0, normal: 0, low: 0 };
-  /** Where the lane of the last turn stood: who comes after a rest begins there, and does not catch up on it. */
+  /**
+   * The position of the lane that had the last turn. A lane that returns after a rest starts here
+   * and does not catch up.
+   */
   #now = 0;
 
-  /** @param weights greater than zero. */
+  /** @param weights all greater than zero. */
   constructor(weights: LaneWeights) {
     this.#weights = weights;
   }
 
-  /** The lane begins to wait: none of it waited before. */
+  /** Records that a lane starts to wait. None of its batches waited before. */
   begin(lane: Lane): void {
     this.#position[lane] = Math.max(this.#position[lane], this.#now);
   }
 
-  /** Which of the waiting lanes is next; of those that are level, the most urgent. */
+  /**
+   * Returns the waiting lane that is next. Among lanes at the same position, the most urgent is
+   * next.
+   */
   next(waiting: readonly Lane[]): Lane | undefined {
     let next: Lane | undefined;
     for (const lane of LANES) {
@@ -34,7 +42,7 @@ export class LaneShares {
     return next;
   }
 
-  /** The lane has had a turn. */
+  /** Records that a lane has had a turn. */
   taken(lane: Lane): void {
     this.#now = Math.max(this.#now, this.#position[lane]);
     this.#position[lane] += 1 / this.#weights[lane];

@@ -5,7 +5,10 @@ import type { LaneWeights } from './lane-shares.ts';
 const MAX_WEIGHT = 1_000;
 const EXPECTED = `expected ${LANES.length} whole numbers from 1 to ${MAX_WEIGHT}, separated by commas`;
 
-/** A weight for each lane from the environment, the most urgent first, e.g. `16,4,1`. Never zero: no lane starves. */
+/**
+ * Reads a weight for each lane from the environment, the most urgent lane first, e.g. `16,4,1`. No
+ * weight is zero, so that no lane starves.
+ */
 export function laneWeights(fallback: readonly [number, number, number], description: string) {
   return z
     .string()
@@ -16,7 +19,7 @@ export function laneWeights(fallback: readonly [number, number, number], descrip
     .meta({ description });
 }
 
-/** The weights by name. */
+/** Returns the weights by the names of the lanes. */
 export function byLane([high = 1, normal = 1, low = 1]: readonly number[]): LaneWeights {
   return { high, normal, low };
 }

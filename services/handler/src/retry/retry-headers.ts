@@ -22,18 +22,21 @@ const headersSchema = z.object({
 
 /** A batch that waits for another try. */
 export interface Postponed {
-  /** The message of the lane, as it came. */
+  /** The message of the lane, as handler received it. */
   readonly message: ReceivedMessage;
-  /** How often it was put into a retry topic, this time included. */
+  /** How often the batch was put into a retry topic, including this time. */
   readonly postponed: number;
-  /** When it was taken up first, in ms since the epoch. */
+  /** Time of the batch's first try, in ms since the epoch. */
   readonly firstTriedAt: number;
-  /** From when on it is to be tried, in ms since the epoch. */
+  /** Time of the next try, in ms since the epoch. */
   readonly notBefore: number;
   readonly progress: ProgressSnapshot;
 }
 
-/** The headers of a message of a retry topic: those of the lane's message, and what brings it back to its place. */
+/**
+ * Builds the headers of a message in a retry topic: those of the lane's message, and those that
+ * restore it.
+ */
 export function encodeRetryHeaders({
   message,
   postponed,
@@ -53,7 +56,11 @@ export function encodeRetryHeaders({
   };
 }
 
-/** @throws MalformedMessageError when a message of a retry topic does not say where it belongs. */
+/**
+ * Restores the lane's message from a retry topic.
+ *
+ * @throws MalformedMessageError if the headers are missing or invalid.
+ */
 export function decodeRetryHeaders(received: ReceivedMessage): Postponed {
   const texts = Object.entries(received.headers).map(([name, value]) => [name, String(value)]);
   try {
@@ -79,7 +86,10 @@ export function decodeRetryHeaders(received: ReceivedMessage): Postponed {
   }
 }
 
-/** From when on a message of a retry topic is to be tried, in ms since the epoch; one that does not say it, at once. */
+/**
+ * Returns when a message of a retry topic is due, in ms since the epoch; 0 if its headers do not
+ * say.
+ */
 export function dueAt({ headers }: Pick<ReceivedMessage, 'headers'>): number {
   return wholeNumber.catch(0).parse(String(headers['retry-not-before']));
 }

@@ -12,18 +12,23 @@ export interface RetryTopicsOptions {
   readonly topics: TopicNames;
   /** The delay of each tier, in ms, the shortest first. */
   readonly tiersMs: readonly number[];
-  /** How long after its first try a batch may still be put off, in ms. */
+  /** How long after its first try a batch may still be postponed, in ms. */
   readonly maxAgeMs: number;
   readonly now: () => Date;
-  /** Records in the action that a batch waits, so that its dispatch goes on meanwhile. */
+  /**
+   * Records in the action that a batch waits, so that the dispatch of the action continues
+   * meanwhile.
+   */
   readonly mark: (actionId: string, batchNo: number) => Promise<void>;
   readonly recorder: Pick<BatchRecorder, 'postponed'>;
   readonly log: Logger;
 }
 
 /**
- * Where batches wait that would hold their partition for too long: a topic per tier, each with one delay, so that what is
- * at the head of a partition falls due first. Each time a batch goes one tier further; the last one is repeated.
+ * Postpones batches that would hold their partition for too long.
+ *
+ * There is a topic per tier, each with one delay, so that the head of a partition falls due first.
+ * Each time a batch moves one tier further; the last tier is repeated.
  */
 export class RetryTopics {
   readonly #options: RetryTopicsOptions;
@@ -33,11 +38,11 @@ export class RetryTopics {
   }
 
   /**
-   * Resolves when the batch is in its retry topic, byte for byte, with what is settled of it.
+   * Puts a batch into its retry topic, byte for byte, with what is settled of the batch.
    *
-   * @param cause why it waits.
-   * @returns false, and nothing is done, where it has waited for too long already.
-   * @throws ProduceError: it may be there or not; a second copy does no harm.
+   * @param cause why the batch waits.
+   * @returns `false` if the batch has already waited for too long. Then nothing is done.
+   * @throws ProduceError: the batch may be in the topic or not. A second copy does no harm.
    */
   async postpone(batch: RunnableBatch, cause?: unknown): Promise<boolean> {
     const { message, postponed, firstTriedAt, progress } = batch;
@@ -61,11 +66,14 @@ export class RetryTopics {
   }
 
   /**
-   * Before the batch is sent, so that its result cannot be counted before the mark is there. A mark that is missing does
-   * no harm: the batch counts as in flight.
+   * Records that the batch is postponed.
+   *
+   * This happens before the batch is sent, so that its result cannot be counted before the mark
+   * exists. A missing mark does no harm: the batch counts as in flight.
    */
   async #mark({ content, generation }: RunnableBatch, cause: unknown): Promise<void> {
-    // A replay is of a batch that is counted. Without MongoDB the mark would only take the time of a try.
+    // A replayed batch is already counted. If MongoDB is unavailable, the mark would only take the
+    // time of a try.
     if (generation > 0 || (cause instanceof CodedError && cause.code === STORE_UNAVAILABLE)) return;
     const { mark, log } = this.#options;
     const { identity, batchNo } = content;

@@ -11,11 +11,17 @@ import type { Filter, Sort } from 'mongodb';
 import { z } from 'zod';
 import { actionNotFound } from './refusals.ts';
 
-/** What a view of an action needs, and its control. The bookkeeping of counts and dispatch stays in the database. */
+/**
+ * Leaves out the bookkeeping of counts and dispatch, which neither a view of an action nor its
+ * control needs.
+ */
 const PROJECTION = { applied: 0, dispatch: 0, idempotency: 0 } as const;
 export type AccountAction = Omit<ActionDocument, keyof typeof PROJECTION>;
 
-/** Field of the API → field of the document. Ids are UUIDs of version 7: their order is that of creation. */
+/**
+ * Field of the API → field of the document. Ids are UUIDs of version 7: their order is that of
+ * creation.
+ */
 const SORT_KEYS: Readonly<Record<ActionSortField, string>> = {
   createdAt: '_id',
   finishedAt: 'finishedAt',
@@ -26,18 +32,18 @@ const SORT_KEYS: Readonly<Record<ActionSortField, string>> = {
 /** One page of an account's actions. */
 export interface ActionPage {
   readonly actions: readonly AccountAction[];
-  /** Actions that match, on all pages. */
+  /** Number of matching actions on all pages. */
   readonly total: number;
-  /** Whether there are at least `total`: a list stops counting a status at MAX_COUNTED. */
+  /** Whether `total` is a lower bound: a list stops counting a status at MAX_COUNTED. */
   readonly atLeast: boolean;
 }
 
-/** Reads of accepted actions, each within its account (G9). */
+/** Reads accepted actions, each within its account (G9). */
 export class ActionStore {
   readonly #database: Database;
   readonly #maxCounted: number;
 
-  /** @param maxCounted actions of a status that a list counts at most. */
+  /** @param maxCounted maximum number of actions of a status that a list counts. */
   constructor(database: Database, maxCounted = MAX_COUNTED) {
     this.#database = database;
     this.#maxCounted = maxCounted;
@@ -50,7 +56,7 @@ export class ActionStore {
     return action;
   }
 
-  /** @returns null where the account has no such action. @throws StoreError. */
+  /** @returns `null` if the account has no such action. @throws StoreError. */
   find(accountId: string, actionId: string): Promise<AccountAction | null> {
     return stored(
       this.#database.actions.findOne({ _id: actionId, accountId, ...ACCEPTED }, { projection: PROJECTION }),
@@ -58,8 +64,10 @@ export class ActionStore {
   }
 
   /**
-   * Reads a page of the account's actions. Its cost grows with `skip`, by an index key for each action skipped, and not with
-   * the number of actions.
+   * Reads a page of the account's actions.
+   *
+   * The cost grows with `skip`, by one index key per skipped action, and not with the number of
+   * actions.
    *
    * @throws StoreError.
    */
@@ -89,7 +97,11 @@ export class ActionStore {
     };
   }
 
-  /** Counts the account's actions in each status, exactly and from an index alone. @throws StoreError. */
+  /**
+   * Counts the account's actions in each status, exactly and from an index alone.
+   *
+   * @throws StoreError.
+   */
   async summary(accountId: string): Promise<StatusSummary> {
     const counts = await Promise.all(
       ACTION_STATUSES.map(async (status) => [status, await this.#count({ accountId, status })] as const),
@@ -97,7 +109,7 @@ export class ActionStore {
     return statusSummarySchema.parse(Object.fromEntries(counts));
   }
 
-  /** Counts by the command that needs no document where an index holds all of the filter. */
+  /** Counts by the command that reads no document if an index holds all of the filter. */
   async #count(query: Filter<ActionDocument>, limit?: number): Promise<number> {
     const { db, actions } = this.#database;
     const answer = await stored(
@@ -110,6 +122,6 @@ export class ActionStore {
 function sortOf(sort: ListActionsQuery['sort']): Sort {
   const direction = sort.startsWith('-') ? -1 : 1;
   const key = SORT_KEYS[sort.replace('-', '') as ActionSortField];
-  // The id decides between equals, so that pages neither repeat nor omit an action.
+  // The id decides between equal values, so that pages neither repeat nor omit an action.
   return key === '_id' ? { _id: direction } : { [key]: direction, _id: direction };
 }

@@ -3,7 +3,7 @@ import { actionStatusSchema, isFinal, progressFigures } from '@bulk/domain';
 import { toCallbackView } from '../webhooks/callback.ts';
 import type { AccountAction } from './action-store.ts';
 
-/** An action as the API shows it. */
+/** Builds the view of an action that the API shows. */
 export function toActionView(action: AccountAction): ActionView {
   const { total, counts, startedAt, finishedAt } = action;
   const status = actionStatusSchema.parse(action.status);

@@ -1,12 +1,12 @@
 import { RestError } from '@bulk/contracts';
 import type { ActionStatus } from '@bulk/domain';
 
-/** No such action in the account. */
+/** Builds the refusal for an action that the account does not have. */
 export function actionNotFound(actionId: string): RestError {
   return new RestError('ACTION_NOT_FOUND', `there is no action ${actionId} in this account`);
 }
 
-/** What is asked for makes no sense for an action that is like this. */
+/** Builds the refusal of a command that the action's status does not allow. */
 export function statusConflict(
   what: string,
   actionId: string,

@@ -7,27 +7,31 @@ export interface FirstPositionReleaseOptions {
   readonly redis: Redis;
   /** Prefix of every key. */
   readonly prefix: string;
-  /** Partitions of a lane. */
+  /** Number of partitions of a lane. */
   readonly partitions: number;
-  /** How long after the end of an action its first positions stay, in ms; longer than handlers rely on them. */
+  /**
+   * How long first positions stay after the end of their action, in ms. Longer than handlers rely
+   * on them.
+   */
   readonly releaseAfterMs: number;
-  /** Lifetime of first positions that nobody releases, in ms. */
+  /** Lifetime of first positions that are never released, in ms. */
   readonly forgottenAfterMs: number;
   readonly now: () => Date;
   /** Stops a sweep between two rounds. */
   readonly signal: AbortSignal;
 }
 
-/** Actions of one round, at most. */
+/** Maximum number of actions in one round. */
 const ROUND = 500;
 const DEAD_LETTERED = `codes.${OUTCOME_CODES.DEAD_LETTERED}` as const;
 
 /**
- * Removes the first positions of ended actions from Redis, so that its memory is proportional to unfinished work. Safe to run
- * in every instance.
+ * Removes the first positions of ended actions from Redis, so that its memory is proportional to
+ * unfinished work.
  *
- * An action with dead-lettered positions keeps its first positions, since a replay needs them to recognise duplicates (G4). It
- * is released once replays have succeeded, or after the lifetime of first positions.
+ * It is safe to run in every instance. An action with dead-lettered positions keeps its first
+ * positions, because a replay needs them to recognise duplicates (G4). It is released once replays
+ * have succeeded, or after the lifetime of first positions.
  */
 export class FirstPositionRelease {
   readonly #database: Database;
@@ -42,7 +46,7 @@ export class FirstPositionRelease {
    * Releases every action that is due, round by round.
    *
    * @returns the number of actions released.
-   * @throws RedisError; the driver's error. What is not released is due again in the next sweep.
+   * @throws RedisError; the driver's error. What is not released stays due for the next sweep.
    */
   async sweep(): Promise<number> {
     const { releaseAfterMs, forgottenAfterMs, now } = this.#options;
@@ -50,7 +54,7 @@ export class FirstPositionRelease {
     const released = { $lt: new Date(time - releaseAfterMs) };
     const forgotten = { $lt: new Date(time - forgottenAfterMs) };
     return (
-      // A replay is counted after the end of its action, hence updatedAt.
+      // `updatedAt` matters because a replay is counted after the end of its action.
       (await this.#release({ [DEAD_LETTERED]: null, finishedAt: released, updatedAt: released })) +
       (await this.#release({ [DEAD_LETTERED]: { $gt: 0 }, finishedAt: forgotten, updatedAt: forgotten }))
     );

@@ -6,9 +6,12 @@ export interface FirstPositionRenewalOptions {
   readonly redis: Redis;
   /** Prefix of every key. */
   readonly prefix: string;
-  /** Partitions of a lane. */
+  /** Number of partitions of a lane. */
   readonly partitions: number;
-  /** Lifetime of first positions that nobody releases, in ms; they are renewed four times in it. */
+  /**
+   * Lifetime of first positions that are never released, in ms. Within it they are renewed four
+   * times.
+   */
   readonly lifetimeMs: number;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
@@ -16,20 +19,21 @@ export interface FirstPositionRenewalOptions {
   readonly signal: AbortSignal;
 }
 
-/** Actions of one round, at most. */
+/** Maximum number of actions in one round. */
 const ROUND = 500;
 const RENEWALS = 4;
 const DEAD_LETTERED = `codes.${OUTCOME_CODES.DEAD_LETTERED}` as const;
 
 /**
- * Keeps the first positions of unfinished actions alive, whatever keeps them from going on: an action that is paused for months
- * gets no batch that would do so, and its later batches name entities that its earlier ones have changed (G4). Safe to run in
- * every instance.
+ * Keeps the first positions of unfinished actions alive, whatever stops these actions.
+ *
+ * An action that is paused for months gets no batch that would renew them, and its later batches
+ * name entities that its earlier ones have changed (G4). It is safe to run in every instance.
  */
 export class FirstPositionRenewal {
   readonly #database: Database;
   readonly #options: FirstPositionRenewalOptions;
-  /** Monotonic time of the last sweep that went through, in ms. */
+  /** Monotonic time of the start of the last complete sweep, in ms. */
   #renewedAt = Number.NEGATIVE_INFINITY;
 
   constructor(database: Database, options: FirstPositionRenewalOptions) {
@@ -38,15 +42,19 @@ export class FirstPositionRenewal {
   }
 
   /**
-   * Renews the first positions of every unfinished action, if it is time: at the start, and every quarter of their lifetime.
+   * Renews the first positions of every unfinished action, if that is due.
    *
-   * @returns the number of actions. @throws RedisError; the driver's error. The next call tries again.
+   * It is due at the start, and every quarter of the lifetime of first positions.
+   *
+   * @returns the number of actions.
+   * @throws RedisError; the driver's error. The next call tries again.
    */
   async renewIfDue(): Promise<number> {
     const { lifetimeMs, monotonic } = this.#options;
     const startedAt = monotonic();
     if (startedAt - this.#renewedAt < lifetimeMs / RENEWALS) return 0;
-    // In the words of the index of first positions, which begins with the dead letters.
+    // The conditions match the index of first positions, which starts with the dead-lettered
+    // positions.
     const renewed = (await this.#renew(null)) + (await this.#renew({ $gt: 0 }));
     this.#renewedAt = startedAt;
     return renewed;

@@ -13,9 +13,9 @@ import type { Filter } from 'mongodb';
 import { removalGroups, removeGroup, removeStagedBatches, type EndedAction } from './removal.ts';
 
 export interface JanitorOptions {
-  /** An upload without progress for this long is broken off. */
+  /** Time without progress after which an upload counts as broken off, in ms. */
   readonly stagingTimeoutMs: number;
-  /** How long an action's batches are kept after its end. */
+  /** How long an action's batches are kept after its end, in ms. */
   readonly stagedRetentionMs: number;
   /** How long a write of a broken-off upload may still arrive at MongoDB, in ms. */
   readonly lateWriteMs: number;
@@ -42,14 +42,17 @@ const NOTHING_DUE: Round = { due: 0, cleaned: 0 };
 const ROUND = 200;
 /** Removals that run at the same time. */
 const CONCURRENCY = 4;
-/** An instance that dies in a round leaves the round's actions to the others after this time, in ms. */
+/**
+ * An instance that dies in a round leaves the round's actions to the others after this time, in ms.
+ */
 const CLAIM_MS = 600_000;
 
 /**
  * Removes what broken-off uploads left, and the batches of actions that ended long ago.
  *
- * Every instance runs a janitor. Each round claims its actions, so two janitors share the work, and a sweep repeats its
- * rounds until one is not full, so the clean-up keeps up with any rate of actions.
+ * Every instance runs a janitor. Each round claims its actions, so two janitors share the work, and
+ * a sweep repeats its rounds until one is not full, so the clean-up keeps up with any rate of
+ * actions.
  */
 export class Janitor {
   readonly #database: Database;
@@ -65,7 +68,8 @@ export class Janitor {
   /**
    * Cleans up everything that is due.
    *
-   * @param signal stops the sweep after the commands that are under way, and hands back what it has claimed.
+   * @param signal stops the sweep after the commands that are under way, and hands back what it has
+   * claimed.
    */
   async sweep(signal?: AbortSignal): Promise<Swept> {
     await adoptUploadClaims(this.#database);
@@ -77,8 +81,10 @@ export class Janitor {
   }
 
   /**
-   * Claims uploads without progress. The claim shuts the door to acceptance: an upload that is slow and not dead fails at
-   * its next write. The removal waits until a write that had passed the door before must have arrived.
+   * Claims uploads without progress, so that they can no longer be accepted.
+   *
+   * An upload that is slow and not dead fails at its next write. The removal waits until a write
+   * that had passed its check before the claim must have arrived.
    */
   async #excludeAcceptance(): Promise<void> {
     const { now, stagingTimeoutMs, lateWriteMs } = this.#options;
@@ -103,7 +109,7 @@ export class Janitor {
     const { deletedCount } = await actions.deleteMany({
       ...mine.claimed,
       status: STAGING,
-      // Unless its upload has failed since, and a write of it may still arrive.
+      // Unless the upload has failed since, so that one of its writes may still arrive.
       'uploadClaim.until': { $lte: this.#options.now() },
     });
     for (const actionId of mine.ids) this.#log.info({ actionId }, 'Broken-off upload removed');
@@ -115,7 +121,8 @@ export class Janitor {
     const now = this.#options.now();
     const found = await this.#endedLongAgo(now);
     if (found.length === 0) return NOTHING_DUE;
-    // `$ne: true` and not the words of the clean-up index: with them, some planners read that whole index and not the ids.
+    // `$ne: true` differs from the conditions of the clean-up index on purpose: otherwise some
+    // planners read that whole index instead of the ids.
     const unclaimed = { 'dispatch.purged': { $ne: true }, 'dispatch.cleanUp.until': { $not: { $gt: now } } };
     const mine = await this.#claim(found, unclaimed);
     const claimed = new Set(mine.ids);
@@ -132,9 +139,13 @@ export class Janitor {
     return { due: found.length, cleaned: modifiedCount };
   }
 
-  /** Finds actions whose batches are due to be removed, without those that another janitor has claimed. */
+  /**
+   * Finds actions whose batches are due to be removed, without those that another janitor has
+   * claimed.
+   */
   async #endedLongAgo(now: Date): Promise<EndedAction[]> {
-    // No condition but those of the index: every further one keeps some planners from the partial index.
+    // No condition but those of the index: every further one keeps some planners from the partial
+    // index.
     const due = {
       'dispatch.purged': null,
       finishedAt: { $lt: instantAfter(now, -this.#options.stagedRetentionMs) },
@@ -157,7 +168,11 @@ export class Janitor {
     return found;
   }
 
-  /** Claims those of the actions found that nobody has claimed since. @returns them, and a filter that only they match. */
+  /**
+   * Claims those of the found actions that are still unclaimed.
+   *
+   * @returns their ids, and a filter that matches only them.
+   */
   async #claim(
     found: readonly Pick<EndedAction, '_id'>[],
     unclaimed: Filter<ActionDocument>,
@@ -182,7 +197,7 @@ async function roundsOf(round: () => Promise<Round>, signal?: AbortSignal): Prom
   return sum;
 }
 
-/** Works on the items, a few at a time, until all are done, one fails or the signal comes. */
+/** Processes the items, a few at a time, until all are done, one fails or the signal aborts. */
 async function inTurns<T>(
   items: readonly T[],
   signal: AbortSignal | undefined,

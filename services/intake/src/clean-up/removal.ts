@@ -1,18 +1,22 @@
 import type { Database } from '@bulk/mongo';
 
-/** Largest number of batches that one command removes, so that no command outlasts the driver's time-out. */
+/**
+ * Largest number of batches that one command removes, so that no command outlasts the driver's
+ * time-out.
+ */
 const CHUNK = 500;
 
-/** An ended action, as far as the removal of its batches is concerned. */
+/** The fields of an ended action that the removal of its batches needs. */
 export interface EndedAction {
   readonly _id: string;
   readonly batchCount: number;
 }
 
 /**
- * Removes the staged batches of an action, however many there are. Safe to repeat, and to run beside itself.
+ * Removes the staged batches of an action, however many there are. Safe to repeat, and to run
+ * concurrently with itself.
  *
- * @param signal stops the removal between two commands; what is left needs another call.
+ * @param signal stops the removal between two commands. What is left needs another call.
  */
 export async function removeStagedBatches(
   { stagedBatches }: Database,
@@ -28,8 +32,9 @@ export async function removeStagedBatches(
 }
 
 /**
- * Divides actions into groups whose batches are removed together: many small actions by one command, a large action
- * alone.
+ * Divides actions into groups whose batches are removed together.
+ *
+ * Many small actions share a group, and a large action has a group of its own.
  */
 export function removalGroups(actions: readonly EndedAction[]): string[][] {
   const groups: string[][] = [];

@@ -6,18 +6,20 @@ import type { ActionStore, AccountAction } from '../actions/action-store.ts';
 export interface ActionControlOptions {
   readonly database: Database;
   readonly actions: ActionStore;
-  /** Told each state that a control brings about; never throws. */
+  /** Called with each state of an action that a control causes; never throws. */
   readonly onChanged: (action: ActionDocument) => void;
   readonly now: () => Date;
 }
 
 /**
- * Cancels, pauses and resumes actions. Each is idempotent: where the action is already as it was asked to be, nothing
- * happens and it is answered as it is.
+ * Cancels, pauses and resumes actions.
  *
- * None of them reaches what is in flight: the dispatch publishes at most DISPATCH_IN_FLIGHT_BATCHES ahead of the counts,
- * so that a paused action stops within that window. What of a cancelled one was never published is skipped by the dispatch
- * (`SkippedActions`); the action is `cancelled` when the last position has its outcome.
+ * Each control is idempotent: if the action is already as requested, it is returned unchanged.
+ *
+ * No control reaches what is in flight. The dispatch publishes at most DISPATCH_IN_FLIGHT_BATCHES
+ * ahead of the counts, so that a paused action stops within that window. The dispatch skips what
+ * was never published of a cancelled action (`SkippedActions`). The action is `cancelled` when the
+ * last position has its outcome.
  */
 export class ActionControl {
   readonly #options: ActionControlOptions;
@@ -26,17 +28,21 @@ export class ActionControl {
     this.#options = options;
   }
 
-  /** @throws RestError when there is none, or it has completed or failed; StoreError. */
+  /** @throws RestError if there is no such action, or it has completed or failed; StoreError. */
   cancel(accountId: string, actionId: string): Promise<AccountAction> {
     return this.#apply('cancel', accountId, actionId);
   }
 
-  /** @throws RestError when there is none, or it has ended or is being cancelled; StoreError. */
+  /**
+   * @throws RestError if there is no such action, it has ended or is being cancelled; StoreError.
+   */
   pause(accountId: string, actionId: string): Promise<AccountAction> {
     return this.#apply('pause', accountId, actionId);
   }
 
-  /** @throws RestError when there is none, or it has ended or is being cancelled; StoreError. */
+  /**
+   * @throws RestError if there is no such action, it has ended or is being cancelled; StoreError.
+   */
   resume(accountId: string, actionId: string): Promise<AccountAction> {
     return this.#apply('resume', accountId, actionId);
   }

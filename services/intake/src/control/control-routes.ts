@@ -8,7 +8,7 @@ export interface ControlRoutesOptions {
   readonly control: ActionControl;
 }
 
-/** What can be done with an action once it is accepted. None of these operations reads a body. */
+/** Adds the routes that control an accepted action. None of these operations reads a body. */
 export function addControlRoutes(router: Router, { control }: ControlRoutesOptions): void {
   bind(router, OPERATIONS.cancelAction, async ({ accountId, actionId }) => ({
     data: toActionView(await control.cancel(accountId, actionId)),

@@ -7,7 +7,10 @@ import { batchMessages } from './batch-message.ts';
 import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
-/** Thrown when a batch of an accepted action is not there. Someone must act: data was deleted behind our back. */
+/**
+ * Thrown when a staged batch of an accepted action is missing. An operator must act: something else
+ * deleted data.
+ */
 export class StagedBatchMissingError extends CodedError {
   constructor(actionId: string, batchNo: number) {
     super('STAGED_BATCH_MISSING', `action ${actionId}: its staged batch ${batchNo} is missing`);
@@ -19,13 +22,16 @@ export interface ActionDispatchOptions {
   readonly producer: MessageProducer;
   readonly topics: TopicNames;
   readonly window: WindowLimits;
-  /** Batches of an action that are published and not counted yet, at most: what a pause or a cancelling cannot stop. */
+  /**
+   * Maximum number of batches of an action in flight. A pause or a cancellation cannot stop these
+   * batches.
+   */
   readonly maxInFlight: number;
-  /** Batches of an action in retry topics that do not count as in flight, at most. */
+  /** Maximum number of batches of an action in retry topics that do not count as in flight. */
   readonly maxPostponed: number;
-  /** Told each state of an action that dispatch brings about; never throws. */
+  /** Called with each state of an action that the dispatch causes; never throws. */
   readonly onChanged: (action: ActionDocument) => void;
-  /** Called when batches are confirmed by Kafka; never throws. */
+  /** Called when Kafka has confirmed batches; never throws. */
   readonly onPublished?: (lane: Lane, batches: number) => void;
   readonly leaseMs: number;
   /** Monotonic clock, in ms. */
@@ -33,20 +39,23 @@ export interface ActionDispatchOptions {
 }
 
 /**
- * What became of a step: there is more to publish; all is published; too much is in flight, so nothing was done; it is not
- * ours to go on (any more), or the action is paused.
+ * The result of a step.
+ *
+ * `more`: there is more to publish. `done`: all batches are published. `full`: too much is in
+ * flight, so nothing was published. `stopped`: this instance must not continue, because it lost the
+ * lease or the action is paused.
  */
 export type StepResult = 'more' | 'done' | 'full' | 'stopped';
 
-/** A window that was published and is not counted yet. */
+/** A published window whose batches are not all counted yet. */
 interface Sent {
-  /** Batches of the action up to its last one. */
+  /** Number of the action's batches up to the last batch of this window. */
   readonly upTo: number;
-  /** Monotonic time before it was sent, in ms. */
+  /** Monotonic time before the window was sent, in ms. */
   readonly at: number;
 }
 
-/** The dispatch of one leased action, window by window, in order. */
+/** Dispatches one leased action, window by window, in order. */
 export class ActionDispatch {
   /** Monotonic time of the claim, in ms. */
   readonly claimedAt: number;
@@ -57,16 +66,16 @@ export class ActionDispatch {
   #nextBatch: number;
   #lease: LeaseTerm;
   #sent: Sent[] = [];
-  /** As it is published. */
+  /** The action's config as it is published. */
   readonly #config: string;
-  /** Whether a window may be in Kafka that is not recorded. */
+  /** Whether Kafka may hold a window that is not recorded. */
   #inDoubt = false;
-  /** Whether the lease was given up here, which a step under way may not know yet. */
+  /** Whether this instance gave up the lease. A step under way may not know it yet. */
   #handedBack = false;
-  /** What former holders of the lease may have done, as of the last claim. */
+  /** What former holders of the lease may have published, as of the last claim. */
   #former: Pick<DispatchState, 'skipFrom' | 'mayBePublished'>;
 
-  /** @param leasedAt monotonic time, taken before the lease was asked for. */
+  /** @param leasedAt monotonic time before the lease was requested, in ms. */
   constructor(action: ActionDocument, owner: string, leasedAt: number, options: ActionDispatchOptions) {
     this.#owner = owner;
     this.#action = action;
@@ -79,7 +88,7 @@ export class ActionDispatch {
     this.claimedAt = leasedAt;
   }
 
-  /** The name in the lease, which fences what is recorded. */
+  /** The owner's name in the lease. It fences what the dispatch records. */
   get owner(): string {
     return this.#owner;
   }
@@ -96,35 +105,41 @@ export class ActionDispatch {
     return this.#action.lane;
   }
 
-  /** Lowest batch that is not published. */
+  /** The lowest batch that is not published. */
   get nextBatch(): number {
     return this.#nextBatch;
   }
 
-  /** Whether the next step would publish something, as far as is known. */
+  /** Whether the next step would publish something, as of the last look. */
   get hasRoom(): boolean {
     return !this.isToSkip && this.#room > 0;
   }
 
-  /** Whether what is left of it is not published but skipped: it is cancelled, and no batch from the next one on is in Kafka. */
+  /**
+   * Whether the rest of the action is skipped instead of published.
+   *
+   * This is so if the action is cancelled and Kafka holds no batch from the next one on.
+   */
   get isToSkip(): boolean {
     return this.#progress.cancelled && this.#nextBatch >= this.#skipFrom;
   }
 
-  /** The action as it was when it was claimed. */
+  /** The action as it was when this instance claimed it. */
   get action(): ActionDocument {
     return this.#action;
   }
 
-  /** Batches that the next step publishes, at most. */
+  /** Returns the maximum number of batches that the next step publishes. */
   nextWindow(atMost: number): number {
     const left = this.#action.batchCount - this.#nextBatch;
     return Math.max(0, Math.min(atMost, this.#room, this.#options.window.batches, left));
   }
 
   /**
-   * How long the windows took that have been counted since the last call, from their sending until it was seen, in ms.
-   * Of the last window nothing is heard: whoever is done is not looked at any more.
+   * Returns the durations of the windows counted since the last call, from send to observation, in
+   * ms.
+   *
+   * The last window of an action has no duration: nothing looks at an action that is done.
    */
   takeTimes(): number[] {
     const now = this.#options.monotonic();
@@ -134,22 +149,25 @@ export class ActionDispatch {
     return counted.map(({ at }) => now - at);
   }
 
-  /** Batches that are published and neither counted nor postponed within the bound of that, as far as is known. */
+  /**
+   * Batches that are published and not counted, as of the last look. Postponed batches count only
+   * beyond `maxPostponed`.
+   */
   get inFlight(): number {
     const { countedBatches, postponed } = this.#progress;
     return Math.max(0, this.#nextBatch - countedBatches - Math.min(postponed, this.#options.maxPostponed));
   }
 
-  /** Takes note of how the action stands. @returns whether it is still to be dispatched, by us. */
+  /** Records the progress of the action. @returns whether this instance must still dispatch it. */
   note(progress: DispatchProgress): boolean {
     this.#progress = progress;
     return progress.open && progress.owner === this.owner;
   }
 
   /**
-   * Continues under another lease of this instance, after its own had run out in a step that took too long.
+   * Continues under another lease of this instance, after a step took longer than the former lease.
    *
-   * @param former what others may have done in between.
+   * @param former what other holders may have published in between.
    */
   takeLease(owner: string, leasedAt: number, former: DispatchState): void {
     this.#owner = owner;
@@ -158,7 +176,12 @@ export class ActionDispatch {
     this.#handedBack = false;
   }
 
-  /** Keeps the lease while there is nothing to do. @returns whether it is still held. @throws StoreError. */
+  /**
+   * Keeps the lease while there is nothing to publish.
+   *
+   * @returns whether the lease is still held.
+   * @throws StoreError.
+   */
   keep(): Promise<boolean> {
     return this.#holdsLease();
   }
@@ -166,13 +189,14 @@ export class ActionDispatch {
   /**
    * Publishes the next window and records it.
    *
-   * @param atMost batches that it may hold beside its own limits.
-   * A crash in between has the window published twice, which handler recognises. Before each send the lease must have
-   * most of its time left, by the clock of this process, which does not stand still while the process does. Even a send
-   * that arrives late does no harm: whoever has taken over began with the same batches, so that all of the late ones are
-   * second copies; and `advance` lets nobody past them who has lost the lease.
+   * If the process crashes between publishing and recording, the window is published twice and the
+   * handler drops the second copy. Before each send the lease must have most of its time left, by
+   * the clock of this process, which continues to run while the process is suspended. Even a send
+   * that arrives late does no harm. The new owner started with the same batches, so all late ones
+   * are second copies, and `advance` lets no former owner past them.
    *
-   * @throws ProduceError, StoreError: the dispatch may be taken up again, here or elsewhere.
+   * @param atMost maximum number of batches of the window, in addition to the window's own limits.
+   * @throws ProduceError, StoreError: this or another instance may resume the dispatch.
    */
   async step(atMost = Number.POSITIVE_INFINITY): Promise<StepResult> {
     if (!this.hasRoom) return 'full';
@@ -189,7 +213,8 @@ export class ActionDispatch {
     );
     if (!(await this.#holdsLease())) return 'stopped';
     if (this.#nextBatch === 0) await this.#announce();
-    // From here to the doubt nothing may come in between: what is handed back without it counts as not published.
+    // Nothing may come between this check and `#inDoubt`: a lease that is handed back before it
+    // counts as not published.
     if (!(await this.#holdsLease()) || this.#handedBack) return 'stopped';
     const at = monotonic();
     this.#inDoubt = true;
@@ -205,15 +230,21 @@ export class ActionDispatch {
     this.#sent.push({ upTo: nextBatch, at });
     this.#lease = new LeaseTerm(leaseMs, renewedAt);
     if (first) onChanged(after);
-    // Where all batches are published it does not matter that the action has been paused or has ended in the meantime.
+    // Once all batches are published, it does not matter whether the action was paused or has ended
+    // in the meantime.
     if (done) return 'done';
     return this.note(progressOfDocument(after)) ? 'more' : 'stopped';
   }
 
-  /** Hands it back, so that any instance may go on with it at once. @throws StoreError. */
+  /**
+   * Hands the action back, so that any instance may continue with the action at once.
+   *
+   * @throws StoreError.
+   */
   release(): Promise<void> {
     this.#handedBack = true;
-    // A lease that is handed back says that nothing is published beyond what is recorded: then it runs out instead.
+    // A lease that is handed back states that nothing is published beyond what is recorded. In
+    // doubt it expires instead.
     if (this.#inDoubt) return this.postpone(0);
     return this.#options.store.release(this.actionId, this.owner);
   }
@@ -222,18 +253,21 @@ export class ActionDispatch {
     return this.#options.store.postpone(this.actionId, this.owner, delayMs);
   }
 
-  /** From where on a cancelled action is skipped: below it, a former holder of its lease may have published batches. */
+  /**
+   * The first batch that a cancelled action skips. A former holder of its lease may have published
+   * batches below it.
+   */
   get #skipFrom(): number {
     const { skipFrom, mayBePublished = 0 } = this.#former;
     return skipFrom ?? mayBePublished;
   }
 
-  /** Batches that may be published now. */
+  /** The number of batches that may be published now. */
   get #room(): number {
     return this.#options.maxInFlight - this.inFlight;
   }
 
-  /** Whether the lease has enough time left for a send, if need be after it was renewed. */
+  /** Returns whether the lease has enough time left for a send. Renews the lease if it has not. */
   async #holdsLease(): Promise<boolean> {
     const { store, leaseMs, monotonic } = this.#options;
     if (this.#handedBack) return false;
@@ -241,7 +275,7 @@ export class ActionDispatch {
     if (this.#lease.isSafe(askedAt)) return true;
     if (!(await store.renew(this.actionId, this.owner))) return false;
     this.#lease = new LeaseTerm(leaseMs, askedAt);
-    // The answer itself may have been late.
+    // The answer to the renewal may have been late.
     return this.#lease.isSafe(monotonic());
   }
 
@@ -273,7 +307,7 @@ export class ActionDispatch {
       window: { batches, bytes },
     } = this.#options;
     const limits = { batches: Math.min(batches, this.#room, atMost), bytes };
-    // The message of each batch carries the configuration.
+    // Each batch's message carries the config.
     const window = await store.readWindow(this.actionId, from, limits, Buffer.byteLength(this.#config));
     const missing = window.findIndex(({ batchNo }, i) => batchNo !== from + i);
     if (window.length === 0) throw new StagedBatchMissingError(this.actionId, from);

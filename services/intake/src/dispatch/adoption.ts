@@ -8,19 +8,24 @@ export interface AdoptionOptions {
   readonly log: Logger;
 }
 
-/** An upgrade has replaced every instance of the older version this long after the start of this one, in ms. */
+/**
+ * Time after the start of this instance by which an upgrade has replaced every older instance, in
+ * ms.
+ */
 const UPGRADE_MS = 3_600_000;
-/** How often it is looked for what those instances have accepted or resumed meanwhile, in ms. */
+/** How often `Adoption` looks for actions that older instances have accepted or resumed, in ms. */
 const EVERY_MS = 60_000;
 
 /**
- * Adopts actions of an older version, which no look for due actions finds: those that are there at the start, and for an hour
- * those that instances of that version leave behind while an upgrade replaces them one after the other.
+ * Adopts actions of an older version, which no look for due actions finds.
+ *
+ * It adopts those that exist at the start. For an hour it also adopts those that instances of the
+ * older version leave behind while an upgrade replaces these instances one after the other.
  */
 export class Adoption {
   readonly #options: AdoptionOptions;
   readonly #startedAt: number;
-  /** Monotonic time of the last look that was answered, in ms. */
+  /** Monotonic time of the last look that succeeded, in ms. */
   #lookedAt = Number.NEGATIVE_INFINITY;
 
   constructor(options: AdoptionOptions) {
@@ -28,7 +33,7 @@ export class Adoption {
     this.#startedAt = options.monotonic();
   }
 
-  /** Adopts what is there, if it is time. @throws StoreError. */
+  /** Adopts the actions of an older version, if a look is due. @throws StoreError. */
   async adoptIfDue(): Promise<void> {
     const { store, monotonic, log } = this.#options;
     const now = monotonic();

@@ -3,13 +3,16 @@ import type { OutgoingMessage } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
 import type { StagedBatch } from './dispatch-store.ts';
 
-/** What of an action travels with each of its batches. */
+/** The fields of an action that travel with each of its batches. */
 export type BatchedAction = Pick<
   ActionDocument,
   '_id' | 'accountId' | 'actionType' | 'entityType' | 'lane' | 'config' | 'dryRun' | 'retry'
 >;
 
-/** The messages of batches for the topic of their lane, the same whenever they are published. */
+/**
+ * Builds the messages of batches for the topic of their lane. They are the same whenever they are
+ * published.
+ */
 export function batchMessages(
   action: BatchedAction,
   batches: readonly StagedBatch[],

@@ -8,33 +8,38 @@ import { shareOf, type Contender } from './turns.ts';
 export interface Claim {
   readonly action: ActionDocument;
   readonly owner: string;
-  /** Monotonic time, taken before the lease was asked for, in ms. */
+  /** Monotonic time before the lease was requested, in ms. */
   readonly leasedAt: number;
 }
 
-/** What is leased here. */
+/** An action that this instance leases. */
 export interface Leased extends Contender {
-  /** Monotonic time of its claim, in ms. */
+  /** Monotonic time of the action's claim, in ms. */
   readonly claimedAt: number;
 }
 
 export interface ClaimsOptions {
   readonly store: DispatchStore;
-  /** Name of this instance, different from that of any other that ever ran. */
+  /** Name of this instance. No other instance has ever had the same name. */
   readonly instanceId: string;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
-  /** Where every account has one lease at most and there are more of them, each keeps its own for so long, in ms. */
+  /**
+   * How long each account keeps its only lease, in ms, while there are more accounts than leases.
+   */
   readonly holdMs: number;
 }
 
 /**
- * Which actions this instance leases: round robin over lanes, in a lane over its accounts, of an account the oldest first.
- * So a million actions of one account do not keep another's from being claimed.
+ * Chooses the actions that this instance leases.
+ *
+ * It goes round robin over lanes, and in a lane over its accounts; of an account it takes the
+ * oldest action first. So a million actions of one account do not keep another account's action
+ * from being claimed.
  */
 export class Claims {
   readonly #options: ClaimsOptions;
-  /** Lane → the account of its last claim: the next one is behind it. */
+  /** Lane → the account of the lane's last claim. The next claim takes the account after it. */
   readonly #after = new Map<Lane, string>();
   #lanes: readonly Lane[] = LANES;
   #claims = 0;
@@ -43,7 +48,11 @@ export class Claims {
     this.#options = options;
   }
 
-  /** Leases up to `count` actions that are due. @throws StoreError; what was leased before is given to `claimed`. */
+  /**
+   * Leases up to `count` due actions.
+   *
+   * @throws StoreError; `claimed` has received the actions leased before the error.
+   */
   async claim(count: number, claimed: (claim: Claim) => void): Promise<void> {
     if (count <= 0) return;
     const due = new DueByLane(await this.#options.store.findDue());
@@ -61,11 +70,12 @@ export class Claims {
   }
 
   /**
-   * Where every place is taken: leases one action of an account that has none here, in a lane.
+   * Leases one action of an account that has no lease in its lane, when every place is taken.
    *
    * @param mayLeave whether a lease may be given up at present.
-   * @returns the claim, and who is to make place: the youngest of the account with the most leases; where none has more
-   * than one, the lease that was held longest. Undefined where nobody waits, or it is too early for a change.
+   * @returns the claim, and the lease that leaves: the youngest of the account with the most
+   * leases, or, if no account has more than one, the lease held longest. `undefined` if no account
+   * waits or it is too early for a change.
    * @throws StoreError.
    */
   async share<T extends Leased>(
@@ -85,7 +95,7 @@ export class Claims {
     return undefined;
   }
 
-  /** @param accounts those that have something due in the lane; undefined: not all are known. */
+  /** @param accounts those that have something due in the lane; `undefined` if some are unknown. */
   async #claimIn(
     lane: Lane,
     accounts: readonly string[] | undefined,
@@ -107,10 +117,10 @@ export class Claims {
   }
 }
 
-/** What is due, by lane, as far as a look has shown. */
+/** The due actions of one look, by lane. */
 class DueByLane {
   readonly #complete: boolean;
-  /** Lane → the accounts of the actions that are due in it, one for each action. */
+  /** Lane → the accounts of the actions that are due in the lane, one entry for each action. */
   readonly #accounts = new Map<Lane, string[]>();
   readonly #left = new Map<Lane, number>();
 
@@ -136,16 +146,17 @@ class DueByLane {
     this.#left.set(lane, 0);
   }
 
-  /** Undefined where not all are known. */
+  /** Returns the accounts with due actions in a lane; `undefined` if some are unknown. */
   accountsOf(lane: Lane): readonly string[] | undefined {
     return this.#complete ? (this.#accounts.get(lane) ?? []) : undefined;
   }
 }
 
 /**
- * Whose place another account gets.
+ * Chooses the lease that makes place for another account.
  *
- * @param before monotonic time: a change of single leases needs one from before.
+ * @param before monotonic time, in ms. If each account has one lease, only a lease claimed before
+ * this time leaves.
  */
 export function leavingOf<T extends Leased>(
   leases: readonly T[],

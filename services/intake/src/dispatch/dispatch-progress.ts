@@ -1,17 +1,17 @@
 import { isAccepted, isDispatched } from '@bulk/domain';
 import { POSTPONED_BATCHES, type ActionDocument, type DispatchState } from '@bulk/mongo';
 
-/** How an action stands, as far as its dispatch is concerned. */
+/** The state of an action, as far as its dispatch needs it. */
 export interface DispatchProgress {
-  /** Who has the lease; null: nobody. */
+  /** The holder of the lease; `null` if there is none. */
   readonly owner: string | null;
-  /** Whether its batches are to be published: it is neither paused nor ended. */
+  /** Whether the action's batches are to be published: the action is neither paused nor ended. */
   readonly open: boolean;
-  /** Whether it is cancelled, so that what is published from now on is skipped. */
+  /** Whether the action is cancelled, so that batches published from now on are skipped. */
   readonly cancelled: boolean;
-  /** Batches whose outcomes are counted. */
+  /** Number of batches whose outcomes are counted. */
   readonly countedBatches: number;
-  /** Batches that wait in a retry topic. */
+  /** Number of batches that wait in a retry topic. */
   readonly postponed: number;
 }
 
@@ -20,7 +20,7 @@ export type ProgressFields = Pick<ActionDocument, 'status' | 'cancelRequestedAt'
   readonly dispatch: Pick<DispatchState, 'lease'>;
 };
 
-/** Reads those fields, and the number of postponed batches instead of the batches. */
+/** Projects those fields, and the number of postponed batches instead of the batches. */
 export const PROGRESS = {
   status: 1,
   cancelRequestedAt: 1,
@@ -29,7 +29,11 @@ export const PROGRESS = {
   postponed: POSTPONED_BATCHES,
 } as const;
 
-/** What the dispatch has to know of an action's document. @param postponed number of its batches in retry topics. */
+/**
+ * Derives the progress from an action's fields.
+ *
+ * @param postponed number of its batches in retry topics.
+ */
 export function progressOf(action: ProgressFields, postponed: number): DispatchProgress {
   return {
     owner: action.dispatch.lease?.owner ?? null,
@@ -40,7 +44,7 @@ export function progressOf(action: ProgressFields, postponed: number): DispatchP
   };
 }
 
-/** The same of a whole document. */
+/** Derives the progress from a whole document. */
 export function progressOfDocument(action: ActionDocument): DispatchProgress {
   return progressOf(action, action.dispatch.postponed?.length ?? 0);
 }

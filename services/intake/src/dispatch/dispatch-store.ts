@@ -17,34 +17,41 @@ import { SharedWindows } from './shared-windows.ts';
 import { sharesInFlight, type ShareInFlight } from './shares-in-flight.ts';
 import { SkipStore } from './skip-store.ts';
 
-/** A batch that waits to be published. */
+/** A batch that waits for its publication. */
 export interface StagedBatch {
   readonly batchNo: number;
   readonly partition: number;
   readonly entities: readonly BatchEntity[];
 }
 
-/** What of a window is read at once, at most; the first batch is always read. */
+/** Limits of what one read of a window returns. The first batch is always read. */
 export interface WindowLimits {
   readonly batches: number;
-  /** Bytes of the entities and of what each batch carries in addition. */
+  /** Bytes of the entities and of the overhead of each batch. */
   readonly bytes: number;
 }
 
-/** Which of the actions that are due; by default the first in the order of lane, account and age. */
+/**
+ * Restricts which due action is claimed. By default it is the first in the order of lane, account
+ * and age.
+ */
 export interface ClaimScope {
-  /** Only of this lane. */
+  /** Only actions of this lane. */
   readonly lane?: Lane;
-  /** Only of accounts whose ids are greater. */
+  /** Only actions of accounts whose ids are greater. */
   readonly after?: string;
-  /** Not of these accounts. */
+  /** No actions of these accounts. */
   readonly except?: readonly string[];
 }
 
-/** Staged batches that the driver fetches at a time: bounds what is read beyond the end of a window. */
+/**
+ * Staged batches that the driver fetches at a time. Bounds what is read beyond the end of a window.
+ */
 const FETCH = 10;
 
-/** How far the dispatch of an action is, and who carries it out. All times are this process's. */
+/**
+ * Stores the progress and the owner of each action's dispatch. All times are those of this process.
+ */
 export class DispatchStore {
   readonly windows: SharedWindows;
   readonly #database: Database;
@@ -52,7 +59,7 @@ export class DispatchStore {
   readonly #now: () => Date;
   readonly #windowBatches: number;
 
-  /** @param windowBatches that are published at once, at most, before they are recorded. */
+  /** @param windowBatches maximum number of batches that are published before they are recorded. */
   constructor(database: Database, leaseMs: number, now: () => Date, windowBatches = MAX_WINDOW_BATCHES) {
     this.windows = new SharedWindows(database, now);
     this.#database = database;
@@ -61,7 +68,7 @@ export class DispatchStore {
     this.#windowBatches = windowBatches;
   }
 
-  /** How what is left of cancelled actions is skipped, on the same leases. */
+  /** The store that skips the rest of cancelled actions. It uses the same leases. */
   get skips(): SkipStore {
     return new SkipStore(this.#database, this.#leaseMs, this.#now);
   }
@@ -77,10 +84,12 @@ export class DispatchStore {
   }
 
   /**
-   * Leases an action that is due at once and that nobody dispatches. A cancelled one is, whatever it was scheduled for; one
-   * whose time has come since is after `findDue`.
+   * Leases an action that is due at once and that no instance dispatches.
    *
-   * @param owner a name that no other claim has ever had: it fences `advance`.
+   * A cancelled action is due at once, whatever its schedule. An action whose time has come since
+   * becomes due at once by `findDue`.
+   *
+   * @param owner a name that no other claim has ever had. It fences `advance`.
    * @throws StoreError.
    */
   async claim(
@@ -98,9 +107,10 @@ export class DispatchStore {
           'dispatch.dueAt': DUE_NOW,
           ...(lane === undefined ? {} : { lane }),
           ...(Object.keys(accountId).length === 0 ? {} : { accountId }),
-          // Both follow from `dueAt`; an action that an older version has changed must not be published all the same.
+          // Both conditions follow from `dueAt`, but an action that an older version has changed
+          // must not be published.
           status: { $in: DISPATCHED_STATUSES },
-          // No `$or`: some planners leave the index for it and read every action.
+          // No `$or`: some planners then ignore the index and read every action.
           'dispatch.lease.until': { $not: { $gt: now } },
         },
         claimed(leaseFor(owner, this.#leaseMs, now), this.#windowBatches),
@@ -111,8 +121,10 @@ export class DispatchStore {
   }
 
   /**
-   * How much is in flight, published by whichever instance, and of it what has not moved for `staleMs`. Reads those actions
-   * alone that have something in flight.
+   * Returns how much is in flight, published by any instance, and how much of it has not moved for
+   * `staleMs`.
+   *
+   * Reads only the actions that have batches in flight.
    *
    * @throws StoreError.
    */
@@ -124,7 +136,7 @@ export class DispatchStore {
     );
   }
 
-  /** How those of the actions stand that exist. @throws StoreError. */
+  /** Returns the progress of those of the actions that exist. @throws StoreError. */
   async look(actionIds: readonly string[]): Promise<Map<string, DispatchProgress>> {
     const found = await stored(
       this.#database.actions
@@ -138,7 +150,7 @@ export class DispatchStore {
   }
 
   /**
-   * The staged batches from `from` on, in order, within the limits.
+   * Reads the staged batches from `from` on, in order, within the limits.
    *
    * @param extraBytes what each batch carries in addition to its entities, in bytes.
    * @throws StoreError.
@@ -168,9 +180,11 @@ export class DispatchStore {
   }
 
   /**
-   * Records that all batches below `nextBatch` are in Kafka and renews the lease; a pending action becomes queued.
+   * Records that all batches below `nextBatch` are in Kafka and renews the lease. A pending action
+   * becomes queued.
    *
-   * @returns the action afterwards; undefined where someone else has the lease: this is not the one to go on.
+   * @returns the action afterwards; `undefined` if another owner has the lease, so that this one
+   * must stop.
    * @throws StoreError.
    */
   async advance(
@@ -183,7 +197,8 @@ export class DispatchStore {
     const lease = leaseFor(owner, this.#leaseMs, now);
     const updated = await stored(
       this.#database.actions.findOneAndUpdate(
-        // Another holder may have come further while a step of ours took longer than its lease.
+        // Another holder may have published more while a step of this owner took longer than its
+        // lease.
         { _id: actionId, 'dispatch.lease.owner': owner, 'dispatch.nextBatch': { $lte: nextBatch } },
         published({ nextBatch, done, lease }, now),
         { returnDocument: 'after' },
@@ -192,17 +207,26 @@ export class DispatchStore {
     return updated ?? undefined;
   }
 
-  /** Keeps the lease. @returns whether it was still held. @throws StoreError. */
+  /** Renews the lease. @returns whether the lease was still held. @throws StoreError. */
   renew(actionId: string, owner: string): Promise<boolean> {
     return this.#setLease(actionId, owner, leaseFor(owner, this.#leaseMs, this.#now()));
   }
 
-  /** Hands an action back, so that any instance may go on with it at once. @throws StoreError. */
+  /**
+   * Hands an action back, so that any instance may continue with the action at once.
+   *
+   * @throws StoreError.
+   */
   async release(actionId: string, owner: string): Promise<void> {
     await this.#setLease(actionId, owner, null);
   }
 
-  /** Hands an action back that failed: nobody tries it again before `delayMs` have passed. @throws StoreError. */
+  /**
+   * Hands back an action that failed. No instance tries the action again before `delayMs` have
+   * passed.
+   *
+   * @throws StoreError.
+   */
   async postpone(actionId: string, owner: string, delayMs: number): Promise<void> {
     await this.#setLease(actionId, owner, leaseFor(`${owner}/postponed`, delayMs, this.#now()));
   }
@@ -219,7 +243,7 @@ export class DispatchStore {
   }
 }
 
-/** Gives the lease to somebody, or to nobody. */
+/** Builds the update that sets or clears the lease. */
 function leased(lease: Lease | null): Document[] {
   return [{ $set: { 'dispatch.lease': lease === null ? null : { $literal: lease } } }, WITH_DUE_AT];
 }

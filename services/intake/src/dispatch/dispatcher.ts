@@ -13,49 +13,54 @@ import { Steps, type Step } from './steps.ts';
 import { Turns } from './turns.ts';
 
 export interface DispatcherOptions extends ActionDispatchOptions {
-  /** Name of this instance, different from that of any other that ever ran. */
+  /** Name of this instance. No other instance has ever had the same name. */
   readonly instanceId: string;
-  /** Actions side by side, at most. */
+  /** Maximum number of actions that this instance dispatches at the same time. */
   readonly concurrency: number;
-  /** Windows of a lane that are published at the same time, at most. */
+  /** Maximum number of windows of a lane that are published at the same time. */
   readonly parallelWindows: number;
-  /** Batches of an account's actions in a lane that are published and not counted yet, at most. */
+  /** Maximum number of batches in flight per account and lane. */
   readonly maxInFlightOfAccount: number;
-  /** How many of a lane. */
+  /** Limits of the batches in flight per lane. */
   readonly laneWindow: LaneWindowOptions;
-  /** What is in flight and has not moved for so long is stale, in ms: see `StaleBatches`. */
+  /** Time without progress after which what is in flight is stale, in ms: see `StaleBatches`. */
   readonly staleMs: number;
-  /** After a fault an action rests for this long, in ms, before any instance tries it again. */
+  /** How long an action rests after a fault before any instance tries the action again, in ms. */
   readonly retryDelayMs: number;
-  /** How often it is looked how much of the leased actions is still in flight, in ms. */
+  /** How often the dispatcher reads how much of the leased actions is in flight, in ms. */
   readonly pollMs: number;
   /** Called when batches of a cancelled action are skipped and counted; never throws. */
   readonly onSkipped?: (lane: Lane, batches: number) => void;
-  /** Called when an action ends since what was left of it is skipped; never throws. */
+  /** Called when an action ends because the rest of it is skipped; never throws. */
   readonly onEnded?: (action: ActionDocument) => void;
-  /** Called when a dispatch is interrupted by a fault; never throws. */
+  /** Called when a fault interrupts a dispatch; never throws. */
   readonly onFailed?: () => void;
   readonly health: Health;
   readonly log: Logger;
 }
 
-/** Without a wake it is looked so often for actions to lease, in ms: between the windows of others that would be too much. */
+/**
+ * How often the dispatcher looks for actions to lease without a wake, in ms. A look between any two
+ * windows would cost too much.
+ */
 const CLAIM_EVERY_MS = 200;
 
-/** A stop waits for the window under way for this long, in ms, unless it is told otherwise. */
+/** Default time that a stop waits for the windows under way, in ms. */
 const STOP_PATIENCE_MS = 10_000;
 
-/** Part of a lease for which an account keeps it where there are more accounts than leases. */
+/** Part of a lease for which an account keeps it while there are more accounts than leases. */
 const HOLD_PART = 0.1;
 
 /**
- * Publishes the batches of accepted actions that are due, window by window: in turn over lanes, accounts and actions, and
- * no more than the limits let be in flight, so that a small action does not wait behind a big one. Windows of different
- * lanes and accounts are published side by side, so that one which hangs stops no other.
+ * Publishes the batches of due actions, window by window.
  *
- * Idle → (wake) running → idle when nothing is due. Stopping: the windows under way are finished, leases are handed back.
- * A fault ends an action's turn: it rests for a while, so that one that fails does not hold the others up, and a wake
- * after that takes it up again.
+ * Lanes, accounts and actions take turns, and the limits bound what is in flight, so that a small
+ * action does not wait behind a big one. Windows of different lanes and accounts are published
+ * concurrently, so that one which hangs stops no other.
+ *
+ * Idle → (wake) running → idle when nothing is due. On a stop the dispatcher finishes the windows
+ * under way and hands the leases back. A fault ends an action's turn: the action rests for a while,
+ * so that it does not hold up the others, and a later wake resumes it.
  */
 export class Dispatcher {
   readonly #options: DispatcherOptions;
@@ -68,9 +73,9 @@ export class Dispatcher {
   readonly #adoption: Adoption;
   readonly #loop: WorkerLoop;
   #active: ActionDispatch[] = [];
-  /** Whether something may be due that no look for actions to lease has seen. */
+  /** Whether an action may be due that the last look for actions to lease has not seen. */
   #awake = false;
-  /** Monotonic time of the last look at what is in flight, and whether it was answered. */
+  /** Monotonic time of the last look at what is in flight, and whether it succeeded. */
   #lookedAt = Number.NEGATIVE_INFINITY;
   #known = false;
   /** Monotonic time of the last look for actions to lease. */
@@ -94,13 +99,13 @@ export class Dispatcher {
     });
   }
 
-  /** What this instance dispatches now: actions, and their batches that are published and not counted. */
+  /** What this instance dispatches now: the number of actions, and of their batches in flight. */
   get inFlight(): { actions: number; batches: number } {
     const batches = this.#active.reduce((sum, { inFlight }) => sum + inFlight, 0);
     return { actions: this.#active.length, batches };
   }
 
-  /** Something may be due. Returns at once. */
+  /** Signals that an action may be due. Returns at once. */
   wake(): void {
     this.#awake = true;
     this.#loop.start();
@@ -110,8 +115,9 @@ export class Dispatcher {
   /**
    * Finishes the windows under way and hands every lease back.
    *
-   * @param patienceMs the leases are handed back after this time even if a window is not finished: Kafka may be
-   * unavailable. The new owner publishes that window again, and handler drops the second copies.
+   * @param patienceMs time after which the leases are handed back even if a window is not finished,
+   * because Kafka may be unavailable. The new owner publishes that window again, and the handler
+   * drops the second copies.
    */
   async stop(patienceMs = STOP_PATIENCE_MS): Promise<void> {
     const waited = new AbortController();
@@ -123,7 +129,9 @@ export class Dispatcher {
     this.#active = [];
   }
 
-  /** @returns time until the next look is due, in ms: none while nothing is leased here. */
+  /**
+   * @returns time until the next look is due, in ms; `UNTIL_WOKEN` while nothing is leased here.
+   */
   async #round(): Promise<number> {
     if (this.#isTimeToClaim) await this.#claimDue();
     if (this.#active.length === 0) {
@@ -138,7 +146,7 @@ export class Dispatcher {
     return this.#lookedAt + this.#lookEveryMs - this.#options.monotonic();
   }
 
-  /** Starts a step for each whose turn it is, for as long as there are room and places. */
+  /** Starts a step for each action whose turn it is, while there are room and places. */
   #startSteps(): void {
     while (!this.#loop.stopping) {
       const next = this.#turns.take(this.#contenders());
@@ -150,7 +158,7 @@ export class Dispatcher {
     }
   }
 
-  /** Hands those over of which nothing more is to be published. */
+  /** Hands over the cancelled actions of which no more batches are published. */
   #skipCancelled(): void {
     for (const dispatch of this.#resting.filter(({ isToSkip }) => isToSkip)) {
       if (!this.#skipped.hasPlace) return;
@@ -168,11 +176,15 @@ export class Dispatcher {
     );
   }
 
-  /** How the leased actions stand, which are paused or another's, and how much is in flight. @returns whether that is known. */
+  /**
+   * Reads the state of the leased actions and how much is in flight.
+   *
+   * @returns whether that succeeded.
+   */
   async #look(): Promise<boolean> {
     const { store, staleMs, health, log, monotonic } = this.#options;
     this.#lookedAt = monotonic();
-    // A step under way takes note of its action by itself.
+    // A step under way records the progress of its action itself.
     const resting = this.#resting;
     const steps = this.#steps.running;
     try {
@@ -186,18 +198,19 @@ export class Dispatcher {
         if (state !== undefined && dispatch.note(state) && (await dispatch.keep())) continue;
         await this.#end(dispatch);
       }
-      // Nobody else is to take up what is under way; a step finds out by itself whether the lease is lost.
+      // No other instance may take over what is under way. A step notices by itself that its lease
+      // is lost.
       for (const { of } of steps) await of.keep();
       this.#observeTimes();
       this.#inFlight.note(shares, this.#active, monotonic());
-      // What they publish may not have been there when it was read.
+      // The read may have missed what these steps publish.
       for (const { of, batches } of steps) this.#inFlight.published(of, batches);
       this.#turns.forget(this.#active);
       health.set(MONGODB, 'ready');
       return true;
     } catch (error) {
       health.set(MONGODB, 'waiting', messageOf(error));
-      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look how much is in flight now');
+      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'Batches in flight not read; retrying');
       return false;
     }
   }
@@ -220,17 +233,20 @@ export class Dispatcher {
     return this.#active.filter((dispatch) => !this.#steps.has(dispatch));
   }
 
-  /** A dispatch that is not to go on here. */
+  /** Stops a dispatch that must not continue here. */
   async #end(dispatch: ActionDispatch): Promise<void> {
     this.#options.log.info(
       { actionId: dispatch.actionId },
-      'a dispatch stops here: the action is paused or has ended, or another instance has it',
+      'Dispatch stopped: the action is paused, has ended, or belongs to another instance',
     );
     await this.#release(dispatch);
     this.#active = this.#active.filter((other) => other !== dispatch);
   }
 
-  /** What failed was handed to another instance or cancelled: no send of ours will tell that Kafka is back. */
+  /**
+   * Clears an old fault of Kafka. The failed action may have another owner or be cancelled, so that
+   * no send shows the recovery.
+   */
   #forgetOldFault(): void {
     const { monotonic, retryDelayMs, health } = this.#options;
     if (monotonic() - this.#failedAt > 2 * retryDelayMs) health.set(KAFKA_PRODUCER, 'ready');
@@ -240,7 +256,7 @@ export class Dispatcher {
     return this.#options.monotonic() - this.#lookedAt >= this.#lookEveryMs;
   }
 
-  /** While all that is leased here is under way, a look only keeps the leases. */
+  /** While every leased action has a step under way, a look only keeps the leases. */
   get #lookEveryMs(): number {
     const { pollMs } = this.#options;
     return this.#resting.length === 0 ? Math.max(pollMs, CLAIM_EVERY_MS) : pollMs;
@@ -265,11 +281,11 @@ export class Dispatcher {
       health.set(MONGODB, 'ready');
     } catch (error) {
       health.set(MONGODB, 'waiting', messageOf(error));
-      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'cannot look for actions to dispatch now');
+      log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'Actions to dispatch not read; retrying');
     }
   }
 
-  /** An account that has no lease gets the place of another action. */
+  /** Gives the place of another action to an account that has no lease. */
   async #shareLeases(): Promise<void> {
     const shared = await this.#claims.share(this.#active, (dispatch) => !this.#steps.has(dispatch));
     if (shared === undefined) return;
@@ -282,7 +298,7 @@ export class Dispatcher {
     const here = this.#active.find(({ actionId }) => actionId === action._id);
     if (here === undefined) this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
     else here.takeLease(owner, leasedAt, action.dispatch);
-    // What its account may publish depends on all that are here.
+    // The account's room depends on all actions that are dispatched here.
     this.#lookedAt = Number.NEGATIVE_INFINITY;
   }
 
@@ -297,7 +313,7 @@ export class Dispatcher {
     this.#loop.wake();
   }
 
-  /** @returns whether it is not dispatched here any more. */
+  /** @returns whether the action is no longer dispatched here. */
   async #publish(dispatch: ActionDispatch, atMost: number): Promise<boolean> {
     const { log, health } = this.#options;
     const { actionId } = dispatch;
@@ -327,8 +343,8 @@ export class Dispatcher {
     try {
       await dispatch.postpone(retryDelayMs);
     } catch (failure) {
-      // The lease runs out by itself.
-      log.debug({ actionId, err: failure }, 'could not hand back a lease');
+      // The lease expires by itself.
+      log.debug({ actionId, err: failure }, 'Lease not handed back; it expires');
     }
   }
 
@@ -336,8 +352,11 @@ export class Dispatcher {
     try {
       await dispatch.release();
     } catch (error) {
-      // The lease runs out by itself.
-      this.#options.log.debug({ actionId: dispatch.actionId, err: error }, 'could not hand back a lease');
+      // The lease expires by itself.
+      this.#options.log.debug(
+        { actionId: dispatch.actionId, err: error },
+        'Lease not handed back; it expires',
+      );
     }
   }
 }

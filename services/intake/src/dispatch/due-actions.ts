@@ -13,23 +13,28 @@ export interface DueAction extends Pick<ActionDocument, '_id' | 'lane' | 'accoun
   readonly dispatch: { readonly dueAt: Date };
 }
 
-/** What is due. */
+/** The due actions of one look. */
 export interface Due {
   readonly actions: readonly DueAction[];
-  /** Whether there are no more than these. */
+  /** Whether there are no other due actions. */
   readonly complete: boolean;
 }
 
-/** What of a due action is read: fields of the index, which need no document. */
+/** The fields of a due action that are read: those of the index, so that no document is read. */
 const DUE_FIELDS = { lane: 1, accountId: 1, 'dispatch.dueAt': 1 } as const;
 
-/** Actions that are read together, and the number of reads in one look while all of them have just become due. */
+/**
+ * Actions per read, and the maximum number of reads in one look while all of them have just become
+ * due.
+ */
 const PAGE = 200;
 const MAX_PAGES = 5;
 
 /**
- * Finds what is due, by the index alone. What has become due since the last look (its schedule, the end of a lease) is
- * made due at once (`DUE_NOW`), since a claim takes from nothing else.
+ * Finds due actions by the index alone.
+ *
+ * An action that has become due since the last look, by its schedule or by the end of a lease, is
+ * set to `DUE_NOW`, because a claim takes only such actions.
  *
  * @throws StoreError.
  */
@@ -40,7 +45,7 @@ export async function findDueActions(database: Database, now: Date): Promise<Due
       database.actions
         .find<DueAction>(
           { 'dispatch.dueAt': { $lte: now } },
-          // What has just become due comes before what is due at once.
+          // Actions that have just become due come before those that are due at once.
           { sort: { 'dispatch.dueAt': -1 }, limit: PAGE, projection: DUE_FIELDS },
         )
         .toArray(),
@@ -49,7 +54,7 @@ export async function findDueActions(database: Database, now: Date): Promise<Due
     if (newlyDue.length > 0) {
       await stored(
         database.actions.updateMany(
-          // A lease that was renewed in the meantime stays.
+          // An action whose lease was renewed in the meantime stays as it is.
           { _id: { $in: newlyDue }, 'dispatch.dueAt': { $lte: now } },
           { $set: { 'dispatch.dueAt': DUE_NOW } },
         ),
@@ -61,16 +66,19 @@ export async function findDueActions(database: Database, now: Date): Promise<Due
 }
 
 /**
- * Gives `dispatch.dueAt` to actions that have none although there is something to publish: those that a version before the
- * field has accepted.
+ * Sets `dispatch.dueAt` on actions that have something to publish and lack the field.
  *
- * @returns the number of actions. @throws StoreError.
+ * A version before the field has accepted these actions.
+ *
+ * @returns the number of actions.
+ * @throws StoreError.
  */
 export async function adoptActions(database: Database): Promise<number> {
   const { modifiedCount } = await stored(
     database.actions.updateMany(
       {
-        // In the words of the janitor's index, which begins with what is not purged and not finished.
+        // The conditions match the janitor's index, which starts with what is not purged and not
+        // finished.
         'dispatch.purged': null,
         finishedAt: null,
         status: { $in: DISPATCHED_STATUSES },

@@ -3,18 +3,21 @@ import { stored, StoreError, type ActionDocument, type Database, type SweepState
 import type { Filter } from 'mongodb';
 import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
 
-/** Staged batches that are looked at together. */
+/** Number of staged batches that are read together. */
 const CHUNK = 500;
 
-/** Which batches are missing. */
+/** The missing batches of an action. */
 export interface MissingBatches {
-  /** In ascending order; as many as were asked for, at most. */
+  /** Missing batches in ascending order, at most as many as requested. */
   readonly batchNos: readonly number[];
-  /** Batches without an outcome whose staged batch is not there: they cannot be published again. */
+  /** Batches without an outcome and without a staged batch. They cannot be published again. */
   readonly lost: readonly number[];
 }
 
-/** Searches for batches that have been published and are not in Kafka. All times are this process's. */
+/**
+ * Searches for batches that were published and are not in Kafka. All times are those of this
+ * process.
+ */
 export class GapStore {
   readonly #database: Database;
   readonly #now: () => Date;
@@ -25,9 +28,10 @@ export class GapStore {
   }
 
   /**
-   * Claims an action that stands still: batches of it are published and not counted, and nothing has changed for `afterMs`.
+   * Claims an action that stands still: it has batches in flight, and nothing has changed for
+   * `afterMs`.
    *
-   * @param claimMs for which no other instance looks at it.
+   * @param claimMs how long no other instance searches the action, in ms.
    * @throws StoreError.
    */
   async claim(afterMs: number, claimMs: number): Promise<ActionDocument | undefined> {
@@ -42,12 +46,12 @@ export class GapStore {
     return claimed ?? undefined;
   }
 
-  /** Records how far the search is. @throws StoreError. */
+  /** Records the state of the search. @throws StoreError. */
   async record(actionId: string, sweep: SweepState): Promise<void> {
     await stored(this.#database.actions.updateOne({ _id: actionId }, { $set: { 'dispatch.sweep': sweep } }));
   }
 
-  /** The action as it is now, if batches of it may be published. @throws StoreError. */
+  /** Reads the action, if its batches may be published. @throws StoreError. */
   async open(actionId: string): Promise<ActionDocument | undefined> {
     const found = await stored(
       this.#database.actions.findOne({ _id: actionId, status: { $in: BEGUN_STATUSES } }),
@@ -56,9 +60,11 @@ export class GapStore {
   }
 
   /**
-   * The batches below `nextBatch` that have no log, of these partitions of the lane. Holds a bit for each batch.
+   * Returns the batches below `nextBatch` in these partitions of the lane that have no log.
    *
-   * @param except batches that are not missing: they wait in a retry topic.
+   * Memory: one byte for each batch.
+   *
+   * @param except batches that are not missing, because they wait in a retry topic.
    * @throws StoreError.
    */
   async missing(
@@ -80,7 +86,7 @@ export class GapStore {
     return { batchNos: batchNos.slice(0, atMost), lost };
   }
 
-  /** The first of these staged batches that fit into a window. @throws StoreError. */
+  /** Reads the first of these staged batches that fit into a window. @throws StoreError. */
   async read(actionId: string, batchNos: readonly number[], limits: WindowLimits): Promise<StagedBatch[]> {
     const wanted = batchNos.slice(0, limits.batches);
     const window: StagedBatch[] = [];
@@ -129,10 +135,12 @@ export class GapStore {
   }
 }
 
-/** What is paused is left alone: nothing of it is to be published. */
+/**
+ * Matches actions that stand still. Paused ones are left out: their batches must not be published.
+ */
 function standingStill(now: Date, afterMs: number): Filter<ActionDocument> {
   return {
-    // Batches of it are published, and neither counted nor in a retry topic.
+    // The action has batches that are published and neither counted nor in a retry topic.
     'dispatch.inFlight': true,
     status: { $in: BEGUN_STATUSES },
     updatedAt: { $lt: instantAfter(now, -afterMs) },

@@ -13,9 +13,9 @@ export interface GapSweeperOptions {
   readonly producer: MessageProducer;
   readonly topics: TopicNames;
   readonly groups: ConsumerGroups;
-  /** What is published at once. */
+  /** Limits of the batches that are published at once. */
   readonly window: WindowLimits;
-  /** An action of which nothing was counted for so long is looked at, in ms. */
+  /** Time without a counted outcome after which an action is searched, in ms. */
   readonly afterMs: number;
   readonly now: () => Date;
   /** Called when missing batches are published again; never throws. */
@@ -23,24 +23,30 @@ export interface GapSweeperOptions {
   readonly log: Logger;
 }
 
-/** Actions that one round looks at, at most. */
+/** Maximum number of actions that one round searches. */
 const ROUND = 20;
-/** Batches of an action that one round publishes again, at most. */
+/** Maximum number of batches of an action that one round publishes again. */
 const MAX_BATCHES = 1_000;
-/** Numbers of batches in a line of the log, at most. */
+/** Maximum number of batch numbers in a line of the log. */
 const LOGGED = 50;
-/** For so long no other instance looks at an action, in ms, unless `afterMs` is shorter. */
+/** How long no other instance searches a claimed action, in ms, unless `afterMs` is shorter. */
 const CLAIM_MS = 60_000;
-/** The longest rest of an action between two rounds in which batches of it were published again, in ms. */
+/**
+ * The longest rest of an action between two rounds that publish some of its batches again, in ms.
+ */
 const MAX_REST_MS = 3_600_000;
 
 /**
- * Finds batches that are recorded as published and are not in Kafka, whatever lost them, and publishes them again. Safe to
- * run in every instance at once: an action is claimed, and a second copy of a batch that was there after all is dropped.
+ * Finds batches that are recorded as published and are not in Kafka, and publishes them again.
  *
- * A batch is missing when all that lay in its partition of the lane when nothing was counted any more has been consumed, then
- * all results that were there after that, and it still has no log. What is slow is not missing: a partition with lag is left
- * alone, and so are batches that wait in a retry topic. How far that is stands in the action's document, from round to round.
+ * It is safe to run in every instance at once: a round claims an action, and the handler drops a
+ * second copy of a batch.
+ *
+ * A batch is missing if it still has no log after two steps. First the handler has consumed all
+ * that the batch's partition held when nothing was counted any more. Then the stats aggregator has
+ * consumed all results that existed after that. What is slow is not missing: partitions with lag
+ * are left alone, and so are batches in a retry topic. The action's document holds the state of the
+ * search from round to round.
  */
 export class GapSweeper {
   readonly #options: GapSweeperOptions;
@@ -50,9 +56,11 @@ export class GapSweeper {
   }
 
   /**
-   * One round. An action of which batches cannot be published now holds up no other: it is looked at again later.
+   * Runs one round. An action whose batches cannot be published now is searched again later and
+   * holds up no other action.
    *
-   * @returns how many batches were published again. @throws StoreError; kafkajs' error.
+   * @returns the number of batches that were published again.
+   * @throws StoreError; the error of kafkajs.
    */
   async sweep(): Promise<number> {
     const { store, kafka, afterMs } = this.#options;
@@ -84,7 +92,11 @@ export class GapSweeper {
     }
   }
 
-  /** Goes on with an action as far as it is possible now. @returns how many batches were published again. */
+  /**
+   * Continues the search of an action as far as possible now.
+   *
+   * @returns the number of batches published again.
+   */
   async #search(action: ActionDocument, consumption: Consumption): Promise<number> {
     const { store, topics } = this.#options;
     const { _id, lane, countedBatches, dispatch } = action;
@@ -121,7 +133,11 @@ export class GapSweeper {
     return published;
   }
 
-  /** The partitions of the lane that are consumed up to the mark, and the ends of the results after that; null: there is none. */
+  /**
+   * Finds the partitions of the lane that are consumed up to the mark.
+   *
+   * @returns these partitions, and the ends of the results after that; `null` if there are none.
+   */
   async #consumedOf(mark: SweepMark, lane: Lane, consumption: Consumption): Promise<SweepMark['consumed']> {
     const { topics, groups } = this.#options;
     const positions = await consumption.positions(groups.handler[lane], topics.entityBatches[lane]);
@@ -162,11 +178,15 @@ export class GapSweeper {
     return batchNos.length;
   }
 
-  /** Publishes the first of these batches, in the form that they had. @returns how many. */
+  /**
+   * Publishes the first of these batches in their original form.
+   *
+   * @returns the number of batches handled.
+   */
   async #publish(action: ActionDocument, batchNos: readonly number[]): Promise<number> {
     const { store, producer, topics, window, onMissing } = this.#options;
     const batches = await store.read(action._id, batchNos, window);
-    // Removed in between: the action has ended.
+    // The staged batches were removed in between, so the action has ended.
     if (batches.length === 0) return batchNos.length;
     await producer.send(
       topics.entityBatches[action.lane],

@@ -2,17 +2,21 @@ import type { Lease } from '@bulk/domain';
 import { WITH_DUE_AT } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 
-/** The largest window that can be configured: that of a holder which did not record its own. */
+/**
+ * The largest window that can be configured. Assumed for a holder that did not record its window.
+ */
 export const MAX_WINDOW_BATCHES = 1_000;
 
 /**
- * The update of a claim: the lease, and up to where batches may be in Kafka beyond what is recorded.
+ * Builds the update of a claim: the lease, and the bound below which Kafka may hold unrecorded
+ * batches.
  *
- * A lease that was handed back is null: its holder had recorded all that it published. One that is still there has run out,
- * so its holder has died, stalls or has failed: up to a window beyond `nextBatch` may be in Kafka, or may still arrive there.
- * That bound stays until it is passed: a later holder that is handed back says nothing of an earlier one.
+ * A lease that was handed back is `null`: its holder had recorded all that it published. A lease
+ * that is still there has expired, so its holder has died, stalls or has failed. Up to a window
+ * beyond `nextBatch` may then be in Kafka, or may still arrive there. The bound stays until the
+ * dispatch has passed it: a later lease that is handed back says nothing about an earlier holder.
  *
- * @param windowBatches that the new holder publishes at once, at most.
+ * @param windowBatches maximum number of batches that the new holder publishes at once.
  */
 export function claimed(lease: Lease, windowBatches: number): Document[] {
   const bound = { $ifNull: ['$dispatch.mayBePublished', 0] };

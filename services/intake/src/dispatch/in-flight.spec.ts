@@ -40,7 +40,7 @@ describe('what is in flight', () => {
   });
 
   it('lets an account with nothing in flight publish one batch into a full lane, and no second one', () => {
-    // A fresh instance, whose window is 12, beside another one that has 29 in flight.
+    // A fresh instance has a window of 12, while another one has 29 batches in flight.
     const inFlight = inFlightOf(10, 12);
     inFlight.note(
       [{ lane: 'normal', accountId: 'b', batches: 29, stale: 0 }],

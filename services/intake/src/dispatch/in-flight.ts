@@ -3,24 +3,24 @@ import type { ShareInFlight } from './shares-in-flight.ts';
 import { StaleBatches, type Allowance } from './stale-batches.ts';
 import { shareOf, type Contender } from './turns.ts';
 
-/** What may be published and not counted yet, at most, in batches. */
+/** Limits of the batches in flight. */
 export interface InFlightLimits {
-  /** Of one account in one lane. */
+  /** Maximum number of batches of one account in one lane. */
   readonly account: number;
-  /** Of all accounts in this lane, at present. */
+  /** The current maximum number of batches of all accounts in a lane. */
   readonly laneAt: (lane: Lane) => number;
   /** Time without an outcome after which a batch is stale, in ms. */
   readonly staleMs: number;
 }
 
-/** A lane as of the last look. */
+/** The state of a lane as of the last look. */
 interface LaneState extends Allowance {
   readonly limit: number;
-  /** Accounts that use the lane or want to. */
+  /** Number of accounts that use the lane or want to use it. */
   readonly accounts: number;
 }
 
-/** Batches in flight: all, and the stale ones among them. */
+/** Numbers of batches in flight: all of them, and the stale ones among them. */
 interface Used {
   batches: number;
   stale: number;
@@ -28,18 +28,25 @@ interface Used {
 
 const NOTHING: Readonly<Used> = { batches: 0, stale: 0 };
 
-/** How long an account with nothing in flight waits for room in turn, before it may go beyond the limit of its lane, in ms. */
+/**
+ * How long an account without batches in flight waits for room before it may exceed the limit of
+ * its lane, in ms.
+ */
 const PATIENCE_MS = 1_000;
 
 /**
- * How much may be published into the lanes. What waits in a lane's partitions is what a newcomer has to wait for: so it
- * is kept small, and of it each account gets an equal part, with one part left over for whoever comes next. An account
- * with nothing in flight in a lane may publish one batch whatever the others have there: at once if it is new, else when
- * it has waited for a second, so that many accounts keep to the limit while there is room in turn. What is in flight is
- * bounded by the limit and the number of accounts.
+ * Decides how much may be published into the lanes.
  *
- * What is in flight is known from the actions' documents, as of the last look, and from what was published here since.
- * Several instances may each use the same room between two looks: then it is more, by a window of each.
+ * A newcomer has to wait for what is in a lane's partitions. So the amount in flight is kept small,
+ * and each account gets an equal part of it, with one part left over for the next newcomer. An
+ * account without batches in flight in a lane may publish one batch whatever the others have there.
+ * It may do so at once if it is new, otherwise after it has waited for a second, so that many
+ * accounts keep to the limit while there is room in turn. The limit and the number of accounts
+ * bound what is in flight.
+ *
+ * The amount in flight comes from the actions' documents, as of the last look, and from what was
+ * published here since. Several instances may each use the same room between two looks. Then the
+ * amount exceeds the limit by a window for each of them.
  */
 export class InFlight {
   readonly #limits: InFlightLimits;
@@ -47,9 +54,9 @@ export class InFlight {
   readonly #lanes = new Map<Lane, LaneState>();
   readonly #inLane = new Map<Lane, Used>();
   readonly #shares = new Map<string, Used>();
-  /** Actions of an account that are dispatched here. */
+  /** Share → number of its actions that are dispatched here. */
   readonly #actions = new Map<string, number>();
-  /** Share → monotonic time of the look before its last publication here, in ms. */
+  /** Share → monotonic time of the look before the last publication of the share here, in ms. */
   readonly #publishedAt = new Map<string, number>();
   #now = Number.NEGATIVE_INFINITY;
 
@@ -58,7 +65,11 @@ export class InFlight {
     this.#staleBatches = new StaleBatches(limits.staleMs);
   }
 
-  /** Takes note of what is in flight, and of who is dispatched here. @param now monotonic time, in ms. */
+  /**
+   * Records what is in flight and which actions are dispatched here.
+   *
+   * @param now monotonic time, in ms.
+   */
   note(shares: readonly ShareInFlight[], here: readonly Contender[], now: number): void {
     this.#inLane.clear();
     this.#shares.clear();
@@ -74,13 +85,16 @@ export class InFlight {
     }
   }
 
-  /** So much more is in flight. */
+  /** Adds batches to what is in flight. */
   published(share: Pick<Contender, 'lane' | 'accountId'>, batches: number): void {
     this.#add(share, batches, 0);
     if (batches > 0) this.#publishedAt.set(shareOf(share), this.#now);
   }
 
-  /** Batches that may be published for this one at its turn; 0: none at present. */
+  /**
+   * Returns the number of batches that this contender may publish at its turn; 0 if it has no room
+   * at present.
+   */
   roomFor(contender: Contender): number {
     const state = this.#lanes.get(contender.lane);
     if (state === undefined) return 0;
@@ -125,7 +139,7 @@ export class InFlight {
   }
 }
 
-/** Batches that count against a limit. */
+/** Returns the number of batches that count against a limit. */
 function counted({ batches, stale }: Readonly<Used>, leftOut: number): number {
   return batches - Math.min(stale, leftOut);
 }

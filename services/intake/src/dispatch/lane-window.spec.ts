@@ -4,7 +4,10 @@ import { LaneWindow } from './lane-window.ts';
 
 const OPTIONS = { min: 4, max: 500, tolerance: 2, probeEveryMs: 10_000 };
 
-/** A lane whose handlers process `parallel` batches at a time, each `workMs` long, and tell of them `delayMs` later. */
+/**
+ * A lane whose handlers process `parallel` batches at a time. Each takes `workMs`, and is counted
+ * `delayMs` later.
+ */
 class Lane {
   now = 0;
   readonly window: LaneWindow;
@@ -24,7 +27,7 @@ class Lane {
     this.#servers.workMs = workMs;
   }
 
-  /** Publishes as much as the window lets, looking every 20 ms. */
+  /** Publishes as much as the window allows and looks every 20 ms. */
   runFor(ms: number, demand = Number.POSITIVE_INFINITY): void {
     this.counted = 0;
     this.waits = [];

@@ -1,57 +1,69 @@
 export interface LaneWindowOptions {
-  /** Batches that may be in flight whatever the times are, but for a probe: also where it begins. */
+  /** Minimum number of batches in flight outside probes, and the initial size of the window. */
   readonly min: number;
   readonly max: number;
-  /** How many times as long as at rest a batch may take because of those in front of it; above 1. */
+  /** Target latency of a batch, as a multiple of its latency on an idle lane; above 1. */
   readonly tolerance: number;
-  /** How often the time at rest is measured anew, in ms. */
+  /** How often the latency on an idle lane is measured again, in ms. */
   readonly probeEveryMs: number;
 }
 
-/** Shorter times are taken for this: of nothing there is no ratio. */
+/** Shorter times count as this one, in ms, so that ratios stay finite. */
 const SHORTEST_MS = 1;
-/** Bounds of a change, since a sample or two may be far off. */
+/** Bounds of one change of the window, because single samples may be far off. */
 const SHRINK = 0.7;
 const GROW = 1.5;
-/** How many times the time at rest a probe takes: what was in front of its own batches has to be gone first. */
+/**
+ * Length of a probe, as a multiple of the idle latency. The batches in front of the probe's own
+ * ones must leave first.
+ */
 const PROBE_LENGTH = 3;
-/** Spans between probes for which the time at rest of another instance holds. */
+/** Number of spans between probes for which the idle latency of another instance is valid. */
 const ELSEWHERE_PROBES = 2;
-/** What is left of the window in a probe, of what would be in flight if nothing waited: less, in case it has grown too far. */
+/**
+ * Size of the window in a probe, as a part of the number of batches in flight without a queue.
+ * Below 1, in case the window has grown too far.
+ */
 const PROBE_PART = 0.7;
 
-/** What was found of a lane. */
+/** The measurements of a lane. */
 export interface Measured {
-  /** Batches that may be in flight. */
+  /** Maximum number of batches in flight. */
   readonly size: number;
-  /** Time that a batch takes where none is in front of it, in ms. */
+  /** Latency of a batch on an idle lane, in ms. */
   readonly restMs: number;
 }
 
 /**
- * How many batches may be in flight in a lane, found from how long they take: as many as keep the handlers busy, and few
- * enough that a newcomer waits only so much longer than at rest.
+ * Finds how many batches may be in flight in a lane from how long they take.
  *
- * As TCP Vegas does it (Brakmo and Peterson, 1995), and Netflix' gradient limit for concurrency: the shortest time seen
- * is that of a batch which waits for nobody; what it takes longer is spent in a queue, and by that ratio the window is
- * changed, at most once in that time, since a change shows no earlier. So that a lasting queue does not come to pass for
- * the time at rest, the queue is let run dry for a moment every now and then (as in BBR's ProbeRTT, 2016).
+ * The window keeps the handlers busy and limits how much longer than on an idle lane a newcomer
+ * waits.
+ *
+ * The method is that of TCP Vegas (Brakmo and Peterson, 1995) and of Netflix' gradient limit for
+ * concurrency. The shortest time seen is that of a batch which waits for no other; a batch spends
+ * the excess in a queue. That ratio changes the window, at most once per latency, because a change
+ * shows no earlier. At intervals the queue is allowed to run dry for a moment (as in BBR's
+ * ProbeRTT, 2016), so that the latency of a lasting queue is not taken for that of an idle lane.
  */
 export class LaneWindow {
   readonly #options: LaneWindowOptions;
   #size: number;
-  /** Shortest times of the last two spans between probes, in ms. */
+  /** Shortest times in the span before the last probe and since it, in ms. */
   #before = Number.POSITIVE_INFINITY;
   #shortest = Number.POSITIVE_INFINITY;
   #probedAt = Number.NEGATIVE_INFINITY;
   #probeEnd = Number.NEGATIVE_INFINITY;
-  /** Times since the last change. */
+  /** Times since the last change, in ms. */
   #times: number[] = [];
   #changedAt = Number.NEGATIVE_INFINITY;
-  /** Shortest time that another instance has seen, in ms, and until when it holds. */
+  /**
+   * Shortest time that another instance has seen, in ms, and the monotonic time until which it is
+   * valid.
+   */
   #elsewhereMs = Number.POSITIVE_INFINITY;
   #elsewhereUntil = Number.NEGATIVE_INFINITY;
-  /** Whether the size was measured here since it was last taken or adopted. */
+  /** Whether this instance has changed the size since the last `takeMeasured` or `adopt`. */
   #measured = false;
 
   constructor(options: LaneWindowOptions) {
@@ -59,7 +71,7 @@ export class LaneWindow {
     this.#size = options.min;
   }
 
-  /** Batches that may be in flight at this monotonic time, in ms. */
+  /** Returns the maximum number of batches in flight at this monotonic time, in ms. */
   sizeAt(now: number): number {
     const probing = now < this.#probeEnd;
     const size = probing ? (this.#size / this.#options.tolerance) * PROBE_PART : this.#size;
@@ -67,9 +79,10 @@ export class LaneWindow {
   }
 
   /**
-   * Takes note of how long batches took from their publishing until they were counted, in ms.
+   * Records how long batches took from their publication to their count, in ms.
    *
-   * @param held whether there was more to publish than the window let: without that it does not grow.
+   * @param held whether the window kept batches from being published. Otherwise the window does not
+   * grow.
    */
   observe(times: readonly number[], held: boolean, now: number): void {
     if (times.length === 0) return;
@@ -83,14 +96,14 @@ export class LaneWindow {
     if (now - this.#probedAt >= this.#options.probeEveryMs) this.#probe(atRest, now);
   }
 
-  /** What was measured here since the last call or `adopt`; undefined where nothing was. */
+  /** Returns what was measured here since the last call or `adopt`; `undefined` if nothing was. */
   takeMeasured(): Measured | undefined {
     if (!this.#measured) return undefined;
     this.#measured = false;
     return { size: this.#size, restMs: Math.min(this.#before, this.#shortest) };
   }
 
-  /** Goes on from what another instance has measured later. */
+  /** Continues from a later measurement of another instance. */
   adopt({ size, restMs }: Measured, now: number): void {
     this.#size = this.#bounded(size);
     this.#measured = false;
@@ -122,7 +135,7 @@ export class LaneWindow {
     this.#before = this.#shortest;
     this.#shortest = Number.POSITIVE_INFINITY;
     this.#times = [];
-    // The first times after the probe are those of its own batches.
+    // The first times after the probe belong to the probe's own batches.
     this.#changedAt = this.#probeEnd;
   }
 }

@@ -2,10 +2,13 @@ import { LANES, type Lane } from '@bulk/domain';
 import { LaneWindow, type LaneWindowOptions } from './lane-window.ts';
 import type { SharedWindows } from './shared-windows.ts';
 
-/** Time between two exchanges with the other instances, in ms: a window is known to all of them this much later. */
+/**
+ * Time between two exchanges with the other instances, in ms. All instances know a window after at
+ * most this delay.
+ */
 const EXCHANGE_EVERY_MS = 1_000;
 
-/** The windows of all lanes, kept equal among the instances of intake. */
+/** Holds the windows of all lanes and keeps them equal among the instances of intake. */
 export class LaneWindows {
   readonly #windows: ReadonlyMap<Lane, LaneWindow>;
   readonly #options: LaneWindowOptions;
@@ -18,7 +21,7 @@ export class LaneWindows {
     this.#windows = new Map(LANES.map((lane) => [lane, new LaneWindow(options)]));
   }
 
-  /** Batches that may be in flight in a lane at this monotonic time, in ms. */
+  /** Returns the maximum number of batches in flight in a lane at this monotonic time, in ms. */
   sizeAt(lane: Lane, now: number): number {
     return this.#windows.get(lane)?.sizeAt(now) ?? this.#options.min;
   }
@@ -28,7 +31,7 @@ export class LaneWindows {
     this.#windows.get(lane)?.observe(times, held, now);
   }
 
-  /** Shares the windows with the other instances, if it is time. @throws StoreError. */
+  /** Shares the windows with the other instances, if an exchange is due. @throws StoreError. */
   async exchange(shared: SharedWindows, now: number): Promise<void> {
     if (now - this.#exchangedAt < EXCHANGE_EVERY_MS) return;
     this.#exchangedAt = now;

@@ -13,11 +13,14 @@ interface Sent {
   readonly at: number;
 }
 
-/** A lane with one instance of intake: accounts that always have more to publish, and handlers that may be unavailable. */
+/**
+ * A lane with one instance of intake, accounts that always have more to publish, and handlers that
+ * may be unavailable.
+ */
 class Lane {
   now = 0;
   handlersRun = true;
-  /** Batches that no handler can ever finish, e.g. results that cannot be read. */
+  /** Batches that no handler can ever finish, e.g. because their results cannot be read. */
   readonly poison: Sent[] = [];
   readonly #window = new LaneWindow({ min: 12, max: 1_000, tolerance: 1.5, probeEveryMs: 10_000 });
   readonly #inFlight: InFlight;
@@ -58,7 +61,7 @@ class Lane {
     return this.#firstCounted.get(accountId);
   }
 
-  /** @returns the most that was in flight. */
+  /** @returns the maximum number of batches in flight. */
   runFor(ms: number, until: () => boolean = () => false): number {
     let most = this.inFlight;
     for (const end = this.now + ms; this.now < end && !until(); this.now += LOOK_EVERY_MS) {
@@ -96,7 +99,7 @@ class Lane {
       this.#inFlight.published(next, batches);
       const { accountId } = next;
       for (let i = 0; i < batches; i += 1) this.#queue.push({ accountId, at: this.now });
-      // As of its first batch an action counts as having moved.
+      // An action counts as having moved when its first batch is published.
       if (!this.#movedAt.has(accountId)) this.#movedAt.set(accountId, this.now);
     }
   }
@@ -121,14 +124,15 @@ describe('an outage of the handlers', () => {
     const before = lane.runFor(20_000);
     lane.handlersRun = false;
     const during = lane.runFor(120_000);
-    // One of each account, and one for each span without an outcome, which shows whether the lane moves again.
+    // One batch per account, and one for each span without an outcome, which shows whether the lane
+    // moves again.
     expect(during).toBeLessThanOrEqual(before + accounts.length + 2);
     lane.handlersRun = true;
     lane.join('newcomer');
     const at = lane.now;
     lane.runFor(60_000, () => lane.firstCountedOf('newcomer') !== undefined);
     expect(lane.now - at).toBeLessThan(1_500);
-    // What was stale is left out now that the lane moves, but no more of it than the lane's limit.
+    // Stale batches do not count now that the lane moves, but at most as many as the lane's limit.
     expect(lane.runFor(60_000)).toBeLessThanOrEqual(2 * before + accounts.length);
   });
 
@@ -145,7 +149,7 @@ describe('a batch that is stuck for good', () => {
   it('does not close its lane, though all that was in flight is stuck', () => {
     const lane = new Lane({ perSecond: 200 });
     lane.join('a');
-    // More than the part of the account, and nothing that moves.
+    // More than the account's part, and none of these batches moves.
     for (let i = 0; i < 12; i += 1) lane.poison.push({ accountId: 'a', at: 0 });
     lane.runFor(2 * STALE_MS);
     expect(lane.firstCountedOf('a')).toBeDefined();

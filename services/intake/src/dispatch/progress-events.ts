@@ -4,8 +4,10 @@ import { progressEventOf, type ProgressDocument } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 
 /**
- * Tells the state of actions that intake has changed itself: queued, paused, resumed, cancelling. Best effort, since the
- * change is stored already: whoever follows an action reads its state again from time to time.
+ * Publishes the states of actions that intake itself changes: queued, paused, resumed, cancelling.
+ *
+ * Delivery is best effort, because the change is already stored and followers of an action read its
+ * state again from time to time.
  */
 export class ProgressEvents {
   readonly #producer: MessageProducer;
@@ -26,7 +28,7 @@ export class ProgressEvents {
         { key: _id, value: progressEventOf(action), headers: { [HEADERS.accountId]: accountId } },
       ])
       .catch((error: unknown) => {
-        this.#log.debug({ actionId: _id, err: error }, 'a progress event could not be sent');
+        this.#log.debug({ actionId: _id, err: error }, 'Progress event not sent');
       });
   }
 }

@@ -3,17 +3,22 @@ import { DUPLICATE_KEY, StoreError, type Database, type DispatchLaneDocument } f
 import { MongoBulkWriteError } from 'mongodb';
 import type { Measured } from './lane-window.ts';
 
-/** What an instance has measured later is of use for this long, in ms; clocks have to agree within seconds. */
+/**
+ * Age up to which a measurement of another instance is used, in ms. Clocks must agree within
+ * seconds.
+ */
 const MAX_AGE_MS = 30_000;
 
 /**
- * The windows of the lanes as the instances of intake share them: a document per lane with what was measured last. An
- * instance that has just started begins where the others are, instead of with the smallest window.
+ * Shares the windows of the lanes among the instances of intake.
+ *
+ * A document per lane holds the last measurement. An instance that has just started continues from
+ * the others' windows instead of the smallest window.
  */
 export class SharedWindows {
   readonly #database: Database;
   readonly #now: () => Date;
-  /** Lane → when the document was measured that was seen last, in ms since the epoch. */
+  /** Lane → time of the last measurement seen, in ms since the epoch. */
   readonly #seen = new Map<Lane, number>();
 
   constructor(database: Database, now: () => Date) {
@@ -22,11 +27,13 @@ export class SharedWindows {
   }
 
   /**
-   * Reads what other instances have measured since the last call, and shares what this one has.
+   * Reads what other instances have measured since the last call, and shares the measurements of
+   * this instance.
    *
    * @param by name of this instance.
-   * @param takeMeasured what this instance has measured of a lane; asked only where no other instance has measured it.
-   * @returns what is to be adopted.
+   * @param takeMeasured returns what this instance has measured of a lane. Called only for lanes
+   * that no other instance has measured.
+   * @returns the measurements to adopt.
    * @throws StoreError.
    */
   async exchange(
@@ -72,7 +79,7 @@ export class SharedWindows {
     try {
       await this.#database.dispatchLanes.bulkWrite(writes, { ordered: false });
     } catch (error) {
-      // Another instance has inserted the document at the same time: its measurement is as good.
+      // Another instance has inserted the document at the same time. Its measurement is as good.
       if (!(error instanceof MongoBulkWriteError) || error.code !== DUPLICATE_KEY) throw error;
     }
   }

@@ -2,17 +2,20 @@ import type { Lane } from '@bulk/domain';
 import { BATCHES_IN_FLIGHT } from '@bulk/mongo';
 import type { Document } from 'mongodb';
 
-/** How much of an account's batches is in flight in a lane. */
+/** How many batches of an account are in flight in a lane. */
 export interface ShareInFlight {
   readonly lane: Lane;
   readonly accountId: string;
-  /** Published and neither counted nor postponed. */
+  /** Batches that are published and neither counted nor postponed. */
   readonly batches: number;
-  /** Those among them whose action has not moved for long. */
+  /** Those of the batches whose action has not moved for long. */
   readonly stale: number;
 }
 
-/** Reads the shares in flight; no other actions than those that have something in flight. */
+/**
+ * Builds the pipeline that reads the shares in flight. It reads only actions that have batches in
+ * flight.
+ */
 export function sharesInFlight(staleBefore: Date): Document[] {
   const isStale = { $lt: ['$updatedAt', staleBefore] };
   return [

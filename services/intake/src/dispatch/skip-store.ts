@@ -13,7 +13,10 @@ import {
   type SkippableBatch,
 } from '@bulk/mongo';
 
-/** Thrown when the counts of an action leave no room for the positions that are skipped: its accounts are wrong. */
+/**
+ * Thrown when an action's counts leave no room for the skipped positions, so that its counts are
+ * wrong.
+ */
 export class SkipRefusedError extends CodedError {
   constructor(actionId: string, nextBatch: number) {
     super(
@@ -23,20 +26,25 @@ export class SkipRefusedError extends CodedError {
   }
 }
 
-/** Batches that follow each other, and how many outcomes they stand for. */
+/** Consecutive batches of a cancelled action. */
 export interface SkippedRun {
   readonly from: number;
   readonly batches: readonly SkippableBatch[];
 }
 
-/** Staged batches that the driver fetches at a time: bounds what is read beyond the end of a run. */
+/**
+ * Staged batches that the driver fetches at a time. Bounds what is read beyond the end of a run.
+ */
 const FETCH = 20;
 /** Maximum number of batches of a run. */
 const RUN_BATCHES = 100;
-/** Logs of one insertion. */
+/** Number of logs per insertion. */
 const INSERTED = 50;
 
-/** Skips batches of cancelled actions in MongoDB alone: their logs and their counts. All times are this process's. */
+/**
+ * Skips batches of cancelled actions in MongoDB alone, with their logs and counts. All times are
+ * those of this process.
+ */
 export class SkipStore {
   readonly #database: Database;
   readonly #leaseMs: number;
@@ -49,8 +57,10 @@ export class SkipStore {
   }
 
   /**
-   * Records that no batch from `from` on is in Kafka, and renews the lease. From now on nobody publishes one of them: an
-   * owner that comes later goes on with what is recorded first.
+   * Records that no batch from `from` on is in Kafka, and renews the lease.
+   *
+   * From now on no instance publishes these batches: a later owner continues with what is recorded
+   * first.
    *
    * @returns whether the lease is held.
    * @throws StoreError.
@@ -70,14 +80,20 @@ export class SkipStore {
     return matchedCount > 0;
   }
 
-  /** The staged batches from `from` on, in order: `RUN_BATCHES`, or fewer that have so many positions. @throws StoreError. */
+  /**
+   * Reads staged batches from `from` on, in order.
+   *
+   * @param positions number of positions after which no further batch is read.
+   * @returns up to `RUN_BATCHES` batches.
+   * @throws StoreError.
+   */
   async read(actionId: string, from: number, positions: number): Promise<SkippedRun> {
     const batches: SkippableBatch[] = [];
     let read = 0;
     try {
       const cursor = this.#database.stagedBatches
         .find(
-          // An upper bound, too: some servers read all that lies within the bounds of an index.
+          // The upper bound matters: some servers read everything within the bounds of an index.
           { actionId, batchNo: { $gte: from, $lt: from + RUN_BATCHES } },
           { sort: { batchNo: 1 }, batchSize: FETCH },
         )
@@ -100,9 +116,10 @@ export class SkipStore {
   }
 
   /**
-   * Stores the logs of a run. Idempotent; a batch that has a log already keeps it.
+   * Stores the logs of a run. Idempotent: a batch that already has a log keeps it.
    *
-   * @returns the batches whose outcome is the one of this log; another one was counted where it came from.
+   * @returns the batches whose outcome is the one of this log. The outcome of any other batch was
+   * counted from a message.
    * @throws StoreError.
    */
   async log(actionId: string, { batches }: SkippedRun): Promise<SkippableBatch[]> {
@@ -122,10 +139,12 @@ export class SkipStore {
   }
 
   /**
-   * Adds the outcomes of a run to the action, records that its dispatch is behind them, and renews the lease: one update.
+   * Adds the outcomes of a run to the action, advances its dispatch and renews the lease in one
+   * update.
    *
-   * @param own those of the run whose logs are from here.
-   * @returns the action afterwards; undefined where someone else has the lease or has been here.
+   * @param own the batches of the run whose logs were stored here.
+   * @returns the action afterwards; `undefined` if another owner has the lease or has advanced the
+   * action.
    * @throws SkipRefusedError; StoreError.
    */
   async advance(
@@ -158,7 +177,7 @@ export class SkipStore {
     return undefined;
   }
 
-  /** The numbers of those batches whose log came out of a message. */
+  /** Returns the numbers of the batches whose log came from a message. */
   async #fromElsewhere(ids: readonly string[]): Promise<ReadonlySet<number>> {
     if (ids.length === 0) return new Set();
     const found = await stored(

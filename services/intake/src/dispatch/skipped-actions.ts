@@ -6,27 +6,32 @@ import type { SkippedRun, SkipStore } from './skip-store.ts';
 
 export interface SkippedActionsOptions {
   readonly store: SkipStore;
-  /** Told each state of an action that skipping brings about; never throws. */
+  /** Called with each state of an action that skipping causes; never throws. */
   readonly onChanged: (action: ActionDocument) => void;
   /** Called when batches are skipped and counted; never throws. */
   readonly onSkipped?: (lane: Lane, batches: number) => void;
   /** Called when an action ends here; never throws. */
   readonly onEnded?: (action: ActionDocument) => void;
   readonly leaseMs: number;
-  /** An action that fails rests for this long, in ms, before any instance tries it again. */
+  /** How long an action rests after a failure before any instance tries the action again, in ms. */
   readonly retryDelayMs: number;
   readonly log: Logger;
 }
 
-/** Actions that are skipped side by side; the others keep their lease meanwhile. */
+/**
+ * Maximum number of actions that are skipped at the same time. The others keep their lease
+ * meanwhile.
+ */
 const CONCURRENCY = 4;
-/** Outcomes that are logged and counted at once: bounds memory. */
+/** Number of outcomes that are logged and counted at once. Bounds memory. */
 const RUN_POSITIONS = 10_000;
 
 /**
- * Ends cancelled actions without Kafka: what of them was never published gets its outcome here, in MongoDB alone, run by run:
- * first the logs, then one update of the action that counts them. Only the holder of the lease counts; who dies in between
- * leaves logs that the next holder finds and counts once.
+ * Ends cancelled actions without Kafka, in MongoDB alone.
+ *
+ * Each batch that was never published gets its outcome here, run by run: first the logs, then one
+ * update of the action that counts them. Only the holder of the lease counts. If the holder dies in
+ * between, the next holder finds its logs and counts them once.
  */
 export class SkippedActions {
   readonly #options: SkippedActionsOptions;
@@ -37,12 +42,12 @@ export class SkippedActions {
     this.#options = options;
   }
 
-  /** Whether it takes another action now. */
+  /** Whether it can take another action now. */
   get hasPlace(): boolean {
     return !this.#stopping && this.#running.size < CONCURRENCY;
   }
 
-  /** Takes a leased action over, whose lease is no concern of the caller any more. Returns at once; never throws. */
+  /** Takes over a leased action and its lease. Returns at once; never throws. */
   take(dispatch: ActionDispatch): void {
     const running = this.#skip(dispatch).finally(() => this.#running.delete(running));
     this.#running.add(running);
@@ -61,34 +66,42 @@ export class SkippedActions {
     const keeping = new WorkerLoop({ round: () => this.#keep(dispatch) });
     keeping.start(renewalInterval(this.#options.leaseMs));
     try {
-      if (await this.#skipAll(dispatch))
-        log.info({ actionId }, 'what was left of a cancelled action is skipped');
+      if (await this.#skipAll(dispatch)) log.info({ actionId }, 'Rest of a cancelled action skipped');
       else await dispatch.release();
     } catch (error) {
       if (isRetryable(error))
-        log.warn({ actionId, err: error }, 'the skipping of a cancelled action is interrupted');
-      else log.error({ actionId, err: error }, 'the skipping of a cancelled action fails');
-      // Otherwise the lease runs out by itself.
+        log.warn({ actionId, err: error }, 'Skipping of a cancelled action interrupted; retrying later');
+      else log.error({ actionId, err: error }, 'Skipping of a cancelled action failed');
+      // If this fails too, the lease expires by itself.
       await dispatch
         .postpone(retryDelayMs)
-        .catch((failure: unknown) => log.debug({ actionId, err: failure }, 'could not hand back a lease'));
+        .catch((failure: unknown) =>
+          log.debug({ actionId, err: failure }, 'Lease not handed back; it expires'),
+        );
     } finally {
       await keeping.stop();
     }
   }
 
-  /** Keeps the lease; never throws. @returns time to the next renewal, in ms: none if the lease is lost. */
+  /**
+   * Keeps the lease; never throws.
+   *
+   * @returns time to the next renewal, in ms; `UNTIL_WOKEN` if the lease is lost.
+   */
   async #keep(dispatch: ActionDispatch): Promise<number> {
     const { leaseMs, log } = this.#options;
     try {
       if (!(await dispatch.keep())) return UNTIL_WOKEN;
     } catch (error) {
-      log.debug({ actionId: dispatch.actionId, err: error }, 'could not renew a lease');
+      log.debug({ actionId: dispatch.actionId, err: error }, 'Lease not renewed; retrying');
     }
     return renewalInterval(leaseMs);
   }
 
-  /** @returns false where it is not ours to go on: another instance has the lease, or this one stops. */
+  /**
+   * @returns `false` if this instance must not continue: another instance has the lease, or this
+   * one stops.
+   */
   async #skipAll({ actionId, owner, nextBatch, action }: ActionDispatch): Promise<boolean> {
     const { store, onSkipped } = this.#options;
     const { batchCount, lane } = action;

@@ -1,36 +1,44 @@
 import type { Lane } from '@bulk/domain';
 
-/** What is known of a lane from the looks at it. */
+/** What the looks at a lane have shown. */
 interface Seen {
   readonly total: number;
-  /** Monotonic time of this look, in ms. */
+  /** Monotonic time of the last look, in ms. */
   readonly at: number;
-  /** Monotonic time of the last sign that the lane moves, or of the first look, in ms, and the total at that time. */
+  /**
+   * Monotonic time of the last sign that the lane moves, or of the first look, in ms. `totalThen`
+   * is the total in flight at that time.
+   */
   readonly since: number;
   readonly totalThen: number;
   /** Whether `since` is the time of a sign. */
   readonly moved: boolean;
 }
 
-/** What of a lane's stale batches does not count. */
+/** Which of a lane's stale batches do not count. */
 export interface Allowance {
   /** Whether batches of the lane get outcomes. */
   readonly moves: boolean;
-  /** Stale batches that do not count against the limit of the lane, at most. */
+  /** Maximum number of stale batches that do not count against the limit of the lane. */
   readonly leftOut: number;
 }
 
-/** Part of the time after which batches are stale, for which a lane counts as moving after a sign of it. */
+/**
+ * How long a lane counts as moving after a sign of movement, as a part of the time after which
+ * batches are stale.
+ */
 const MOVING_PART = 0.5;
 
 /**
- * Decides how many of a lane's stale batches do not count against its limit.
+ * Decides how many of a lane's stale batches do not count against the lane's limit.
  *
- * Batches without an outcome for long are stuck for good (nobody knows their positions), or handlers are unavailable. What is
- * stuck must not close a lane; but in an outage everything is stale, and publishing more would only lengthen the queue that
- * newcomers wait behind afterwards. So stale batches are left out while something else in the lane moves, which a fall of
- * the number in flight shows, and no more of them than the lane's limit. While nothing moves, there is room for one more
- * batch for each span in which a batch becomes stale: if the lane can move, that batch shows it.
+ * A batch without an outcome for long is either stuck for good, because its positions are unknown,
+ * or waits for an unavailable handler. Stuck batches must not close a lane. But in an outage every
+ * batch is stale, and publishing more would only lengthen the queue for newcomers after the outage.
+ * So stale batches do not count while something else in the lane moves, which a fall of the number
+ * in flight shows, and never more of them than the lane's limit. While nothing moves, there is room
+ * for one more batch per span in which a batch becomes stale: if the lane can move, that batch
+ * shows it.
  */
 export class StaleBatches {
   readonly #staleMs: number;
@@ -44,7 +52,7 @@ export class StaleBatches {
   /** Records the number of batches in flight in a lane at this monotonic time, in ms. */
   note(lane: Lane, total: number, now: number): void {
     const before = this.#lanes.get(lane);
-    // Nobody has looked for long: what is known is of no use any more.
+    // The last look was so long ago that its result is of no use any more.
     const known = before !== undefined && now - before.at < this.#staleMs ? before : undefined;
     const moves = known !== undefined && total < known.total;
     this.#lanes.set(lane, {
@@ -56,7 +64,11 @@ export class StaleBatches {
     });
   }
 
-  /** @param limit of the lane, in batches. */
+  /**
+   * Returns which stale batches do not count.
+   *
+   * @param limit maximum number of batches in flight in the lane.
+   */
   allowance(lane: Lane, limit: number, now: number): Allowance {
     const seen = this.#lanes.get(lane);
     if (seen === undefined) return { moves: false, leftOut: 0 };

@@ -4,20 +4,26 @@ import { shareOf, type Contender } from './turns.ts';
 /** A step under way. */
 export interface Step<T> {
   readonly of: T;
-  /** Batches that it may publish at most; once it has ended, those that it has published. */
+  /**
+   * Maximum number of batches that the step may publish; once the step has ended, the number that
+   * it has published.
+   */
   batches: number;
 }
 
 /**
- * The steps under way: of different lanes and accounts side by side, so that a send that hangs holds up no other. An action
- * has one step at a time, which keeps its order. An account has one in a lane while other accounts are there, so that an
- * account with many actions gets no more turns than one with a single action.
+ * The steps under way.
+ *
+ * Steps of different lanes and accounts run concurrently, so that a send that hangs holds up no
+ * other. An action has one step at a time, which keeps its order. An account has one step in a lane
+ * while other accounts are there, so that an account with many actions gets no more turns than one
+ * with a single action.
  */
 export class Steps<T extends Contender> {
   readonly #perLane: number;
   readonly #running = new Map<Step<T>, Promise<void>>();
 
-  /** @param perLane steps of a lane at the same time, at most. */
+  /** @param perLane maximum number of concurrent steps of a lane. */
   constructor(perLane: number) {
     this.#perLane = perLane;
   }
@@ -31,7 +37,11 @@ export class Steps<T extends Contender> {
     return this.running.some((step) => step.of === one);
   }
 
-  /** Whether a step may start. @param here all that are dispatched. */
+  /**
+   * Returns whether a step of an action may start.
+   *
+   * @param here all actions that are dispatched here.
+   */
   mayStart(one: T, here: readonly T[]): boolean {
     if (this.has(one)) return false;
     const inLane = this.running.filter(({ of }) => of.lane === one.lane);
@@ -48,7 +58,7 @@ export class Steps<T extends Contender> {
     );
   }
 
-  /** Resolves when the steps that are under way now have ended. */
+  /** Resolves when the steps that are under way at the call have ended. */
   async ended(): Promise<void> {
     await Promise.all(this.#running.values());
   }

@@ -1,29 +1,35 @@
 import type { Lane } from '@bulk/domain';
 
-/** Whose turn it may be: an action of an account in a lane. */
+/** An action that waits for its turn in a lane. */
 export interface Contender {
   readonly actionId: string;
   readonly accountId: string;
   readonly lane: Lane;
 }
 
-/** Names what is counted together: an account's actions of one lane. */
+/** Names the share that is counted together: an account's actions of one lane. */
 export function shareOf({ lane, accountId }: Pick<Contender, 'lane' | 'accountId'>): string {
   return `${lane}:${accountId}`;
 }
 
 /**
- * Whose turn it is: round robin over lanes, in a lane over its accounts, and of an account over its actions. Each time the
- * one whose last turn is the longest ago, so that it does not matter who comes and goes in between.
+ * Decides whose turn it is.
  *
- * An account keeps its place in the row beyond its actions: otherwise one with many small actions, each of which is gone
- * after its first turn, would be a newcomer every time.
+ * The turns go round robin over lanes, in a lane over its accounts, and of an account over its
+ * actions. The turn goes to the contender whose last turn is the longest ago, so that it does not
+ * matter who arrives and leaves in between. An account keeps its place when its actions leave.
+ * Otherwise an account with many small actions, each of which leaves after its first turn, would be
+ * a newcomer every time.
  */
 export class Turns {
   readonly #last = new Map<string, number>();
   #turn = 0;
 
-  /** @returns who is next and has now had its turn; undefined where there is nobody. */
+  /**
+   * Gives the next turn.
+   *
+   * @returns the contender that has the turn; `undefined` if there are no contenders.
+   */
   take<T extends Contender>(contenders: readonly T[]): T | undefined {
     let next: T | undefined;
     for (const one of contenders) if (next === undefined || this.#isBefore(one, next)) next = one;
@@ -33,7 +39,10 @@ export class Turns {
     return next;
   }
 
-  /** Forgets what no order depends on any more: the turns of those who are gone, before the last turn of all who are here. */
+  /**
+   * Drops the turns of contenders that have left, once every remaining contender has had a later
+   * turn.
+   */
   forget(here: readonly Contender[]): void {
     const present = new Set(here.flatMap(keysOf));
     let oldest = this.#turn;
@@ -60,7 +69,9 @@ export class Turns {
 
 const ACTION = 'action ';
 
-/** The lane, the account within it, the action. */
+/**
+ * Returns the keys of a contender: of its lane, of its account within the lane, and of the action.
+ */
 function keysOf(contender: Contender): [string, string, string] {
   return [`lane ${contender.lane}`, `account ${shareOf(contender)}`, `${ACTION}${contender.actionId}`];
 }

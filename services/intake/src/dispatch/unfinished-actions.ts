@@ -3,19 +3,21 @@ import { stored, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
 import { z } from 'zod';
 
-/** Unfinished actions of one status, of all accounts. */
+/** The unfinished actions of one status, of all accounts. */
 export interface UnfinishedActions {
   readonly status: string;
   readonly count: number;
-  /** When the one that has not moved for longest has moved last. */
+  /** Time of the last progress of the most stalled action. */
   readonly oldestUpdate: Date;
 }
 
 const rowSchema = z.array(z.object({ _id: z.string(), count: z.int(), oldestUpdate: z.date() }));
 
 /**
- * How many actions are under way, and which of them stand still: those that are waiting for their turn, published, or in
- * processing. What waits on purpose (paused, scheduled) is not among them.
+ * Counts the actions that are under way, and finds how long they have stood still.
+ *
+ * These are the actions that wait for their turn, are published or are processed. Actions that wait
+ * on purpose (paused, scheduled) do not count.
  *
  * @throws StoreError.
  */
@@ -46,8 +48,10 @@ export async function findUnfinishedActions(database: Database, now: Date): Prom
 }
 
 /**
- * The situations of an action that is under way. Each is one range of the index `under_way`, so that the actions that are
- * scheduled for later cost nothing.
+ * Returns the filters of actions that are under way.
+ *
+ * Each filter is one range of the index `under_way`, so that actions scheduled for later cost
+ * nothing.
  */
 function situationsUnderWay(now: Date): Filter<ActionDocument>[] {
   return DISPATCHED_STATUSES.flatMap((status): Filter<ActionDocument>[] =>

@@ -2,17 +2,19 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
-// Not the package itself, which would load the whole of Swagger UI into this process.
+// Imports the path only: the package itself would load the whole of Swagger UI into this process.
 import getSwaggerUiFolder from 'swagger-ui-dist/absolute-path.js';
 import { initScript } from './page.ts';
 
-/** A file that the documentation's page loads. */
+/** A file of the documentation's page. */
 export interface Asset {
   readonly name: string;
   readonly mediaType: string;
   readonly content: Buffer;
   readonly gzipped: Buffer;
-  /** Changes with the content; part of the URL, so that a browser keeps each version for good. */
+  /**
+   * Changes with the content. Part of the URL, so that a browser can keep each version for ever.
+   */
   readonly version: string;
 }
 
@@ -26,10 +28,11 @@ const SWAGGER_UI_FILES = {
 } as const;
 
 /**
- * The files of the documentation's page, and no others, from the installed package: read once, at the first request.
+ * Loads the files of the documentation's page, and no others, from the installed package. They are
+ * read once, at the first request.
  *
- * @param account filled in where a request needs one; undefined: none.
- * @throws Error when the package is not installed.
+ * @param account filled in if a request needs an account; `undefined` for none.
+ * @throws Error if the package is not installed.
  */
 export function loadAssets(account: string | undefined): ReadonlyMap<string, Asset> {
   const folder = getSwaggerUiFolder();

@@ -3,7 +3,7 @@ import { createActionRequestSchema, uploadQuerySchema } from '@bulk/contracts';
 import { DEFAULT_ENTITY_TYPE } from '@bulk/domain';
 import { z } from 'zod';
 
-/** What an installation can do, as the document shows it. */
+/** The action types and entity types of an installation, as the document shows them. */
 export interface Catalog {
   readonly actionTypes: readonly CatalogActionType[];
   readonly entityTypes: readonly CatalogEntityType[];
@@ -11,13 +11,13 @@ export interface Catalog {
 
 interface CatalogActionType {
   readonly name: string;
-  /** Its `config`, by the name of the schema: `UpdateConfig`. */
+  /** The schema of `config`, named like `UpdateConfig`. */
   readonly config: NamedSchema;
 }
 
 interface CatalogEntityType {
   readonly name: string;
-  /** A whole entity (`Contact`), and some of its fields (`ContactPatch`). */
+  /** The schemas of a whole entity (`Contact`), and of some of its fields (`ContactPatch`). */
   readonly record: NamedSchema;
   readonly patch: NamedSchema;
 }
@@ -27,9 +27,9 @@ interface NamedSchema {
   readonly schema: z.ZodType;
 }
 
-/** What each action type takes as `config`, and each entity type as fields. */
+/** Builds the catalog: what each action type takes as `config`, and each entity type as fields. */
 export function catalogOf(registry: ActionRegistry): Catalog {
-  // `meta` gives a copy: two types may share one schema, and each has its own name here.
+  // `meta` returns a copy, because two types may share one schema, and each has its own name here.
   const named = (name: string, schema: z.ZodType, description: string): NamedSchema => ({
     name,
     schema: schema.meta({ description }),
@@ -55,7 +55,7 @@ export function catalogOf(registry: ActionRegistry): Catalog {
   };
 }
 
-/** All schemas of a catalog by their names. */
+/** Returns all schemas of a catalog by their names. */
 export function namedSchemas({ actionTypes, entityTypes }: Catalog): Record<string, z.ZodType> {
   const all = [
     ...actionTypes.map(({ config }) => config),
@@ -64,7 +64,10 @@ export function namedSchemas({ actionTypes, entityTypes }: Catalog): Record<stri
   return Object.fromEntries(all.map(({ name, schema }) => [name, schema]));
 }
 
-/** The query of an upload: the schema that validates, with the types of this installation; of a JSON body there is none. */
+/**
+ * Builds the schema of an upload's query with the types of this installation. A JSON body has no
+ * such query.
+ */
 export function uploadParametersSchema({ actionTypes, entityTypes }: Catalog): z.ZodObject {
   const { entityType } = uploadQuerySchema.shape;
   return z.strictObject({
@@ -80,12 +83,15 @@ export function uploadParametersSchema({ actionTypes, entityTypes }: Catalog): z
   });
 }
 
-/** The JSON body of POST /bulk-actions: the schema that validates, with the configs and types of this installation. */
+/**
+ * Builds the schema of the JSON body of POST /bulk-actions with the configs and types of this
+ * installation.
+ */
 export function createRequestSchema({ actionTypes, entityTypes }: Catalog): z.ZodObject {
   const { shape } = createActionRequestSchema;
   const [first, ...others] = actionTypes.map(({ config }) => config.schema);
   return createActionRequestSchema.extend({
-    // Any other name is refused by the registry, which knows no other.
+    // The registry refuses any other name.
     actionType: z.enum(actionTypes.map(({ name }) => name)).meta({ description: 'What to do.' }),
     entityType: z
       .enum(entityTypes.map(({ name }) => name))
@@ -95,7 +101,7 @@ export function createRequestSchema({ actionTypes, entityTypes }: Catalog): z.Zo
       description: `The action type's own settings: ${list(actionTypes.map(({ config }) => config))}.`,
     }),
     entities: shape.entities.meta({
-      description: `What to do it to, in order. Beside \`id\` and \`ref\` an entity has fields, those of ${list(entityTypes.map(({ patch }) => patch))}; what is wrong with them is that entity's outcome and does no harm to the others.`,
+      description: `What to do it to, in order. In addition to \`id\` and \`ref\` an entity has fields, those of ${list(entityTypes.map(({ patch }) => patch))}; a fault in them becomes the outcome of that entity and does not affect the others.`,
     }),
   });
 }
@@ -104,7 +110,7 @@ function list(items: readonly { readonly name: string }[]): string {
   return items.map(({ name }) => `\`${name}\``).join(', ');
 }
 
-/** `custom-thing` as `CustomThing`. */
+/** Turns `custom-thing` into `CustomThing`. */
 function pascalCase(name: string): string {
   return name
     .split('-')

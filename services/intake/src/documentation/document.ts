@@ -30,10 +30,13 @@ export interface DocumentOptions {
   readonly version: string;
 }
 
-/** Where the names of the security schemes are used: the page fills the account in, so that all can be tried at once. */
+/**
+ * Name of the security scheme of the account. The page fills the account in, so that every
+ * operation can be tried at once.
+ */
 export const ACCOUNT_SCHEME = 'account';
 
-/** The OpenAPI 3.1 document of the REST API, made of the schemas that validate. */
+/** Builds the OpenAPI 3.1 document of the REST API from the schemas that validate requests. */
 export function createOpenApiDocument({ catalog, operations, version }: DocumentOptions): OpenApiDocument {
   const refusals = new Refusals();
   const paths: Record<string, Record<string, ZodOpenApiOperationObject>> = {};
@@ -47,7 +50,8 @@ export function createOpenApiDocument({ catalog, operations, version }: Document
     {
       openapi: '3.1.0',
       info: { title: 'Bulk Action Platform', version, description: INTRODUCTION },
-      // Relative to this document, which is below api/: right behind any prefix of a proxy.
+      // Relative to this document, which is below api/, so that it is correct behind any proxy
+      // prefix.
       servers: [{ url: '..', description: 'this installation' }],
       tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
       security: [{ [ACCOUNT_SCHEME]: [] }, { bearer: [] }],
@@ -77,8 +81,11 @@ export function createOpenApiDocument({ catalog, operations, version }: Document
 const READABLE_FORMATS: ReadonlySet<unknown> = new Set(['uuid', 'date-time', 'email']);
 
 /**
- * Leaves out patterns that say nothing to a reader: those of the text of a number that is documented as the number it
- * is, and those that spell out a format. Keeps the default of such a number, which zod drops as it is no text.
+ * Leaves out patterns that say nothing to a reader.
+ *
+ * These are the patterns of the text of a number that is documented as a number, and those that
+ * spell out a format. It also keeps the default of such a number, which zod drops because it is not
+ * a text.
  */
 const readable: NonNullable<CreateDocumentOptions['override']> = ({ jsonSchema, zodSchema }) => {
   const isNumber = jsonSchema.type === 'integer';

@@ -14,13 +14,13 @@ export const API_VERSION = '1.0.0';
 /** The account that has sample data (`npm run seed`). */
 const SAMPLE_ACCOUNT = 'demo';
 
-/** The OpenAPI document of an installation with these types. */
+/** Builds the OpenAPI document of an installation with these types. */
 export function openApiDocumentOf(registry: ActionRegistry): OpenApiDocument {
   const catalog = catalogOf(registry);
   return createOpenApiDocument({ catalog, operations: documentedOperations(catalog), version: API_VERSION });
 }
 
-/** The AsyncAPI document of an installation with these topics. */
+/** Builds the AsyncAPI document of an installation with these topics. */
 export function asyncApiDocumentOf(config: KafkaConfig): object {
   return createAsyncApiDocument({
     topics: topicNames(config.TOPIC_PREFIX),
@@ -29,7 +29,10 @@ export function asyncApiDocumentOf(config: KafkaConfig): object {
   });
 }
 
-/** The documentation of an installation: what it can do, on which topics, in how many partitions. */
+/**
+ * Builds the documentation of an installation: its types, its topics and their numbers of
+ * partitions.
+ */
 export function documentationOf(
   config: KafkaConfig & Pick<AuthConfig, 'AUTH_MODE'>,
   registry: ActionRegistry,
@@ -37,7 +40,7 @@ export function documentationOf(
   return createDocumentationRouter({
     openapi: openApiDocumentOf(registry),
     asyncapi: asyncApiDocumentOf(config),
-    // Beside a token it would only be in its way.
+    // With tokens, a sample account would only disturb.
     account: config.AUTH_MODE === 'header' ? SAMPLE_ACCOUNT : undefined,
   });
 }

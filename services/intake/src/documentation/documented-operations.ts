@@ -1,7 +1,7 @@
 import { OPERATIONS, type Operation } from '@bulk/contracts';
 import { createRequestSchema, uploadParametersSchema, type Catalog } from './catalog.ts';
 
-/** Every operation of an installation, with the action types and entity types that it has. */
+/** Returns every operation of an installation, with its action types and entity types. */
 export function documentedOperations(catalog: Catalog): Operation[] {
   const { createAction, ...others } = OPERATIONS;
   return [withCatalog(createAction, catalog), ...Object.values(others)];
@@ -22,7 +22,7 @@ function withCatalog(operation: typeof OPERATIONS.createAction, catalog: Catalog
   };
 }
 
-/** What an installation can do, for the description of the operation that has it done. */
+/** Lists the types of an installation, for the description of the operation that uses them. */
 function catalogText({ actionTypes, entityTypes }: Catalog): string[] {
   const actions = actionTypes.map(({ name, config }) => `\`${name}\` (${config.name})`);
   const entities = entityTypes.map(

@@ -1,10 +1,10 @@
-/** What the documentation says before it comes to the operations. */
-export const INTRODUCTION = `One request changes many CRM records. It is answered at once (202), carried out in the background, and every
+/** The introduction of the documentation, above the operations. */
+export const INTRODUCTION = `One request changes many CRM records. It is answered at once (202), processed in the background, and every
 record gets exactly one outcome: \`success\`, \`failure\` or \`skipped\`.
 
-1. **POST /bulk-actions** starts an action and gives its \`actionId\`.
-2. **GET /bulk-actions/{id}/stats** shows how far it is; the WebSocket pushes the same figures.
-3. **GET /bulk-actions/{id}/logs** tells what became of each record.
+1. **POST /bulk-actions** starts an action and returns its \`actionId\`.
+2. **GET /bulk-actions/{id}/stats** shows its progress. The WebSocket pushes the same figures.
+3. **GET /bulk-actions/{id}/logs** lists the outcome of each record.
 
 **Account.** Every request is for one account, named in the header \`x-account-id\` (or \`accountId\` in query or body). On
 this page it is filled in: \`demo\`, see *Authorize*. Where the installation authenticates, a bearer token names it.

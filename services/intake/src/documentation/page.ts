@@ -1,8 +1,10 @@
 import { ACCOUNT_SCHEME } from './document.ts';
 
 /**
- * What the page may do: nothing from another host, no script or style that is not a file of ours. Swagger UI's icons are
- * `data:` images.
+ * The content security policy of the page: nothing from another host, and only scripts and styles
+ * from own files.
+ *
+ * Swagger UI's icons are `data:` images.
  */
 export const CONTENT_SECURITY_POLICY = [
   "default-src 'none'",
@@ -15,7 +17,7 @@ export const CONTENT_SECURITY_POLICY = [
   "frame-ancestors 'none'",
 ].join('; ');
 
-/** @param urlOf gives the URL of an asset, relative to the page. */
+/** Builds the page. @param urlOf returns the URL of an asset, relative to the page. */
 export function page(urlOf: (asset: string) => string): string {
   return `<!doctype html>
 <html lang="en">
@@ -41,7 +43,10 @@ export function page(urlOf: (asset: string) => string): string {
 `;
 }
 
-/** Starts Swagger UI; the document is found beside this script, behind whatever prefix. */
+/**
+ * Builds the script that starts Swagger UI. It finds the document next to the script, behind any
+ * prefix.
+ */
 export function initScript(account: string | undefined): string {
   const authorize =
     account === undefined

@@ -14,14 +14,14 @@ import type { ZodOpenApiResponseObject } from 'zod-openapi';
 
 const WITH_RETRY_AFTER: ReadonlySet<number> = new Set([409, 429, 503]);
 
-/** The answers of one document that are refusals; operations that refuse alike share them. */
+/** Builds the refusals of one document. Operations with the same refusals share them. */
 export class Refusals {
-  /** By status and codes. */
+  /** Status and codes → answer. */
   readonly #answers = new Map<string, ZodOpenApiResponseObject>();
-  /** How many answers have a status. */
+  /** Status → number of answers. */
   readonly #perStatus = new Map<number, number>();
 
-  /** An answer for each status among the errors, with an example for every code. */
+  /** Builds an answer for each status among the errors, with an example for every code. */
   of(errors: readonly OperationError[]): Record<string, ZodOpenApiResponseObject> {
     const byStatus = new Map<number, RestErrorCode[]>();
     for (const error of errors) {
@@ -56,7 +56,7 @@ function refusal(status: number, codes: readonly RestErrorCode[]): ZodOpenApiRes
   return {
     description: `${STATUS_CODES[status] ?? ''}\n\n${lines.join('\n')}`,
     headers: z.object({
-      // Absent where the request was never understood as one.
+      // Absent if the request was never understood as one.
       ...answerHeadersSchema.partial().shape,
       ...(WITH_RETRY_AFTER.has(status) ? retryAfterSchema.shape : {}),
       ...(status === 429 ? rateLimitHeadersSchema.shape : {}),

@@ -9,14 +9,21 @@ export interface DocumentationOptions {
   readonly openapi: object;
   /** The AsyncAPI document. */
   readonly asyncapi: object;
-  /** The account that the page fills in, so that everything can be tried at once; undefined: none. */
+  /**
+   * The account that the page fills in, so that everything can be tried at once; `undefined` for
+   * none.
+   */
   readonly account: string | undefined;
 }
 
 const BASE = '/api';
 const A_YEAR_S = 31_536_000;
 
-/** The interactive documentation: the page at `/api`, its files, `openapi.json` and `asyncapi.json`. */
+/**
+ * Creates the routes of the interactive documentation.
+ *
+ * They serve the page at `/api`, its files, `openapi.json` and `asyncapi.json`.
+ */
 export function createDocumentationRouter({ openapi, asyncapi, account }: DocumentationOptions): Router {
   const router = new Router();
   const documents = { 'openapi.json': stored(openapi), 'asyncapi.json': stored(asyncapi) };
@@ -24,7 +31,7 @@ export function createDocumentationRouter({ openapi, asyncapi, account }: Docume
   const assets = (): ReadonlyMap<string, Asset> => (loaded ??= loadAssets(account));
 
   router.get(BASE, (ctx) => {
-    // Relative, so that a proxy may put a prefix before it: the page is at `api` and at `api/`.
+    // Relative, so that a proxy may add a prefix: the page is at `api` and at `api/`.
     const folder = ctx.path.endsWith('/') ? '' : 'api/';
     ctx.set('content-security-policy', CONTENT_SECURITY_POLICY);
     protect(ctx);
@@ -39,7 +46,7 @@ export function createDocumentationRouter({ openapi, asyncapi, account }: Docume
   for (const [name, { text, etag }] of Object.entries(documents)) {
     router.get(`${BASE}/${name}`, (ctx) => {
       protect(ctx);
-      // A document is public and is read by tools on other hosts.
+      // The documents are public, and tools on other hosts read them.
       ctx.set('access-control-allow-origin', '*');
       ctx.set('cache-control', 'no-cache');
       ctx.type = 'json';
@@ -47,7 +54,7 @@ export function createDocumentationRouter({ openapi, asyncapi, account }: Docume
     });
   }
 
-  // What a browser asks for beside a document in JSON.
+  // Browsers request this icon in addition to a JSON document.
   router.get('/favicon.ico', (ctx, next) => {
     const icon = assets().get(FAVICON);
     if (icon === undefined) return next();
@@ -57,7 +64,7 @@ export function createDocumentationRouter({ openapi, asyncapi, account }: Docume
   router.get(`${BASE}/:asset`, (ctx, next) => {
     const { asset: name } = ctx['params'] as { asset: string };
     const asset = assets().get(name);
-    // Nothing of ours: the answer is that of every path where nothing is.
+    // Unknown names get the same answer as every path without content.
     if (asset === undefined) return next();
     send(ctx, asset);
   });
@@ -76,7 +83,7 @@ function send(ctx: Context, { mediaType, content, gzipped, version }: Asset): vo
   answer(ctx, gzip ? `"${version}-gzip"` : `"${version}"`, gzip ? gzipped : content);
 }
 
-/** Answers with the body, or 304 where the client has it. */
+/** Answers with the body, or with 304 if the client has it. */
 function answer(ctx: Context, etag: string, body: string | Buffer): void {
   ctx.set('etag', etag);
   ctx.status = 200;

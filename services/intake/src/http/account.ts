@@ -2,7 +2,7 @@ import { accountIdSchema, InvalidInputError } from '@bulk/domain';
 
 export const ACCOUNT_HEADER = 'x-account-id';
 
-/** Where a request may name its account; empty counts as absent. */
+/** Where a request may name its account. An empty value counts as absent. */
 export interface AccountSources {
   readonly header: string | undefined;
   /** `accountId` of the body or the query. */
@@ -10,9 +10,10 @@ export interface AccountSources {
 }
 
 /**
- * The account that a request is for (G9).
+ * Determines the account that a request is for (G9).
  *
- * @throws InvalidInputError when there is none, two that differ, or one of a wrong form.
+ * @throws InvalidInputError if there is none, if there are two different ones, or if one has a
+ * wrong form.
  */
 export function resolveAccount({ header, parameter }: AccountSources): string {
   const named = [header, parameter].filter((account) => account !== undefined && account !== '');

@@ -7,34 +7,39 @@ import type { RateLimit } from './rate-limit.ts';
 
 export interface AdmissionOptions {
   readonly authenticator: Authenticator;
-  /** Undefined: nobody is limited. */
+  /** `undefined` if there is no limit. */
   readonly rateLimit: RateLimit | undefined;
 }
 
-/** Left by `admission` for `accountOf`. */
+/** The state that `admission` leaves for `accountOf`. */
 interface AdmittedState {
   /** The account, if it is known before the body is read. */
   account?: string | undefined;
   accountFor?: (parameter: string | undefined) => Promise<string>;
 }
 
-/** The first segments of the paths of all operations: what is below them belongs to an account. The documentation is open. */
+/**
+ * The first path segments of all operations. Everything below them belongs to an account. The
+ * documentation is open.
+ */
 const OF_ACCOUNTS: ReadonlySet<string> = new Set(
   Object.values(OPERATIONS).map(({ path }) => firstSegmentOf(path)),
 );
 
 /**
- * Finds out whose a request is and counts it, before its body is read: a request that may not come in costs little. Where only
- * the body names the account (mode `header`), both happen in `accountOf`.
+ * Determines the owner of a request and counts the request before its body is read.
+ *
+ * So a request that is refused costs little. If only the body names the account (mode `header`),
+ * `accountOf` does both.
  */
 export function admission({ authenticator, rateLimit }: AdmissionOptions): Middleware {
   return async (ctx, next) => {
-    // OPTIONS tells what a path offers, and nothing of an account.
+    // OPTIONS shows what a path offers, and nothing of an account.
     if (ctx.method === 'OPTIONS' || !OF_ACCOUNTS.has(firstSegmentOf(ctx.path))) {
       await next();
       return;
     }
-    // What belongs to an account is for nobody's cache, least of all for one that several accounts share.
+    // Data of an account must not be cached, least of all in a cache that several accounts share.
     ctx.set('cache-control', 'no-store');
     ctx.vary([ACCOUNT_HEADER, 'authorization']);
     const header = ctx.get(ACCOUNT_HEADER) || undefined;
@@ -60,11 +65,12 @@ export function admission({ authenticator, rateLimit }: AdmissionOptions): Middl
 }
 
 /**
- * The account that an admitted request is for.
+ * Returns the account that an admitted request is for.
  *
  * @param parameter `accountId` of the body or the query, validated.
- * @throws InvalidInputError when there is none, two that differ, or one of a wrong form; AccountForbiddenError when it is not
- *   the token's; RestError when its rate limit, not known before, is reached.
+ * @throws InvalidInputError if there is none, if there are two different ones, or if one has a
+ * wrong form; AccountForbiddenError if it is not the token's; RestError if its rate limit, not
+ * known before, is reached.
  */
 export function accountOf(ctx: Context, parameter: string | undefined): Promise<string> {
   const { accountFor } = ctx.state as AdmittedState;
@@ -72,14 +78,16 @@ export function accountOf(ctx: Context, parameter: string | undefined): Promise<
   return accountFor(parameter);
 }
 
-/** The account that an admitted request is for, if that is known before its body is read. */
+/** Returns the account that an admitted request is for, if it is known before the body is read. */
 export function earlyAccountOf(ctx: Context): string | undefined {
   return (ctx.state as AdmittedState).account;
 }
 
 /**
- * The account by which mode `header` counts a request already now. The header decides alone; what is wrong with the query, or
- * between the two, is for the route to say, which knows whether it has such a parameter.
+ * Returns the account by which mode `header` counts a request before its body is read.
+ *
+ * The header alone decides. The route reports faults of the query, or a contradiction between the
+ * two, because only the route knows whether it has such a parameter.
  */
 function namedEarly(header: string | undefined, [inQuery]: readonly string[]): string | undefined {
   if (header !== undefined) return resolveAccount({ header, parameter: undefined });
@@ -93,7 +101,7 @@ function ownAccount({ accountId }: Identity, parameter: string | undefined): str
   return accountId;
 }
 
-/** Routes match in any case, so the segment is in lower case. */
+/** Returns the first segment in lower case, because routes match in any case. */
 function firstSegmentOf(path: string): string {
   return path.split('/', 2)[1]?.toLowerCase() ?? '';
 }

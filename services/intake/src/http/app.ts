@@ -13,13 +13,13 @@ export interface AppOptions {
   readonly router: Router;
   /** The documentation of the API, open to everyone. */
   readonly documentation: Router;
-  /** Who may come in, before anything of the request but its headers is read. */
+  /** Admits requests before anything but their headers is read. */
   readonly admit: Middleware;
   readonly recorder: HttpRecorder;
   readonly log: Logger;
 }
 
-/** The REST API and its documentation: routes, in the envelope of every answer. */
+/** Creates the REST API and its documentation, with the envelope of every answer. */
 export function createApp({ router, documentation, admit, recorder, log }: AppOptions): Koa {
   const app = new Koa();
   const routers = [documentation, router];
@@ -32,12 +32,12 @@ export function createApp({ router, documentation, admit, recorder, log }: AppOp
   app.use(admit);
   app.use(router.routes());
   app.use(router.allowedMethods());
-  // What still escapes is a broken socket, which the client has noticed itself.
-  app.on('error', (error: Error) => log.debug({ err: error }, 'a response could not be sent'));
+  // Only a broken socket still leads here, which the client has noticed itself.
+  app.on('error', (error: Error) => log.debug({ err: error }, 'Response not sent'));
   return app;
 }
 
-/** Gives every request its id, every error its envelope, and says in the log what went wrong on our side. */
+/** Gives every request its id and every error its envelope, and logs the server's own failures. */
 function envelope(log: Logger): Middleware {
   return async (ctx, next) => {
     const requestId = requestIdOf(ctx.get(REQUEST_ID_HEADER) || undefined);
@@ -58,7 +58,7 @@ function envelope(log: Logger): Middleware {
       ctx.set(headers);
       ctx.status = status;
       ctx.body = body;
-      // What is down comes back by itself; only what nobody foresaw is for someone to look at.
+      // An outage ends by itself. Only an unforeseen error needs an operator.
       if (error instanceof ServiceStoppingError)
         log.info(facts(), 'Request refused: the service is stopping');
       else if (status === 503) log.warn({ ...facts(), err: error }, 'request failed, a dependency is down');
@@ -75,7 +75,8 @@ function refuseUnrouted(): Middleware {
     if (ctx.status === 404) {
       throw new RestError('NOT_FOUND', `there is nothing at ${ctx.method} ${ctx.path}`);
     }
-    // The router's 501 is for a method that it does not know, such as TRACE: the client's fault, too, and not ours.
+    // The router answers 501 for a method that it does not know, such as TRACE. That is the
+    // client's fault, too.
     if (ctx.status === 405 || ctx.status === 501) {
       const allow = ctx.response.get('allow');
       throw new RestError('METHOD_NOT_ALLOWED', `${ctx.method} is not allowed: expected one of ${allow}`, {

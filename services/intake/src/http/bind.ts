@@ -6,18 +6,19 @@ import type { z } from 'zod';
 import { accountOf } from './admission.ts';
 import { validate } from './validate.ts';
 
-/** A request that is admitted and validated, as an operation's handler gets it. */
+/** An admitted and validated request, as an operation's handler gets it. */
 export interface OperationRequest<O extends Operation> {
   readonly ctx: Context;
   readonly accountId: string;
   readonly query: O extends { readonly query: infer Query extends z.ZodType } ? z.output<Query> : undefined;
-  /** The action that the path names. */
+  /** The id of the action in the path. */
   readonly actionId: O extends { readonly pathParameters: z.ZodObject } ? string : undefined;
 }
 
 /**
- * What a handler gives: of an operation that answers in JSON, the answer without its envelope; of any other one nothing, the
- * handler writes the answer itself.
+ * What a handler returns: the answer without its envelope for an operation that answers in JSON.
+ *
+ * For any other operation it returns nothing and writes the answer itself.
  */
 export type OperationAnswer<O extends Operation> = O['success']['content'] extends {
   readonly 'application/json': { readonly schema: infer Schema extends z.ZodType };
@@ -26,7 +27,9 @@ export type OperationAnswer<O extends Operation> = O['success']['content'] exten
   : undefined;
 
 /**
- * Routes an operation to its handler: validates the query, finds and counts the account, reads the path, wraps the answer.
+ * Routes an operation to its handler.
+ *
+ * It validates the query, finds and counts the account, reads the path, and wraps the answer.
  *
  * @throws TypeError for an operation whose handler admits requests itself; see `bindUnadmitted`.
  */
@@ -40,14 +43,16 @@ export function bind<const O extends Operation>(
     const query = operation.query === undefined ? undefined : validate(operation.query, ctx.query);
     const accountId = await accountOf(ctx, accountIn(query));
     const actionId = operation.pathParameters === undefined ? undefined : actionIdOf(ctx);
-    // The types of both follow from the operation that they were made by.
+    // The types of both follow from the operation that created them.
     const request = { ctx, accountId, query, actionId } as OperationRequest<O>;
     answer(ctx, operation, await handle(request));
   });
 }
 
 /**
- * Routes an operation whose handler finds the account and validates the query itself, because the body decides about them.
+ * Routes an operation whose handler finds the account and validates the query itself.
+ *
+ * Such an operation has a body that decides both.
  *
  * @throws TypeError for any other operation.
  */
@@ -75,7 +80,7 @@ function accountIn(query: Readonly<Record<string, unknown>> | undefined): string
   return typeof accountId === 'string' ? accountId : undefined;
 }
 
-/** The id in the path. @throws InvalidInputError `INVALID_ID`. */
+/** Reads the id in the path. @throws InvalidInputError `INVALID_ID`. */
 function actionIdOf(ctx: Context): string {
   const { id } = ctx['params'] as { id?: string };
   const parsed = actionIdSchema.safeParse(id?.toLowerCase());

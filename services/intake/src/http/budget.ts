@@ -1,18 +1,18 @@
 import { RestError } from '@bulk/contracts';
 
 export interface BudgetOptions {
-  /** What all requests may hold at once. */
+  /** Maximum amount that all requests hold at once. */
   readonly total: number;
-  /** What the requests of one account may hold at once. */
+  /** Maximum amount that the requests of one account hold at once. */
   readonly perAccount: number;
-  /** Names what is held in messages: "uploads". */
+  /** Names the amount in messages, e.g. "uploads". */
   readonly unit: string;
 }
 
-/** What one request holds of a budget. */
+/** The part of a budget that one request holds. */
 export interface Share {
   /**
-   * Takes more.
+   * Takes more of the budget.
    *
    * @throws RestError 503 `TOO_BUSY`; 429 `ACCOUNT_TOO_BUSY` if only the account's part is used up.
    */
@@ -21,7 +21,10 @@ export interface Share {
   release(): void;
 }
 
-/** Bounds what requests hold at once, in sum and per account. A request that finds no room is refused and may try again. */
+/**
+ * Bounds what requests hold at once, in total and per account. A request without room is refused
+ * and may try again.
+ */
 export class Budget {
   readonly #options: BudgetOptions;
   readonly #accounts = new Map<string, number>();
@@ -31,7 +34,7 @@ export class Budget {
     this.#options = options;
   }
 
-  /** What is held now. */
+  /** The amount that is held now. */
   get held(): number {
     return this.#held;
   }
@@ -39,7 +42,7 @@ export class Budget {
   /**
    * Opens an empty share.
    *
-   * @param account undefined: not known yet; only the total counts.
+   * @param account `undefined` if it is not known yet. Then only the total counts.
    */
   open(account: string | undefined): Share {
     let mine = 0;

@@ -5,10 +5,10 @@ import type { Middleware } from 'koa';
 const SAFE_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 /**
- * Refuses changes that a web page of another site asks for.
+ * Refuses changes that a web page of another site requests.
  *
- * A browser sends a form or plain text to any host that it reaches, and says in `Sec-Fetch-Site` whose page it was.
- * Other clients send no such header.
+ * A browser sends a form or plain text to any host that it reaches, and names the site of the page
+ * in `Sec-Fetch-Site`. Other clients send no such header.
  */
 export function refuseCrossSite(): Middleware {
   return async (ctx, next) => {

@@ -3,21 +3,24 @@ import { RestError, restErrorOf, type FailureEnvelope } from '@bulk/contracts';
 import { CodedError, InvalidInputError } from '@bulk/domain';
 import { isStoreOutage } from '@bulk/mongo';
 
-/** An answer to a request that failed. */
+/** The answer to a request that failed. */
 export interface ErrorResponse {
   readonly status: number;
   readonly headers: Readonly<Record<string, string>>;
   readonly body: FailureEnvelope;
 }
 
-/** Faults that are listed at most; a body with a million faulty rows gets a short answer. */
+/** Maximum number of listed faults. A body with a million faulty rows gets a short answer. */
 const MAX_ISSUES = 20;
 
-/** What a client is told about an error. Anything unforeseen is `INTERNAL`, without its insides. */
+/**
+ * Builds the answer for an error, with what a client may see. Anything unforeseen is `INTERNAL`,
+ * without details.
+ */
 export function toErrorResponse(error: unknown): ErrorResponse {
   if (error instanceof InvalidInputError) {
     const { code } = error;
-    // No request is answered with the code of a WebSocket frame.
+    // This code belongs to WebSocket frames. No REST request is answered with it.
     if (code === 'INVALID_FRAME') return of(internal());
     return of(new RestError(code, clipped(error), { issues: error.issues }));
   }

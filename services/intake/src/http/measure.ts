@@ -2,13 +2,13 @@ import type Router from '@koa/router';
 import type { Middleware } from 'koa';
 import { routeOf } from './route-of.ts';
 
-/** Is told of requests; its functions never throw. */
+/** Records requests. Its functions never throw. */
 export interface HttpRecorder {
   began(): void;
   /**
-   * The answer is sent, or the client is gone.
+   * Called when the answer is sent, or the client is gone.
    *
-   * @param route the pattern that answers; undefined: there is none.
+   * @param route the pattern that answers; `undefined` if there is none.
    */
   ended(request: {
     readonly method: string;
@@ -18,11 +18,11 @@ export interface HttpRecorder {
   }): void;
 }
 
-/** Tells the recorder of each request, to the last byte of its answer. */
+/** Records each request up to the last byte of its answer. */
 export function measure(recorder: HttpRecorder, routers: readonly Router[]): Middleware {
   return async (ctx, next) => {
     const startedAt = performance.now();
-    // Looked up here: what throws in an event listener ends the process.
+    // Read here, because an error in an event listener ends the process.
     const { method, res } = ctx;
     const route = routeOf(ctx, routers);
     recorder.began();

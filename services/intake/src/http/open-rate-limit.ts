@@ -4,8 +4,10 @@ import type { RateLimitConfig } from './rate-limit-config.ts';
 import { RateLimit } from './rate-limit.ts';
 
 /**
- * The rate limit of a configuration; undefined when nobody has one. Waits for Redis no longer than a request would: intake
- * starts without it. Where requests are refused while it is away, `/readyz` says so, for as long as it is.
+ * Opens the rate limit of a configuration; `undefined` if no account has a limit.
+ *
+ * It waits for Redis no longer than a request would: intake starts without Redis. If requests are
+ * refused while Redis is unavailable, `/readyz` reports so for the whole outage.
  *
  * @param onLimited called for each request that is refused.
  */

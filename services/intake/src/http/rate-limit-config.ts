@@ -14,7 +14,7 @@ const limitsSchema = z.array(
   z.tuple([accountIdSchema, z.union([z.number(), wholeNumber]).pipe(z.int().min(0).max(MAX_LIMIT))]),
 );
 
-/** `acme=500,globex=20000` or a JSON object, as account → limit. */
+/** Parses `acme=500,globex=20000` or a JSON object into account → limit. */
 const limitsByAccount = z.string().transform((text, context): ReadonlyMap<string, number> => {
   const parsed = limitsSchema.safeParse(pairsOf(text));
   const limits = new Map(parsed.data);
@@ -31,30 +31,31 @@ export const rateLimitConfigShape = {
   RATE_LIMIT_MAX: integer(
     { min: 0, max: MAX_LIMIT },
     10_000,
-    'Requests of one account in any window, over all instances; 0: no limit.',
+    'Maximum number of requests of one account in any window, over all instances; 0: no limit.',
   ),
   RATE_LIMIT_WINDOW_MS: integer(
     { min: 100, max: 1_440 * MINUTE_MS },
     MINUTE_MS,
-    'Length of the sliding window, in ms.',
+    'Length of the sliding window of the request limit, in ms.',
   ),
   RATE_LIMIT_ACCOUNTS: limitsByAccount.optional().meta({
     description:
       'Limits of single accounts in place of RATE_LIMIT_MAX: acme=500,globex=20000, or a JSON object.',
   }),
   RATE_LIMIT_WHEN_REDIS_IS_AWAY: z.enum(['open', 'closed'], 'expected open or closed').default('open').meta({
-    description: 'open: requests pass unlimited while Redis is away; closed: they are refused with 503.',
+    description:
+      'What happens to requests while Redis is unavailable. open: they pass unlimited; closed: they are refused with 503.',
   }),
   RATE_LIMIT_TIMEOUT_MS: integer(
     { min: 10, max: MINUTE_MS },
     500,
-    'Longest wait of a request for its place in the limit before Redis counts as away, in ms.',
+    'Maximum wait of a request for the answer of Redis, in ms. After this time Redis counts as unavailable.',
   ),
 };
 
 export type RateLimitConfig = z.infer<z.ZodObject<typeof rateLimitConfigShape>>;
 
-/** Undefined where the text has neither form. */
+/** Splits the text into pairs. @returns `undefined` if the text has neither form. */
 function pairsOf(text: string): unknown {
   if (!text.trimStart().startsWith('{')) {
     return text.split(',').map((pair) => pair.split('=').map((part) => part.trim()));

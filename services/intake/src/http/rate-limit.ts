@@ -8,7 +8,7 @@ export interface RateLimitOptions {
   readonly redis: Redis;
   /** Prefix of every key. */
   readonly prefix: string;
-  /** Requests of an account per window; 0: no limit. */
+  /** Maximum number of requests of an account per window; 0: no limit. */
   readonly max: number;
   /** Limits of single accounts in place of `max`. */
   readonly accounts: ReadonlyMap<string, number>;
@@ -19,20 +19,23 @@ export interface RateLimitOptions {
   readonly log: Logger;
 }
 
-/** A request's account, where koa-ratelimit's middleware finds it. */
+/** The state in which koa-ratelimit's middleware finds a request's account. */
 interface LimitedState {
   limitedAccount: string;
 }
 
 const HEADERS = { total: 'RateLimit-Limit', remaining: 'RateLimit-Remaining', reset: 'RateLimit-Reset' };
-/** koa-ratelimit's clock starts at a whole millisecond, so it may be that much behind. */
+/** koa-ratelimit's clock starts at a whole millisecond, so it may be late by this time, in ms. */
 const CLOCK_LAG_MS = 1;
 
 /**
- * How many requests an account may make: a sliding-window log in Redis, one for all instances, counted in one atomic step by
- * koa-ratelimit. Around it is what it leaves out: a limit per account, what happens when Redis is away, `RateLimit-Reset` as
- * a time to wait instead of a date, and a `Retry-After` after which a request passes (its own is rounded down).
- * A refused request is not counted. Instances' clocks must agree: an entry has the time of the instance that made it.
+ * Limits the requests of each account by a sliding-window log in Redis, shared by all instances.
+ *
+ * koa-ratelimit counts in one atomic step. This class adds what the library lacks: a limit per
+ * account, a choice for outages of Redis, `RateLimit-Reset` as a time to wait instead of a date,
+ * and a `Retry-After` after which a request passes (the library rounds its own down). A refused
+ * request does not count. The clocks of the instances must agree, because an entry has the time of
+ * its instance.
  */
 export class RateLimit {
   readonly #options: RateLimitOptions;
@@ -46,7 +49,8 @@ export class RateLimit {
   /**
    * Counts a request of an account and sets its RateLimit headers.
    *
-   * @throws RestError 429 `RATE_LIMITED`; 503 `RATE_LIMIT_UNAVAILABLE` while Redis is away and that is not to pass.
+   * @throws RestError 429 `RATE_LIMITED`; 503 `RATE_LIMIT_UNAVAILABLE` while Redis is unavailable
+   * and requests must not pass unlimited.
    */
   async count(ctx: Context, accountId: string): Promise<void> {
     const { accounts, max, windowMs } = this.#options;
@@ -55,7 +59,8 @@ export class RateLimit {
     const passed = await this.#take(ctx, accountId, limit);
     if (passed === undefined) return;
 
-    // The library gives the second in which a place becomes free, rounded down: after its end one is free for certain.
+    // The library returns the second in which a place becomes free, rounded down. After its end a
+    // place is certainly free.
     const freeAt = (Number(ctx.response.get(HEADERS.reset)) + 1) * 1_000 + CLOCK_LAG_MS;
     const retryAfterMs = Math.min(Math.max(freeAt - Date.now(), 1), windowMs + CLOCK_LAG_MS);
     const seconds = String(Math.ceil(retryAfterMs / 1_000));
@@ -69,13 +74,17 @@ export class RateLimit {
     );
   }
 
-  /** Whether there was a place; undefined when nobody knows and the request may pass. */
+  /**
+   * Returns whether the request has a place; `undefined` if that is unknown and the request may
+   * pass.
+   */
   async #take(ctx: Context, accountId: string, limit: number): Promise<boolean | undefined> {
     const { whenAway, log } = this.#options;
     (ctx.state as LimitedState).limitedAccount = accountId;
     let passed = false;
     try {
-      // Its `next` only tells; the request goes on outside, so that what it throws is not taken for Redis' fault.
+      // The library's `next` only records the result. The request continues outside, so that its
+      // errors do not count as errors of Redis.
       await this.#limiter(limit)(ctx, () => {
         passed = true;
         return Promise.resolve();
@@ -91,7 +100,7 @@ export class RateLimit {
     return passed;
   }
 
-  /** koa-ratelimit's limit is fixed, so there is one for each limit. */
+  /** Returns the middleware for a limit, because koa-ratelimit's limit is fixed. */
   #limiter(limit: number): Middleware {
     const known = this.#byLimit.get(limit);
     if (known !== undefined) return known;

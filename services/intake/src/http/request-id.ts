@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 
 const ACCEPTABLE = /^[\x21-\x7e]{1,128}$/;
 
-/** The caller's own id where it is printable and short, else a new one. */
+/** Returns the caller's own id if it is printable and short, otherwise a new one. */
 export function requestIdOf(header: string | undefined): string {
   return header !== undefined && ACCEPTABLE.test(header) ? header : randomUUID();
 }

@@ -2,8 +2,10 @@ import type Router from '@koa/router';
 import type { Context } from 'koa';
 
 /**
- * The pattern that a request is for, of the first router that has one; undefined: there is none. Looked up rather than
- * remembered: who is refused before the routers has a route all the same.
+ * Returns the pattern of a request in the first router that has one; `undefined` if there is none.
+ *
+ * It looks the pattern up instead of remembering it, because a request that is refused before the
+ * routers has a route too.
  */
 export function routeOf(ctx: Context, routers: readonly Router[]): string | undefined {
   for (const router of routers) {

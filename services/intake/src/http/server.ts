@@ -8,14 +8,17 @@ import {
 import type { CutOff } from './stopping.ts';
 
 export interface HttpServerOptions extends ServerLimits, ListenAddress {
-  /** Ends the requests that are still under way at half time of a close. */
+  /** Ends the requests that are still under way after half of the time of a close. */
   readonly cutOff: CutOff;
   readonly log: Logger;
 }
 
 export interface HttpServer {
   readonly port: number;
-  /** Takes no new connection, and closes each one after the answer to its request, all of them within `limitMs`. */
+  /**
+   * Accepts no new connection, and closes each one after the answer to its request, all of them
+   * within `limitMs`.
+   */
   close(limitMs: number): Promise<void>;
 }
 

@@ -1,7 +1,10 @@
 import { RestError } from '@bulk/contracts';
 import { setMaxListeners } from 'node:events';
 
-/** Thrown to answer a request that is still under way when the service has waited for it long enough. */
+/**
+ * Thrown to answer a request that is still under way after the service has waited long enough for
+ * it.
+ */
 export class ServiceStoppingError extends RestError {
   constructor() {
     super('SERVICE_STOPPING', 'the service is stopping; nothing was changed, send the request again', {
@@ -15,11 +18,11 @@ export class CutOff {
   readonly #abort = new AbortController();
 
   constructor() {
-    // Every request under way listens; that is no leak.
+    // Every request under way listens, so that many listeners are no leak.
     setMaxListeners(0, this.#abort.signal);
   }
 
-  /** Whether that moment is over. */
+  /** Whether that moment has passed. */
   get isOver(): boolean {
     return this.#abort.signal.aborted;
   }
@@ -29,9 +32,10 @@ export class CutOff {
   }
 
   /**
-   * Waits for work that may be left behind.
+   * Waits for work that may be abandoned.
    *
-   * @throws ServiceStoppingError at the cut-off, without waiting for the work; what the work throws.
+   * @throws ServiceStoppingError at the cut-off, without waiting for the work; what the work
+   * throws.
    */
   async orElse<T>(work: Promise<T>): Promise<T> {
     const { signal } = this.#abort;
@@ -45,7 +49,7 @@ export class CutOff {
       return await Promise.race([cut, work]);
     } finally {
       signal.removeEventListener('abort', onAbort);
-      // Left behind, it may fail without anyone listening.
+      // Abandoned work may fail without a listener.
       work.catch(() => undefined);
     }
   }

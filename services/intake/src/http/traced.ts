@@ -3,7 +3,10 @@ import { currentTraceparent, describeSpan, TRACEPARENT, withSpan } from '@bulk/t
 import type { Middleware } from 'koa';
 import { routeOf } from './route-of.ts';
 
-/** Every request has a span, within the caller's trace where it names one; called by its route, never by its path. */
+/**
+ * Gives every request a span, within the caller's trace if the caller names one. Its name is the
+ * route, never the path.
+ */
 export function traced(routers: readonly Router[]): Middleware {
   return (ctx, next) =>
     withSpan(
@@ -15,7 +18,7 @@ export function traced(routers: readonly Router[]): Middleware {
       },
       async () => {
         await next();
-        // Where nothing is traced, nothing is looked up.
+        // Without tracing, nothing is looked up.
         if (currentTraceparent() === undefined) return;
         const route = routeOf(ctx, routers);
         describeSpan(

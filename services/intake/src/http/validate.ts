@@ -3,9 +3,9 @@ import { InvalidInputError, type InputErrorCode } from '@bulk/domain';
 import type { z } from 'zod';
 
 /**
- * Parses input from outside.
+ * Parses external input.
  *
- * @throws InvalidInputError naming every field at fault and what was expected.
+ * @throws InvalidInputError that names every field at fault and what was expected.
  */
 export function validate<T>(
   schema: z.ZodType<T>,

@@ -2,7 +2,10 @@ import { checkNeeds, faultOf, optionalInteger } from '@bulk/runtime';
 import type { z } from 'zod';
 import type { Quota, QuotaLimits } from './quota.ts';
 
-/** Each unfinished action is an entry in the document of its account, which stays well below MongoDB's limit. */
+/**
+ * Each unfinished action is an entry in the document of its account. This bound keeps it well below
+ * MongoDB's limit.
+ */
 const MAX_UNFINISHED_ACTIONS = 10_000;
 
 /** Variables of the quotas of work. */
@@ -23,13 +26,13 @@ export const quotaConfigShape = {
 
 export type QuotaConfig = z.infer<z.ZodObject<typeof quotaConfigShape>>;
 
-/** What the variables must be together; for `superRefine` of a service's schema. */
+/** Checks the variables against each other. For `superRefine` of a service's schema. */
 export function checkQuotaConfig(config: QuotaConfig, context: z.RefinementCtx): void {
   const bounded = config.QUOTA_UNFINISHED_ACTIONS !== undefined;
   checkNeeds(config, ['QUOTA_STAGED_BYTES'], 'QUOTA_UNFINISHED_ACTIONS', bounded, faultOf(context));
 }
 
-/** The limits of a configuration; undefined if no quota is configured. */
+/** Returns the limits of a configuration; `undefined` if no quota is configured. */
 export function quotaLimitsOf(config: QuotaConfig): QuotaLimits | undefined {
   const limits: QuotaLimits = {
     ...limit('unfinished-actions', config.QUOTA_UNFINISHED_ACTIONS),

@@ -1,8 +1,9 @@
 import type { QuotaState } from './quota.ts';
 
 /**
- * The headers that show the quotas of an account: for each of them its limit, what remains, and the seconds until all of it is
- * free again if that is known.
+ * Builds the headers that show the quotas of an account.
+ *
+ * Each quota has its limit, what remains, and, if known, the seconds until all of it is free again.
  */
 export function quotaHeaders(states: readonly QuotaState[], now: Date): Record<string, string> {
   const headers: Record<string, string> = {};

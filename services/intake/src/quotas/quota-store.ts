@@ -11,18 +11,21 @@ import {
 import { MongoServerError, type Filter, type UpdateFilter } from 'mongodb';
 import { dayOf, exceededBy, type Amounts, type Quota, type QuotaLimits, type Usage } from './quota.ts';
 
-/** Tries of a change that meets another day or a release in between. */
+/** Maximum number of tries of a change that meets a new day or a release in between. */
 const ATTEMPTS = 8;
-/** Holds that one update adds or removes. */
+/** Maximum number of holds that one update adds or removes. */
 const CHUNK = 100;
-/** Ids of one query for the statuses of actions. */
+/** Maximum number of ids in one query for the statuses of actions. */
 const LOOKED_UP = 1_000;
-/** Accepted actions that have not ended. */
+/** Statuses of accepted actions that have not ended. */
 const UNFINISHED: readonly ActionStatus[] = ['pending', 'queued', 'processing', 'paused'];
-/** Everything of an account's usage but its holds. */
+/** Projects everything of an account's usage except its holds. */
 const USAGE = { holds: 0 } as const;
 
-/** Thrown when a hold has vanished while its request was staged, as when somebody dropped the collection. */
+/**
+ * Thrown when a hold has vanished while its request was staged, e.g. because the collection was
+ * dropped.
+ */
 export class HoldLostError extends CodedError {
   constructor(actionId: string) {
     super('QUOTA_HOLD_LOST', `action ${actionId} holds nothing of the quotas of its account any more`, {
@@ -31,19 +34,23 @@ export class HoldLostError extends CodedError {
   }
 }
 
-/** How a change of an account's usage came out. */
+/** The result of a change of an account's usage. */
 export interface Change {
   readonly usage: Usage;
-  /** Undefined: it was made. Otherwise nothing was changed, because this quota has no room. */
+  /**
+   * `undefined` if the change was made. Otherwise nothing was changed, because this quota has no
+   * room.
+   */
   readonly exceeded: Quota | undefined;
 }
 
 /**
- * Counts what the work of each account takes of its quotas, in one document per account. One conditional update takes room,
- * so that no number of parallel requests and instances gets more than there is.
+ * Counts what the work of each account takes of its quotas, in one document per account.
  *
- * A hold is made after the document of its action and goes with the end of the action. Nobody has to report that end: when
- * room is looked for, `reconcile` removes the holds of actions that have ended or are gone. A crash therefore leaks nothing.
+ * One conditional update takes room, so that parallel requests and instances never get more than
+ * there is. A hold is made after the document of its action and ends with the action. No service
+ * has to report that end: when a request needs room, `reconcile` removes the holds of actions that
+ * have ended or are gone. A crash therefore leaks nothing.
  */
 export class QuotaStore {
   readonly #database: Database;
@@ -56,12 +63,16 @@ export class QuotaStore {
     this.#now = now;
   }
 
-  /** Whether actions hold something until they end; otherwise only while they are staged. */
+  /** Whether actions hold something until they end, and not only while they are staged. */
   get holdsUntilEnd(): boolean {
     return this.#limits['unfinished-actions'] !== undefined || this.#limits['staged-bytes'] !== undefined;
   }
 
-  /** Makes the hold of an action if every quota has room for the smallest action. @throws StoreError. */
+  /**
+   * Makes the hold of an action if every quota has room for the smallest action.
+   *
+   * @throws StoreError.
+   */
   async open(accountId: string, actionId: string): Promise<Change> {
     const smallest: Amounts = { 'unfinished-actions': 1, 'staged-bytes': 1, 'rows-per-day': 1 };
     return this.#change(accountId, smallest, `holds.${actionId}`, false, () => ({
@@ -70,7 +81,11 @@ export class QuotaStore {
     }));
   }
 
-  /** Adds rows to the hold of an action if the quotas have room for them. @throws HoldLostError; StoreError. */
+  /**
+   * Adds rows to the hold of an action if the quotas have room for them.
+   *
+   * @throws HoldLostError; StoreError.
+   */
   async add(accountId: string, actionId: string, rows: number, bytes: number): Promise<Change> {
     const hold = `holds.${actionId}`;
     const more: Amounts = { 'unfinished-actions': 0, 'staged-bytes': bytes, 'rows-per-day': rows };
@@ -79,7 +94,11 @@ export class QuotaStore {
     }));
   }
 
-  /** Removes the hold of one action if the action needs it no more. Safe to repeat. @throws StoreError. */
+  /**
+   * Removes the hold of one action if the action no longer needs it. Safe to repeat.
+   *
+   * @throws StoreError.
+   */
   async settle(accountId: string, actionId: string): Promise<void> {
     const found = await stored(
       this.#database.accountQuotas.findOne(
@@ -92,8 +111,10 @@ export class QuotaStore {
   }
 
   /**
-   * Removes the holds of actions that have ended or are gone, and adds those that are missing: of actions that were accepted
-   * while no quota was configured. Their bytes are not known and count as 0.
+   * Removes the holds of actions that have ended or are gone, and adds missing holds.
+   *
+   * Holds are missing for actions that were accepted while no quota was configured. Their bytes are
+   * unknown and count as 0.
    *
    * @returns number of holds that it looked at, which is what it costs.
    * @throws StoreError.
@@ -135,7 +156,8 @@ export class QuotaStore {
         );
         day = today;
       } else if (current.day !== day) {
-        // The clock of another instance is ahead, or midnight has passed: the day of the document counts.
+        // The clock of another instance is ahead, or midnight has passed. The day of the document
+        // counts.
         day = current.day;
       } else {
         const exceeded = exceededBy(this.#limits, current, more);
@@ -168,7 +190,7 @@ export class QuotaStore {
     }
   }
 
-  /** Statuses of those of the actions that exist. */
+  /** Reads the statuses of those of the actions that exist. */
   async #statuses(ids: readonly string[]): Promise<ReadonlyMap<string, StoredStatus>> {
     const statuses = new Map<string, StoredStatus>();
     for (const some of chunksOf(ids, LOOKED_UP)) {
@@ -186,7 +208,8 @@ export class QuotaStore {
   ): Promise<void> {
     const settled = Object.entries(holds).filter(([id]) => !this.#isLive(statuses.get(id)));
     const removed = settled.map(([id, hold]): Removal => {
-      // Only a refused or broken-off upload leaves no action; the rows of an accepted one count for the day.
+      // Only a refused or broken-off upload leaves no action; the rows of an accepted one count for
+      // the day.
       const rows = statuses.has(id) ? 0 : (hold.rows[day] ?? 0);
       return { id, hold, rows };
     });
@@ -203,7 +226,11 @@ export class QuotaStore {
     return this.holdsUntilEnd && UNFINISHED.includes(status);
   }
 
-  /** Removes holds that are as they were found. @returns whether they were. */
+  /**
+   * Removes holds that are unchanged since they were read.
+   *
+   * @returns whether they were unchanged.
+   */
   async #remove(accountId: string, day: string, removed: readonly Removal[]): Promise<boolean> {
     const unchanged = removed.map(({ id, hold }) => [`holds.${id}.bytes`, hold.bytes] as const);
     const bytes = removed.reduce((sum, { hold }) => sum + hold.bytes, 0);

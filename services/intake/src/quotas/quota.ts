@@ -6,21 +6,21 @@ import { quotaHeaders } from './quota-headers.ts';
 export const QUOTAS = ['unfinished-actions', 'staged-bytes', 'rows-per-day'] as const;
 export type Quota = (typeof QUOTAS)[number];
 
-/** Limits of every account; absent: no limit. */
+/** Limits of every account. An absent quota has no limit. */
 export type QuotaLimits = Readonly<Partial<Record<Quota, number>>>;
 
 /** What the work of an account takes of its quotas. */
 export type Usage = Pick<AccountQuotaDocument, 'actions' | 'bytes' | 'rows' | 'day'>;
 
-/** What a request takes, or asks for. */
+/** What a request takes or requests. */
 export type Amounts = Readonly<Record<Quota, number>>;
 
-/** One quota of an account, as it stands. */
+/** The current state of one quota of an account. */
 export interface QuotaState {
   readonly quota: Quota;
   readonly limit: number;
   readonly used: number;
-  /** When all of it is free again; absent if that depends on the ends of actions. */
+  /** When all of the quota is free again; absent if that depends on the ends of actions. */
   readonly resetsAt?: Date;
 }
 
@@ -31,7 +31,7 @@ export class QuotaExceededError extends RestError {
   readonly quota: Quota;
   /** The quotas of the account without this request. */
   readonly states: readonly QuotaState[];
-  /** Undefined if waiting does not help, or nobody knows how long it takes. */
+  /** `undefined` if waiting does not help, or the time is unknown. */
   readonly retryAfterSeconds: number | undefined;
 
   /** @param requested what the request asks for, as far as it has been read. */
@@ -65,15 +65,15 @@ export class QuotaExceededError extends RestError {
   }
 }
 
-/** The UTC day of an instant, such as `2026-11-25`; days sort as texts. */
+/** Returns the UTC day of an instant, such as `2026-11-25`. Days sort as texts. */
 export function dayOf(instant: Date): string {
   return instant.toISOString().slice(0, 'yyyy-mm-dd'.length);
 }
 
 /**
- * The quotas that are configured, as they stand.
+ * Returns the current states of the configured quotas.
  *
- * @param own is left out of what is used.
+ * @param own amount that is left out of what is used.
  */
 export function statesOf(limits: QuotaLimits, usage: Usage, own: Amounts = NOTHING): QuotaState[] {
   const used: Amounts = {
@@ -95,7 +95,7 @@ export function statesOf(limits: QuotaLimits, usage: Usage, own: Amounts = NOTHI
   });
 }
 
-/** The first quota that has no room for more; undefined if all have. */
+/** Returns the first quota that has no room for more; `undefined` if all have. */
 export function exceededBy(limits: QuotaLimits, usage: Usage, more: Amounts): Quota | undefined {
   return statesOf(limits, usage).find(
     ({ quota, limit, used }) => more[quota] > 0 && used + more[quota] > limit,
@@ -112,7 +112,7 @@ interface Facts {
   readonly limit: number;
   readonly used: number;
   readonly requested: number;
-  /** More than the whole quota. */
+  /** Whether the request needs more than the whole quota. */
   readonly tooLarge: boolean;
   readonly resetsAt: Date | undefined;
   readonly seconds: number | undefined;

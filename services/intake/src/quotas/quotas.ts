@@ -16,16 +16,18 @@ export interface QuotasOptions {
   readonly database: Database;
   readonly limits: QuotaLimits;
   readonly now: () => Date;
-  /** Milliseconds from any fixed point; never runs backwards. */
+  /** Returns milliseconds since a fixed instant; never decreases. */
   readonly monotonic: () => number;
   /** Called for each request that is refused; never throws. */
   readonly onRefused: (quota: Quota) => void;
   readonly log: Logger;
 }
 
-/** How long an account's usage may lag behind the ends of its actions while there is room, in ms. */
+/**
+ * How long an account's usage may lag behind the ends of its actions while there is room, in ms.
+ */
 const RECONCILED_MS = 1_000;
-/** Accounts whose last reconciliation is remembered. */
+/** Maximum number of accounts whose last reconciliation is remembered. */
 const REMEMBERED = 10_000;
 /**
  * Rest after a reconciliation for each hold that it looked at beyond `CHEAP_HOLDS`, in ms. A hold costs about a tenth of that,
@@ -49,7 +51,7 @@ export class Quotas {
     this.#store = new QuotaStore(options.database, options.limits, options.now);
   }
 
-  /** The claim of a request that is about to become an action; it takes nothing yet. */
+  /** Creates the claim of a request that is about to become an action. It takes nothing yet. */
   claim(accountId: string, actionId: string): QuotaClaim {
     return new QuotaClaim(accountId, actionId, {
       ...this.#options,
@@ -108,13 +110,13 @@ export class QuotaClaim {
     this.#options = options;
   }
 
-  /** The quotas of the account after what this claim took last; empty before that. */
+  /** The quotas of the account after the claim's last change; empty before that. */
   get states(): readonly QuotaState[] {
     return this.#usage === undefined ? [] : statesOf(this.#options.limits, this.#usage);
   }
 
   /**
-   * Takes the place of an action, whose document must be there already.
+   * Takes the place of an action. The action's document must exist already.
    *
    * @throws QuotaExceededError; StoreError.
    */
@@ -129,8 +131,8 @@ export class QuotaClaim {
   /**
    * Takes room for more rows before they are staged.
    *
-   * @param bytes of the JSON of their entities.
-   * @throws QuotaExceededError if there is none; StoreError.
+   * @param bytes size of their entities' JSON.
+   * @throws QuotaExceededError if there is no room; StoreError.
    */
   async add(rows: number, bytes: number): Promise<void> {
     if (rows === 0) return;
@@ -146,8 +148,9 @@ export class QuotaClaim {
   }
 
   /**
-   * Gives back what the request needs no more, once it is decided whether there is an action. Never throws: what is left
-   * is given back when room is looked for.
+   * Gives back what the request no longer needs, once it is decided whether there is an action.
+   *
+   * Never throws. What is left is given back when a request needs room.
    */
   async settle(accepted: boolean): Promise<void> {
     const { store, log } = this.#options;
@@ -159,7 +162,7 @@ export class QuotaClaim {
     }
   }
 
-  /** @param wanted what the request would have in sum. */
+  /** @param wanted what the request would hold in total. */
   async #take(change: () => Promise<Change>, wanted: Amounts): Promise<void> {
     const { reconcileUnlessResting, limits, onRefused, now } = this.#options;
     let { usage, exceeded } = await change();

@@ -5,9 +5,9 @@ import { incompleteText } from './results-export.ts';
 import { toErrorResponse } from '../http/error-response.ts';
 import type { CutOff } from '../http/stopping.ts';
 
-/** How often it is looked whether the last row of a broken-off download is sent, in ms. */
+/** How often a broken-off download checks whether its last row is sent, in ms. */
 const LOOK_EVERY_MS = 20;
-/** A client that does not read may miss the last row after this time, in ms. */
+/** Time after which a client that does not read may miss the last row, in ms. */
 const LAST_ROW_MS = 10_000;
 
 export interface BrokenOffOptions {
@@ -18,8 +18,10 @@ export interface BrokenOffOptions {
 }
 
 /**
- * Ends a text of results that fails on its way, or that the service has to cut off, with a row that says so. Then it
- * throws, so that the connection breaks off: whoever reads the text finds the row, whoever reads HTTP finds the missing end.
+ * Ends a text of results that fails, or that the service cuts off, with a row that says so.
+ *
+ * Then it throws, so that the connection breaks off. A reader of the text finds the row, and a
+ * reader of HTTP finds the missing end.
  *
  * @throws what the text throws; ServiceStoppingError.
  */
@@ -36,19 +38,19 @@ export async function* markedIfBrokenOff(
       yield next.value;
     }
   } catch (error) {
-    // Before the first piece there is a proper answer.
+    // Before the first piece, a proper error response is still possible.
     if (!begun) throw error;
     const { code, message } = toErrorResponse(error).body.error;
     yield incompleteText({ status: 'incomplete', code, message }, format);
     await sent(response);
     throw error;
   } finally {
-    // Not awaited: a piece that is asked for may never come.
+    // Not awaited: a requested piece may never arrive.
     text.return(undefined).catch(() => undefined);
   }
 }
 
-/** Waits until the client has taken all that was written, or is gone, or does not read. */
+/** Waits until the client has received everything, is gone, or has stopped reading. */
 async function sent(response: ServerResponse): Promise<void> {
   const deadline = performance.now() + LAST_ROW_MS;
   do await delay(LOOK_EVERY_MS);

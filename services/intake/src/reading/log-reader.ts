@@ -10,24 +10,27 @@ export interface LogPage {
   readonly pagination: LogPagination;
 }
 
-/** What of an action its logs are read by. */
+/** The fields of an action that reading its logs needs. */
 type CountedAction = Pick<ActionDocument, '_id' | 'status' | 'counts' | 'total'>;
 
-/** Log documents that one partition's cursor fetches at a time. */
+/** Number of log documents that the cursor of one partition fetches at a time. */
 const FETCH = 4;
-/** Largest number of positions that one page of a running action looks at. */
+/** Maximum number of positions that one page of a running action reads. */
 const POSITIONS = 20_000;
 
-/** A page in order of position, and how far it goes. */
+/** A page in order of position, and its end. */
 interface Run {
   readonly entries: LogEntry[];
   /** Whether outcomes follow or will follow. */
   readonly more: boolean;
-  /** Where the next page begins; in ascending order no outcome up to it is missing. -1: none has been seen. */
+  /**
+   * Where the next page starts; -1 if there is no outcome yet. In ascending order no outcome up to
+   * it is missing.
+   */
   readonly upTo: number;
 }
 
-/** A page behind a number of outcomes. */
+/** A page after a number of outcomes. */
 interface Skipping {
   readonly type: OutcomeStatus | undefined;
   readonly skip: number;
@@ -35,23 +38,28 @@ interface Skipping {
   readonly direction: Direction;
 }
 
-/** Reads the outcomes of an action in order of position: a merge of one cursor per partition of its lane. */
+/**
+ * Reads the outcomes of an action in order of position. It merges one cursor per partition of the
+ * action's lane.
+ */
 export class LogReader {
   readonly #database: Database;
   readonly #partitions: number;
 
-  /** @param partitions of the lanes' topics. */
+  /** @param partitions number of partitions of the lanes' topics. */
   constructor(database: Database, partitions: number) {
     this.#database = database;
     this.#partitions = partitions;
   }
 
   /**
-   * Reads a page. `pagination.total` is the number of outcomes of the type that were counted when the action was read.
+   * Reads a page. `pagination.total` is the number of outcomes of the type that were counted when
+   * the action was read.
    *
-   * Outcomes of lower positions may come later, since a batch can be postponed. So a page without `skip` of a running
-   * action ends before the first position that has no outcome: a caller that continues there misses nothing. In descending
-   * order that would show nothing until the end, so such a page holds the outcomes so far.
+   * Outcomes of lower positions may come later, because a batch can be postponed. So a page without
+   * `skip` of a running action ends before the first position that has no outcome: a caller that
+   * continues there misses nothing. In descending order such a page would be empty until the end,
+   * so it holds the outcomes so far.
    *
    * @throws StoreError.
    */
@@ -81,7 +89,8 @@ export class LogReader {
     { _id, counts, total }: CountedAction,
     { type, skip, limit, direction }: Skipping,
   ): Promise<LogEntry[]> {
-    // If every position has an outcome, the k-th outcome is that of position k: a deep page needs no counting.
+    // If every position has an outcome, the k-th outcome is that of position k, so that a deep page
+    // needs no counting.
     const direct = type === undefined && processed(counts) === total;
     const entries: LogEntry[] = [];
     let left = direct ? 0 : skip;
@@ -108,7 +117,7 @@ export class LogReader {
     return { entries, more: false, upTo: after };
   }
 
-  /** Reads all positions, whatever the type, since only they show where an outcome is missing. */
+  /** Reads all positions, whatever the type, because only they show where an outcome is missing. */
   async #ofRunning(
     actionId: string,
     type: OutcomeStatus | undefined,
@@ -143,8 +152,9 @@ export class LogReader {
   }
 
   /**
-   * Reads all outcomes so far, or those of a type, in order of position, as they are asked for. Of a running action,
-   * outcomes that arrive while they are read may be among them.
+   * Reads all outcomes so far, or those of a type, in order of position and on demand.
+   *
+   * For a running action, outcomes that arrive during the read may be included.
    *
    * @throws StoreError.
    */
@@ -178,8 +188,8 @@ export class LogReader {
     type: OutcomeStatus | undefined,
     after: number,
   ): AsyncGenerator<LogEntry[]> {
-    // The order of batchNo, too. The indexes find `after` without reading what lies before it, and those of a type hold
-    // only the logs with an outcome of the type.
+    // This is the order of batchNo, too. The indexes find `after` without a scan of what lies
+    // before it, and those of a type hold only the logs with an outcome of the type.
     for await (const log of this.#buckets({ ...logs, lastPosition: { $gt: after } }, 1)) {
       yield entriesOf(log, type);
     }
@@ -191,7 +201,7 @@ export class LogReader {
     before: number | undefined,
   ): AsyncGenerator<LogEntry[]> {
     if (before !== undefined) {
-      // The logs of a partition do not overlap, so one of them at most has positions on both sides.
+      // The logs of a partition do not overlap, so at most one of them has positions on both sides.
       const [across] = await this.#database.actionLogs
         .find({ ...logs, lastPosition: { $gte: before } }, { sort: { lastPosition: 1 }, limit: 1 })
         .toArray();
@@ -218,7 +228,10 @@ function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | un
     .map((outcome) => ({ ...outcome, at: at.toISOString() }));
 }
 
-/** Whether no outcome is to come any more. An action that has failed as a whole never gets one for each position. */
+/**
+ * Returns whether no further outcome will come. An action that failed as a whole never gets one for
+ * each position.
+ */
 function isComplete({ status, counts, total }: CountedAction): boolean {
   return status === 'failed' || processed(counts) === total;
 }

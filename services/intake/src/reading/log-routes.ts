@@ -30,7 +30,7 @@ interface Download {
   readonly exact: boolean;
 }
 
-/** The outcomes of an action: by page, or all of them as a file. */
+/** Adds the routes of an action's outcomes: by page, or all of them as a file. */
 export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoutesOptions): void {
   bind(router, OPERATIONS.getActionLogs, async ({ accountId, actionId, query }) => {
     const { entries, pagination } = await logs.page(await actions.get(accountId, actionId), query);
@@ -56,11 +56,13 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
 }
 
 /**
- * Answers with a text that is written as fast as it is read. Its first piece is awaited, so that what is wrong from the
- * start has a proper answer; what goes wrong later breaks the connection off, which no client takes for the end.
+ * Answers with a text that is written as fast as the client reads it.
+ *
+ * Its first piece is awaited, so that an early error gets a proper answer. A later error breaks off
+ * the connection, which no client takes for the end.
  */
 async function stream(ctx: Context, text: AsyncGenerator<string>, mediaType: string): Promise<void> {
-  // For HEAD nothing is read: nobody would ever close it.
+  // HEAD reads nothing, because its text would never be closed.
   const body = ctx.method === 'HEAD' ? [] : resumed(await text.next(), text);
   ctx.status = 200;
   ctx.body = Readable.from(body, { objectMode: false });
@@ -68,8 +70,10 @@ async function stream(ctx: Context, text: AsyncGenerator<string>, mediaType: str
 }
 
 /**
- * Continues a generator after its first result. A generator around it would not do: one that is left before its first
- * piece never runs, and so never closes what is inside.
+ * Continues a generator after its first result.
+ *
+ * A generator around it would not do: one that is left before its first piece never runs, and so
+ * never closes what is inside.
  */
 function resumed(first: IteratorResult<string>, text: AsyncGenerator<string>): AsyncIterable<string> {
   let given: IteratorResult<string> | undefined = first;

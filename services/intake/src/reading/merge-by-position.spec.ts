@@ -6,7 +6,10 @@ interface Item {
   readonly position: number;
 }
 
-/** Positions dealt to sources, and each source cut into buckets, some of them empty as a filter leaves them. */
+/**
+ * Positions dealt to sources. Each source is cut into buckets, some of them empty, as a filter
+ * leaves them.
+ */
 const dealt = fc.record({
   owners: fc.array(fc.nat(4), { maxLength: 150 }),
   bucketSize: fc.integer({ min: 1, max: 7 }),

@@ -1,4 +1,4 @@
-/** Something that has a place in its action. */
+/** An item with a position in its action. */
 export interface Positioned {
   readonly position: number;
 }
@@ -6,7 +6,7 @@ export interface Positioned {
 /** 1: ascending; -1: descending. */
 export type Direction = 1 | -1;
 
-/** One source, as far as it has been read. */
+/** The state of reading one source. */
 interface Head<T> {
   readonly buckets: AsyncIterator<readonly T[]>;
   bucket: readonly T[];
@@ -14,10 +14,12 @@ interface Head<T> {
 }
 
 /**
- * Merges sources into one, in order of position. Each source gives buckets in that order, within a bucket and from bucket to
- * bucket; no position is in two sources. Holds one bucket per source.
+ * Merges sources into one, in order of position. Holds one bucket per source.
  *
- * @param after only what comes after this position in the order; by default everything.
+ * Each source gives buckets in that order, within a bucket and from bucket to bucket. No position
+ * is in two sources.
+ *
+ * @param after only items after this position in the order. @default all items
  */
 export async function* mergeByPosition<T extends Positioned>(
   sources: readonly AsyncIterable<readonly T[]>[],
@@ -45,7 +47,7 @@ export async function* mergeByPosition<T extends Positioned>(
   }
 }
 
-/** Moves to the next item after `after`. @returns false when the source has none. */
+/** Moves to the next item after `after`. @returns `false` if the source has none. */
 async function advance<T extends Positioned>(
   head: Head<T>,
   after: number,

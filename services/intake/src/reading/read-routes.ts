@@ -10,7 +10,7 @@ export interface ReadRoutesOptions {
   readonly now: () => Date;
 }
 
-/** What there is to know of actions. */
+/** Adds the routes that read actions. */
 export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOptions): void {
   const list = async (request: {
     readonly accountId: string;

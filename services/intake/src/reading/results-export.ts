@@ -2,7 +2,7 @@ import type { IncompleteResults, LogEntry, ResultFormat } from '@bulk/contracts'
 import { stringify } from 'csv-stringify/sync';
 import { asPlainText } from './plain-text.ts';
 
-/** Rows that are turned into text at once: few, large writes. */
+/** Number of rows that become one text, so that writes are few and large. */
 const ROWS = 500;
 
 /** The columns of a CSV of results, in this order. */
@@ -19,11 +19,17 @@ export const RESULT_COLUMNS = [
 
 export interface ResultsTextOptions {
   readonly format: ResultFormat;
-  /** Writes the cells of a CSV as they are, also those that a spreadsheet would run as formulas. @default false */
+  /**
+   * Writes the cells of a CSV as they are, even those that a spreadsheet would run as formulas.
+   * @default false
+   */
   readonly exact?: boolean;
 }
 
-/** Yields outcomes as text, a piece at a time, as they are asked for. NDJSON: an object per line, as in the logs. */
+/**
+ * Yields outcomes as text, piece by piece and on demand. NDJSON has one object per line, as in the
+ * logs.
+ */
 export async function* resultsText(
   entries: AsyncIterable<LogEntry>,
   { format, exact = false }: ResultsTextOptions,
@@ -40,7 +46,7 @@ export async function* resultsText(
   if (rows.length > 0) yield rowsText(rows, { format, exact });
 }
 
-/** What comes before the first row. */
+/** Returns the text before the first row. */
 function headText(format: ResultFormat): string {
   return format === 'csv' ? stringify([[...RESULT_COLUMNS]]) : '';
 }
@@ -50,7 +56,7 @@ function rowsText(rows: readonly LogEntry[], { format, exact = false }: ResultsT
   return format === 'csv' ? csvRows(rows, exact) : ndjsonRows(rows);
 }
 
-/** The row at the end of a text that is broken off; it has a status that no outcome has. */
+/** Returns the row at the end of a broken-off text. It has a status that no outcome has. */
 export function incompleteText({ status, code, message }: IncompleteResults, format: ResultFormat): string {
   if (format === 'ndjson') return `${JSON.stringify({ status, code, message })}\n`;
   const cells: Partial<Record<(typeof RESULT_COLUMNS)[number], string>> = { status, code, message };

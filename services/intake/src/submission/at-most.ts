@@ -1,6 +1,6 @@
 import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
 
-/** The same entities. @throws InvalidInputError at the first one beyond `max`. */
+/** Passes entities through. @throws InvalidInputError at the first one beyond `max`. */
 export async function* atMost(
   entities: AsyncIterable<IncomingEntity>,
   max: number,

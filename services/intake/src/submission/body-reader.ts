@@ -4,7 +4,10 @@ import type { IncomingMessage } from 'node:http';
 import { ServiceStoppingError, type CutOff } from '../http/stopping.ts';
 import { gunzipped, type RatioLimits } from './gunzip.ts';
 
-/** Thrown when a client went away, or was cut off, before its body was there; nobody is left to be told. */
+/**
+ * Thrown when a client left, or was cut off, before its body was complete. There is no client left
+ * to answer.
+ */
 export class UploadBrokenOffError extends RestError {
   constructor(cause: unknown) {
     super('UPLOAD_BROKEN_OFF', 'the upload was broken off');
@@ -13,13 +16,13 @@ export class UploadBrokenOffError extends RestError {
 }
 
 export interface BodyLimits extends RatioLimits {
-  /** Most decoded bytes: a small gzip body can be a large one. */
+  /** Maximum number of decoded bytes. A small gzip body can be a large one. */
   readonly limitBytes: number;
 }
 
 /** What ends the reading before the end of the body. */
 export interface BodyEnds {
-  /** Aborts when nobody waits for the answer: reading stops then, however much has arrived. */
+  /** Aborts when no client waits for the answer. Then reading stops, however much has arrived. */
   readonly gone: AbortSignal;
   /** Ends the reading when the service stops. */
   readonly cutOff: CutOff;
@@ -27,7 +30,7 @@ export interface BodyEnds {
 
 const GZIP = new Set(['gzip', 'x-gzip']);
 
-/** The decoded bytes of a request's body, as they come, and their digest at the end. */
+/** Reads the decoded bytes of a request's body as they arrive, and computes their digest. */
 export class BodyReader {
   readonly #request: IncomingMessage;
   readonly #limits: BodyLimits;
@@ -43,12 +46,13 @@ export class BodyReader {
   }
 
   /**
-   * The bytes, gunzipped where the request says so; read as fast as they are asked for.
+   * Yields the bytes on demand, gunzipped if the request says so.
    *
-   * Of a body that is too large, the part within the limit comes before the refusal: what an upload is refused for
-   * does not depend on the sizes in which its bytes arrive.
+   * If a body is too large, the part within the limit comes before the refusal. So the reason for
+   * refusing an upload does not depend on the sizes in which its bytes arrive.
    *
-   * @throws RestError 413, 415; InvalidInputError `INVALID_GZIP`; UploadBrokenOffError; ServiceStoppingError.
+   * @throws RestError 413, 415; InvalidInputError `INVALID_GZIP`; UploadBrokenOffError;
+   * ServiceStoppingError.
    */
   async *bytes(): AsyncGenerator<Buffer> {
     const { limitBytes } = this.#limits;
@@ -67,7 +71,10 @@ export class BodyReader {
     }
   }
 
-  /** Digest of what was read and of what else makes the request. Call once, after the last byte. */
+  /**
+   * Returns the digest of the read bytes and of the other parts of the request. Call once, after
+   * the last byte.
+   */
   digest(...more: readonly string[]): string {
     for (const part of more) this.#hash.update(`\n${part}`);
     return this.#hash.digest('hex');
@@ -90,7 +97,7 @@ export class BodyReader {
   }
 
   async *#raw(): AsyncGenerator<Buffer> {
-    // Left alone when the reading ends early: the connection is still needed for the answer.
+    // Not destroyed if reading ends early, because the answer still needs the connection.
     const chunks = this.#request.iterator({ destroyOnReturn: false }) as AsyncIterator<Buffer, undefined>;
     try {
       for (;;) {
@@ -101,7 +108,7 @@ export class BodyReader {
     } catch (error) {
       throw error instanceof ServiceStoppingError ? error : new UploadBrokenOffError(error);
     } finally {
-      // Not awaited: a chunk that is asked for may never come.
+      // Not awaited: a requested chunk may never arrive.
       void chunks.return?.();
     }
   }
@@ -112,7 +119,10 @@ export function tooLarge(limitBytes: number): RestError {
   return new RestError('PAYLOAD_TOO_LARGE', `expected a body of at most ${limitBytes} bytes`);
 }
 
-/** Refused bodies are read on for this many bytes, so that the client comes to read the answer. */
+/**
+ * Number of bytes of a refused body that are still read, so that the client gets to read the
+ * answer.
+ */
 const DRAIN_BYTES = 67_108_864;
 
 /** Lets a client that is still sending finish, within bounds, after its body was refused. */

@@ -19,18 +19,23 @@ import {
 } from './idempotency.ts';
 import { startOf, type ScheduleOptions } from './schedule.ts';
 
-/** A request whose parameters have been checked. Its entities may still be on their way, and throw what is wrong with them. */
+/**
+ * A request with checked parameters. Its entities may still be arriving, and throw their own
+ * faults.
+ */
 export interface CreateRequest {
   readonly parameters: ActionParameters;
   readonly entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>;
   readonly idempotency?: IdempotencyKey | undefined;
 }
 
-/** The action of a request, and whether an earlier one with the same key has brought it about. */
+/** The action of a request, and whether an earlier request with the same key created it. */
 export interface CreateResult {
   readonly action: ActionDocument;
   readonly replayed: boolean;
-  /** The quotas of the account with the action in them; absent for a replay, and if there is no quota. */
+  /**
+   * The quotas of the account including the action; absent for a replay, and if there is no quota.
+   */
   readonly quotas?: readonly QuotaState[];
 }
 
@@ -39,7 +44,7 @@ export interface CreateActionOptions {
   readonly staging: StagingArea;
   readonly keys: IdempotencyKeys;
   readonly webhooks: Webhooks;
-  /** Undefined: no account has a quota. */
+  /** `undefined` if no account has a quota. */
   readonly quotas: Quotas | undefined;
   readonly newActionId: () => string;
   /** Called after each acceptance. */
@@ -59,11 +64,13 @@ export class CreateAction {
   }
 
   /**
-   * Validates what belongs to the action type, stages the entities and accepts the action. When it throws, nothing is
-   * left behind (G1). With an idempotency key the same request may be made again and leads to the same action.
+   * Validates what belongs to the action type, stages the entities and accepts the action.
    *
-   * @throws InvalidInputError naming the field; RestError for a key in use or a callback URL; QuotaExceededError;
-   * StoreError; what the entities throw.
+   * If it throws, nothing is left behind (G1). With an idempotency key the same request may be
+   * repeated and leads to the same action.
+   *
+   * @throws InvalidInputError that names the field; RestError for a key in use or a callback URL;
+   * QuotaExceededError; StoreError; what the entities throw.
    */
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
     const { registry, newActionId, schedule } = this.#options;
@@ -93,7 +100,7 @@ export class CreateAction {
     );
   }
 
-  /** Stages and accepts what has been validated; see `execute`. */
+  /** Stages and accepts a validated draft; see `execute`. */
   async stage(
     draft: ActionDraft,
     entities: CreateRequest['entities'],
@@ -102,7 +109,7 @@ export class CreateAction {
     const { webhooks } = this.#options;
     if (draft.callbackUrl !== undefined) webhooks.checkCallback(draft.callbackUrl);
     if (idempotency !== undefined) {
-      // The request is the same one only if its body is, to the end.
+      // The request is the same one only if its whole body is the same.
       const replay = await this.findReplay(draft.identity.accountId, idempotency, entities);
       if (replay !== undefined) return replay;
     }
@@ -115,12 +122,13 @@ export class CreateAction {
   }
 
   /**
-   * Finds the action that an earlier request with the same key has brought about.
+   * Finds the action that an earlier request with the same key created.
    *
-   * @param entities what the digest covers of the request: they are read to the end before the digests are compared.
-   * @returns undefined if there is no such action.
-   * @throws RestError if the key belongs to another request, or its upload is under way; StoreError; what the
-   * entities throw.
+   * @param entities the entities that the digest covers. They are read to the end before the
+   * digests are compared.
+   * @returns `undefined` if there is no such action.
+   * @throws RestError if the key belongs to another request, or its upload is under way;
+   * StoreError; what the entities throw.
    */
   async findReplay(
     accountId: string,

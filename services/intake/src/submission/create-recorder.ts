@@ -1,11 +1,13 @@
 import type { Lane } from '@bulk/domain';
 
-/** Is told what becomes of requests for actions; its functions never throw. */
+/** Records what happens to requests for actions. Its functions never throw. */
 export interface CreateRecorder {
-  /** An action with so many entities was staged and accepted in so many seconds. */
+  /**
+   * Records an accepted action, its number of entities, and how long staging and acceptance took.
+   */
   accepted(lane: Lane, entities: number, seconds: number): void;
-  /** An action was not accepted after all: its request is wrong, or we failed. */
+  /** Records that an action was not accepted: its request is wrong, or the service failed. */
   notAccepted(reason: 'refused' | 'failed', seconds: number): void;
-  /** A repeated request was answered with the action of the first one. */
+  /** Records that a repeated request was answered with the action of the first one. */
   replayed(): void;
 }

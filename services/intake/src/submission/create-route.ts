@@ -28,28 +28,34 @@ export interface CreateRouteOptions {
   readonly createAction: CreateAction;
   readonly registry: ActionRegistry;
   readonly limits: EntityLimits;
-  /** Of a JSON body, which is read whole. */
+  /** Maximum size of a JSON body, which is read whole, in bytes. */
   readonly bodyLimitBytes: number;
-  /** Of the decoded body of an upload. */
+  /** Maximum size of the decoded body of an upload, in bytes. */
   readonly uploadLimitBytes: number;
   /** Ends bodies that are still being sent when the service stops. */
   readonly cutOff: CutOff;
-  /** Most decoded bytes for each compressed byte, beyond some for which it does not count. */
+  /** Maximum number of decoded bytes for each compressed byte, beyond a grace amount. */
   readonly maxCompressionRatio: number;
-  /** The bytes of JSON bodies that are held at once. */
+  /** Bounds the bytes of JSON bodies that are held at once. */
   readonly bodies: Budget;
-  /** Uploads at once. */
+  /** Bounds the uploads that are read at once. */
   readonly uploads: Budget;
 }
 
-/** A body with one file, as browsers and `curl -F` send it. */
+/** The type of a body with one file, as browsers and `curl -F` send it. */
 const FORM = 'multipart/form-data';
 
-/** Decoded bytes for which the ratio does not count: much repetition is normal in a few rows. */
+/**
+ * Decoded bytes for which the ratio does not count, because much repetition is normal in a few
+ * rows.
+ */
 const JSON_GRACE_BYTES = 1_048_576;
 const UPLOAD_GRACE_BYTES = 16_777_216;
 
-/** POST /bulk-actions: JSON with the parameters and the entities, or the entities alone as a stream. */
+/**
+ * Adds POST /bulk-actions: JSON with the parameters and the entities, or the entities alone as a
+ * stream.
+ */
 export function addCreateRoute(router: Router, options: CreateRouteOptions): void {
   bindUnadmitted(router, OPERATIONS.createAction, async (ctx) => {
     try {
@@ -74,7 +80,7 @@ function createFrom(ctx: Context, options: CreateRouteOptions): Promise<CreateRe
   );
 }
 
-/** Aborts when the client is gone before its answer was sent. */
+/** Returns a signal that aborts when the client leaves before its answer was sent. */
 function goneSignal({ res }: Context): AbortSignal {
   const gone = new AbortController();
   const look = (): void => {
@@ -158,7 +164,7 @@ async function stageUpload(
   const mediaType = file?.mediaType ?? (type as UploadMediaType);
   const charset = file === undefined ? ctx.request.charset || undefined : file.charset;
   const bytes = (file ?? body).bytes();
-  // As many lines as there may be entities: every second line of a file may be empty.
+  // As many empty lines as entities: every second line of a file may be empty.
   const maxEmptyLines = limits.maxEntities;
   const entities: AsyncIterable<IncomingEntity> =
     mediaType === 'text/csv'
@@ -179,16 +185,17 @@ async function stageUpload(
       idempotency: key === undefined ? undefined : { key, digest },
     });
   } finally {
-    // Not awaited: a chunk that is asked for may never come.
+    // Not awaited: a requested chunk may never arrive.
     void file?.close();
   }
 }
 
 /**
- * The account that a JSON request names in its body, or in its query, as every other request does.
+ * Returns the account that a JSON request names in its body, or in its query, as every other
+ * request does.
  *
- * @throws InvalidInputError where the two differ, or where the query has another parameter: it would be overlooked, and
- * with `dryRun=true` there the action would be carried out.
+ * @throws InvalidInputError if the two differ, or if the query has another parameter. It would be
+ * overlooked, and with `dryRun=true` there the action would be carried out.
  */
 function jsonAccount(ctx: Context, inBody: string | undefined): string | undefined {
   const { accountId: inQuery, ...others } = ctx.query;

@@ -5,7 +5,10 @@ import type { OperationAnswer } from '../http/bind.ts';
 import { quotaHeaders } from '../quotas/quota-headers.ts';
 import type { CreateResult } from './create-action.ts';
 
-/** The answer to a request that has made an action, with the URL of the action in `Location`. */
+/**
+ * Builds the answer to a request that has created an action, with the URL of the action in
+ * `Location`.
+ */
 export function created(
   ctx: Context,
   { action, replayed, quotas = [] }: CreateResult,

@@ -1,10 +1,10 @@
 import { InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingEntity } from '@bulk/domain';
 
 /**
- * The size of an entity: the bytes of its JSON.
+ * Returns the size of an entity: the number of bytes of its JSON.
  *
- * @throws InvalidInputError `ENTITY_TOO_LARGE` when that is more than `maxBytes`; `INVALID_REQUEST` when it is nested too
- *   deeply.
+ * @throws InvalidInputError `ENTITY_TOO_LARGE` if the size exceeds `maxBytes`; `INVALID_REQUEST` if
+ * it is nested too deeply.
  */
 export function checkedSize(entity: IncomingEntity, position: number, maxBytes: number): number {
   if (isDeeperThan(entity, MAX_DEPTH)) {

@@ -3,7 +3,7 @@ import type { Fields, IncomingEntity } from '@bulk/domain';
 import { stored, StoreError, type Database, type StagedBatchDocument } from '@bulk/mongo';
 import { mergeByPosition } from '../reading/merge-by-position.ts';
 
-/** Log documents that one partition's cursor fetches at a time. */
+/** Number of log documents that the cursor of one partition fetches at a time. */
 const FETCH = 4;
 
 interface FailedEntity {
@@ -11,21 +11,25 @@ interface FailedEntity {
   readonly entity: IncomingEntity;
 }
 
-/** What failed of an action, as it was sent: from the logs, and from the batches that are kept for a while. */
+/**
+ * Reads the failed entities of an action as they were sent.
+ *
+ * It uses the logs, and the batches that are kept for a while.
+ */
 export class FailedEntities {
   readonly #database: Database;
   readonly #partitions: number;
 
-  /** @param partitions of the lanes' topics. */
+  /** @param partitions number of partitions of the lanes' topics. */
   constructor(database: Database, partitions: number) {
     this.#database = database;
     this.#partitions = partitions;
   }
 
   /**
-   * The failed entities in order of position. Holds one batch per partition.
+   * Yields the failed entities in order of position. Holds one batch per partition.
    *
-   * @throws RestError `RETRY_EXPIRED` when a batch is not kept any more; StoreError.
+   * @throws RestError `RETRY_EXPIRED` if a batch is no longer kept; StoreError.
    */
   async *read(actionId: string): AsyncGenerator<IncomingEntity> {
     const sources = Array.from({ length: this.#partitions }, (_, partition) =>
@@ -63,7 +67,7 @@ export class FailedEntities {
       .filter(({ position }) => positions.has(position))
       .map(({ position, id, ref, fields }) => ({
         position,
-        // Checked when they were accepted; a copy by zod would lack a field `__proto__`.
+        // Checked when they were accepted. A copy by zod would lack a field `__proto__`.
         entity: { ...(JSON.parse(fields) as Fields), id, ...(ref === null ? {} : { ref }) },
       }));
   }
@@ -72,6 +76,6 @@ export class FailedEntities {
 export function retryExpired(actionId: string): RestError {
   return new RestError(
     'RETRY_EXPIRED',
-    `what was sent for action ${actionId} is not kept any more: send the failed entities anew`,
+    `the entities of action ${actionId} are no longer kept: send the failed entities again`,
   );
 }

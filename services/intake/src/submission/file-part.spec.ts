@@ -27,7 +27,7 @@ function bodyOf(parts: readonly Part[], end = `--${BOUNDARY}--\r\n`): Buffer {
   return Buffer.concat([...written, Buffer.from(end)]);
 }
 
-/** @param size of the chunks in which the body comes. */
+/** @param size size of the chunks in which the body arrives. */
 async function* chunks(body: Buffer, size: number): AsyncGenerator<Buffer> {
   for (let at = 0; at < body.length; at += size) yield await Promise.resolve(body.subarray(at, at + size));
 }

@@ -11,13 +11,16 @@ export type UploadMediaType = (typeof UPLOAD_MEDIA_TYPES)[number];
 /** A file that a form sends. */
 export interface FormFile {
   readonly mediaType: UploadMediaType;
-  /** As the content type of the part declares it. */
+  /** The charset that the content type of the part declares. */
   readonly charset: string | undefined;
-  /** The text, decompressed where the file is gzip. */
+  /** Yields the text, decompressed if the file is gzip. */
   bytes(): AsyncGenerator<Buffer>;
-  /** Digest of what was read and of what else makes the request. Call once, after the last byte. */
+  /**
+   * Returns the digest of the read bytes and of the other parts of the request. Call once, after
+   * the last byte.
+   */
   digest(...more: readonly string[]): string;
-  /** Gives the body back to whoever reads on. */
+  /** Gives the body back to its next reader. */
   close(): Promise<void>;
 }
 
@@ -34,10 +37,12 @@ const PLAIN_ENCODINGS = new Set(['7bit', '8bit', 'binary']);
 /**
  * Opens the one file of a multipart/form-data body.
  *
- * Its type is that of its own content type, else that of its name (.csv, .ndjson, .jsonl; with .gz if it is compressed).
+ * Its type is that of its own content type, else that of its name (.csv, .ndjson, .jsonl; with .gz
+ * if it is compressed).
  *
- * @param contentType of the request.
- * @throws InvalidInputError `INVALID_MULTIPART`; RestError 415 if the file is of another type; what `body` throws.
+ * @param contentType content type of the request.
+ * @throws InvalidInputError `INVALID_MULTIPART`; RestError 415 if the file is of another type; what
+ * `body` throws.
  */
 export async function openFormFile(
   body: AsyncGenerator<Buffer>,
@@ -69,7 +74,7 @@ export async function openFormFile(
       },
       close: async () => {
         await content.return(undefined);
-        // Content that was never asked for closes nothing.
+        // Content that was never requested closes nothing.
         await body.return(undefined);
       },
     };
@@ -122,7 +127,7 @@ function kindOf(headers: ReadonlyMap<string, string>): FileKind {
   };
 }
 
-/** `name` and `filename` of a Content-Disposition; a form gives both in quotes. */
+/** Parses `name` and `filename` of a Content-Disposition. A form gives both in quotes. */
 function parametersOf(disposition: string): { readonly name?: string; readonly filename?: string } {
   const found: Record<string, string> = {};
   for (const [, key = '', inQuotes, plain] of disposition.matchAll(

@@ -4,17 +4,17 @@ import { createGunzip } from 'node:zlib';
 import { InvalidInputError } from '@bulk/domain';
 
 export interface RatioLimits {
-  /** Most decoded bytes for each compressed byte, beyond `graceBytes`. */
+  /** Maximum number of decoded bytes for each compressed byte, beyond `graceBytes`. */
   readonly maxRatio: number;
   /** Decoded bytes for which the ratio does not count. */
   readonly graceBytes: number;
 }
 
 /**
- * Decompresses gzip as it is asked for.
+ * Decompresses gzip on demand.
  *
- * @throws InvalidInputError `INVALID_GZIP`; RestError 413 if the text is too much larger than its gzip; what `raw` throws
- * if that is an RestError.
+ * @throws InvalidInputError `INVALID_GZIP`; RestError 413 if the text is too much larger than its
+ * gzip; what `raw` throws if that is a RestError.
  */
 export async function* gunzipped(
   raw: AsyncIterable<Buffer>,
@@ -28,7 +28,7 @@ export async function* gunzipped(
     }
   };
   const gunzip = createGunzip();
-  // What breaks comes out of the iteration of the last stream.
+  // Errors come out of the iteration of the last stream.
   pipeline(Readable.from(counted()), gunzip, () => undefined);
   let decoded = 0;
   try {
@@ -41,7 +41,7 @@ export async function* gunzipped(
     if (error instanceof RestError || error instanceof InvalidInputError) throw error;
     throw notGzip();
   }
-  // zlib stops at the first zero byte behind a member, and says nothing of what follows.
+  // zlib stops at the first zero byte after a member, and reports nothing of what follows.
   if (gunzip.bytesWritten < received) throw notGzip();
 }
 

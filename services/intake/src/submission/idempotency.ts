@@ -12,16 +12,16 @@ import {
 } from '@bulk/mongo';
 import { MongoServerError } from 'mongodb';
 
-/** What a caller recognises its request by. */
+/** How a caller identifies its request. */
 export interface IdempotencyKey {
   /** Unique within the account. */
   readonly key: string;
-  /** Digest of the request; called when its body has been read to the end. */
+  /** Returns the digest of the request. Called when its body has been read to the end. */
   readonly digest: () => string;
 }
 
 export interface IdempotencyOptions {
-  /** An upload under the key without progress for this long gives way to a new one, in ms. */
+  /** Time without progress after which an upload loses its key to a new request, in ms. */
   readonly staleMs: number;
   /** How long a write of such an upload may still arrive at MongoDB, in ms. */
   readonly lateWriteMs: number;
@@ -29,8 +29,10 @@ export interface IdempotencyOptions {
 }
 
 /**
- * Idempotency keys, kept with the actions that they belong to: the unique index on the key decides between requests that
- * come at the same time. A refused or broken-off upload frees its key with its document.
+ * Stores idempotency keys with the actions that they belong to.
+ *
+ * The unique index on the key decides between simultaneous requests. A refused or broken-off upload
+ * frees its key with its document.
  */
 export class IdempotencyKeys {
   readonly #database: Database;
@@ -42,10 +44,10 @@ export class IdempotencyKeys {
   }
 
   /**
-   * The action that was accepted under a key; undefined where the key is free.
+   * Finds the action that was accepted under a key; `undefined` if the key is free.
    *
-   * An upload that died with its process would hold its key until the janitor comes: one that makes no progress loses the
-   * key here, and with it, by a claim on its document, the chance to be accepted.
+   * An upload that died with its process would hold its key until the janitor runs. So an upload
+   * without progress loses the key here. A claim on its document then excludes its acceptance.
    *
    * @throws RestError `IDEMPOTENCY_IN_PROGRESS` while another upload has the key; StoreError.
    */
@@ -73,7 +75,7 @@ export class IdempotencyKeys {
   }
 }
 
-/** Whether an action could not be stored since another one has its key. */
+/** Returns whether an action could not be stored because another one has its key. */
 export function isKeyTaken(error: unknown): boolean {
   return (
     error instanceof StoreError &&
@@ -89,7 +91,9 @@ export function inProgress(key: string): RestError {
   );
 }
 
-/** @throws RestError `IDEMPOTENCY_KEY_REUSED` when the request is not the one that the action came from. */
+/**
+ * @throws RestError `IDEMPOTENCY_KEY_REUSED` if the request is not the one that created the action.
+ */
 export function checkSameRequest(action: ActionDocument, { key, digest }: IdempotencyKey): void {
   if (action.idempotency?.digest === digest()) return;
   throw new RestError(

@@ -6,16 +6,19 @@ import type { BodyReader } from './body-reader.ts';
 import type { Share } from '../http/budget.ts';
 import { JsonScanner, notJson, type ScannedList, type ScanLimits } from './json-scanner.ts';
 
-/** The list that may be long. */
+/** The key of the list that may be long. */
 const ENTITIES = 'entities';
 const BYTE_ORDER_MARK = Buffer.from([0xef, 0xbb, 0xbf]);
-/** What beside the entities may be in a body, in bytes: the config above all, which travels with each batch. */
+/**
+ * Maximum size of a body without the entities, in bytes. Most of it is the config, which travels
+ * with each batch.
+ */
 const MAX_OTHER_BYTES = 1_048_576;
-/** An escaped character takes this many bytes where its UTF-8 takes one. */
+/** Number of bytes that an escaped character takes for one byte of UTF-8. */
 const ESCAPED_BYTES = 6;
-/** What is kept of an element beside its bytes. */
+/** Number of bytes that are held for an element in addition to its own. */
 const BYTES_PER_ELEMENT = 8;
-/** Text that begins like a JSON object or list. */
+/** Text that starts like a JSON object or list. */
 const BEGINS_LIKE_JSON = /^\s*[{[]/;
 
 export interface JsonBodyOptions extends Omit<ScanLimits, 'maxOtherBytes'> {
@@ -23,16 +26,18 @@ export interface JsonBodyOptions extends Omit<ScanLimits, 'maxOtherBytes'> {
   readonly maxEntityBytes: number;
 }
 
-/** A JSON body that has been read to its end, and its bytes. */
+/** A JSON body that has been read to its end, with its bytes. */
 export interface JsonBody extends RequestBody {
   readonly bytes: Buffer;
 }
 
 /**
- * Reads the JSON body of a request. Holds its bytes, and where each entity lies; an entity is parsed when it is asked for,
- * so that a body takes little more memory than it has bytes.
+ * Reads the JSON body of a request.
  *
- * @param share of the bytes that bodies may hold; they are taken as they arrive.
+ * It holds the bytes and the place of each entity, and parses an entity on demand, so that a body
+ * takes little more memory than it has bytes.
+ *
+ * @param share part of the bytes that bodies may hold. They are taken as they arrive.
  * @throws InvalidInputError `INVALID_JSON`, `INVALID_REQUEST`; what `reader` and `share` throw.
  */
 export async function readJsonBody(
@@ -59,7 +64,9 @@ export async function readJsonBody(
   return { bytes, rest: parsedObject(rest), entities: new ScannedEntities(bytes, list, maxEntityBytes) };
 }
 
-/** An absent body counts as an object without a field, so that what is missing is named. */
+/**
+ * Parses an object. An absent body counts as an empty object, so that the missing fields are named.
+ */
 function parsedObject(bytes: Buffer): unknown {
   const marked = bytes.subarray(0, BYTE_ORDER_MARK.length).equals(BYTE_ORDER_MARK);
   const text = bytes.toString('utf8', marked ? BYTE_ORDER_MARK.length : 0);
@@ -74,7 +81,7 @@ function parsed(text: string, where = '(body)'): unknown {
   throw notJson(where, json.message);
 }
 
-/** The entities of a body, each parsed whenever it is asked for. */
+/** The entities of a body. Each is parsed on demand. */
 class ScannedEntities implements EntityList {
   readonly #bytes: Buffer;
   readonly #list: ScannedList;
@@ -98,7 +105,7 @@ class ScannedEntities implements EntityList {
     const start = this.#list.startOf(i);
     const end = i + 1 < this.length ? this.#list.startOf(i + 1) - 1 : this.#list.end;
     const where = `${ENTITIES}[${i}]`;
-    // Far above the limit of an entity: what this lets through is measured again, as it is stored.
+    // Far above the limit of an entity. What passes is measured again when it is stored.
     if (end - start > ESCAPED_BYTES * this.#maxBytes) {
       throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [
         { field: where, message: `expected at most ${this.#maxBytes} bytes, found ${end - start}` },

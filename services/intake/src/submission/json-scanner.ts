@@ -2,22 +2,25 @@ import { RestError } from '@bulk/contracts';
 import { InvalidInputError } from '@bulk/domain';
 
 export interface ScanLimits {
-  /** Levels of nesting. */
+  /** Maximum number of levels of nesting. */
   readonly maxDepth: number;
-  /** Elements of the top-level list. */
+  /** Maximum number of elements of the top-level list. */
   readonly maxElements: number;
-  /** Bytes beside that list. */
+  /** Maximum number of bytes outside that list. */
   readonly maxOtherBytes: number;
 }
 
-/** Where the elements of the top-level list lie in a body, in bytes. */
+/** The places of the elements of the top-level list in a body, in bytes. */
 export interface ScannedList {
-  /** Behind the opening bracket. */
+  /** After the opening bracket. */
   readonly start: number;
   /** At the closing bracket; -1 if it is missing. */
   readonly end: number;
   readonly length: number;
-  /** Where an element begins; it ends before the comma in front of the next one, or at `end`. */
+  /**
+   * Returns the start of an element. It ends before the comma in front of the next one, or at
+   * `end`.
+   */
   startOf(index: number): number;
 }
 
@@ -30,15 +33,15 @@ const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 const SPACE = 0x20;
-/** Longest top-level key that is looked at, in bytes: longer ones are no parameter. */
+/** Maximum size of a top-level key that is compared, in bytes. Longer keys are no parameters. */
 const MAX_KEY_BYTES = 256;
 
 /**
- * Looks over a JSON object while it arrives, before anything is parsed.
+ * Scans a JSON object while it arrives, before anything is parsed.
  *
- * Counts nesting and the elements of one top-level list, finds where each element lies, and refuses a top-level key that
- * is repeated. It does not check the grammar: whoever parses the elements and what is left of the body without them has
- * checked all of it.
+ * It counts nesting and the elements of one top-level list, finds the place of each element, and
+ * refuses a repeated top-level key. It does not check the grammar: a caller that parses the
+ * elements, and the rest of the body without them, has checked all of it.
  */
 export class JsonScanner {
   readonly #listKey: string;
@@ -63,7 +66,7 @@ export class JsonScanner {
     this.#limits = limits;
   }
 
-  /** The list; undefined if the body has none. */
+  /** The list; `undefined` if the body has none. */
   get list(): ScannedList | undefined {
     return this.#list;
   }
@@ -84,7 +87,10 @@ export class JsonScanner {
       this.#list === undefined ? 0 : (this.#inList() ? this.#at : this.#list.end) - this.#list.start;
     if (this.#at - inList > this.#limits.maxOtherBytes) {
       const limit = this.#limits.maxOtherBytes;
-      throw new RestError('PAYLOAD_TOO_LARGE', `expected at most ${limit} bytes beside ${this.#listKey}`);
+      throw new RestError(
+        'PAYLOAD_TOO_LARGE',
+        `expected at most ${limit} bytes in addition to ${this.#listKey}`,
+      );
     }
   }
 
@@ -148,7 +154,7 @@ export class JsonScanner {
     if (this.#closers.length !== 1 || !this.#inList()) return;
     const list = this.#list;
     if (list === undefined) return;
-    // `[1,]` has a last element that is missing, `[ ]` has none.
+    // `[1,]` lacks its last element; `[ ]` has no elements.
     if (!this.#blank || list.length > 0) this.#endElement(false);
     list.end = this.#at;
     this.#elementStart = -1;
@@ -191,7 +197,7 @@ export class JsonScanner {
   }
 }
 
-/** Grows outside of the heap: four bytes for each element. */
+/** The growing list. It is stored outside of the heap, with four bytes for each element. */
 class OpenList implements ScannedList {
   readonly start: number;
   end = -1;
@@ -217,14 +223,14 @@ class OpenList implements ScannedList {
   }
 }
 
-/** Creates the refusal of a body that is no JSON object. @param found says what is wrong with it. */
+/** Builds the refusal of a body that is not a JSON object. @param found what is wrong with it. */
 export function notJson(where = '(body)', found?: string): InvalidInputError {
   return new InvalidInputError('INVALID_JSON', 'the body is not a JSON object', [
     { field: where, message: `expected JSON (RFC 8259) in UTF-8${found === undefined ? '' : `, ${found}`}` },
   ]);
 }
 
-/** A key may be spelled with escapes. */
+/** Returns the text of a key, which may contain escapes. */
 function keyOf(bytes: readonly number[]): string {
   const text = Buffer.from(bytes).toString('utf8');
   if (!text.includes('\\')) return text;

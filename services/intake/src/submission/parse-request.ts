@@ -12,16 +12,16 @@ import {
 } from '@bulk/domain';
 import { checkedSize } from './entity-size.ts';
 
-/** Entities that may be parsed again whenever they are iterated. */
+/** Entities that may be parsed again on each iteration. */
 export interface EntityList<T = unknown> extends Iterable<T> {
   readonly length: number;
 }
 
 /** A JSON body as it was read. */
 export interface RequestBody {
-  /** The body; the place of the entities is kept by an empty list if `entities` holds them. */
+  /** The body. If `entities` holds the entities, an empty list keeps their place. */
   readonly rest: unknown;
-  /** Undefined: the body has no list of entities. */
+  /** `undefined` if the body has no list of entities. */
   readonly entities: EntityList | undefined;
 }
 
@@ -37,16 +37,18 @@ export interface EntityLimits {
   readonly maxEntityBytes: number;
 }
 
-/** Faults that are collected at most: a body with a million faulty rows is not checked to its end. */
+/**
+ * Maximum number of collected faults. A body with a million faulty rows is not checked to its end.
+ */
 const MAX_COLLECTED_ISSUES = 100;
 
-/** Entities that are checked before other work of the process has a turn. */
+/** Number of entities that are checked before other work of the process has a turn. */
 const ENTITIES_PER_TURN = 500;
 
 /**
- * Checks the JSON body of POST /bulk-actions, all but what belongs to the action type.
+ * Checks the JSON body of POST /bulk-actions, except what belongs to the action type.
  *
- * @throws InvalidInputError naming every field at fault; what the entities throw.
+ * @throws InvalidInputError that names every field at fault; what the entities throw.
  */
 export async function parseCreateRequest(body: RequestBody, limits: EntityLimits): Promise<ParsedRequest> {
   const object = jsonObjectSchema.safeParse(body.rest);
@@ -55,7 +57,7 @@ export async function parseCreateRequest(body: RequestBody, limits: EntityLimits
       { field: '(body)', message: 'expected a JSON object' },
     ]);
   }
-  // fromEntries, since a key may be called __proto__.
+  // fromEntries, because a key may be called __proto__.
   const rest = Object.fromEntries(Object.entries(object.data).filter(([key]) => key !== 'entities'));
   const parameters = actionParametersSchema.safeParse(rest);
   const issues: FieldIssue[] = [
@@ -98,7 +100,8 @@ async function checkedEntities(
     if (position % ENTITIES_PER_TURN === 0) await turn();
   }
   if (issues.length === 0 && oversized !== undefined) throw oversized;
-  // The entities as they were sent: zod's copies lack a field `__proto__`, which is the handler's to refuse.
+  // The entities as they were sent: zod's copies lack a field `__proto__`, which the handler must
+  // refuse.
   return entities as EntityList<IncomingEntity>;
 }
 

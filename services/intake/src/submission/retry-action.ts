@@ -21,19 +21,21 @@ export class RetryAction {
   }
 
   /**
-   * Accepts a new action of just the failed positions, in their order, with config and retry policy of the old one; it starts at once.
-   * Idempotent: an action has one retry; what fails again is retried by a retry of that one.
+   * Accepts a new action of only the failed positions, in their order.
    *
-   * @throws RestError when there is no such action, it has not ended, nothing failed, or its entities are not kept any
-   * more; StoreError.
+   * It has the config and retry policy of the old one and starts at once. The call is idempotent:
+   * an action has one retry. What fails again is retried by a retry of the new action.
+   *
+   * @throws RestError if there is no such action, it has not ended, nothing failed, or its entities
+   * are no longer kept; StoreError.
    */
   async execute(accountId: string, actionId: string): Promise<CreateResult> {
     const { actions, createAction, failedEntities, newActionId } = this.#options;
-    // A caller's key holds no space, so this one is nobody else's.
+    // A caller's key holds no space, so that this key is unique.
     const key = { key: `retry ${actionId}`, digest: () => actionId };
     const action = await actions.find(accountId, actionId);
     if (action === null) throw actionNotFound(actionId);
-    // The batches of the old action may be gone by now, and reading them would tell nothing new.
+    // The batches of the old action may be gone by now, and reading them would add nothing.
     const retried = await createAction.findReplay(accountId, key);
     if (retried !== undefined) return retried;
     const status = action.status as ActionStatus;

@@ -8,7 +8,7 @@ export interface RetryRouteOptions {
   readonly retryAction: RetryAction;
 }
 
-/** A new action of the failed positions of another one. */
+/** Adds the route that creates an action of the failed positions of another one. */
 export function addRetryRoute(router: Router, { retryAction }: RetryRouteOptions): void {
   bind(router, OPERATIONS.retryAction, async ({ ctx, accountId, actionId }) =>
     created(ctx, await retryAction.execute(accountId, actionId)),

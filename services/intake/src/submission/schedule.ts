@@ -11,8 +11,8 @@ export interface ScheduleOptions {
 /**
  * Reads the start of an action.
  *
- * @param scheduledFor ISO 8601 with an offset; undefined: at once.
- * @returns null if the action starts at once.
+ * @param scheduledFor ISO 8601 with an offset; `undefined` for an immediate start.
+ * @returns `null` if the action starts at once.
  * @throws InvalidInputError `INVALID_REQUEST` if the start lies further ahead than allowed.
  */
 export function startOf(scheduledFor: string | undefined, { maxDays, now }: ScheduleOptions): Date | null {

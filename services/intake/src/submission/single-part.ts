@@ -1,6 +1,6 @@
 import { InvalidInputError } from '@bulk/domain';
 
-/** Longest header block of a part, in bytes. */
+/** Maximum size of the header block of a part, in bytes. */
 const MAX_HEADER_BYTES = 16_384;
 const CRLF = '\r\n';
 
@@ -8,15 +8,17 @@ const CRLF = '\r\n';
 export interface SinglePart {
   /** The headers of the part, by their names in lower case. */
   readonly headers: ReadonlyMap<string, string>;
-  /** The content, as it comes. Throws at its end if anything but the end of the body follows. */
+  /**
+   * The content, as it arrives. It throws at its end if anything but the end of the body follows.
+   */
   readonly content: AsyncGenerator<Buffer>;
 }
 
 /**
  * Reads a multipart body (RFC 2046) that has one part.
  *
- * Unlike the usual parsers it passes nothing over: text before or behind the part, a second part and an unreadable header
- * are faults. Holds no more than a chunk and a header block.
+ * Unlike the usual parsers it ignores nothing: text before or after the part, a second part and an
+ * unreadable header are faults. It holds no more than a chunk and a header block.
  *
  * @throws InvalidInputError `INVALID_MULTIPART`; what `bytes` throws. `content` throws the same.
  */
@@ -27,7 +29,7 @@ export async function readSinglePart(bytes: AsyncGenerator<Buffer>, boundary: st
     const headers = headersIn(await reader.until(CRLF + CRLF, MAX_HEADER_BYTES));
     return { headers, content: contentOf(reader, bytes, boundary) };
   } catch (error) {
-    // Otherwise nobody could read on.
+    // Otherwise no other reader could continue.
     await bytes.return(undefined);
     throw error;
   }
@@ -56,7 +58,7 @@ async function* contentOf(
   }
 }
 
-/** Takes bytes apart that come in chunks. */
+/** Parses bytes that arrive in chunks. */
 class Reader {
   readonly #source: AsyncGenerator<Buffer>;
   #held: Buffer = Buffer.alloc(0);
@@ -65,7 +67,7 @@ class Reader {
     this.#source = source;
   }
 
-  /** Gives the next `length` characters; fewer at the end of the body. */
+  /** Returns the next `length` characters; fewer at the end of the body. */
   async take(length: number): Promise<string> {
     while (this.#held.length < length && (await this.#more()));
     const text = this.#held.toString('latin1', 0, length);
@@ -73,13 +75,13 @@ class Reader {
     return text;
   }
 
-  /** Passes over the text with which the body has to begin. */
+  /** Skips the text with which the body must start. */
   async skip(text: string): Promise<void> {
     if ((await this.take(text.length)) !== text)
       throw invalidMultipart('expected the boundary that content-type names at the start of the body');
   }
 
-  /** Gives what lies before a mark, and passes over the mark. */
+  /** Returns what lies before a mark, and skips the mark. */
   async until(mark: string, maxBytes: number): Promise<Buffer> {
     for (;;) {
       const at = this.#held.indexOf(mark, 0, 'latin1');
@@ -94,12 +96,12 @@ class Reader {
     }
   }
 
-  /** Gives what lies before a mark, piece by piece, and passes over the mark. */
+  /** Yields what lies before a mark, piece by piece, and skips the mark. */
   async *pieces(mark: string): AsyncGenerator<Buffer> {
     const sought = Buffer.from(mark, 'latin1');
     for (;;) {
       const at = this.#held.indexOf(sought);
-      // The end of what is held may be the beginning of the mark.
+      // The end of the held bytes may be the start of the mark.
       const end = at === -1 ? Math.max(0, this.#held.length - sought.length + 1) : at;
       if (end > 0) yield this.#held.subarray(0, end);
       this.#held = this.#held.subarray(at === -1 ? end : at + sought.length);

@@ -31,27 +31,30 @@ import { newCallback } from '../webhooks/callback.ts';
 import { checkedSize } from './entity-size.ts';
 import { removeStagedBatches } from '../clean-up/removal.ts';
 
-/** An action before its entities are there. */
+/** An action before its entities have arrived. */
 export interface ActionDraft {
   readonly identity: ActionIdentity;
   readonly config: Fields;
   readonly dryRun: boolean;
   readonly scheduledFor: Date | null;
-  /** Absent: nothing of the retry policy is its own. */
+  /** Absent if the action has no retry policy of its own. */
   readonly retry?: RetryOverride;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
-  /** Absent: nobody is called at the end. */
+  /** Absent if the action has no callback. */
   readonly callbackUrl?: string;
 }
 
 export interface StagingOptions {
   readonly batchSize: number;
-  /** Partitions of the lane's topic. */
+  /** Number of partitions of the lane's topic. */
   readonly partitions: number;
-  /** Batches per write. */
+  /** Number of batches per write. */
   readonly groupBatches: number;
-  /** Bytes of entities that are held at most before they are written, also in batches that are not full. */
+  /**
+   * Maximum number of bytes of entities that are held before they are written, even in batches that
+   * are not full.
+   */
   readonly bufferBytes: number;
   /** Largest JSON of one entity, in bytes. */
   readonly maxEntityBytes: number;
@@ -61,12 +64,13 @@ export interface StagingOptions {
 }
 
 /**
- * Largest batch, in bytes of its entities' JSON: far enough below MongoDB's 16 MB for a document and the topics' 8 MB for
- * a message.
+ * Largest batch, in bytes of its entities' JSON.
+ *
+ * It is far enough below MongoDB's 16 MB for a document and the topics' 8 MB for a message.
  */
 const MAX_BATCH_BYTES = 4_194_304;
 
-/** Thrown when an upload took so long between two writes that it was taken for broken off. */
+/** Thrown when an upload took so long between two writes that it counted as broken off. */
 export class StagingExpiredError extends CodedError {
   constructor(actionId: string) {
     super('STAGING_EXPIRED', `the upload of action ${actionId} made no progress for too long`, {
@@ -76,11 +80,12 @@ export class StagingExpiredError extends CodedError {
 }
 
 /**
- * Takes the entities of an action in before it is accepted (G1).
+ * Stores the entities of an action before it is accepted (G1).
  *
- * The action's document comes first, with status `staging`, which no API shows; then its batches; then one atomic update
- * to `pending`. That update is the acceptance: before it the action does not exist for anyone, and what a broken-off
- * upload leaves is removed, here or by the janitor, whose claim on the document excludes the acceptance.
+ * The action's document comes first, with status `staging`, which no API shows. Its batches follow,
+ * then one atomic update to `pending`. That update is the acceptance: before it the action does not
+ * exist for any client. What a broken-off upload leaves is removed here or by the janitor, whose
+ * claim on the document excludes the acceptance.
  */
 export class StagingArea {
   readonly #database: Database;
@@ -94,12 +99,12 @@ export class StagingArea {
   }
 
   /**
-   * Stages all entities and accepts the action. When it throws, nothing is left behind.
+   * Stages all entities and accepts the action. If it throws, nothing is left behind.
    *
    * @param idempotency the key is stored with the first write, the digest with the acceptance.
-   * @param quota takes room for the action and its rows; absent: the account has no quota.
-   * @throws InvalidInputError when an entity is too large, or there is none; QuotaExceededError; StoreError; what `entities`
-   * throws.
+   * @param quota takes room for the action and its rows; absent if the account has no quota.
+   * @throws InvalidInputError if an entity is too large, or there is none; QuotaExceededError;
+   * StoreError; what `entities` throws.
    */
   async stage(
     draft: ActionDraft,
@@ -141,7 +146,7 @@ export class StagingArea {
     let held = 0;
     let unclaimed = { rows: 0, bytes: 0 };
     const write = async (): Promise<void> => {
-      // Before the write, so that nothing is stored that has no room.
+      // Before the write, so that nothing without room is stored.
       await quota?.add(unclaimed.rows, unclaimed.bytes);
       unclaimed = { rows: 0, bytes: 0 };
       await this.#write(identity, group);
@@ -168,7 +173,8 @@ export class StagingArea {
   async #write(identity: ActionIdentity, batches: readonly Batch[]): Promise<void> {
     const { actionId } = identity;
     for (let i = 0; i < batches.length; i += this.#options.groupBatches) {
-      // First the sign of life, so that the janitor does not take the batches for those of a dead upload.
+      // The sign of life comes first, so that the janitor does not take the batches for those of a
+      // dead upload.
       const alive = await stored(
         this.#database.actions.updateOne(
           { _id: actionId, ...unclaimedUpload() },
@@ -201,13 +207,14 @@ export class StagingArea {
   }
 
   /**
-   * Removes what was staged; what cannot be removed now is left to the janitor.
+   * Removes what was staged. What cannot be removed now is left to the janitor.
    *
-   * @returns the action where it was accepted after all: the update went through and only its answer was lost.
+   * @returns the action if it was accepted after all, because only the answer of the update was
+   * lost.
    */
   async #discard(actionId: string, cause: unknown): Promise<ActionDocument | undefined> {
     const { lateWriteMs, now } = this.#options;
-    // A write whose answer is missing may arrive yet: then the janitor looks again later.
+    // A write without an answer may still arrive. Then the janitor looks again later.
     const late = cause instanceof StoreError;
     const until = instantAfter(now(), late ? lateWriteMs : 0);
     try {
@@ -219,11 +226,11 @@ export class StagingArea {
         const found = await this.#database.actions.findOne({ _id: actionId });
         if (found !== null) return found;
       }
-      // Also where the janitor was faster: a batch may have come after it.
+      // Even if the janitor was faster: a batch may have arrived after its removal.
       await removeStagedBatches(this.#database, actionId);
       if (!late) await this.#database.actions.deleteOne({ _id: actionId, status: STAGING });
     } catch (error) {
-      this.#log.warn({ actionId, err: error }, 'a refused upload is left to the janitor');
+      this.#log.warn({ actionId, err: error }, 'Refused upload left to the janitor');
     }
     return undefined;
   }

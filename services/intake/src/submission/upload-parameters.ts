@@ -12,14 +12,14 @@ import { parseJson } from '@bulk/uploads';
 
 export interface UploadParameters {
   readonly parameters: ActionParameters;
-  /** Of the cells of a CSV; undefined: to be found from the file. */
+  /** Delimiter of the cells of a CSV; `undefined` if it must be found from the file. */
   readonly delimiter: string | undefined;
 }
 
 /**
- * The parameters of an upload, from its query.
+ * Parses the parameters of an upload from its query.
  *
- * @throws InvalidInputError naming every field at fault.
+ * @throws InvalidInputError that names every field at fault.
  */
 export function parseUploadQuery(query: unknown): UploadParameters {
   const parsed = uploadQuerySchema.safeParse(query);
@@ -45,7 +45,10 @@ function invalid(error: Parameters<typeof fieldIssues>[0]): InvalidInputError {
   return new InvalidInputError('INVALID_REQUEST', 'the request is invalid', fieldIssues(error));
 }
 
-/** Numbers of a parameter in JSON that its schema has read as others, since a double does not hold them. */
+/**
+ * Finds numbers of a JSON parameter that its schema has changed, because a double does not hold
+ * them.
+ */
 function lostNumbers(query: unknown, name: 'config' | 'retry'): FieldIssue[] {
   const text: unknown = new Map<string, unknown>(Object.entries(query ?? {})).get(name);
   const parsed = typeof text === 'string' ? parseJson(text) : undefined;

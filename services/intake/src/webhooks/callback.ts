@@ -1,7 +1,7 @@
 import type { CallbackView } from '@bulk/contracts';
 import type { CallbackState } from '@bulk/mongo';
 
-/** The callback of an action that is just being created: due as soon as the action is final. */
+/** Creates the callback of a new action. It is due as soon as the action is final. */
 export function newCallback(url: string, now: Date): CallbackState {
   return {
     url,
@@ -14,7 +14,7 @@ export function newCallback(url: string, now: Date): CallbackState {
   };
 }
 
-/** A callback as the API shows it. */
+/** Builds the view of a callback that the API shows. */
 export function toCallbackView({ state, attempts, lastAttemptAt, lastError }: CallbackState): CallbackView {
   return { state, attempts, lastAttempt: lastAttemptAt?.toISOString() ?? null, lastError };
 }

@@ -7,7 +7,7 @@ export interface WebhookRoutesOptions {
   readonly webhooks: Webhooks;
 }
 
-/** What the receiver of an account's webhooks verifies them with. */
+/** Adds the route of the secret by which a receiver verifies an account's webhooks. */
 export function addWebhookRoutes(router: Router, { webhooks }: WebhookRoutesOptions): void {
   bind(router, OPERATIONS.getWebhookSecret, ({ accountId }) => ({
     data: { secret: webhooks.secretOf(accountId) },

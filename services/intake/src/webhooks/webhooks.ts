@@ -1,22 +1,25 @@
 import { RestError, type RestErrorCode } from '@bulk/contracts';
 import { accountWebhookSecret, type CallbackPolicy } from '@bulk/runtime';
 
-/** What of webhooks concerns the API: which callback URLs are taken, and what they are signed with. */
+/**
+ * The webhooks as the API needs them: which callback URLs are accepted, and how they are signed.
+ */
 export class Webhooks {
   readonly #master: string | undefined;
   readonly #policy: CallbackPolicy;
 
-  /** @param master WEBHOOK_SECRET; undefined: there are no webhooks here. */
+  /** @param master WEBHOOK_SECRET; `undefined` if there are no webhooks. */
   constructor(master: string | undefined, policy: CallbackPolicy) {
     this.#master = master;
     this.#policy = policy;
   }
 
   /**
-   * Refuses what could never be delivered, instead of failing when the action has ended and nobody looks.
+   * Refuses a callback URL that could never be delivered, instead of failing after the end of the
+   * action.
    *
-   * @param callbackUrl one that `callbackUrlSchema` takes.
-   * @throws RestError `WEBHOOKS_DISABLED` or `CALLBACK_URL_FORBIDDEN`, naming the field.
+   * @param callbackUrl one that `callbackUrlSchema` accepts.
+   * @throws RestError `WEBHOOKS_DISABLED` or `CALLBACK_URL_FORBIDDEN` that names the field.
    */
   checkCallback(callbackUrl: string): void {
     if (this.#master === undefined) {
@@ -28,7 +31,7 @@ export class Webhooks {
     throw refusedCallback('CALLBACK_URL_FORBIDDEN', 'the callback URL is not one to call', message);
   }
 
-  /** The secret of an account. @throws RestError `WEBHOOKS_DISABLED`. */
+  /** Returns the secret of an account. @throws RestError `WEBHOOKS_DISABLED`. */
   secretOf(accountId: string): string {
     if (this.#master === undefined) {
       throw new RestError('WEBHOOKS_DISABLED', 'webhooks are not configured');

@@ -2,29 +2,38 @@ import type { IncomingMessage } from 'node:http';
 import type { Authenticator } from '@bulk/auth';
 import { accountIdSchema, InvalidInputError } from '@bulk/domain';
 
-/** The header that names the account; browsers, which cannot set it, use the query parameter `accountId`. */
+/**
+ * The header that names the account. Browsers, which cannot set it, use the query parameter
+ * `accountId`.
+ */
 export const ACCOUNT_HEADER = 'x-account-id';
 export const ACCOUNT_PARAMETER = 'accountId';
 export const HOW_TO_NAME_ACCOUNT = `header ${ACCOUNT_HEADER} or query ?${ACCOUNT_PARAMETER}= of the upgrade request`;
 /**
- * Where browsers, which cannot set a header, put their token. URLs end up in the logs of whatever lies between, and in a
- * browser's history: such a token should live for minutes only. Whoever can set `Authorization` should.
+ * The query parameter for the token of browsers, which cannot set a header.
+ *
+ * URLs end up in the logs of every system in between, and in a browser's history, so such a token
+ * should live for minutes only. Clients that can set `Authorization` should do so.
  */
 export const TOKEN_PARAMETER = 'access_token';
 export const HOW_TO_AUTHENTICATE = `header Authorization: Bearer <token> or query ?${TOKEN_PARAMETER}=`;
 
-/** Whose a connection is. */
+/** The owner of a connection. */
 export interface ConnectionOwner {
-  /** Undefined, in mode `header` only: may follow actions whose ids it knows, and no account. */
+  /**
+   * `undefined` in mode `header` only: the client may follow actions whose ids it knows, and no
+   * account.
+   */
   readonly accountId: string | undefined;
-  /** When the connection must end; null: never. */
+  /** When the connection must end; `null` if it need not. */
   readonly expiresAt: Date | null;
 }
 
 /**
- * Whose connection an upgrade request asks for.
+ * Determines the owner of the connection that an upgrade request asks for.
  *
- * @throws InvalidInputError `INVALID_ACCOUNT` in mode `header`; in mode `jwt` what Authenticator throws.
+ * @throws InvalidInputError `INVALID_ACCOUNT` in mode `header`; in mode `jwt` what Authenticator
+ * throws.
  */
 export async function ownerOf(
   request: Pick<IncomingMessage, 'headers'>,
@@ -39,9 +48,9 @@ export async function ownerOf(
 }
 
 /**
- * The account that an upgrade request names, or undefined.
+ * Returns the account that an upgrade request names, or `undefined`.
  *
- * @throws InvalidInputError `INVALID_ACCOUNT` when a name is not one, or two differ.
+ * @throws InvalidInputError `INVALID_ACCOUNT` if a name is invalid, or two names differ.
  */
 export function accountOf(request: Pick<IncomingMessage, 'headers'>, url: URL): string | undefined {
   const named = namedAccounts(request, url);

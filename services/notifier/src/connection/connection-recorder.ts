@@ -1,21 +1,26 @@
 import type { ServerFrame } from '@bulk/contracts';
 
-/** Why a state was replaced by a newer one before it was sent: it was not due yet, or its client reads too slowly. */
+/**
+ * Why a newer state replaced a state before it was sent: it was not due yet, or its client reads
+ * too slowly.
+ */
 export type DropReason = 'interval' | 'slow_client';
 
 /**
- * Why the server has ended a connection: no sign of life, a token that has expired, no subscription, frames beyond the
- * limit, its own stop.
+ * Why the server has ended a connection.
+ *
+ * The reasons: no sign of life, an expired token, no subscription, frames beyond the limit, the
+ * server's own stop.
  */
 export type EndReason = 'unresponsive' | 'token_expired' | 'not_subscribed' | 'rate_limited' | 'stopping';
 
-/** Is told what becomes of connections; its functions never throw. */
+/** Records what happens to connections. Its functions never throw. */
 export interface ConnectionRecorder {
   opened(): void;
-  /** A request for a connection was refused. */
+  /** Records that a request for a connection was refused. */
   refused(code: string): void;
   ended(reason: EndReason): void;
-  /** A frame of a client was refused since it is beyond the limit. */
+  /** Records that a client's frame beyond the limit was refused. */
   limited(): void;
   sent(event: ServerFrame['event']): void;
   dropped(reason: DropReason): void;

@@ -22,7 +22,7 @@ import type { ConnectionRecorder } from './connection-recorder.ts';
 import { AccountRequiredError, InternalError } from './errors.ts';
 import { errorFrame, parseClientFrame } from './frames.ts';
 
-/** What is the same for every connection of a process. */
+/** The settings that all connections of a process share. */
 export interface ConnectionSettings extends SubscriptionSettings {
   readonly buffered: BufferedBytes;
   readonly frameLimit: Pick<FrameLimit, 'of'>;
@@ -30,18 +30,21 @@ export interface ConnectionSettings extends SubscriptionSettings {
   readonly log: Logger;
 }
 
-/** Requests of one connection that wait for their turn at most; reading pauses above. */
+/** Maximum number of waiting requests of one connection. Beyond it reading pauses. */
 const MAX_WAITING = 16;
-/** Frames in a row that are refused as beyond the limit before the connection is closed. */
+/** Number of consecutive frames beyond the limit after which the connection is closed. */
 const MAX_REFUSED = 20;
 
-/** What an error is about, by which the client finds out what it belongs to. */
+/** The subject of an error, by which the client finds the request that it belongs to. */
 type Subject = SnapshotSubject | Record<string, never>;
 
 /**
- * One client. Its requests are carried out one by one, in order. Nothing of it grows: while more is unsent than
- * BufferedBytes permits, its subscriptions keep only the newest state of each action, and nothing more is read from it (each
- * request and each ping costs an answer); while `MAX_WAITING` requests wait, nothing more is read either.
+ * Serves one client. Its requests are processed one by one, in order.
+ *
+ * Its memory is bounded. While more is unsent than BufferedBytes permits, its subscriptions keep
+ * only the newest state of each action, and nothing more is read from the client, because each
+ * request and each ping costs an answer. While `MAX_WAITING` requests wait, nothing more is read
+ * either.
  */
 export class Connection implements SubscriptionOwner {
   readonly #socket: WebSocket;
@@ -54,12 +57,13 @@ export class Connection implements SubscriptionOwner {
   #waiting = 0;
   #refused = 0;
   #alive = true;
-  /** Something waits for room in the buffer. */
+  /** Whether something waits for room in the buffer. */
   #isHeldUp = false;
 
   /**
-   * @param stream what the socket runs over: says when its buffer is empty.
-   * @param accountId undefined, in mode `header` only: may follow actions whose ids it knows, and no account.
+   * @param stream the stream below the socket. It reports when its buffer is empty.
+   * @param accountId `undefined` in mode `header` only: the client may follow actions whose ids it
+   * knows, and no account.
    */
   constructor(
     socket: WebSocket,
@@ -80,15 +84,16 @@ export class Connection implements SubscriptionOwner {
       this.#subscriptions.close();
       this.#bytes.set(0);
     });
-    // ws closes by itself, with the code that the standard has for it: too big, not UTF-8, a broken frame.
-    socket.on('error', (error) => settings.log.debug({ err: error }, 'a connection broke'));
+    // ws closes the connection itself, with the standard's code for the error: too big, not UTF-8,
+    // a broken frame.
+    socket.on('error', (error) => settings.log.debug({ err: error }, 'Connection broken'));
     stream.on('drain', () => this.#drained());
   }
 
   /** Part of UpdateSink. */
   get ready(): boolean {
     const hasRoom = this.#bytes.hasRoom(this.#socket.bufferedAmount);
-    // Whoever asks in vain is called again when there is room.
+    // A caller that finds no room is called again when there is room.
     if (!hasRoom) this.#isHeldUp = true;
     return hasRoom && this.#socket.readyState === WebSocket.OPEN;
   }
@@ -96,7 +101,8 @@ export class Connection implements SubscriptionOwner {
   /** Part of UpdateSink. */
   send(state: ProgressState): void {
     const update = toActionUpdate(state, this.#settings.now());
-    // Where accounts are believed, their names open everything: whoever has only an id is not told.
+    // In mode `header` the name of an account opens everything, so a client that has only an id
+    // does not learn the name.
     this.#reply({ event: 'actionUpdate', data: { ...update, accountId: this.#accountId } });
   }
 
@@ -116,31 +122,31 @@ export class Connection implements SubscriptionOwner {
     });
   }
 
-  /** Whether it follows an action or an account. */
+  /** Whether the client follows an action or an account. */
   get isSubscribed(): boolean {
     return this.#subscriptions.size > 0;
   }
 
-  /** Drops a peer that has given no sign of life since the last call, else asks it for one. */
+  /** Drops a peer that has given no sign of life since the last call; otherwise pings it. */
   beat(): void {
-    // While its requests wait for us, its answer is not being read.
+    // While the connection's requests wait here, the peer's answer is not read.
     if (!this.#alive && this.#waiting < MAX_WAITING) {
       this.#settings.recorder.ended('unresponsive');
       this.#socket.terminate();
       return;
     }
     this.#alive = false;
-    // A peer that is behind has unread bytes enough: it shows life by reading them.
+    // A peer that is behind has enough unread bytes. It shows life by reading them.
     if (this.ready) this.#socket.ping();
   }
 
-  /** Begins the closing handshake. */
+  /** Starts the closing handshake. */
   close(code: number, reason: string): void {
     this.#socket.resume();
     this.#socket.close(code, reason);
   }
 
-  /** Ends it at once. */
+  /** Ends the connection at once. */
   terminate(): void {
     this.#socket.terminate();
   }
@@ -158,7 +164,7 @@ export class Connection implements SubscriptionOwner {
   }
 
   async #answer(bytes: Buffer, isBinary: boolean): Promise<void> {
-    // What was sent before we closed is not answered.
+    // Frames sent before the connection was closed are not answered.
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     const waitMs = await this.#takeFrame();
     const frame = parsed(bytes, isBinary);
@@ -212,7 +218,7 @@ export class Connection implements SubscriptionOwner {
 
   #refuse(error: unknown, subject: Subject): void {
     if (!(error instanceof CodedError) || (error instanceof DependencyError && !error.retryable))
-      this.#settings.log.error({ err: error }, 'a request failed');
+      this.#settings.log.error({ err: error }, 'WebSocket request failed');
     this.#reply(errorFrame(error instanceof CodedError ? error : new InternalError(error), subject));
   }
 
@@ -233,7 +239,10 @@ export class Connection implements SubscriptionOwner {
     this.#settings.recorder.sent(frame.event);
   }
 
-  /** Some bytes have left. `drain` comes only if more had waited than the stream wants to hold. */
+  /**
+   * Handles bytes that have left. `drain` follows only if more had waited than the stream's
+   * high-water mark.
+   */
   #flushed(): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#bytes.set(this.#socket.bufferedAmount);
@@ -257,7 +266,7 @@ export class Connection implements SubscriptionOwner {
   }
 }
 
-/** What a client sent, or what is wrong with it. */
+/** Parses a client's frame. @returns the frame, or the error in it. */
 function parsed(bytes: Buffer, isBinary: boolean): ClientFrame | CodedError {
   try {
     return parseClientFrame(bytes, isBinary);

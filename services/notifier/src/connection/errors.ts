@@ -8,7 +8,7 @@ export class AccountRequiredError extends CodedError {
   }
 }
 
-/** What a client sees of a fault that is ours. */
+/** What a client sees of an internal error. */
 export class InternalError extends CodedError {
   constructor(cause: unknown) {
     super('INTERNAL_ERROR', 'the request could not be carried out', { retryable: true, cause });

@@ -1,7 +1,7 @@
 import { clientFrameSchema, type ClientFrame, type ServerFrame } from '@bulk/contracts';
 import { DependencyError, InvalidInputError, type CodedError, type InputErrorCode } from '@bulk/domain';
 
-/** What a client may send. */
+/** The frames that a client may send. */
 export const CLIENT_FRAMES =
   '{"event":"subscribe","data":"<actionId>"}, {"event":"unsubscribe","data":"<actionId>"}, ' +
   '{"event":"subscribeAccount","data":{"since":"<ISO instant>"}} (data may be absent) or {"event":"unsubscribeAccount"}';
@@ -10,9 +10,9 @@ const EXPECTED_EVENT = 'expected "subscribe", "unsubscribe", "subscribeAccount" 
 const EXPECTED_FRAME = `expected one JSON text frame: ${CLIENT_FRAMES}`;
 
 /**
- * Reads what a client sent.
+ * Parses a client's frame.
  *
- * @throws InvalidInputError `INVALID_JSON` or `INVALID_FRAME`, naming the field at fault.
+ * @throws InvalidInputError `INVALID_JSON` or `INVALID_FRAME` that names the field at fault.
  */
 export function parseClientFrame(bytes: Buffer, isBinary: boolean): ClientFrame {
   if (isBinary) throw invalid('INVALID_FRAME', 'this frame is binary');
@@ -43,9 +43,10 @@ const UNAVAILABLE = 'a part that is needed for this is unavailable now; try agai
 const FAILED = 'an unforeseen fault; it is in the log of the server';
 
 /**
- * The `error` event for a coded error: what a client may see of it. The text of a driver is for our logs.
+ * Builds the `error` event of a coded error with what a client may see. A driver's text is only for
+ * the log.
  *
- * @param subject what it is about: an `actionId` or an `accountId`.
+ * @param subject what the error is about: an `actionId` or an `accountId`.
  */
 export function errorFrame(error: CodedError, subject: Readonly<Record<string, string>> = {}): ServerFrame {
   const retry = error.retryable ? { retryable: true } : {};

@@ -1,15 +1,15 @@
 export interface BufferLimits {
-  /** Bytes of one connection. */
+  /** Maximum number of bytes of one connection. */
   readonly perConnection: number;
-  /** Bytes of all connections. */
+  /** Maximum number of bytes of all connections. */
   readonly total: number;
 }
 
 /**
- * Counts the bytes that wait to be sent, of all connections of a process.
+ * Counts the unsent bytes of all connections of a process.
  *
- * A connection of which nothing waits may always send, so that slow clients delay nobody else: beyond the total the
- * others send one frame at a time.
+ * A connection without unsent bytes may always send, so that slow clients delay no others. Beyond
+ * the total, the others send one frame at a time.
  */
 export class BufferedBytes {
   readonly #limits: BufferLimits;
@@ -19,12 +19,12 @@ export class BufferedBytes {
     this.#limits = limits;
   }
 
-  /** Bytes that wait now, of all connections. */
+  /** Number of unsent bytes of all connections. */
   get total(): number {
     return this.#total;
   }
 
-  /** Opens the account of one connection. */
+  /** Starts to count the bytes of one connection. */
   open(): ConnectionBytes {
     let own = 0;
     return {
@@ -38,10 +38,10 @@ export class BufferedBytes {
   }
 }
 
-/** What waits of one connection. */
+/** The unsent bytes of one connection. */
 export interface ConnectionBytes {
-  /** Records how many bytes wait now. */
+  /** Records how many bytes are unsent now. */
   set(bytes: number): void;
-  /** Whether more may be sent while so many bytes wait. */
+  /** Returns whether more may be sent while this many bytes are unsent. */
   hasRoom(bytes: number): boolean;
 }

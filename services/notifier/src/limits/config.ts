@@ -2,7 +2,7 @@ import { integer } from '@bulk/runtime';
 
 const MAX_FRAMES = 10_000_000;
 
-/** Variables of the limits on what clients send. */
+/** Variables of the limits on client frames. */
 export const frameLimitConfigShape = {
   WS_RATE_LIMIT_MAX: integer(
     { min: 1, max: MAX_FRAMES },
@@ -22,6 +22,6 @@ export const frameLimitConfigShape = {
   WS_RATE_LIMIT_TIMEOUT_MS: integer(
     { min: 10, max: 60_000 },
     500,
-    'Longest wait of a frame for Redis, in ms. After it this instance applies the limit by itself for a second.',
+    'Maximum wait of a frame for Redis, in ms. After this time the instance applies the limit by itself for a second.',
   ),
 };

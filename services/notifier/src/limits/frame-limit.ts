@@ -8,32 +8,36 @@ export interface FrameLimitOptions {
   readonly redis: Pick<Redis, 'eval'>;
   /** Prefix of every key. */
   readonly prefix: string;
-  /** Frames of an account per window, over all instances. */
+  /** Maximum number of frames of an account per window, over all instances. */
   readonly max: number;
-  /** Frames of a connection without an account per window. */
+  /** Maximum number of frames of a connection without an account per window. */
   readonly unnamedMax: number;
   readonly windowMs: number;
-  /** Milliseconds since some fixed instant; never goes back. */
+  /** Returns milliseconds since a fixed instant; never decreases. */
   readonly now: () => number;
   readonly log: Logger;
 }
 
 /**
- * Counts a frame of one connection. A refused frame is not counted. Never rejects.
+ * Counts a frame of one connection. A refused frame does not count. Never rejects.
  *
- * @returns 0 if the frame passes; otherwise after how long another one may pass, in ms.
+ * @returns 0 if the frame passes; otherwise the time until another one may pass, in ms.
  */
 export type TakeFrame = () => Promise<number>;
 
-/** How long Redis is not asked after a failure, in ms: an outage must not slow each frame down. */
+/**
+ * How long Redis is not called after a failure, in ms, so that an outage does not slow down each
+ * frame.
+ */
 const REST_MS = 1_000;
-/** Frames are taken from Redis in such parts of the limit. */
+/** An instance takes frames from Redis in parts of the limit. This is the number of parts. */
 const PARTS = 100;
 /**
- * Records what one window of one instance takes of the limit of an account. A sum and not an addition: a question that Redis
- * carried out, and whose answer came too late, is asked again.
+ * Records what one window of one instance takes of the limit of an account. It is a sum and not an addition: a call that Redis
+ * executed, and whose answer came too late, is repeated.
  *
- * KEYS[1] has the frames of the account's window, by window of an instance. ARGV: that window, its frames, length in ms.
+ * KEYS[1] holds the frames of the account's window, by window of an instance. ARGV: that window, its frames,
+ * length of a window in ms.
  */
 const TAKE = `
 redis.call('HSET', KEYS[1], ARGV[1], ARGV[2])
@@ -51,9 +55,10 @@ const takenSchema = z.tuple([z.number(), z.number()]);
 /**
  * Counts the frames of each account over all instances, in fixed windows.
  *
- * An instance takes a hundredth of the limit from Redis at once, for all connections of the account, so that a frame
- * seldom waits for Redis. In addition no instance lets more than the limit pass, which bounds an account while Redis is
- * unavailable; what passes meanwhile is added afterwards.
+ * An instance takes a hundredth of the limit from Redis at once, for all connections of the
+ * account, so that a frame seldom waits for Redis. In addition, no instance lets more than the
+ * limit pass, which bounds an account while Redis is unavailable. What passes in an outage is added
+ * afterwards.
  */
 export class FrameLimit {
   readonly #options: FrameLimitOptions;
@@ -69,9 +74,9 @@ export class FrameLimit {
   }
 
   /**
-   * Returns what counts the frames of a new connection.
+   * Returns the counter for the frames of a new connection.
    *
-   * @param accountId undefined: the connection counts by itself.
+   * @param accountId `undefined` if the connection counts by itself.
    */
   of(accountId: string | undefined): TakeFrame {
     if (accountId !== undefined) return () => this.#take(accountId);
@@ -100,7 +105,7 @@ export class FrameLimit {
   /** Never rejects. */
   async #ask(accountId: string, window: FrameWindow): Promise<void> {
     const { redis, prefix, max, windowMs, now, log } = this.#options;
-    // What has passed without Redis is taken, too.
+    // The request includes the frames that have passed without Redis.
     const wanted = Math.max(window.spent, window.granted) + this.#part;
     window.id ??= randomUUID();
     try {

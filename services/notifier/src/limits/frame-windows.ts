@@ -1,31 +1,31 @@
-/** Keys that are counted at once. Beyond it the oldest window is forgotten. */
+/** Maximum number of keys that are counted at once. Beyond it the oldest window is dropped. */
 const MAX_KEYS = 100_000;
 
-/** Frames of one key in a window of time. */
+/** The frames of one key in a window of time. */
 export interface FrameWindow {
-  /** By the clock that the windows were given. */
+  /** End of the window, by the clock of FrameWindows, in ms. */
   endsAt: number;
-  /** Frames that have passed. */
+  /** Number of frames that have passed. */
   spent: number;
-  /** Frames that may pass without asking Redis again. */
+  /** Number of frames that may pass before Redis is called again. */
   granted: number;
-  /** Its name in Redis, once that was asked. */
+  /** Name of the window in Redis, once Redis was called. */
   id?: string;
-  /** The question to Redis that is under way. */
+  /** The call to Redis that is under way. */
   asking?: Promise<void> | undefined;
 }
 
-/** The windows of the keys that have sent frames lately, in the memory of this process. */
+/** Holds the windows of the keys that have sent frames lately, in the memory of this process. */
 export class FrameWindows {
   readonly #windowMs: number;
   readonly #now: () => number;
   readonly #maxKeys: number;
-  /** In the order in which the windows began. */
+  /** The windows in the order of their start. */
   readonly #windows = new Map<string, FrameWindow>();
 
   /**
    * @param windowMs length of a window, in ms.
-   * @param now milliseconds since some fixed instant; never goes back.
+   * @param now returns milliseconds since a fixed instant; never decreases.
    */
   constructor(windowMs: number, now: () => number, maxKeys = MAX_KEYS) {
     this.#windowMs = windowMs;
@@ -33,12 +33,12 @@ export class FrameWindows {
     this.#maxKeys = maxKeys;
   }
 
-  /** Keys that are counted now. */
+  /** Number of keys that are counted now. */
   get size(): number {
     return this.#windows.size;
   }
 
-  /** The current window of a key; it begins with its first frame. */
+  /** Returns the current window of a key. A window starts with its first frame. */
   of(key: string): FrameWindow {
     const known = this.#windows.get(key);
     if (known !== undefined && known.endsAt > this.#now()) return known;
@@ -49,7 +49,7 @@ export class FrameWindows {
     return window;
   }
 
-  /** Forgets the windows that began first, while they have ended or are too many. */
+  /** Drops the oldest windows, while they have ended or there are too many. */
   #forget(): void {
     for (const [key, { endsAt }] of this.#windows) {
       if (endsAt > this.#now() && this.#windows.size < this.#maxKeys) return;

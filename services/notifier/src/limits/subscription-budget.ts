@@ -1,6 +1,6 @@
 import { CodedError } from '@bulk/domain';
 
-/** Thrown when an account has as many subscriptions as it may have. */
+/** Thrown when an account has reached its maximum number of subscriptions. */
 export class TooManyAccountSubscriptionsError extends CodedError {
   constructor(limit: number) {
     super(
@@ -11,13 +11,13 @@ export class TooManyAccountSubscriptionsError extends CodedError {
   }
 }
 
-/** What a client that finds no room is told to wait, in ms. */
+/** Time that a client without room is to wait, in ms. */
 const RETRY_AFTER_MS = 5_000;
 
-/** Thrown when this process has as many subscriptions as it may have. */
+/** Thrown when this process has reached its maximum number of subscriptions. */
 export class SubscriptionsExhaustedError extends CodedError {
   constructor() {
-    // Without a time, a client that has other subscriptions would connect again and again, without a rest.
+    // Without a time, a client that has other subscriptions would reconnect again and again without a rest.
     super('SUBSCRIPTIONS_EXHAUSTED', 'there is no room for another subscription now; try again', {
       retryable: true,
       details: { retryAfterMs: RETRY_AFTER_MS },
@@ -26,13 +26,13 @@ export class SubscriptionsExhaustedError extends CodedError {
 }
 
 export interface SubscriptionLimits {
-  /** Subscriptions of all connections of an account. */
+  /** Maximum number of subscriptions of all connections of an account. */
   readonly perAccount: number;
-  /** Subscriptions of all connections. */
+  /** Maximum number of subscriptions of all connections. */
   readonly total: number;
 }
 
-/** Counts the subscriptions of a process, of each account and in all. */
+/** Counts the subscriptions of a process, per account and in total. */
 export class SubscriptionBudget {
   readonly #limits: SubscriptionLimits;
   readonly #ofAccounts = new Map<string, number>();
@@ -42,7 +42,7 @@ export class SubscriptionBudget {
     this.#limits = limits;
   }
 
-  /** Subscriptions that are counted now. */
+  /** Number of subscriptions that are counted now. */
   get size(): number {
     return this.#total;
   }
@@ -50,7 +50,7 @@ export class SubscriptionBudget {
   /**
    * Takes a place.
    *
-   * @param accountId undefined: a connection without an account has the place.
+   * @param accountId `undefined` for a connection without an account.
    * @throws TooManyAccountSubscriptionsError, SubscriptionsExhaustedError.
    */
   take(accountId: string | undefined): void {

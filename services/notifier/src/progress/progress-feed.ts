@@ -14,12 +14,15 @@ export interface ProgressFeedOptions {
   readonly kafka: Kafka;
   readonly codec: MessageCodec;
   readonly topic: string;
-  /** A group of this process alone, so that it sees every event. */
+  /** A group of this process alone, so that the process sees every event. */
   readonly groupId: string;
   readonly config: ConsumerConfig;
   /** Takes an action's state; never throws. */
   readonly publish: (progress: ActionProgress) => void;
-  /** The feed has found its place, now or again: what came before may have been missed. */
+  /**
+   * Called when the feed has found its position, at the start or again. It may have missed earlier
+   * events.
+   */
   readonly onPositioned: () => void;
   readonly onCrash: (error: unknown) => void;
   readonly health: Health;
@@ -34,8 +37,10 @@ const COMMIT_INTERVAL_MS = 5_000;
 const BACKOFF = { initialDelayMs: 100, maxDelayMs: 5_000 };
 
 /**
- * Every progress event of the installation, from now on. Its group begins at the end of the topic and ends with the
- * process; what it missed is made up from MongoDB, since events are whole states.
+ * Reads every progress event of the installation, from now on.
+ *
+ * The feed's group starts at the end of the topic and ends with the process. Missed events are made
+ * up from MongoDB, because events are whole states.
  */
 export class ProgressFeed {
   readonly #options: ProgressFeedOptions;
@@ -45,7 +50,7 @@ export class ProgressFeed {
     this.#options = options;
   }
 
-  /** Joins; resolves when the feed has found its place for the first time. */
+  /** Joins the group. Resolves when the feed has found its position for the first time. */
   async start(): Promise<void> {
     const { health, kafka, groupId, topic, config, onCrash, instruments, log } = this.#options;
     const positioned = new Promise<void>((resolve) => {
@@ -75,7 +80,7 @@ export class ProgressFeed {
     await positioned;
   }
 
-  /** Leaves and deletes the group; the broker would forget it by itself, later. */
+  /** Leaves and deletes the group. Otherwise the broker would remove it later. */
   async stop(): Promise<void> {
     const { kafka, groupId, log } = this.#options;
     await this.#consumer?.stop();
@@ -84,7 +89,7 @@ export class ProgressFeed {
       await admin.connect();
       await admin.deleteGroups([groupId]);
     } catch (error) {
-      log.debug({ err: error, groupId }, 'the consumer group is left to the broker');
+      log.debug({ err: error, groupId }, 'Consumer group not deleted; the broker removes it');
     } finally {
       await admin.disconnect();
     }
@@ -98,7 +103,10 @@ export class ProgressFeed {
     this.#firstPositioned();
   }
 
-  /** Of each action only the newest state counts. Rejects only when the Schema Registry is away: the events wait. */
+  /**
+   * Publishes the newest state of each action in a chunk. Rejects only while the Schema Registry is
+   * unavailable: the events wait.
+   */
   async #process(chunk: Chunk): Promise<void> {
     const newest = new Map<string, ActionProgress>();
     const parents = new Map<string, string>();

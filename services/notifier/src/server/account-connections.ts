@@ -1,6 +1,6 @@
 import { CodedError } from '@bulk/domain';
 
-/** Thrown when an account has as many connections as it may have. */
+/** Thrown when an account has reached its maximum number of connections. */
 export class TooManyAccountConnectionsError extends CodedError {
   constructor(limit: number) {
     super(
@@ -11,7 +11,7 @@ export class TooManyAccountConnectionsError extends CodedError {
   }
 }
 
-/** Counts the connections of each account, so that one account cannot take the places of all others. */
+/** Counts the connections of each account, so that no account takes the places of all others. */
 export class AccountConnections {
   readonly #limit: number;
   readonly #open = new Map<string, number>();
@@ -23,7 +23,7 @@ export class AccountConnections {
   /**
    * Takes a place for a connection.
    *
-   * @returns gives the place back; to be called once.
+   * @returns a function that gives the place back. Call it once.
    * @throws TooManyAccountConnectionsError.
    */
   take(accountId: string): () => void {

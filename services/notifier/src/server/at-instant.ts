@@ -1,14 +1,17 @@
 /**
- * How long to sleep at most before looking at the clock again, in ms: it may have been set, and a delay above setTimeout's
- * maximum (2^31 - 1 ms) would end at once.
+ * Longest sleep before the next look at the clock, in ms.
+ *
+ * The clock may have been set, and a delay above setTimeout's maximum (2^31 - 1 ms) would end at
+ * once.
  */
 const LONGEST_SLEEP_MS = 3_600_000;
 
 /**
- * Calls `run` once when the instant has come by the machine's clock; at once when it has passed. Does not keep the process
- * alive.
+ * Calls `run` once when the machine's clock reaches the instant; at once if it has passed.
  *
- * @returns cancels it.
+ * Does not keep the process alive.
+ *
+ * @returns a function that cancels the call.
  */
 export function atInstant(instant: Date, run: () => void): () => void {
   let timer: NodeJS.Timeout | undefined;

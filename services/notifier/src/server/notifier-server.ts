@@ -32,15 +32,17 @@ export interface NotifierServerOptions {
   readonly authenticator: Authenticator;
   readonly maxConnections: number;
   readonly maxAccountConnections: number;
-  /** Connections without an account. */
+  /** Maximum number of connections without an account. */
   readonly maxUnnamedConnections: number;
   /** How long a connection without an account may follow nothing, in ms. */
   readonly subscribeTimeoutMs: number;
-  /** Origins whose web pages may connect, in addition to those of the same host; `*`: all. */
+  /**
+   * Origins whose web pages may connect, in addition to those of the same host. `*` permits all.
+   */
   readonly allowedOrigins: readonly string[];
-  /** Of plain HTTP, until a connection is a WebSocket. */
+  /** Limits of plain HTTP, until a connection is a WebSocket. */
   readonly http: Omit<ServerLimits, 'maxConnections'>;
-  /** Largest frame of a client, in bytes. */
+  /** Maximum size of a client's frame, in bytes. */
   readonly maxMessageBytes: number;
   /** Time between pings, in ms. */
   readonly heartbeatMs: number;
@@ -49,11 +51,11 @@ export interface NotifierServerOptions {
   readonly log: Logger;
 }
 
-/** What a refused client is told to wait, in seconds. */
+/** The Retry-After of a refusal, in seconds. */
 const RETRY_AFTER_S = 5;
-/** Connections beyond the limit that are still told so. */
+/** Number of connections beyond the limit that still receive the refusal. */
 const REFUSED_AT_ONCE = 1_000;
-/** Takes connections on the root URL, within limits, until it is closed. */
+/** Accepts connections on the root URL, within limits, until it is closed. */
 export class NotifierServer {
   readonly #options: NotifierServerOptions;
   readonly #http: GuardedServer;
@@ -77,7 +79,7 @@ export class NotifierServer {
       maxPayload: options.maxMessageBytes,
       perMessageDeflate: false,
     });
-    // Otherwise ws answers by itself, without an envelope.
+    // Otherwise ws answers itself, without an envelope.
     this.#webSockets.on('wsClientError', (error, socket) => this.#refuse(socket, invalidHandshake(error)));
     this.#http = new GuardedServer({
       ...options.http,
@@ -89,10 +91,10 @@ export class NotifierServer {
   }
 
   /**
-   * Begins to take connections.
+   * Starts to accept connections.
    *
-   * @param at where it listens.
-   * @returns the port it listens on; rejects when the address or the port is refused.
+   * @param at the address to listen on.
+   * @returns the port; rejects if the address or the port is refused.
    */
   async listen(at: ListenAddress): Promise<number> {
     const listening = await this.#http.listen(at);
@@ -102,12 +104,15 @@ export class NotifierServer {
     return listening;
   }
 
-  /** Connections open now. */
+  /** Number of open connections. */
   get size(): number {
     return this.#connections.size;
   }
 
-  /** Takes no more, tells every client that it goes away (1001), and ends what has not closed in time. */
+  /**
+   * Accepts no more connections, closes every client with 1001 (going away), and ends what has not
+   * closed in time.
+   */
   async close(): Promise<void> {
     this.#closing = true;
     clearInterval(this.#heartbeat);
@@ -129,19 +134,20 @@ export class NotifierServer {
 
   /** Never rejects. */
   async #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    // Until ws takes it, nobody else listens, and an unheard error would end the process.
-    socket.on('error', (error) => this.#options.log.debug({ err: error }, 'a connection broke'));
+    // Until ws takes the socket, it has no other listener, and an unhandled error would end the
+    // process.
+    socket.on('error', (error) => this.#options.log.debug({ err: error }, 'Connection broken'));
     try {
       const url = this.#admit(request);
-      // It has its place already: those that wait here are connections to come.
+      // A socket that waits here already counts as a connection.
       this.#pending.add(socket);
       const owner = await ownerOf(request, url, this.#options.authenticator).finally(() =>
         this.#pending.delete(socket),
       );
-      // What went away meanwhile is destroyed, and ws would take it all the same while we are closing.
+      // A socket that closed meanwhile is destroyed. During a stop ws would still accept it.
       if (!this.#closing) this.#take(request, socket, head, owner);
     } catch (error) {
-      if (!(error instanceof CodedError)) this.#options.log.error({ err: error }, 'an upgrade failed');
+      if (!(error instanceof CodedError)) this.#options.log.error({ err: error }, 'Upgrade failed');
       this.#refuse(socket, refusalOf(error));
     }
   }
@@ -179,7 +185,10 @@ export class NotifierServer {
     });
   }
 
-  /** Closes the connection when it has followed nothing for the time-out: since it was opened, or for a whole period. */
+  /**
+   * Closes a connection that has followed nothing for the time-out, since its start or for a whole
+   * period.
+   */
   #closeUnlessSubscribed(connection: Connection): NodeJS.Timeout {
     const { settings, subscribeTimeoutMs } = this.#options;
     let isQuiet = true;
@@ -194,7 +203,12 @@ export class NotifierServer {
     return timer;
   }
 
-  /** @returns the URL; throws a CodedError when the request is refused, whoever it is from. */
+  /**
+   * Checks a request, whatever its owner.
+   *
+   * @returns the URL.
+   * @throws CodedError if the request is refused.
+   */
   #admit(request: IncomingMessage): URL {
     const url = requestUrl(request);
     if (url?.pathname !== '/') {
@@ -237,7 +251,7 @@ function refusalOf(error: unknown): Refusal {
     : { status: 404, error };
 }
 
-/** @param error of ws, whose text names the header at fault. */
+/** @param error of ws. Its text names the header at fault. */
 function invalidHandshake({ message }: Error): Refusal {
   const error = new CodedError('INVALID_HANDSHAKE', `this is no WebSocket handshake: ${message}`);
   return { status: 400, error, headers: { 'Sec-WebSocket-Version': '13' } };

@@ -13,7 +13,7 @@ export class OriginForbiddenError extends CodedError {
 /** The value of WS_ALLOWED_ORIGINS that permits every origin. */
 export const ANY_ORIGIN = '*';
 
-/** What browsers say of where a request comes from. */
+/** The headers by which browsers state the origin of a request. */
 export interface OriginHeaders {
   readonly origin?: string | undefined;
   readonly host?: string | undefined;
@@ -22,8 +22,9 @@ export interface OriginHeaders {
 /**
  * Checks that a web page may open a WebSocket.
  *
- * Browsers let every page connect everywhere and name the page's origin in `Origin`. Other clients send none. Permitted
- * are: no origin, the host name of the request on any port, and what is listed.
+ * Browsers let every page connect to every host and name the page's origin in `Origin`. Other
+ * clients send none. Permitted are: no origin, the host name of the request on any port, and the
+ * listed origins.
  *
  * @param allowed origins, such as `https://app.example.com`; `*` permits all.
  * @throws OriginForbiddenError.

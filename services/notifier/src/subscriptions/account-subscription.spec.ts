@@ -185,7 +185,7 @@ describe('AccountSubscription', () => {
           expect(versions.at(-1)?.version).toBe(truth.get(actionId));
           versions.slice(1).forEach(({ version, at }, i) => {
             const before = versions[i]!.version;
-            // A snapshot that is asked for again shows the present again, at once or when the sink is ready.
+            // A repeated snapshot shows the present state again, at once or when the sink is ready.
             if (again) expect(version).toBeGreaterThanOrEqual(before);
             else expect(version).toBeGreaterThan(before);
             if (before === LAST) throw new Error(`${actionId} came back at ${at}`);

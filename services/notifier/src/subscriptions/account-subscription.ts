@@ -5,53 +5,65 @@ import type { Subscription } from './subscription.ts';
 
 export interface AccountSubscriptionOptions {
   readonly accountId: string;
-  /** Actions tracked at most. */
+  /** Maximum number of actions that are tracked. */
   readonly maxActions: number;
-  /** What this connection was sent of finished actions; closed with this subscription. */
+  /** What this connection was sent of finished actions. Closed with this subscription. */
   readonly finished: FinishedView;
-  /** The connection's subscription to an action by itself, where there is one. */
+  /** Returns the connection's own subscription to a single action, if there is one. */
   readonly single: (actionId: string) => Subscription | undefined;
-  /** Makes the subscription to an action. Undefined if there is no room: whoever holds this has ended it. */
+  /**
+   * Creates the subscription to an action. Returns `undefined` if there is no room; its owner has
+   * then ended the account's subscription.
+   */
   readonly create: (actionId: string) => Subscription | undefined;
-  /** An action is tracked no more; closes its subscription unless it is subscribed to by itself. */
+  /**
+   * Called when an action is no longer tracked. Closes its subscription, unless the client
+   * subscribed to the action itself.
+   */
   readonly release: (subscription: Subscription) => void;
-  /** Has an action looked up in MongoDB; the answer comes as `confirm`, or never. */
+  /** Reads an action from MongoDB. The answer arrives through `confirm`, or never. */
   readonly lookUp: (actionId: string) => void;
-  /** More than `maxActions` would have to be tracked: whoever holds this ends it. */
+  /**
+   * Called if more than `maxActions` would have to be tracked. The owner must then end the
+   * subscription.
+   */
   readonly onOverflow: () => void;
 }
 
 interface HeldState {
   readonly state: ProgressState;
-  /** Whether it was read from MongoDB. */
+  /** Whether the state was read from MongoDB. */
   readonly isRead: boolean;
 }
 
-/** How far the clocks of the services may differ, in ms. */
+/** Maximum difference between the clocks of the services, in ms. */
 const CLOCK_SKEW_MS = 5_000;
 
 /**
- * What one connection gets to see of all actions of an account. Each action has a Subscription, which keeps its rules
- * (versions only rise, a bounded rate, one state waiting); this adds which actions there are.
+ * Decides what one connection receives of all actions of an account.
  *
- * An action is forgotten once its final state has been sent. That a late, older event does not bring it back is not a
- * matter of remembering it, which could only be done for a while: an event of an action that is not tracked, and that is
- * not final, is believed only after a look into MongoDB, whose state is at least as new as any event (events follow the
- * write) and which knows that the action has ended. What is remembered of finished actions has to last only as long
- * as a read of MongoDB that is under way; beyond that it spares looks and repetitions of a final state.
+ * Each action has a Subscription, which keeps the rules of an action: versions only rise, the rate
+ * is bounded, and at most one state waits. This class adds which actions are shown.
  *
- * It begins held: what comes before `open` waits, the newest state per action, so that nothing falls between the
- * registration and the snapshot.
+ * An action is forgotten once its final state has been sent. A late, older event must not bring it
+ * back, and remembering the action prevents that only for a while. So an event of an untracked
+ * action that is not final only causes a read of MongoDB. The state read there is at least as new
+ * as any event, because events follow the write, and it shows whether the action has ended. What is
+ * remembered of finished actions must last only as long as a read of MongoDB that is under way.
+ * Beyond that it saves reads and repetitions of a final state.
+ *
+ * The subscription starts held. Until `open` it keeps the newest state per action, so that nothing
+ * is lost between the registration and the snapshot.
  */
 export class AccountSubscription {
   readonly accountId: string;
   readonly #options: AccountSubscriptionOptions;
   readonly #tracked = new Map<string, Subscription>();
   readonly #finished: FinishedView;
-  /** While held: the newest state of each action. */
+  /** The newest state of each action, while the subscription is held. */
   #early: Map<string, HeldState> | undefined = new Map();
   #closed = false;
-  /** Actions that had finished before this are not shown, in ms since 1970. */
+  /** Actions that finished before this instant are not shown, in ms since the epoch. */
   #floor = Infinity;
   #syncedTo = Infinity;
 
@@ -61,17 +73,20 @@ export class AccountSubscription {
     this.#finished = options.finished;
   }
 
-  /** Up to when MongoDB was read for it, in ms since 1970; what finished later may be missing. Infinity while held. */
+  /**
+   * Instant up to which MongoDB was read, in ms since the epoch. Later ends may be missing.
+   * `Infinity` while held.
+   */
   get syncedTo(): number {
     return this.#syncedTo;
   }
 
-  /** Whether it still waits for its first snapshot. */
+  /** Whether the subscription still waits for its first snapshot. */
   get held(): boolean {
     return this.#early !== undefined;
   }
 
-  /** A read of MongoDB that began at `at` has been confirmed to it whole. */
+  /** Records that a read of MongoDB which started at `at` has been confirmed completely. */
   synced(at: number): void {
     this.#syncedTo = Math.max(this.#syncedTo, at);
   }
@@ -80,7 +95,7 @@ export class AccountSubscription {
     return this.#tracked.get(actionId);
   }
 
-  /** Tracked actions whose end is not known. */
+  /** Yields the tracked actions whose end is not known. */
   *unendedIds(): Generator<string> {
     for (const [actionId, { ended }] of this.#tracked) if (!ended) yield actionId;
   }
@@ -92,11 +107,11 @@ export class AccountSubscription {
     if (known !== undefined) known.offer(state);
     else if (!this.#isNews(state)) return;
     else if (!isFinal(state.status)) this.#options.lookUp(state.actionId);
-    // A final state is the truth wherever it comes from.
+    // A final state is true whatever its source.
     else if (this.#finishedSince(this.#floor - CLOCK_SKEW_MS, state)) this.#begin(state);
   }
 
-  /** Takes a state that was read from MongoDB after this subscription began. */
+  /** Takes a state that was read from MongoDB after this subscription started. */
   confirm(state: ProgressState): void {
     if (this.#isHeldBack(state, true)) return;
     const known = this.#tracked.get(state.actionId);
@@ -105,11 +120,14 @@ export class AccountSubscription {
   }
 
   /**
-   * Answers a `subscribeAccount`: sends the snapshot, oldest first, again even if it was sent before, and goes on from
+   * Answers a `subscribeAccount`: sends the snapshot, oldest action first, and continues from
    * there.
    *
-   * @param at when its read began, in ms since 1970.
-   * @param since from when on finished actions are shown, in ms since 1970; default: from `at`.
+   * The snapshot is sent again even if it was sent before.
+   *
+   * @param at start of the snapshot's read, in ms since the epoch.
+   * @param since instant from which finished actions are shown, in ms since the epoch. @default
+   * `at`
    */
   open(snapshot: readonly ProgressState[], at: number, since: number = at): void {
     this.#floor = Math.min(this.#floor, since, at);
@@ -120,7 +138,7 @@ export class AccountSubscription {
       const newer = early.get(state.actionId)?.state;
       early.delete(state.actionId);
       const newest = newer !== undefined && newer.version > state.version ? newer : state;
-      // Unless it has ended, and that was sent, while the snapshot was read.
+      // Unless the action has ended, and its final state was sent, while the snapshot was read.
       if (newest.version >= this.#finished.versionOf(newest.actionId)) this.#show(newest);
     }
     for (const { state, isRead } of early.values()) {
@@ -129,14 +147,14 @@ export class AccountSubscription {
     }
   }
 
-  /** A state of an action was sent: of a final one there is nothing more to track. */
+  /** Records that a state was sent. After a final state the action is no longer tracked. */
   sent(state: ProgressState): void {
     if (!isFinal(state.status)) return;
     this.#finished.add(state);
     this.#forget(state.actionId);
   }
 
-  /** The sink is ready again. */
+  /** Sends what waits, once the sink is ready again. */
   resume(): void {
     for (const subscription of this.#tracked.values()) subscription.resume();
   }
@@ -150,7 +168,10 @@ export class AccountSubscription {
     for (const subscription of tracked) this.#options.release(subscription);
   }
 
-  /** Whether a state is not to be looked at now: another account's, too late, or too early, which it is kept for. */
+  /**
+   * Returns whether a state is not processed now: of another account, too late, or too early, so
+   * that it is kept.
+   */
   #isHeldBack(state: ProgressState, isRead: boolean): boolean {
     if (this.#closed || state.accountId !== this.accountId) return true;
     if (this.#early === undefined) return false;
@@ -173,7 +194,7 @@ export class AccountSubscription {
     return finishedAt === null || finishedAt >= instant;
   }
 
-  /** Tracks an action, and shows it unless that has been done. */
+  /** Tracks an action, and shows it unless its own subscription has shown it. */
   #begin(state: ProgressState): void {
     const single = this.#options.single(state.actionId);
     if (single === undefined) this.#show(state);
@@ -184,7 +205,7 @@ export class AccountSubscription {
     }
   }
 
-  /** Tracks an action, and shows it even if that has been done. */
+  /** Tracks an action, and shows it even if it was shown before. */
   #show(state: ProgressState): void {
     const { actionId } = state;
     if (!this.#hasRoomFor(actionId)) return;
@@ -203,7 +224,7 @@ export class AccountSubscription {
     return false;
   }
 
-  /** One that is subscribed to by itself, too, may have shown its end before. */
+  /** Forgets an action whose own subscription has already shown its end. */
   #forgetIfSettled({ settled, actionId }: Subscription): void {
     if (settled) this.#forget(actionId);
   }
@@ -216,7 +237,7 @@ export class AccountSubscription {
   }
 }
 
-/** Ids are UUIDs of version 7, which sort by the time of creation. */
+/** Compares by creation time: ids are UUIDs of version 7, which sort by it. */
 function byAge(a: ProgressState, b: ProgressState): number {
   return a.actionId < b.actionId ? -1 : a.actionId > b.actionId ? 1 : 0;
 }

@@ -6,14 +6,15 @@ import { SnapshotSpacing } from './snapshot-spacing.ts';
 import { Subscription, type UpdateSink } from './subscription.ts';
 import type { SubscriptionOwner, SubscriptionSettings } from './subscription-settings.ts';
 
-/** Name of the account among the subjects of snapshots, of which the others are ids of actions. */
+/** The subject of the account's snapshots. Other subjects are ids of actions. */
 const ACCOUNT = 'account';
 
 /**
- * What one client is subscribed to: single actions, its account, or both. There is one Subscription per action, whoever
- * wants it, so that each change is sent once. Calls that wait for a snapshot must not overlap.
+ * Holds the subscriptions of one client: to single actions, to its account, or to both.
  *
- * A subscription that is asked for again too soon is acknowledged at once; its snapshot follows when its time has come.
+ * There is one Subscription per action, shared by both kinds, so that each change is sent once.
+ * Calls that wait for a snapshot must not overlap. A subscription that is requested again too soon
+ * is acknowledged at once, and its snapshot follows when the interval has passed.
  */
 export class ClientSubscriptions implements UpdateSink {
   readonly #settings: SubscriptionSettings;
@@ -21,9 +22,12 @@ export class ClientSubscriptions implements UpdateSink {
   readonly #spacing: SnapshotSpacing;
   readonly #singles = new Map<string, Subscription>();
   #account: AccountSubscription | undefined;
-  /** When the last snapshot of the account was read, in ms since 1970. */
+  /** Start of the last snapshot's read of the account, in ms since the epoch. */
   #accountReadAt = Infinity;
-  /** From when on the postponed snapshot of the account shows finished actions, in ms since 1970; Infinity: none. */
+  /**
+   * Instant from which the postponed snapshot of the account shows finished actions, in ms since
+   * the epoch. `Infinity`: none.
+   */
   #postponedSince = Infinity;
   #closed = false;
 
@@ -33,7 +37,7 @@ export class ClientSubscriptions implements UpdateSink {
     this.#spacing = new SnapshotSpacing(settings.snapshotIntervalMs, settings.scheduler);
   }
 
-  /** Number of single actions, and of accounts, that are subscribed to. */
+  /** Number of subscriptions to single actions and to accounts. */
   get size(): number {
     return this.#singles.size + (this.#account === undefined ? 0 : 1);
   }
@@ -52,13 +56,15 @@ export class ClientSubscriptions implements UpdateSink {
   /**
    * Subscribes to one action.
    *
-   * @param accountId undefined: whoever knows the id of an action may follow it.
+   * @param accountId `undefined` if the id of an action is enough to follow it.
    * @param acknowledge called before the first update.
-   * @throws ActionNotFoundError, TooManySubscriptionsError, what SubscriptionBudget throws; StoreError.
+   * @throws ActionNotFoundError, TooManySubscriptionsError, what SubscriptionBudget throws;
+   * StoreError.
    */
   async subscribe(actionId: string, accountId: string | undefined, acknowledge: () => void): Promise<void> {
     const known = this.#singles.get(actionId);
-    // Registered before the snapshot is read, so that no change falls in between.
+    // The subscription is registered before the snapshot is read, so that no change is lost in
+    // between.
     const subscription = known ?? this.#register(actionId, accountId);
     if (this.#spacing.delayOf(actionId) === 0) {
       await this.#show(subscription, accountId, acknowledge, known === undefined);
@@ -69,7 +75,8 @@ export class ClientSubscriptions implements UpdateSink {
     const askedAt = this.#settings.scheduler.now();
     this.#spacing.postpone(actionId, () =>
       this.#owner.later({ actionId }, async () => {
-        // It may have been unsubscribed from, or shown, while this waited for its turn.
+        // The client may have unsubscribed, or the snapshot may have been shown, while this call
+        // waited for its turn.
         if (this.#singles.get(actionId) !== subscription) return;
         if (this.#spacing.wasShownAfter(actionId, askedAt)) return;
         await this.#show(subscription, accountId, () => undefined, false);
@@ -89,8 +96,9 @@ export class ClientSubscriptions implements UpdateSink {
   /**
    * Subscribes to all actions of the account.
    *
-   * @param since from when on finished ones are shown; default: from now on.
-   * @param acknowledge called before the first update, with an instant before the snapshot was read.
+   * @param since instant from which finished actions are shown. @default now
+   * @param acknowledge called before the first update, with an instant before the snapshot was
+   * read.
    * @throws TooManyActionsError; StoreError.
    */
   async subscribeAccount(
@@ -105,10 +113,10 @@ export class ClientSubscriptions implements UpdateSink {
       await this.#showAccount(subscription, from, acknowledge, known === undefined);
       return;
     }
-    // A new subscription shows what ends from now on, by its snapshot if not before.
+    // A new subscription shows what ends from now on, at the latest by its snapshot.
     const floor = known === undefined ? Math.min(from, this.#settings.now().getTime()) : from;
     this.#postponedSince = Math.min(this.#postponedSince, floor);
-    // If the connection breaks before the snapshot, the client must ask for the same again.
+    // If the connection breaks before the snapshot, the client must request the same again.
     acknowledge(new Date(Math.min(this.#accountReadAt, from)));
     if (this.#closed) return;
     const askedAt = this.#settings.scheduler.now();
@@ -130,13 +138,13 @@ export class ClientSubscriptions implements UpdateSink {
     account.close();
   }
 
-  /** The sink is ready again. */
+  /** Sends what waits, once the sink is ready again. */
   resume(): void {
     for (const subscription of this.#singles.values()) subscription.resume();
     this.#account?.resume();
   }
 
-  /** Ends all; what is under way leaves nothing behind. */
+  /** Ends all subscriptions. Calls under way leave nothing behind. */
   close(): void {
     this.#closed = true;
     this.unsubscribeAccount();
@@ -171,7 +179,7 @@ export class ClientSubscriptions implements UpdateSink {
   ): Promise<void> {
     const { snapshots, maxAccountActions, now } = this.#settings;
     const { accountId } = subscription;
-    // What was asked for before and has not been shown is shown, too.
+    // The snapshot also shows what earlier requests asked for and have not received.
     const floor = Math.min(from, this.#postponedSince);
     const since = floor === Infinity ? undefined : new Date(floor);
     try {
@@ -181,12 +189,14 @@ export class ClientSubscriptions implements UpdateSink {
       this.#accountReadAt = at.getTime();
       this.#postponedSince = Infinity;
       if (states.length > maxAccountActions) throw new TooManyActionsError(maxAccountActions, accountId);
-      // It may have outgrown its limit, which the client was told, or the client may be gone.
+      // The subscription may have outgrown its limit, which the client knows, or the client may
+      // have left.
       if (this.#account !== subscription) return;
       acknowledge(at);
       subscription.open(states, at.getTime(), since?.getTime());
     } catch (error) {
-      // Whoever is told that there are too many actions has no subscription, as when that turns out later.
+      // A client that receives TooManyActionsError has no subscription, as when the limit is
+      // exceeded later.
       if (isNew || subscription.held || error instanceof TooManyActionsError) this.unsubscribeAccount();
       throw error;
     }
@@ -196,7 +206,7 @@ export class ClientSubscriptions implements UpdateSink {
     const { maxSubscriptions, hub } = this.#settings;
     if (this.#singles.size >= maxSubscriptions) throw new TooManySubscriptionsError(maxSubscriptions);
     const subscription = this.#account?.tracked(actionId) ?? this.#create(actionId, accountId);
-    // A request that was waiting when the client went must leave nothing in the hub.
+    // A request that waited when the client left must leave nothing in the hub.
     if (this.#closed) {
       subscription.close();
       return subscription;
@@ -227,7 +237,7 @@ export class ClientSubscriptions implements UpdateSink {
     return account;
   }
 
-  /** Never throws: it is called for an event, by the hub. */
+  /** Creates a tracked subscription. Never throws, because the hub calls it for an event. */
   #createTracked(actionId: string, accountId: string): Subscription | undefined {
     try {
       return this.#create(actionId, accountId);
@@ -258,7 +268,7 @@ export class ClientSubscriptions implements UpdateSink {
     });
   }
 
-  /** Closes a subscription that nobody wants any more. */
+  /** Closes a subscription that neither the client nor its account needs any more. */
   #release(subscription: Subscription): void {
     const { actionId } = subscription;
     if (this.#singles.get(actionId) === subscription) return;

@@ -1,15 +1,18 @@
 import { CodedError } from '@bulk/domain';
 
-/** Thrown when the account has no such action; whether another account has it is not told. */
+/**
+ * Thrown when the account has no such action. It does not reveal whether another account has the
+ * action.
+ */
 export class ActionNotFoundError extends CodedError {
-  /** @param accountId undefined: no account has it. */
+  /** @param accountId `undefined` if no account has the action. */
   constructor(actionId: string, accountId: string | undefined) {
     const where = accountId === undefined ? 'there is' : 'the account has';
     super('ACTION_NOT_FOUND', `${where} no action ${actionId}`);
   }
 }
 
-/** Thrown when a connection would hold more subscriptions than it may. */
+/** Thrown when a connection would exceed its maximum number of subscriptions. */
 export class TooManySubscriptionsError extends CodedError {
   constructor(limit: number) {
     super('TOO_MANY_SUBSCRIPTIONS', `expected at most ${limit} subscriptions on a connection`, {
@@ -18,7 +21,9 @@ export class TooManySubscriptionsError extends CodedError {
   }
 }
 
-/** Thrown, or told later, when a subscription to an account would have to track more actions than it may. */
+/**
+ * Thrown, or sent later, when a subscription to an account would have to track too many actions.
+ */
 export class TooManyActionsError extends CodedError {
   constructor(limit: number, accountId: string) {
     super(

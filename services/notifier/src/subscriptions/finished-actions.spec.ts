@@ -53,7 +53,7 @@ describe('FinishedActions', () => {
     const after = process.memoryUsage();
     const grown = after.heapUsed + after.external - before.heapUsed - before.external;
     expect(views[499]!.versionOf('01980000-0000-7000-8000-000000009999')).toBe(20);
-    // 0.44 MB for each connection before.
+    // 0.44 MB per connection before the memory was shared.
     expect(grown).toBeLessThan(20_000_000);
   });
 });

@@ -2,9 +2,12 @@ import type { ProgressState } from '@bulk/contracts';
 
 /** What one connection remembers of the finished actions of its account. */
 export interface FinishedView {
-  /** The final state of an action was sent to this connection. */
+  /** Records that the final state of an action was sent to this connection. */
   add(state: ProgressState): void;
-  /** The version of the final state that this connection was sent; -1 if it is not remembered. */
+  /**
+   * Returns the version of the final state that this connection was sent; -1 if it is not
+   * remembered.
+   */
   versionOf(actionId: string): number;
   /** Forgets this connection. */
   close(): void;
@@ -13,18 +16,22 @@ export interface FinishedView {
 /**
  * Remembers the finished actions of each account once, however many connections follow the account.
  *
- * The ids and versions belong to the account. A connection adds one bit for each of them: whether it was sent the state.
+ * The ids and versions belong to the account. A connection adds one bit for each of them: whether
+ * it was sent the state.
  */
 export class FinishedActions {
   readonly #limit: number;
   readonly #accounts = new Map<string, RememberedAccount>();
 
-  /** @param limit actions that are remembered of each account; the one that was added the longest ago is forgotten first. */
+  /**
+   * @param limit maximum number of actions that are remembered per account. The action that was
+   * added first is dropped first.
+   */
   constructor(limit: number) {
     this.#limit = limit;
   }
 
-  /** Accounts of which something is remembered. */
+  /** Number of accounts of which something is remembered. */
   get size(): number {
     return this.#accounts.size;
   }
@@ -45,7 +52,7 @@ export class FinishedActions {
   }
 }
 
-/** A bit for each place of an account. */
+/** One bit for each place of an account. */
 type SentBits = Uint8Array;
 
 interface Place {
@@ -55,7 +62,7 @@ interface Place {
 
 class RememberedAccount {
   readonly #limit: number;
-  /** In the order in which they were first added. */
+  /** The places of the actions, in the order in which these were first added. */
   readonly #places = new Map<string, Place>();
   readonly #members = new Set<SentBits>();
 
@@ -82,7 +89,7 @@ class RememberedAccount {
     if (known !== undefined && version < known.version) return;
     const index = known?.index ?? this.#freePlace();
     if (known?.version !== version) {
-      // What was sent of an older version, or of another action in this place, does not count.
+      // A state of an older version, or of another action in this place, does not count as sent.
       for (const member of this.#members) clear(member, index);
       this.#places.set(actionId, { index, version });
     }
@@ -94,7 +101,7 @@ class RememberedAccount {
     return place !== undefined && isSet(sent, place.index) ? place.version : -1;
   }
 
-  /** A place that nobody has, if need be that of the action that was added the longest ago. */
+  /** Returns a free place, or frees the place of the action that was added first. */
   #freePlace(): number {
     if (this.#places.size < this.#limit) return this.#places.size;
     for (const [oldest, { index }] of this.#places) {

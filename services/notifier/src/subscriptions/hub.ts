@@ -2,7 +2,9 @@ import type { ProgressState } from '@bulk/contracts';
 import type { AccountSubscription } from './account-subscription.ts';
 import type { Subscription } from './subscription.ts';
 
-/** Which subscriptions of this process want which action, by itself or as one of an account. */
+/**
+ * Finds the subscriptions of this process that follow an action, by itself or through its account.
+ */
 export class SubscriptionHub {
   readonly #byAction = new Map<string, Set<Subscription>>();
   readonly #byAccount = new Map<string, Set<AccountSubscription>>();
@@ -23,7 +25,7 @@ export class SubscriptionHub {
     removeFrom(this.#byAccount, subscription.accountId, subscription);
   }
 
-  /** Offers the state of an event to whoever wants it. */
+  /** Offers the state of an event to every subscription that follows the action. */
   publish(state: ProgressState): void {
     for (const subscription of this.#byAction.get(state.actionId) ?? []) subscription.offer(state);
     for (const account of this.#byAccount.get(state.accountId) ?? []) account.offer(state);
@@ -35,30 +37,30 @@ export class SubscriptionHub {
     for (const account of this.#byAccount.get(state.accountId) ?? []) account.confirm(state);
   }
 
-  /** Actions, subscribed to by themselves, of which somebody waits for a change still. */
+  /** Returns the singly subscribed actions for which a subscription still waits for a change. */
   unsettledActionIds(): string[] {
     return [...this.#byAction]
       .filter(([, subscriptions]) => [...subscriptions].some(({ ended }) => !ended))
       .map(([actionId]) => actionId);
   }
 
-  /** Accounts that are subscribed to. */
+  /** Returns the accounts with subscriptions. */
   accountIds(): string[] {
     return [...this.#byAccount.keys()];
   }
 
-  /** The subscriptions to an account. */
+  /** Returns the subscriptions to an account. */
   accountSubscriptions(accountId: string): AccountSubscription[] {
     return [...(this.#byAccount.get(accountId) ?? [])];
   }
 
-  /** Subscriptions in all. */
+  /** Number of all subscriptions. */
   get size(): number {
     const { action, account } = this.sizes;
     return action + account;
   }
 
-  /** Subscriptions to single actions, and to accounts. */
+  /** Numbers of subscriptions to single actions and to accounts. */
   get sizes(): { action: number; account: number } {
     return { action: sizeOf(this.#byAction), account: sizeOf(this.#byAccount) };
   }

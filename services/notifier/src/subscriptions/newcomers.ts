@@ -5,14 +5,17 @@ import type { Snapshots } from './snapshots.ts';
 export interface NewcomersOptions {
   readonly hub: SubscriptionHub;
   readonly snapshots: Pick<Snapshots, 'readAll'>;
-  /** Actions that wait to be looked up at most. */
+  /** Maximum number of actions that wait for their look-up. */
   readonly maxWaiting: number;
   readonly log: Logger;
 }
 
 /**
- * Looks up actions of which an account's subscription heard for the first time, once for all who ask at the same time, one
- * read after the other. What cannot be looked up (MongoDB is away, too many at once) is left to the next resync.
+ * Looks up actions that are new to an account's subscription, once for all that ask at the same
+ * time.
+ *
+ * There is one read at a time. An action that cannot be looked up, because MongoDB is unavailable
+ * or too many actions wait, is left to the next resync.
  */
 export class Newcomers {
   readonly #options: NewcomersOptions;
@@ -23,7 +26,7 @@ export class Newcomers {
     this.#options = options;
   }
 
-  /** Has the hub told of the action as MongoDB has it; never throws. */
+  /** Reads an action from MongoDB and passes its state to the hub. Never throws. */
   lookUp(actionId: string): void {
     if (this.#waiting.size < this.#options.maxWaiting) this.#waiting.add(actionId);
     if (this.#reading) return;
@@ -39,8 +42,11 @@ export class Newcomers {
       try {
         for (const state of await snapshots.readAll(actionIds)) hub.confirm(state);
       } catch (error) {
-        // Resync says aloud that MongoDB is away.
-        log.debug({ err: error, actions: actionIds.length }, 'new actions wait for the next resync');
+        // Resync reports aloud that MongoDB is unavailable.
+        log.debug(
+          { err: error, actions: actionIds.length },
+          'New actions not read; waiting for the next resync',
+        );
       }
     }
     this.#reading = false;

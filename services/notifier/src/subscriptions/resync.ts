@@ -7,27 +7,32 @@ import type { Snapshots } from './snapshots.ts';
 export interface ResyncOptions {
   readonly hub: SubscriptionHub;
   readonly snapshots: Snapshots;
-  /** Is told what a round says of MongoDB. */
+  /** Records from each round whether MongoDB is available. */
   readonly dependencies: DependencyWatch;
-  /** Longest time between two rounds, in ms. */
+  /** Maximum time between two rounds, in ms. */
   readonly intervalMs: number;
-  /** Unfinished actions that are read of an account at most. */
+  /** Maximum number of unfinished actions that are read per account. */
   readonly maxAccountActions: number;
   readonly log: Logger;
 }
 
 /**
- * How far before the last round finished actions are read again, in ms: the time between the instant that a service gives
- * an end and the moment when the write is seen, and the difference of the clocks.
+ * How far before the last round finished actions are read again, in ms.
+ *
+ * This covers the time from the instant that a service records as the end until its write is
+ * visible, and the difference of the clocks.
  */
 const OVERLAP_MS = 30_000;
 
 /**
- * Reads the states of all subscribed actions, and those of subscribed accounts, again: when the progress feed has found
- * its place (what was published while it was away is made up), and every interval (a change without an event, such as one
- * by intake, or one whose event was lost, is seen). Versions make this harmless at any time. Rounds never overlap. An
- * account is read once a round, however many connections share it: its unfinished actions, those that ended since the
- * last round, and those that somebody believes to be unfinished and are not.
+ * Reads the states of all subscribed actions and accounts again.
+ *
+ * A round runs when the progress feed has found its position, which makes up for what was published
+ * while the feed was down. Another runs after every interval, which finds changes without an event,
+ * such as one by intake, or one whose event was lost. Versions make this harmless at any time.
+ * Rounds never overlap. A round reads each account once, however many connections share it: its
+ * unfinished actions, those that ended since the last round, and those that a subscription still
+ * takes for unfinished.
  */
 export class Resync {
   readonly #options: ResyncOptions;
@@ -42,7 +47,7 @@ export class Resync {
     this.#loop.start(this.#options.intervalMs);
   }
 
-  /** Asks for a round as soon as the one under way, if any, has ended. */
+  /** Requests a round as soon as the one under way, if any, has ended. */
   request(): void {
     this.#loop.wake();
   }
@@ -64,9 +69,9 @@ export class Resync {
     try {
       await dependencies.during([MONGODB], () => this.#read(actionIds, accountIds));
     } catch (error) {
-      // That MongoDB is away is logged once; anything else is not expected.
+      // The outage of MongoDB is logged once elsewhere. Any other error is unexpected.
       const level = error instanceof CodedError && error.retryable ? 'debug' : 'warn';
-      log[level]({ err: error }, 'could not read the states of subscribed actions, trying again');
+      log[level]({ err: error }, 'States of subscribed actions not read; retrying');
     }
   }
 
@@ -78,14 +83,14 @@ export class Resync {
     for (const state of await snapshots.readAll([...actionIds])) hub.confirm(state);
   }
 
-  /** @returns the tracked actions of the account that it did not find. */
+  /** Reads an account. @returns the tracked actions of the account that the read did not find. */
   async #readAccount(accountId: string): Promise<Set<string>> {
     const { hub, snapshots, maxAccountActions } = this.#options;
     const subscriptions = hub.accountSubscriptions(accountId);
     const missing = new Set(subscriptions.flatMap((subscription) => [...subscription.unendedIds()]));
     const from = Math.min(...subscriptions.map(({ syncedTo }) => syncedTo));
     const at = Date.now();
-    // One more than may be tracked: whoever cannot track them all is told so.
+    // One more than may be tracked, so that a subscription that cannot track them all notices.
     for await (const state of snapshots.unfinished(accountId, maxAccountActions + 1)) {
       missing.delete(state.actionId);
       hub.confirm(state);

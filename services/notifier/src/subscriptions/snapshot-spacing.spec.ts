@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { SnapshotSpacing } from './snapshot-spacing.ts';
 
-/** Timers that run when they are told to, however early. */
+/** Timers that run when the test calls them, however early. */
 function given() {
   const clock = { now: 0 };
   const timers: { ms: number; run: () => void; isCancelled: boolean }[] = [];

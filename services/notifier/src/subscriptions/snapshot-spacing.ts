@@ -1,15 +1,21 @@
 import type { Scheduler } from '@bulk/runtime';
 
 /**
- * Spaces the snapshots of one connection: of each subject one per interval, however often the client asks, and also if
- * it unsubscribes in between. What is asked for too early comes once, when the interval has passed.
+ * Spaces the snapshots of one connection: one per subject and interval, however often the client
+ * asks.
+ *
+ * This holds even if the client unsubscribes in between. A snapshot that is requested too early is
+ * shown once, when the interval has passed.
  */
 export class SnapshotSpacing {
   readonly #intervalMs: number;
   readonly #scheduler: Scheduler;
-  /** When the last snapshot of a subject was shown, oldest first; only of those that still delay another one. */
+  /**
+   * Subject → time of its last snapshot, oldest first. Holds only snapshots that still delay
+   * another one.
+   */
   readonly #shownAt = new Map<string, number>();
-  /** Cancels the snapshot of a subject that waits. */
+  /** Subject → function that cancels its waiting snapshot. */
   readonly #waiting = new Map<string, () => void>();
 
   constructor(intervalMs: number, scheduler: Scheduler) {
@@ -28,12 +34,12 @@ export class SnapshotSpacing {
     this.#shownAt.set(subject, now);
   }
 
-  /** Whether a snapshot of the subject was shown after an instant of the scheduler. */
+  /** Returns whether a snapshot of the subject was shown after an instant of the scheduler. */
   wasShownAfter(subject: string, instant: number): boolean {
     return (this.#shownAt.get(subject) ?? -Infinity) > instant;
   }
 
-  /** How long a snapshot of the subject has to wait, in ms; 0: it may be shown now. */
+  /** Returns how long a snapshot of the subject must wait, in ms; 0 if it may be shown now. */
   delayOf(subject: string): number {
     const shownAt = this.#shownAt.get(subject);
     if (shownAt === undefined) return 0;
@@ -50,13 +56,13 @@ export class SnapshotSpacing {
     this.#waiting.set(subject, cancel);
   }
 
-  /** Drops the snapshot of the subject that waits, if any. */
+  /** Drops the waiting snapshot of the subject, if any. */
   cancel(subject: string): void {
     this.#waiting.get(subject)?.();
     this.#waiting.delete(subject);
   }
 
-  /** Drops every snapshot that waits. */
+  /** Drops every waiting snapshot. */
   close(): void {
     for (const subject of [...this.#waiting.keys()]) this.cancel(subject);
   }

@@ -11,10 +11,10 @@ import {
 } from '@bulk/mongo';
 import type { Filter, Sort } from 'mongodb';
 
-/** Actions per query, or per page of one, at most. */
+/** Maximum number of actions per query, or per page of one. */
 const BATCH = 1_000;
 
-/** The states of actions as MongoDB has them; an action that is not accepted yet is none. */
+/** Reads the states of actions from MongoDB. Actions that are not accepted yet are left out. */
 export class Snapshots {
   readonly #database: Database;
 
@@ -23,11 +23,12 @@ export class Snapshots {
   }
 
   /**
-   * One action of an account, or undefined where the account has no such action.
+   * Reads one action of an account.
    *
-   * @param accountId undefined: of any account, for a client whose capability is the id.
+   * @returns `undefined` if the account has no such action.
    *
-   * @throws StoreError when MongoDB does not answer.
+   * @param accountId `undefined` for any account, for a client whose capability is the id.
+   * @throws StoreError if MongoDB does not answer.
    */
   async read(actionId: string, accountId: string | undefined): Promise<ProgressState | undefined> {
     const [state] = await this.#find({ _id: actionId, ...(accountId === undefined ? {} : { accountId }) });
@@ -35,9 +36,9 @@ export class Snapshots {
   }
 
   /**
-   * Those of the actions that exist, of any account: only for those who check the account themselves.
+   * Reads those of the actions that exist, of any account. The caller must check the account.
    *
-   * @throws StoreError when MongoDB does not answer.
+   * @throws StoreError if MongoDB does not answer.
    */
   async readAll(actionIds: readonly string[]): Promise<ProgressState[]> {
     const states: ProgressState[] = [];
@@ -48,12 +49,14 @@ export class Snapshots {
   }
 
   /**
-   * The unfinished actions of an account, and where `since` is given those that finished at or after it.
+   * Reads the unfinished actions of an account and, if `since` is given, those that finished at or
+   * after it.
    *
-   * The unfinished come first: whoever ends in between is in both, never in none. The newest state counts.
+   * The unfinished actions come first. An action that ends in between is in both parts, never in
+   * neither, and its newest state counts.
    *
-   * @param limit states given at most.
-   * @throws StoreError when MongoDB does not answer.
+   * @param limit maximum number of states.
+   * @throws StoreError if MongoDB does not answer.
    */
   async readAccount(accountId: string, since: Date | undefined, limit: number): Promise<ProgressState[]> {
     const states = new Map<string, ProgressState>();
@@ -66,13 +69,18 @@ export class Snapshots {
     return [...states.values()];
   }
 
-  /** The unfinished actions of an account, so many at most, page by page. Throws as `readAccount`. */
+  /**
+   * Reads at most `limit` unfinished actions of an account, page by page. Throws as `readAccount`.
+   */
   unfinished(accountId: string, limit: number): AsyncGenerator<ProgressState> {
-    // Without an order, which would let MongoDB walk through all that the account ever did.
+    // No order: with one, MongoDB could walk through every action of the account.
     return this.#walk({ accountId, status: { $in: UNFINISHED_STATUSES } }, {}, limit);
   }
 
-  /** The actions of an account that finished at or after an instant, page by page. Throws as `readAccount`. */
+  /**
+   * Reads the actions of an account that finished at or after an instant, page by page. Throws as
+   * `readAccount`.
+   */
   finishedSince(accountId: string, since: Date): AsyncGenerator<ProgressState> {
     return this.#walk({ accountId, finishedAt: { $gte: since } }, { finishedAt: 1, _id: 1 });
   }
@@ -87,7 +95,11 @@ export class Snapshots {
     );
   }
 
-  /** Page by page; closes what it opened wherever it is left. @param limit 0: none. */
+  /**
+   * Reads page by page, and closes the cursor wherever the caller stops.
+   *
+   * @param limit 0: no limit.
+   */
   async *#walk(wanted: Filter<ActionDocument>, order: Sort, limit = 0): AsyncGenerator<ProgressState> {
     const cursor = this.#database.actions
       .find(wanted)

@@ -8,35 +8,38 @@ import type { Snapshots } from './snapshots.ts';
 import type { Scheduler } from '@bulk/runtime';
 import type { UpdateSink } from './subscription.ts';
 
-/** What is the same for every client of a process. */
+/** The settings that all clients of a process share. */
 export interface SubscriptionSettings {
   readonly hub: SubscriptionHub;
   readonly snapshots: Pick<Snapshots, 'read' | 'readAccount'>;
   readonly newcomers: Pick<Newcomers, 'lookUp'>;
-  /** What is remembered of each account, by all connections together. */
+  /** The finished actions of each account that all connections remember together. */
   readonly finished: FinishedActions;
   readonly scheduler: Scheduler;
-  /** The time of day. */
+  /** Returns the time of day. */
   readonly now: () => Date;
-  /** Shortest time between two updates of an action, in ms. */
+  /** Minimum time between two updates of an action, in ms. */
   readonly intervalMs: number;
-  /** Shortest time between two snapshots of the same subject, in ms. */
+  /** Minimum time between two snapshots of the same subject, in ms. */
   readonly snapshotIntervalMs: number;
   readonly maxSubscriptions: number;
-  /** Actions that a subscription to an account tracks at most. */
+  /** Maximum number of actions that a subscription to an account tracks. */
   readonly maxAccountActions: number;
-  /** Counts subscriptions of accounts and in all. */
+  /** Counts the subscriptions per account and in total. */
   readonly budget: SubscriptionBudget;
   readonly recorder: Pick<ConnectionRecorder, 'dropped'>;
 }
 
-/** The connection, as far as its subscriptions need it. */
+/** The connection, as its subscriptions see it. */
 export interface SubscriptionOwner extends UpdateSink {
-  /** The subscription to the account was ended. */
+  /** Called when the subscription to the account was ended. */
   accountEnded(error: CodedError): void;
-  /** Carries out `show` after the requests that came before. A client that it fails for is told so. */
+  /**
+   * Runs `show` after the requests that came before. If `show` fails, the client receives the
+   * error.
+   */
   later(subject: SnapshotSubject, show: () => Promise<void>): void;
 }
 
-/** What a snapshot shows: one action, or all of an account. */
+/** The subject of a snapshot: one action, or all actions of an account. */
 export type SnapshotSubject = { readonly actionId: string } | { readonly accountId: string };

@@ -7,7 +7,7 @@ import { Subscription } from './subscription.ts';
 
 const INTERVAL_MS = 200;
 
-/** Time that stands until it is moved. */
+/** A clock that stands still until the test moves it. */
 class ManualScheduler implements Scheduler {
   #now = 0;
   #timers: { at: number; run: () => void }[] = [];

@@ -3,34 +3,38 @@ import { isFinal } from '@bulk/domain';
 import type { Scheduler } from '@bulk/runtime';
 import type { DropReason } from '../connection/connection-recorder.ts';
 
-/** What a subscription speaks to. */
+/** The receiver of a subscription's updates. */
 export interface UpdateSink {
-  /** False while its buffer is full: nothing is sent until `resume`. */
+  /** `false` while the buffer is full: nothing is sent until `resume`. */
   readonly ready: boolean;
   send(state: ProgressState): void;
 }
 
 export interface SubscriptionOptions {
   readonly actionId: string;
-  /** States of other accounts are dropped. Undefined: the id of the action is enough. */
+  /** States of other accounts are dropped. `undefined` if the id of the action is enough. */
   readonly accountId: string | undefined;
-  /** Shortest time between two updates, in ms. */
+  /** Minimum time between two updates, in ms. */
   readonly intervalMs: number;
   readonly scheduler: Scheduler;
   readonly sink: UpdateSink;
-  /** A state was replaced by a newer one before it was sent. */
+  /** Called when a newer state replaced a state before it was sent. */
   readonly onDropped?: (reason: DropReason) => void;
-  /** Called once, when it is closed. */
+  /** Called once, when the subscription is closed. */
   readonly onClosed?: () => void;
 }
 
 /**
- * What one connection gets to see of one action: versions that only rise, at most one per interval, the newest one
- * always, a final one at once. It holds one state at most, however many come.
+ * Decides what one connection receives of one action.
  *
- * It begins held (`offer` keeps the newest) until `open`, so that nothing is lost between the registration and the first
- * snapshot, and no update precedes the answer `subscribed`. While the sink is not ready, the newest state waits for
- * `resume`. `close` ends it for good.
+ * Versions only rise, there is at most one update per interval, the newest state always arrives,
+ * and a final one arrives at once. The subscription holds at most one state, however many are
+ * offered.
+ *
+ * Held → (`open`) open → (`close`) closed. While held, `offer` keeps the newest state, so that
+ * nothing is lost between the registration and the first snapshot, and no update precedes the
+ * answer `subscribed`. While the sink is not ready, the newest state waits for `resume`. `close` is
+ * final.
  */
 export class Subscription {
   readonly actionId: string;
@@ -47,22 +51,24 @@ export class Subscription {
     this.#options = options;
   }
 
-  /** Whether it still waits for its first snapshot. */
+  /** Whether the subscription still waits for its first snapshot. */
   get held(): boolean {
     return this.#phase === 'held';
   }
 
-  /** Whether the final state has been sent, after which there is no other. */
+  /** Whether the final state has been sent, after which there are no others. */
   get settled(): boolean {
     return this.#settled;
   }
 
-  /** Whether the final state is known, though it may wait to be sent. */
+  /** Whether the final state is known, even if it still waits. */
   get ended(): boolean {
     return this.#settled || (this.#pending !== undefined && isFinal(this.#pending.status));
   }
 
-  /** Takes a state, from wherever; another account's, and one that is not newer, is dropped. */
+  /**
+   * Takes a state from any source. Drops states of another account and those that are not newer.
+   */
   offer(state: ProgressState): void {
     const { accountId } = this.#options;
     if (this.#phase === 'closed' || (accountId !== undefined && state.accountId !== accountId)) return;
@@ -72,7 +78,10 @@ export class Subscription {
     this.#sendWhenDue();
   }
 
-  /** Answers a `subscribe`: sends the newest state known now, again even if it was sent before, and goes on from there. */
+  /**
+   * Answers a `subscribe`: sends the newest known state, even if it was sent before, and continues
+   * from there.
+   */
   open(snapshot: ProgressState): void {
     if (this.#phase === 'closed') return;
     this.#phase = 'open';
@@ -82,7 +91,7 @@ export class Subscription {
     if (this.#options.sink.ready) this.#send(newest);
   }
 
-  /** The sink is ready again. */
+  /** Sends what waits, once the sink is ready again. */
   resume(): void {
     this.#sendWhenDue();
   }

@@ -9,43 +9,51 @@ export const deliveryConfigShape = {
   WEBHOOK_POLL_MS: integer(
     { min: 50, max: 10 * MINUTE_MS },
     5_000,
-    'Time between looks for webhooks that are due, beside those at the end of an action, in ms.',
+    'Time between looks for due webhooks, in addition to those at the end of an action, in ms. Higher values lower the load on MongoDB and delay repeated tries.',
   ),
-  WEBHOOK_CONCURRENCY: integer({ min: 1, max: 1_000 }, 20, 'Webhooks under way in one process at most.'),
+  WEBHOOK_CONCURRENCY: integer(
+    { min: 1, max: 1_000 },
+    20,
+    'Maximum number of webhooks under way in one process.',
+  ),
   WEBHOOK_ACCOUNT_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     5,
-    'Webhooks of one account under way in one process at most: a slow receiver does not hold the others up.',
+    'Maximum number of webhooks of one account under way in one process, so that a slow receiver does not delay other accounts.',
   ),
   WEBHOOK_TIMEOUT_MS: integer(
     { min: 50, max: 10 * MINUTE_MS },
     10_000,
-    'Longest time for one try of a webhook, from the look-up of its host to the end of the answer, in ms.',
+    'Maximum time of one try of a webhook, from the look-up of its host to the end of the answer, in ms.',
   ),
   WEBHOOK_LEASE_MARGIN_MS: integer(
     { min: 100, max: 10 * MINUTE_MS },
     30_000,
-    'A try without an outcome for this long beyond WEBHOOK_TIMEOUT_MS is taken for dead and repeated, in ms.',
+    'Time after the time-out of a try, in ms, after which a try without a recorded outcome counts as dead and is repeated. Higher values repeat the webhooks of a dead process later.',
   ),
-  WEBHOOK_MAX_ATTEMPTS: integer({ min: 1, max: 100 }, 12, 'Tries of a webhook, then it is given up.'),
+  WEBHOOK_MAX_ATTEMPTS: integer(
+    { min: 1, max: 100 },
+    12,
+    'Maximum number of tries of a webhook. After the last one it is given up.',
+  ),
   WEBHOOK_INITIAL_DELAY_MS: integer(
     { min: 10, max: DAY_MS },
     2 * MINUTE_MS,
-    'Longest wait before the second try of a webhook, in ms; it doubles with each further one.',
+    'Maximum wait before the second try of a webhook, in ms. It doubles with each further try.',
   ),
   WEBHOOK_MAX_DELAY_MS: integer(
     { min: 10, max: 7 * DAY_MS },
     DAY_MS / 2,
-    "Longest wait before any later try of a webhook, also where the receiver's Retry-After asks for more, in ms.",
+    "Maximum wait before any later try of a webhook, in ms, even if the receiver's Retry-After asks for more.",
   ),
   WEBHOOK_MAX_RESPONSE_BYTES: integer(
     { min: 0, max: 16_777_216 },
     65_536,
-    "Bytes of an answer's body that are read (and dropped) before its connection is ended.",
+    "Maximum number of bytes of an answer's body that are read, and dropped, before its connection is ended.",
   ),
   WEBHOOK_STOP_MS: integer(
     { min: 0, max: 10 * MINUTE_MS },
     5_000,
-    'How long a stop waits for webhooks under way before it breaks them off and hands them back, in ms.',
+    'How long a stop waits for the webhooks under way, in ms. After this time it breaks them off and hands them back.',
   ),
 };

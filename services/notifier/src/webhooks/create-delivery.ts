@@ -8,7 +8,7 @@ import type { WebhookRecorder } from './webhook-recorder.ts';
 import { WebhookSender } from './webhook-sender.ts';
 import { WebhookStore } from './webhook-store.ts';
 
-/** What the rest of notifier knows of webhooks. */
+/** The delivery of webhooks, as the rest of notifier sees it. */
 export type WebhookWorker = Pick<WebhookDelivery, 'start' | 'wake' | 'stop'>;
 
 const NO_WEBHOOKS: WebhookWorker = {
@@ -17,7 +17,9 @@ const NO_WEBHOOKS: WebhookWorker = {
   stop: () => Promise.resolve(),
 };
 
-/** The delivery of webhooks as configured; without WEBHOOK_SECRET one that does nothing. */
+/**
+ * Creates the delivery of webhooks from the configuration. Without WEBHOOK_SECRET it does nothing.
+ */
 export function createWebhookDelivery(
   config: NotifierConfig,
   database: Database,

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { NetworkPolicy } from '@bulk/runtime';
 import { ForbiddenAddressError, guardedLookup } from './guarded-lookup.ts';
 
-/** What a lookup gives for a name that resolves so. */
+/** Returns what a lookup gives for a name that resolves to these addresses. */
 function looked(
   addresses: readonly string[] | NodeJS.ErrnoException,
   options: LookupOptions = { all: true },

@@ -3,7 +3,10 @@ import type { LookupFunction } from 'node:net';
 import { CodedError } from '@bulk/domain';
 import type { NetworkPolicy } from '@bulk/runtime';
 
-/** Thrown when a host resolves to no address that a webhook may go to. Names none: they are nobody's business. */
+/**
+ * Thrown when a host resolves to no address that a webhook may go to. It names no address, to
+ * reveal none.
+ */
 export class ForbiddenAddressError extends CodedError {
   constructor() {
     super('FORBIDDEN_ADDRESS', 'the host has no address that webhooks may go to');
@@ -17,9 +20,11 @@ type Resolve = (
 ) => void;
 
 /**
- * A `lookup` of sockets that gives permitted addresses only. The socket connects to the very addresses that were checked
- * here, so a name that resolves differently a moment later (DNS rebinding) gains nothing. A socket does not look up a host
- * that is an address: that is checked before, by CallbackPolicy.
+ * Builds a `lookup` for sockets that returns only permitted addresses.
+ *
+ * The socket connects to the very addresses that were checked here, so a name that resolves
+ * differently a moment later (DNS rebinding) gains nothing. A socket does not look up a host that
+ * is an address: CallbackPolicy checks it before.
  */
 export function guardedLookup(networks: NetworkPolicy, resolve: Resolve = lookup): LookupFunction {
   return (hostname, options, callback) => {

@@ -3,15 +3,15 @@ import type { Settlement } from './claimed-webhook.ts';
 import type { SendResult } from './webhook-sender.ts';
 
 export interface RetryRules {
-  /** Tries of a webhook at most. */
+  /** Maximum number of tries of a webhook. */
   readonly maxAttempts: number;
   readonly backoff: BackoffOptions;
 }
 
 /**
- * What follows from a try.
+ * Decides what follows from a try.
  *
- * @param attempts tries so far, this one included.
+ * @param attempts number of tries so far, including this one.
  * @param random uniform in [0, 1).
  */
 export function settlementOf(
@@ -38,7 +38,11 @@ export function settlementOf(
   }
 }
 
-/** How long a `Retry-After` (seconds, or an HTTP date) asks to wait, in ms; undefined where it says nothing sensible. */
+/**
+ * Parses a `Retry-After` (seconds, or an HTTP date).
+ *
+ * @returns the wait in ms; `undefined` if the header is absent or invalid.
+ */
 export function retryAfterMs(header: string | undefined, now: Date): number | undefined {
   if (header === undefined) return undefined;
   if (/^\d{1,9}$/.test(header)) return Number(header) * 1_000;

@@ -5,14 +5,15 @@ import { progressStateOf } from '@bulk/mongo';
 import { WEBHOOK_SECRET_PREFIX } from '@bulk/runtime';
 import type { EndedAction } from './claimed-webhook.ts';
 
-/** A request as it goes out. */
+/** A request as it is sent. */
 export interface SignedWebhook {
   readonly headers: Readonly<Record<string, string>>;
   readonly body: string;
 }
 
 /**
- * The event that tells an action's end: the same on each repetition, since it holds no time but the action's own.
+ * Builds the event of an action's end. It is the same on each repetition, because it holds only the
+ * action's own times.
  *
  * @throws CodedError `ACTION_NOT_FINAL` for an action that has not ended.
  */
@@ -26,16 +27,16 @@ export function toWebhookEvent(action: EndedAction): WebhookEvent {
   };
 }
 
-/** The identity of the one webhook of an action, by which a receiver recognises a repetition. */
+/** Returns the id of an action's one webhook, by which a receiver recognises a repetition. */
 export function webhookId(actionId: string): string {
   return `msg_${actionId}`;
 }
 
 /**
- * Signs a body as the Standard Webhooks specification has it.
+ * Signs a body by the Standard Webhooks specification.
  *
- * @param secret the account's: `whsec_` and the base64 of the key.
- * @param now when it is sent; receivers refuse what is older than some minutes.
+ * @param secret the account's secret: `whsec_` and the base64 of the key.
+ * @param now time of the send. Receivers refuse webhooks that are older than some minutes.
  */
 export function signWebhook(id: string, body: string, secret: string, now: Date): SignedWebhook {
   const timestamp = String(Math.floor(now.getTime() / 1_000));

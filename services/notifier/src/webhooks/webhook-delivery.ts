@@ -12,21 +12,21 @@ export interface WebhookDeliveryOptions {
   readonly sender: WebhookSender;
   /** WEBHOOK_SECRET. */
   readonly masterSecret: string;
-  /** Name of this instance, different from that of any other that ever ran. */
+  /** Name of this instance. No other instance has ever had the same name. */
   readonly instanceId: string;
-  /** Longest time between two looks for what is due, in ms. */
+  /** Maximum time between two looks for due webhooks, in ms. */
   readonly pollMs: number;
-  /** Webhooks side by side, at most. */
+  /** Maximum number of webhooks under way. */
   readonly concurrency: number;
-  /** Of these, those of one account, at most. */
+  /** Maximum number of webhooks of one account under way. */
   readonly accountConcurrency: number;
   readonly retry: RetryRules;
-  /** How long a claim holds, and how much of it one try takes at most, in ms. */
+  /** How long a claim is valid, and the maximum part of it that one try takes, in ms. */
   readonly leaseMs: number;
   readonly timeoutMs: number;
-  /** How long a stop waits before it breaks off what is under way, in ms. */
+  /** How long a stop waits before it breaks off the webhooks under way, in ms. */
   readonly stopMs: number;
-  /** Aborts when the service is told to stop: nothing is claimed from then on. */
+  /** Aborts when the service must stop. From then on nothing is claimed. */
   readonly signal: AbortSignal;
   readonly monotonic: () => number;
   readonly now: () => Date;
@@ -37,19 +37,21 @@ export interface WebhookDeliveryOptions {
 const RECORD_BACKOFF = { initialDelayMs: 100, maxDelayMs: 2_000 };
 
 /**
- * Delivers the webhooks of actions that have ended, at least once each. A claim is a lease on the action's document, so
- * that of many instances one delivers; a process that dies leaves it to run out, and another repeats the same webhook.
+ * Delivers the webhooks of ended actions, at least once each.
  *
- * Looks when woken and every `pollMs`: claims while there is room, each claim is tried beside the others, and its outcome
- * recorded, fenced by the claim. Stopping: claims no more, waits for what is under way, breaks off the rest and hands it
- * back.
+ * A claim is a lease on the action's document, so that one of many instances delivers the webhook.
+ * When a process dies, its lease expires and another instance repeats the same webhook.
+ *
+ * The worker looks for due webhooks when woken and every `pollMs`. It claims webhooks while there
+ * is room, tries them concurrently, and records each outcome, fenced by the claim. On a stop it
+ * claims no more, waits for those under way, breaks off the rest and hands them back.
  */
 export class WebhookDelivery {
   readonly #options: WebhookDeliveryOptions;
   readonly #loop: WorkerLoop;
-  /** Breaks off what is under way. */
+  /** Breaks off the webhooks under way. */
   readonly #cut = new AbortController();
-  /** What is under way → its account. */
+  /** Delivery under way → its account. */
   readonly #active = new Map<Promise<void>, string>();
   #claims = 0;
 
@@ -63,12 +65,12 @@ export class WebhookDelivery {
     this.#loop.start();
   }
 
-  /** Something may be due. Returns at once. */
+  /** Signals that a webhook may be due. Returns at once. */
   wake(): void {
     this.#loop.wake();
   }
 
-  /** Finishes what is under way, or breaks it off after `stopMs` and hands it back. */
+  /** Finishes the webhooks under way, or breaks them off after `stopMs` and hands them back. */
   async stop(): Promise<void> {
     await this.#loop.stop();
     const timer = setTimeout(() => this.#cut.abort(), this.#options.stopMs);
@@ -102,7 +104,7 @@ export class WebhookDelivery {
       .catch((error: unknown) => log.error({ actionId: claimed.action._id, err: error }, 'a webhook fails'))
       .finally(() => {
         this.#active.delete(running);
-        // There is room for another now.
+        // There is room for another webhook now.
         this.wake();
       });
     this.#active.set(running, claimed.action.accountId);
@@ -113,7 +115,7 @@ export class WebhookDelivery {
     const { action, callback } = claimed;
     const body = JSON.stringify(toWebhookEvent(action));
     const secret = accountWebhookSecret(masterSecret, action.accountId);
-    // A process that stalled since its claim leaves the webhook to its new owner.
+    // A process that stalled since its claim leaves the webhook to the new owner.
     if (!term.lasts(timeoutMs, monotonic())) return;
     const webhook = signWebhook(webhookId(action._id), body, secret, now());
     const sentAt = monotonic();
@@ -121,24 +123,21 @@ export class WebhookDelivery {
     const settlement = settlementOf(result, callback.attempts, retry, now());
     recorder.tried(settlement.kind, (monotonic() - sentAt) / 1_000);
     await this.#settle(claimed, settlement, term);
-    log.debug({ actionId: action._id, attempt: callback.attempts, settlement }, 'a webhook was tried');
+    log.debug({ actionId: action._id, attempt: callback.attempts, settlement }, 'Webhook tried');
   }
 
-  /** Records an outcome, as long as the lease lasts: what is not recorded is sent again. */
+  /** Records an outcome while the lease lasts. An unrecorded webhook is sent again. */
   async #settle(claimed: ClaimedWebhook, settlement: Settlement, term: LeaseTerm): Promise<void> {
     const { store, monotonic, log } = this.#options;
     const actionId = claimed.action._id;
     for (let attempt = 1; ; attempt += 1) {
       try {
         const held = await store.settle(claimed, settlement);
-        if (!held) log.warn({ actionId }, 'another instance has repeated a webhook that took too long here');
+        if (!held) log.warn({ actionId }, 'Webhook took too long; another instance has repeated it');
         return;
       } catch (error) {
         if (this.#cut.signal.aborted || !term.lasts(0, monotonic())) {
-          log.warn(
-            { actionId, err: error },
-            'the outcome of a webhook could not be recorded: it is repeated',
-          );
+          log.warn({ actionId, err: error }, 'Outcome of a webhook not recorded; the webhook is repeated');
           return;
         }
       }

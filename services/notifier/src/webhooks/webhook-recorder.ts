@@ -1,7 +1,7 @@
 import type { Settlement } from './claimed-webhook.ts';
 
-/** Is told what becomes of webhooks; its functions never throw. */
+/** Records what happens to webhooks. Its functions never throw. */
 export interface WebhookRecorder {
-  /** A try took so many seconds, and this follows from it. */
+  /** Records how long a try took, and what follows from it. */
   tried(result: Settlement['kind'], seconds: number): void;
 }

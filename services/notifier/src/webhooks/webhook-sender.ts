@@ -4,25 +4,25 @@ import type { LookupFunction } from 'node:net';
 import type { CallbackPolicy } from '@bulk/runtime';
 import type { SignedWebhook } from './signed-webhook.ts';
 
-/** What has come of one request. */
+/** The result of one request. */
 export type SendResult =
   | { readonly kind: 'delivered' }
-  /** May go well another time. */
+  /** May succeed later. */
   | { readonly kind: 'failed'; readonly error: string; readonly retryAfter: string | undefined }
-  /** Never will. */
+  /** Will never succeed. */
   | { readonly kind: 'refused'; readonly error: string }
-  /** Broken off from outside before there was an answer. */
+  /** Broken off by the caller before there was an answer. */
   | { readonly kind: 'aborted' };
 
 export interface WebhookSenderOptions {
   readonly policy: CallbackPolicy;
-  /** Gives permitted addresses only. */
+  /** Returns only permitted addresses. */
   readonly lookup: LookupFunction;
-  /** Longest time for the whole exchange, in ms. */
+  /** Maximum time of the whole exchange, in ms. */
   readonly timeoutMs: number;
-  /** Bytes of an answer's body that are read at most. */
+  /** Maximum number of bytes of an answer's body that are read. */
   readonly maxResponseBytes: number;
-  /** Called with what failed before an answer, for our own log; never throws. */
+  /** Called with an error before the answer, for the operator's log; never throws. */
   readonly onUnanswered?: (error: unknown) => void;
 }
 
@@ -32,16 +32,20 @@ interface HttpAnswer {
 }
 
 /**
- * One text for all that fails before an answer: what differs between a closed port, an unknown host and a forbidden address
- * would tell a caller what is inside the network.
+ * One text for every error before the answer.
+ *
+ * A difference between a closed port, an unknown host and a forbidden address would reveal the
+ * inside of the network to the customer.
  */
 export const NO_ANSWER = 'the receiver gave no answer';
 const USER_AGENT = 'bulk-action-platform-webhooks/1';
 const GONE = 410;
 
 /**
- * Sends one webhook: one POST on a connection of its own, to a public address, without following redirects. The status
- * is the answer; the body is read up to a bound, so that the receiver can end properly, and dropped.
+ * Sends one webhook: one POST on a connection of its own, to a public address, without redirects.
+ *
+ * The status is the answer. The body is read up to a bound, so that the receiver can end properly,
+ * and dropped.
  */
 export class WebhookSender {
   readonly #options: WebhookSenderOptions;
@@ -50,7 +54,7 @@ export class WebhookSender {
     this.#options = options;
   }
 
-  /** Never rejects. @param signal breaks the request off. */
+  /** Sends a webhook. Never rejects. @param signal breaks off the request. */
   async send(callbackUrl: string, webhook: SignedWebhook, signal: AbortSignal): Promise<SendResult> {
     const { policy, timeoutMs } = this.#options;
     const url = new URL(callbackUrl);
@@ -73,12 +77,12 @@ export class WebhookSender {
     }
   }
 
-  /** Resolves once there is a status and its connection has ended, by itself or by `signal`. */
+  /** Resolves once there is a status and the connection has ended, by itself or by `signal`. */
   #exchange(url: URL, { headers, body }: SignedWebhook, signal: AbortSignal): Promise<HttpAnswer> {
     const { lookup, maxResponseBytes } = this.#options;
     const options: RequestOptions = {
       method: 'POST',
-      // No pool: a connection that is used again would escape the check of its address.
+      // No pool: a reused connection would escape the check of its address.
       agent: false,
       lookup,
       signal,
@@ -103,7 +107,7 @@ export class WebhookSender {
           if (bytes > maxResponseBytes) request.destroy();
         });
       });
-      // Comes last, however it ends; what breaks after the status came changes nothing.
+      // This event is always the last. An error after the status changes nothing.
       request.on('close', () => {
         if (answer === undefined) reject(failure);
         else resolve(answer);

@@ -8,13 +8,13 @@ type ActionChange = UpdateOne[1];
 
 const PROJECTION = { ...PROGRESS_PROJECTION, updatedAt: 1, callback: 1 } as const;
 
-/** The webhooks of final actions, and who delivers them. All times are this process's. */
+/** Stores the webhooks of final actions and their owners. All times are those of this process. */
 export class WebhookStore {
   readonly #database: Database;
   readonly #leaseMs: number;
   readonly #now: () => Date;
 
-  /** @param leaseMs another instance repeats a try that has no outcome after this time. */
+  /** @param leaseMs time after which another instance repeats a try without an outcome, in ms. */
   constructor(database: Database, leaseMs: number, now: () => Date) {
     this.#database = database;
     this.#leaseMs = leaseMs;
@@ -22,10 +22,10 @@ export class WebhookStore {
   }
 
   /**
-   * Leases the webhook that is due for longest; counts as a try.
+   * Leases the webhook that has been due for longest. The claim counts as a try.
    *
-   * @param owner a name that no other claim has ever had: it fences `settle`.
-   * @param busyAccounts accounts that have enough under way.
+   * @param owner a name that no other claim has ever had. It fences `settle`.
+   * @param busyAccounts accounts that have enough webhooks under way.
    * @throws StoreError.
    */
   async claim(owner: string, busyAccounts: readonly string[]): Promise<ClaimedWebhook | undefined> {
@@ -50,9 +50,10 @@ export class WebhookStore {
   }
 
   /**
-   * Records what has become of a try.
+   * Records the result of a try.
    *
-   * @returns false where the lease had run out and another instance has taken the webhook: nothing is recorded.
+   * @returns `false` if the lease had expired and another instance has taken the webhook. Then
+   * nothing is recorded.
    * @throws StoreError.
    */
   async settle({ action, owner }: ClaimedWebhook, settlement: Settlement): Promise<boolean> {
@@ -93,7 +94,7 @@ function settled(state: 'delivered' | 'given-up', lastError: string | null): Act
   };
 }
 
-/** Which actions have a webhook to be delivered; in the words of its index. */
+/** Matches the actions with a due webhook. The conditions are those of the index. */
 function dueFilter(now: Date, busyAccounts: readonly string[]): ActionFilter {
   return {
     status: { $in: FINAL_STATUSES },

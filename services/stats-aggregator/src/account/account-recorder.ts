@@ -1,22 +1,22 @@
 import type { Tally } from '@bulk/domain';
 import type { StoredStatus } from '@bulk/domain';
 
-/** Is told what is accounted for; its functions never throw. */
+/** Records what is accounted for. Its functions never throw. */
 export interface AccountRecorder {
-  /** Logs and counts of a chunk took so many seconds. */
+  /** Records how long the logs and counts of a chunk took. */
   accounted(seconds: number): void;
   /**
-   * The counts of an action have changed.
+   * Records that the counts of an action have changed.
    *
-   * @param batches that had no outcome before.
-   * @param tally parts of it are negative where a replay replaced outcomes.
+   * @param batches number of batches that had no outcome before.
+   * @param tally parts of it are negative if a replay replaced outcomes.
    */
   counted(batches: number, tally: Tally): void;
-  /** Results that were counted, or dropped, before. */
+  /** Records results that were counted, or dropped, before. */
   redelivered(results: number): void;
-  /** Results of batches that have another result already. */
+  /** Records results of batches that already have another result. */
   repeated(results: number): void;
-  /** An action has ended, so many seconds after it was accepted. */
+  /** Records that an action has ended, and how long after it was accepted. */
   finished(status: StoredStatus, seconds: number): void;
 }
 

@@ -13,7 +13,10 @@ export class UnknownActionError extends CodedError {
   }
 }
 
-/** Thrown when others keep counting the same action; passes as soon as the partition has one owner. */
+/**
+ * Thrown when other instances keep counting the same action. Transient: it ends once the partition
+ * has one owner.
+ */
 export class CountingContendedError extends CodedError {
   constructor(actionId: string) {
     super('COUNTING_CONTENDED', `the counts of action ${actionId} keep changing`, { retryable: true });
@@ -23,9 +26,10 @@ export class CountingContendedError extends CodedError {
 const MAX_ROUNDS = 5;
 
 /**
- * Keeps the accounts of actions: a log per batch, and counts that equal the logs. May be given the same results again and
- * in other company, by itself or by another instance, and counts each batch once (G3); a replay's result replaces what was
- * counted before.
+ * Keeps the accounts of actions: a log per batch, and counts that equal the logs.
+ *
+ * It may receive the same results again, in other chunks and in other instances, and counts each
+ * batch once (G3). The result of a replay replaces what was counted before.
  */
 export class Accountant {
   readonly #logs: LogStore;
@@ -39,11 +43,13 @@ export class Accountant {
   }
 
   /**
-   * Accounts for results of one partition, in its order.
+   * Accounts for results of one partition, in the partition's order.
    *
-   * @returns the state of every action concerned, also when nothing was new: a crash may have kept it from being told.
-   * @throws UnknownActionError or MalformedMessageError for a result that its action cannot have; StoreError. After any of
-   * them some logs may be stored: account for them again, or give them up.
+   * @returns the state of every action concerned, even if nothing was new: a crash may have
+   * prevented its publication.
+   * @throws UnknownActionError or MalformedMessageError for a result that its action cannot have;
+   * StoreError. After any of these errors some logs may be stored: account for the results again,
+   * or give them up.
    */
   async account(partition: number, logs: readonly BatchLog[]): Promise<CountedAction[]> {
     const startedAt = performance.now();
@@ -65,8 +71,11 @@ export class Accountant {
   }
 
   /**
-   * Has a result that could not be accounted for leave nothing behind: a log that is not counted would never be, and would
-   * have a replay of its batch dropped as a repetition. What it had replaced is the batch's again. A result that was counted after all stays as it is.
+   * Removes what a result that could not be accounted for has stored.
+   *
+   * Its log would never be counted, and would cause a replay of its batch to be dropped as a
+   * repetition. The outcomes that it had replaced are restored. A result that was counted after all
+   * stays as it is.
    *
    * @throws StoreError.
    */
@@ -107,7 +116,9 @@ export class Accountant {
   }
 }
 
-/** Whether a result is what its batch has, or had before a replay. */
+/**
+ * Returns whether the log of a batch holds a result, now or as a version that a replay replaced.
+ */
 function holds(versions: readonly LoggedVersion[] | undefined, source: BatchLog['source']): boolean {
   return (
     versions?.some(
@@ -117,9 +128,9 @@ function holds(versions: readonly LoggedVersion[] | undefined, source: BatchLog[
 }
 
 /**
- * Whether a result is still to be accounted for.
+ * Returns whether a result must still be accounted for.
  *
- * @throws when its action does not exist or cannot have it.
+ * @throws if its action does not exist or cannot have the result.
  */
 function isOpen(action: CountedAction | undefined, log: BatchLog): boolean {
   if (action === undefined) throw new UnknownActionError(log.actionId);

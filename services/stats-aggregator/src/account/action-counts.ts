@@ -1,12 +1,12 @@
 import { ACCEPTED, counted, fits, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Delta } from './counting.ts';
 
-/** An action, as far as its counts are concerned. */
+/** The fields of an action that its counts need. */
 export type CountedAction = Omit<ActionDocument, 'dispatch' | 'config'>;
 
 const PROJECTION = { dispatch: 0, config: 0 } as const;
 
-/** The counts and the status of actions, in MongoDB. */
+/** Reads and updates the counts and the status of actions in MongoDB. */
 export class ActionCounts {
   readonly #database: Database;
   readonly #now: () => Date;
@@ -16,7 +16,7 @@ export class ActionCounts {
     this.#now = now;
   }
 
-  /** The accepted actions among `ids`. @throws StoreError. */
+  /** Reads the accepted actions among `ids`. @throws StoreError. */
   async find(ids: readonly string[]): Promise<Map<string, CountedAction>> {
     try {
       const found = await this.#database.actions
@@ -29,15 +29,18 @@ export class ActionCounts {
   }
 
   /**
-   * Adds a delta in one atomic update that also moves the status: `processing` at the first outcome, `completed` when
-   * every position has one. Fenced on the offsets that the delta was computed from, and on the positions that are left.
-   * A final status stays, also when a replay changes the counts; the version rises all the same. In the same update the
-   * batches stop being postponed, so that neither a crash nor a redelivery leaves one behind.
+   * Adds a delta in one atomic update that also moves the status.
    *
-   * @param partition of the results topic.
+   * The status becomes `processing` at the first outcome, and `completed` when every position has
+   * one. A final status stays, even if a replay changes the counts; the version rises all the same.
+   * The update is fenced on the offsets that the delta was computed from, and on the positions that
+   * are left. The same update ends the postponement of the batches, so that neither a crash nor a
+   * redelivery leaves one behind.
+   *
+   * @param partition partition of the results topic.
    * @param appliedBefore what the action had applied of that partition when the delta was computed.
-   * @returns the action afterwards, or undefined when someone else has counted in the meantime, or the delta exceeds what is
-   * left: read and compute again.
+   * @returns the action afterwards; `undefined` if another instance has counted in the meantime, or
+   * the delta exceeds what is left: read and compute again.
    * @throws StoreError.
    */
   async add(

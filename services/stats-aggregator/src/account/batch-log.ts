@@ -6,11 +6,11 @@ import {
 } from '@bulk/contracts';
 import { outcomeCodeSchema, tally, type Tally } from '@bulk/domain';
 
-/** The result of one batch, checked, with where it stands in the results topic. */
+/** The checked result of one batch, with its position in the results topic. */
 export interface BatchLog {
   readonly actionId: string;
   readonly batchNo: number;
-  /** How often the batch was replayed; a higher generation replaces the outcomes of the lower ones. */
+  /** How often the batch was replayed. A higher generation replaces the outcomes of lower ones. */
   readonly generation: number;
   /** Partition of the lane that the batch came from. */
   readonly lanePartition: number;
@@ -21,10 +21,10 @@ export interface BatchLog {
 }
 
 /**
- * Checks what Avro cannot say of a result and counts it.
+ * Checks the rules of a result that Avro cannot express, and counts its outcomes.
  *
- * @throws MalformedMessageError when positions do not ascend, there are none, a code is not of the form of codes, or the
- * generation is negative.
+ * @throws MalformedMessageError if positions do not ascend, there are none, a code has the wrong
+ * form, or the generation is negative.
  */
 export function toBatchLog(result: BatchResult, source: BatchLog['source']): BatchLog {
   const outcomes = decodeOutcomes(result);
@@ -50,7 +50,7 @@ export function toBatchLog(result: BatchResult, source: BatchLog['source']): Bat
   };
 }
 
-/** Position after the last one that a log names. */
+/** Returns the position after the last one that a log names. */
 export function endPosition(log: BatchLog): number {
   return (log.outcomes.at(-1)?.position ?? -1) + 1;
 }

@@ -3,13 +3,16 @@ import { addTallies, EMPTY_TALLY, failure, success, tally, type Tally } from '@b
 import fc from 'fast-check';
 import { deltaOf, isSettled, latestSettled, type Countable, type LoggedVersion } from './counting.ts';
 
-/** A result: of a batch, perhaps there twice; of a replay where its generation is above 0. */
+/** A result of a batch, possibly present twice. A generation above 0 is a replay. */
 interface Message {
   readonly batchNo: number;
   readonly generation: number;
 }
 
-/** The results topic as Kafka keeps it. A second partition has a say when the topic was given more of them in between. */
+/**
+ * Partitions of the results topic. A second one matters if the topic was given more partitions in
+ * between.
+ */
 const PARTITIONS = 2;
 const message: fc.Arbitrary<Message> = fc.record({
   batchNo: fc.nat(4),
@@ -21,8 +24,10 @@ const topic = fc.tuple(
 );
 
 /**
- * How a run of the aggregator goes: which partition has its turn, how many messages a chunk has, after which step it dies, or
- * which of its messages it gives up, for a reason that need not be there the next time.
+ * One step of the aggregator.
+ *
+ * It says which partition has its turn, how many messages the chunk has, after which step the
+ * aggregator dies, and which message it gives up, for a reason that need not hold the next time.
  */
 interface Step {
   readonly partition: number;
@@ -41,10 +46,10 @@ const run = fc.array(step, { maxLength: 40 });
 const tallyOf = ({ batchNo, generation }: Message): Tally =>
   tally([success(), ...(batchNo % 2 === 0 ? [failure(`OF_GENERATION_${generation}`, 'm')] : [])]);
 
-/** The store: a log per batch, counts with a fence. What deltaOf and isSettled are for. */
+/** The store that deltaOf and isSettled work on: a log per batch, and counts with a fence. */
 class Model {
   readonly logs = new Map<number, readonly LoggedVersion[]>();
-  /** Batches of which a message was given up, at least once. */
+  /** Batches of which a message was given up at least once. */
   readonly givenUp = new Set<number>();
   counts: Tally = EMPTY_TALLY;
   countedBatches = 0;
@@ -63,7 +68,7 @@ class Model {
     );
   }
 
-  /** Every message is processed to its end. */
+  /** Processes every message to its end. */
   finish(): void {
     for (const [partition, messages] of this.#topic.entries()) {
       while (this.#committed[partition]! < messages.length)
@@ -80,7 +85,8 @@ class Model {
       if (diesAfter === 'logs') return;
       this.#count(partition, results);
     } else {
-      // Taken apart, message by message; the log of the bad one is stored, its counts cannot be.
+      // The chunk is split message by message. The log of the bad message is stored, but its counts
+      // cannot be.
       this.#log(partition, offsets);
       for (const offset of offsets) {
         const results = this.#log(partition, [offset]);
@@ -136,7 +142,7 @@ describe('deltaOf', () => {
         model.finish();
         expect(model.counts).toEqual(model.logged);
         expect(model.countedBatches).toBe(model.logs.size);
-        // Of each batch the highest generation counts.
+        // The highest generation of each batch counts.
         for (const one of partitions.flat()) {
           if (model.givenUp.has(one.batchNo)) continue;
           expect(model.logs.get(one.batchNo)?.at(-1)?.generation).toBeGreaterThanOrEqual(one.generation);
@@ -198,7 +204,7 @@ describe('deltaOf', () => {
       settled: [0],
       applied: 9,
     });
-    // The first alone: it counts for the moment.
+    // The first result alone counts for the moment.
     expect(deltaOf([first], { 0: 1 })).toMatchObject({ tally: tallyOf({ batchNo: 0, generation: 0 }) });
   });
 

@@ -1,41 +1,54 @@
 import { addTallies, EMPTY_TALLY, subtractTallies, type Tally } from '@bulk/domain';
 import type { ResultSource } from '@bulk/mongo';
 
-/** Outcomes that a batch has, or had until a replay replaced them, as its log keeps them. */
+/**
+ * Outcomes that a batch has, or had until a replay replaced them, as the batch's log keeps them.
+ */
 export interface LoggedVersion {
   readonly generation: number;
   readonly source: ResultSource;
   readonly tally: Tally;
 }
 
-/** A result of an action, as far as counting is concerned. */
+/** A result of an action, as counting sees it. */
 export interface Countable {
   readonly batchNo: number;
   readonly source: ResultSource;
-  /** What is logged of its batch, in ascending order of generation; the result itself may be none of it. */
+  /**
+   * The logged versions of the result's batch, in ascending order of generation. The result itself
+   * may be missing.
+   */
   readonly versions: readonly LoggedVersion[];
 }
 
 /** Partition of the results topic → offset up to which an action's counts are complete. */
 export type Applied = Readonly<Record<string, number>>;
 
-/** What is to be added to an action's counts. */
+/** What must be added to an action's counts. */
 export interface Delta {
-  /** Parts of it are negative where outcomes were replaced. */
+  /** Parts of the tally are negative if outcomes were replaced. */
   readonly tally: Tally;
-  /** Batches that had no outcome yet. */
+  /** Number of batches that had no outcome yet. */
   readonly batches: number;
-  /** Every batch that a new result names, also where that result is a repetition: none of them is postponed any more. */
+  /**
+   * Every batch that a new result names, even if that result is a repetition. None of these batches
+   * is postponed any more.
+   */
   readonly settled?: readonly number[];
   /** Offset up to which the action's counts are complete afterwards, in this partition. */
   readonly applied: number;
-  /** What was applied of further partitions when the delta was computed, where it depends on that. */
+  /**
+   * What was applied of further partitions when the delta was computed, if the delta depends on it.
+   */
   readonly otherPartitions?: Readonly<Record<string, number | undefined>>;
 }
 
 /**
- * Whether an action whose counts are complete up to `applied` has done with the message at `source`: it was counted, dropped
- * as a repetition, or given up. Whatever it was stays: the message may neither count nor leave a log any more.
+ * Returns whether an action whose counts are complete up to `applied` has finished the message at
+ * `source`.
+ *
+ * The message was counted, dropped as a repetition, or given up. That is final: the message may
+ * neither count nor leave a log any more.
  */
 export function isSettled({ partition, offset }: ResultSource, applied: Applied): boolean {
   const upTo = applied[String(partition)];
@@ -43,13 +56,15 @@ export function isSettled({ partition, offset }: ResultSource, applied: Applied)
 }
 
 /**
- * What a run of results of one partition adds to an action whose counts are complete up to `applied` (G3): a result at or
- * below that offset is settled; one that is not in the log of its batch is a repetition and counts nothing, for ever.
+ * Computes what a run of results of one partition adds to the counts of an action (G3).
  *
- * A batch counts as the latest of its versions that is settled, before and afterwards; what is added is the difference. That
- * depends on nothing but the log and the offsets, so a redelivery, in whatever company, adds what the first run would have.
+ * The counts are complete up to `applied`, and a result at or below that offset is settled. A
+ * result that is not in the log of its batch is a repetition and never counts. A batch counts as
+ * the latest of its settled versions, before and afterwards, and the delta is the difference. The
+ * delta depends only on the log and the offsets, so a redelivery, in whatever chunk, adds what the
+ * first run would have added.
  *
- * @returns undefined when there is nothing new, not even an offset.
+ * @returns `undefined` if there is nothing new, not even an offset.
  */
 export function deltaOf(results: readonly Countable[], applied: Applied): Delta | undefined {
   const fresh = results.filter(({ source }) => !isSettled(source, applied));
@@ -76,7 +91,7 @@ export function deltaOf(results: readonly Countable[], applied: Applied): Delta 
   };
 }
 
-/** The version of a batch that the counts hold once they are complete up to `applied`. */
+/** Returns the version of a batch that the counts hold once they are complete up to `applied`. */
 export function latestSettled<T extends Pick<LoggedVersion, 'source'>>(
   versions: readonly T[],
   applied: Applied,
@@ -88,7 +103,12 @@ function tallyOf(version: LoggedVersion | undefined): Tally {
   return version?.tally ?? EMPTY_TALLY;
 }
 
-/** Versions of one batch lie in several partitions only where the results topic was given more of them in between. */
+/**
+ * Returns the applied offsets of other partitions that hold versions of the batches.
+ *
+ * Versions of one batch lie in several partitions only if the results topic was given more
+ * partitions in between.
+ */
 function otherPartitions(
   batches: readonly (readonly LoggedVersion[])[],
   own: number,

@@ -4,7 +4,7 @@ import type { ActionLogDocument, LoggedOutcome, ReplacedOutcomes } from '@bulk/m
 import type { BatchLog } from './batch-log.ts';
 import type { LoggedVersion } from './counting.ts';
 
-/** A log as it is stored where its batch has none yet. */
+/** Builds the document of a log whose batch has none yet. */
 export function toDocument(log: BatchLog): ActionLogDocument {
   const { success, failure, skipped } = log.tally;
   return {
@@ -30,13 +30,16 @@ export function toDocument(log: BatchLog): ActionLogDocument {
   };
 }
 
-/** All that a log still holds, the outcomes that it has now last. */
+/** Returns all versions that a log still holds, the current outcomes last. */
 export function versionsOf(document: ActionLogDocument): ReplacedOutcomes[] {
   const { outcomes, source, at, generation = 0, replaced = [] } = document;
   return [...replaced, { outcomes, source, at, generation }];
 }
 
-/** The same log with these versions; the last one is what its batch has. All are of the same positions. */
+/**
+ * Returns the log with other versions. The last one is current. All of them cover the same
+ * positions.
+ */
 export function withVersions(
   document: ActionLogDocument,
   replaced: readonly ReplacedOutcomes[],
@@ -46,7 +49,7 @@ export function withVersions(
   return { ...document, ...now, counts: { success, failure, skipped }, replaced };
 }
 
-/** The versions of a log, with what each counts. */
+/** Returns the versions of a log, with the tally of each. */
 export function countableVersions(document: ActionLogDocument): LoggedVersion[] {
   return versionsOf(document).map(({ generation, source, outcomes }) => ({
     generation,

@@ -13,7 +13,10 @@ import type { BatchLog } from './batch-log.ts';
 import { latestSettled, type Applied, type LoggedVersion } from './counting.ts';
 import { countableVersions, toDocument, versionsOf, withVersions } from './log-document.ts';
 
-/** Thrown when others keep changing the log of the same batch; passes as soon as the partition has one owner. */
+/**
+ * Thrown when other instances keep changing the log of the same batch. Transient: it ends once the
+ * partition has one owner.
+ */
 export class LogContendedError extends CodedError {
   constructor(id: string) {
     super('LOG_CONTENDED', `the log of batch ${id} keeps changing`, { retryable: true });
@@ -22,7 +25,7 @@ export class LogContendedError extends CodedError {
 
 const MAX_ROUNDS = 5;
 
-/** The logs of actions, one per batch, in MongoDB. */
+/** Stores the logs of actions in MongoDB, one per batch. */
 export class LogStore {
   readonly #database: Database;
 
@@ -31,13 +34,14 @@ export class LogStore {
   }
 
   /**
-   * Stores the logs whose batch has none yet, and those of a higher generation in place of what their batch has.
-   * Idempotent.
+   * Stores the logs whose batch has none yet, and replaces those of a lower generation. Idempotent.
    *
-   * @param appliedOf what is counted of an action, at least; what was replaced before that is forgotten.
-   * @returns for each log, what is stored of its batch; the log itself is in it unless it is a repetition.
-   * @throws MalformedMessageError for a replacement that has other positions than what it replaces; StoreError;
-   * LogContendedError.
+   * @param appliedOf returns what is counted of an action, at least. Versions that were replaced
+   * before that are dropped.
+   * @returns for each log, the stored versions of its batch. The log itself is among them unless it
+   * is a repetition.
+   * @throws MalformedMessageError for a replacement with other positions than what it replaces;
+   * StoreError; LogContendedError.
    */
   async store(
     logs: readonly BatchLog[],
@@ -58,8 +62,9 @@ export class LogStore {
   }
 
   /**
-   * Removes what came from this very message, and brings back what it had replaced; what its batch has from elsewhere stays.
-   * Idempotent.
+   * Removes what this very message has stored, and restores what it had replaced. Idempotent.
+   *
+   * The outcomes that the batch has from other messages stay.
    *
    * @throws StoreError; LogContendedError.
    */
@@ -81,7 +86,7 @@ export class LogStore {
     throw new LogContendedError(_id);
   }
 
-  /** @returns false when the log has changed in the meantime. */
+  /** @returns `false` if the log has changed in the meantime. */
   async #reduce(there: ActionLogDocument, left: readonly ReplacedOutcomes[]): Promise<boolean> {
     const { actionLogs } = this.#database;
     const last = left.at(-1);
@@ -111,7 +116,10 @@ export class LogStore {
     throw new LogContendedError(replacement._id);
   }
 
-  /** With the outcomes, which alone tell what is to be counted; few, since what was counted is not looked for. */
+  /**
+   * Reads logs with their outcomes, from which the counts follow. They are few, because counted
+   * ones are not searched.
+   */
   async #find(ids: readonly string[]): Promise<Map<string, ActionLogDocument>> {
     if (ids.length === 0) return new Map();
     const found = await stored(this.#database.actionLogs.find({ _id: { $in: [...ids] } }).toArray());
@@ -137,7 +145,7 @@ function unchanged({ _id, source, replaced }: ActionLogDocument): Filter<ActionL
   };
 }
 
-/** The version that the counts hold, and all after it. */
+/** Returns the version that the counts hold, and all later ones. */
 function uncounted<T extends Pick<LoggedVersion, 'source'>>(versions: readonly T[], applied: Applied): T[] {
   const counted = latestSettled(versions, applied);
   return versions.slice(counted === undefined ? 0 : versions.indexOf(counted));

@@ -4,7 +4,7 @@ import type { ReceivedMessage } from '@bulk/kafka';
 import { findNamedBatch, type Database } from '@bulk/mongo';
 import type { BatchLog } from '../account/batch-log.ts';
 
-/** What is logged of a batch whose result is given up. */
+/** Builds the log of a batch whose result is given up. */
 export class DeadResults {
   readonly #database: Database;
   readonly #now: () => Date;
@@ -15,10 +15,12 @@ export class DeadResults {
   }
 
   /**
-   * The log of the batch that the message's header `result-id` names, as it was staged: each position a failure. It comes
-   * from that message and has its generation, so it is recognised as the message itself would be.
+   * Builds the log of the staged batch that the message's header `result-id` names.
    *
-   * @returns undefined where the header or the batch is missing: nobody knows the positions.
+   * Each position is a failure. The log has the message's place and generation, so that it is
+   * recognised as the message itself would be.
+   *
+   * @returns `undefined` if the header or the batch is missing, so that the positions are unknown.
    * @throws StoreError.
    */
   async logOf(message: ReceivedMessage, attempts: number): Promise<BatchLog | undefined> {

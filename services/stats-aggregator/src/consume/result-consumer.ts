@@ -22,18 +22,22 @@ export interface ResultConsumerOptions {
   readonly producer: MessageProducer;
   readonly deadLetters: DeadLetters;
   readonly deadResults: DeadResults;
-  /** Tries of a message that fails for a reason that is not known to pass. */
+  /**
+   * Maximum number of tries of a message that fails for a reason that is not known to be transient.
+   */
   readonly maxAttempts: number;
   readonly log: Logger;
 }
 
 /**
- * What becomes of a chunk of results: logs, counts, progress events; the offset is committed after that. A crash anywhere
- * leads to a redelivery, which changes no count and tells the state again, so that the last event is never lost.
+ * Processes chunks of results: logs, counts, progress events. The offset is committed after that.
+ *
+ * A crash anywhere leads to a redelivery, which changes no count and publishes the state again, so
+ * that the last event is never lost.
  */
 export class ResultConsumer {
   readonly #options: ResultConsumerOptions;
-  /** Messages that are in the dead letters; a chunk that is tried again brings the same ones. */
+  /** Messages that are dead-lettered. A chunk that is tried again brings the same messages. */
   readonly #buried = new WeakMap<ReceivedMessage, Buried>();
 
   constructor(options: ResultConsumerOptions) {
@@ -42,7 +46,8 @@ export class ResultConsumer {
 
   async process(chunk: Chunk): Promise<void> {
     let alive: ReceivedMessage[] = [];
-    // In order of offset: what is counted at a later offset settles the earlier ones.
+    // Messages are processed in order of offset, because a count at a later offset settles the
+    // earlier ones.
     for (const message of chunk.messages) {
       const buried = this.#buried.get(message);
       if (buried === undefined) {
@@ -74,8 +79,8 @@ export class ResultConsumer {
   }
 
   /**
-   * What will pass is tried again. Otherwise the chunk is taken apart, and only a message that cannot be processed alone goes
-   * to the dead letters (G6).
+   * Retries transient failures. Otherwise it splits the chunk, and dead-letters only a message that
+   * fails alone (G6).
    */
   async onFailure(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
     const { log, maxAttempts } = this.#options;
@@ -97,7 +102,10 @@ export class ResultConsumer {
     }
   }
 
-  /** Halves until what fails is a single message: few rounds where few messages are bad. In order of offset. */
+  /**
+   * Splits the chunk in halves until a single message fails. Few bad messages cost few rounds.
+   * Keeps the order of offsets.
+   */
   async #takeApart(chunk: Chunk, attempts: number): Promise<void> {
     const { messages } = chunk;
     const [only] = messages;
@@ -134,7 +142,8 @@ export class ResultConsumer {
         { ...placeOf(message), err: error },
         'a result is given up: see the dead letters',
       );
-      // In this order: a crash in between buries it twice, the other way round it could vanish.
+      // A crash after the dead letter writes a second one. In the other order the message could be
+      // lost.
       await this.#options.deadLetters.bury({ message, error, attempts });
       this.#buried.set(message, { log, attempts });
       await this.#settleBuried(message, { log, attempts });
@@ -142,10 +151,10 @@ export class ResultConsumer {
   }
 
   /**
-   * Has the positions of a result that is in the dead letters fail in its place, where they are known, so that its action
-   * completes. May be tried again: nothing of it is done twice.
+   * Makes the known positions of a dead-lettered result fail in its place, so that its action
+   * completes. Idempotent.
    *
-   * @throws only what passes: what refuses this too must not stop the partition.
+   * @throws only transient errors, because a permanent refusal must not stop the partition.
    */
   async #settleBuried(message: ReceivedMessage, { log, attempts }: Buried): Promise<void> {
     const { accountant, deadResults } = this.#options;
@@ -164,18 +173,18 @@ export class ResultConsumer {
       await this.#account(message.partition, [dead]);
     } catch (refusal) {
       if (isRetryable(refusal)) throw refusal;
-      this.#options.log.error({ ...where, err: refusal }, 'the positions of a dead letter get no outcome');
+      this.#options.log.error({ ...where, err: refusal }, 'Positions of a dead letter get no outcome');
       if (dead !== undefined) await this.#forget(dead);
     }
   }
 
-  /** Leaves no log of what cannot be counted. @throws only what passes. */
+  /** Removes the log of what cannot be counted. @throws only transient errors. */
   async #forget(dead: BatchLog): Promise<void> {
     try {
       await this.#options.accountant.giveUp(dead);
     } catch (refusal) {
       if (isRetryable(refusal)) throw refusal;
-      this.#options.log.error({ err: refusal }, 'the log of a dead letter cannot be removed');
+      this.#options.log.error({ err: refusal }, 'Log of a dead letter not removed');
     }
   }
 
@@ -202,9 +211,9 @@ export class ResultConsumer {
   }
 }
 
-/** A message in the dead letters, whose positions may not have their outcomes yet. */
+/** A dead-lettered message whose positions may not have their outcomes yet. */
 interface Buried {
-  /** What the message says, where it could be read. */
+  /** The content of the message, if it could be read. */
   readonly log: BatchLog | undefined;
   readonly attempts: number;
 }
@@ -217,7 +226,7 @@ function placeOf({ topic, partition, offset }: ReceivedMessage): {
   return { topic, partition, offset };
 }
 
-/** A chunk has results of many actions, each in the trace of its own. */
+/** Starts the span of an action. A chunk has results of many actions, each in its own trace. */
 function beginCounting(actionId: string, message: ReceivedMessage | undefined, startTime: number): OpenSpan {
   const parent = headerText(message?.headers ?? {}, TRACEPARENT) ?? null;
   const attributes = { 'messaging.system': 'kafka', 'bulk.action_id': actionId };
@@ -228,7 +237,7 @@ function traced(span: OpenSpan | undefined): Record<string, string> {
   return span?.traceparent === undefined ? {} : { [TRACEPARENT]: span.traceparent };
 }
 
-/** Codes of faults that lie in the message: no further try of the chunk as a whole is worth it. */
+/** Codes of faults in the message itself. A further try of the whole chunk cannot help. */
 const PERMANENT = new Set(['MALFORMED_MESSAGE', 'ACTION_NOT_FOUND']);
 
 function isPermanent(error: unknown): boolean {

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** One change of a JSON value: where, counted over all of its nodes, and how. */
+/** One change of a JSON value: its place, counted over all nodes, and its kind. */
 interface JsonChange {
   readonly at: number;
   readonly change: 'replace' | 'drop' | 'add' | 'nest' | 'repeat';
@@ -43,9 +43,9 @@ const ODD_KEYS = [
   '_id',
   'version',
 ];
-/** More than an entity may have. */
+/** More levels than an entity may have. */
 const DEEP = 200;
-/** Small, as changes multiply. */
+/** Small, because changes multiply. */
 const REPEATED = 8;
 
 const change: fc.Arbitrary<JsonChange> = fc.record({
@@ -62,7 +62,10 @@ export function changedJson(value: unknown): fc.Arbitrary<string> {
     .map((changes) => JSON.stringify(changes.reduce(applied, value)));
 }
 
-/** Applies a change to the node with this number, counted from the root; beyond the last node it counts again. */
+/**
+ * Applies a change to the node with this number, counted from the root. After the last node the
+ * count starts again.
+ */
 function applied(root: unknown, { at, ...how }: JsonChange): unknown {
   let left = at % countOf(root);
   const walk = (node: unknown): unknown => {
@@ -108,7 +111,7 @@ function entriesOf(node: unknown): [string, unknown][] {
   return isObject(node) ? Object.entries(node) : [];
 }
 
-/** An object that keeps a key `__proto__`. */
+/** Builds an object that keeps a key `__proto__`. */
 function ownObject(entries: readonly (readonly [string, unknown])[]): object {
   return Object.fromEntries(entries);
 }

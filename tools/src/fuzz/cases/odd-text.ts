@@ -30,13 +30,13 @@ const ODD = [
   '00000000-0000-0000-0000-000000000000',
 ];
 
-/** Texts at which validation goes wrong, and any other. */
+/** Texts that often break validation, and any others. */
 export const oddText: fc.Arbitrary<string> = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom(...ODD) },
   { weight: 1, arbitrary: fc.string({ unit: 'binary', maxLength: 40 }) },
 );
 
-/** Bytes in ISO 8859-1 that may stand in a header; the others end the request. */
+/** Bytes in ISO 8859-1 that may stand in a header. The others end the request. */
 export const headerText: fc.Arbitrary<string> = fc.oneof(
   { weight: 3, arbitrary: oddText.map(asHeader) },
   {
@@ -53,7 +53,9 @@ function character(code: number): string {
   return code === 0x7f ? '?' : String.fromCharCode(code);
 }
 
-/** Writes a text into a URL: escaped, escaped twice, or as it is, where the request line permits it. */
+/**
+ * Writes a text into a URL: escaped, escaped twice, or unchanged if the request line permits it.
+ */
 export const inUrl: fc.Arbitrary<(text: string) => string> = fc.constantFrom(
   escaped,
   escaped,

@@ -10,7 +10,7 @@ const POST =
   'transfer-encoding: chunked\r\n\r\n40\r\n{"actionType":"delete","entityType":"contact","entities":[{"id":"\r\n4\r\nc"}]\r\n1\r\n}\r\n0\r\n\r\n';
 const HTTP2_PREFACE = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\x00\x00\x00\x04\x00\x00\x00\x00\x00';
 
-/** Longest time that a case sends drop by drop, in ms. */
+/** Pause between the pieces of a case that is sent in pieces, in ms. */
 const DRIP_PAUSE_MS = 15;
 const MAX_DRIPS = 12;
 
@@ -18,7 +18,7 @@ const hostile = fc
   .constantFrom(...HOSTILE_REQUESTS)
   .map(({ what, bytes }) => ({ what, bytes: Buffer.from(bytes, 'latin1') }));
 
-/** Request lines put together of parts that parsers disagree about. */
+/** Request lines composed of parts on which parsers disagree. */
 const oddTarget = fc
   .record({
     method: fc.constantFrom('GET', 'GET', 'POST', 'HEAD', 'OPTIONS'),
@@ -148,7 +148,7 @@ const ending: fc.Arbitrary<Ending> = fc.oneof(
   { weight: 3, arbitrary: fc.constantFrom<Ending>('half-close', 'close', 'reset') },
 );
 
-/** Bytes that no client of HTTP would send, on every port: at once, in pieces or drop by drop. */
+/** Bytes that no HTTP client would send, on every port: at once or in pieces. */
 export const rawCases: fc.Arbitrary<FuzzCase> = fc
   .record({
     door: fc.oneof(
@@ -172,7 +172,7 @@ export const rawCases: fc.Arbitrary<FuzzCase> = fc
     door,
     what: pieces > 1 ? `${attack.what}, in ${pieces} pieces` : attack.what,
     steps: cut(attack.bytes, pieces),
-    // The admin ports give their own clients more time than a round has.
+    // The admin ports allow their own clients more time than a round has.
     ending: isLong && !door.endsWith('.admin') ? 'wait' : given,
     isWhole: false,
   }));

@@ -33,7 +33,7 @@ const METHODS = [
   'get',
 ];
 
-/** Headers that services read, with values that are valid, nearly valid, and for something else. */
+/** Headers that services read, with valid and nearly valid values, and values of other headers. */
 const HEADER_VALUES: Readonly<Record<string, readonly string[]>> = {
   'x-account-id': [KNOWN_ACCOUNT, CASE_ACCOUNT, 'other', ''],
   'content-type': [
@@ -133,7 +133,11 @@ interface Body {
 
 const NO_BODY: Body = { headers: [], body: undefined };
 
-/** JSON: as an example has it, changed in structure or in bytes; perhaps as gzip, whole or broken, or inside of a form. */
+/**
+ * Generates JSON bodies from the examples: unchanged, changed in structure or in bytes.
+ *
+ * Some are gzip, whole or broken, or inside a form.
+ */
 function bodyOf(examples: readonly unknown[]): fc.Arbitrary<Body> {
   const given = examples.length === 0 ? [{}] : examples;
   const text = fc.oneof(
@@ -188,7 +192,10 @@ const framing: fc.Arbitrary<Framing> = fc.constantFrom(
   'long',
 );
 
-/** Requests of every route and beside them, each mutated in its parts, some of them in their bytes as well. */
+/**
+ * Generates requests of every route and of unknown paths. Each is mutated in its parts, some of
+ * them also in their bytes.
+ */
 export function requestCases(routes: readonly Route[]): fc.Arbitrary<FuzzCase> {
   const beside = [...DOCUMENTATION_PATHS, '/', '/nothing'].map(plainRoute);
   const places: readonly (readonly [Door, Route])[] = [
@@ -201,7 +208,7 @@ export function requestCases(routes: readonly Route[]): fc.Arbitrary<FuzzCase> {
   ];
   return fc.oneof(
     ...places.map(([door, route]) => ({
-      // The one with the largest surface.
+      // The route with the largest surface.
       weight: route.bodies.length > 0 ? 4 : 1,
       arbitrary: requestCase(door, route),
     })),
@@ -220,7 +227,7 @@ function requestCase(door: Door, route: Route): fc.Arbitrary<FuzzCase> {
         { weight: 1, arbitrary: fc.constantFrom(...METHODS) },
       ),
       path: pathOf(route.path),
-      // A body has its parameters itself, and none in the query.
+      // A route with a body has its parameters there, and none in the query.
       query: route.bodies.length > 0 ? fc.oneof(fc.constant(''), queryOf(route.query)) : queryOf(route.query),
       account,
       headers: fc.oneof(fc.constant<Header[]>([]), fc.array(header, { maxLength: 3 })),

@@ -39,7 +39,7 @@ const message: fc.Arbitrary<Buffer> = fc.oneof(
 
 const mask = fc.uint8Array({ minLength: 4, maxLength: 4 }).map((bytes) => Buffer.from(bytes));
 
-/** A frame as the standard has it, around any message. */
+/** A valid frame around any message. */
 const plainFrame = fc
   .record({
     payload: message,
@@ -60,7 +60,7 @@ const controlFrame = fc
   })
   .map((bits) => clientFrame({ ...bits, reserved: 0, isMasked: true }));
 
-/** A frame with any bit wrong. */
+/** A frame with any wrong bit. */
 const oddFrame = fc
   .record({
     payload: message,
@@ -89,7 +89,7 @@ const oddFrame = fc
   })
   .map(clientFrame);
 
-/** A message in fragments, with something between them that may or may not be there. */
+/** A message in fragments, with something between them that may or may not be allowed. */
 const fragments = fc
   .record({ payload: message, mask, at: fc.nat(40), between: fc.option(fc.oneof(controlFrame, plainFrame)) })
   .map(({ payload, mask: key, at, between }) => {
@@ -175,7 +175,10 @@ const oddHandshake = fc
     };
   });
 
-/** WebSockets: handshakes that are none, frames with every bit wrong, and clients that leave in the middle of one. */
+/**
+ * WebSockets: invalid handshakes, frames with every bit wrong, and clients that leave in the middle
+ * of a frame.
+ */
 export const socketCases: fc.Arbitrary<FuzzCase> = fc
   .record({
     door: fc.constantFrom('notifier' as const, 'notifier' as const, 'notifier' as const, 'intake' as const),

@@ -1,4 +1,7 @@
-/** The first record of a TLS 1.2 handshake: a ClientHello with a server name and two cipher suites. */
+/**
+ * Builds the first record of a TLS 1.2 handshake: a ClientHello with a server name and two cipher
+ * suites.
+ */
 export function clientHello(serverName: string): Buffer {
   const name = Buffer.from(serverName);
   const nameExtension = Buffer.concat([

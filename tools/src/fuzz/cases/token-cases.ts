@@ -7,7 +7,7 @@ import { changedJson } from './json-values.ts';
 import { headerText } from './odd-text.ts';
 import { handshakeBytes } from './socket-cases.ts';
 
-/** The secret of the services behind the doors that are secured. */
+/** The secret of the services behind the secured doors. */
 export const TOKEN_SECRET = 'a-secret-of-the-fuzz-and-of-nothing-else';
 /** 2100-01-01, so that a token is the same whenever a case is repeated. */
 const EXPIRES_AT = 4_102_444_800;
@@ -49,7 +49,7 @@ const authorization = fc.oneof(
   { weight: 1, arbitrary: headerText },
 );
 
-/** Tokens that are forged, broken, or no tokens, where tokens are checked. */
+/** Forged, broken and missing tokens, where tokens are checked. */
 export const tokenCases: fc.Arbitrary<FuzzCase> = fc
   .record({
     door: fc.constantFrom('intake.secured' as const, 'notifier.secured' as const),

@@ -9,14 +9,17 @@ const FILES = [
   { mediaType: 'application/x-ndjson', name: 'a.ndjson', file: NDJSON_FILE },
 ] as const;
 
-/** How often each part is as it should be, beside each way in which it is not: an upload should not only be refused. */
+/**
+ * Weight of the valid form of each part against each invalid one, so that not every upload is
+ * refused.
+ */
 const MOSTLY = 10;
-/** Rows are repeated as often, so that some uploads have many batches. */
+/** Numbers of repetitions of the rows. Some are large, so that some uploads have many batches. */
 const TIMES = [...Array.from({ length: MOSTLY }, () => 1), 100, 1_000];
 
 const BOUNDARY = 'fuzz-boundary';
 
-/** A text in other bytes, with what a client may say of them, true or not. */
+/** Encodes a text. Other encodings follow, with what a client may say of them, true or not. */
 const UTF8 = (text: string): Buffer => Buffer.from(text);
 const ENCODINGS: readonly ((text: string) => Buffer)[] = [
   ...Array.from({ length: MOSTLY }, () => UTF8),
@@ -50,7 +53,7 @@ const framing: fc.Arbitrary<Framing> = fc.oneof(
   { weight: 2, arbitrary: fc.constantFrom('short', 'long') },
 );
 
-/** CSV and NDJSON whose bytes are changed, in any encoding, compressed or inside of a form. */
+/** CSV and NDJSON with changed bytes, in any encoding, compressed or inside a form. */
 export const uploadCases: fc.Arbitrary<FuzzCase> = fc
   .record({
     source: fc.constantFrom(...FILES),
@@ -110,7 +113,7 @@ export const uploadCases: fc.Arbitrary<FuzzCase> = fc
     },
   );
 
-/** The file with its rows several times; the header of CSV stands once. */
+/** Repeats the rows of a file. The header of CSV stands once. */
 function repeated({ file, mediaType }: (typeof FILES)[number], times: number): string {
   const text = file.toString('utf8');
   const rowsAt = mediaType === 'text/csv' ? text.indexOf('\r\n') + 2 : 0;
