@@ -126,6 +126,7 @@ export class ProgressConnection {
     clearTimeout(this.#retry);
     this.#retry = undefined;
     this.#failures = 0;
+    this.#minDelayMs = 0;
     this.#session?.leave();
     this.#session = undefined;
   }

@@ -1,5 +1,6 @@
 import Router from '@koa/router';
 import { OPERATIONS } from '@bulk/contracts';
+import { routePath } from './http/bind.ts';
 import { addControlRoutes, type ControlRoutesOptions } from './control/control-routes.ts';
 import { addLogRoutes, type LogRoutesOptions } from './reading/log-routes.ts';
 import { addReadRoutes, type ReadRoutesOptions } from './reading/read-routes.ts';
@@ -33,6 +34,8 @@ export function createRouter(options: RoutesOptions): Router {
 
 function checkComplete(router: Router): void {
   for (const { operationId, method, path } of Object.values(OPERATIONS)) {
-    if (!router.match(path, method.toUpperCase()).route) throw new TypeError(`${operationId} has no handler`);
+    // The first match answers: `/bulk-actions/{id}` also matches the paths of other operations.
+    const [first] = router.match(path, method.toUpperCase()).pathAndMethod;
+    if (first?.path !== routePath(path)) throw new TypeError(`${operationId} has no handler of its own`);
   }
 }

@@ -66,7 +66,12 @@ export function bindUnadmitted<const O extends Operation>(
 }
 
 function route(router: Router, { method, path }: Operation, handle: (ctx: Context) => Promise<void>): void {
-  router[method](path.replaceAll(/\{(\w+)\}/g, ':$1'), handle);
+  router[method](routePath(path), handle);
+}
+
+/** The path of an operation as the router writes it: `/bulk-actions/:id`. */
+export function routePath(path: string): string {
+  return path.replaceAll(/\{(\w+)\}/g, ':$1');
 }
 
 function answer(ctx: Context, { success }: Operation, given: object | undefined): void {

@@ -137,7 +137,10 @@ export class Connection implements SubscriptionOwner {
     }
     this.#alive = false;
     // A peer that is behind has enough unread bytes. It shows life by reading them.
-    if (this.ready) this.#socket.ping();
+    if (!this.ready) return;
+    // No callback reports that a pong has left, so a connection that only a pong held up continues here.
+    this.#continue();
+    this.#socket.ping();
   }
 
   /** Starts the closing handshake. */
@@ -246,7 +249,14 @@ export class Connection implements SubscriptionOwner {
   #flushed(): void {
     if (this.#socket.readyState !== WebSocket.OPEN) return;
     this.#bytes.set(this.#socket.bufferedAmount);
-    if (!this.#isHeldUp || !this.ready) return;
+    if (!this.#isHeldUp) return;
+    this.#alive = true;
+    if (this.ready) this.#continue();
+  }
+
+  /** Continues what waited for room in the buffer. */
+  #continue(): void {
+    if (!this.#isHeldUp) return;
     this.#isHeldUp = false;
     this.#regulateReading();
     this.#subscriptions.resume();
