@@ -69,7 +69,7 @@ export function checkAuthConfig(config: AuthConfig, context: z.RefinementCtx): v
   const fault = (name: string, message: string): void =>
     context.addIssue({ code: 'custom', path: [name], message });
   if (config.AUTH_MODE === 'header') {
-    for (const name of keys) fault(name, 'expected AUTH_MODE=jwt beside it; with header no token is checked');
+    for (const name of keys) fault(name, 'expected AUTH_MODE=jwt as well; with header no token is checked');
   } else if (keys.length !== 1) {
     fault(
       'AUTH_MODE',

@@ -72,7 +72,7 @@ export function checkMongoConfig(config: MongoConfig, context: z.RefinementCtx):
   }
   checkCredentials(config, CREDENTIALS, { nameNeeded: true }, fault);
   if (config.MONGODB_USERNAME !== undefined && hasUserInfo(uri)) {
-    fault('MONGODB_USERNAME', 'expected no credentials in MONGODB_URI beside it');
+    fault('MONGODB_USERNAME', 'expected no credentials in MONGODB_URI as well');
   }
   const encrypted = config.MONGODB_TLS || /^mongodb\+srv:|[?&](tls|ssl)=true(&|$)/.test(uri);
   checkNeeds(config, ['MONGODB_TLS_CA_FILE'], 'MONGODB_TLS=true', encrypted, fault);

@@ -37,9 +37,9 @@ export function checkCredentials(
   const has = (name: string): boolean => config[name] !== undefined;
   if (has(password) && has(passwordFile)) fault(passwordFile, `expected this or ${password}, found both`);
   const some = has(password) || has(passwordFile);
-  if (has(username) && !some) fault(username, `expected ${password} or ${passwordFile} beside it`);
+  if (has(username) && !some) fault(username, `expected ${password} or ${passwordFile} as well`);
   if (nameNeeded && some && !has(username)) {
-    fault(has(password) ? password : passwordFile, `expected ${username} beside it`);
+    fault(has(password) ? password : passwordFile, `expected ${username} as well`);
   }
 }
 
@@ -52,7 +52,7 @@ export function checkNeeds(
   fault: Fault,
 ): void {
   if (fulfilled) return;
-  for (const name of variables) if (config[name] !== undefined) fault(name, `expected ${needed} beside it`);
+  for (const name of variables) if (config[name] !== undefined) fault(name, `expected ${needed} as well`);
 }
 
 /** Whether a URL holds a name or a password; false where it is none. */

@@ -79,9 +79,9 @@ describe('the settings of quotas', () => {
     expect(quotaLimitsOf(loadConfig(schema, { QUOTA_ROWS_PER_DAY: '7' }))).toEqual({ 'rows-per-day': 7 });
   });
 
-  it('are refused with a quota of bytes that has no quota of actions beside it', () => {
+  it('are refused with a quota of bytes that has no quota of actions as well', () => {
     expect(() => loadConfig(schema, { QUOTA_STAGED_BYTES: '5000' })).toThrow(
-      /QUOTA_STAGED_BYTES.*expected QUOTA_UNFINISHED_ACTIONS beside it/,
+      /QUOTA_STAGED_BYTES.*expected QUOTA_UNFINISHED_ACTIONS as well/,
     );
     const both = loadConfig(schema, { QUOTA_STAGED_BYTES: '5000', QUOTA_UNFINISHED_ACTIONS: '3' });
     expect(quotaLimitsOf(both)).toEqual({ 'staged-bytes': 5_000, 'unfinished-actions': 3 });
