@@ -14,7 +14,7 @@ export interface ErrorFacts {
 const MAX_CAUSES = 5;
 
 /**
- * Returns the loggable facts of an error: kind, code, message and stack, and those of its causes.
+ * Returns the facts of an error that may be logged: kind, code, message and stack, and those of its causes.
  *
  * All other properties are left out. Drivers attach entity values and secrets to their errors, such as the document of
  * a duplicate key or a command with its arguments.

@@ -55,11 +55,9 @@ export const actionParametersSchema = z.strictObject({
     .record(z.string(), z.unknown())
     .default({})
     .meta({ description: 'Settings of the action type; see its schema.' }),
-  scheduledFor: instantSchema
-    .optional()
-    .meta({
-      description: 'The action does not start before this instant. An instant in the past means now.',
-    }),
+  scheduledFor: instantSchema.optional().meta({
+    description: 'The action does not start before this instant. An instant in the past means now.',
+  }),
   dryRun: z
     .boolean('expected true or false')
     .default(false)
@@ -146,13 +144,10 @@ export const actionStatsSchema = z.object({
   actionId: actionIdSchema,
   status: actionStatusSchema,
   ...countsShape,
-  rate: z
-    .number()
-    .nullable()
-    .meta({
-      description:
-        'Positions per second since the first outcome, without pauses; null before there is a measurable span.',
-    }),
+  rate: z.number().nullable().meta({
+    description:
+      'Positions per second since the first outcome, without pauses; null before there is a measurable span.',
+  }),
   startedAt: answeredInstant.nullable(),
   finishedAt: answeredInstant.nullable(),
   eta: answeredInstant.nullable(),
@@ -220,15 +215,13 @@ export const pageQueryShape = {
     .meta(
       documentedAs({ minimum: 1, maximum: MAX_LIMIT, description: 'Maximum number of items of the page.' }),
     ),
-  skip: skipParameter
-    .default(0)
-    .meta(
-      documentedAs({
-        minimum: 0,
-        maximum: MAX_QUERY_NUMBER,
-        description: 'Number of items before the page.',
-      }),
-    ),
+  skip: skipParameter.default(0).meta(
+    documentedAs({
+      minimum: 0,
+      maximum: MAX_QUERY_NUMBER,
+      description: 'Number of items before the page.',
+    }),
+  ),
 };
 
 /** The account, as a query parameter. */

@@ -79,7 +79,7 @@ describe('the settings of quotas', () => {
     expect(quotaLimitsOf(loadConfig(schema, { QUOTA_ROWS_PER_DAY: '7' }))).toEqual({ 'rows-per-day': 7 });
   });
 
-  it('are refused with a quota of bytes that has no quota of actions as well', () => {
+  it('are refused with a quota of bytes that has no quota of actions beside it', () => {
     expect(() => loadConfig(schema, { QUOTA_STAGED_BYTES: '5000' })).toThrow(
       /QUOTA_STAGED_BYTES.*expected QUOTA_UNFINISHED_ACTIONS as well/,
     );
