@@ -16,11 +16,16 @@ export const authConfigShape = {
     .string()
     .min(MIN_SECRET_CHARACTERS, `expected at least ${MIN_SECRET_CHARACTERS} characters`)
     .optional()
-    .meta({ description: 'Shared secret of the tokens (HS256, HS384, HS512). Set this or JWT_JWKS_URL.' }),
+    .meta({
+      description: 'Shared secret of the tokens (HS256, HS384, HS512), if no public keys verify them.',
+    }),
   JWT_JWKS_URL: z
     .url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' })
     .optional()
-    .meta({ description: "URL of the issuer's public keys (RS, PS, ES, EdDSA). Set this or JWT_SECRET." }),
+    .meta({
+      description:
+        "URL of the issuer's public keys (RS, PS, ES, EdDSA), if no shared secret verifies the tokens.",
+    }),
   JWT_ISSUER: optionalText('The issuer ("iss") that tokens must have. Default: any issuer.'),
   JWT_AUDIENCE: optionalText('The audience ("aud") that tokens must have. Default: any audience.'),
   JWT_ACCOUNT_CLAIM: z

@@ -3,7 +3,7 @@ import { tell, type ProgressListener } from './progress-listener.ts';
 
 /** How far the shown state may lag behind, in ms: if an event is lost, the notifier finds the change later. */
 const LAG_MS = 60_000;
-/** Maximum difference between the clocks of the instances of the notifier, in ms. */
+/** Maximum difference between the clocks of the services behind the notifier, in ms. */
 const CLOCK_SKEW_MS = 5_000;
 /** Number of actions whose last version is remembered per listener: more than the notifier tracks at a time. */
 const MAX_REMEMBERED = 20_000;

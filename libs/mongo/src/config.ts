@@ -40,8 +40,8 @@ export const mongoConfigShape = {
     .default('mongodb://127.0.0.1:27017')
     .meta({ description: 'MongoDB connection string; credentials and TLS may be part of it.' }),
   MONGODB_USERNAME: optionalText('User name for MongoDB, if the connection string has none.'),
-  MONGODB_PASSWORD: optionalText('Password for MongoDB. Set this or MONGODB_PASSWORD_FILE.'),
-  MONGODB_PASSWORD_FILE: textFile('File with the password for MongoDB.'),
+  MONGODB_PASSWORD: optionalText('Password for MongoDB, if no file contains it.'),
+  MONGODB_PASSWORD_FILE: textFile('File with the password for MongoDB, in place of the password itself.'),
   MONGODB_TLS: flag(
     false,
     'Whether to connect to MongoDB by TLS. The connection string can also require it (tls=true).',

@@ -21,13 +21,13 @@ export const redisConfigShape = {
     .optional()
     .meta({
       description:
-        'URL of Redis; credentials and TLS (rediss://) may be part of it. It takes precedence over REDIS_HOST and REDIS_PORT.',
+        'URL of Redis; credentials and TLS (rediss://) may be part of it. It takes precedence over a separate host and port.',
     }),
   REDIS_HOST: z.string().default('127.0.0.1').meta({ description: 'Host of Redis, if no URL is set.' }),
   REDIS_PORT: integer({ min: 1, max: 65_535 }, 6_379, 'Port of Redis, if no URL is set.'),
   REDIS_USERNAME: optionalText('User name for Redis (ACL). Default: the default user of Redis.'),
-  REDIS_PASSWORD: optionalText('Password for Redis. Set this or REDIS_PASSWORD_FILE.'),
-  REDIS_PASSWORD_FILE: textFile('File with the password for Redis.'),
+  REDIS_PASSWORD: optionalText('Password for Redis, if no file contains it.'),
+  REDIS_PASSWORD_FILE: textFile('File with the password for Redis, in place of the password itself.'),
   REDIS_TLS: flag(false, 'Whether to connect to Redis by TLS. A rediss:// URL also requires it.'),
   REDIS_TLS_CA_FILE: textFile(
     "File with the CA certificates (PEM) that sign Redis' certificate. Default: Node's CA certificates.",

@@ -126,7 +126,7 @@ export const REST_ERRORS = {
   },
   INVALID_MULTIPART: {
     status: 400,
-    when: 'a multipart/form-data body is malformed, or contains more than one file',
+    when: 'a multipart/form-data body is malformed, or contains anything except one file',
     message: 'the body is not multipart/form-data with one file',
     details: [{ field: '(body)', message: 'expected one file and nothing else, found a further part' }],
   },

@@ -30,13 +30,15 @@ export const kafkaSecurityShape = {
         'SASL mechanism with which the platform authenticates to the brokers. Default: no authentication.',
     }),
   KAFKA_SASL_USERNAME: optionalText('User name for the brokers (SASL).'),
-  KAFKA_SASL_PASSWORD: optionalText('Password for the brokers (SASL). Set this or KAFKA_SASL_PASSWORD_FILE.'),
-  KAFKA_SASL_PASSWORD_FILE: textFile('File with the password for the brokers (SASL).'),
-  SCHEMA_REGISTRY_USERNAME: optionalText('User name for the Schema Registry (basic authentication).'),
-  SCHEMA_REGISTRY_PASSWORD: optionalText(
-    'Password for the Schema Registry. Set this or SCHEMA_REGISTRY_PASSWORD_FILE.',
+  KAFKA_SASL_PASSWORD: optionalText('Password for the brokers (SASL), if no file contains it.'),
+  KAFKA_SASL_PASSWORD_FILE: textFile(
+    'File with the password for the brokers (SASL), in place of the password itself.',
   ),
-  SCHEMA_REGISTRY_PASSWORD_FILE: textFile('File with the password for the Schema Registry.'),
+  SCHEMA_REGISTRY_USERNAME: optionalText('User name for the Schema Registry (basic authentication).'),
+  SCHEMA_REGISTRY_PASSWORD: optionalText('Password for the Schema Registry, if no file contains it.'),
+  SCHEMA_REGISTRY_PASSWORD_FILE: textFile(
+    'File with the password for the Schema Registry, in place of the password itself.',
+  ),
   SCHEMA_REGISTRY_CA_FILE: textFile(
     "File with the CA certificates (PEM) that sign the Schema Registry's certificate, for an https:// URL. Default: Node's CA certificates.",
   ),
