@@ -8,9 +8,9 @@ import type { StackPaths } from './paths.ts';
 const claimSchema = z.object({ brokers: z.number().int().min(1) });
 
 /**
- * Settles how many brokers a stack has: as many as it has data of, else as many as asked for, else one.
+ * Determines the number of brokers of a stack: the number that it has data of, else the requested number, else one.
  *
- * @throws StackError `BROKERS_MISMATCH` when its data are those of another number.
+ * @throws StackError `BROKERS_MISMATCH` if the stack has data of another number.
  */
 export function claimBrokers(paths: StackPaths, asked: number | undefined): number {
   const file = paths.data('brokers.json');
@@ -21,7 +21,7 @@ export function claimBrokers(paths: StackPaths, asked: number | undefined): numb
   return brokers;
 }
 
-/** @throws StackError `BROKERS_MISMATCH` when another number is asked for than there are. */
+/** Checks the requested number of brokers. @throws StackError `BROKERS_MISMATCH` if the stack has another number. */
 export function checkBrokers(name: string, actual: number, asked: number | undefined): void {
   if (asked === undefined || asked === actual) return;
   throw new StackError(
@@ -31,7 +31,7 @@ export function checkBrokers(name: string, actual: number, asked: number | undef
   );
 }
 
-/** A stack made before there could be several has one. */
+/** Returns the number of brokers of a stack from before several were possible: one, if it has data. */
 function brokersBeforeClaims(paths: StackPaths): number | undefined {
   return existsSync(join(paths.data('kafka'), 'meta.properties')) ? 1 : undefined;
 }

@@ -17,7 +17,7 @@ export interface ChildExit {
   readonly signal: NodeJS.Signals | null;
 }
 
-/** A running part: its identity, and a promise of its end. */
+/** A running part: its identity, and a promise that settles at its end. */
 export interface Child {
   readonly identity: ProcessIdentity;
   readonly exited: Promise<ChildExit>;
@@ -28,11 +28,12 @@ export interface Child {
 const maxLogBytes = 20 * 1024 * 1024;
 
 /**
- * Starts a process whose output goes to a log file and whose life is tied to ours.
- * - `setpriv --pdeathsig TERM` has the kernel end it when we die, even by SIGKILL. It becomes the
- *   program by exec, so pid and start time stay those which we record.
- * - It leads its own session, so that Ctrl-C in our terminal reaches only us and the order of the stop
- *   remains ours.
+ * Starts a process with its output in a log file and its life tied to ours.
+ *
+ * - `setpriv --pdeathsig TERM` makes the kernel end the process when we die, even by SIGKILL. It becomes the program by
+ *   exec, so the pid and the start time that we record stay valid.
+ * - The process leads its own session, so that Ctrl-C in our terminal reaches only us and we control the order of the
+ *   stop.
  */
 export async function startChild(
   spec: LaunchSpec,
@@ -76,7 +77,7 @@ export async function startChild(
   };
 }
 
-/** Appends to the log; one that has grown large is kept once as `.old`. */
+/** Opens the log for appending. A log that has grown large is kept once as `.old`. */
 function openLog(file: string): number {
   mkdirSync(dirname(file), { recursive: true });
   if (existsSync(file) && statSync(file).size > maxLogBytes) renameSync(file, `${file}.old`);

@@ -34,7 +34,7 @@ const command = (name: string, description: string): Command =>
     .option('-n, --name <name>', 'which stack (default: STACK_NAME, else "default")');
 
 command('up', 'start all parts and return when they are ready')
-  .option('--foreground', 'supervise in this terminal; Ctrl-C ends all')
+  .option('--foreground', 'supervise in this terminal; Ctrl-C stops all')
   .option(
     '-b, --brokers <number>',
     'number of Kafka brokers (default: as many as the stack has data of, else 1)',
@@ -44,12 +44,12 @@ command('up', 'start all parts and return when they are ready')
     (options.foreground === true ? superviseHere : up)(nameOf(options), print, options.brokers),
   );
 
-command('down', 'end all parts; their data stays').action(async (options: NameOption) => {
+command('down', 'stop all parts; their data stays').action(async (options: NameOption) => {
   const name = nameOf(options);
   print(`stack ${name}: ${(await stopStack(name, print)) ? 'down' : 'was not up'}`);
 });
 
-command('status', 'ask each part by its protocol; exit code 0 when all serve').action(
+command('status', 'check each part by its protocol; exit code 0 if all serve').action(
   async (options: NameOption) => {
     if (!(await showStatus(nameOf(options), print))) process.exitCode = 1;
   },
@@ -57,19 +57,19 @@ command('status', 'ask each part by its protocol; exit code 0 when all serve').a
 
 command('logs', 'show the last lines of the logs')
   .addArgument(new Argument('[part]').choices([...processNames, 'supervisor']))
-  .option('-f, --follow', 'go on as they grow')
+  .option('-f, --follow', 'continue as they grow')
   .action(async (part: string | undefined, options: NameOption & { follow?: boolean }) => {
     const show = options.follow === true ? follow : showLogs;
     await show(nameOf(options), part);
   });
 
-command('reset', 'end all parts and delete their data').action(async (options: NameOption) => {
+command('reset', 'stop all parts and delete their data').action(async (options: NameOption) => {
   const name = nameOf(options);
   await resetStack(name, print);
   print(`stack ${name}: down, its data deleted`);
 });
 
-command('restart', 'end one part and start it again, on its port and with its data')
+command('restart', 'stop one part and start it again, on its port and with its data')
   .addArgument(new Argument('<part>').choices(processNames))
   .option('--kill', 'by SIGKILL, as a crash')
   .action(async (part: ProcessName, options: NameOption & { kill?: boolean }) => {

@@ -7,7 +7,7 @@ import { z } from 'zod';
 import { reasonOf, StackError } from './errors.ts';
 import { processNames } from './state.ts';
 
-/** What one process may ask of the process that supervises a stack. */
+/** A command from one process to the process that supervises a stack. */
 const commandSchema = z.discriminatedUnion('do', [
   z.object({ do: z.literal('halt'), part: z.enum(processNames), signal: z.enum(['SIGTERM', 'SIGKILL']) }),
   z.object({ do: z.literal('resume'), part: z.enum(processNames) }),
@@ -17,7 +17,10 @@ export type ControlCommand = z.infer<typeof commandSchema>;
 
 const replySchema = z.object({ error: z.string().optional() });
 
-/** A unix socket's path is short by law of the kernel (108 bytes); a deep workspace needs another place. */
+/**
+ * Returns a path for a socket. The kernel limits the path of a unix socket to 108 bytes, so a deep workspace needs
+ * another place.
+ */
 export function socketPath(preferred: string): string {
   if (Buffer.byteLength(preferred) < 100) return preferred;
   return join(
@@ -56,7 +59,7 @@ async function answer(
   }
 }
 
-/** Asks the supervisor of a stack, and waits until it has been done. */
+/** Sends a command to the supervisor of a stack, and waits until it is done. */
 export async function sendControl(path: string, command: ControlCommand): Promise<void> {
   const reply = await new Promise<string>((resolve, reject) => {
     const outgoing = request({ socketPath: path, method: 'POST', agent: false }, (incoming) => {

@@ -29,8 +29,8 @@ const environmentSchema = z.object({
 });
 
 /**
- * Variables for a stack that starts every part itself, whatever the surrounding run, or a developer's `.env`, points to: an
- * empty value counts as absent.
+ * Variables for a stack that starts every part itself, whatever the surrounding run, or a developer's `.env`, points
+ * to. An empty value counts as absent.
  */
 export const OWN_PARTS: Environment = Object.fromEntries(
   ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI', 'REDIS_URL', 'REDIS_HOST', 'REDIS_PORT'].map(
@@ -38,16 +38,16 @@ export const OWN_PARTS: Environment = Object.fromEntries(
   ),
 );
 
-/** What the environment says about the stack: its name, and the parts that exist already. */
+/** The settings of a stack: its name, and the parts that exist already. */
 export interface StackEnvironment {
   readonly name: string;
-  /** URL of each part that is not ours to start. */
+  /** URL of each part that the stack does not start. */
   readonly external: Partial<Record<PartName, string>>;
 }
 
 /**
- * The environment merged with `.env` of the workspace root; what the process has been given wins.
- * An empty value counts as absent, so that `KAFKA_BROKERS= npm start` undoes a line of `.env`.
+ * Returns the environment merged with `.env` of the workspace root; the variables of the process take precedence. An
+ * empty value counts as absent, so `KAFKA_BROKERS= npm start` undoes a line of `.env`.
  */
 export function loadEnv(
   environment: Environment = process.env,
@@ -57,7 +57,7 @@ export function loadEnv(
   return { ...fromFile, ...environment };
 }
 
-/** Reads the variables that concern the stack; refuses a malformed one by name. */
+/** Reads the variables of the stack. It refuses a malformed one by name. */
 export function readStackEnvironment(environment: Environment, name?: string): StackEnvironment {
   const given = Object.fromEntries(
     Object.keys(environmentSchema.shape).map((key) => [key, environment[key]?.trim() || undefined]),

@@ -18,7 +18,7 @@ export type StackErrorCode =
   | 'PORT_REFUSED'
   | 'UNHEALTHY';
 
-/** An expected failure: what is wrong, and the one command that mends it. */
+/** An expected failure: what is wrong, and the one command that fixes it. */
 export class StackError extends Error {
   override readonly name = 'StackError';
   readonly code: StackErrorCode;
@@ -30,13 +30,13 @@ export class StackError extends Error {
     this.remedy = remedy;
   }
 
-  /** As shown in a terminal. */
+  /** Returns the text for a terminal. */
   override toString(): string {
-    return `${this.code}: ${this.message}\n  mend it with: ${this.remedy}`;
+    return `${this.code}: ${this.message}\n  fix it with: ${this.remedy}`;
   }
 }
 
-/** The text of anything thrown. */
+/** Returns the text of any thrown value. */
 export function reasonOf(error: unknown): string {
   return error instanceof Error ? error.message || error.name : String(error);
 }

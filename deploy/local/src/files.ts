@@ -2,7 +2,7 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import type { z } from 'zod';
 
-/** Writes a file so that a reader sees the old text or the new, never half of it. */
+/** Writes a file so that a reader gets the old text or the new one, never a part of it. */
 export function writeAtomically(path: string, content: string): void {
   mkdirSync(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}.tmp`;
@@ -10,7 +10,7 @@ export function writeAtomically(path: string, content: string): void {
   renameSync(draft, path);
 }
 
-/** Reads a JSON file through its schema; undefined when it is absent, broken or of another shape. */
+/** Reads a JSON file and validates it; undefined if the file is absent, broken or invalid. */
 export function readJson<Schema extends z.ZodType>(
   path: string,
   schema: Schema,

@@ -8,16 +8,17 @@ import { identitySchema, isAlive, ownIdentity } from './processes.ts';
 export interface LockOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
-  /** Called once when somebody else holds the lock. */
+  /** Called once if another process holds the lock. */
   readonly onWait?: (holderPid: number) => void;
 }
 
 let serial = 0;
 
 /**
- * Takes a lock that its holder's death sets free, and returns how to give it back.
- * The lock is a file holding its owner's identity. It comes to be by link(2), complete or not at all,
- * so there is no moment at which it exists without an owner.
+ * Acquires a lock that ends with its holder's death. @returns a function that releases it.
+ *
+ * The lock is a file with its owner's identity. link(2) creates it complete or not at all, so it never exists without
+ * an owner.
  */
 export async function acquireLock(path: string, options: LockOptions): Promise<() => void> {
   mkdirSync(dirname(path), { recursive: true });
@@ -70,7 +71,7 @@ function tryLink(draft: string, path: string): boolean {
   }
 }
 
-/** Moves a dead owner's lock aside; should a living one have come in between, it is put back. */
+/** Moves a dead owner's lock aside. If a living owner has replaced it meanwhile, the lock is put back. */
 function discardStale(path: string, deadPid: number): void {
   const aside = `${path}.stale.${process.pid}.${serial++}`;
   try {

@@ -47,10 +47,11 @@ const portsSchema = z.record(z.string(), z.number().int());
 type PortKey = ProcessName | `${ProcessName}.extra`;
 
 /**
- * The stack that this process supervises: starting → ready → stopping → closed. It is left by `stop`, by
- * the abort of the caller's signal, by another process's `down`, or by the death of a part; all of them
- * go through `stop`, which runs once. Should the process die instead, the kernel ends the parts, and the
- * state file tells the next `up` or `down` what to look for.
+ * The stack that this process supervises: starting → ready → stopping → closed.
+ *
+ * It ends by `stop`, by the abort of the caller's signal, by another process's `down`, or by the death of a part. All
+ * of them use `stop`, which runs once. If the process dies instead, the kernel ends the parts, and the state file shows
+ * the next `up` or `down` what to look for.
  */
 export class OwnedStack implements RunningStack {
   readonly attached = false;
@@ -83,7 +84,7 @@ export class OwnedStack implements RunningStack {
     });
   }
 
-  /** Starts all parts, those that are independent at the same time. The caller holds the stack's lock. */
+  /** Starts all parts, independent ones at the same time. The caller holds the stack's lock. */
   static async start(options: OwnedStackOptions): Promise<OwnedStack> {
     const stack = new OwnedStack(options);
     const { signal } = options;
@@ -132,7 +133,7 @@ export class OwnedStack implements RunningStack {
     const ports = await this.#choosePorts(processes.filter((name) => external[partOf(name)] === undefined));
     const launches = processes.map((name) =>
       this.#startPart(name, ports).catch((error: unknown) => {
-        // The first failure breaks the others off; theirs are then only its echo.
+        // The first failure interrupts the others; their errors only repeat it.
         this.#starting.abort(error);
         throw error;
       }),
@@ -159,7 +160,10 @@ export class OwnedStack implements RunningStack {
     await this.#launch(name, launcher, ports);
   }
 
-  /** A stranger may take a port between our choice and the part's listening: then another one is chosen, once. */
+  /**
+   * Launches a part. If another program takes its port between the choice and the part's listening, it tries another
+   * port, once.
+   */
   async #launch(name: ProcessName, launcher: Launcher, ports: Map<PortKey, number>): Promise<void> {
     const portsOf = (process: ProcessName): PartPorts => ({
       port: ports.get(process) ?? 0,
@@ -175,7 +179,7 @@ export class OwnedStack implements RunningStack {
       const own = [current().port, current().extraPort].filter((port) => port !== 0);
       const free = await Promise.all(own.map((port) => isPortFree(port)));
       if (!(error instanceof StackError) || error.code !== 'PART_DIED' || free.every(Boolean)) throw error;
-      // The other brokers have been told where this one is.
+      // The other brokers already know the address of this one.
       if (partOf(name) === 'kafka' && brokers.length > 1) throw error;
       this.#options.log(`${name}: somebody else took its port meanwhile; trying another`);
       for (const [key, port] of await this.#choosePorts([name])) ports.set(key, port);
@@ -183,7 +187,7 @@ export class OwnedStack implements RunningStack {
     }
   }
 
-  /** The ports of last time, so that URLs stay; else the usual ones; else free ones. */
+  /** Chooses the ports of last time, so that URLs stay; else the usual ones; else free ones. */
   async #choosePorts(names: readonly ProcessName[]): Promise<Map<PortKey, number>> {
     const last = readJson(this.#options.paths.ports, portsSchema) ?? {};
     const wanted = new Map<PortKey, number[]>();
@@ -213,7 +217,7 @@ export class OwnedStack implements RunningStack {
     this.#record();
     await this.#supervisor.stop();
     this.#server?.close();
-    // A reservation that stays lapses with this process.
+    // A reservation that remains expires with this process.
     await releasePorts(this.#options.cache, this.#reserved).catch(() => undefined);
     removeState(this.#options.paths);
     this.#options.signal?.removeEventListener('abort', this.#onAbort);
@@ -252,7 +256,7 @@ export class OwnedStack implements RunningStack {
         parts: this.#supervisor.states(),
       });
     } catch (error) {
-      // A full disk must not keep the parts from being ended.
+      // A full disk must not prevent the stop of the parts.
       if (this.#phase !== 'stopping') throw error;
       this.#options.log(`stack ${this.name}: its state could not be written: ${reasonOf(error)}`);
     }

@@ -8,12 +8,12 @@ export const packageRoot = resolve(import.meta.dirname, '..');
 /** Root of the workspace, wherever the command was started from. */
 export const workspaceRoot = resolve(packageRoot, '..', '..');
 
-/** Where downloads are kept, shared by all checkouts and all stacks of a user. */
+/** Returns the folder of downloads, which all checkouts and all stacks of a user share. */
 export function cacheFolder(environment: Environment = process.env): string {
   return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'bulk-action-platform');
 }
 
-/** Everything that belongs to one stack. */
+/** The files and folders of one stack. */
 export interface StackPaths {
   readonly name: string;
   readonly root: string;

@@ -7,12 +7,12 @@ export interface PollOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Why a poll ended without success; `reason` is what the last attempt said. */
+/** The error of a poll that ended without success; its message is that of the last attempt. */
 export class PollTimeout extends Error {
   override readonly name = 'PollTimeout';
 }
 
-/** Repeats `attempt` until it does not throw; gives up at the deadline or when the signal aborts. */
+/** Repeats `attempt` until it does not throw. It gives up at the deadline or when the signal aborts. */
 export async function pollUntil<T>(attempt: () => Promise<T>, options: PollOptions): Promise<T> {
   const deadline = Date.now() + options.timeoutMs;
   for (;;) {
@@ -26,7 +26,7 @@ export async function pollUntil<T>(attempt: () => Promise<T>, options: PollOptio
   }
 }
 
-/** Bounds one attempt, for clients whose own time-outs do not cover every wait. */
+/** Limits the time of one attempt, for clients whose own time-outs do not cover every wait. */
 export async function within<T>(timeoutMs: number, what: string, work: Promise<T>): Promise<T> {
   let timer: NodeJS.Timeout | undefined;
   const expiry = new Promise<never>((_resolve, reject) => {

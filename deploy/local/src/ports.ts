@@ -7,14 +7,14 @@ import { withLock } from './lock.ts';
 import { identitySchema, isAlive, ownIdentity } from './processes.ts';
 
 /**
- * Below the range from which the kernel takes the local ports of outgoing connections, so that a part
- * that is restarted finds its port still free.
+ * The range of ports below the one from which the kernel takes the local ports of outgoing connections, so that a
+ * restarted part finds its port still free.
  */
 const fallback = { first: 21_000, last: 29_999 };
 
 const reservationsSchema = z.record(z.string(), identitySchema);
 
-/** Whether we may listen there now. */
+/** Returns whether a process may listen on the port now. */
 export function isPortFree(port: number): Promise<boolean> {
   return new Promise((resolve) => {
     const server = createServer();
@@ -25,8 +25,8 @@ export function isPortFree(port: number): Promise<boolean> {
 }
 
 /**
- * Picks a port: the first preferred one that is free, else a free one of the fallback range.
- * `taken` are ports promised to others that do not listen yet.
+ * Chooses a port: the first preferred one that is free, else a free one of the fallback range. `taken` are ports that
+ * are reserved for others that do not listen yet.
  */
 export async function choosePort(
   preferred: readonly number[],
@@ -48,8 +48,8 @@ export async function choosePort(
 }
 
 /**
- * Picks ports for several purposes and reserves them for this process, across all stacks of the user:
- * between the choice and the moment the part listens, another stack could be promised the same one.
+ * Chooses ports for several purposes and reserves them for this process, across all stacks of the user. Without the
+ * reservation, another stack could get the same port between the choice and the moment when the part listens.
  */
 export async function reservePorts<Key extends string>(
   cache: string,
@@ -73,7 +73,7 @@ export async function reservePorts<Key extends string>(
   });
 }
 
-/** Gives the ports back before this process ends. */
+/** Releases the ports before this process ends. */
 export async function releasePorts(cache: string, ports: Iterable<number>): Promise<void> {
   const file = join(cache, 'ports.json');
   const released = new Set([...ports].map(String));

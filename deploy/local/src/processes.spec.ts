@@ -23,7 +23,7 @@ describe('process identity', () => {
   it('tells a process from a later one of the same pid, and does not signal that', () => {
     const stranger = { pid: process.pid, startedAt: 'an earlier start' };
     expect(isAlive(stranger)).toBe(false);
-    // Were it sent, this test's process would be gone.
+    // If the signal were sent, this test's process would end.
     expect(signalProcess(stranger, 'SIGKILL')).toBe(false);
   });
 

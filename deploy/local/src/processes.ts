@@ -4,8 +4,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { z } from 'zod';
 
 /**
- * A process, told apart from any later one that was given the same pid: by the moment it started.
- * Nothing here is ever signalled by pid alone.
+ * The identity of a process: its pid and its start time, which distinguishes it from a later process with the same pid.
+ * No code here signals a process by its pid alone.
  */
 export const identitySchema = z.object({
   pid: z.number().int().positive(),
@@ -14,8 +14,8 @@ export const identitySchema = z.object({
 export type ProcessIdentity = z.infer<typeof identitySchema>;
 
 /**
- * Reads state and start time out of the text of /proc/<pid>/stat. The command's name stands in
- * parentheses and may itself hold spaces and parentheses, so fields are counted after the last one.
+ * Reads state and start time from the text of /proc/<pid>/stat. The command's name is in parentheses and may itself
+ * contain spaces and parentheses, so fields are counted after the last one.
  */
 export function parseProcStat(stat: string): { state: string; startTicks: string } | undefined {
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
@@ -23,13 +23,16 @@ export function parseProcStat(stat: string): { state: string; startTicks: string
   return state !== undefined && startTicks !== undefined ? { state, startTicks } : undefined;
 }
 
-/** Start ticks count from boot, so without the boot's id they could repeat after a restart of the machine. */
+/**
+ * The id of the boot. Start ticks count from the boot, so without its id they could repeat after a restart of the
+ * machine.
+ */
 let bootId: string | undefined;
 
 function readStart(pid: number): string | undefined {
   try {
     const parsed = parseProcStat(readFileSync(`/proc/${pid}/stat`, 'utf8'));
-    // A zombie has ended; nobody may have collected it, as in a container without an init.
+    // A zombie has ended. It stays if no parent collects it, as in a container without an init.
     if (parsed === undefined || parsed.state === 'Z' || parsed.state === 'X') return undefined;
     bootId ??= readFileSync('/proc/sys/kernel/random/boot_id', 'utf8').trim();
     return `${bootId}:${parsed.startTicks}`;
@@ -47,23 +50,23 @@ function startFromPs(pid: number): string | undefined {
   }
 }
 
-/** Identity of a living process; undefined when there is none of that pid. */
+/** Returns the identity of a living process; undefined if no process has that pid. */
 export function identify(pid: number): ProcessIdentity | undefined {
   const startedAt = readStart(pid);
   return startedAt === undefined ? undefined : { pid, startedAt };
 }
 
-/** Identity of this process. */
+/** Returns the identity of this process. */
 export function ownIdentity(): ProcessIdentity {
   return identify(process.pid) ?? { pid: process.pid, startedAt: 'unknown' };
 }
 
-/** Whether that very process still lives. */
+/** Returns whether exactly that process is still alive. */
 export function isAlive(identity: ProcessIdentity): boolean {
   return readStart(identity.pid) === identity.startedAt;
 }
 
-/** Signals that very process; false when it has already ended (or the pid is somebody else's by now). */
+/** Signals exactly that process. Returns false if it has already ended (or another process has its pid by now). */
 export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals): boolean {
   if (!isAlive(identity)) return false;
   try {
@@ -74,7 +77,7 @@ export function signalProcess(identity: ProcessIdentity, signal: NodeJS.Signals)
   }
 }
 
-/** Waits for the end of a process, whoever its parent is. */
+/** Waits for the end of a process, with any parent. */
 export async function waitForEnd(identity: ProcessIdentity, timeoutMs: number): Promise<boolean> {
   const deadline = Date.now() + timeoutMs;
   while (isAlive(identity)) {
@@ -84,7 +87,7 @@ export async function waitForEnd(identity: ProcessIdentity, timeoutMs: number): 
   return true;
 }
 
-/** Asks a process to end, and ends it when it has not done so within `graceMs`. */
+/** Asks a process to end, and kills it if it has not ended within `graceMs`. */
 export async function terminate(identity: ProcessIdentity, graceMs: number): Promise<void> {
   if (!signalProcess(identity, 'SIGTERM')) return;
   if (await waitForEnd(identity, graceMs)) return;

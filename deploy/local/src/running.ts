@@ -6,13 +6,13 @@ import type { ProcessName, StackUrls } from './state.ts';
 export interface RunningStack {
   readonly name: string;
   readonly urls: StackUrls;
-  /** True when another process supervises it: then `stop` leaves it running. */
+  /** Whether another process supervises it; then `stop` leaves it running. */
   readonly attached: boolean;
-  /** Settles when the stack has ended: with the error when a part died, else with nothing. Never rejects. */
+  /** Settles when the stack has ended: with the error if a part died, else with nothing. It never rejects. */
   readonly closed: Promise<StackError | undefined>;
-  /** Ends all parts in reverse order, bounded. Idempotent. */
+  /** Stops all parts in reverse order, within bounded time. It may be repeated. */
   stop(): Promise<void>;
-  /** Ends one part, or one of several brokers, and leaves it down. */
+  /** Stops one part, or one of several brokers, and leaves it down. */
   halt(part: ProcessName, signal?: EndSignal): Promise<void>;
   /** Starts a halted part on the same port with the same data; settles when it is ready. */
   resume(part: ProcessName): Promise<void>;
@@ -24,14 +24,14 @@ export interface RunningStack {
 export type EndSignal = 'SIGTERM' | 'SIGKILL';
 
 export interface StartOptions {
-  /** Default: STACK_NAME of the environment, else `default`. */
+  /** Name of the stack. @default STACK_NAME of the environment, else `default` */
   readonly name?: string;
-  /** Number of Kafka brokers. Default: as many as the stack has data of, else one. */
+  /** Number of Kafka brokers. @default the number that the stack has data of, else one */
   readonly brokers?: number | undefined;
-  /** Progress, a few calm lines. Default: none. */
+  /** Logs the progress, in a few lines. @default none */
   readonly log?: (line: string) => void;
-  /** Default: `loadEnv()`. */
+  /** The environment. @default `loadEnv()` */
   readonly env?: Environment;
-  /** Aborting it breaks off the start, or ends the running stack if it is ours. */
+  /** Interrupts the start when it aborts, or stops the running stack if it is ours. */
   readonly signal?: AbortSignal;
 }

@@ -24,8 +24,8 @@ import {
 } from './state.ts';
 
 /**
- * Gives a running stack: attaches to the one of that name, or else starts it with this process as its
- * supervisor. Nothing of it outlives this process, however that ends.
+ * Returns a running stack: it attaches to the one of that name, or else starts it with this process as its supervisor.
+ * No part outlives the process that supervises it, however that process ends.
  */
 export async function startStack(options: StartOptions = {}, dedicated = false): Promise<RunningStack> {
   const env = options.env ?? loadEnv();
@@ -59,13 +59,15 @@ export async function startStack(options: StartOptions = {}, dedicated = false):
   }
 }
 
-/** Its supervisor may end a stack and live on, or another start may have come since. */
+/**
+ * Returns whether the stack is still up. Its supervisor may stop it and live on, or another start may have followed.
+ */
 function isStillUp(paths: StackPaths, state: StackState): boolean {
   const current = readState(paths);
   return current?.startedAt === state.startedAt && isAlive(state.supervisor);
 }
 
-/** Starting happens under the lock, stopping does not: waits out a stop. */
+/** Waits for the end of a start or stop and returns the state: starting holds the lock, stopping does not. */
 async function settledState(paths: StackPaths, signal?: AbortSignal): Promise<StackState | undefined> {
   const deadline = Date.now() + 60_000;
   for (;;) {
@@ -118,7 +120,7 @@ async function attach(
   };
 }
 
-/** Ends the stack of that name, whoever supervises it. Returns whether there was anything to end. */
+/** Stops the stack of that name, whichever process supervises it. Returns whether there was anything to stop. */
 export async function stopStack(
   name: string,
   log: (line: string) => void = () => undefined,
@@ -126,7 +128,7 @@ export async function stopStack(
   const paths = stackPaths(name);
   const state = readState(paths);
   const running = state !== undefined && isAlive(state.supervisor);
-  // Asked through its socket, not under the lock: a supervisor that is still starting holds that.
+  // The command goes through its socket and not under the lock, which a starting supervisor holds.
   if (running) await endSupervisor(state, log);
   const release = await acquireLock(paths.lock, { timeoutMs: 60_000 });
   try {
@@ -138,8 +140,8 @@ export async function stopStack(
 }
 
 /**
- * Has a supervisor end its parts. One made by `up` then ends too, and is made to when it does not answer;
- * any other process is its own master, and only the parts in it are ours to end (see `endLeftovers`).
+ * Makes a supervisor stop its parts. A supervisor that `up` created then ends too, and is killed if it does not answer.
+ * Any other process belongs to its user, and only its parts are ours to stop (see `endLeftovers`).
  */
 async function endSupervisor(state: StackState, log: (line: string) => void): Promise<void> {
   try {
@@ -152,7 +154,7 @@ async function endSupervisor(state: StackState, log: (line: string) => void): Pr
   if (state.dedicated) await terminate(state.supervisor, 20_000);
 }
 
-/** Ends the stack and deletes its data. */
+/** Stops the stack and deletes its data. */
 export async function resetStack(name: string, log?: (line: string) => void): Promise<void> {
   await stopStack(name, log);
   rmSync(stackPaths(name).root, { recursive: true, force: true });
@@ -161,11 +163,11 @@ export async function resetStack(name: string, log?: (line: string) => void): Pr
 export interface PartHealth {
   readonly name: ProcessName;
   readonly state: PartState;
-  /** Why it does not serve; absent when it does. */
+  /** Why the part does not serve; absent if it does. */
   readonly problem?: string;
 }
 
-/** The state of a stack with each part's health, asked by its protocol; undefined when it is down. */
+/** Returns the state of a stack with each part's health, checked by its protocol; undefined if it is down. */
 export async function inspectStack(
   name: string,
 ): Promise<{ state: StackState; health: PartHealth[] } | undefined> {
@@ -174,7 +176,10 @@ export async function inspectStack(
   return { state, health: await probeParts(state.parts) };
 }
 
-/** The process of a part, or of one of several brokers; undefined while it is halted, and where the stack does not run it. */
+/**
+ * Returns the process of a part, or of one of several brokers; undefined while it is halted, or if the stack does not
+ * run it.
+ */
 export function processOf(stack: string, name: ProcessName): ProcessIdentity | undefined {
   const state = readState(stackPaths(stack))?.parts[name];
   return state?.kind === 'managed' ? state.process : undefined;
@@ -198,8 +203,8 @@ function probeParts(states: StackState['parts']): Promise<PartHealth[]> {
 }
 
 /**
- * Ends what a supervisor that died without a goodbye has left. Where the kernel tied the children to it
- * they are ending by now, and this only waits for them.
+ * Stops the parts that a killed supervisor has left. If the kernel tied the children to it, they are ending already,
+ * and this only waits for them.
  */
 async function endLeftovers(paths: StackPaths, log: (line: string) => void): Promise<boolean> {
   const state = readState(paths);

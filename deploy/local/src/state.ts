@@ -11,29 +11,29 @@ export type PartName = (typeof partNames)[number];
 /** The brokers of a stack after its first, which is called `kafka`. */
 const furtherBrokers = ['kafka-2', 'kafka-3', 'kafka-4', 'kafka-5'] as const;
 
-/** The most brokers that a stack can have. */
+/** Maximum number of brokers of a stack. */
 export const MAX_BROKERS = furtherBrokers.length + 1;
 
 /** Every process that a stack can have; Kafka has one per broker. */
 export const processNames = ['kafka', ...furtherBrokers, 'registry', 'mongo', 'redis'] as const;
 export type ProcessName = (typeof processNames)[number];
 
-/** The processes of a stack with so many brokers. */
+/** Returns the processes of a stack with the given number of brokers. */
 export function processesWith(brokers: number): ProcessName[] {
   return processNames.filter((name) => partOf(name) !== 'kafka' || brokerNumber(name) <= brokers);
 }
 
-/** The part that a process belongs to. */
+/** Returns the part that a process belongs to. */
 export function partOf(name: ProcessName): PartName {
   return partNames.find((part) => part === name) ?? 'kafka';
 }
 
-/** 1 for `kafka`, 2 for `kafka-2`, and so on. */
+/** Returns the number of a broker: 1 for `kafka`, 2 for `kafka-2`, and so on. */
 export function brokerNumber(name: ProcessName): number {
   return furtherBrokers.findIndex((broker) => broker === name) + 2;
 }
 
-/** The variable that names each part's URL, for our services and for who replaces the part. */
+/** The variable with each part's URL, for our services and for users who replace the part. */
 export const partVariables = {
   kafka: 'KAFKA_BROKERS',
   registry: 'SCHEMA_REGISTRY_URL',
@@ -58,34 +58,34 @@ export type PartState = z.infer<typeof partStateSchema>;
 const stateSchema = z.object({
   version: z.literal(1),
   name: z.string(),
-  /** Tells this start from any other under the same name. */
+  /** Distinguishes this start from any other under the same name. */
   startedAt: z.string().default(''),
   phase: z.enum(['starting', 'ready', 'stopping']),
   supervisor: identitySchema,
-  /** Whether the supervisor is a process of its own, made by `up`; else it is the caller of `startStack`. */
+  /** Whether the supervisor is a process of its own, created by `up`; else it is the caller of `startStack`. */
   dedicated: z.boolean(),
   control: z.string(),
   parts: z.partialRecord(z.enum(processNames), partStateSchema),
 });
 export type StackState = z.infer<typeof stateSchema>;
 
-/** Where the services find the four parts. */
+/** The addresses of the four parts, for the services. */
 export interface StackUrls {
   readonly kafkaBrokers: string;
   readonly schemaRegistryUrl: string;
   readonly mongodbUri: string;
   readonly redisUrl: string;
-  /** How topics are replicated; absent where nothing but the services' own settings says so. */
+  /** The replication of topics; absent if only the services' own settings define it. */
   readonly replication?: Replication | undefined;
 }
 
-/** What services create topics with. */
+/** The replication with which services create topics. */
 export interface Replication {
   readonly factor: number;
   readonly minInSync: number;
 }
 
-/** The replication of a cluster that can lose one broker, where it has more than one. */
+/** Returns the replication with which a cluster of several brokers can lose one. */
 export function replicationOf(brokers: number): Replication {
   const factor = Math.min(brokers, 3);
   return { factor, minInSync: Math.max(1, factor - 1) };
@@ -104,7 +104,7 @@ export function removeState(paths: StackPaths): void {
   rmSync(paths.env, { force: true });
 }
 
-/** The URLs of all parts; one given by the environment wins over the stack's own. */
+/** Returns the URLs of all parts. A URL from the environment takes precedence over the stack's own. */
 export function urlsOf(
   states: StackState['parts'],
   external: Partial<Record<PartName, string>> = {},
@@ -129,7 +129,7 @@ export function urlsOf(
   };
 }
 
-/** The variables by which services create topics as the stack's brokers can replicate them. */
+/** Returns the variables with which services create topics that the stack's brokers can replicate. */
 export function replicationVariables({ replication }: StackUrls): Record<string, string> {
   if (replication === undefined) return {};
   return {
@@ -138,7 +138,7 @@ export function replicationVariables({ replication }: StackUrls): Record<string,
   };
 }
 
-/** The URLs as lines of an environment file, with the replication where there are several brokers. */
+/** Returns the URLs as lines of an environment file, with the replication if there are several brokers. */
 export function envLines(urls: StackUrls): string[] {
   const redis = new URL(urls.redisUrl);
   return [

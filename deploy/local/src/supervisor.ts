@@ -24,7 +24,7 @@ interface ManagedPart extends ProcessPorts {
   readonly part: Part;
   readonly launcher: Launcher;
   child?: Child | undefined;
-  /** Whether it has served: before, its end is the failure of whoever waits for it. */
+  /** Whether it has served. An earlier end is a failure of the start and goes to the caller that waits for it. */
   ready?: boolean;
 }
 
@@ -36,16 +36,15 @@ export interface ProcessPorts extends PartPorts {
 /**
  * Runs the parts of one stack as children of this process.
  *
- * A part is launched → ready → (halted → ready)* → stopped. The unforeseen end of a ready part is a
- * death: reported once, never mended in silence, because a part that restarts by itself hides what a
- * developer needs to see. Halting and resuming are asked for (fault tests), keep port and data, and are no
- * death.
+ * A part is launched → ready → (halted → ready)* → stopped. The unexpected end of a ready part is a death. It is
+ * reported once and the part is never restarted silently, because a part that restarts by itself hides what a developer
+ * needs to see. Halting and resuming are requested (fault tests), keep port and data, and are not a death.
  */
 export class Supervisor {
   readonly #options: SupervisorOptions;
   readonly #managed = new Map<ProcessName, ManagedPart>();
   readonly #external = new Map<PartName, string>();
-  /** Launch order; the stop goes through it backwards. */
+  /** Launch order; the stop uses the reverse order. */
   readonly #order: ProcessName[] = [];
   readonly #expectedEnds = new Set<Child>();
   #stopping = false;
@@ -54,7 +53,7 @@ export class Supervisor {
     this.#options = options;
   }
 
-  /** Waits until an existing server answers; it is never started or stopped by us. */
+  /** Waits until an existing server answers. This process never starts or stops it. */
   async useExternal(name: PartName, url: string, variable: string, signal?: AbortSignal): Promise<void> {
     this.#external.set(name, url);
     try {
@@ -85,7 +84,7 @@ export class Supervisor {
     await this.#run(managed, signal);
   }
 
-  /** Ends one part on purpose; its port and data stay its own. */
+  /** Stops one part on request. It keeps its port and data. */
   async halt(name: ProcessName, signal: 'SIGTERM' | 'SIGKILL' = 'SIGTERM'): Promise<void> {
     const { child, part } = this.#get(name);
     if (child === undefined) return;
@@ -102,11 +101,11 @@ export class Supervisor {
     if (managed.child === undefined) await this.#run(managed, signal);
   }
 
-  /** Ends all parts in reverse order. Bounded: a part that does not end when asked is killed. */
+  /** Stops all parts in reverse order, within bounded time: a part that does not stop on request is killed. */
   async stop(): Promise<void> {
     this.#stopping = true;
     const order = this.#order.toReversed();
-    // Brokers stop together: the last ones could not ask a controller without a quorum for a controlled shutdown.
+    // Brokers stop together: without a quorum, the last ones could not ask a controller for a controlled shutdown.
     for (const part of new Set(order.map(partOf)))
       await Promise.all(order.filter((name) => partOf(name) === part).map((name) => this.#stopOne(name)));
   }
@@ -120,7 +119,7 @@ export class Supervisor {
     this.#changed();
   }
 
-  /** Last resort when this process is about to exit: asks without waiting. */
+  /** Signals all parts without waiting: a last resort when this process is about to exit. */
   terminateNow(): void {
     for (const { child } of this.#managed.values()) {
       if (child !== undefined) signalProcess(child.identity, 'SIGTERM');
@@ -163,7 +162,7 @@ export class Supervisor {
     managed.child = child;
     managed.ready = false;
     this.#changed();
-    // The stop may have come by while the process was being made.
+    // The stop may have run while the process was being created.
     if (this.#stopping) await child.stop(part.stopMs);
     const died = new AbortController();
     void child.exited.then((exit) => {
@@ -223,7 +222,7 @@ export class Supervisor {
   }
 }
 
-/** A URL fit for a log: without its password. */
+/** Returns a URL without its password, for a log. */
 function redact(url: string): string {
   return url.replace(/(\/\/[^:/@]*):[^@]*@/, '$1:***@');
 }

@@ -10,30 +10,30 @@ import type { StartOptions } from './running.ts';
 import { inspectStack, resetStack, startStack } from './stack.ts';
 import { type StackUrls, urlsOf } from './state.ts';
 
-/** Each run has a folder of its own for the logs of its containers, named by its process. */
+/** Prefix of the folder with the logs of a run's containers. The process id completes the name. */
 const containersFolder = 'containers-';
 
-/** The real parts for a run of tests, wherever they are. */
+/** The real parts for a run of tests, from any source. */
 export interface TestStack {
   readonly kind: TestStackKind;
   readonly urls: StackUrls;
-  /** Settles when the stack has ended: with the error when a part died, else with nothing. Never rejects. */
+  /** Settles when the stack has ended: with the error if a part died, else with nothing. It never rejects. */
   readonly closed: Promise<StackError | undefined>;
-  /** Ends what was started; after a success its logs and data go as well. Idempotent. */
+  /** Stops all started parts. After a success it also deletes their logs and data. It may be repeated. */
   stop(outcome: { failed: boolean }): Promise<void>;
 }
 
 /**
- * Gives the parts that the tests use, with fresh data: from containers, from the local stack, or by their URLs, as
- * TEST_STACK says or as is at hand (`chooseTestStack`). Says in one line which it is and why.
+ * Provides the parts that the tests use, with fresh data: from containers, from the local stack, or by their URLs.
+ * TEST_STACK decides, or else what is available (`chooseTestStack`). It logs the choice and its reason in one line.
  *
- * @throws StackError when what was asked for is not to be had; nothing is left then.
+ * @throws StackError if the requested parts are not available; nothing is left then.
  */
 export async function startTestStack(options: Omit<StartOptions, 'name'> = {}): Promise<TestStack> {
   const env = options.env ?? loadEnv();
   const log = options.log ?? ((): void => undefined);
   const settings = readTestStackSettings(env);
-  // Its library is large, and nothing but this needs it.
+  // The engine's library is large, and only this code needs it.
   const look = async (images: readonly string[]): Promise<{ engine?: string; missing: readonly string[] }> =>
     (await import('./containers/engine.ts')).lookAtEngine(images);
   const { kind, line } = await chooseTestStack(settings, look);
@@ -59,7 +59,7 @@ export async function startTestStack(options: Omit<StartOptions, 'name'> = {}): 
   };
 }
 
-/** The logs of a failed run stay until the next one. */
+/** Removes the logs of earlier runs: those of a failed run stay until the next one. */
 function removeOldLogs(): void {
   const parent = dirname(stackPaths(containersFolder).root);
   for (const folder of existsSync(parent) ? readdirSync(parent) : []) {
@@ -70,7 +70,7 @@ function removeOldLogs(): void {
 }
 
 async function startLocal(options: StartOptions): Promise<TestStack> {
-  // Two runs at once must not share a stack, since the first to end would stop it.
+  // Two runs at the same time must not share a stack, since the first to end would stop it.
   const name = (await inspectStack('test')) === undefined ? 'test' : `test-${process.pid}`;
   await resetStack(name);
   const stack = await startStack({ ...options, name });

@@ -12,7 +12,7 @@ jest.setTimeout(180_000);
 
 const name = `test-brokers-${process.pid}`;
 const TOPIC = 'replicated';
-/** Kafka of its own; the rest of the run's. */
+/** Uses a Kafka of its own; the other parts are those of the run. */
 const env = { ...process.env, KAFKA_BROKERS: OWN_PARTS.KAFKA_BROKERS };
 
 let stack: RunningStack;
@@ -32,7 +32,7 @@ afterAll(async () => {
   await resetStack(name);
 });
 
-/** How many brokers are in sync, for each partition. */
+/** Returns the number of brokers that are in sync, for each partition. */
 async function inSync(): Promise<number[]> {
   const { topics } = await admin.fetchTopicMetadata({ topics: [TOPIC] });
   return topics.flatMap(({ partitions }) => partitions.map(({ isr }) => isr.length));

@@ -6,7 +6,7 @@ const NAME = `test-crash-${process.pid}`;
 const WRITERS = 4;
 afterAll(() => resetStack(NAME));
 
-/** What was acknowledged: document → the last number that was written to it. */
+/** The acknowledged writes: document → the last number that was written to it. */
 type Acknowledged = Map<string, number>;
 
 /** Writes until the server is gone. */
@@ -22,7 +22,7 @@ async function writeUntilCrash(client: MongoClient, acknowledged: Acknowledged):
   await Promise.allSettled(Array.from({ length: WRITERS }, (_, i) => writer(`w${i}`)));
 }
 
-// What the fault tests rely on: without it, a service that loses what it was told is stored would look like a fault of ours.
+// The fault tests rely on this: without it, a service that loses acknowledged writes would look like a fault of ours.
 it('a durable MongoDB that is killed comes back with everything that it has acknowledged', async () => {
   const env = { ...process.env, MONGODB_URI: '', STACK_MONGO_DURABLE: 'true' };
   const stack = await startStack({ name: NAME, env });
@@ -43,7 +43,7 @@ it('a durable MongoDB that is killed comes back with everything that it has ackn
     try {
       const counters = reader.db('crash').collection<{ _id: string; n: number }>('counters');
       const found = new Map((await counters.find().toArray()).map(({ _id, n }) => [_id, n]));
-      // One more than acknowledged may be there: its answer was lost.
+      // One write more than acknowledged may exist: its answer was lost.
       const lost = [...acknowledged].filter(([id, n]) => (found.get(id) ?? 0) < n);
       expect(lost).toEqual([]);
     } finally {

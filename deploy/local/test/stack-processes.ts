@@ -1,7 +1,7 @@
 import { readdirSync, readlinkSync } from 'node:fs';
 import { stackPaths } from '../src/paths.ts';
 
-/** The processes of a stack as the kernel knows them, whatever the state file says: they work in its folder. */
+/** Returns the processes of a stack that the kernel knows, independent of the state file: they work in its folder. */
 export function processesOf(name: string): number[] {
   const { root } = stackPaths(name);
   return readdirSync('/proc')

@@ -7,10 +7,10 @@ import { UpdateHandler } from './handlers/update-handler.ts';
 import { UpsertHandler } from './handlers/upsert-handler.ts';
 import { ActionRegistry } from './registry.ts';
 
-/** The entity types of this installation: one line each. */
+/** The entity types of this installation, one per line. */
 export const ENTITY_TYPES = [contact, company, lead];
 
-/** The action types of this installation: one line each. */
+/** The action types of this installation, one per line. */
 export const ACTION_HANDLERS = [
   new UpdateHandler(),
   new CreateHandler(),

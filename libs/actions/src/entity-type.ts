@@ -1,14 +1,14 @@
 import type { Fields, FieldIssue, Patch } from '@bulk/domain';
 import { z } from 'zod';
 
-/** An index of an entity's collection, within an account: `accountId` is put in front of the fields. */
+/** An index of an entity's collection, within an account: `accountId` precedes the fields. */
 export interface EntityIndex {
   readonly fields: readonly string[];
-  /** Whether two entities of an account may not share the values; entities without the fields are not counted. */
+  /** Whether two entities of an account must not share the values. Entities without the fields are exempt. */
   readonly unique?: boolean;
 }
 
-/** What the author of an entity type writes. */
+/** The definition of an entity type, as its author writes it. */
 export interface EntityTypeSource {
   /** Name in the API, e.g. `contact`. */
   readonly name: string;
@@ -21,7 +21,7 @@ export interface EntityTypeSource {
   readonly needsOneOf?: readonly (readonly [string, ...string[]])[];
 }
 
-/** Result of validating what a caller sent. */
+/** The result of validating a caller's input. */
 export type Validated<T> =
   { readonly ok: true; readonly value: T } | { readonly ok: false; readonly issues: FieldIssue[] };
 
@@ -30,20 +30,20 @@ export interface EntityType {
   readonly name: string;
   readonly collection: string;
   readonly indexes: readonly EntityIndex[];
-  /** A whole entity. */
+  /** The schema of a whole entity. */
   readonly recordSchema: z.ZodObject;
-  /** Some of an entity's fields; an optional field may be null, which clears it. */
+  /** The schema of some of an entity's fields. An optional field may be null, which clears it. */
   readonly patchSchema: z.ZodObject;
-  /** Validates some fields; names each field at fault and what was expected. */
+  /** Validates some fields. A fault names the field and the expected value. */
   validatePatch(fields: Fields): Validated<Patch>;
   /**
-   * Validates a whole entity: null is an absent field, also where the type has a default; names each field at fault and
-   * each required one that is missing.
+   * Validates a whole entity. A null is an absent field, also if the type has a default. Faults name each invalid field
+   * and each missing required one.
    */
   validateRecord(fields: Fields): Validated<Fields>;
 }
 
-/** Names that an entity's document uses itself. */
+/** Field names that the platform itself uses in an entity's document. */
 const RESERVED = new Set([
   '_id',
   'id',
@@ -61,7 +61,7 @@ const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 /**
  * Compiles an entity type.
  *
- * @throws Error when a field's name is reserved or could not be a key of a MongoDB document.
+ * @throws Error if the name of a field is reserved or could not be a key of a MongoDB document.
  */
 export function defineEntityType(source: EntityTypeSource): EntityType {
   for (const field of Object.keys(source.shape)) {
@@ -97,12 +97,12 @@ function toPatch(schema: z.ZodObject, groups: Groups, fields: Fields): Validated
   const set: Record<string, unknown> = {};
   const unset: string[] = [];
   for (const [field, value] of Object.entries(parsed.data)) {
-    // What the caller did not name stays as it is: a default is for a new entity.
+    // A field that the caller did not name stays unchanged: a default is for a new entity.
     if (!Object.hasOwn(fields, field)) continue;
     if (value === null) unset.push(field);
     else if (value !== undefined) set[field] = value;
   }
-  // Whether the stored entity has another field of the group is not known here.
+  // It is unknown here whether the stored entity has another field of the group.
   const emptied = groups.filter(
     (group) =>
       group.some((field) => unset.includes(field)) && !group.some((field) => Object.hasOwn(set, field)),
@@ -141,7 +141,7 @@ function toRecord(schema: z.ZodObject, groups: Groups, fields: Fields): Validate
   return { ok: true, value: Object.fromEntries(kept) };
 }
 
-/** The faults that zod found, as paths and sentences; each unknown field is a fault of its own. */
+/** Returns the faults that zod found, as paths and sentences. Each unknown field is a fault of its own. */
 export function fieldIssues(error: z.ZodError, prefix: readonly PropertyKey[] = []): FieldIssue[] {
   return error.issues.flatMap((issue) => {
     const path = [...prefix, ...issue.path];
@@ -151,7 +151,7 @@ export function fieldIssues(error: z.ZodError, prefix: readonly PropertyKey[] = 
   });
 }
 
-/** `['entities', 3, 'id']` as `entities[3].id`. */
+/** Formats a path: `['entities', 3, 'id']` becomes `entities[3].id`. */
 export function pathText(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, part) => {
     if (typeof part === 'number') return `${text}[${part}]`;

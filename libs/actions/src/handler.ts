@@ -11,31 +11,32 @@ import type { z } from 'zod';
 import type { EntityStore } from './entity-store.ts';
 import type { EntityType } from './entity-type.ts';
 
-/** What intake has of an action when it asks the action type to validate it. */
+/** The part of an action that its action type validates at intake. */
 export interface ActionPayload {
   readonly entityType: EntityType;
-  /** As the caller sent it. */
+  /** The config as the caller sent it. */
   readonly config: Fields;
 }
 
-/** What an action type works with while it processes a batch. */
+/** The context in which an action type processes a batch. */
 export interface ActionContext {
   readonly identity: ActionIdentity;
   readonly entityType: EntityType;
-  /** Where the batch stands in its lane. */
+  /** The place of the batch in its lane. */
   readonly at: LanePosition;
-  /** In a dry run, one that writes nothing and foretells the results. */
+  /** The store of entities. In a dry run, it writes nothing and predicts the results. */
   readonly store: EntityStore;
   readonly now: Date;
-  /** Whether outcomes are only foretold: an action type with side effects of its own must leave them out. */
+  /** Whether outcomes are only predicted. An action type with side effects of its own must then omit them. */
   readonly dryRun: boolean;
   /**
-   * The identity of one position's work, for side effects of an action type's own (a mail, a call of another system): the
-   * same in every run of that position, so that whoever gets the effect a second time can tell. Processing is at least
-   * once, and a handler that stalled may come late: no fence of ours reaches another system, its own check of the token
-   * does.
+   * Returns a stable identifier for the work on one position, for an action type's own side effects (a mail, a call of
+   * another system). It is the same in every run of that position, so the receiver can recognise a repetition.
    *
-   * @param position of an entity of this batch.
+   * Processing is at least once, and a stalled handler may act late. Our fences do not reach another system, so that
+   * system must check the token itself.
+   *
+   * @param position position of an entity of this batch.
    */
   idempotencyToken(position: number): string;
 }
@@ -43,41 +44,39 @@ export interface ActionContext {
 /**
  * An action type: what one bulk request does to each of its entities.
  *
- * Processing is at least once: after a crash the same batch comes again, so an effect must be recognisable as done
- * (`EntityStore` does that for entities). What is one entity's fault is returned as its outcome.
+ * Processing is at least once: after a crash the same batch is processed again. So an effect must be recognisable as
+ * done, which `EntityStore` ensures for entities. A fault of one entity is returned as its outcome.
  *
- * Errors, all classed by `isRetryable` of @bulk/domain:
- * - of `processEntity`: a RetryableError, or a network fault of a call of one's own, has this entity tried again by the
- *   retry policy; any other retryable CodedError (a store that is away) has the batch tried again for as long as it takes;
- *   a PermanentError is the entity's failure with its code, anything else its failure `PROCESSING_ERROR`.
- * - of `processBatch`: whatever is retryable concerns the whole batch; `retryLater` asks for one entity. Anything else has
- *   the batch tried again a few times, a PermanentError at once, the last time entity by entity.
+ * Errors, all classified by `isRetryable` of @bulk/domain:
+ *
+ * - Of `processEntity`: after a RetryableError, or a network fault of its own call, the retry policy retries this
+ *   entity. After any other retryable CodedError, such as that of an unavailable store, the batch is retried without
+ *   limit. A PermanentError is the entity's failure with its code. Anything else is its failure `PROCESSING_ERROR`.
+ * - Of `processBatch`: a retryable error concerns the whole batch; `retryLater` requests a retry of one entity. After a
+ *   PermanentError the entities are processed one by one, at once. After anything else the batch is tried again a few
+ *   times, the last time entity by entity.
  */
 export interface BulkActionHandler<Config = unknown> {
   readonly actionType: string;
-  /** What of the retry policy is another one for this action type; an action's own goes before it. */
+  /** The parts of the retry policy that differ for this action type. An action's own policy takes precedence. */
   readonly retry?: RetryOverride;
   /**
-   * Called once, at intake, before anything is stored.
+   * Validates the config of an action. Called once, at intake, before anything is stored.
    *
-   * @returns the config as it will be handed to `processEntity`.
+   * @returns the config that `processEntity` gets.
    * @throws InvalidInputError naming each field at fault, e.g. `config.set.email`.
    */
   validatePayload(payload: ActionPayload): Promise<Config>;
-  /** The schema of `config`, shown in the API's documentation. */
+  /** Returns the schema of `config`, which the API's documentation shows. */
   getConfigSchema(): z.ZodType<Config>;
   /**
-   * Which of these names of fields the action type can do nothing with, e.g. those of a CSV header. Without this method,
-   * none is known to be of no use.
+   * Returns which of these field names the action type cannot use, e.g. of those in a CSV header. Without this method,
+   * no name is refused.
    */
   unknownFields?(names: readonly string[], entityType: EntityType): string[];
   /** Applies one entity. */
   processEntity(entity: Entity, config: Config, context: ActionContext): Promise<Outcome | RetryRequest>;
-  /**
-   * Applies a batch of different entities at once, where that beats one by one.
-   *
-   * @returns an outcome, or `retryLater`, for each entity, in the same order.
-   */
+  /** Applies a batch of different entities at once, if that is faster than one by one. */
   processBatch?(
     entities: readonly Entity[],
     config: Config,

@@ -2,12 +2,12 @@ import { InvalidInputError, type InputErrorCode } from '@bulk/domain';
 import type { EntityType } from './entity-type.ts';
 import type { BulkActionHandler } from './handler.ts';
 
-/** What an installation can do: its action types and entity types, by name. */
+/** The action types and entity types of an installation, by name. */
 export class ActionRegistry {
   readonly #handlers: ReadonlyMap<string, BulkActionHandler>;
   readonly #entityTypes: ReadonlyMap<string, EntityType>;
 
-  /** @throws Error when two share a name. */
+  /** Creates a registry. @throws Error if two types share a name. */
   constructor(handlers: readonly BulkActionHandler[], entityTypes: readonly EntityType[]) {
     this.#handlers = byName(handlers, (handler) => handler.actionType);
     this.#entityTypes = byName(entityTypes, (type) => type.name);
@@ -21,7 +21,7 @@ export class ActionRegistry {
     return [...this.#entityTypes.values()];
   }
 
-  /** @throws InvalidInputError `UNKNOWN_ACTION_TYPE`, naming those that exist. */
+  /** Returns an action type. @throws InvalidInputError `UNKNOWN_ACTION_TYPE`, naming the existing ones. */
   handler(actionType: string): BulkActionHandler {
     return (
       this.#handlers.get(actionType) ??
@@ -29,7 +29,7 @@ export class ActionRegistry {
     );
   }
 
-  /** @throws InvalidInputError `UNKNOWN_ENTITY_TYPE`, naming those that exist. */
+  /** Returns an entity type. @throws InvalidInputError `UNKNOWN_ENTITY_TYPE`, naming the existing ones. */
   entityType(name: string): EntityType {
     return (
       this.#entityTypes.get(name) ?? unknown('entityType', name, 'UNKNOWN_ENTITY_TYPE', this.#entityTypes)

@@ -3,12 +3,12 @@ import type { ChangeResult, EntityChange, EntityStore } from '../src/entity-stor
 import { contact } from '../src/entity-types/contact/contact.ts';
 import type { ActionContext, BulkActionHandler } from '../src/handler.ts';
 
-/** Gives each change the answer of its entity, and keeps what it was asked. */
+/** Answers each change with the answer of its entity, and records the requests. */
 export class AnsweringStore implements EntityStore {
   readonly changes: EntityChange[] = [];
   readonly #answers: Readonly<Record<string, ChangeResult>>;
 
-  /** @param answers entity id → result; `applied` where there is none. */
+  /** @param answers entity id → result. @default `applied` */
   constructor(answers: Readonly<Record<string, ChangeResult>> = {}) {
     this.#answers = answers;
   }
@@ -49,7 +49,7 @@ export async function process<Config>(
   }));
   const batch = await handler.processBatch?.(list, config, context);
   const one = await Promise.all(list.map((entity) => handler.processEntity(entity, config, context)));
-  // One by one is how the engine looks for an entity that breaks a batch: it must come to the same.
+  // The engine searches for an entity that breaks a batch one by one, and must get the same results.
   if (JSON.stringify(batch) !== JSON.stringify(one))
     throw new Error('processBatch and processEntity disagree');
   return one.map((answer) => {

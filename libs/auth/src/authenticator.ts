@@ -3,39 +3,40 @@ import type { AuthConfig } from './config.ts';
 import { JwtAuthenticator } from './jwt-authenticator.ts';
 import { RemoteKeys } from './remote-keys.ts';
 
-/** What a request brings to prove its account. */
+/** The credentials of a request. */
 export interface Credentials {
   /** The header `Authorization`. */
   readonly authorization?: string | undefined;
-  /** A token in the URL, for browsers' WebSockets, which cannot set a header; URLs get logged, so only there. */
+  /** A token in the URL. It is only for browsers' WebSockets, which cannot set a header, because URLs are logged. */
   readonly accessToken?: string | undefined;
 }
 
-/** Whom a token belongs to. */
+/** The owner of a token. */
 export interface Identity {
   readonly accountId: string;
-  /** When the token ceases to be accepted, tolerance included; null: never. */
+  /** When the token expires, tolerance included; null: never. */
   readonly expiresAt: Date | null;
 }
 
-/** Says which account a request is from (G9). */
+/** Determines the account of a request (G9). */
 export interface Authenticator {
-  /** `header`: no token is looked at, whatever account a request names is believed. */
+  /** In mode `header` no token is checked, and any account that a request names is trusted. */
   readonly mode: AuthConfig['AUTH_MODE'];
 
   /**
-   * The owner of a request's token; null in mode `header`, where the account that is named counts.
+   * Returns the owner of a request's token, or null in mode `header`, where the named account counts.
    *
-   * @param named accounts that the request names beside its token; empty ones count as absent.
-   * @throws UnauthenticatedError when the token is missing or not good; AccountForbiddenError when another account is named;
-   *   KeysUnavailableError (retryable) when it cannot be judged now.
+   * @param named accounts that the request names in addition to its token; empty ones count as absent.
+   * @throws UnauthenticatedError if the token is missing or invalid.
+   * @throws AccountForbiddenError if the request names another account.
+   * @throws KeysUnavailableError (retryable) if the token cannot be verified now.
    */
   authenticate(credentials: Credentials, named: readonly (string | undefined)[]): Promise<Identity | null>;
 }
 
 /**
- * Creates the authenticator of a configuration that `checkAuthConfig` has accepted. Connects to nothing yet. Warns when
- * neither issuer nor audience of tokens is checked.
+ * Creates the authenticator for a configuration that `checkAuthConfig` has accepted. It does not connect to anything
+ * yet. It warns if neither the issuer nor the audience of tokens is checked.
  */
 export function createAuthenticator(config: AuthConfig, log: Logger): Authenticator {
   if (config.AUTH_MODE === 'header') return { mode: 'header', authenticate: () => Promise.resolve(null) };

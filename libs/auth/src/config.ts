@@ -6,70 +6,75 @@ const MIN_SECRET_CHARACTERS = 32;
 
 const optionalText = (description: string) => z.string().optional().meta({ description });
 
-/** Variables of every service that its users reach; to be checked together by `checkAuthConfig`. */
+/** Settings of every service that users reach. `checkAuthConfig` checks them together. */
 export const authConfigShape = {
   AUTH_MODE: z.enum(['header', 'jwt'], 'expected header or jwt').default('header').meta({
     description:
-      'How a caller proves its account. header: x-account-id is believed, for use behind a gateway that sets it, and locally; jwt: a bearer token.',
+      'How a caller proves its account. header: the platform trusts the header x-account-id; use it only behind a gateway that sets the header, or locally. jwt: the caller sends a bearer token.',
   }),
   JWT_SECRET: z
     .string()
     .min(MIN_SECRET_CHARACTERS, `expected at least ${MIN_SECRET_CHARACTERS} characters`)
     .optional()
-    .meta({ description: 'Shared secret of the tokens (HS256, HS384, HS512); this or JWT_JWKS_URL.' }),
+    .meta({
+      description: 'Shared secret of the tokens (HS256, HS384, HS512), if no public keys verify them.',
+    }),
   JWT_JWKS_URL: z
     .url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' })
     .optional()
-    .meta({ description: "Where the issuer's public keys are (RS, PS, ES, EdDSA); this or JWT_SECRET." }),
-  JWT_ISSUER: optionalText('The "iss" that tokens must have; absent: any.'),
-  JWT_AUDIENCE: optionalText('The "aud" that tokens must have; absent: any.'),
+    .meta({
+      description:
+        "URL of the issuer's public keys (RS, PS, ES, EdDSA), if no shared secret verifies the tokens.",
+    }),
+  JWT_ISSUER: optionalText('The issuer ("iss") that tokens must have. Default: any issuer.'),
+  JWT_AUDIENCE: optionalText('The audience ("aud") that tokens must have. Default: any audience.'),
   JWT_ACCOUNT_CLAIM: z
     .string()
     .default('account_id')
-    .meta({ description: 'The claim that holds the account id; its whole name, which may be a URL.' }),
+    .meta({ description: 'Full name of the claim that contains the account id. It may be a URL.' }),
   JWT_REQUIRE_EXPIRY: flag(
     true,
-    'Whether tokens without an expiry (exp) are refused. Without it, a token that leaks is valid for ever.',
+    'Whether tokens without an expiry (exp) are refused. If they are accepted, a leaked token without one is valid for ever.',
   ),
   JWT_CLOCK_TOLERANCE_S: integer(
     { min: 0, max: 600 },
     5,
-    "How far the issuer's clock and ours may differ, in s.",
+    "Maximum difference between the issuer's clock and the platform's, in s. A higher value accepts expired tokens for longer.",
   ),
   JWT_JWKS_TIMEOUT_MS: integer(
     { min: 50, max: MINUTE_MS },
     5_000,
-    'Longest wait for the public keys, in ms.',
+    'Maximum wait for the answer with the public keys, in ms. A higher value tolerates a slower issuer.',
   ),
   JWT_JWKS_REFRESH_MS: integer(
     { min: 100, max: 1_440 * MINUTE_MS },
     10 * MINUTE_MS,
-    'Public keys older than this are fetched anew, in ms; until that succeeds they go on being used.',
+    'Age in ms after which the public keys are fetched again. The platform continues to use them until that succeeds. A higher value notices a withdrawn key later.',
   ),
   JWT_JWKS_COOLDOWN_MS: integer(
     { min: 0, max: 60 * MINUTE_MS },
     30_000,
-    'Time after a fetch of the public keys in which tokens of an unknown key cause no other, in ms.',
+    'Time after a fetch of the public keys in which a token with an unknown key causes no further fetch, in ms. A higher value accepts a new key later.',
   ),
   JWT_JWKS_RETRY_MS: integer(
     { min: 0, max: 60 * MINUTE_MS },
     1_000,
-    'Time after a fetch of the public keys that failed in which there is no other, in ms.',
+    'Time after a failed fetch of the public keys before the next one, in ms. A higher value puts less load on the issuer.',
   ),
 };
 
 export type AuthConfig = z.infer<z.ZodObject<typeof authConfigShape>>;
 
 /**
- * What the variables must be together; for `superRefine` of a service's schema. A key without `AUTH_MODE=jwt` is a fault as
- * well: whoever sets one believes that tokens are checked.
+ * Checks the settings together; for `superRefine` of a service's schema. A key without `AUTH_MODE=jwt` is also a fault:
+ * an operator who sets one believes that tokens are checked.
  */
 export function checkAuthConfig(config: AuthConfig, context: z.RefinementCtx): void {
   const keys = (['JWT_SECRET', 'JWT_JWKS_URL'] as const).filter((name) => config[name] !== undefined);
   const fault = (name: string, message: string): void =>
     context.addIssue({ code: 'custom', path: [name], message });
   if (config.AUTH_MODE === 'header') {
-    for (const name of keys) fault(name, 'expected AUTH_MODE=jwt beside it; with header no token is checked');
+    for (const name of keys) fault(name, 'expected AUTH_MODE=jwt as well; with header no token is checked');
   } else if (keys.length !== 1) {
     fault(
       'AUTH_MODE',

@@ -1,6 +1,6 @@
 import { CodedError } from '@bulk/domain';
 
-/** Thrown when a request has no token, or one that is not good; says why, without a word of the token itself. */
+/** Thrown if a request has no valid token. The message says why and never quotes the token. */
 export class UnauthenticatedError extends CodedError {
   constructor(reason: string, cause?: unknown) {
     super('UNAUTHENTICATED', reason, { cause });
@@ -19,7 +19,7 @@ export class AccountForbiddenError extends CodedError {
   }
 }
 
-/** Thrown when a token cannot be judged since the issuer's public keys are not to be had now. */
+/** Thrown if a token cannot be verified because the issuer's public keys are unavailable. */
 export class KeysUnavailableError extends CodedError {
   constructor(cause: unknown) {
     super('AUTH_KEYS_UNAVAILABLE', "the token issuer's public keys cannot be fetched now, try again", {
@@ -29,7 +29,7 @@ export class KeysUnavailableError extends CodedError {
   }
 }
 
-/** What RFC 6750 allows in an `error_description`. */
+/** Replaces the characters that RFC 6750 does not allow in an `error_description`. */
 function quotable(text: string): string {
   return text.replaceAll('"', "'").replaceAll(/[^\x20-\x5b\x5d-\x7e]/g, '?');
 }

@@ -5,19 +5,22 @@ import type { AuthConfig } from './config.ts';
 import { AccountForbiddenError, UnauthenticatedError } from './errors.ts';
 import type { RemoteKeys } from './remote-keys.ts';
 
-/** Pinned by the kind of key, so that a public key is never taken for a shared secret, and `none` never for a signature. */
+/**
+ * The algorithms, pinned by the kind of key: a public key is never taken for a shared secret, and `none` never for a
+ * signature.
+ */
 const SECRET_ALGORITHMS = ['HS256', 'HS384', 'HS512'];
 const PUBLIC_KEY_ALGORITHMS = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA', 'Ed25519'],
 ];
 
-/** The last instant that a Date can be. */
+/** The last instant that a Date can represent. */
 const END_OF_TIME_MS = 8.64e15;
 const BEARER = /^Bearer +([A-Za-z0-9._~+/-]+=*) *$/i;
 const HOW_TO_SEND = 'expected a token in the header Authorization: Bearer <token>';
 
-/** Takes the account from a claim of a signed token. */
+/** Reads the account from a claim of a signed token. */
 export class JwtAuthenticator implements Authenticator {
   readonly mode = 'jwt';
   readonly #key: JWTVerifyGetKey;
@@ -81,7 +84,7 @@ export class JwtAuthenticator implements Authenticator {
   }
 }
 
-/** The one token of a request; two that differ are ambiguous, and RFC 6750 forbids them. */
+/** Returns the only token of a request. Two different tokens are ambiguous, and RFC 6750 forbids them. */
 function tokenOf({ authorization, accessToken }: Credentials): string {
   const header = authorization === '' ? undefined : authorization;
   if (header === undefined) {
@@ -96,7 +99,7 @@ function tokenOf({ authorization, accessToken }: Credentials): string {
   return token;
 }
 
-/** Why a token was not accepted. Our own words: the library's may quote the token. */
+/** Returns why a token was refused, in our own words: the library's messages may quote the token. */
 function reasonOf(error: errors.JOSEError): string {
   if (error instanceof errors.JWTExpired) return 'the token has expired';
   if (error instanceof errors.JWTClaimValidationFailed) return claimReason(error);
@@ -110,7 +113,7 @@ function reasonOf(error: errors.JOSEError): string {
 const CLAIMS: Readonly<Record<string, string>> = {
   iss: 'the issuer (iss)',
   aud: 'the audience (aud)',
-  nbf: 'the begin (nbf)',
+  nbf: 'the start (nbf)',
   iat: 'the time of issue (iat)',
   exp: 'the expiry (exp)',
 };

@@ -4,22 +4,27 @@ import { KeysUnavailableError } from './errors.ts';
 
 export interface RemoteKeysOptions {
   readonly url: string;
-  /** Longest wait for an answer, in ms. */
+  /** Maximum wait for an answer, in ms. */
   readonly timeoutMs: number;
-  /** Age above which keys are fetched anew beside their use, in ms. */
+  /** Age after which keys are fetched again, while they are still used, in ms. */
   readonly refreshMs: number;
-  /** Time after a fetch in which an unknown key causes no other, in ms: strangers cannot make us ask all the time. */
+  /**
+   * Time after a fetch in which an unknown key causes no further fetch, in ms. External clients cannot cause endless
+   * fetches.
+   */
   readonly cooldownMs: number;
-  /** Time after a failed fetch in which there is no other, in ms. */
+  /** Time after a failed fetch before the next one, in ms. */
   readonly retryMs: number;
-  /** A clock that only goes forward, in ms. */
+  /** A monotonic clock, in ms. */
   readonly monotonic: () => number;
   readonly log: Logger;
 }
 
 /**
- * An issuer's public keys (a JSON Web Key Set). Unlike jose's own remote set, which drops its keys when they are old and the
- * issuer is away, known keys go on being used until newer ones have come: an issuer's outage stops nobody whose key is known.
+ * Provides an issuer's public keys (a JSON Web Key Set).
+ *
+ * jose's own remote set drops old keys while the issuer is unavailable. This one continues to use known keys until
+ * newer ones have arrived, so an outage of the issuer affects no user whose key is known.
  */
 export class RemoteKeys {
   readonly #options: RemoteKeysOptions;
@@ -33,10 +38,10 @@ export class RemoteKeys {
   }
 
   /**
-   * The key that a token says it is signed with.
+   * Returns the key that a token names as its own.
    *
-   * @throws KeysUnavailableError when it is not known and the issuer does not answer; jose's JWKSNoMatchingKey when the issuer
-   *   has no such key.
+   * @throws KeysUnavailableError if the key is unknown and the issuer does not answer.
+   * @throws jose's JWKSNoMatchingKey if the issuer has no such key.
    */
   readonly find: JWTVerifyGetKey = async (header, token) => {
     const known = this.#known ?? (await this.#load());
@@ -54,12 +59,12 @@ export class RemoteKeys {
     return this.#options.monotonic() - this.#loadedAt;
   }
 
-  /** Nobody waits for it; a failure is remembered and logged by `#load`. */
+  /** Starts a fetch that no request waits for. `#load` records and logs a failure. */
   #refresh(): void {
     if (this.#age >= this.#options.refreshMs) this.#load().catch(() => undefined);
   }
 
-  /** One fetch at a time, whoever asks. */
+  /** Fetches the keys. All callers share one fetch. */
   #load(): Promise<JWTVerifyGetKey> {
     const { monotonic, retryMs } = this.#options;
     if (this.#failure !== undefined && monotonic() - this.#failure.at < retryMs) {

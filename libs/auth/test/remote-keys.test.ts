@@ -101,7 +101,7 @@ describe('with public keys', () => {
     expect(await codeOf(jwt, newer)).toBe('AUTH_KEYS_UNAVAILABLE');
     issuer.recover();
     expect(await accountOf(jwt, newer)).toBe('acme');
-    // Nobody has used it since: it leaves with the set that it was in.
+    // It was not used since. It disappears with the key set that contained it.
     expect(await codeOf(jwt, old)).toBe('UNAUTHENTICATED');
   });
 

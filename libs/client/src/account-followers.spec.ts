@@ -108,7 +108,7 @@ describe('AccountFollowers', () => {
     expect(since()).toBeUndefined();
     acknowledge(AT);
     expect(since()).toBe(AT - SKEW);
-    // Two hours away, and the connection after that breaks before its snapshot need have come.
+    // It is offline for two hours, and the connection after that breaks before its snapshot must have arrived.
     clock.now = 7_200_000;
     acknowledge(AT + 7_200_000);
     clock.now += 59_000;
@@ -123,7 +123,7 @@ describe('AccountFollowers', () => {
     followers.heard();
     clock.now = 9_999_999;
     expect(since()).toBe(AT + 3_600_000 - 60_000 - SKEW);
-    // And never for more again.
+    // And never requests more again.
     acknowledge(AT + 3_600_000);
     expect(since()).toBe(AT + 3_600_000 - 60_000 - SKEW);
   });

@@ -1,33 +1,35 @@
 import type { AccountSubscribed, ActionUpdate, ClientFrame } from '@bulk/contracts';
 import { tell, type ProgressListener } from './progress-listener.ts';
 
-/** What is shown to a listener may lag so far behind, in ms: an event was lost and the notifier finds the change later. */
+/** How far the shown state may lag behind, in ms: if an event is lost, the notifier finds the change later. */
 const LAG_MS = 60_000;
-/** How far the clocks behind the notifier may differ, in ms. */
+/** Maximum difference between the clocks of the services behind the notifier, in ms. */
 const CLOCK_SKEW_MS = 5_000;
-/** Actions of which a listener's last version is remembered: more than the notifier tracks at a time. */
+/** Number of actions whose last version is remembered per listener: more than the notifier tracks at a time. */
 const MAX_REMEMBERED = 20_000;
 
 /**
- * Who follows the account, and from when on a new connection has to make up what was missed. Each listener has its own
- * memory of versions: one that joins gets a snapshot, of which the others hear nothing that they know.
+ * Tracks the followers of the account, and the instant from which a new connection must show missed changes. Each
+ * listener has its own memory of versions: a new one gets a snapshot, and the others hear nothing from it that they
+ * know.
  *
- * The notifier never shows an older version on one connection, nor MongoDB to the next one; the memory drops repetitions,
- * and what would be older all the same. Of the actions it is bounded to, those not heard of for the longest time go first.
+ * Within one connection the notifier never shows an older version, nor does MongoDB show one to the next connection.
+ * The memory drops repetitions, and any older version that arrives nevertheless. It is bounded: it drops the actions
+ * first that it has not heard of for the longest time.
  */
 export class AccountFollowers {
   readonly #now: () => number;
   readonly #followers = new Map<ProgressListener, { versions: Map<string, number>; acknowledged: boolean }>();
-  /** All that finished before this has been shown, in the notifier's ms since 1970. */
+  /** All actions that finished before this instant have been shown, in the notifier's ms since 1970. */
   #shownUntil: number | undefined;
-  /** The last acknowledgement: the notifier's time, and when it came and anything was heard last, by our clock. */
+  /** The last acknowledgement: the notifier's time, when it arrived, and when anything was last heard, by our clock. */
   #connection: { at: number; since: number; heardAt: number } | undefined;
 
   readonly #leave: (listener: ProgressListener) => void;
 
   /**
    * @param now milliseconds since some fixed instant; never goes back.
-   * @param leave has a listener that threw leave.
+   * @param leave removes a listener that threw.
    */
   constructor(now: () => number, leave: (listener: ProgressListener) => void) {
     this.#now = now;
@@ -42,14 +44,14 @@ export class AccountFollowers {
     this.#followers.set(listener, { versions: new Map(), acknowledged: false });
   }
 
-  /** @returns whether it was there. */
+  /** Removes a listener. @returns whether it existed. */
   delete(listener: ProgressListener): boolean {
     const known = this.#followers.delete(listener);
     if (this.#followers.size === 0) this.#shownUntil = this.#connection = undefined;
     return known;
   }
 
-  /** The request that shows what is not known yet. */
+  /** Returns the request that shows all changes that are not known yet. */
   request(): ClientFrame {
     const shownUntil = this.#settle();
     if (shownUntil === undefined) return { event: 'subscribeAccount' };
@@ -57,7 +59,7 @@ export class AccountFollowers {
     return { event: 'subscribeAccount', data: { since } };
   }
 
-  /** Something was heard: the connection is alive. */
+  /** Records that a message arrived: the connection is alive. */
   heard(): void {
     if (this.#connection !== undefined) this.#connection.heardAt = this.#now();
   }
@@ -83,7 +85,7 @@ export class AccountFollowers {
     }
   }
 
-  /** Removes all, and gives them. */
+  /** Removes all listeners and returns them. */
   take(): ProgressListener[] {
     const listeners = [...this.#followers.keys()];
     for (const listener of listeners) this.delete(listener);
@@ -91,8 +93,9 @@ export class AccountFollowers {
   }
 
   /**
-   * A connection that has been alive for longer than the lag has shown all up to the lag before it was heard last; of one
-   * that broke earlier, not even its snapshot need have arrived.
+   * Advances the instant up to which everything was shown. A connection that was alive for longer than the lag has
+   * shown everything up to the lag before its last message. Of a connection that broke earlier, even the snapshot may
+   * not have arrived.
    */
   #settle(): number | undefined {
     if (this.#connection === undefined || this.#shownUntil === undefined) return this.#shownUntil;

@@ -7,12 +7,12 @@ interface Followed {
   last: ActionUpdate | undefined;
 }
 
-/** Who follows which single actions, and the last state of each: what is not newer is dropped. */
+/** Tracks the followers of single actions, and the last state of each action. States that are not newer are dropped. */
 export class ActionFollowers {
   readonly #followed = new Map<string, Followed>();
   readonly #leave: (actionId: string, listener: ProgressListener) => void;
 
-  /** @param leave has a listener that threw leave. */
+  /** @param leave removes a listener that threw. */
   constructor(leave: (actionId: string, listener: ProgressListener) => void) {
     this.#leave = leave;
   }
@@ -25,7 +25,7 @@ export class ActionFollowers {
     return [...this.#followed.keys()];
   }
 
-  /** Tells the listener what is known already. @returns whether it is the first of its action. */
+  /** Adds a listener and shows it the known state. @returns whether it is the first listener of its action. */
   add(actionId: string, listener: ProgressListener): boolean {
     const known = this.#followed.get(actionId);
     if (known === undefined) {
@@ -39,7 +39,7 @@ export class ActionFollowers {
     return false;
   }
 
-  /** @returns whether it was the last of its action. */
+  /** Removes a listener. @returns whether it was the last one of its action. */
   delete(actionId: string, listener: ProgressListener): boolean {
     const followed = this.#followed.get(actionId);
     if (followed?.listeners.delete(listener) !== true || followed.listeners.size > 0) return false;
@@ -61,7 +61,7 @@ export class ActionFollowers {
     this.#tell(update.actionId, followed.listeners, (listener) => listener.updated(update));
   }
 
-  /** Removes all who follow an action, and gives them. */
+  /** Removes all listeners of an action and returns them. */
   take(actionId: string): ProgressListener[] {
     const listeners = [...(this.#followed.get(actionId)?.listeners ?? [])];
     this.#followed.delete(actionId);

@@ -1,32 +1,32 @@
 import type { z } from 'zod';
 import { InvalidArgumentError } from './errors.ts';
 
-/** @throws InvalidArgumentError naming the argument and what was expected. */
+/** Validates an argument. @throws InvalidArgumentError naming the argument and the expected value. */
 export function checked<T>(schema: z.ZodType<T>, value: unknown, argument: string): T {
   const result = schema.safeParse(value);
   if (result.success) return result.data;
   throw new InvalidArgumentError(argument, result.error.issues.map(({ message }) => message).join('; '));
 }
 
-/** @throws InvalidArgumentError when the URL is none of these protocols'. */
+/** Parses a URL. @throws InvalidArgumentError if the text is not a URL with one of these protocols. */
 export function checkedUrl(value: string, argument: string, protocols: readonly string[]): URL {
   const url = URL.canParse(value) ? new URL(value) : undefined;
   if (url !== undefined && protocols.includes(url.protocol)) return url;
-  throw new InvalidArgumentError(argument, `expected a URL that begins with ${protocols.join(' or ')}`);
+  throw new InvalidArgumentError(argument, `expected a URL that starts with ${protocols.join(' or ')}`);
 }
 
 export const HTTP_PROTOCOLS = ['http:', 'https:'];
 const WEB_SOCKET_PROTOCOLS = ['ws:', 'wss:'];
 
-/** The notifier's URL, without what says who connects. */
+/** Returns the notifier's URL, without credentials. */
 export function webSocketUrl(given: string | undefined, baseUrl: URL): URL {
   return given === undefined ? rootOf(baseUrl) : checkedUrl(given, 'websocketUrl', WEB_SOCKET_PROTOCOLS);
 }
 
-/** The token of the moment. */
+/** Returns the current token. */
 export type TokenSource = () => string | Promise<string>;
 
-/** @throws InvalidArgumentError when a fixed token is none. */
+/** Returns the source of tokens. @throws InvalidArgumentError if a fixed token is invalid. */
 export function tokenSource(token: string | TokenSource | undefined): TokenSource | undefined {
   if (typeof token !== 'string') return token;
   if (!/^[\x21-\x7e]+$/.test(token)) {
@@ -35,7 +35,7 @@ export function tokenSource(token: string | TokenSource | undefined): TokenSourc
   return () => token;
 }
 
-/** The URL to connect to now: account and token are in its query, since a browser cannot set headers. */
+/** Returns the URL for the next connect. Account and token are in its query, since a browser cannot set headers. */
 export async function credentialedUrl(
   url: URL,
   accountId: string | undefined,

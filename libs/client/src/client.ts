@@ -19,39 +19,46 @@ import { DEFAULT_RETRY, Retrying, type RetryOptions } from './retrying.ts';
 import { platformWebSocket, type WebSocketConstructor } from './web-socket.ts';
 
 export interface BulkClientOptions {
-  /** Of the REST API, e.g. `http://localhost:3000`; may have a path. */
+  /** URL of the REST API, e.g. `http://localhost:3000`; it may have a path. */
   readonly baseUrl: string;
-  /** Of the notifier, e.g. `ws://localhost:3001`; default: the base URL's host, where one gateway serves both. */
+  /**
+   * URL of the notifier, e.g. `ws://localhost:3001`. @default the host of the base URL, for one gateway in front of
+   * both
+   */
   readonly websocketUrl?: string;
-  /** May be absent where a token says it. */
+  /** The account; may be absent if a token contains it. */
   readonly accountId?: string;
   /**
-   * A token, or a function that gives the one of the moment: asked for each request and each connect. Sent as
-   * `Authorization: Bearer …` and, for the WebSocket, as query parameter `access_token`.
+   * A token, or a function that returns the current one, called for each request and each connect. It is sent as
+   * `Authorization: Bearer …` and, for the WebSocket, as the query parameter `access_token`.
    */
   readonly token?: string | TokenSource;
-  /** Default: the platform's. */
+  /** The implementation of `fetch`. @default the platform's */
   readonly fetch?: Fetch;
-  /** Default: the platform's, else that of `ws`. */
+  /** The implementation of WebSocket. @default the platform's, else that of `ws` */
   readonly WebSocket?: WebSocketConstructor;
-  /** Longest wait for an answer of the REST API, in ms; default 30,000. */
+  /** Maximum wait for an answer of the REST API, in ms. @default 30,000 */
   readonly requestTimeoutMs?: number;
-  /** How `createAction` and `uploadEntities` are tried again. */
+  /** How `createAction` and `uploadEntities` are retried. */
   readonly retry?: Partial<RetryOptions>;
   readonly reconnect?: Partial<ReconnectOptions>;
-  /** Silence of the notifier after which it is asked for a sign of life, in ms; default 15,000. */
+  /** Time without a message after which the client asks the notifier for a sign of life, in ms. @default 15,000 */
   readonly keepAliveMs?: number;
 }
 
 /**
- * A client of the platform, for one account, in Node and in browsers. Every answer is validated; every error has a stable
- * `code` and says whether it is `retryable`. What REST calls throw is said at RestClient; what the function of a token
- * throws, they throw, and a connect counts as failed.
+ * A client of the platform for one account, in Node and in browsers. It validates every answer. Every error has a
+ * stable `code` and says whether it is `retryable`.
+ *
+ * RestClient documents the errors of REST calls. They also throw the errors of a token function; a connect then counts
+ * as failed.
  */
 export class BulkClient extends RestClient {
   readonly #progress: ProgressConnection;
 
-  /** @throws InvalidArgumentError when the account, the token or a URL is none, or neither account nor token is given. */
+  /**
+   * @throws InvalidArgumentError if the account, the token or a URL is invalid, or neither account nor token is given.
+   */
   constructor(options: BulkClientOptions) {
     const token = tokenSource(options.token);
     const accountId =
@@ -83,14 +90,15 @@ export class BulkClient extends RestClient {
   }
 
   /**
-   * Follows an action: `listener` gets its state at once, then each newer one, over lost connections. Resolves when the
-   * notifier has acknowledged, with a function that ends it.
+   * Follows an action: `listener` gets its state at once, then each newer one, also after lost connections. Resolves
+   * when the notifier has acknowledged.
    *
-   * @param onError gets what ends it later: ConnectionLostError, SubscriptionRefusedError, ClientClosedError, or what
-   * `listener` threw. Without it, such an error (but the closing) is thrown where nothing catches it, like an `error` event
-   * without a listener.
+   * @param onError gets the error that ends it later: ConnectionLostError, SubscriptionRefusedError, ClientClosedError,
+   *   or an error of `listener`. Without it, such an error (except for the closing) is thrown as uncaught, like an
+   *   `error` event without a listener.
+   * @returns a function that ends it.
    * @throws SubscriptionRefusedError (e.g. ACTION_NOT_FOUND), ConnectionLostError, ClientClosedError,
-   * InvalidArgumentError.
+   *   InvalidArgumentError.
    */
   onProgress(
     actionId: string,
@@ -101,11 +109,14 @@ export class BulkClient extends RestClient {
   }
 
   /**
-   * Follows all actions of the account, new ones included: `listener` gets the state of each unfinished one at once, then
-   * each newer state of any, never an older one, over lost connections (those that ended meanwhile included; some that
-   * ended seconds before it began may be, too). Resolves when the notifier has acknowledged, with a function that ends it.
+   * Follows all actions of the account, new ones included, also after lost connections. `listener` gets the state of
+   * each unfinished action at once, then each newer state of any action, never an older one. Actions that ended during
+   * an interruption are included. Some that ended seconds before the start may be, too. Resolves when the notifier has
+   * acknowledged.
    *
-   * @param onError as of `onProgress`; with TOO_MANY_ACTIONS the account has more actions than can be followed together.
+   * @param onError as of `onProgress`. TOO_MANY_ACTIONS means that the account has more actions than can be followed
+   *   together.
+   * @returns a function that ends it.
    * @throws SubscriptionRefusedError, ConnectionLostError, ClientClosedError.
    */
   onAccountProgress(
@@ -116,17 +127,18 @@ export class BulkClient extends RestClient {
   }
 
   /**
-   * Waits until an action has ended, over lost connections.
+   * Waits until an action has ended, also after lost connections.
    *
    * @returns the final state of a completed action.
-   * @throws ActionEndedError when it failed or was cancelled; CompletionTimeoutError; AbortedError; what `onProgress` of
-   * this class throws; what the given `onProgress` threw.
+   * @throws ActionEndedError if the action failed or was cancelled.
+   * @throws CompletionTimeoutError, AbortedError, the errors of `onProgress` of this class, and an error of the given
+   *   `onProgress`.
    */
   waitForCompletion(actionId: string, options: WaitOptions = {}): Promise<ActionUpdate> {
     return completionOf(actionId, (listener) => this.#follow(actionId, listener), options);
   }
 
-  /** Ends all that is followed (CLIENT_CLOSED) and the connection; REST calls under way finish. */
+  /** Ends all subscriptions (CLIENT_CLOSED) and the connection. REST calls under way finish. */
   close(): void {
     this.#progress.close();
   }
@@ -138,7 +150,7 @@ export class BulkClient extends RestClient {
   }
 }
 
-/** Follows, with faults of the beginning told to the listener. */
+/** Starts to follow. An error at the start goes to the listener. */
 function guarded(listener: ProgressListener, follow: () => () => void): () => void {
   try {
     return follow();
@@ -148,7 +160,7 @@ function guarded(listener: ProgressListener, follow: () => () => void): () => vo
   }
 }
 
-/** Resolves at the acknowledgement with what ends it; until then errors reject, later ones go to `onError`. */
+/** Resolves at the acknowledgement with a function that ends it. Earlier errors reject; later ones go to `onError`. */
 function acknowledged(
   follow: (listener: ProgressListener) => () => void,
   updated: (update: ActionUpdate) => void,

@@ -4,16 +4,19 @@ import { AbortedError, ActionEndedError, asError, CompletionTimeoutError } from 
 import type { ProgressListener } from './progress-listener.ts';
 
 export interface WaitOptions {
-  /** Longest wait, in ms; default: none. */
+  /** Maximum wait in ms. @default none */
   readonly timeoutMs?: number;
   readonly onProgress?: (update: ActionUpdate) => void;
   readonly signal?: AbortSignal;
 }
 
-/** The longest that a timer can wait. */
+/** The longest time of a timer, in ms. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-/** The end of an action: resolves when it completed, rejects whatever else ends the wait; leaves nothing behind. */
+/**
+ * Waits for the end of an action. Resolves if the action completed, rejects if anything else ends the wait, and leaves
+ * nothing behind.
+ */
 export function completionOf(
   actionId: string,
   follow: (listener: ProgressListener) => () => void,
@@ -52,7 +55,7 @@ export function completionOf(
       },
     });
     cleanups.push(leave);
-    // Whoever else follows the action already may have brought its end before there was something to leave.
+    // Another follower of the action may have reported its end before `leave` was assigned.
     if (hasEnded()) leave();
 
     function hasEnded(): boolean {

@@ -12,26 +12,26 @@ function detailsOf(body: ErrorBody): Readonly<Record<string, unknown>> {
 /** Statuses after which the same request may succeed later. */
 const RETRYABLE_STATUSES = new Set([408, 429, 502, 503, 504]);
 
-/** What a refusal's headers say; null where they say nothing. */
+/** The headers of a refusal; null if absent. */
 export interface RefusalHeaders {
   readonly requestId: string | null;
   readonly retryAfter: string | null;
 }
 
-/** Thrown when the API refuses a request; `code`, `message` and `details` are the API's own. */
+/** Thrown if the API refuses a request; `code`, `message` and `details` are the API's own. */
 export class BulkApiError extends CodedError {
   /** HTTP status. */
   readonly status: number;
-  /** The answer's `x-request-id`, to be quoted to the operators; null when it had none. */
+  /** The answer's `x-request-id`, for the operators; null if it had none. */
   readonly requestId: string | null;
-  /** How long the API asks to wait before the next try (`Retry-After`), in ms; null when it says nothing. */
+  /** Wait that the API requests before the next try (`Retry-After`), in ms; null if it requests none. */
   readonly retryAfterMs: number | null;
 
   constructor(status: number, body: ErrorBody, { requestId, retryAfter }: RefusalHeaders) {
     const retryAfterMs = retryAfter === null ? null : millisecondsOf(retryAfter);
     super(body.code, body.message, {
       details: detailsOf(body),
-      // A conflict that passes, such as with a request of the same key that is under way, says when.
+      // A temporary conflict, such as with a request of the same key in progress, has a `Retry-After`.
       retryable: RETRYABLE_STATUSES.has(status) || (status === 409 && retryAfterMs !== null),
     });
     this.status = status;
@@ -40,21 +40,21 @@ export class BulkApiError extends CodedError {
   }
 }
 
-/** @returns null for what is neither seconds nor a date. */
+/** @returns null if the text is neither seconds nor a date. */
 function millisecondsOf(retryAfter: string): number | null {
   if (/^\d+$/.test(retryAfter)) return Number(retryAfter) * 1_000;
   const at = Date.parse(retryAfter);
   return Number.isNaN(at) ? null : Math.max(0, at - Date.now());
 }
 
-/** Thrown when the API could not be reached or did not answer in time: whether it acted is not known. */
+/** Thrown if the API could not be reached or did not answer in time. It is unknown whether the API acted. */
 export class NetworkError extends CodedError {
   constructor(url: string, cause: unknown) {
     super('NETWORK_ERROR', `no answer from ${url}: ${messageOf(cause)}`, { retryable: true, cause });
   }
 }
 
-/** Thrown when an answer is not what this version of the client understands. */
+/** Thrown if this version of the client does not understand an answer. */
 export class InvalidAnswerError extends CodedError {
   constructor(what: string, cause?: unknown) {
     const reason = cause instanceof Error ? `: ${cause.message}` : '';
@@ -62,7 +62,7 @@ export class InvalidAnswerError extends CodedError {
   }
 }
 
-/** Thrown when the notifier refuses a subscription; `code` is the notifier's, e.g. ACTION_NOT_FOUND. */
+/** Thrown if the notifier refuses a subscription; `code` is the notifier's, e.g. ACTION_NOT_FOUND. */
 export class SubscriptionRefusedError extends CodedError {
   constructor(body: ErrorBody) {
     const details = detailsOf(body);
@@ -72,12 +72,12 @@ export class SubscriptionRefusedError extends CodedError {
 
 const retryAfterSchema = z.looseObject({ retryAfterMs: z.number().nonnegative() });
 
-/** Returns how long a refusal asks to wait before the next try, in ms; 0 if it says nothing. */
+/** Returns the wait that a refusal requests before the next try, in ms; 0 if it requests none. */
 export function retryAfterOf({ details }: CodedError): number {
   return retryAfterSchema.safeParse(details).data?.retryAfterMs ?? 0;
 }
 
-/** Thrown when the WebSocket could not be had again within the configured number of tries. */
+/** Thrown if the WebSocket could not be opened again within the configured number of tries. */
 export class ConnectionLostError extends CodedError {
   constructor(url: string, attempts: number, reason: string) {
     super('CONNECTION_LOST', `no WebSocket to ${url} after ${attempts} tries: ${reason}`, {
@@ -86,14 +86,14 @@ export class ConnectionLostError extends CodedError {
   }
 }
 
-/** Thrown to whoever still waits when the client is closed, or uses it afterwards. */
+/** Thrown to every caller that still waits when the client is closed, or that uses it afterwards. */
 export class ClientClosedError extends CodedError {
   constructor() {
     super('CLIENT_CLOSED', 'the client is closed');
   }
 }
 
-/** Thrown by `waitForCompletion` when the action ended without completing: `ACTION_FAILED` or `ACTION_CANCELLED`. */
+/** Thrown by `waitForCompletion` if the action ended without completing: `ACTION_FAILED` or `ACTION_CANCELLED`. */
 export class ActionEndedError extends CodedError {
   /** The final state. */
   readonly update: ActionUpdate;
@@ -108,35 +108,35 @@ export class ActionEndedError extends CodedError {
   }
 }
 
-/** Thrown by `waitForCompletion` when its time is over; the action goes on. */
+/** Thrown by `waitForCompletion` when its time is over. The action continues. */
 export class CompletionTimeoutError extends CodedError {
   constructor(actionId: string, timeoutMs: number) {
     super('COMPLETION_TIMEOUT', `action ${actionId} did not end within ${timeoutMs} ms`, { retryable: true });
   }
 }
 
-/** Thrown when the given signal aborts what was under way; the cause is the signal's reason. */
+/** Thrown if the given signal aborts the call. The cause is the signal's reason. */
 export class AbortedError extends CodedError {
   constructor(reason: unknown) {
     super('ABORTED', 'it was aborted', { cause: reason });
   }
 }
 
-/** Thrown when an argument is not what was expected, before anything is sent. */
+/** Thrown if an argument is invalid, before anything is sent. */
 export class InvalidArgumentError extends CodedError {
   constructor(argument: string, expected: string) {
     super('INVALID_ARGUMENT', `${argument}: ${expected}`, { details: { argument } });
   }
 }
 
-/** For what is thrown by others, which may be anything. */
+/** Returns a thrown value as an Error; others may throw anything. */
 export function asError(thrown: unknown): Error {
   return thrown instanceof Error ? thrown : new Error(String(thrown));
 }
 
-/** Throws what nobody listens for where nothing catches it, like an `error` event without a listener. */
+/** Throws an error without a listener as uncaught, like an `error` event without a listener. */
 export function throwUncaught(error: unknown): void {
-  // Whoever closed the client knows.
+  // The caller that closed the client needs no report.
   if (error instanceof ClientClosedError) return;
   queueMicrotask(() => {
     throw asError(error);

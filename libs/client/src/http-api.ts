@@ -19,7 +19,7 @@ export interface FetchRequest {
   readonly method: string;
   readonly headers: Record<string, string>;
   readonly body?: RequestBody;
-  /** Set where the body is a stream: the answer comes after it. */
+  /** Set if the body is a stream: the answer comes after it. */
   readonly duplex?: 'half';
   readonly signal: AbortSignal;
 }
@@ -29,30 +29,30 @@ export type Fetch = (url: string, request: FetchRequest) => Promise<FetchAnswer>
 
 export interface HttpApiOptions {
   readonly baseUrl: string;
-  /** Undefined: the token says it. */
+  /** Undefined if the token contains the account. */
   readonly accountId: string | undefined;
   readonly token: TokenSource | undefined;
   readonly fetch: Fetch;
-  /** Longest wait for an answer, in ms. */
+  /** Maximum wait for an answer, in ms. */
   readonly timeoutMs: number;
   readonly retrying: Retrying;
 }
 
 export interface ApiRequest {
   readonly method?: 'GET' | 'POST';
-  /** Below the base URL, without a leading slash. */
+  /** Path below the base URL, without a leading slash. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
   readonly headers?: Readonly<Record<string, string>>;
   readonly body?: RequestBody;
-  /** Whether the request may be sent again when it failed and that may pass. */
+  /** Whether the request may be sent again after a retryable error. */
   readonly idempotent?: boolean;
-  /** Instead of the client's, in ms. */
+  /** Time limit in place of the client's, in ms. */
   readonly timeoutMs?: number | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Speaks REST with the API: account, token, envelope, errors, retries. */
+/** Sends REST requests to the API: account, token, envelope, errors, retries. */
 export class HttpApi {
   readonly #options: HttpApiOptions;
 
@@ -61,16 +61,17 @@ export class HttpApi {
   }
 
   /**
-   * The data of a successful answer, validated.
+   * Returns the validated data of a successful answer.
    *
-   * @throws BulkApiError when it is refused; NetworkError when there is no answer; InvalidAnswerError; AbortedError; what
-   * the token's function threw.
+   * @throws BulkApiError if the API refuses the request.
+   * @throws NetworkError if there is no answer.
+   * @throws InvalidAnswerError, AbortedError, and the errors of the token's function.
    */
   async one<T>(request: ApiRequest, schema: z.ZodType<T>): Promise<T> {
     return (await this.#send(request, successSchema(schema))).data;
   }
 
-  /** A page of a collection; throws as `one`. */
+  /** Returns a page of a collection. It throws like `one`. */
   async page<T, P extends Pagination>(
     request: ApiRequest,
     schema: z.ZodType<T>,
@@ -82,8 +83,8 @@ export class HttpApi {
   }
 
   /**
-   * The text of a successful answer, as it comes; leaving the loop ends it. Throws as `one`, and NetworkError when the
-   * answer breaks off or nothing comes for as long as an answer is waited for.
+   * Returns the text of a successful answer as it arrives. Leaving the loop ends the request. It throws like `one`, and
+   * NetworkError if the answer breaks off or nothing arrives within the time limit.
    */
   async *text(request: ApiRequest): AsyncGenerator<string> {
     const url = this.#url(request);
@@ -97,7 +98,7 @@ export class HttpApi {
       const answer = await this.#fetch(url, request, signal, await this.#headers(request));
       if (!answer.ok) throw refusal(answer, await answer.text());
       for await (const chunk of textOf(answer)) {
-        // While the reader is at work, nobody waits for the API.
+        // While the reader works, nothing waits for the API.
         clearTimeout(timer);
         yield chunk;
         timer = setTimeout(expire, timeoutMs);
@@ -176,7 +177,7 @@ export class HttpApi {
   }
 }
 
-/** What a refusal says; something between us and the API may have answered in its own words. */
+/** Returns the error of a refusal. An intermediary may have answered in its own format. */
 function refusal({ status, headers }: FetchAnswer, text: string): BulkApiError {
   let body: ErrorBody;
   try {

@@ -40,7 +40,7 @@ const refused = (code: string, details: object): string =>
 
 type Script = (socket: WebSocket, frame: { event: string; data: string }, connection: number) => void;
 
-/** A notifier that answers by script, and a client of it; `frames` is what it got. */
+/** A notifier that answers by script, and a client of it; `frames` are the frames that it got. */
 async function given(script: Script, options: Partial<BulkClientOptions> = {}) {
   const server = new WebSocketServer({ port: 0 });
   await new Promise<void>((resolve) => server.once('listening', resolve));
@@ -165,7 +165,7 @@ describe('following', () => {
       { keepAliveMs: 40 },
     );
     expect(await client.waitForCompletion(A)).toMatchObject({ version: 2 });
-    // The question for a sign of life, then another connection.
+    // The request for a sign of life, then another connection.
     expect(frames).toEqual(['1 subscribe A', '1 subscribe A', '2 subscribe A']);
   });
 

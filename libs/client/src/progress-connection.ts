@@ -15,13 +15,13 @@ import type { ProgressListener } from './progress-listener.ts';
 import { SocketSession } from './socket-session.ts';
 import type { WebSocketConstructor, WebSocketLike } from './web-socket.ts';
 
-/** How a lost connection is sought again: exponential backoff with full jitter. */
+/** How a lost connection is opened again: exponential backoff with full jitter. */
 export interface ReconnectOptions {
-  /** Longest wait before the first try, in ms; default 250. */
+  /** Longest wait before the first try, in ms. @default 250 */
   readonly initialDelayMs: number;
-  /** Longest wait before any try, in ms; default 10,000. */
+  /** Longest wait before any try, in ms. @default 10,000 */
   readonly maxDelayMs: number;
-  /** Failed tries in a row after which it is given up; default 20. */
+  /** Number of failed tries in a row after which the client gives up. @default 20 */
   readonly maxAttempts: number;
 }
 
@@ -32,13 +32,16 @@ export const DEFAULT_RECONNECT: ReconnectOptions = {
 };
 
 export interface ProgressConnectionOptions {
-  /** Where to connect, for messages. */
+  /** The address to connect to, for messages. */
   readonly address: string;
-  /** The same with account and token in its query, asked for at each connect. */
+  /** Returns the address with account and token in its query. Called for each connect. */
   readonly url: () => Promise<string>;
   readonly webSocket: () => Promise<WebSocketConstructor>;
   readonly reconnect: ReconnectOptions;
-  /** After this silence the server is asked for a sign of life, after the same again the connection is given up, in ms. */
+  /**
+   * Time without a message after which the server is asked for a sign of life, in ms. After the same time again, the
+   * connection counts as lost.
+   */
   readonly keepAliveMs: number;
   /** Uniform in [0, 1). */
   readonly random: () => number;
@@ -46,15 +49,17 @@ export interface ProgressConnectionOptions {
 
 const aboutSchema = z.union([z.object({ actionId: z.string() }), z.object({ accountId: z.string() })]);
 
-/** The longest that the server can make a client wait, in ms. */
+/** Maximum wait that the server can request, in ms. */
 const MAX_WAIT_MS = 600_000;
 /** An id that no action has. */
 const NO_ACTION = '00000000-0000-0000-0000-000000000000';
 
 /**
- * One WebSocket for all that is followed, actions and the account: opened for the first, closed after the last. A lost
- * one is opened again and everything is subscribed again; since updates are whole states with a version, that makes up what
- * was missed, and what is not newer is dropped.
+ * One WebSocket for all subscriptions, of actions and of the account. It is opened for the first and closed after the
+ * last.
+ *
+ * A lost WebSocket is opened again with all subscriptions. Updates are whole states with a version, so this restores
+ * missed changes, and states that are not newer are dropped.
  */
 export class ProgressConnection {
   readonly #options: ProgressConnectionOptions;
@@ -66,7 +71,7 @@ export class ProgressConnection {
   #session: SocketSession | undefined;
   #opening = false;
   #failures = 0;
-  /** How long the server asked to wait before the next connection, in ms. */
+  /** Wait that the server requested before the next connection, in ms. */
   #minDelayMs = 0;
   #retry: ReturnType<typeof setTimeout> | undefined;
   #closed = false;
@@ -76,8 +81,9 @@ export class ProgressConnection {
   }
 
   /**
-   * Follows an action until the function given back is called.
+   * Follows an action.
    *
+   * @returns a function that ends it.
    * @throws ClientClosedError after `close`.
    */
   follow(actionId: string, listener: ProgressListener): () => void {
@@ -87,19 +93,20 @@ export class ProgressConnection {
   }
 
   /**
-   * Follows all actions of the account until the function given back is called.
+   * Follows all actions of the account.
    *
+   * @returns a function that ends it.
    * @throws ClientClosedError after `close`.
    */
   followAccount(listener: ProgressListener): () => void {
     if (this.#closed) throw new ClientClosedError();
     this.#account.add(listener);
-    // Asking again shows a newcomer the present.
+    // A repeated request shows a new listener the present state.
     this.#ask(this.#account.request());
     return () => this.#leaveAccount(listener);
   }
 
-  /** Fails whoever still follows something, and closes the socket. */
+  /** Fails every listener that still follows something, and closes the socket. */
   close(): void {
     this.#closed = true;
     this.#failAll(new ClientClosedError());
@@ -121,7 +128,7 @@ export class ProgressConnection {
     return this.#actions.size === 0 && this.#account.size === 0;
   }
 
-  /** Nothing is followed: nothing is held. */
+  /** Releases the connection and the timer, because nothing is followed. */
   #rest(): void {
     clearTimeout(this.#retry);
     this.#retry = undefined;
@@ -164,7 +171,7 @@ export class ProgressConnection {
     });
   }
 
-  /** Asks for what changes nothing and is answered; a browser cannot send pings. */
+  /** Sends a request that changes nothing and is answered: a browser cannot send pings. */
   #askForLife(): void {
     const [actionId] = this.#actions.actionIds;
     this.#send(
@@ -213,7 +220,7 @@ export class ProgressConnection {
     );
   }
 
-  /** @param listeners who follow nothing any more. */
+  /** @param listeners listeners that no longer follow anything. */
   #fail(listeners: readonly ProgressListener[], error: unknown): void {
     if (this.#idle) this.#rest();
     for (const listener of listeners) listener.failed(error);
@@ -239,7 +246,7 @@ export class ProgressConnection {
     }, delayMs);
   }
 
-  /** What is asked without a connection is asked once there is one. */
+  /** Sends a request now, or when a connection is open. */
   #ask(frame: ClientFrame): void {
     if (this.#session?.open === true) this.#send(frame);
     else this.#connect();

@@ -1,13 +1,16 @@
 import type { ActionUpdate } from '@bulk/contracts';
 
-/** Who follows an action, or all of the account. After `failed` it hears nothing more. */
+/** A follower of an action, or of all actions of the account. After `failed` it gets nothing more. */
 export interface ProgressListener {
   subscribed(): void;
   updated(update: ActionUpdate): void;
   failed(error: unknown): void;
 }
 
-/** A listener that throws hears of it and, having left, of nothing else; the others are not disturbed. */
+/**
+ * Calls each listener. A listener that throws is removed and gets its error, and nothing else. The others are not
+ * affected.
+ */
 export function tell(
   listeners: Iterable<ProgressListener>,
   call: (listener: ProgressListener) => void,

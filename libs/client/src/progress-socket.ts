@@ -7,22 +7,22 @@ import type { ProgressListener } from './progress-listener.ts';
 import { platformWebSocket, type WebSocketConstructor } from './web-socket.ts';
 
 export interface ConnectOptions {
-  /** May be absent with `AUTH_MODE=header`: the id of an action is enough to follow it. */
+  /** The account. With `AUTH_MODE=header` it may be absent: the id of an action is enough to follow it. */
   readonly accountId?: string;
-  /** A token, or a function that gives the one of the moment: asked for each connect. */
+  /** A token, or a function that returns the current one, called for each connect. */
   readonly token?: string | TokenSource;
-  /** Default: the platform's, else that of `ws`. */
+  /** The implementation of WebSocket. @default the platform's, else that of `ws` */
   readonly WebSocket?: WebSocketConstructor;
   readonly reconnect?: Partial<ReconnectOptions>;
-  /** Silence of the notifier after which it is asked for a sign of life, in ms; default 15,000. */
+  /** Time without a message after which the client asks the notifier for a sign of life, in ms. @default 15,000 */
   readonly keepAliveMs?: number;
 }
 
 /** What a ProgressSocket reports, and the arguments of its listeners. */
 export interface ProgressEvents {
-  /** The state of an action that is subscribed to: the present one first, then each newer one. */
+  /** The state of a subscribed action: the present one first, then each newer one. */
   actionUpdate: [update: ActionUpdate];
-  /** A subscription has ended: refused by the notifier, or the connection could not be had again. */
+  /** A subscription has ended: the notifier refused it, or the connection could not be restored. */
   error: [error: unknown, actionId: string];
 }
 
@@ -35,7 +35,7 @@ const DEFAULT_KEEP_ALIVE_MS = 15_000;
  * Opens a socket to the notifier, with the calls of an event emitter: `on('actionUpdate', …)`, `emit('subscribe', id)`,
  * `emit('unsubscribe', id)`. It connects at the first subscription and again whenever the connection is lost.
  *
- * @param url root URL of the notifier, such as `ws://localhost:3001`; `http:` and `https:` are understood as well.
+ * @param url root URL of the notifier, such as `ws://localhost:3001`; `http:` and `https:` are accepted as well.
  * @throws InvalidArgumentError if the URL, the account or the token is invalid.
  */
 export function connect(url: string, options: ConnectOptions = {}): ProgressSocket {
@@ -72,24 +72,25 @@ export class ProgressSocket {
   }
 
   /**
-   * Calls `listener` for each event from now on. An error without a listener is thrown where nothing catches it, as
-   * that of an EventEmitter is.
+   * Calls `listener` for each event from now on. An error without a listener is thrown as uncaught, like that of an
+   * EventEmitter.
    */
   on<Event extends keyof ProgressEvents>(event: Event, listener: Listener<Event>): this {
     this.#of(event).add(listener);
     return this;
   }
 
-  /** Calls `listener` no more. */
+  /** Removes a listener. */
   off<Event extends keyof ProgressEvents>(event: Event, listener: Listener<Event>): this {
     this.#of(event).delete(listener);
     return this;
   }
 
   /**
-   * Subscribes to an action or unsubscribes from it. What is so already stays so. No update follows an unsubscribe.
+   * Subscribes to an action or unsubscribes from it. A repetition has no effect. No update follows an unsubscribe.
    *
-   * @throws InvalidArgumentError if the id is not that of an action; ClientClosedError after `close`.
+   * @throws InvalidArgumentError if the id is not that of an action.
+   * @throws ClientClosedError after `close`.
    */
   emit(event: 'subscribe' | 'unsubscribe', actionId: string): this {
     const id = checked(actionIdSchema, actionId, 'actionId');

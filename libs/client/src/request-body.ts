@@ -1,16 +1,19 @@
-/** A body as `fetch` takes it. */
+/** A body that `fetch` accepts. */
 export type RequestBody = string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array>;
 
 /** What can be uploaded: text, bytes, or either piece by piece. */
 export type UploadBody =
   string | Uint8Array<ArrayBuffer> | ReadableStream<Uint8Array> | AsyncIterable<string | Uint8Array>;
 
-/** Whether a body can be sent twice. */
+/** Returns whether a body can be sent twice. */
 export function isRepeatable(body: RequestBody): boolean {
   return typeof body === 'string' || body instanceof Uint8Array;
 }
 
-/** Pieces are asked for as they are sent: no more than one waits. An iterable is told when its rest is not wanted. */
+/**
+ * Converts an upload for `fetch`. It reads a piece of an iterable when the piece is sent, so no more than one waits. It
+ * ends the iterable early if the rest is not needed.
+ */
 export function requestBodyOf(body: UploadBody): RequestBody {
   if (typeof body === 'string' || body instanceof Uint8Array || body instanceof ReadableStream) return body;
   const encoder = new TextEncoder();

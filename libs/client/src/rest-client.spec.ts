@@ -189,7 +189,7 @@ describe('lists', () => {
     const { client, asked } = await givenApi(({ url }) => {
       const limit = Number(url.searchParams.get('limit'));
       const skip = Number(url.searchParams.get('skip'));
-      // One more comes in front with every page.
+      // With every page, one more action appears at the front.
       const moved = Math.max(0, skip - asked.length + 1);
       const data = ids.slice(moved, moved + limit).map((actionId) => ({ ...view, actionId }));
       return { body: { success: true, data, pagination: { total: ids.length, limit, skip } } };

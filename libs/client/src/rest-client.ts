@@ -32,12 +32,14 @@ import type {
 } from './rest-types.ts';
 import { linesOf } from './text-stream.ts';
 
-/** Longest time for an upload and its answer, in ms. */
+/** Maximum time for an upload and its answer, in ms. */
 const UPLOAD_TIMEOUT_MS = 600_000;
 
 /**
- * The REST half of the client. Calls throw BulkApiError when they are refused, NetworkError when there is no answer,
- * InvalidAnswerError when it is not understood, AbortedError when their signal aborts.
+ * The REST half of the client.
+ *
+ * Calls throw BulkApiError if the API refuses them, NetworkError if there is no answer, InvalidAnswerError if the
+ * client does not understand the answer, and AbortedError if their signal aborts.
  */
 export class RestClient {
   readonly #http: HttpApi;
@@ -47,9 +49,11 @@ export class RestClient {
   }
 
   /**
-   * Has an action carried out; resolves when it is accepted. Safe to repeat, since the API answers the same key and request
-   * with the same action: without a key it gets a random one, and whatever may pass (no answer, 429, 503, …) is tried again
-   * as `retry` says. After a NetworkError the action may be there: the same call with the same `idempotencyKey` tells.
+   * Creates an action and resolves when the API has accepted it. A call without a key gets a random one.
+   *
+   * It is safe to repeat: the API answers the same key and request with the same action. Transient failures (no answer,
+   * 429, 503, …) are retried according to `retry`. After a NetworkError the action may exist: repeat the call with the
+   * same `idempotencyKey` to find out.
    */
   createAction(request: CreateActionRequest, options: CreateOptions = {}): Promise<ActionView> {
     return this.#create({ body: JSON.stringify(request), signal: options.signal }, options, {
@@ -58,10 +62,10 @@ export class RestClient {
   }
 
   /**
-   * Like `createAction`, with the entities alone as a CSV (whose first row names the columns) or as NDJSON. A string or
-   * Uint8Array is tried again; a stream cannot be sent twice, and only Node and some browsers can send one at all.
+   * Like `createAction`, with only the entities as a CSV (whose first row names the columns) or as NDJSON. A string or
+   * Uint8Array is retried. A stream cannot be sent twice, and only Node and some browsers can send one at all.
    *
-   * @param body compressed already where `contentEncoding` says so.
+   * @param body compressed already if `contentEncoding` says so.
    */
   uploadEntities(
     parameters: UploadParameters,
@@ -89,7 +93,7 @@ export class RestClient {
     return this.#http.one({ path: pathOf(actionId) }, actionViewSchema);
   }
 
-  /** The account's actions, newest first unless sorted otherwise, one page of them. */
+  /** Returns a page of the account's actions, newest first by default. */
   listActions(options: ListActionsOptions = {}): Promise<ActionsPage> {
     return this.#http.page(
       { path: ACTIONS, query: { ...options } },
@@ -99,8 +103,9 @@ export class RestClient {
   }
 
   /**
-   * The account's actions, page by page as they are asked for. The list moves meanwhile: one that has come is not given
-   * twice, one that leaves the list (its status is not `status` any more) may hide another.
+   * Iterates over the account's actions and requests each page when it is needed. The list can change meanwhile: an
+   * action is not returned twice, but an action that leaves the list (because its status is no longer `status`) may
+   * hide another one.
    */
   async *iterateActions(options: ListActionsOptions = {}): AsyncGenerator<ActionView> {
     const limit = options.limit ?? MAX_LIMIT;
@@ -113,17 +118,17 @@ export class RestClient {
     }
   }
 
-  /** How many of the account's actions are in each status. */
+  /** Returns the number of the account's actions in each status. */
   getStatusSummary(): Promise<StatusSummary> {
     return this.#http.one({ path: `${ACTIONS}/status/summary` }, statusSummarySchema);
   }
 
-  /** Cancels: what is not processed yet is skipped, and then the action is `cancelled`. */
+  /** Cancels an action: positions that are not processed yet are skipped, and then the action is `cancelled`. */
   cancelAction(actionId: string): Promise<ActionView> {
     return this.#control(actionId, 'cancel');
   }
 
-  /** Stops the dispatch of what is not dispatched yet, until `resumeAction`. */
+  /** Pauses the dispatch of an action's remaining batches until `resumeAction`. */
   pauseAction(actionId: string): Promise<ActionView> {
     return this.#control(actionId, 'pause');
   }
@@ -137,12 +142,12 @@ export class RestClient {
     return this.#control(actionId, 'retry');
   }
 
-  /** Counts, rate and estimate. */
+  /** Returns counts, rate and estimated end of an action. */
   getStats(actionId: string): Promise<ActionStats> {
     return this.#http.one({ path: pathOf(actionId, '/stats') }, actionStatsSchema);
   }
 
-  /** Outcomes by position, one page of them. */
+  /** Returns a page of outcomes by position. */
   getLogs(actionId: string, options: LogsOptions = {}): Promise<LogsPage> {
     return this.#http.page(
       { path: pathOf(actionId, '/logs'), query: { ...options } },
@@ -152,10 +157,10 @@ export class RestClient {
   }
 
   /**
-   * Reads all outcomes by position, page by page as they are asked for.
+   * Iterates over all outcomes by position and requests each page when it is needed.
    *
-   * Of a running action it reads those before the first position that has no outcome yet. To continue later, pass the
-   * position of the last one as `after`: none is omitted and none is repeated.
+   * For a running action it stops before the first position that has no outcome yet. To continue later, pass the last
+   * position as `after`: no outcome is omitted or repeated.
    */
   async *iterateLogs(actionId: string, options: Omit<LogsOptions, 'skip'> = {}): AsyncGenerator<LogEntry> {
     const limit = options.limit ?? MAX_LIMIT;
@@ -173,14 +178,14 @@ export class RestClient {
     }
   }
 
-  /** Counts per outcome and per code. */
+  /** Returns the counts per outcome and per code. */
   getLogSummary(actionId: string): Promise<LogSummary> {
     return this.#http.one({ path: pathOf(actionId, '/logs/summary') }, logSummarySchema);
   }
 
   /**
-   * All outcomes as a file, as it comes: pieces of its text, cut anywhere. Nothing is asked before the first piece is;
-   * leaving the loop ends it. Throws NetworkError when the answer breaks off.
+   * Returns all outcomes as a file, in pieces of its text as they arrive. The pieces may be cut anywhere. The request
+   * is sent when the first piece is read, and leaving the loop ends it. Throws NetworkError if the answer breaks off.
    */
   results(
     actionId: string,
@@ -194,7 +199,7 @@ export class RestClient {
     });
   }
 
-  /** All outcomes in one request, as `results` gives them. */
+  /** Iterates over all outcomes in one request, from the file that `results` returns. */
   async *iterateResults(actionId: string, options: ResultsOptions = {}): AsyncGenerator<LogEntry> {
     for await (const line of linesOf(this.results(actionId, { ...options, format: 'ndjson' }))) {
       yield parsedEntry(line);
@@ -230,7 +235,7 @@ function pathOf(actionId: string, rest = ''): string {
   return `${ACTIONS}/${encodeURIComponent(actionId)}${rest}`;
 }
 
-/** @throws InvalidAnswerError also where the line says that those before it are not all. */
+/** Parses a line of results. @throws InvalidAnswerError, also if the line reports that the results are incomplete. */
 function parsedEntry(line: string): LogEntry {
   const row = parsedRow(line);
   if (row.status !== 'incomplete') return row;
@@ -245,7 +250,7 @@ function parsedRow(line: string): LogEntry | IncompleteResults {
   }
 }
 
-/** A random UUID; `crypto.randomUUID` is not there on a page that came without TLS. */
+/** Returns a random UUID. `crypto.randomUUID` does not exist on a page that was loaded without TLS. */
 function randomKey(): string {
   const bytes = crypto.getRandomValues(new Uint8Array(16));
   const hex = [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
@@ -259,7 +264,7 @@ function randomKey(): string {
   ].join('-');
 }
 
-/** Parameters that travel in a query as JSON; without those that are absent. */
+/** Converts parameters to JSON for a query, without absent ones. */
 function asJson(parameters: Readonly<Record<string, unknown>>): Record<string, string> {
   const given = Object.entries(parameters).filter(([, value]) => value !== undefined);
   return Object.fromEntries(given.map(([name, value]) => [name, JSON.stringify(value)]));

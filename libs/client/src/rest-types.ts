@@ -10,24 +10,24 @@ import type {
 import type { ActionStatus, Lane, OutcomeStatus } from '@bulk/domain';
 
 export interface CreateOptions {
-  /** 1 to 255 printable ASCII characters; default: a random UUID for each call. */
+  /** 1 to 255 printable ASCII characters. @default a random UUID for each call */
   readonly idempotencyKey?: string;
   readonly signal?: AbortSignal;
 }
 
-/** What `createAction` takes, without the entities. */
+/** The parameters of `createAction`, without the entities. */
 export type UploadParameters = Omit<CreateActionRequest, 'entities'> & {
-  /** Told when the action has ended. */
+  /** The URL that is notified when the action has ended. */
   readonly callbackUrl?: string;
-  /** What separates the cells of a CSV; default comma. */
+  /** The delimiter of a CSV. @default the one that the API finds in the header */
   readonly delimiter?: 'comma' | 'semicolon' | 'tab' | 'pipe';
 };
 
 export interface UploadOptions extends CreateOptions {
   readonly contentType: 'text/csv' | 'application/x-ndjson';
-  /** The body is compressed already. */
+  /** The compression of the body, if the body is compressed already. */
   readonly contentEncoding?: 'gzip';
-  /** Longest time for the upload and its answer, in ms; default 600,000. */
+  /** Maximum time for the upload and its answer, in ms. @default 600,000 */
   readonly timeoutMs?: number;
 }
 
@@ -39,42 +39,43 @@ export interface ListActionsOptions {
   /** 1 to 1000; default 50. */
   readonly limit?: number;
   readonly skip?: number;
-  /** A field, or `-field` for descending; default `-createdAt`. */
+  /** A field, or `-field` for descending order. @default `-createdAt` */
   readonly sort?: (typeof ACTION_SORTS)[number];
 }
 
 export interface ActionsPage {
   readonly entries: ActionView[];
-  /** `atLeast`: there are `total` actions or more. */
+  /** With `atLeast`, there are `total` actions or more. */
   readonly pagination: ActionPagination;
 }
 
 export interface LogsOptions {
-  /** Only these outcomes. */
+  /** Only outcomes of this kind. */
   readonly type?: OutcomeStatus;
   /** 1 to 1000; default 50. */
   readonly limit?: number;
-  /** Outcomes before the page, among the outcomes so far. */
+  /** Number of outcomes before the page, among the outcomes so far. */
   readonly skip?: number;
   /**
-   * Only later positions than this; instead of `skip`, and quick on deep pages. Without `skip` a page of a running action
-   * ends before the first position that has no outcome yet.
+   * Returns only positions after this one; it replaces `skip`, and is fast on deep pages. Without `skip`, a page of a
+   * running action ends before the first position that has no outcome yet.
    */
   readonly after?: number;
-  /** `-position`: from the highest position to the lowest, and `after` continues below; default `position`. */
+  /** `-position` means from the highest position to the lowest, and `after` continues below. @default `position` */
   readonly sort?: (typeof LOG_SORTS)[number];
 }
 
 export interface LogsPage {
   readonly entries: LogEntry[];
-  /** `more`: outcomes follow or will follow; ask for them with `after: next`. */
+  /** With `more`, outcomes follow or will follow. Request them with `after: next`. */
   readonly pagination: LogPagination;
 }
 
 export interface ResultsFile {
   readonly format: 'csv' | 'ndjson';
   /**
-   * CSV: writes every value as it is. By default an apostrophe stands before what a spreadsheet would run as a formula.
+   * CSV: writes every value unchanged. By default, an apostrophe precedes a value that a spreadsheet would run as a
+   * formula.
    *
    * @default false
    */
@@ -82,7 +83,7 @@ export interface ResultsFile {
 }
 
 export interface ResultsOptions {
-  /** Only these outcomes. */
+  /** Only outcomes of this kind. */
   readonly type?: OutcomeStatus;
   readonly signal?: AbortSignal;
 }

@@ -1,15 +1,15 @@
 import { backoffDelay, CodedError, type BackoffOptions } from '@bulk/domain';
 import { AbortedError, BulkApiError } from './errors.ts';
 
-/** How a request that is safe to repeat is repeated: exponential backoff with full jitter. */
+/** How an idempotent request is retried: exponential backoff with full jitter. */
 export interface RetryOptions extends BackoffOptions {
-  /** Tries in all; 1: no repetition; default 4. */
+  /** Maximum number of tries; 1 means no retry. @default 4 */
   readonly maxAttempts: number;
-  /** Longest wait before the second try, in ms; default 250. */
+  /** Longest wait before the second try, in ms. @default 250 */
   readonly initialDelayMs: number;
-  /** Longest wait before any try, in ms, but for what the API asks for; default 5,000. */
+  /** Longest wait before any try, in ms, in addition to the wait that the API requests. @default 5,000 */
   readonly maxDelayMs: number;
-  /** A `Retry-After` beyond this is not waited for: the error is thrown, in ms; default 60,000. */
+  /** Longest `Retry-After` that is waited for, in ms. After a longer one the error is thrown. @default 60,000 */
   readonly maxRetryAfterMs: number;
 }
 
@@ -20,7 +20,7 @@ export const DEFAULT_RETRY: RetryOptions = {
   maxRetryAfterMs: 60_000,
 };
 
-/** Tries again what failed with a retryable error, a bounded number of times. */
+/** Retries after retryable errors, a bounded number of times. */
 export class Retrying {
   readonly #options: RetryOptions;
   readonly #random: () => number;
@@ -31,7 +31,10 @@ export class Retrying {
     this.#random = random;
   }
 
-  /** @throws what the last try threw; AbortedError when the signal ends the wait for the next one. */
+  /**
+   * Runs `attempt`, with retries. @throws the error of the last try; AbortedError if the signal ends the wait for the
+   * next one.
+   */
   async run<T>(attempt: () => Promise<T>, signal?: AbortSignal): Promise<T> {
     for (let tries = 1; ; tries += 1) {
       try {
@@ -44,13 +47,13 @@ export class Retrying {
     }
   }
 
-  /** @returns how long to wait for the next try, in ms, or undefined for none. */
+  /** @returns the wait before the next try, in ms, or undefined if there is none. */
   #waitAfter(error: unknown, tries: number): number | undefined {
     const { maxAttempts, maxRetryAfterMs } = this.#options;
     if (!(error instanceof CodedError) || !error.retryable || tries >= maxAttempts) return undefined;
     const asked = error instanceof BulkApiError ? (error.retryAfterMs ?? 0) : 0;
     if (asked > maxRetryAfterMs) return undefined;
-    // Later than asked by some: not all who were told the same come back together.
+    // It adds a random wait to the requested one, so that clients with the same answer do not return together.
     return asked + backoffDelay(tries, this.#options, this.#random);
   }
 }

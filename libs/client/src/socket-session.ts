@@ -3,15 +3,15 @@ import type { WebSocketLike } from './web-socket.ts';
 export interface SocketSessionEvents {
   opened(): void;
   received(data: unknown): void;
-  /** Nothing was heard for a while: ask for a sign of life. */
+  /** Nothing has arrived for a while: ask for a sign of life. */
   quiet(): void;
-  /** Called once, unless it was left before. */
+  /** Called once, unless `leave` was called before. */
   lost(reason: string): void;
 }
 
 /**
- * One WebSocket from its connecting to its end. A peer that stays silent for two periods (a connection that never opens,
- * one that was cut without a word) is lost too. After `leave` or `lost` it says nothing more.
+ * One WebSocket from its connect to its end. A peer that stays silent for two periods (a connection that never opens,
+ * or one that was cut silently) is lost too. After `leave` or `lost` it reports nothing more.
  */
 export class SocketSession {
   readonly #socket: WebSocketLike;
@@ -22,14 +22,14 @@ export class SocketSession {
   #asked = false;
   #errorMessage = '';
 
-  /** @param keepAliveMs one period of silence. */
+  /** @param keepAliveMs length of one period of silence, in ms. */
   constructor(socket: WebSocketLike, keepAliveMs: number, events: SocketSessionEvents) {
     this.#socket = socket;
     this.#events = events;
     this.#timer = setInterval(() => this.#checkLife(), keepAliveMs);
     socket.addEventListener('open', () => this.#opened());
     socket.addEventListener('message', ({ data }) => this.#received(data));
-    // `close` follows; it has the code 1006 and this the message.
+    // `close` follows. It has the code 1006; this event has the message.
     socket.addEventListener('error', ({ message }) => (this.#errorMessage = message ?? ''));
     socket.addEventListener('close', ({ code, reason }) =>
       this.#lose(this.#errorMessage || `closed with code ${code} ${reason}`.trimEnd()),
@@ -44,13 +44,13 @@ export class SocketSession {
     if (this.open) this.#socket.send(text);
   }
 
-  /** Closes it in order. */
+  /** Closes the WebSocket in order. */
   leave(): void {
     this.#end();
     this.#socket.close(1000);
   }
 
-  /** Gives it up as lost, without waiting for the peer. */
+  /** Treats the WebSocket as lost, without waiting for the peer. */
   abandon(reason: string): void {
     if (this.#socket.terminate === undefined) this.#socket.close();
     else this.#socket.terminate();

@@ -4,7 +4,7 @@ import type { FetchAnswer } from './http-api.ts';
 /** Longest line of a stream of lines, in characters. */
 const MAX_LINE = 4_194_304;
 
-/** The text of an answer piece by piece; what is not read any more is cancelled. */
+/** Returns the text of an answer piece by piece, and cancels the rest if the reader stops. */
 export async function* textOf(answer: FetchAnswer): AsyncGenerator<string> {
   // A substitute for fetch may have no streams.
   if (answer.body === undefined || answer.body === null) {
@@ -21,15 +21,15 @@ export async function* textOf(answer: FetchAnswer): AsyncGenerator<string> {
       if (done) return;
     }
   } finally {
-    // Resolves where it has ended; a stream that broke rejects, which its reader knows already.
+    // It resolves if the stream has ended. A broken stream rejects, but its reader already got that error.
     await reader.cancel().catch(() => undefined);
   }
 }
 
 /**
- * The lines of a text that comes in pieces, without their ends and without empty ones.
+ * Splits a text that arrives in pieces into lines, without their ends and without empty ones.
  *
- * @throws InvalidAnswerError when a line does not end.
+ * @throws InvalidAnswerError if a line is too long.
  */
 export async function* linesOf(text: AsyncIterable<string>): AsyncGenerator<string> {
   let rest = '';

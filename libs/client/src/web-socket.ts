@@ -1,8 +1,8 @@
-/** The part of a WebSocket that is used; a browser's and that of `ws` are ones. */
+/** The part of a WebSocket that is used. The WebSockets of browsers and of `ws` have it. */
 export interface WebSocketLike {
   send(data: string): void;
   close(code?: number, reason?: string): void;
-  /** Ends it without a handshake, where the implementation can. */
+  /** Ends the connection without a handshake, if the implementation can. */
   terminate?(): void;
   addEventListener(type: 'open', listener: () => void): void;
   addEventListener(type: 'message', listener: (event: { readonly data: unknown }) => void): void;
@@ -21,10 +21,10 @@ interface Platform {
 }
 
 /**
- * Returns the WebSocket of a browser, and that of `ws` in Node.
+ * Returns the WebSocket of a browser, or that of `ws` in Node.
  *
- * Node has one of its own from version 22 on. It does not say why a connection failed, and it cannot end one without a
- * handshake.
+ * Node has its own WebSocket from version 22 on. It does not report why a connection failed, and cannot end one without
+ * a handshake.
  */
 export async function platformWebSocket({
   WebSocket: own,

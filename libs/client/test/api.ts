@@ -13,7 +13,7 @@ export interface Asked {
   readonly body: string;
 }
 
-/** What the API answers; a function writes by itself, and undefined is silence. */
+/** The answers of the API. A function writes the answer itself, and undefined means silence. */
 export type Told =
   | { status?: number; headers?: Record<string, string>; body: unknown }
   | ((response: ServerResponse) => void)
@@ -28,7 +28,7 @@ export function stopApi(): void {
   server = undefined;
 }
 
-/** An API that answers as told, and a client of it; `asked` is what the client asked. */
+/** An API that gives scripted answers, and a client of it; `asked` are the client's requests. */
 export async function givenApi(
   answer: (asked: Asked, request: IncomingMessage) => Told,
   options: Partial<BulkClientOptions> = {},

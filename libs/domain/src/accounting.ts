@@ -7,7 +7,7 @@ export interface Counts {
   readonly skipped: number;
 }
 
-/** Counts, with how often each code of a failure or skip was given. */
+/** Counts, with the number of failures and skips per code. */
 export interface Tally extends Counts {
   readonly codes: Readonly<Record<string, number>>;
 }
@@ -30,12 +30,14 @@ export function tally(outcomes: Iterable<Outcome>): Tally {
   return { ...counts, codes };
 }
 
-/** A code that comes to nothing is left out. */
+/** Adds two tallies. A code whose sum is 0 is left out. */
 export function addTallies(a: Tally, b: Tally): Tally {
   return combine(a, b, 1);
 }
 
-/** What is to be added to `b` to get `a`; parts of it may be negative. A code that comes to nothing is left out. */
+/**
+ * Subtracts tally `b` from tally `a`. Parts of the result may be negative. A code whose difference is 0 is left out.
+ */
 export function subtractTallies(a: Tally, b: Tally): Tally {
   return combine(a, b, -1);
 }
@@ -51,19 +53,19 @@ function combine(a: Tally, b: Tally, sign: 1 | -1): Tally {
   };
 }
 
-/** Positions that have an outcome. */
+/** Returns the number of positions that have an outcome. */
 export function processed(counts: Counts): number {
   return counts.success + counts.failure + counts.skipped;
 }
 
-/** How far an action is, derived from its counts and times. */
+/** The progress of an action, derived from its counts and times. */
 export interface ProgressFigures {
   readonly processed: number;
   /** 0 to 100, rounded down to one decimal: 100 only when every position has an outcome. */
   readonly percent: number;
-  /** Positions per second of the time in which it ran, one decimal; null before there is a measurable span. */
+  /** Positions per second of running time, one decimal; null while there is no measurable span. */
   readonly rate: number | null;
-  /** When the last outcome is to be expected at this rate; null when unknown, paused or finished. */
+  /** When the last outcome is expected at this rate; null if unknown, paused or finished. */
   readonly eta: Date | null;
 }
 
@@ -71,9 +73,9 @@ export interface ProgressInput extends Counts {
   readonly total: number;
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
-  /** Since when it stands still, since it is paused; null: it does not. */
+  /** When the present pause started to hold the action up; null if it is not paused. */
   readonly pausedSince: Date | null;
-  /** How long it was paused before, since its first outcome, in ms. */
+  /** Duration of its earlier pauses since the first outcome, in ms. */
   readonly pausedMs: number;
 }
 

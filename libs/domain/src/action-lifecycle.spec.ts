@@ -25,7 +25,7 @@ import {
 const status = fc.constantFrom(...ACTION_STATUSES);
 const counts = fc.record({ success: fc.nat(50), failure: fc.nat(50), skipped: fc.nat(50) });
 
-/** Every move that a rule makes, as [from, to]. */
+/** Every transition that a rule makes, as [from, to]. */
 function moves(): [ActionStatus, ActionStatus][] {
   const made = ACTION_STATUSES.flatMap((from): [ActionStatus, ActionStatus][] => [
     [from, statusAfterPublication(from)],

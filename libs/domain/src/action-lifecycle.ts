@@ -3,15 +3,16 @@ import { processed, type Tally } from './accounting.ts';
 import { OUTCOME_CODES } from './outcome.ts';
 
 /**
- * The life of an action: its statuses, which may follow which, and the rules that move it. Every other list of statuses
- * (enums of the APIs, filters, gauges, the update pipelines in `@bulk/mongo`) is derived from this table.
+ * Declares the life of an action: its statuses, the transitions between them, and the rules that move an action. Every
+ * other list of statuses (enums of the APIs, filters, gauges, the update pipelines in `@bulk/mongo`) is derived from
+ * this table.
  *
  *     upload accepted
  *           │
  *           ▼     first window         first outcome            last outcome
  *        pending ─────────────▶ queued ─────────────▶ processing ───────────▶ completed
  *          │  ▲                 │  ▲                   │  ▲      └───────────▶ cancelled  (cancelling has
- *    pause │  │ resume    pause │  │ resume      pause │  │ resume                         skipped a position)
+ * pause │  │ resume    pause │  │ resume      pause │  │ resume                         skipped a position)
  *          ▼  │                 ▼  │                   ▼  │
  *        ┌──────────────────────── paused ──────────────────┐  last outcome
  *        └──────────────────────────────────────────────────┘──────────────▶ completed or cancelled
@@ -21,8 +22,8 @@ import { OUTCOME_CODES } from './outcome.ts';
  * - `failed` is part of the public interface; no transition leads to it today.
  * - A final status never changes, whatever a replay does to the counts.
  *
- * `dispatch` says what the dispatch does in a status: `waiting` before its first window, `begun` after it, `none`: nothing
- * is published. A status without a `next` is final. The order is that of the public enums.
+ * `dispatch` says what the dispatch does in a status: `waiting` before its first window, `begun` after it, `none`:
+ * nothing is published. A status without a `next` is final. The order is that of the public enums.
  */
 const LIFE = {
   pending: { dispatch: 'waiting', next: ['queued', 'processing', 'paused', 'completed', 'cancelled'] },
@@ -34,7 +35,7 @@ const LIFE = {
   cancelled: { dispatch: 'none', next: [] },
 } as const;
 
-/** What the platform knows of a status. */
+/** The properties of a status. */
 interface StatusFacts {
   readonly dispatch: 'none' | 'waiting' | 'begun';
   readonly next: readonly ActionStatus[];
@@ -47,10 +48,12 @@ export type FinalStatus = {
   [S in ActionStatus]: (typeof LIFE)[S]['next'] extends readonly [] ? S : never;
 }[ActionStatus];
 
-/** An upload that is not accepted yet: no API shows it, and a janitor removes one that was broken off. */
+/**
+ * The stored status of an upload that is not accepted yet. No API shows it, and a janitor removes an abandoned upload.
+ */
 export const STAGING = 'staging' as const;
 
-/** What is stored as the status of an action. */
+/** A status as it is stored. */
 export type StoredStatus = ActionStatus | typeof STAGING;
 
 const FACTS: Readonly<Record<ActionStatus, StatusFacts>> = LIFE;
@@ -64,42 +67,45 @@ export const UNFINISHED_STATUSES = ACTION_STATUSES.filter((status) => !isFinal(s
 /** Statuses in which an action's batches are published. */
 export const DISPATCHED_STATUSES = ACTION_STATUSES.filter(isDispatched);
 
-/** Of these, those of an action whose first batches have been published. */
+/** Those of `DISPATCHED_STATUSES` that an action has once its first batches are published. */
 export const BEGUN_STATUSES = ACTION_STATUSES.filter((status) => FACTS[status].dispatch === 'begun');
 
-/** Whether an action in this status can change no more. */
+/** Returns whether an action in this status can no longer change. */
 export function isFinal(status: ActionStatus): status is FinalStatus {
   return FACTS[status].next.length === 0;
 }
 
-/** Whether an action is more than an upload, so that its account may see it. */
+/** Returns whether an action is accepted, so that its account may see it. */
 export function isAccepted(status: StoredStatus): status is ActionStatus {
   return status !== STAGING;
 }
 
-/** Whether the batches of an action in this status are published. */
+/** Returns whether the batches of an action in this status are published. */
 export function isDispatched(status: ActionStatus): boolean {
   return FACTS[status].dispatch !== 'none';
 }
 
-/** Whether a status may follow another one. */
+/** Returns whether the transition from one status to another is allowed. */
 export function mayBecome(from: ActionStatus, to: ActionStatus): boolean {
   return FACTS[from].next.includes(to);
 }
 
-/** The status of an upload that is accepted. */
+/** The status that an upload gets when it is accepted. */
 export const ACCEPTED_STATUS: ActionStatus = 'pending';
 
-/** The status of an action once a window of its batches is published. */
+/** Returns the status of an action after a window of its batches is published. */
 export function statusAfterPublication(status: ActionStatus): ActionStatus {
   return status === 'pending' ? 'queued' : status;
 }
 
-/** How far the outcomes of an action are: `cancelled` is `all`, where cancelling kept a position from being processed. */
+/**
+ * How many positions of an action have an outcome. `cancelled` means all of them, and a cancellation skipped at least
+ * one.
+ */
 export const OUTCOME_STAGES = ['none', 'some', 'all', 'cancelled'] as const;
 export type OutcomeStage = (typeof OUTCOME_STAGES)[number];
 
-/** How far an action is, once `sum` of its `total` positions have an outcome. */
+/** Returns the stage of an action of which `sum` of `total` positions have an outcome. */
 export function outcomeStage(sum: Tally, total: number): OutcomeStage {
   const done = processed(sum);
   if (done >= total) return (sum.codes[OUTCOME_CODES.ACTION_CANCELLED] ?? 0) > 0 ? 'cancelled' : 'all';
@@ -107,8 +113,8 @@ export function outcomeStage(sum: Tally, total: number): OutcomeStage {
 }
 
 /**
- * The status of an action once outcomes are counted. A final status stays. A paused action stays paused until its last
- * outcome. A cancelling that came too late to skip a position changes nothing.
+ * Returns the status of an action after outcomes are counted. A final status stays. A paused action stays paused until
+ * its last outcome. A cancellation that came too late to skip a position changes nothing.
  */
 export function statusAfterOutcomes(status: ActionStatus, stage: OutcomeStage): ActionStatus {
   if (isFinal(status)) return status;
@@ -124,14 +130,17 @@ export function statusAfterOutcomes(status: ActionStatus, stage: OutcomeStage): 
   }
 }
 
-/** What a caller may ask of an action. */
+/** The controls that a caller may apply to an action. */
 export const CONTROLS = ['cancel', 'pause', 'resume'] as const;
 export type Control = (typeof CONTROLS)[number];
 
 interface ControlRule {
-  /** Statuses of an action that the control changes, unless it is being cancelled. */
+  /** The statuses in which the control changes an action, unless the action is being cancelled. */
   readonly from: readonly ActionStatus[];
-  /** Whether an action is already as it was asked to be. @param cancelling whether an unfinished action is cancelled. */
+  /**
+   * Returns whether the action is already in the requested state. @param cancelling whether an unfinished action is
+   * cancelled.
+   */
   readonly isDone: (status: ActionStatus, cancelling: boolean) => boolean;
 }
 
@@ -150,16 +159,16 @@ const CONTROL_RULES: Readonly<Record<Control, ControlRule>> = {
   },
 };
 
-/** Statuses of an action that a control changes, unless the action is being cancelled. */
+/** Returns the statuses in which a control changes an action, unless the action is being cancelled. */
 export function controllableStatuses(control: Control): readonly ActionStatus[] {
   return CONTROL_RULES[control].from;
 }
 
 /**
- * What a control comes to: it changes the action, the action is already as it was asked to be, or the control conflicts
- * with the action's status.
+ * Returns what a control does: it changes the action, the action is already in the requested state, or the control
+ * conflicts with the action's status.
  *
- * @param cancelRequested whether the action was cancelled before, ended or not.
+ * @param cancelRequested whether the action was cancelled before, whether or not it has ended.
  */
 export function judgeControl(
   control: Control,
@@ -171,18 +180,18 @@ export function judgeControl(
   return isDone(status, cancelRequested && !isFinal(status)) ? 'done' : 'conflict';
 }
 
-/** How far an action had come: nothing was published, its first batch was, or it has an outcome. */
+/** How far an action came: nothing was published, its first batch was published, or it has an outcome. */
 export const MILESTONES = ['none', 'queued', 'started'] as const;
 export type Milestone = (typeof MILESTONES)[number];
 
-/** The status that an action would have, had it never been paused. */
+/** The status that an action would have if it had never been paused. */
 const STATUS_AT: Readonly<Record<Milestone, ActionStatus>> = {
   none: 'pending',
   queued: 'queued',
   started: 'processing',
 };
 
-/** The status of an action that a control changes. */
+/** Returns the status of an action after a control changed it. */
 export function statusAfterControl(control: Control, status: ActionStatus, reached: Milestone): ActionStatus {
   if (control === 'pause') return isDispatched(status) ? 'paused' : status;
   return status === 'paused' ? STATUS_AT[reached] : status;

@@ -1,12 +1,13 @@
 import { z } from 'zod';
 
-/** Priority classes, the most urgent first; each has a Kafka topic of its own. */
+/** The priority classes, the most urgent first. Each has a Kafka topic of its own. */
 export const LANES = ['high', 'normal', 'low'] as const;
 export const laneSchema = z.enum(LANES);
 export type Lane = z.infer<typeof laneSchema>;
 
 /**
- * An account: letters, digits, `.`, `_`, `-`, at most 64. It holds no `:` so that `accountId:entityId` is unambiguous.
+ * An account id: letters, digits, `.`, `_`, `-`, at most 64. It contains no `:`, so that `accountId:entityId` is
+ * unambiguous.
  */
 export const accountIdSchema = z
   .string()
@@ -16,9 +17,9 @@ export const accountIdSchema = z
 export const actionIdSchema = z.uuid('expected a UUID');
 
 /**
- * When an action was created, in ms since the epoch, as its id tells.
+ * Reads the creation time of an action from its id, in ms since the epoch.
  *
- * @returns undefined if the id is a UUID of another version, which holds no time.
+ * @returns undefined if the id is a UUID of another version, which contains no time.
  */
 export function createdAtOf(actionId: string): number | undefined {
   const [, high = '', low = ''] = /^([\da-f]{8})-([\da-f]{4})-7/i.exec(actionId) ?? [];
@@ -30,11 +31,11 @@ export const typeNameSchema = z
   .string()
   .regex(/^[a-z][a-z0-9-]{0,63}$/, 'expected a lower-case name such as "update" or "contact"');
 
-/** The entity type of an action that names none. */
+/** The entity type of an action that does not name one. */
 export const DEFAULT_ENTITY_TYPE = 'contact';
 export const DEFAULT_LANE: Lane = 'normal';
 
-/** What of an action is the same from its acceptance to its end; travels with each of its batches. */
+/** The facts of an action that never change. They travel with each of its batches. */
 export interface ActionIdentity {
   readonly actionId: string;
   readonly accountId: string;
@@ -44,8 +45,10 @@ export interface ActionIdentity {
 }
 
 /**
- * What tells one position's work from all other work, for ever: the same however often its batch is delivered, tried
- * again, or replayed from the dead letters. An action that retries another one is another action, with tokens of its own.
+ * Returns a stable identifier for the work on one position. It stays the same across redeliveries, retries and replays
+ * of the batch.
+ *
+ * An action that retries another one is another action, with tokens of its own.
  */
 export function idempotencyTokenOf(actionId: string, position: number): string {
   return `${actionId}:${position}`;

@@ -1,28 +1,28 @@
-/** Exponential backoff with full jitter. */
+/** Options of exponential backoff with full jitter. */
 export interface BackoffOptions {
   readonly initialDelayMs: number;
   readonly maxDelayMs: number;
 }
 
-/** Doublings after which every ceiling is the longest delay. */
+/** Number of doublings after which every ceiling is the longest delay. More would overflow. */
 const MAX_DOUBLINGS = 40;
 
 /**
- * The longest wait before try number `attempt + 1`, in ms: `initialDelayMs × 2^(attempt - 1)`, capped.
+ * Returns the longest wait before try number `attempt + 1`, in ms: `initialDelayMs × 2^(attempt - 1)`, capped.
  *
- * @param attempt tries made so far, from 1.
+ * @param attempt number of tries so far, from 1.
  */
 export function backoffCeiling(attempt: number, { initialDelayMs, maxDelayMs }: BackoffOptions): number {
   return Math.min(maxDelayMs, initialDelayMs * 2 ** Math.min(attempt - 1, MAX_DOUBLINGS));
 }
 
 /**
- * How long to wait before try number `attempt + 1`, in ms: uniformly between 0 and the ceiling. Full jitter spreads a crowd
- * that failed together (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
+ * Returns the wait before try number `attempt + 1`, in ms: uniformly between 0 and the ceiling. Full jitter spreads
+ * clients that failed together (M. Brooker, "Exponential Backoff And Jitter", AWS, 2015).
  *
- * No state is kept between calls: the number of tries may come from a message or a document of another process.
+ * No state is kept between calls, so the number of tries may come from a message or a document of another process.
  *
- * @param attempt tries made so far, from 1.
+ * @param attempt number of tries so far, from 1.
  * @param random uniform in [0, 1).
  */
 export function backoffDelay(

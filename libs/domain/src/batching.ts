@@ -13,9 +13,9 @@ export interface Batch {
 export interface BatcherOptions {
   readonly entityType: string;
   readonly partitions: number;
-  /** Entities per batch at most. */
+  /** Maximum number of entities per batch. */
   readonly batchSize: number;
-  /** Bytes per batch at most, as told to `add`; one entity alone may exceed it. Without it there is no such limit. */
+  /** Maximum bytes per batch, as reported to `add`. A single entity may exceed it. Default: no limit. */
   readonly maxBatchBytes?: number;
 }
 
@@ -25,10 +25,11 @@ interface OpenBatch {
 }
 
 /**
- * Sorts a stream of entities into batches by partition, holding at most `partitions × batchSize` entities
- * (and `partitions × maxBatchBytes` bytes).
- * Positions ascend within a batch and from batch to batch of a partition, so that a read of an action's outcomes in
- * order of position is a merge of one cursor per partition.
+ * Sorts a stream of entities into batches by partition. It holds at most `partitions × batchSize` entities (and
+ * `partitions × maxBatchBytes` bytes).
+ *
+ * Positions ascend within a batch and from batch to batch of a partition. So a read of an action's outcomes in order of
+ * position merges one cursor per partition.
  */
 export class Batcher {
   readonly #options: BatcherOptions;
@@ -40,20 +41,20 @@ export class Batcher {
     this.#options = options;
   }
 
-  /** Batches closed so far. */
+  /** Number of batches closed so far. */
   get batchCount(): number {
     return this.#nextBatchNo;
   }
 
-  /** Bytes of the entities in batches that are not closed, as told to `add`. */
+  /** Bytes of the entities in open batches, as reported to `add`. */
   get openBytes(): number {
     return this.#openBytes;
   }
 
   /**
-   * Takes the next entity; returns the batch that it filled or for which there was no room left, if there is one.
+   * Adds the next entity. Returns the batch that it filled, or that had no room for it, if there is one.
    *
-   * @param bytes its size, counted against `maxBatchBytes`.
+   * @param bytes size of the entity, counted against `maxBatchBytes`.
    */
   add(entity: Entity, bytes = 0): Batch | undefined {
     const { entityType, partitions, batchSize, maxBatchBytes = Number.POSITIVE_INFINITY } = this.#options;
@@ -61,7 +62,7 @@ export class Batcher {
     const open = this.#open.get(partition);
     this.#openBytes += bytes;
     if (open !== undefined && open.bytes + bytes > maxBatchBytes) {
-      // Only reached with a batch size above 1, so that the entity cannot fill its new batch at once.
+      // This branch needs a batch size above 1, so the entity cannot fill its new batch at once.
       const closed = this.#close(partition, open);
       this.#open.set(partition, { entities: [entity], bytes });
       return closed;
@@ -74,7 +75,7 @@ export class Batcher {
     return undefined;
   }
 
-  /** Closes every open batch, the one with the lowest first position first. The batcher is empty afterwards. */
+  /** Closes every open batch, in order of their first positions, and empties the batcher. */
   flush(): Batch[] {
     return [...this.#open]
       .sort(([, a], [, b]) => firstPosition(a.entities) - firstPosition(b.entities))

@@ -6,7 +6,7 @@ export interface Patch {
   readonly unset: readonly string[];
 }
 
-/** Changes fields of an entity that is there. */
+/** Changes fields of an existing entity. */
 export interface UpdateChange extends Patch {
   readonly kind: 'update';
   readonly entityId: string;
@@ -14,7 +14,7 @@ export interface UpdateChange extends Patch {
   readonly expectedVersion?: number | undefined;
 }
 
-/** Adds an entity that is not there. */
+/** Adds an entity that does not exist. */
 export interface CreateChange {
   readonly kind: 'create';
   readonly entityId: string;
@@ -22,17 +22,17 @@ export interface CreateChange {
   readonly set: Fields;
 }
 
-/** Changes fields of an entity that is there, or adds it. */
+/** Changes fields of an existing entity, or adds the entity. */
 export interface UpsertChange extends Patch {
   readonly kind: 'upsert';
   readonly entityId: string;
-  /** The whole entity to add where none is there; null: then `not-found`. */
+  /** The whole entity to add if there is none; null: the result is `not-found`. */
   readonly record: Fields | null;
-  /** The version that the entity must have; with it nothing is added. Absent: any. */
+  /** The version that the entity must have; with a version, nothing is added. Absent: any version. */
   readonly expectedVersion?: number | undefined;
 }
 
-/** Removes an entity that is there. */
+/** Removes an existing entity. */
 export interface DeleteChange {
   readonly kind: 'delete';
   readonly entityId: string;
@@ -44,9 +44,13 @@ export interface DeleteChange {
 export type EntityChange = UpdateChange | CreateChange | UpsertChange | DeleteChange;
 
 /**
- * What became of a change: `applied`, now or by an earlier run of the same batch; `not-found`, there is no such entity;
- * `exists`, the one to create is there; `unique-violation`, a value belongs to another entity; `version-conflict`, the
- * entity has another version than expected, namely `version`.
+ * The result of a change:
+ *
+ * - `applied`: done, now or by an earlier run of the same batch.
+ * - `not-found`: there is no such entity.
+ * - `exists`: the entity to create exists already.
+ * - `unique-violation`: a unique value belongs to another entity.
+ * - `version-conflict`: the entity has another version than expected, namely `version`.
  */
 export type ChangeResult =
   | { readonly kind: 'applied' | 'not-found' | 'exists' | 'unique-violation' }

@@ -3,12 +3,12 @@ import type { ChangeResult, EntityChange } from './entity-change.ts';
 import { SupersededError } from './errors.ts';
 import { judge, type Fence, type LanePosition } from './fence.ts';
 
-/** What of a stored entity decides on a change. */
+/** The part of a stored entity that decides on a change. */
 export interface EntityState {
   readonly version: number;
   /** Lane → the last batch of that lane that changed it (G5). */
   readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
-  /** When it was deleted; absent for an entity that is there. */
+  /** When it was deleted; absent if the entity exists. */
   readonly deletedAt?: Date;
 }
 
@@ -21,17 +21,17 @@ interface ChangeScope {
 export const APPLIED: ChangeResult = Object.freeze({ kind: 'applied' });
 export const UNIQUE_VIOLATION: ChangeResult = Object.freeze({ kind: 'unique-violation' });
 
-/** Whether there is an entity, and not only what a deletion left. */
+/** Returns whether the entity exists, and is not only the tombstone of a deleted one. */
 export function isLiving<State extends EntityState>(stored: State | undefined): stored is State {
   return stored !== undefined && stored.deletedAt === undefined;
 }
 
-/** Whether a change adds the entity where there is none. */
+/** Returns whether a change adds the entity if it does not exist. */
 export function addsAbsent(change: EntityChange): boolean {
   return change.kind === 'create' || (change.kind === 'upsert' && recordOf(change) !== undefined);
 }
 
-/** The whole entity that a change adds where there is none; undefined: it adds none. */
+/** Returns the whole entity that a change adds if it does not exist, or undefined if the change adds none. */
 export function recordOf(change: EntityChange): Readonly<Record<string, unknown>> | undefined {
   if (change.kind === 'create') return change.set;
   if (change.kind !== 'upsert' || change.expectedVersion !== undefined) return undefined;
@@ -39,11 +39,11 @@ export function recordOf(change: EntityChange): Readonly<Record<string, unknown>
 }
 
 /**
- * What a change comes to, by what is stored. The fence comes first: it alone proves that this batch has changed the entity
- * in an earlier run, whatever other lanes have made of it since (G2).
+ * Decides on a change from the stored entity. The fence comes first: it alone proves that this batch changed the entity
+ * in an earlier run, whatever other lanes have done to it since (G2).
  *
- * @returns the result; undefined where nothing stands against the change but, perhaps, a unique index.
- * @throws SupersededError when a later batch of the lane has changed the entity (G5).
+ * @returns the result, or undefined if the change may be made, unless a unique index refuses it.
+ * @throws SupersededError if a later batch of the lane has changed the entity (G5).
  */
 export function verdictOf(
   { at, entityType }: ChangeScope,

@@ -3,7 +3,10 @@ import { z } from 'zod';
 /** Longest entity id and `ref`, in UTF-16 units. */
 export const MAX_ENTITY_ID_LENGTH = 256;
 
-/** A lone surrogate has no UTF-8: two different strings would become one on their way through Kafka and MongoDB. */
+/**
+ * A lone surrogate has no UTF-8 encoding: two different strings would become equal on their way through Kafka and
+ * MongoDB.
+ */
 const LONE_SURROGATE = /\p{Surrogate}/u;
 
 function isWellFormed(text: string): boolean {
@@ -18,8 +21,8 @@ export const entityIdSchema = z
   .refine(isWellFormed, 'expected well-formed Unicode');
 
 /**
- * An entity as a caller sends it: `id`, perhaps `ref` (the caller's own row identity, echoed in results), and the
- * fields. Only `id` and `ref` are checked here; the fields are the entity type's business and can fail only this entity.
+ * An entity as a caller sends it: `id`, an optional `ref` (the caller's own row identity, returned in results), and the
+ * fields. Only `id` and `ref` are checked here. The entity type checks the fields, and they can fail only this entity.
  */
 export const incomingEntitySchema = z.looseObject(
   {
@@ -42,11 +45,11 @@ export interface Entity {
   readonly position: number;
   readonly id: string;
   readonly ref: string | null;
-  /** What the caller sent beside `id` and `ref`, not yet validated. */
+  /** The other fields that the caller sent, not yet validated. */
   readonly fields: Fields;
 }
 
-/** Splits what the caller sent into identity and fields. */
+/** Splits an incoming entity into its identity and its fields. */
 export function toEntity(position: number, incoming: IncomingEntity): Entity {
   const { id, ref, ...fields } = incoming;
   return { position, id, ref: ref ?? null, fields };

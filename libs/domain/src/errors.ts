@@ -1,13 +1,13 @@
-/** What a coded error carries besides its message. */
+/** Options of a coded error. */
 export interface CodedErrorOptions {
-  /** Whether trying the same again may succeed. Default false. */
+  /** Whether a retry may succeed. @default false */
   retryable?: boolean;
   /** Facts for the reader of the error; never secrets and never entity values. */
   details?: Readonly<Record<string, unknown>>;
   cause?: unknown;
 }
 
-/** The root of every error this project throws: a stable `code` to act on, a message to read. */
+/** The base class of every error of this project: programs act on its stable `code`, people read its message. */
 export class CodedError extends Error {
   readonly code: string;
   readonly retryable: boolean;
@@ -22,33 +22,33 @@ export class CodedError extends Error {
   }
 }
 
-/** The message of anything that was thrown. */
+/** Returns the message of any thrown value. */
 export function messageOf(error: unknown): string {
   return error instanceof Error ? error.message : String(error);
 }
 
-/** What an action type may say of its own error; the code is that of a failure, see `outcomeCodeSchema`. */
+/** Options of an action type's own error. The code becomes that of the failure, see `outcomeCodeSchema`. */
 export type EntityErrorOptions = Pick<CodedErrorOptions, 'details' | 'cause'> & { code?: string };
 
 /**
- * Thrown for one entity whose fault may pass: a quota of another system, a record that someone else holds. That entity is
- * tried again with backoff by its action's retry policy, the others of its batch are not.
+ * Thrown for one entity whose fault is transient: a quota of another system, a record that is locked. The retry policy
+ * of the action retries that entity with backoff, and not the others of its batch.
  */
 export class RetryableError extends CodedError {
-  /** @param options `code` is `RETRYABLE` where none is given. */
+  /** @param options `code` defaults to `RETRYABLE`. */
   constructor(message: string, { code = 'RETRYABLE', ...options }: EntityErrorOptions = {}) {
     super(code, message, { ...options, retryable: true });
   }
 }
 
-/** Thrown for one entity that no other try would mend: its failure at once, with this code. */
+/** Thrown for one entity that a retry would not fix. It fails at once, with this code. */
 export class PermanentError extends CodedError {
   constructor(code: string, message: string, options: Pick<CodedErrorOptions, 'details' | 'cause'> = {}) {
     super(code, message, options);
   }
 }
 
-/** What can be wrong with a caller's input. The interfaces (REST, WebSocket) say what they answer to each of them. */
+/** The codes of invalid input. The interfaces (REST, WebSocket) define their answer to each of them. */
 export type InputErrorCode =
   | 'ACCOUNT_MISMATCH'
   | 'ACCOUNT_REQUIRED'
@@ -68,7 +68,7 @@ export type InputErrorCode =
   | 'UNKNOWN_CHARSET'
   | 'UNKNOWN_ENTITY_TYPE';
 
-/** Thrown when a caller's input is refused: each issue names the field and what was expected. */
+/** Thrown when a caller's input is refused. Each issue names the field and the expected value. */
 export class InvalidInputError extends CodedError {
   declare readonly code: InputErrorCode;
   readonly issues: readonly FieldIssue[];
@@ -86,8 +86,8 @@ export interface FieldIssue {
 }
 
 /**
- * Thrown when a write finds that a later batch of the same lane has already changed the entity: whoever asks has lost
- * its partition (a stalled handler that woke up). It must report nothing; the later owner has reported already.
+ * Thrown when a write finds that a later batch of the same lane has already changed the entity. The writer has lost its
+ * partition, for example because its process stalled. It must report nothing: the new owner has reported already.
  */
 export class SupersededError extends CodedError {
   constructor(message: string, details: Readonly<Record<string, unknown>>) {

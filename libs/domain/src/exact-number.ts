@@ -1,23 +1,23 @@
 import type { FieldIssue } from './errors.ts';
 
-/** Marks a number that a double cannot hold; the value is the number as it was written. */
+/** Key that marks a number that a double cannot hold. The value is the number as it was written. */
 const MARK = '$inexactNumber';
 
-/** Digits up to which every decimal number survives a double (IEEE 754: 15 to 17). */
+/** Number of digits up to which a double keeps every decimal number (IEEE 754: 15 to 17). */
 const SAFE_DIGITS = 15;
 
 /**
- * Whether a double holds a JSON number: whether it is written again as the same decimal number. So 0.1 is, and
- * 9007199254740993, which would become …992, is not.
+ * Returns whether a double holds a JSON number exactly, so that it is written again as the same decimal number. That is
+ * so for 0.1, but not for 9007199254740993, which would become …992.
  */
 export function isExactNumber(text: string): boolean {
-  // Most numbers are short. An exponent may lead beyond every double.
+  // Most numbers are short. A number with an exponent may exceed every double.
   if (text.length <= SAFE_DIGITS && !/[eE]/u.test(text)) return true;
   const number = Number(text);
   return Number.isFinite(number) && canonical(text) === canonical(String(number));
 }
 
-/** Stands in the place of a number that a double cannot hold, so that its entity is refused for it. */
+/** Returns a placeholder for a number that a double cannot hold, so that its entity is refused. */
 export function inexactNumber(text: string): { readonly [MARK]: string } {
   return { [MARK]: text };
 }
@@ -36,7 +36,9 @@ export function inexactNumbers(value: unknown, field = ''): FieldIssue[] {
   });
 }
 
-/** Significant digits and exponent of a decimal number, so that 1e3, 1000 and 1000.0 are the same; -0 is 0. */
+/**
+ * Returns the significant digits and the exponent of a decimal number, so that 1e3, 1000 and 1000.0 are equal; -0 is 0.
+ */
 function canonical(text: string): string {
   const [, sign = '', whole = '', part = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/u.exec(text) ?? [];

@@ -1,6 +1,6 @@
 import type { Lane } from './action.ts';
 
-/** Where a batch stands in its lane: the topic partition and offset of the message that carries it. */
+/** The place of a batch in its lane: partition and offset of the message that carries it. */
 export interface LanePosition {
   readonly lane: Lane;
   readonly partition: number;
@@ -8,7 +8,7 @@ export interface LanePosition {
   readonly offset: number;
 }
 
-/** What an entity keeps of the last batch of a lane that changed it. */
+/** The place of the last batch of a lane that changed an entity, stored in the entity. */
 export interface Fence {
   readonly partition: number;
   readonly offset: number;
@@ -16,8 +16,10 @@ export interface Fence {
 
 /**
  * What a batch may do with an entity whose fence in that lane is `fence` (G5):
- * `apply`: nothing later has changed it; `replay`: this very batch has, so the change is done and is reported as the
- * first run reported it; `superseded`: a later batch has, so whoever asks has lost its partition and reports nothing.
+ *
+ * - `apply`: no later batch has changed the entity.
+ * - `replay`: this very batch has changed it. The change is done and is reported as the first run reported it.
+ * - `superseded`: a later batch has changed it. The caller has lost its partition and reports nothing.
  *
  * An entity has one partition in a lane for the life of the topic, so offsets alone order its batches.
  */

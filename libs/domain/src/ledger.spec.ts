@@ -18,7 +18,7 @@ describe('Ledger', () => {
           .missing()
           .flatMap(({ first, last }) => Array.from({ length: last - first + 1 }, (_, i) => first + i));
         const expected = Array.from({ length: total }, (_, i) => i).filter((i) => !list.includes(i));
-        // At most 20 ranges are told.
+        // At most 20 ranges are reported.
         expect(missing).toEqual(expected.slice(0, missing.length));
         if (ledger.missing().length < 20) expect(missing).toEqual(expected);
         expect(ledger.doubled).toBe(inside.length - new Set(inside).size);

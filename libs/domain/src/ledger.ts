@@ -1,7 +1,7 @@
 import { addTallies, EMPTY_TALLY, tally, type Tally } from './accounting.ts';
 import type { Outcome, OutcomeStatus } from './outcome.ts';
 
-/** The outcome of a position as a log has it. */
+/** The outcome of a position as it is logged. */
 export interface LedgerEntry {
   readonly position: number;
   readonly status: OutcomeStatus;
@@ -14,12 +14,12 @@ export interface PositionRange {
   readonly last: number;
 }
 
-/** Ranges of positions that are shown; there may be as many as there are positions. */
+/** Maximum number of ranges that are reported; there may be as many as there are positions. */
 const MAX_RANGES = 20;
 
 /**
- * An action's accounts, recomputed from its logs in whatever order they come. Holds a bit for each position and nothing of
- * the logs themselves: 125 KB for a million positions.
+ * Recomputes an action's counts from its logs, in whatever order they arrive. It keeps a bit for each position and
+ * nothing of the logs themselves: 125 KB for a million positions.
  */
 export class Ledger {
   readonly #total: number;
@@ -29,7 +29,7 @@ export class Ledger {
   #doubled = 0;
   #beyond = 0;
 
-  /** @param total positions of the action. */
+  /** @param total number of positions of the action. */
   constructor(total: number) {
     this.#total = total;
     this.#seen = new Uint8Array(Math.ceil(total / 8));
@@ -46,22 +46,22 @@ export class Ledger {
     return this.#tally;
   }
 
-  /** Logs that were added. */
+  /** Number of logs that were added. */
   get batches(): number {
     return this.#batches;
   }
 
-  /** Outcomes beyond the first one of a position. */
+  /** Number of outcomes beyond the first one of each position. */
   get doubled(): number {
     return this.#doubled;
   }
 
-  /** Outcomes of positions that the action does not have. */
+  /** Number of outcomes of positions that the action does not have. */
   get beyond(): number {
     return this.#beyond;
   }
 
-  /** The first positions without an outcome, at most 20 ranges. */
+  /** Returns the first positions without an outcome, as at most 20 ranges. */
   missing(): PositionRange[] {
     const ranges: PositionRange[] = [];
     for (let position = 0; position < this.#total && ranges.length < MAX_RANGES; position += 1) {
@@ -84,7 +84,7 @@ export class Ledger {
   }
 }
 
-/** One figure that the counts have otherwise than the logs. */
+/** A figure that differs between the counts and the logs. */
 export interface CountDrift {
   /** `success`, `failure`, `skipped`, or a code. */
   readonly what: string;
@@ -92,7 +92,7 @@ export interface CountDrift {
   readonly logged: number;
 }
 
-/** Where counts and codes differ from those of the logs. */
+/** Returns the figures in which the counts and codes differ from those of the logs. */
 export function driftOf(counted: Tally, logged: Tally): CountDrift[] {
   const codes = new Set([...Object.keys(counted.codes), ...Object.keys(logged.codes)]);
   return [

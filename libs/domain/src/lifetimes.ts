@@ -1,4 +1,4 @@
-/** How long the platform keeps what recognises repeated work. All times in ms. */
+/** How long the platform keeps the records that identify repeated work. All times in ms. */
 export interface Lifetimes {
   /** `retention.ms` of the topics: Kafka keeps a record at least this long. */
   readonly retentionMs: number;
@@ -6,20 +6,22 @@ export interface Lifetimes {
   readonly segmentMs: number;
   /** Kafka keeps no record longer than this. */
   readonly longestKeptMs: number;
-  /** How long a batch may wait in retry topics, by default. */
+  /** Default limit of the time that a batch waits in retry topics. */
   readonly retryMaxAgeMs: number;
-  /** Upper limit of the time in retry topics, the last wait included. */
+  /** Upper limit of the time that a batch waits in retry topics, the last wait included. */
   readonly retryAgeLimitMs: number;
-  /** How long tombstones, and first positions that nobody releases, are kept: longer than any copy of a batch exists. */
+  /**
+   * How long tombstones, and first positions that are never released, are kept: longer than any copy of a batch exists.
+   */
   readonly recognisedMs: number;
 }
 
 const HOUR_MS = 3_600_000;
-/** Kafka looks for segments to delete every five minutes and deletes their files a minute later, by default. */
+/** By default, Kafka looks for segments to delete every five minutes and deletes their files a minute later. */
 const DELETION_DELAY_MS = HOUR_MS;
-/** For clocks that differ and for a batch that is applied slowly. */
+/** Margin for clocks that differ and for a batch that is applied slowly. */
 const MARGIN_MS = HOUR_MS;
-/** Segments that a retention consists of: more files, and less that outlives its retention. */
+/** Number of segments per retention. More segments mean more files, and less data that outlives its retention. */
 const SEGMENTS = 7;
 
 /**
@@ -30,8 +32,8 @@ const SEGMENTS = 7;
  * - retry age: retention / 7 by default, retention / 2 at most
  * - recognised = longest kept + longest retry age + 1 h
  *
- * A batch that is read at the last moment and then waits in retry topics for as long as it may still meets the tombstone of an
- * entity that was deleted after its dispatch (G5), and the first positions of its action (G4).
+ * A batch that is read at the last moment and then waits in retry topics for the maximum time still finds the tombstone
+ * of an entity that was deleted after its dispatch (G5), and the first positions of its action (G4).
  */
 export function lifetimesOf(retentionMs: number): Lifetimes {
   const segmentMs = Math.ceil(retentionMs / SEGMENTS);

@@ -4,11 +4,11 @@ export const OUTCOME_STATUSES = ['success', 'failure', 'skipped'] as const;
 export const outcomeStatusSchema = z.enum(OUTCOME_STATUSES);
 export type OutcomeStatus = z.infer<typeof outcomeStatusSchema>;
 
-/** Codes the engine itself gives; an action type may give codes of its own, in the same form. */
+/** Codes that the engine itself gives. An action type may give codes of its own, in the same form. */
 export const OUTCOME_CODES = {
   /** No entity of this id in this account. */
   ENTITY_NOT_FOUND: 'ENTITY_NOT_FOUND',
-  /** The entity that was to be created is there already. */
+  /** The entity to create exists already. */
   ENTITY_EXISTS: 'ENTITY_EXISTS',
   /** The entity does not have the version that the caller expects (`expectedVersion`). */
   VERSION_CONFLICT: 'VERSION_CONFLICT',
@@ -18,11 +18,11 @@ export const OUTCOME_CODES = {
   DUPLICATE_ENTITY: 'DUPLICATE_ENTITY',
   /** A unique value (an index of the entity's collection) belongs to another entity. */
   UNIQUE_VIOLATION: 'UNIQUE_VIOLATION',
-  /** Its action was cancelled before it was its turn. */
+  /** Its action was cancelled before the entity was processed. */
   ACTION_CANCELLED: 'ACTION_CANCELLED',
   /** The entity was tried as often as its action's retry policy allows. */
   RETRIES_EXHAUSTED: 'RETRIES_EXHAUSTED',
-  /** A later action had changed the entity while this one waited for another try, and goes before it. */
+  /** A later action changed the entity while this one waited for another try. The later action takes precedence. */
   SUPERSEDED: 'SUPERSEDED',
   /** The action type's code failed on this entity in an unexpected way. */
   PROCESSING_ERROR: 'PROCESSING_ERROR',
@@ -30,15 +30,15 @@ export const OUTCOME_CODES = {
   DEAD_LETTERED: 'DEAD_LETTERED',
 } as const;
 
-/** The form of an outcome code; no `.` or `$`, so that it can be a key of a MongoDB document. */
+/** The form of an outcome code. It contains no `.` or `$`, so that it can be a key of a MongoDB document. */
 export const outcomeCodeSchema = z.string().regex(/^[A-Z][A-Z0-9_]{0,63}$/);
 
-/** What became of one entity. A success needs no code; a failure or a skip always has one. */
+/** The outcome of one entity. A success has no code; a failure or a skip always has one. */
 export type Outcome =
   | { readonly status: 'success'; readonly code: null; readonly message: null }
   | { readonly status: 'failure' | 'skipped'; readonly code: string; readonly message: string };
 
-/** Longest message kept of an outcome, in UTF-16 units: logs of a million failures stay bounded. */
+/** Longest outcome message that is kept, in UTF-16 units, so that logs of a million failures stay bounded. */
 export const MAX_OUTCOME_MESSAGE_LENGTH = 500;
 
 const SUCCESS: Outcome = Object.freeze({ status: 'success', code: null, message: null });
@@ -55,7 +55,7 @@ export function skipped(code: string, message: string): Outcome {
   return { status: 'skipped', code, message: clip(message) };
 }
 
-/** What every position of a cancelled action gets that it was not the turn of, also one that names its entity again. */
+/** The outcome of every unprocessed position of a cancelled action, also of one that names its entity again. */
 export const CANCELLED_OUTCOME: Outcome = Object.freeze(
   skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancelled before it was its turn'),
 );
@@ -66,7 +66,7 @@ function clip(message: string): string {
     : `${message.slice(0, MAX_OUTCOME_MESSAGE_LENGTH - 1)}…`;
 }
 
-/** The outcome of one position, with the identity the caller knows it by. */
+/** The outcome of one position, with the identity by which the caller knows the entity. */
 export interface PositionOutcome {
   readonly position: number;
   readonly entityId: string;
@@ -74,14 +74,17 @@ export interface PositionOutcome {
   readonly outcome: Outcome;
 }
 
-/** In place of an outcome: nothing is decided on this entity yet, try it again after a while. */
+/** Requests another try of an entity, in place of an outcome. */
 export interface RetryRequest {
   readonly status: 'retry';
-  /** Why; the message of the failure where no further try is left. */
+  /** The reason. It becomes the message of the failure if no further try is left. */
   readonly message: string;
 }
 
-/** Asks for another try of one entity, as throwing a RetryableError does where a batch has no single entity to throw for. */
+/**
+ * Requests another try of one entity. Use it for an entity of a batch, where throwing a RetryableError concerns the
+ * whole batch.
+ */
 export function retryLater(message: string): RetryRequest {
   return { status: 'retry', message: clip(message) };
 }

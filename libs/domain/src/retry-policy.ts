@@ -1,10 +1,10 @@
 import { z } from 'zod';
 
-/** How an entity that asks for another try is tried again. */
+/** How an entity that requests another try is retried. */
 export interface RetryPolicy {
-  /** Tries at most, the first one included. */
+  /** Maximum number of tries, including the first one. */
   readonly maxAttempts: number;
-  /** Longest wait before the second try, in ms; it doubles with each try. */
+  /** Longest wait before the second try, in ms. It doubles with each try. */
   readonly initialDelayMs: number;
   /** Longest wait before any later try, in ms. */
   readonly maxDelayMs: number;
@@ -16,7 +16,7 @@ const MAX_DELAY_MS = 3_600_000;
 const attempts = `expected a whole number from 1 to ${MAX_ATTEMPTS}`;
 const delay = `expected a whole number from 1 to ${MAX_DELAY_MS}`;
 
-/** What of a retry policy an action or an action type sets of its own; what is absent is as it is one level up. */
+/** The parts of a retry policy that an action or an action type overrides. Absent parts come from one level up. */
 export const retryOverrideSchema = z.strictObject(
   {
     maxAttempts: z
@@ -24,13 +24,13 @@ export const retryOverrideSchema = z.strictObject(
       .min(1, attempts)
       .max(MAX_ATTEMPTS, attempts)
       .optional()
-      .meta({ description: 'Tries of an entity at most, the first one included.' }),
+      .meta({ description: 'Maximum number of tries of an entity, including the first one.' }),
     initialDelayMs: z
       .int(delay)
       .min(1, delay)
       .max(MAX_DELAY_MS, delay)
       .optional()
-      .meta({ description: 'Longest wait before the second try, in ms; it doubles with each try.' }),
+      .meta({ description: 'Longest wait before the second try, in ms. It doubles with each try.' }),
     maxDelayMs: z
       .int(delay)
       .min(1, delay)
@@ -42,17 +42,17 @@ export const retryOverrideSchema = z.strictObject(
 );
 export type RetryOverride = Readonly<z.infer<typeof retryOverrideSchema>>;
 
-/** The most that an override may ask for; an installation's own policy is not bound by it. */
+/** The limits of an override. An installation's own policy is not bound by them. */
 export interface RetryLimits {
   readonly maxAttempts: number;
   readonly maxDelayMs: number;
 }
 
 /**
- * The policy that an action has.
+ * Resolves the retry policy of an action.
  *
- * @param base that of the installation.
- * @param overrides the most specific one first: what it sets counts.
+ * @param base policy of the installation.
+ * @param overrides the most specific one first; the first one that sets a value wins.
  */
 export function resolveRetryPolicy(
   base: RetryPolicy,

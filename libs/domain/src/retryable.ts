@@ -1,6 +1,6 @@
 import { CodedError } from './errors.ts';
 
-/** Codes of sockets and of name resolution that a later try may not meet. */
+/** Error codes of sockets and of name resolution that a retry may not meet. */
 const NETWORK_CODES: ReadonlySet<string> = new Set([
   'EPIPE',
   'ECONNRESET',
@@ -18,14 +18,16 @@ const NETWORK_CODES: ReadonlySet<string> = new Set([
   'UND_ERR_SOCKET',
 ]);
 
-/** `fetch` hides the socket's error one level down; a chain of causes may be a ring. */
+/** Maximum depth of the chain of causes: `fetch` wraps the socket's error, and a chain may be a ring. */
 const MAX_CAUSES = 3;
 
 /**
- * Whether trying the same again may succeed: the one classification (G7). Adapters class the errors of their clients into
- * `CodedError.retryable`, by codes and labels only they know. What reaches us past an adapter is judged here: kafkajs'
- * errors (a heartbeat during a rebalance, a missing right), which concern the cluster or the consumer's session and never a
- * message, whatever their `retriable` says; and network faults, such as those of a call that an action type makes.
+ * Returns whether a retry may succeed: the only classification of errors (G7).
+ *
+ * Adapters classify the errors of their clients into `CodedError.retryable`, by codes and labels only they know. Errors
+ * that bypass an adapter are judged here. Errors of kafkajs (a heartbeat during a rebalance, a missing right) concern
+ * the cluster or the consumer's session and never a message, whatever their `retriable` says. The others are network
+ * faults, such as those of a call that an action type makes.
  */
 export function isRetryable(error: unknown): boolean {
   if (error instanceof CodedError) return error.retryable;
@@ -33,7 +35,7 @@ export function isRetryable(error: unknown): boolean {
   return isNetworkError(error);
 }
 
-/** Whether a foreign error is a network fault, by its own code or by that of a cause. */
+/** Returns whether a foreign error is a network fault, by its own code or by that of a cause. */
 export function isNetworkError(error: unknown): boolean {
   let current = error;
   for (let depth = 0; depth <= MAX_CAUSES && typeof current === 'object' && current !== null; depth += 1) {

@@ -1,6 +1,6 @@
 /**
- * Murmur2 (Austin Appleby, public domain), 32 bits, seed 0x9747b28c: the hash of Kafka's own default partitioner, so
- * that a producer in any language can compute the same partition with its client's built-in function.
+ * Computes Murmur2 (Austin Appleby, public domain), 32 bits, seed 0x9747b28c. Kafka's default partitioner uses this
+ * hash, so a producer in any language can compute the same partition with its client's built-in function.
  *
  * @returns a signed 32-bit integer.
  */
@@ -27,9 +27,11 @@ export function murmur2(data: Uint8Array): number {
 const encoder = new TextEncoder();
 
 /**
- * The partition of an entity in every lane: `murmur2("entityType:entityId")` made positive, modulo the number of
- * partitions. All occurrences of an entity meet in one partition, in order (G4, G5); therefore the number of partitions
- * of a lane is fixed when its topic is created.
+ * Returns the partition of an entity in every lane: `murmur2("entityType:entityId")` made positive, modulo the number
+ * of partitions.
+ *
+ * All occurrences of an entity meet in one partition, in order (G4, G5). Therefore the number of partitions of a lane
+ * is fixed when its topic is created.
  */
 export function partitionOf(entityType: string, entityId: string, partitions: number): number {
   return (murmur2(encoder.encode(`${entityType}:${entityId}`)) & 0x7fffffff) % partitions;

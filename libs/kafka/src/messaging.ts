@@ -9,7 +9,7 @@ import { MessageCodec, SCHEMA_REGISTRY_UNAVAILABLE } from './registry/message-co
 import { MessageProducer, PRODUCE_FAILED, type ProducerOptions } from './producer/message-producer.ts';
 import { ensureTopics } from './admin/topics.ts';
 
-/** What a service sends and receives with. */
+/** The parts with which a service sends and receives messages. */
 export interface Messaging {
   readonly kafka: Kafka;
   readonly topics: TopicNames;
@@ -23,10 +23,10 @@ export const SCHEMA_REGISTRY = 'schema registry';
 export const KAFKA_PRODUCER = 'kafka producer';
 
 /**
- * Waits for Kafka and the Schema Registry, creates what topics are missing and registers every schema: the start of each
- * service.
+ * Waits for Kafka and the Schema Registry, creates the missing topics and registers every schema. Each service starts
+ * so.
  *
- * @throws the signal's reason when the service is told to stop first.
+ * @throws the signal's reason if the service is stopped first.
  */
 export async function openMessaging(
   clientId: string,
@@ -40,7 +40,7 @@ export async function openMessaging(
   const probe = new ClusterProbe(kafka);
   context.releasers.push('kafka probe', () => probe.close());
   context.dependencies.add({ name: KAFKA, code: KAFKA_UNAVAILABLE, probe: () => probe.ask() });
-  // Each schema is looked up once in a process' life: what runs needs the registry only for a schema it has never met.
+  // A process looks up each schema once, so it needs the registry only for a schema that it has not met yet.
   context.dependencies.add({
     name: SCHEMA_REGISTRY,
     code: SCHEMA_REGISTRY_UNAVAILABLE,
@@ -50,7 +50,7 @@ export async function openMessaging(
   return { kafka, topics, codec, producing: { deliveryTimeoutMs: config.KAFKA_DELIVERY_TIMEOUT_MS } };
 }
 
-/** Connects a producer, waiting for Kafka; it is disconnected when the service releases what it opened. */
+/** Connects a producer and waits for Kafka. The producer is disconnected when the service releases what it opened. */
 export async function openProducer(
   { kafka, codec, producing }: Messaging,
   context: ServiceContext,

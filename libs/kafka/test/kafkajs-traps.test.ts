@@ -71,7 +71,7 @@ async function consume(
   return consumer;
 }
 
-/** A client whose consumers pass through `wrap`: for faults of kafkajs itself, and to look at what it does. */
+/** A client whose consumers pass through `wrap`, to inject faults of kafkajs itself and to observe it. */
 function withConsumers(kafka: Kafka, wrap: (consumer: Consumer, config: ConsumerConfig) => Consumer): Kafka {
   return new Proxy(kafka, {
     get: (target, name): unknown =>
@@ -121,7 +121,7 @@ describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
     await send(own, own.topics.results, numbers(3));
     const events: string[] = [];
     const seen = new Set<number>();
-    // One that kafkajs does not try again in place.
+    // An error that kafkajs does not retry in place.
     const error = Object.assign(new KafkaJSError('gone'), { name: 'KafkaJSNoBrokerAvailableError' });
     const kafka = withConsumers(own.kafka, failingOnce(error));
     await consume(own, {

@@ -17,7 +17,7 @@ const config = loadConfig(z.object(consumerConfigShape), {
   KAFKA_HEARTBEAT_INTERVAL_MS: '500',
 });
 
-/** A member that works on each message for as long as `work` takes. */
+/** A group member that works on each message for the duration of `work`. */
 async function member(work: () => Promise<void>): Promise<{
   lag: ConsumerLag;
   told: { commits: number; messages: number; assigned: number };
@@ -73,7 +73,7 @@ it('a stalled consumer’s lag grows, is gone when it goes on, and goes with its
 
   await produce(2);
   await eventually('it works on the first message', () => (ofFirst()?.messages ?? 0) === 2);
-  // The fetch under way knows of two; what comes now only the broker does.
+  // The fetch under way reports two messages. Only the broker reports those that follow.
   await produce(3);
   await eventually('it knows of what it cannot fetch', () => ofFirst()?.messages === 5);
   const { seconds } = ofFirst()!;

@@ -89,7 +89,7 @@ describe('Chunk.confirmOwnership', () => {
         return Promise.resolve();
       },
     });
-    // As kafkajs does when a fetch from another broker finds that the metadata is stale.
+    // kafkajs does this when a fetch from another broker finds that the metadata is stale.
     let both = false;
     const joined = second.then(() => (both = true));
     await eventually('both are members', async () => {
@@ -133,7 +133,7 @@ describe('Chunk.confirmOwnership', () => {
         asked.push(heartbeats - before, before);
         jest.restoreAllMocks();
       },
-      // Without those in the background, which would ask in its stead.
+      // Background heartbeats are off, because they would ask in its place.
       config: {
         ...loadConfig(z.object(consumerConfigShape), { KAFKA_SESSION_TIMEOUT_MS: '6000' }),
         KAFKA_HEARTBEAT_INTERVAL_MS: HEARTBEAT_MS,

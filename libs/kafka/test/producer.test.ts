@@ -34,7 +34,8 @@ const send = (name: string): Promise<void> =>
   ]);
 
 describe('sends side by side', () => {
-  // kafkajs gives the sequence number of a send whose answer is missing to the next one: the broker takes that for a repetition.
+  // kafkajs gives the sequence number of a send whose answer is missing to the next send. The broker takes that for a
+  // repetition.
   it('are all there when they are confirmed, also where the answer to one of them is lost', async () => {
     const reader = await TopicReader.open(installation.kafka, [installation.topics.results]);
     installation.onDispose(() => reader.close());
@@ -42,7 +43,7 @@ describe('sends side by side', () => {
     link.delay(DELAY_MS);
     const names = Array.from({ length: SENDS }, (_, i) => `send ${i}`);
     const sends = names.map(send);
-    // The first of them is with the broker by then, and its answer is not here.
+    // The first one has reached the broker by then, and its answer has not arrived.
     await eventually('it is there', () => reader.messages.length === 2, { everyMs: 1 });
     link.hang();
     link.delay(0);

@@ -6,7 +6,7 @@ describe('the configuration of MongoDB', () => {
   it.each<[Record<string, string>, string]>([
     [{ MONGODB_URI: 'mongodb://bulk:hid:den@host:x/db' }, 'MONGODB_URI: expected a connection string'],
     [{ MONGODB_USERNAME: 'bulk' }, 'MONGODB_USERNAME: expected MONGODB_PASSWORD or MONGODB_PASSWORD_FILE'],
-    [{ MONGODB_PASSWORD: 'hidden' }, 'MONGODB_PASSWORD: expected MONGODB_USERNAME beside it'],
+    [{ MONGODB_PASSWORD: 'hidden' }, 'MONGODB_PASSWORD: expected MONGODB_USERNAME as well'],
     [
       { MONGODB_URI: 'mongodb://bulk:hidden@host', MONGODB_USERNAME: 'bulk', MONGODB_PASSWORD: 'hidden' },
       'MONGODB_USERNAME: expected no credentials in MONGODB_URI',

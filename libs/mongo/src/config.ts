@@ -16,10 +16,10 @@ const CREDENTIALS = credentialNames('MONGODB');
 
 const DEFAULT_DATABASE = 'bulk';
 const DATABASE_NAME = /^[A-Za-z0-9_-]{1,63}$/;
-/** Databases of the server's own; a URI names `admin` to say where its user is kept. */
+/** The server's own databases. A URI names `admin` as the database of its user. */
 const RESERVED_DATABASES: readonly string[] = ['admin', 'config', 'local'];
 
-/** The database to use: MONGODB_DATABASE, else what MONGODB_URI names behind its hosts, else `bulk`. */
+/** Returns the database to use: MONGODB_DATABASE, else the one that MONGODB_URI names after its hosts, else `bulk`. */
 export function databaseNameOf({
   MONGODB_DATABASE,
   MONGODB_URI,
@@ -32,18 +32,23 @@ function namedByUri(uri: string): string | undefined {
   return name === '' ? undefined : decodeURIComponent(name);
 }
 
-/** Variables of every service that talks to MongoDB. */
+/** Settings of every service that uses MongoDB. */
 export const mongoConfigShape = {
   MONGODB_URI: z
     .string()
     .regex(/^mongodb(\+srv)?:\/\//, 'expected a mongodb:// or mongodb+srv:// URI')
     .default('mongodb://127.0.0.1:27017')
     .meta({ description: 'MongoDB connection string; credentials and TLS may be part of it.' }),
-  MONGODB_USERNAME: optionalText('Our name at MongoDB, where MONGODB_URI has none.'),
-  MONGODB_PASSWORD: optionalText('Our password at MongoDB; this or MONGODB_PASSWORD_FILE.'),
-  MONGODB_PASSWORD_FILE: textFile('A file with our password at MongoDB.'),
-  MONGODB_TLS: flag(false, 'Reach MongoDB by TLS; MONGODB_URI may say so, too (tls=true).'),
-  MONGODB_TLS_CA_FILE: textFile("Certificates (PEM) of who signs MongoDB's; absent: Node's own."),
+  MONGODB_USERNAME: optionalText('User name for MongoDB, if the connection string has none.'),
+  MONGODB_PASSWORD: optionalText('Password for MongoDB, if no file contains it.'),
+  MONGODB_PASSWORD_FILE: textFile('File with the password for MongoDB, in place of the password itself.'),
+  MONGODB_TLS: flag(
+    false,
+    'Whether to connect to MongoDB by TLS. The connection string can also require it (tls=true).',
+  ),
+  MONGODB_TLS_CA_FILE: textFile(
+    "File with the CA certificates (PEM) that sign MongoDB's certificate. Default: Node's CA certificates.",
+  ),
   MONGODB_DATABASE: z
     .string()
     .regex(DATABASE_NAME, 'expected letters, digits, "_" or "-"')
@@ -51,15 +56,21 @@ export const mongoConfigShape = {
     .meta({
       description: `Database of actions, logs and entities. Default: the database that MONGODB_URI names, else \`${DEFAULT_DATABASE}\`.`,
     }),
-  MONGODB_POOL_SIZE: integer({ min: 1, max: 1_000 }, 20, 'Connections at most.'),
+  MONGODB_POOL_SIZE: integer(
+    { min: 1, max: 1_000 },
+    20,
+    'Maximum number of connections to MongoDB per process. A higher value allows more operations at the same time.',
+  ),
   MONGODB_TIMEOUT_MS: integer(
     { min: 100, max: 600_000 },
     10_000,
-    'Longest wait for a server or an answer before an operation fails and is retried, in ms.',
+    'Maximum wait for a server, a connection or an answer, in ms; then the operation fails and is retried. A higher value tolerates slower answers and notices an outage later.',
   ),
 };
 
-/** What the variables must be together; for `superRefine` of a service's schema. Names the variable, never its value. */
+/**
+ * Checks the settings together; for `superRefine` of a service's schema. A fault names the variable, never its value.
+ */
 export function checkMongoConfig(config: MongoConfig, context: z.RefinementCtx): void {
   const fault = faultOf(context);
   const { MONGODB_URI: uri } = config;
@@ -72,13 +83,15 @@ export function checkMongoConfig(config: MongoConfig, context: z.RefinementCtx):
   }
   checkCredentials(config, CREDENTIALS, { nameNeeded: true }, fault);
   if (config.MONGODB_USERNAME !== undefined && hasUserInfo(uri)) {
-    fault('MONGODB_USERNAME', 'expected no credentials in MONGODB_URI beside it');
+    fault('MONGODB_USERNAME', 'expected no credentials in MONGODB_URI as well');
   }
   const encrypted = config.MONGODB_TLS || /^mongodb\+srv:|[?&](tls|ssl)=true(&|$)/.test(uri);
   checkNeeds(config, ['MONGODB_TLS_CA_FILE'], 'MONGODB_TLS=true', encrypted, fault);
 }
 
-/** Whether the driver takes it. What is wrong with it only the driver's error says, which may tell the password. */
+/**
+ * Returns whether the driver accepts the URI. The driver's error is not reported, because it may contain the password.
+ */
 function isConnectionString(uri: string): boolean {
   try {
     new MongoClient(uri);
@@ -88,7 +101,7 @@ function isConnectionString(uri: string): boolean {
   }
 }
 
-/** These variables alone, checked together: for tools. */
+/** The MongoDB settings alone, checked together; for tools. */
 export const mongoConfigSchema = z.object(mongoConfigShape).superRefine(checkMongoConfig);
 
 export type MongoConfig = z.infer<z.ZodObject<typeof mongoConfigShape>>;

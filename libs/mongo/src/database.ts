@@ -9,7 +9,7 @@ import type {
   StagedBatchDocument,
 } from './documents.ts';
 
-/** TLS and credentials, as far as the connection string does not hold them. */
+/** Returns the TLS and credential options that the connection string does not contain. */
 function accessOf(config: MongoConfig): MongoClientOptions {
   const { MONGODB_USERNAME: username, MONGODB_TLS_CA_FILE: ca } = config;
   const password = config.MONGODB_PASSWORD ?? config.MONGODB_PASSWORD_FILE;
@@ -41,11 +41,11 @@ export class Database {
   }
 
   /**
-   * Connects and asks for an answer. Writes are acknowledged by a majority, so that what was confirmed survives a
-   * failover.
+   * Connects to MongoDB and checks that it answers. Writes are acknowledged by a majority, so that confirmed writes
+   * survive a failover.
    *
    * @param onCommand gets each command as it is sent.
-   * @throws the driver's MongoServerSelectionError when nobody answers in time.
+   * @throws the driver's MongoServerSelectionError if no server answers in time.
    */
   static async connect(
     appName: string,
@@ -77,12 +77,12 @@ export class Database {
     }
   }
 
-  /** The entities of one type. */
+  /** Returns the collection of the entities of one type. */
   entities(collection: string): Collection<EntityDocument> {
     return this.db.collection(collection);
   }
 
-  /** Asks for an answer. @throws the driver's error when there is none. */
+  /** Checks that MongoDB answers. @throws the driver's error if it does not. */
   async ping(): Promise<void> {
     await this.db.command({ ping: 1 });
   }

@@ -22,29 +22,29 @@ export interface ActionDocument {
   readonly entityType: string;
   readonly lane: Lane;
   readonly config: Fields;
-  /** Outcomes are foretold, nothing is changed. */
+  /** Whether the outcomes are only predicted, and nothing is changed. */
   readonly dryRun: boolean;
-  /** What of the retry policy it sets of its own; absent: nothing. */
+  /** The parts of the retry policy that the action overrides; absent if none. */
   readonly retry?: RetryOverride;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
-  /** What the caller recognises its request by; absent where it gave no key. Unique within the account. */
+  /** Identifies the caller's request; absent if the caller gave no key. The key is unique within the account. */
   readonly idempotency?: {
     readonly key: string;
-    /** SHA-256 of the request; null until it has arrived whole. */
+    /** SHA-256 of the request; null until the whole request has arrived. */
     readonly digest: string | null;
   };
   readonly status: StoredStatus;
-  /** When its cancelling was asked for: what is not dispatched yet is skipped. */
+  /** When its cancellation was requested: batches that are not dispatched yet are skipped. */
   readonly cancelRequestedAt: Date | null;
   /** Rises with every change of status or counts. */
   readonly version: number;
   readonly total: number;
   readonly batchCount: number;
-  /** Batches whose outcomes are in `counts`: what is dispatched and not counted is in flight. */
+  /** Number of batches whose outcomes are in `counts`. Batches that are dispatched and not counted are in flight. */
   readonly countedBatches: number;
   readonly counts: Counts;
-  /** Code of a failure or skip → how often. */
+  /** Code of a failure or skip → number of positions. */
   readonly codes: Readonly<Record<string, number>>;
   /**
    * Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). Under
@@ -52,11 +52,11 @@ export interface ActionDocument {
    */
   readonly applied: Readonly<Record<string, number>>;
   readonly dispatch: DispatchState;
-  /** Only of an upload: why it can no longer be accepted. */
+  /** Only in an upload that can no longer be accepted. */
   readonly uploadClaim?: UploadClaim;
-  /** The span of its request (W3C Trace Context); absent where it was not traced. */
+  /** The span of its request (W3C Trace Context); absent if the request was not traced. */
   readonly traceparent?: string;
-  /** Absent where nobody is to be called at the end. */
+  /** Absent if the request named no callback URL. */
   readonly callback?: CallbackState;
   readonly scheduledFor: Date | null;
   readonly createdAt: Date;
@@ -64,69 +64,74 @@ export interface ActionDocument {
   readonly startedAt: Date | null;
   readonly finishedAt: Date | null;
   readonly updatedAt: Date;
-  /** How long it stood still, since it was paused, between its first outcome and its last resumption, in ms; absent: 0. */
+  /** Total duration of its pauses between its first outcome and its last resumption, in ms; absent: 0. */
   readonly pausedMs?: number;
 }
 
-/** A claim on an upload that is to be removed; see `actions/upload-claims.ts`. */
+/** A claim on an upload that will be removed; see `actions/upload-claims.ts`. */
 export interface UploadClaim {
-  /** It was refused or failed, made no progress, or lost its idempotency key to another request. */
+  /** The upload was refused or failed, made no progress, or lost its idempotency key to another request. */
   readonly reason: 'refused' | 'stalled' | 'superseded';
-  /** From when on what it has staged may be removed: until then, a write of it may still arrive. */
+  /** When its staged batches may be removed. Until then a late write of the upload may still arrive. */
   readonly until: Date;
 }
 
-/** How far an action's batches are published, and by whom. */
+/** The progress of the dispatch of an action, and the instance that works on it. */
 export interface DispatchState {
   /** Lowest batch that is not known to be in Kafka. */
   readonly nextBatch: number;
   readonly done: boolean;
-  /** Who may publish, and until when; null: anyone may take it. */
+  /** The instance that may publish, and until when; null: any instance may take the action. */
   readonly lease: Lease | null;
   /**
-   * From when on an instance may take the action: `DUE_NOW`, or a later instant at which it becomes due (its schedule, or
-   * the end of the lease). Absent while there is nothing to do: not accepted, paused, all published, ended. That keeps the
-   * action out of the index. `WITH_DUE_AT` derives it.
+   * When an instance may take the action: `DUE_NOW`, or a later instant at which it becomes due (its schedule, or the
+   * end of the lease).
+   *
+   * Absent while there is nothing to do: not accepted, paused, all published, ended. That keeps the action out of the
+   * index. `WITH_DUE_AT` derives it.
    */
   readonly dueAt?: Date;
   /**
-   * Present while batches are published that are neither counted nor postponed; keeps all other actions out of an index.
+   * Present while published batches are neither counted nor postponed. That keeps all other actions out of an index.
    * `WITH_IN_FLIGHT` derives it.
    */
   readonly inFlight?: true;
-  /** How many batches the holder of the last lease may publish beyond `nextBatch` before it records them; set by a claim. */
+  /**
+   * Number of batches that the holder of the last lease may publish beyond `nextBatch` before it records them. A claim
+   * sets it.
+   */
   readonly window?: number;
   /**
-   * What former holders of a lease that ended without being handed back may have published: batches below this one. Absent:
-   * nothing beyond `nextBatch`. The holder of the present lease knows what it has published itself.
+   * Former holders whose lease expired may have published batches below this one. Absent: none beyond `nextBatch`. The
+   * holder of the present lease knows its own publications.
    */
   readonly mayBePublished?: number;
   /**
-   * Of a cancelled action: batches from this one on were never published and never will be; they are skipped here. Set once,
-   * before the first of them has a log, and never changed.
+   * In a cancelled action: batches from this one on were never published and never will be. The dispatch skips them. It
+   * is set once, before the first of them has a log, and never changes.
    */
   readonly skipFrom?: number;
   /**
-   * Batches that wait in a retry topic and are not counted. Written by handler; stats-aggregator removes a batch in the
-   * update that counts it. Absent where there is none.
+   * Batches that wait in a retry topic and are not counted; absent if there is none. handler writes it.
+   * stats-aggregator removes a batch in the update that counts it.
    */
   readonly postponed?: readonly number[];
-  /** Absent where nobody has looked for missing batches of it. */
+  /** Absent until the gap sweeper first looks for missing batches of the action. */
   readonly sweep?: SweepState;
   /** Whether the staged batches of the ended action are removed. */
   readonly purged?: boolean;
   /** Redis may hold first positions of the action; absent once they are released. */
   readonly firstPositions?: true;
-  /** The janitor that is removing them, and until when no other one may; absent while nobody does. */
+  /** The janitor that removes the staged batches, and the end of its right; absent while no janitor does. */
   readonly cleanUp?: Lease;
 }
 
-/** Collection `dispatch_lanes`: one document per lane. How much the instances of intake let be in flight in it. */
+/** Collection `dispatch_lanes`: one document per lane, with the number of batches that intake keeps in flight in it. */
 export interface DispatchLaneDocument {
   readonly _id: Lane;
-  /** Number of batches that may be in flight, as measured last by any instance. */
+  /** Maximum number of batches in flight, as last measured by any instance. */
   readonly size: number;
-  /** Time that a batch takes where none is in front of it, in ms. */
+  /** Latency of a batch on an idle lane, in ms. */
   readonly restMs: number;
   /** The instance that measured it, and when. */
   readonly by: string;
@@ -134,8 +139,8 @@ export interface DispatchLaneDocument {
 }
 
 /**
- * Collection `account_quotas`: one document per account, with what its work takes of its quotas. Written by intake if a quota
- * is configured. Every update keeps the sums equal to the holds.
+ * Collection `account_quotas`: one document per account, with the part of its quotas that its work uses. intake writes
+ * it if a quota is configured. Every update keeps the sums equal to the holds.
  */
 export interface AccountQuotaDocument {
   /** accountId. */
@@ -146,60 +151,68 @@ export interface AccountQuotaDocument {
   readonly bytes: number;
   /** The UTC day that `rows` belongs to, such as `2026-11-25`. It never goes back. */
   readonly day: string;
-  /** Rows that were staged on that day, without those of refused requests. */
+  /** Number of rows that were staged on that day, without those of refused requests. */
   readonly rows: number;
-  /** actionId → what the action takes. The hold of an ended or refused action is removed when its room is looked for. */
+  /**
+   * actionId → the part of the quotas that the action uses. The hold of an ended or refused action is removed when a
+   * request looks for room.
+   */
   readonly holds: Readonly<Record<string, QuotaHold>>;
 }
 
-/** What one action takes of the quotas of its account. */
+/** The part of an account's quotas that one action uses. */
 export interface QuotaHold {
-  /** Bytes of its staged entities. */
+  /** Bytes of the staged entities of the action. */
   readonly bytes: number;
-  /** UTC day → rows that were staged on it: what a refused request gives back. */
+  /** UTC day → number of rows that were staged on it. A refused request returns them. */
   readonly rows: Readonly<Record<string, number>>;
 }
 
-/** How far the search for missing batches of an action is. Written by the gap sweeper of intake. */
+/** The state of the search for missing batches of an action. The gap sweeper of intake writes it. */
 export interface SweepState {
-  /** From when on any instance may go on. */
+  /** When any instance may continue the search. */
   readonly dueAt: Date;
-  /** How often batches were published again since an outcome was counted. */
+  /** Number of times that batches were published again since an outcome was last counted. */
   readonly rounds?: number;
-  /** What has to be consumed before a batch without an outcome is missing; null: nothing is known yet. */
+  /**
+   * The offsets that must be consumed before a batch without an outcome counts as missing; null: nothing is known yet.
+   */
   readonly mark?: SweepMark | null;
 }
 
-/** How an action and the topics were when the search began. */
+/** The state of an action and of the topics when the search started. */
 export interface SweepMark {
-  /** Another number now: it has moved, and the search begins again. */
+  /** If the number has changed since, the action has progressed, and the search starts again. */
   readonly countedBatches: number;
   /** Batches below this one had been published. */
   readonly nextBatch: number;
   /** Partition of its lane → the end of the log. */
   readonly laneEnds: Readonly<Record<string, number>>;
-  /** Partitions of its lane that were consumed up to there, with the ends of the results after that; null: none was. */
+  /**
+   * The partitions of its lane that were consumed up to `laneEnds`, with the ends of the results topic after that;
+   * null: none.
+   */
   readonly consumed: {
     readonly partitions: readonly number[];
     readonly resultEnds: Readonly<Record<string, number>>;
   } | null;
 }
 
-/** How far the call of an action's callback URL is. Written by intake (creation) and notifier (deliveries). */
+/** The state of the call of an action's callback URL. Written by intake (creation) and notifier (deliveries). */
 export interface CallbackState {
   readonly url: string;
   readonly state: CallbackView['state'];
-  /** Tries begun. */
+  /** Number of tries that were started. */
   readonly attempts: number;
   /**
-   * From when on any instance may try, once the action is final: the next try, or while one is under way the end of its
-   * lease. Absent where there is nothing left to do, which keeps the action out of the index.
+   * When any instance may make the next try, once the action is final. While a try is under way, this is the end of its
+   * lease. Absent if there is nothing left to do, which keeps the action out of the index.
    */
   readonly dueAt?: Date;
-  /** The try that is under way; fences the record of its outcome. */
+  /** Id of the try that is under way. It fences the record of the outcome. */
   readonly owner: string | null;
   readonly lastAttemptAt: Date | null;
-  /** Short; never anything of an answer's body. */
+  /** A short text. It never contains any part of an answer's body. */
   readonly lastError: string | null;
 }
 
@@ -210,11 +223,14 @@ export interface StagedBatchDocument {
   readonly actionId: string;
   readonly batchNo: number;
   readonly partition: number;
-  /** Fields as JSON text, since a caller's field names need not be legal in BSON. */
+  /** The fields are JSON text, since a caller's field names need not be legal in BSON. */
   readonly entities: readonly BatchEntity[];
 }
 
-/** Collection `action_logs`: one document per batch (bucket pattern). Written by stats-aggregator, and by intake for what it skips. */
+/**
+ * Collection `action_logs`: one document per batch (bucket pattern). stats-aggregator writes it, and intake for the
+ * batches that it skips.
+ */
 export interface ActionLogDocument {
   /** `actionId:batchNo`: a batch has one log, however often it is delivered (G3). */
   readonly _id: string;
@@ -229,18 +245,18 @@ export interface ActionLogDocument {
   /** The message of the results topic that this log came from. */
   readonly source: ResultSource;
   readonly at: Date;
-  /** Of the result; absent: 0, the batch as it was dispatched. */
+  /** Generation of the result; absent: 0, the batch as it was dispatched. */
   readonly generation?: number;
   /**
-   * What the outcomes replaced, in ascending order of generation: as much of it as counts, until those of the replacement
-   * are counted, may still have to be subtracted. Absent where nothing was replaced.
+   * The outcomes that a replay replaced, in ascending order of generation; absent if none. Until the new outcomes are
+   * counted, they may still have to be subtracted from the counts, as far as they were counted.
    */
   readonly replaced?: readonly ReplacedOutcomes[];
 }
 
-/** Where a result stands in the results topic. */
+/** The place of a result in the results topic. */
 export interface ResultSource {
-  /** `SKIPPED_IN_DISPATCH` where there was no result: then the offset is the number of the batch. */
+  /** `SKIPPED_IN_DISPATCH` if there was no result; then the offset is the number of the batch. */
   readonly partition: number;
   readonly offset: number;
 }
@@ -261,8 +277,8 @@ export interface LoggedOutcome {
 }
 
 /**
- * An entity of the CRM: its type's fields beside these. A deletion leaves a tombstone: these alone, with `deletedAt`;
- * whoever reads entities takes it as absent.
+ * An entity of the CRM: these fields and those of its type. A deletion leaves a tombstone, which has only these fields,
+ * with `deletedAt`. Every reader of entities treats a tombstone as absent.
  */
 export interface EntityDocument {
   /** `accountId:entityId`. */
@@ -280,7 +296,7 @@ export interface EntityDocument {
   readonly [field: string]: unknown;
 }
 
-/** The key of an entity; unambiguous, since an account id holds no `:`. */
+/** Returns the key of an entity. It is unambiguous, since an account id contains no `:`. */
 export function entityKey(accountId: string, entityId: string): string {
   return `${accountId}:${entityId}`;
 }

@@ -13,10 +13,10 @@ import { readStates } from './entity-states.ts';
 import { findTaken, uniqueIndexes, type Claim } from './unique-values.ts';
 
 /**
- * Foretells what `MongoEntityStore` would answer, by the same rules, and writes nothing: no field and no fence.
+ * Predicts what `MongoEntityStore` would answer, by the same rules, and writes nothing: no field and no fence.
  *
- * It looks at what is stored now. Unique values that other entities of the same action would take or give up are not
- * considered, nor is what anyone else changes between this and a real run.
+ * It reads the entities as they are stored now. It ignores unique values that other entities of the same action would
+ * take or release, and any change by others between the prediction and a real run.
  */
 export class DryRunEntityStore implements EntityStore {
   readonly #database: Database;
@@ -44,7 +44,7 @@ export class DryRunEntityStore implements EntityStore {
   }
 }
 
-/** The fields that an entity would have; of those that it has already, only what was read. */
+/** Returns the fields that an entity would have; of its present fields, only those that were read. */
 function fieldsAfter(
   change: Exclude<EntityChange, { kind: 'delete' }>,
   stored: Parameters<typeof isLiving>[0],

@@ -6,9 +6,9 @@ import { entityKey, type EntityDocument } from './documents.ts';
 type Operation = AnyBulkWriteOperation<EntityDocument>;
 
 /**
- * The write of a change. Its filter holds whatever must be true for it: that no batch as late as this one of the same lane
- * has changed the entity (G5), that it is there or deleted, and its version. Hence a change that matched was right to be
- * made, and one that did not match changed nothing.
+ * Returns the write of a change. Its filter contains every condition of the change: no batch as late as this one of the
+ * same lane has changed the entity (G5), the entity exists or is deleted, and it has the expected version. So a change
+ * that matched was allowed, and one that did not match changed nothing.
  */
 export function operationOf(scope: WriteScope, change: EntityChange): Operation {
   switch (change.kind) {
@@ -22,7 +22,9 @@ export function operationOf(scope: WriteScope, change: EntityChange): Operation 
   }
 }
 
-/** An upsert inserts where nothing matches; where only a tombstone is, that insert collides on `_id` and changes nothing. */
+/**
+ * An upsert inserts if nothing matches. If there is only a tombstone, the insert collides on `_id` and changes nothing.
+ */
 function patchOperation(scope: WriteScope, change: UpdateChange | UpsertChange): Operation {
   const { set, unset, entityId, expectedVersion } = change;
   const record = recordOf(change);
@@ -30,7 +32,7 @@ function patchOperation(scope: WriteScope, change: UpdateChange | UpsertChange):
   const update: Document = { $set: { ...set, ...stamp(scope) }, $inc: { version: 1 } };
   if (unset.length > 0) update['$unset'] = Object.fromEntries(unset.map((field) => [field, '']));
   if (record !== undefined) {
-    // Defaults of the entity type; what is patched is set or absent in a new entity anyway.
+    // Defaults of the entity type. Patched fields are set or absent in a new entity anyway.
     const rest = Object.entries(record).filter(([field]) => !patched.has(field));
     update['$setOnInsert'] = { ...Object.fromEntries(rest), ...identity(scope, entityId) };
   }
@@ -39,8 +41,8 @@ function patchOperation(scope: WriteScope, change: UpdateChange | UpsertChange):
 }
 
 /**
- * Matches a tombstone alone, which it revives: its version and fences go on. Otherwise it inserts, which collides on `_id`
- * with an entity that is there, and with a tombstone that a later batch has left.
+ * Matches only a tombstone, which it revives: its version and fences continue. Otherwise it inserts. The insert
+ * collides on `_id` with an existing entity, and with a tombstone that a later batch has left.
  */
 function createOperation(scope: WriteScope, entityId: string, record: Document): Operation {
   const filter: Filter<EntityDocument> = { ...fenceFilter(scope, entityId), deletedAt: { $exists: true } };
@@ -52,7 +54,7 @@ function createOperation(scope: WriteScope, entityId: string, record: Document):
   return { updateOne: { filter, update, upsert: true } };
 }
 
-/** Leaves a tombstone in place: without it a stalled handler's older create would bring the entity back. */
+/** Replaces the entity by a tombstone. Without it, an older create of a stalled handler would bring the entity back. */
 function deleteOperation(
   scope: WriteScope,
   entityId: string,
@@ -90,16 +92,16 @@ function livingFilter(
 }
 
 function fenceFilter({ at, accountId }: WriteScope, entityId: string): Filter<EntityDocument> {
-  // The second condition also matches where there is no fence yet.
+  // The second condition also matches an entity without a fence.
   return { _id: entityKey(accountId, entityId), [`fence.${at.lane}.offset`]: { $not: { $gte: at.offset } } };
 }
 
-/** What every change but a deletion leaves. */
+/** Returns the fields that every change except a deletion sets. */
 function stamp({ at, now }: WriteScope): Document {
   return { [`fence.${at.lane}`]: { partition: at.partition, offset: at.offset }, updatedAt: now };
 }
 
-/** What a new entity has beside its fields. */
+/** Returns the fields that a new entity has in addition to those of its type. */
 function identity({ accountId, now }: WriteScope, entityId: string): Document {
   return { accountId, id: entityId, createdAt: now };
 }

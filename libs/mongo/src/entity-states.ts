@@ -8,9 +8,9 @@ import { StoreError } from './errors.ts';
 const STATE_FIELDS = { version: 1, fence: 1, deletedAt: 1 } as const satisfies Record<keyof EntityState, 1>;
 
 /**
- * What is stored of the entities to change, by entity id; tombstones too.
+ * Reads the stored state of the entities to change, by entity id; tombstones too.
  *
- * @param fields to be read beside the state.
+ * @param fields fields to read in addition to the state.
  * @throws StoreError
  */
 export async function readStates(

@@ -16,7 +16,7 @@ import { operationOf } from './entity-operation.ts';
 import { readStates } from './entity-states.ts';
 import { DocumentRefusedError, DUPLICATE_KEY, isStoreOutage, StoreError } from './errors.ts';
 
-/** Thrown when another lane changed an entity between the write and the read after it; trying again settles it. */
+/** Thrown when another lane changed an entity between the write and the read after it. A retry settles it. */
 export class EntityChangedError extends RetryableError {
   constructor(entityType: string, entityId: string) {
     super(`${entityType} ${entityId} was changed by another lane at the same time`, {
@@ -25,15 +25,15 @@ export class EntityChangedError extends RetryableError {
   }
 }
 
-/** The index that every collection has: a collision there is with the entity itself. */
+/** The index that every collection has. A collision in it is one with the entity itself. */
 const PRIMARY_INDEX = '_id_';
 
 /**
- * Entities in MongoDB, each with a fence per lane (G5).
+ * Stores entities in MongoDB, each with a fence per lane (G5).
  *
- * A batch is one bulk write whose every filter holds the fence: a document that a later batch has changed, or that this
- * batch has changed in an earlier run, does not match. Only when something did not match is there a second read, which
- * tells a replay from a missing entity; the common case costs one round trip.
+ * A batch is one bulk write in which every filter contains the fence. A document that a later batch has changed, or
+ * that this batch changed in an earlier run, does not match. Only if something did not match, a second read
+ * distinguishes a replay from a missing entity. The common case costs one round trip.
  */
 export class MongoEntityStore implements EntityStore {
   readonly #database: Database;
@@ -56,7 +56,7 @@ export class MongoEntityStore implements EntityStore {
   async #bulkWrite(scope: WriteScope, changes: readonly EntityChange[]): Promise<BulkWritten> {
     const operations = changes.map((change) => operationOf(scope, change));
     try {
-      // The entities differ, so their order means nothing and one refusal need not stop the others.
+      // The entities differ, so their order does not matter, and a refused write does not stop the others.
       const { matchedCount, upsertedCount } = await this.#database
         .entities(scope.entityType.collection)
         .bulkWrite(operations, { ordered: false });
@@ -66,7 +66,7 @@ export class MongoEntityStore implements EntityStore {
     }
   }
 
-  /** The rare second write: upserts that met a tombstone, as creations. */
+  /** Writes the upserts that met a tombstone again, as creations. This is rare. */
   async #revive(
     scope: WriteScope,
     changes: readonly EntityChange[],
@@ -91,13 +91,13 @@ export class MongoEntityStore implements EntityStore {
 }
 
 interface BulkWritten {
-  /** Changes that were made; -1 where some were refused. */
+  /** Number of changes that were made; -1 if some were refused. */
   readonly done: number;
-  /** Index of a change → the unique index that refused it; empty where the server does not say which. */
+  /** Index of a change → the unique index that refused it; empty if the server does not name the index. */
   readonly refusals: ReadonlyMap<number, string>;
 }
 
-/** What became of a change in a bulk write that did not make them all, by what is stored after it. */
+/** Returns the result of a change in a bulk write that did not make all changes, from what is stored after it. */
 function resultOf(
   scope: WriteScope,
   change: EntityChange,
@@ -114,7 +114,8 @@ function resultOf(
 /**
  * Returns the operations that a unique index refused.
  *
- * @throws DocumentRefusedError if MongoDB refused documents for another reason that lies in them; StoreError for any other failure.
+ * @throws DocumentRefusedError if MongoDB refused documents for another reason that lies in them.
+ * @throws StoreError for any other failure.
  */
 function refusalsOf(error: unknown): Map<number, string> {
   if (!(error instanceof MongoBulkWriteError) || !error.result.hasWriteErrors()) throw new StoreError(error);

@@ -9,7 +9,7 @@ import {
 } from 'mongodb';
 import { DUPLICATE_KEY, isStoreOutage, mongoFault, StoreError } from './errors.ts';
 
-/** What the driver gives with writes that were refused, each for its own reason. */
+/** The driver's error if writes were refused, each for its own reason. */
 function resultWith(...codes: readonly number[]): BulkWriteResult {
   return Object.assign(Object.create(null) as object, {
     hasWriteErrors: () => codes.length > 0,

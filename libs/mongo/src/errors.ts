@@ -9,12 +9,12 @@ import {
   MongoServerSelectionError,
 } from 'mongodb';
 
-/** A unique index refused a value. */
+/** Server code of a value that a unique index refused. */
 export const DUPLICATE_KEY = 11_000;
 
 /**
- * Server codes by what they mean; a code that is in none of these lists is `unknown`. Only those of `request` are the fault
- * of a document or a command: a server that refuses everybody must never turn entities into failures.
+ * Kind of fault → server codes. A code in none of these lists is `unknown`. Only the codes of `request` are the fault
+ * of a document or a command: a server that refuses every request must never turn entities into failures.
  */
 export const MONGO_CODES: Readonly<Partial<Record<FaultKind, readonly number[]>>> = {
   unreachable: [6, 7, 50, 89, 202, 262, 9_001],
@@ -65,13 +65,16 @@ const KIND_OF_CODE: ReadonlyMap<number, FaultKind> = new Map(
   ),
 );
 
-/** Driver errors that it does not export: the pool was cleared by a fault, or no connection came free in time. */
+/**
+ * Names of driver errors that the driver does not export: a fault cleared the pool, or no connection became free in
+ * time.
+ */
 const UNREACHABLE_NAMES = new Set(['MongoPoolClearedError', 'MongoWaitQueueTimeoutError']);
 
-/** Code of a StoreError that passes by itself, or once somebody has repaired MongoDB. */
+/** Code of a StoreError that ends by itself, or once an operator has repaired MongoDB. */
 export const STORE_UNAVAILABLE = 'STORE_UNAVAILABLE';
 
-/** Thrown in place of the driver's error where an operation failed as a whole. Its message is for logs only. */
+/** Thrown in place of the driver's error if an operation failed as a whole. Its message is for logs only. */
 export class StoreError extends DependencyError {
   constructor(cause: unknown) {
     const fault = mongoFault(cause);
@@ -84,7 +87,7 @@ export class StoreError extends DependencyError {
   }
 }
 
-/** Thrown when MongoDB refuses documents themselves, for a reason that no other try would change. */
+/** Thrown when MongoDB refuses documents themselves, for a reason that a retry would not change. */
 export class DocumentRefusedError extends PermanentError {
   constructor(cause: unknown) {
     super(
@@ -95,7 +98,10 @@ export class DocumentRefusedError extends PermanentError {
   }
 }
 
-/** Returns why MongoDB did not do what was asked. What does not come from MongoDB or the network is a fault of ours. */
+/**
+ * Returns why MongoDB failed an operation. An error that comes neither from MongoDB nor from the network is a fault of
+ * ours.
+ */
 export function mongoFault(error: unknown): FaultKind {
   if (
     error instanceof MongoNetworkError ||
@@ -104,7 +110,7 @@ export function mongoFault(error: unknown): FaultKind {
   ) {
     return 'unreachable';
   }
-  // The driver lets the socket's own errors through where a write meets a connection that is just ending.
+  // The driver passes on the socket's own errors if a write meets a connection that is just ending.
   if (!(error instanceof MongoError)) return isNetworkError(error) ? 'unreachable' : 'request';
   if (error instanceof MongoInvalidArgumentError) return 'request';
   if (error instanceof MongoBulkWriteError) return bulkWriteFault(error);
@@ -116,18 +122,21 @@ export function mongoFault(error: unknown): FaultKind {
     : 'unknown';
 }
 
-/** Whether MongoDB as a whole does not do its work: a network fault, an election, a missing right, a full disk. */
+/** Returns whether MongoDB as a whole fails: a network fault, an election, a missing right, a full disk. */
 export function isStoreOutage(error: unknown): boolean {
   return mongoFault(error) !== 'request';
 }
 
-/** Each refused write has a code of its own; a single one that concerns the store as a whole makes it an outage. */
+/**
+ * Returns the fault of a bulk write. Each refused write has its own code, and one that concerns the whole store
+ * decides.
+ */
 function bulkWriteFault(error: MongoBulkWriteError): FaultKind {
   if (error.result.hasWriteErrors()) {
     const kinds = error.result.getWriteErrors().map(({ code }) => KIND_OF_CODE.get(code) ?? 'unknown');
     return kinds.find((kind) => kind !== 'request') ?? 'request';
   }
-  // A bulk write whose connection ended comes as one that failed, with the network's fault inside.
+  // If its connection ended, a bulk write counts as failed, with the network's fault inside.
   const { errorResponse } = error;
   if (errorResponse instanceof Error) return mongoFault(errorResponse);
   return knownKind(error) ?? 'unknown';

@@ -8,9 +8,9 @@ import type { Database } from './database.ts';
 const LOG_KEY = { actionId: 1, partition: 1, lastPosition: 1 } as const;
 
 /**
- * Creates the indexes that are missing. Safe to call from every service at once.
+ * Creates the missing indexes. Every service may call it at the same time.
  *
- * @param retention how long Kafka keeps records: tombstones live longer, also where their index exists with another time.
+ * @param retention how long Kafka keeps records. Tombstones live longer, also if their index exists with another time.
  *   Absent: an existing index keeps its time.
  */
 export async function ensureIndexes(
@@ -19,15 +19,16 @@ export async function ensureIndexes(
   retention?: RetentionConfig,
 ): Promise<void> {
   await database.actions.createIndexes([
-    // The account's actions in each order of the list, newest first by default (ids are UUIDs of version 7, which sort by
-    // time). A list without a status merges the statuses: uploads are none of them. No index changes with the counts.
+    // The account's actions in each order of the list, newest first by default (ids are UUIDs of version 7, which sort
+    // by time). A list without a status merges the statuses; uploads have none of them. No index changes with the
+    // counts.
     { key: { accountId: 1, status: 1, _id: -1 } },
     { key: { accountId: 1, status: 1, finishedAt: 1, _id: 1 } },
     { key: { accountId: 1, status: 1, scheduledFor: 1, _id: 1 } },
     { key: { accountId: 1, status: 1, total: 1, _id: 1 } },
     // Actions that finished lately, for the subscriptions of an account.
     { key: { accountId: 1, finishedAt: 1, _id: 1 } },
-    // Filters of the list that may leave few actions. They change with nothing.
+    // Filters of the list that may match few actions. Their fields never change.
     { key: { accountId: 1, actionType: 1, _id: -1 } },
     { key: { accountId: 1, entityType: 1, _id: -1 } },
     { key: { accountId: 1, lane: 1, _id: -1 } },
@@ -37,12 +38,13 @@ export async function ensureIndexes(
       unique: true,
       partialFilterExpression: { 'idempotency.key': { $exists: true } },
     },
-    // What is to be dispatched, by when. Leases go round over lanes and accounts, in the order of what is due at once.
+    // Due dispatches, by time. Leases are given in turn over lanes and accounts, in the order of the actions due at
+    // once.
     {
       key: { 'dispatch.dueAt': 1, lane: 1, accountId: 1, _id: 1 },
       partialFilterExpression: { 'dispatch.dueAt': { $exists: true } },
     },
-    // What is in flight. It does not change with the counts.
+    // Batches in flight. The index does not change with the counts.
     {
       key: { 'dispatch.inFlight': 1, lane: 1, accountId: 1 },
       partialFilterExpression: { 'dispatch.inFlight': { $exists: true } },
@@ -62,7 +64,7 @@ export async function ensureIndexes(
     },
     // Unfinished actions without those that are scheduled for later, for the gauge.
     { name: 'under_way', key: { status: 1, scheduledFor: 1 } },
-    // Webhooks that are due; actions without a callback, or with one that is settled, are not in it.
+    // Webhooks that are due. Actions without a callback, or with a settled one, are not in the index.
     {
       key: { status: 1, 'callback.dueAt': 1, accountId: 1 },
       partialFilterExpression: { 'callback.dueAt': { $exists: true } },
@@ -71,7 +73,7 @@ export async function ensureIndexes(
   await database.stagedBatches.createIndexes([{ key: { actionId: 1, batchNo: 1 }, unique: true }]);
   await database.actionLogs.createIndexes([
     { key: { actionId: 1, partition: 1, batchNo: 1 }, unique: true },
-    // A page of logs begins behind a position: in each partition, at the first bucket that ends behind it.
+    // A page of logs starts after a position: in each partition, at the first bucket that ends after it.
     { key: LOG_KEY },
     // The same for the logs with an outcome of a type: a filtered page reads what it returns, and a retry what failed.
     ...OUTCOME_STATUSES.map((status) => ({
@@ -110,8 +112,8 @@ async function ensureEntityIndexes(
 }
 
 /**
- * Has tombstones removed in time; partial, so that living entities cost nothing. A tombstone outlives every copy of a batch
- * that is older than the deletion, since such a batch must still meet its fence (G5).
+ * Returns the index that removes tombstones in time. It is partial, so living entities cost nothing. A tombstone
+ * outlives every copy of a batch that is older than the deletion, since such a batch must still meet its fence (G5).
  */
 function tombstoneIndex(retention: RetentionConfig): IndexDescription {
   return {

@@ -4,9 +4,9 @@ import type { ActionLogDocument } from './documents.ts';
 import { DUPLICATE_KEY, StoreError } from './errors.ts';
 
 /**
- * Stores the logs whose batch has none yet; leaves the others as they are.
+ * Stores the logs of batches that have none yet, and leaves the others as they are.
  *
- * @returns the ids that have a log already.
+ * @returns the ids of the logs that existed already.
  * @throws StoreError.
  */
 export async function insertLogs(

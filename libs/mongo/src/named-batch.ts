@@ -4,7 +4,7 @@ import { ACCEPTED } from './actions/status-updates.ts';
 import type { Database } from './database.ts';
 import { stored } from './errors.ts';
 
-/** A batch whose message cannot be read, as it was staged. */
+/** A staged batch whose message cannot be read. */
 export interface NamedBatch {
   readonly identity: ActionIdentity;
   readonly batchNo: number;
@@ -14,9 +14,9 @@ export interface NamedBatch {
 }
 
 /**
- * The batch of an accepted action, for as long as it is kept: by its name alone, as a message's headers give it.
+ * Finds the staged batch of an accepted action by its name alone, as the headers of a message give it.
  *
- * @returns undefined where there is no such batch (any more).
+ * @returns undefined if there is no such batch, or it is no longer stored.
  * @throws StoreError.
  */
 export async function findNamedBatch(

@@ -9,10 +9,11 @@ import { ensureIndexes } from './indexes.ts';
 export const MONGODB = 'mongodb';
 
 /**
- * Connects, waiting for MongoDB, and creates what indexes are missing; closed when the service releases what it opened.
+ * Waits for MongoDB, connects, and creates the missing indexes. The connection is closed when the service releases what
+ * it opened.
  *
- * @param entityTypes those whose collections this service has to do with.
- * @throws the signal's reason when the service is told to stop first.
+ * @param entityTypes the entity types whose collections this service uses.
+ * @throws the signal's reason if the service is stopped first.
  */
 export async function openDatabase(
   appName: string,

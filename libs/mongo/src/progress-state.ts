@@ -2,7 +2,7 @@ import type { ActionProgress, ProgressState } from '@bulk/contracts';
 import { actionStatusSchema } from '@bulk/domain';
 import type { ActionDocument } from './documents.ts';
 
-/** The part of an action's document that its progress is read from. */
+/** The part of an action's document from which its progress is read. */
 export type ProgressDocument = Pick<
   ActionDocument,
   | '_id'
@@ -19,7 +19,7 @@ export type ProgressDocument = Pick<
   | 'pausedMs'
 >;
 
-/** Reads that part, and no more of it. */
+/** The projection that reads exactly a `ProgressDocument`. */
 export const PROGRESS_PROJECTION = {
   accountId: 1,
   actionType: 1,
@@ -35,9 +35,9 @@ export const PROGRESS_PROJECTION = {
 } as const satisfies Record<Exclude<keyof ProgressDocument, '_id'>, 1>;
 
 /**
- * The state that stats, events and snapshots all show.
+ * Returns the state that stats, events and snapshots show.
  *
- * @throws ZodError for an action that is still `staging`: no one is to be shown it.
+ * @throws ZodError for an action that is still `staging`: it must not be shown.
  */
 export function progressStateOf(action: ProgressDocument): ProgressState {
   const { success, failure, skipped } = action.counts;
@@ -59,7 +59,7 @@ export function progressStateOf(action: ProgressDocument): ProgressState {
   };
 }
 
-/** The event that tells an action's state. @throws ZodError for an action that is still `staging`. */
+/** Returns the event with an action's state. @throws ZodError for an action that is still `staging`. */
 export function progressEventOf(action: ProgressDocument): ActionProgress {
   return progressStateOf(action);
 }

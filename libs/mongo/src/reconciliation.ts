@@ -15,21 +15,24 @@ import { repaired } from './actions/status-updates.ts';
 import type { Database } from './database.ts';
 import type { ActionDocument } from './documents.ts';
 
-/** What an action's counts are, beside what its logs say. */
+/** The differences between the counts of an action and its logs. */
 export interface Reconciliation {
   readonly actionId: string;
   readonly status: ActionStatus;
-  /** Figures of the action that are not those of its logs; `countedBatches` and `status` among them. */
+  /** Figures of the action that differ from its logs, including `countedBatches` and `status`. */
   readonly drift: readonly (
     CountDrift | { readonly what: 'status'; readonly counted: string; readonly logged: string }
   )[];
-  /** Positions without an outcome: of an action that has ended, a breach; of another, what is still to come. */
+  /**
+   * Positions without an outcome. In an action that has ended they are a breach of a guarantee; otherwise they are
+   * still to come.
+   */
   readonly missing: readonly PositionRange[];
-  /** Outcomes too many: further ones of a position, and those of positions that the action does not have. */
+  /** Number of surplus outcomes: second ones of a position, and those of positions that the action does not have. */
   readonly surplus: number;
 }
 
-/** Thrown when an action kept changing while its counts were to be repaired; nothing was changed. */
+/** Thrown when an action keeps changing during the repair of its counts. Nothing was changed. */
 export class ReconcileContendedError extends CodedError {
   constructor(actionId: string) {
     super('RECONCILE_CONTENDED', `action ${actionId} keeps changing: repair it when it rests`, {
@@ -41,21 +44,25 @@ export class ReconcileContendedError extends CodedError {
 const REPAIR_TRIES = 10;
 
 /**
- * Recomputes an action's counts from its logs, in bounded memory. Of a running action only those logs are taken that its
- * counts claim to hold (`applied`): the others are logged already and counted in a moment.
+ * Recomputes an action's counts from its logs, in bounded memory.
  *
- * @returns undefined when there is no such action, or it is not accepted yet.
+ * For a running action, only the logs that its counts claim to contain (`applied`) are read. The other logs are not
+ * counted yet.
+ *
+ * @returns undefined if there is no such action, or it is not accepted yet.
  */
 export async function reconcile(database: Database, actionId: string): Promise<Reconciliation | undefined> {
   return (await compare(database, actionId))?.found;
 }
 
 /**
- * Sets an action's counts, codes, counted batches and status to what its logs say; never touches a log. Only if nothing
- * has changed since they were read: a count that comes in between is not lost, it is read and all is computed anew.
+ * Sets an action's counts, codes, counted batches and status to those of its logs. It never changes a log.
  *
- * @returns what was repaired, as it was before; undefined when there is no such action.
- * @throws ReconcileContendedError when it changed in between time and again.
+ * It writes only if the action has not changed since it was read. If a count arrives in between, it reads again and
+ * computes everything again, so no count is lost.
+ *
+ * @returns the repaired differences; undefined if there is no such action.
+ * @throws ReconcileContendedError if the action changed at every try.
  */
 export async function repair(
   database: Database,
@@ -78,7 +85,7 @@ interface Compared {
 }
 
 async function compare(database: Database, actionId: string): Promise<Compared | undefined> {
-  // The action before its logs: what it claims to hold was logged before that.
+  // The action is read before its logs: the outcomes that it claims to contain were logged before that.
   const action = await database.actions.findOne({ _id: actionId });
   if (action === null) return undefined;
   const { status: before } = action;
@@ -118,11 +125,11 @@ async function ledgerOf(database: Database, { _id, total, applied }: ActionDocum
   return ledger;
 }
 
-/** @returns false when the action has changed since it was read. */
+/** Writes the repair. @returns false if the action has changed since it was read. */
 async function write(database: Database, { action, ledger, status }: Compared, now: Date): Promise<boolean> {
   const { success, failure, skipped, codes } = ledger.tally;
   const begun = processed(ledger.tally) > 0;
-  // Times of an action never run backwards, whatever the clock here says.
+  // Times of an action never go backwards, whatever the clock of this process shows.
   const { createdAt, queuedAt, startedAt, updatedAt } = action;
   const times = [createdAt, queuedAt, startedAt, updatedAt].map((time) => time?.getTime() ?? 0);
   const at = new Date(Math.max(now.getTime(), ...times));

@@ -2,10 +2,13 @@ import { resultIdOf } from '@bulk/contracts';
 import { CANCELLED_OUTCOME } from '@bulk/domain';
 import type { ActionLogDocument, StagedBatchDocument } from './documents.ts';
 
-/** In place of a partition of the results topic: the log of a batch that was skipped without a message. No topic has it. */
+/**
+ * Stands for the partition of the results topic in the log of a batch that was skipped without a message. No topic has
+ * it.
+ */
 export const SKIPPED_IN_DISPATCH = -1;
 
-/** What of a staged batch its log is made of. */
+/** The part of a staged batch that its log needs. */
 export type SkippableBatch = Pick<StagedBatchDocument, 'batchNo' | 'partition'> & {
   readonly entities: readonly {
     readonly position: number;
@@ -14,7 +17,7 @@ export type SkippableBatch = Pick<StagedBatchDocument, 'batchNo' | 'partition'> 
   }[];
 };
 
-/** The log of a batch of a cancelled action that was never published: every position is skipped. */
+/** Returns the log of a batch of a cancelled action that was never published: every position is skipped. */
 export function skippedLogOf(
   actionId: string,
   { batchNo, partition, entities }: SkippableBatch,

@@ -2,7 +2,7 @@ import type { Database } from './database.ts';
 import { DUPLICATE_KEY, stored, StoreError } from './errors.ts';
 import { MongoServerError } from 'mongodb';
 
-/** Collection `installation`, documents of topics: what the offsets in all other collections refer to. */
+/** Collection `installation`, documents of topics: the topics that the offsets in all other collections refer to. */
 interface TopicRecord {
   /** `topic:` and the name. */
   readonly _id: string;
@@ -11,8 +11,8 @@ interface TopicRecord {
 }
 
 /**
- * Records the ids of topics that have none recorded yet, and returns the recorded ids of all of them. Safe to call from every
- * service at once: the first record stays.
+ * Records the ids of topics that have none recorded yet, and returns the recorded ids of all of them. Every service may
+ * call it at the same time: the first record stays.
  *
  * @throws StoreError.
  */

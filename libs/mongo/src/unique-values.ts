@@ -5,21 +5,22 @@ import type { Database } from './database.ts';
 import { entityKey, type EntityDocument } from './documents.ts';
 import { StoreError } from './errors.ts';
 
-/** An entity that wants to have these fields. */
+/** An entity that would have these fields. */
 export interface Claim {
   readonly entityId: string;
   readonly fields: Fields;
 }
 
-/** The fields of each unique index of an entity type. */
+/** Returns the fields of each unique index of an entity type. */
 export function uniqueIndexes({ indexes }: EntityType): (readonly string[])[] {
   return indexes.filter(({ unique }) => unique === true).map(({ fields }) => fields);
 }
 
 /**
- * The ids of those entities whose unique values another stored entity has. Claims are not held against each other.
+ * Returns the ids of the entities whose unique values belong to another stored entity. Claims are not compared with
+ * each other.
  *
- * One query per unique index, by its own index.
+ * It makes one query per unique index, which uses that index.
  *
  * @throws StoreError
  */
@@ -43,14 +44,14 @@ export async function findTaken(
   return taken;
 }
 
-/** Key of an index → `_id` of the entities that have it, for all keys that the claims want. */
+/** Returns the `_id` of the entities that have each key of an index, for all keys that the claims want. */
 async function readOwners(
   database: Database,
   { accountId, entityType }: WriteScope,
   fields: readonly string[],
   claims: readonly Claim[],
 ): Promise<Map<string, Set<string>>> {
-  // `$exists` lets the server use the index, which holds only entities that have the fields.
+  // With `$exists` the server can use the index, which contains only entities that have the fields.
   const conditions = fields.map((field) => [
     field,
     { $exists: true, $in: claims.flatMap((claim) => elementsOf(claim.fields[field])) },
@@ -70,7 +71,7 @@ async function readOwners(
   return owners;
 }
 
-/** The keys that an entity has in an index: more than one where a value is a list, as in MongoDB. */
+/** Returns the keys that an entity has in an index. A list as a value gives more than one key, as in MongoDB. */
 function keysOf(fields: readonly string[], values: Fields): string[] {
   const keys = fields.reduce<unknown[][]>(
     (begun, field) => begun.flatMap((key) => elementsOf(values[field]).map((element) => [...key, element])),

@@ -19,7 +19,7 @@ export const now = new Date('2026-01-02T03:04:05Z');
 
 type Values = Record<string, unknown>;
 
-/** Both entity stores on a database of their own. */
+/** Both entity stores, on a database of their own. */
 export class EntityFixture {
   readonly installation: TestInstallation;
   readonly database: Database;
@@ -62,12 +62,12 @@ export class EntityFixture {
     return this.database.entities(type.collection).findOne({ _id: entityKey('acme', id) });
   }
 
-  /** Everything of a type, tombstones too. */
+  /** Returns every document of a type, tombstones too. */
   all(type = contact): Promise<EntityDocument[]> {
     return this.database.entities(type.collection).find().sort({ _id: 1 }).toArray();
   }
 
-  /** The operations on the entities, each one round trip, that some work with a store comes to. */
+  /** Returns the operations on the entities, each one a round trip, that some work with a store causes. */
   async operationsOf(work: (store: EntityStore) => Promise<unknown>): Promise<string[]> {
     const operations: string[] = [];
     const noted = (name: string, collection: Collection<EntityDocument>): Collection<EntityDocument> => {
@@ -87,7 +87,7 @@ export class EntityFixture {
     return operations;
   }
 
-  /** The kind of each result; of a version conflict, with the version. */
+  /** Returns the kind of each result; of a version conflict, with the version. */
   async write(
     at: WriteScope,
     changes: readonly EntityChange[],

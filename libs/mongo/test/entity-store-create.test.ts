@@ -60,7 +60,7 @@ describe('MongoEntityStore, create', () => {
     const changes = [
       create('k2', { name: 'Two', domain: 'one.example' }),
       create('k3', { name: 'Three', domain: 'three.example' }),
-      // One that is there collides with its own value too: that it is there is what counts.
+      // An existing entity also collides with its own value. The result must be that it exists.
       create('k1', { name: 'One', domain: 'one.example' }),
     ];
     const expected = ['unique-violation', 'applied', 'exists'];

@@ -62,7 +62,7 @@ describe('MongoEntityStore, delete', () => {
     expect(await fixture.stored('c2')).toMatchObject({ lastName: 'A', version: 4 });
   });
 
-  // Taken over by an update: the local SecantusDB frees such a value for updates and not for inserts.
+  // An update takes over the value, because the local SecantusDB frees such a value for updates and not for inserts.
   it('gives unique values up', async () => {
     const at = (offset: number) => scope(offset, 'normal', company);
     await fixture.given('acme', 'k1', { name: 'One', domain: 'one.example' }, company);

@@ -98,7 +98,7 @@ describe('DryRunEntityStore', () => {
     ];
     const foretold = await fixture.write(seats(2), changes, fixture.dryRun);
     expect(foretold).toEqual(['unique-violation', 'applied', 'applied', 'applied', 'unique-violation']);
-    // s2 would give its seat up to s3: within one action that is not foretold, so s3 goes first.
+    // s2 would release its seat for s3. Within one action that is not predicted, so s3 comes first.
     const inTurn = [...changes.slice(0, 3), ...changes.slice(4)];
     expect(await fixture.write(seats(2), inTurn)).toEqual([
       'unique-violation',

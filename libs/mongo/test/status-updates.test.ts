@@ -109,7 +109,7 @@ const outcomes: Readonly<Record<OutcomeStage, Tally>> = {
 const lease = { owner: 'me/1', until: new Date(60_000) };
 const upTo = { partition: 0, offset: 0 };
 
-/** What must hold of every action after any update, given how it was before. */
+/** Checks the invariants of an action after an update, given its state before. */
 function checkDerived(before: ActionDocument, after: ActionDocument): void {
   const [from, to] = [before.status, statusOf(after)];
   if (from !== to && isAccepted(from)) expect([from, to, mayBecome(from, to)]).toEqual([from, to, true]);

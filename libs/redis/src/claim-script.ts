@@ -1,13 +1,14 @@
 /**
  * The Lua script of a claim.
  *
- * KEYS[1] is a hash of one action and partition. ARGV: offset, batch number with its generation, lifetime in seconds, and the
- * records of the batch: 16 bytes each, 12 of the entity's digest and 4 of its position.
+ * KEYS[1] is a hash of one action and partition. ARGV: offset, batch number with its generation, lifetime in seconds,
+ * and the records of the batch: 16 bytes each, 12 of the entity's digest and 4 of its position.
  *
- * The hash holds the offset of each batch (`b:<batch>`), the number of records (`n`) and buckets of records (their numbers).
- * Packing records takes a quarter of the memory that a field for each entity takes. The number of buckets follows from the
- * number of records, by linear hashing: when a bucket is added, one other is split, so that a bucket holds 16 to 32 records
- * however large the action is. Larger buckets would save little and make each claim write more to the append-only file.
+ * The hash contains the offset of each batch (`b:<batch>`), the number of records (`n`) and buckets of records (their
+ * numbers). Packed records take a quarter of the memory that a field for each entity would take. The number of buckets
+ * follows from the number of records, by linear hashing: when a bucket is added, one other is split, so that a bucket
+ * holds 16 to 32 records however large the action is. Larger buckets would save little and make each claim write more
+ * to the append-only file.
  */
 export const CLAIM = `
 local RECORD, DIGEST, PER_BUCKET = 16, 12, 16

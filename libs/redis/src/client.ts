@@ -7,9 +7,10 @@ import { REDIS_UNAVAILABLE, RedisError } from './errors.ts';
 export const REDIS = 'redis';
 
 /**
- * Connects, waiting for Redis, for a service that cannot do without; disconnected when it releases what it opened.
+ * Waits for Redis and connects, for a service that cannot work without it. The client is disconnected when the service
+ * releases what it opened.
  *
- * @throws the signal's reason when the service is told to stop first.
+ * @throws the signal's reason if the service is stopped first.
  */
 export async function openRedis(config: RedisConfig, context: ServiceContext): Promise<Redis> {
   const redis = await openDependency(REDIS, () => connectRedis(config, context.log), context);
@@ -19,14 +20,14 @@ export async function openRedis(config: RedisConfig, context: ServiceContext): P
 }
 
 /**
- * Connects and asks for an answer. Afterwards the client reconnects by itself; a command while it is away fails within
- * `REDIS_TIMEOUT_MS` instead of queueing without bound.
+ * Connects to Redis and checks that it answers. Afterwards the client reconnects by itself. While Redis is unavailable,
+ * a command fails within `REDIS_TIMEOUT_MS` instead of queueing without bound.
  *
- * @throws RedisError when nobody answers, or Redis refuses the client.
+ * @throws RedisError if Redis does not answer or refuses the client.
  */
 export async function connectRedis(config: RedisConfig, log: Logger): Promise<Redis> {
   const redis = newClient(config, config.REDIS_TIMEOUT_MS, { maxRetriesPerRequest: 1 });
-  // The client rejects with "Connection is closed"; why it is, it only emits.
+  // The client rejects with "Connection is closed"; it only emits the reason.
   let lastError: Error | undefined;
   redis.on('error', (error: Error) => {
     lastError = error;
@@ -43,8 +44,9 @@ export async function connectRedis(config: RedisConfig, log: Logger): Promise<Re
 }
 
 /**
- * A client that connects in the background and reconnects by itself, for what a service can do without for a while: a
- * command fails at once while Redis is away, and within `commandTimeoutMs` when it hangs. Nothing is sent a second time.
+ * Returns a client that connects in the background and reconnects by itself, for work that can do without Redis for a
+ * while. A command fails at once while Redis is unavailable, and within `commandTimeoutMs` if Redis hangs. Nothing is
+ * sent twice.
  */
 export function connectRedisInBackground(config: RedisConfig, commandTimeoutMs: number, log: Logger): Redis {
   const redis = newClient(config, commandTimeoutMs, {
@@ -53,7 +55,7 @@ export function connectRedisInBackground(config: RedisConfig, commandTimeoutMs: 
     autoResendUnfulfilledCommands: false,
   });
   redis.on('error', (error: Error) => log.debug({ reason: error.message }, 'redis connection error'));
-  // The first try may fail; the client goes on trying, and says `ready`.
+  // The first try may fail. The client continues to try, and emits `ready`.
   redis.connect().catch(() => undefined);
   return redis;
 }
@@ -67,7 +69,8 @@ function newClient(config: RedisConfig, commandTimeoutMs: number, own: OwnOption
   const options = {
     lazyConnect: true,
     commandTimeout: commandTimeoutMs,
-    // One that a failover or a firewall has left half-open is given up; else each command on it would fail, one by one, for ever.
+    // A connection that a failover or a firewall has left half-open is closed. Otherwise every command on it would
+    // fail, one by one, for ever.
     socketTimeout: config.REDIS_TIMEOUT_MS,
     connectTimeout: config.REDIS_TIMEOUT_MS,
     disconnectTimeout: 500,
@@ -77,11 +80,11 @@ function newClient(config: RedisConfig, commandTimeoutMs: number, own: OwnOption
   const whole = { ...options, ...accessOf(config) };
   return config.REDIS_URL === undefined
     ? new Redis({ ...whole, host: config.REDIS_HOST, port: config.REDIS_PORT })
-    : // Where the URL says rediss:, the client would leave our certificates out.
+    : // With rediss: in the URL, the client would ignore our certificates.
       new Redis(config.REDIS_URL.replace(/^rediss:/, 'redis:'), whole);
 }
 
-/** TLS, and credentials as far as the URL does not hold them. */
+/** Returns the TLS options, and the credentials that the URL does not contain. */
 function accessOf(config: RedisConfig): Pick<RedisOptions, 'username' | 'password' | 'tls'> {
   const { REDIS_USERNAME: username, REDIS_TLS_CA_FILE: ca } = config;
   const password = config.REDIS_PASSWORD ?? config.REDIS_PASSWORD_FILE;

@@ -4,7 +4,7 @@ import { redisConfigSchema } from './config.ts';
 
 describe('the configuration of Redis', () => {
   it.each<[Record<string, string>, string]>([
-    [{ REDIS_USERNAME: 'bulk' }, 'REDIS_USERNAME: expected REDIS_PASSWORD or REDIS_PASSWORD_FILE beside it'],
+    [{ REDIS_USERNAME: 'bulk' }, 'REDIS_USERNAME: expected REDIS_PASSWORD or REDIS_PASSWORD_FILE as well'],
     [
       { REDIS_URL: 'redis://:hidden@host', REDIS_PASSWORD: 'hidden' },
       'REDIS_PASSWORD: expected no credentials in REDIS_URL',

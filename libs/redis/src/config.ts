@@ -13,7 +13,7 @@ import { z } from 'zod';
 
 const CREDENTIALS = credentialNames('REDIS');
 
-/** Variables of every service that talks to Redis. */
+/** Settings of every service that uses Redis. */
 export const redisConfigShape = {
   REDIS_URL: z
     .string()
@@ -21,28 +21,33 @@ export const redisConfigShape = {
     .optional()
     .meta({
       description:
-        'Redis; credentials and TLS (rediss://) may be part of it. Wins over REDIS_HOST and REDIS_PORT.',
+        'URL of Redis; credentials and TLS (rediss://) may be part of it. It takes precedence over a separate host and port.',
     }),
-  REDIS_HOST: z
-    .string()
-    .default('127.0.0.1')
-    .meta({ description: 'Host of Redis where there is no REDIS_URL.' }),
-  REDIS_PORT: integer({ min: 1, max: 65_535 }, 6_379, 'Port of Redis where there is no REDIS_URL.'),
-  REDIS_USERNAME: optionalText('Our name at Redis (ACL); absent: its default user.'),
-  REDIS_PASSWORD: optionalText('Our password at Redis; this or REDIS_PASSWORD_FILE.'),
-  REDIS_PASSWORD_FILE: textFile('A file with our password at Redis.'),
-  REDIS_TLS: flag(false, 'Reach Redis by TLS; a rediss:// URL says so, too.'),
-  REDIS_TLS_CA_FILE: textFile("Certificates (PEM) of who signs Redis'; absent: Node's own."),
-  REDIS_PREFIX: z.string().default('bulk:').meta({ description: 'Prefix of every key.' }),
+  REDIS_HOST: z.string().default('127.0.0.1').meta({ description: 'Host of Redis, if no URL is set.' }),
+  REDIS_PORT: integer({ min: 1, max: 65_535 }, 6_379, 'Port of Redis, if no URL is set.'),
+  REDIS_USERNAME: optionalText('User name for Redis (ACL). Default: the default user of Redis.'),
+  REDIS_PASSWORD: optionalText('Password for Redis, if no file contains it.'),
+  REDIS_PASSWORD_FILE: textFile('File with the password for Redis, in place of the password itself.'),
+  REDIS_TLS: flag(false, 'Whether to connect to Redis by TLS. A rediss:// URL also requires it.'),
+  REDIS_TLS_CA_FILE: textFile(
+    "File with the CA certificates (PEM) that sign Redis' certificate. Default: Node's CA certificates.",
+  ),
+  REDIS_PREFIX: z.string().default('bulk:').meta({ description: 'Prefix of every key in Redis.' }),
   REDELIVERY_MARGIN_MS: integer(
     { min: 100, max: 3_600_000 },
     300_000,
     'Handlers process a redelivered batch without asking MongoDB if its action was unfinished this recently, in ms. First positions stay in Redis for twice this long after the end of an action. Must exceed the difference between the clocks of the services. Higher values need more memory in Redis.',
   ),
-  REDIS_TIMEOUT_MS: integer({ min: 50, max: 600_000 }, 5_000, 'Longest wait for an answer, in ms.'),
+  REDIS_TIMEOUT_MS: integer(
+    { min: 50, max: 600_000 },
+    5_000,
+    'Maximum wait for an answer of Redis, in ms; then the command fails. A higher value tolerates a slower Redis and notices an outage later.',
+  ),
 };
 
-/** What the variables must be together; for `superRefine` of a service's schema. Names the variable, never its value. */
+/**
+ * Checks the settings together; for `superRefine` of a service's schema. A fault names the variable, never its value.
+ */
 export function checkRedisConfig(config: RedisConfig, context: z.RefinementCtx): void {
   const fault = faultOf(context);
   const { REDIS_URL: url = '' } = config;
@@ -56,7 +61,7 @@ export function checkRedisConfig(config: RedisConfig, context: z.RefinementCtx):
   checkNeeds(config, ['REDIS_TLS_CA_FILE'], 'REDIS_TLS=true or a rediss:// URL', encrypted, fault);
 }
 
-/** These variables alone, checked together: for tools. */
+/** The Redis settings alone, checked together; for tools. */
 export const redisConfigSchema = z.object(redisConfigShape).superRefine(checkRedisConfig);
 
 export type RedisConfig = z.infer<z.ZodObject<typeof redisConfigShape>>;

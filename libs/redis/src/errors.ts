@@ -1,7 +1,7 @@
 import { DependencyError, messageOf, type FaultKind } from '@bulk/domain';
 
 /**
- * First words of Redis' error replies by what they mean; a reply that is in none of these lists is `unknown`. Only those of
+ * Kind of fault → first words of Redis' error replies. A reply in none of these lists is `unknown`. Only the replies of
  * `request` are the fault of one command and its key.
  */
 export const REDIS_REPLIES: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
@@ -16,11 +16,11 @@ export const REDIS_REPLIES: Readonly<Partial<Record<FaultKind, readonly string[]
 };
 
 const REPLIES = Object.entries(REDIS_REPLIES).flatMap(([kind, replies]) =>
-  // A script's error has the reply of its command behind a minus sign in Redis 6, in front since Redis 7.
+  // In a script's error, the reply of its command follows a minus sign in Redis 6, and comes first since Redis 7.
   replies.map((reply): [RegExp, FaultKind] => [new RegExp(`(^| -)${reply}\\b`), kind as FaultKind]),
 );
 
-/** Code of a RedisError that passes by itself, or once somebody has repaired Redis. */
+/** Code of a RedisError that ends by itself, or once an operator has repaired Redis. */
 export const REDIS_UNAVAILABLE = 'REDIS_UNAVAILABLE';
 
 /** Thrown in place of the client's error. Its message is for logs only. */
@@ -36,7 +36,7 @@ export class RedisError extends DependencyError {
   }
 }
 
-/** Returns why Redis did not do what was asked. What is not a reply of Redis is a fault of the connection. */
+/** Returns why Redis failed a command. An error that is not a reply of Redis is a fault of the connection. */
 export function redisFault(error: unknown): FaultKind {
   if (!(error instanceof Error) || error.name !== 'ReplyError') return 'unreachable';
   return REPLIES.find(([reply]) => reply.test(error.message))?.[1] ?? 'unknown';

@@ -4,11 +4,11 @@ import { z } from 'zod';
 import { CLAIM } from './claim-script.ts';
 import { RedisError } from './errors.ts';
 
-/** A batch that asks which of its positions are the first of their entity. */
+/** A batch whose first positions are to be determined. */
 export interface BatchClaim {
   readonly actionId: string;
   readonly batchNo: number;
-  /** How often the batch was replayed; each replay is recorded beside the others. */
+  /** Number of replays of the batch. Each replay is recorded in addition to the others. */
   readonly generation: number;
   /** Partition and offset of the message that carries the batch. */
   readonly partition: number;
@@ -19,24 +19,25 @@ export interface BatchClaim {
 /** `first[i]` is the position that came first for entity i: its own, or that of an earlier occurrence. */
 export type ClaimResult =
   | { readonly kind: 'claimed'; readonly first: readonly number[] }
-  /** The same batch, of the same generation, was seen at another offset: this is the second copy. */
+  /** The same batch, of the same generation, was seen at another offset: the message is the second copy. */
   | { readonly kind: 'published-twice'; readonly firstOffset: number };
 
 /** Bytes of an entity's digest: 96 bits of a SHA-256. */
 const DIGEST_BYTES = 12;
 /** A record is the digest and the position, as an unsigned 32-bit integer. */
 const RECORD_BYTES = DIGEST_BYTES + 4;
-/** Actions whose keys are removed or renewed by one round trip. */
+/** Maximum number of actions whose keys one round trip removes or renews. */
 const ACTIONS_AT_ONCE = 100;
 
 const replySchema = z.array(z.coerce.number().int().nonnegative()).min(1);
 
 /**
- * Which position of an entity came first in its action (G4), kept in Redis.
+ * Records which position of an entity came first in its action (G4), in Redis.
  *
- * An entity takes 16 bytes and its part of a bucket: a digest stands for its id. Two of n ids of an action share a digest
- * with a probability of n² / 2^97: 6 × 10^-18 for an action of a million entities. The second one would be skipped as a
- * duplicate. The digest includes the action's id, which the platform chooses, so nobody can prepare such ids.
+ * An entity takes 16 bytes and its part of a bucket: a digest stands for its id. Two of n ids of an action share a
+ * digest with a probability of n² / 2^97: 6 × 10^-18 for an action of a million entities. The second one would be
+ * skipped as a duplicate. The digest includes the action's id, which the platform chooses, so no caller can prepare
+ * such ids.
  */
 export class FirstPositions {
   readonly #redis: Redis;
@@ -44,8 +45,8 @@ export class FirstPositions {
   readonly #ttlSeconds: number;
 
   /**
-   * @param ttlSeconds how long an action is remembered after its last batch if nobody releases it; not shorter than Kafka
-   *   keeps the batch.
+   * @param ttlSeconds how long an action is remembered after its last batch if it is not released; at least as long as
+   *   Kafka keeps the batch.
    */
   constructor(redis: Redis, prefix: string, ttlSeconds: number) {
     this.#redis = redis;
@@ -54,10 +55,11 @@ export class FirstPositions {
   }
 
   /**
-   * Records the batch's entities and answers whose they are, in one atomic step. Idempotent for the same batch at the
-   * same offset: a redelivered position finds itself. A replay finds what was first before it, whatever has become of that.
+   * Records the batch's entities and returns the first position of each, in one atomic step. It may be repeated for the
+   * same batch at the same offset: a redelivered position finds itself. A replay finds the position that came first
+   * before it, whatever has happened to that one.
    *
-   * @throws RedisError when Redis does not answer or refuses: nothing is known.
+   * @throws RedisError if Redis does not answer or refuses: nothing is known.
    */
   async claim({
     actionId,
@@ -91,11 +93,11 @@ export class FirstPositions {
 }
 
 /**
- * Removes all that Redis holds of these actions. Safe to repeat. Call it only for actions of which no batch is claimed any
- * more: a claim that follows finds no earlier position.
+ * Removes the first positions of these actions. It may be repeated. Call it only for actions of which no batch will be
+ * claimed any more: a later claim finds no earlier position.
  *
- * @param partitions of a lane.
- * @throws RedisError when Redis does not answer: any part of it may be removed.
+ * @param partitions number of partitions of a lane.
+ * @throws RedisError if Redis does not answer; any part of the positions may be removed.
  */
 export async function releaseFirstPositions(
   redis: Redis,
@@ -107,10 +109,10 @@ export async function releaseFirstPositions(
 }
 
 /**
- * Has Redis keep what it holds of these actions for another lifetime. Of an action that it knows nothing of, nothing happens.
+ * Extends the lifetime of the first positions of these actions. An action that Redis does not know is ignored.
  *
- * @param partitions of a lane.
- * @throws RedisError when Redis does not answer or refuses: any part of it may be renewed.
+ * @param partitions number of partitions of a lane.
+ * @throws RedisError if Redis does not answer or refuses; any part of the positions may be renewed.
  */
 export async function renewFirstPositions(
   redis: Redis,
@@ -122,7 +124,7 @@ export async function renewFirstPositions(
   await eachKey(redis, prefix, actionIds, partitions, (pipeline, key) => pipeline.expire(key, ttlSeconds));
 }
 
-/** Sends one command for each key of these actions: in a cluster they are on different nodes. */
+/** Sends one command for each key of these actions, because a cluster keeps them on different nodes. */
 async function eachKey(
   redis: Redis,
   prefix: string,
@@ -142,7 +144,7 @@ async function eachKey(
   }
 }
 
-/** One key for each action and partition, since all occurrences of an entity meet there. */
+/** Returns the key of an action and a partition. All occurrences of an entity have the same key. */
 function keyOf(prefix: string, actionId: string, partition: number): string {
   return `${prefix}firsts:${actionId}:${partition}`;
 }

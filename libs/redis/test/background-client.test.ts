@@ -19,7 +19,7 @@ afterAll(async () => {
   await link.close();
 });
 
-/** How long it takes until a command fails, in ms. */
+/** Returns the time until a command fails, in ms. */
 async function failsAfter(): Promise<number> {
   const begin = Date.now();
   await expect(redis.ping()).rejects.toThrow();
@@ -54,7 +54,7 @@ describe('a client that a service cannot do without', () => {
     const client = await connectRedis(config, silentLogger());
     try {
       link.hang();
-      // The link lets new connections through; the dead one stays as it is.
+      // The link accepts new connections; the dead one stays dead.
       await eventually('an answer', () => client.ping());
     } finally {
       client.disconnect();

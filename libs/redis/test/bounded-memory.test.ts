@@ -42,7 +42,7 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-/** Claims every entity of an action, the partitions side by side, as handlers do. */
+/** Claims every entity of an action, with the partitions in parallel, as handlers do. */
 async function run(firsts: FirstPositions, actionId: string): Promise<void> {
   const claim = async (batchNo: number): Promise<void> => {
     const entities = Array.from({ length: BATCH }, (_, i) => {
@@ -64,7 +64,7 @@ it('three actions of 200,000 entities in a row fit into a Redis of 12 MB that ev
   const actionIds = Array.from({ length: 3 }, (_, i) => `0191c2f0-0000-7000-8000-00000000000${i}`);
   for (const [i, actionId] of actionIds.entries()) {
     await run(firsts, actionId);
-    // An action is held for some time after its end: here until the next one has ended.
+    // An action is kept for some time after its end: here until the next one has ended.
     await releaseFirstPositions(redis, PREFIX, actionIds.slice(0, i), PARTITIONS);
   }
   expect(await redis.keys(`${PREFIX}*`)).toHaveLength(PARTITIONS);

@@ -67,7 +67,7 @@ describe('FirstPositions.claim', () => {
     const id = newAction();
     await firsts.claim(claimOf(0, 10, [[0, 'x']], id));
     await firsts.claim(claimOf(1, 11, [[1, 'y']], id));
-    // What batch 0 names besides was never claimed, as if its first message could not be read whole.
+    // The other entity of batch 0 was never claimed, as if its first message could not be read in full.
     const replay = { ...claimOf(0, 12, [[0, 'x'], [2, 'y']], id), generation: 1 }; // prettier-ignore
     const claimed = { kind: 'claimed', first: [0, 1] };
     expect(await firsts.claim(replay)).toEqual(claimed);
@@ -95,7 +95,7 @@ describe('FirstPositions.claim', () => {
     for (let batchNo = 0, position = 0; batchNo < 120; batchNo += 1) {
       const entities: [number, string][] = [];
       for (let i = 0; i < 100; i += 1, position += 1) {
-        // A third of the entities repeats one of the action, of this batch or an earlier one.
+        // A third of the entities repeat an entity of the action, of this batch or of an earlier one.
         const repeats = position > 0 && position % 3 === 0;
         entities.push([position, `contact-${repeats ? (position * 7_919) % position : position}`]);
       }

@@ -12,26 +12,26 @@ export interface AdminServer {
   close(): Promise<void>;
 }
 
-/** What `/metrics` answers from. */
+/** The source of the answer of `/metrics`. */
 export interface MetricsSource {
   readonly contentType: string;
-  /** Everything that is measured, as text. */
+  /** Returns all measurements as text. */
   expose(): Promise<string>;
 }
 
 /** The part of a service's configuration that concerns its admin server. */
 export interface AdminServerConfig {
   readonly ADMIN_HOST: string;
-  /** 0 for any free one. */
+  /** 0 selects any free port. */
   readonly ADMIN_PORT: number;
-  /** Lets other machines change something. */
+  /** Bearer token that allows other machines to change the log level. */
   readonly ADMIN_TOKEN?: string | undefined;
 }
 
 export interface AdminServerOptions {
   readonly health: Health;
   readonly metrics: MetricsSource;
-  /** Whose level may be changed. */
+  /** The logger whose level may be changed. */
   readonly log: Logger;
 }
 
@@ -51,8 +51,8 @@ const LIMITS: ServerLimits = {
 };
 
 /**
- * Serves a service's own state on a port of its own, away from its users: `/livez` (200 while the event loop turns),
- * `/readyz` (200, or 503 with what it waits for), `/metrics` and `/log-level`.
+ * Serves a service's own state on a port of its own, separate from its users: `/livez` (200 while the event loop
+ * turns), `/readyz` (200, or 503 with the components that it waits for), `/metrics` and `/log-level`.
  */
 export async function startAdminServer(
   config: AdminServerConfig,

@@ -1,7 +1,7 @@
 import { CodedError, type FieldIssue } from '@bulk/domain';
 import { z } from 'zod';
 
-/** Thrown at start when the environment is not a valid configuration; lists every fault at once. */
+/** Thrown at start if the environment is not a valid configuration. It lists every fault at once. */
 export class InvalidConfigError extends CodedError {
   constructor(issues: readonly FieldIssue[]) {
     const lines = issues.map(({ field, message }) => `  ${field}: ${message}`);
@@ -13,9 +13,9 @@ export class InvalidConfigError extends CodedError {
 export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
- * Reads a service's configuration; an empty variable counts as absent, unknown variables are left alone.
+ * Reads a service's configuration. An empty variable counts as absent, and unknown variables are ignored.
  *
- * @throws InvalidConfigError naming every variable at fault and what was expected.
+ * @throws InvalidConfigError naming every variable at fault and the expected value.
  */
 export function loadConfig<T>(schema: z.ZodType<T>, env: Environment): Readonly<T> {
   const present = Object.fromEntries(
@@ -45,17 +45,17 @@ function wholeNumber({ min, max }: Bounds) {
     .refine((n) => n >= min && n <= max, expected);
 }
 
-/** A whole number from the environment, within bounds. */
+/** Declares a setting: a whole number within bounds. */
 export function integer(bounds: Bounds, fallback: number, description: string) {
   return wholeNumber(bounds).default(fallback).meta({ description });
 }
 
-/** A whole number from the environment, within bounds; undefined where the variable is absent. */
+/** Declares an optional setting: a whole number within bounds. */
 export function optionalInteger(bounds: Bounds, description: string) {
   return wholeNumber(bounds).optional().meta({ description });
 }
 
-/** `true` or `false` from the environment. */
+/** Declares a setting: `true` or `false`. */
 export function flag(fallback: boolean, description: string) {
   return z
     .enum(['true', 'false'], 'expected true or false')
@@ -64,7 +64,7 @@ export function flag(fallback: boolean, description: string) {
     .meta({ description });
 }
 
-/** A comma-separated list from the environment. */
+/** Declares a setting: a comma-separated list. */
 export function list(fallback: string[], description: string) {
   return z
     .string()
@@ -79,10 +79,10 @@ export function list(fallback: string[], description: string) {
     .meta({ description });
 }
 
-/** From the least talkative level of a log, but for `silent`. */
+/** The levels of a log, from the least to the most verbose, except for `silent`. */
 export const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'] as const;
 
-/** The address or host name that a server listens on. */
+/** Declares a setting: the address or host name on which a server listens. */
 function listenHost(description: string) {
   return z
     .string()
@@ -91,62 +91,62 @@ function listenHost(description: string) {
     .meta({ description });
 }
 
-/** Variables of the services that callers reach. */
+/** Settings of the services that callers reach. */
 export const publicServerConfigShape = {
   HOST: listenHost(
-    'Address that PORT listens on. 0.0.0.0: every IPv4 interface, as a container needs it; :: also takes IPv6; 127.0.0.1: this machine only.',
+    'Address on which the public port listens. 0.0.0.0 is every IPv4 interface, which a container needs; :: includes IPv6; 127.0.0.1 is this machine only.',
   ),
 };
 
-/** Variables that every service has. */
+/** Settings of every service. */
 export const runtimeConfigShape = {
   ADMIN_HOST: listenHost(
-    'Address that ADMIN_PORT listens on. 0.0.0.0: every IPv4 interface, as probes of a container need it; :: also takes IPv6; 127.0.0.1: this machine only.',
+    'Address on which the admin port listens. 0.0.0.0 is every IPv4 interface, which probes of a container need; :: includes IPv6; 127.0.0.1 is this machine only.',
   ),
   LOG_LEVEL: z
     .enum(LOG_LEVELS)
     .default('info')
-    .meta({ description: 'Least severe level that is logged; error means that someone must act.' }),
+    .meta({ description: 'Least severe level that is logged. At error, an operator must act.' }),
   LOG_FORMAT: z
     .enum(['json', 'pretty'])
     .default('json')
-    .meta({ description: 'JSON lines, or coloured text where pino-pretty is installed.' }),
+    .meta({ description: 'Format of the log: JSON lines, or coloured text, which needs pino-pretty.' }),
   ADMIN_TOKEN: z
     .string()
     .regex(/^[\x21-\x7e]{16,256}$/, 'expected 16 to 256 printable ASCII characters without spaces')
     .optional()
     .meta({
       description:
-        'Bearer token that lets other machines change the level of the log (PUT /log-level). Without it, only this machine may.',
+        'Bearer token that allows other machines to change the log level (PUT /log-level). Without it, only this machine may.',
     }),
   SHUTDOWN_GRACE_MS: integer(
     { min: 100, max: 600_000 },
     30_000,
-    'Longest time from SIGTERM to the end of the process, in ms.',
+    'Maximum time from SIGTERM to the end of the process, in ms. A higher value lets more work finish before the process ends.',
   ),
   READINESS_PROBE_INTERVAL_MS: integer(
     { min: 50, max: 600_000 },
     2_000,
-    'Time between looks whether a dependency that no work has told of is there, in ms.',
+    'Time between two probes of a dependency that no work has used in the meantime, in ms. A higher value detects an outage of an idle dependency later.',
   ),
   READINESS_PROBE_TIMEOUT_MS: integer(
     { min: 50, max: 600_000 },
     5_000,
-    'A dependency without an answer for this long is away: /readyz says so, in ms.',
+    'Maximum wait for the answer to a probe, in ms. After it /readyz reports the dependency as unavailable.',
   ),
   READINESS_REFUSAL_MS: integer(
     { min: 0, max: 86_400_000 },
     300_000,
-    'How long /readyz names a dependency that answers but refused work (a missing right, a full disk), in ms, if no work succeeds before.',
+    'How long /readyz reports a dependency that answers but refused work (a missing right, a full disk), in ms, unless work succeeds earlier.',
   ),
   BUILD_VERSION: z
     .string()
     .max(100)
     .default('dev')
-    .meta({ description: 'Version that runs, as /metrics tells it; an image sets it.' }),
+    .meta({ description: 'Version of the running build, for /metrics. The image sets it.' }),
   BUILD_REVISION: z
     .string()
     .max(100)
     .default('unknown')
-    .meta({ description: 'Commit that runs, as /metrics tells it; an image sets it.' }),
+    .meta({ description: 'Commit of the running build, for /metrics. The image sets it.' }),
 };

@@ -1,13 +1,13 @@
 import type { z } from 'zod';
 
-/** The configuration of one dependency, as far as who we are to it goes. */
+/** The names of the variables that hold the credentials for one dependency. */
 export interface CredentialNames {
   readonly username: string;
   readonly password: string;
   readonly passwordFile: string;
 }
 
-/** The names of a dependency's variables: `<prefix>_USERNAME` and so on. */
+/** Returns the names of a dependency's variables: `<prefix>_USERNAME` and so on. */
 export function credentialNames(prefix: string): CredentialNames {
   return {
     username: `${prefix}_USERNAME`,
@@ -16,17 +16,17 @@ export function credentialNames(prefix: string): CredentialNames {
   };
 }
 
-/** Names a variable that is at fault. */
+/** Reports a variable that is at fault. */
 export type Fault = (variable: string, message: string) => void;
 
-/** A `Fault` for `superRefine`. */
+/** Creates a `Fault` for `superRefine`. */
 export function faultOf(context: z.RefinementCtx): Fault {
   return (variable, message) => context.addIssue({ code: 'custom', path: [variable], message });
 }
 
 /**
- * What the variables of credentials must be together: one password and not two, a name only beside a password, a
- * password without a name only where that is allowed.
+ * Checks credentials together: one password and not two, a user name only with a password, and a password without a
+ * user name only if that is allowed.
  */
 export function checkCredentials(
   config: Readonly<Record<string, unknown>>,
@@ -37,13 +37,13 @@ export function checkCredentials(
   const has = (name: string): boolean => config[name] !== undefined;
   if (has(password) && has(passwordFile)) fault(passwordFile, `expected this or ${password}, found both`);
   const some = has(password) || has(passwordFile);
-  if (has(username) && !some) fault(username, `expected ${password} or ${passwordFile} beside it`);
+  if (has(username) && !some) fault(username, `expected ${password} or ${passwordFile} as well`);
   if (nameNeeded && some && !has(username)) {
-    fault(has(password) ? password : passwordFile, `expected ${username} beside it`);
+    fault(has(password) ? password : passwordFile, `expected ${username} as well`);
   }
 }
 
-/** Variables that need another one, which is absent or off. */
+/** Reports each variable that is set although the setting that it needs is absent or off. */
 export function checkNeeds(
   config: Readonly<Record<string, unknown>>,
   variables: readonly string[],
@@ -52,10 +52,10 @@ export function checkNeeds(
   fault: Fault,
 ): void {
   if (fulfilled) return;
-  for (const name of variables) if (config[name] !== undefined) fault(name, `expected ${needed} beside it`);
+  for (const name of variables) if (config[name] !== undefined) fault(name, `expected ${needed} as well`);
 }
 
-/** Whether a URL holds a name or a password; false where it is none. */
+/** Returns whether a URL contains a user name or a password; false if the text is not a URL. */
 export function hasUserInfo(url: string): boolean {
   return /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*@/i.test(url);
 }

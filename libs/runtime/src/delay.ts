@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 // libs/kafka still imports these from here.
 export { backoffDelay, type BackoffOptions } from '@bulk/domain';
 
-/** Waits; ends early, without an error, when the signal aborts. */
+/** Waits for `ms` milliseconds. If the signal aborts, it ends early, without an error. */
 export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   try {
     await sleep(ms, undefined, signal === undefined ? {} : { signal });

@@ -6,24 +6,29 @@ import { WorkerLoop } from './worker-loop.ts';
 export interface WatchedDependency {
   /** Its name on `/readyz`. */
   readonly name: string;
-  /** Code of the errors by which real work says that it is away. */
+  /** Code of the errors that real work gets while the dependency is unavailable. */
   readonly code?: string;
-  /** Asks for an answer, cheaply; rejects when there is none. Has to settle some time. */
+  /** Checks cheaply that the dependency answers. Rejects if it does not. It must settle eventually. */
   readonly probe: () => Promise<unknown>;
   /**
-   * `idle` (the default): asked whenever no work has told for an interval. `away`: asked only once work has failed, to see
-   * it come back; for what is needed so rarely that its absence alone is no reason to be not ready.
+   * When the dependency is probed.
+   *
+   * - `idle`: whenever no work has used it for an interval.
+   * - `away`: only after work has failed, until the dependency is back. Use it for a dependency that is needed so
+   *   rarely that its outage alone must not make the service not ready.
+   *
+   * @default 'idle'
    */
   readonly probed?: 'idle' | 'away';
 }
 
 export interface ProbeTimes {
-  /** Time between two looks, in ms. */
+  /** Time between two probes, in ms. */
   readonly intervalMs: number;
-  /** A probe without an answer for so long, in ms, says that the dependency is away. */
+  /** Time without an answer to a probe after which the dependency counts as unavailable, in ms. */
   readonly timeoutMs: number;
   /**
-   * How long a refusal counts, in ms, when a dependency answers probes but refuses work. Work that goes well ends it at once.
+   * How long a refusal counts, in ms, if a dependency answers probes but refuses work. Successful work ends it at once.
    *
    * @default 300,000
    */
@@ -34,23 +39,25 @@ const DEFAULT_REFUSAL_MS = 300_000;
 
 export interface DependencyWatchOptions extends ProbeTimes {
   readonly health: Health;
-  /** Aborts when the service is told to stop: nothing is asked from then on. */
+  /** Aborts when the service stops. Nothing is probed from then on. */
   readonly signal: AbortSignal;
 }
 
 interface Watched extends WatchedDependency {
-  /** Whether work has told that it answers since the last look. */
+  /** Whether work has got an answer since the last check. */
   told: boolean;
-  /** How often it has gone away or come back. */
+  /** Number of changes between available and unavailable. */
   changes: number;
-  /** Until when no probe may say that it is back, since it has refused work; on the monotonic clock. */
+  /** Until when no probe may report it as available, since it has refused work; on the monotonic clock. */
   refusedUntil: number;
 }
 
 /**
- * Has `/readyz` follow the outages of what a service needs after its start, by the errors and successes of its real work,
- * and by a probe where there is none. One probe of a dependency at a time. A probe sees whether a dependency answers, not
- * whether it does the work: after a refusal (a missing right, a full disk) only work, or a long time, says that it is back.
+ * Keeps `/readyz` up to date with the outages of a service's dependencies after its start. It uses the errors and
+ * successes of real work, and a probe if there is no work. A dependency has at most one probe at a time.
+ *
+ * A probe detects whether a dependency answers, not whether it does the work. After a refusal (a missing right, a full
+ * disk) only successful work, or a long time, makes the dependency available again.
  */
 export class DependencyWatch {
   readonly #options: DependencyWatchOptions;
@@ -68,8 +75,10 @@ export class DependencyWatch {
   }
 
   /**
-   * Work that needs these dependencies: what becomes of it tells of them. Rejects as the work does. Of one that has gone
-   * away or come back in the middle of it, it tells nothing: nobody knows on which side of that its answer lies.
+   * Runs work that uses these dependencies and updates their health from its result. Rejects if the work does.
+   *
+   * If a dependency changed between available and unavailable during the work, the result does not count for it: it is
+   * unknown whether the answer is from before or after the change.
    */
   async during<T>(names: readonly string[], work: () => Promise<T>): Promise<T> {
     const before = new Map([...this.#watched.values()].map((watched) => [watched, watched.changes]));
@@ -84,12 +93,12 @@ export class DependencyWatch {
     }
   }
 
-  /** Real work has had an answer from the dependency. */
+  /** Reports that real work got an answer from the dependency. */
   worked(name: string): void {
     this.#worked(name, () => true);
   }
 
-  /** Real work has failed; tells nothing unless the error is one of a dependency that is away. */
+  /** Reports that real work failed. It has no effect unless the error is that of an unavailable dependency. */
   failed(error: unknown): void {
     this.#failed(error, () => true);
   }
@@ -126,7 +135,7 @@ export class DependencyWatch {
       await this.#look(watched);
       return intervalMs;
     };
-    // A probe alone keeps no process running.
+    // The probe alone keeps no process running.
     const loop = new WorkerLoop({ round, scheduler: backgroundScheduler });
     signal.addEventListener('abort', () => void loop.stop(), { once: true });
     loop.start(intervalMs);
@@ -140,7 +149,7 @@ export class DependencyWatch {
     await this.#probe(watched);
   }
 
-  /** A late answer is one: then it has come back. */
+  /** Probes a dependency. A late answer also counts: the dependency is back. */
   async #probe(watched: Watched): Promise<void> {
     const { signal, timeoutMs } = this.#options;
     if (signal.aborted) return;

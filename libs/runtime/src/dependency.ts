@@ -9,15 +9,15 @@ export interface DependencyOptions {
   readonly signal: AbortSignal;
 }
 
-/** A first try without an end for so long, in ms, is worth saying. */
+/** Time after which a first try that has not settled is reported, in ms. */
 const PATIENCE_MS = 2_000;
 const BACKOFF = { initialDelayMs: 200, maxDelayMs: 5_000 };
 
 /**
- * Opens a dependency, trying until it is there: services start in any order. Until then the dependency is named on
- * `/readyz`, and logged once.
+ * Opens a dependency, with retries until it is available: services start in any order. Until then `/readyz` names the
+ * dependency, and one log line does.
  *
- * @throws the signal's reason when the service is told to stop first.
+ * @throws the signal's reason if the service is stopped first.
  */
 export async function openDependency<T>(
   name: string,

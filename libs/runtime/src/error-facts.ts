@@ -1,6 +1,6 @@
 import { CodedError } from '@bulk/domain';
 
-/** What a log says of an error. */
+/** The facts about an error that are logged. */
 export interface ErrorFacts {
   readonly type: string;
   readonly message: string;
@@ -10,12 +10,14 @@ export interface ErrorFacts {
   readonly cause?: ErrorFacts;
 }
 
-/** A chain of causes is followed so far. */
+/** Maximum depth to which a chain of causes is followed. */
 const MAX_CAUSES = 5;
 
 /**
- * An error for the log: its kind, code, message and stack, and those of its causes. Nothing else of it, since what drivers
- * hang on their errors (the document of a duplicate key, a command with its arguments) are values of entities and secrets.
+ * Returns the facts of an error that may be logged: kind, code, message and stack, and those of its causes.
+ *
+ * All other properties are left out. Drivers attach entity values and secrets to their errors, such as the document of
+ * a duplicate key or a command with its arguments.
  */
 export function errorFacts(error: unknown): unknown {
   return error instanceof Error ? factsOf(error, 0) : error;
@@ -35,7 +37,7 @@ function factsOf(error: Error, depth: number): ErrorFacts {
   };
 }
 
-/** Without the values of a duplicate key, and without credentials in URLs. */
+/** Removes the values of a duplicate key and the credentials in URLs from a text. */
 export function scrubbed(text: string): string {
   return text.replace(/(dup key:).*/g, '$1 …').replace(/(\b[a-z][a-z0-9+.-]*:\/\/)[^\s/]+@/gi, '$1…@');
 }

@@ -1,7 +1,7 @@
 import type { Logger } from './logger.ts';
 import type { Redact } from './secrets.ts';
 
-/** State of one thing that a service needs in order to be ready. */
+/** State of one component that a service needs in order to be ready. */
 export interface ComponentHealth {
   readonly state: 'ready' | 'waiting' | 'stopping';
   /** Why it is not ready. */
@@ -9,18 +9,18 @@ export interface ComponentHealth {
 }
 
 /**
- * What `/readyz` answers from: ready when every component is. Whoever sees a component's state may set it, as often as it
- * likes: an outage of what was ready is logged once, at warn, and its end once, at info.
+ * Holds the state that `/readyz` reports: ready if every component is. Any observer of a component may set its state,
+ * as often as it likes. An outage of a ready component is logged once, at warn, and its end once, at info.
  */
 export class Health {
   readonly #log: Pick<Logger, 'warn' | 'info'> | undefined;
   readonly #redact: Redact;
   readonly #components = new Map<string, ComponentHealth>();
-  /** What was ready before and is not now. What a start waits for is logged by `openDependency`. */
+  /** Components that were ready before and are not now. `openDependency` logs what a start waits for. */
   readonly #lost = new Set<string>();
   #stopping = false;
 
-  /** @param redact takes secrets out of reasons, which are errors of clients and are shown on `/readyz`. */
+  /** @param redact removes secrets from reasons, which are errors of clients and are shown on `/readyz`. */
   constructor(log?: Pick<Logger, 'warn' | 'info'>, redact: Redact = (text) => text) {
     this.#log = log;
     this.#redact = redact;
@@ -41,12 +41,12 @@ export class Health {
     }
   }
 
-  /** Whether the component is there and ready. */
+  /** Returns whether the component exists and is ready. */
   isReady(component: string): boolean {
     return this.#components.get(component)?.state === 'ready';
   }
 
-  /** From now on the service says that it is not ready, so that nothing new is sent to it. */
+  /** Reports from now on that the service is not ready, so that it gets no new work. */
   stop(): void {
     this.#stopping = true;
   }

@@ -5,18 +5,19 @@ import type { Logger } from './logger.ts';
 
 const EXPECTED = `expected {"level": …} with one of ${LOG_LEVELS.join(', ')}`;
 const bodySchema = z.strictObject({ level: z.enum(LOG_LEVELS) });
-/** A request of this kind is a few bytes long. */
+/** Maximum size of a request in bytes; such requests are small. */
 const MAX_BYTES = 1_024;
 
-/** An answer in JSON. */
+/** A JSON answer. */
 export interface LogLevelAnswer {
   readonly status: number;
   readonly body: Readonly<Record<string, unknown>>;
 }
 
 /**
- * `GET /log-level` tells the level, `PUT /log-level` with `{"level":"debug"}` changes it until the process ends. The change
- * is logged at the more talkative of both levels, so that the log itself shows from where on it says more or less.
+ * Answers `GET /log-level` with the level. `PUT /log-level` with `{"level":"debug"}` changes it until the process ends.
+ *
+ * The change is logged at the more verbose of both levels, so that the log itself shows where its detail changes.
  */
 export async function answerLogLevel(request: IncomingMessage, log: Logger): Promise<LogLevelAnswer> {
   if (request.method === 'GET') return { status: 200, body: { level: log.level } };
@@ -33,7 +34,7 @@ export async function answerLogLevel(request: IncomingMessage, log: Logger): Pro
   return { status: 200, body: { level } };
 }
 
-/** @returns undefined where it is too long or no JSON. */
+/** Reads a JSON body. @returns undefined if it is too long or not JSON. */
 async function jsonOf(request: IncomingMessage): Promise<unknown> {
   const parts: Buffer[] = [];
   let bytes = 0;

@@ -9,13 +9,15 @@ export interface LoggerOptions {
   readonly service: string;
   readonly level: string;
   readonly format: 'json' | 'pretty';
-  /** Takes secrets out of each line. */
+  /** Removes secrets from each line. */
   readonly redact?: Redact;
 }
 
 /**
- * A JSON logger on standard output, unless another destination is given. Levels: `error`, someone must act; `warn`, degraded and mending itself; `info`, a
- * change of state; `debug`, a step.
+ * Creates a JSON logger on standard output, or on another destination.
+ *
+ * Levels: `error`, an operator must act; `warn`, degraded and recovering by itself; `info`, a change of state; `debug`,
+ * a step.
  */
 export function createLogger(options: LoggerOptions, destination?: DestinationStream): Logger {
   const settings: PinoOptions = {
@@ -24,7 +26,7 @@ export function createLogger(options: LoggerOptions, destination?: DestinationSt
     timestamp: pino.stdTimeFunctions.isoTime,
     mixin: traceIds,
     serializers: { err: errorFacts },
-    // The last step before a line leaves: whatever an error of a client carries along.
+    // This is the last step before a line is written, so it also covers whatever a client's error contains.
     ...(options.redact === undefined ? {} : { hooks: { streamWrite: options.redact } }),
     formatters: { level: (label) => ({ level: label }) },
     ...(options.format === 'pretty'
@@ -39,13 +41,13 @@ export function createLogger(options: LoggerOptions, destination?: DestinationSt
   return destination === undefined ? pino(settings) : pino(settings, destination);
 }
 
-/** The active span's ids, where anything is traced: from a log line to its trace. */
+/** Returns the ids of the active span, if tracing is on. They lead from a log line to its trace. */
 function traceIds(): { traceId?: string; spanId?: string } {
   const span = trace.getActiveSpan()?.spanContext();
   return span === undefined ? {} : { traceId: span.traceId, spanId: span.spanId };
 }
 
-/** A logger that says nothing, for tests and tools. */
+/** Creates a logger that logs nothing, for tests and tools. */
 export function silentLogger(): Logger {
   return pino({ level: 'silent' });
 }

@@ -7,7 +7,7 @@ const STEPS = 8;
 
 let lines: { step: string; msg: string }[];
 let releasers: Releasers;
-/** What was begun, with the time since the stop began and the time that it was given, in ms. */
+/** The steps that were started, with the time since the start of the stop and the time limit of each, in ms. */
 let begun: { name: string; at: number; limitMs: number }[];
 let startedAt: number;
 beforeEach(() => {
@@ -34,7 +34,7 @@ function step(name: string, ms = 0): [string, (limitMs: number) => Promise<void>
   ];
 }
 
-/** @returns how long it took, in ms. */
+/** @returns the duration in ms. */
 async function releaseAll(totalMs: number): Promise<number> {
   let tookMs = Number.NaN;
   const released = releasers.releaseAll(totalMs).then(() => (tookMs = performance.now() - startedAt));

@@ -1,16 +1,17 @@
 import type { Logger } from './logger.ts';
 
 /**
- * Closes one thing.
+ * Closes one resource.
  *
- * @param limitMs time that it has, in ms; afterwards the stop continues without it.
+ * @param limitMs time limit in ms. After it the stop continues without this step.
  */
 export type Release = (limitMs: number) => Promise<void> | void;
 
 export interface ReleaseOptions {
   /**
-   * Starts this step as soon as the stop begins, beside the steps before it; its turn then only waits for it. For work
-   * that is handed back to other instances, which should not wait until everything else is closed.
+   * Whether the step starts at once when the stop starts, in parallel with the steps before it. Its turn then only
+   * waits for it. Use it for work that is handed back to other instances, which should not wait until all else is
+   * closed.
    *
    * @default false
    */
@@ -23,17 +24,18 @@ interface Releaser {
   readonly atOnce: boolean;
 }
 
-/** Time that a step keeps for each step after it, in ms; less where there are many steps for the time. */
+/** Time that a step reserves for each later step, in ms; less if there are many steps for the time. */
 const RESERVE_MS = 1_000;
-/** Part of the whole time that all steps together may use: the end of the process needs some, too. */
+/** Part of the whole time that all steps together may use: the end of the process needs some time, too. */
 const USABLE_PART = 0.95;
-/** Part of the whole time that is reserved for later steps, at most. */
+/** Maximum part of the whole time that is reserved for later steps. */
 const RESERVED_PART = 0.5;
 
 /**
- * Closes what a service has opened, in the opposite order and within one time limit. Each step may use the time that is
- * left, except a reserve for every later step. So a step that hangs keeps neither the later ones (which may hand work
- * back) from running nor the process from ending in time.
+ * Closes what a service has opened, in reverse order and within one time limit.
+ *
+ * Each step may use the remaining time, except a reserve for every later step. So a step that hangs does not prevent
+ * the later ones, which may hand work back, and does not keep the process from ending in time.
  */
 export class Releasers {
   readonly #stack: Releaser[] = [];
@@ -50,9 +52,10 @@ export class Releasers {
   }
 
   /**
-   * Closes everything, last opened first; a failure is logged and the rest goes on. A second call waits for the first.
+   * Closes everything, last opened first. A failure is logged, and the other steps continue. A second call waits for
+   * the first.
    *
-   * @param totalMs longest time for all steps together, in ms.
+   * @param totalMs time limit for all steps together, in ms.
    */
   releaseAll(totalMs: number): Promise<void> {
     this.#released ??= this.#releaseAll(totalMs);

@@ -4,34 +4,36 @@ import type { Logger } from './logger.ts';
 import { Releasers } from './releasers.ts';
 import type { Redact } from './secrets.ts';
 
-/** What a service gets to work with while it starts and runs. */
+/** The facilities that a service gets for its start and its work. */
 export interface ServiceContext {
   readonly log: Logger;
   readonly health: Health;
-  /** Follows what the service needs, once it is open. */
+  /** Tracks the health of opened dependencies. */
   readonly dependencies: DependencyWatch;
   readonly releasers: Releasers;
-  /** Aborts when the service is told to stop. */
+  /** Aborts when the service is asked to stop. */
   readonly signal: AbortSignal;
-  /** Ends the process with exit code 1 after an orderly stop: for a fault that only a restart mends. */
+  /** Stops the service in order and ends the process with exit code 1: for a fault that only a restart fixes. */
   readonly fail: (error: unknown) => void;
 }
 
 export interface RunServiceOptions {
   readonly log: Logger;
-  /** Takes secrets out of what `/readyz` says. */
+  /** Removes secrets from the output of `/readyz`. */
   readonly redact?: Redact;
-  /** Longest time from the signal to the end, in ms. */
+  /** Maximum time from the signal to the end of the process, in ms. */
   readonly graceMs: number;
-  /** How often, and for how long, dependencies are asked whether they are there. */
+  /** Intervals and time limits of the probes of dependencies. */
   readonly probes: ProbeTimes;
   readonly start: (context: ServiceContext) => Promise<void>;
 }
 
 /**
- * Runs a service until SIGTERM or SIGINT, then stops it in order: not ready, stop taking work, finish or hand back what
- * is under way, disconnect. Exit code 0 after a stop, also where a step hung and was left behind; 1 when the start
- * failed, a fault was fatal, or the process was too busy to end within the grace time.
+ * Runs a service until SIGTERM or SIGINT, then stops it in order: report not ready, accept no new work, finish or hand
+ * back the work under way, disconnect.
+ *
+ * The exit code is 0 after a stop, even if a step hung and was abandoned. It is 1 if the start failed, a fault was
+ * fatal, or the process was too busy to end within the grace time.
  */
 export async function runService({ log, redact, graceMs, probes, start }: RunServiceOptions): Promise<void> {
   const abort = new AbortController();

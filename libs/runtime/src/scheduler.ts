@@ -1,10 +1,10 @@
 import { performance } from 'node:perf_hooks';
 
-/** Time, as far as work needs it that waits; injected, so that a test can let it pass. */
+/** A clock with timers. It is injected, so that a test can advance the time. */
 export interface Scheduler {
-  /** Milliseconds since some fixed instant; never goes back. */
+  /** Returns the milliseconds since some fixed instant. It never goes back. */
   now(): number;
-  /** Calls `run` once after `ms`; the function given back prevents that. */
+  /** Calls `run` once after `ms` milliseconds. @returns a function that cancels the call. */
   after(ms: number, run: () => void): () => void;
 }
 
@@ -17,7 +17,7 @@ export const systemScheduler: Scheduler = {
   },
 };
 
-/** As `systemScheduler`, but a timer alone does not keep the process running. */
+/** Like `systemScheduler`, but a timer alone does not keep the process running. */
 export const backgroundScheduler: Scheduler = {
   now: () => performance.now(),
   after: (ms, run) => {

@@ -1,18 +1,21 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
 
-/** Replaces what must not be told in a text. */
+/** Replaces the secrets in a text. */
 export type Redact = (text: string) => string;
 
-/** What stands in the place of a secret. */
+/** The text that replaces a secret. */
 export const REDACTED = '[redacted]';
-/** A shorter secret is not looked for: it would be found in every other word. */
+/** Shorter secrets are not replaced: they would match parts of ordinary words. */
 const MIN_CHARACTERS = 4;
 const SECRET_NAME = /PASSWORD|SECRET|TOKEN|_KEY_FILE$/;
-/** The password within a URL; a raw `@` in it belongs to it, since the last one before the path ends it. */
+/** Matches the password in a URL. A raw `@` belongs to the password, since the last one before the path ends it. */
 const PASSWORD_IN_URL = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^/?#]*)@/i;
 
-/** The text of the file that a variable names, without the line's end; for mounted secrets and certificates. */
+/**
+ * Declares a setting that names a file, and reads the text of the file without trailing white space. Use it for mounted
+ * secrets and certificates.
+ */
 export function textFile(description: string) {
   return z
     .string()
@@ -32,14 +35,14 @@ export function textFile(description: string) {
     .meta({ description });
 }
 
-/** A text that may be absent. */
+/** Declares an optional text setting. */
 export function optionalText(description: string) {
   return z.string().optional().meta({ description });
 }
 
 /**
- * Every secret of a configuration: the values of variables whose names say so, and the passwords within URLs, as they stand
- * there and decoded.
+ * Returns every secret of a configuration: the values of variables whose names mark them as secret, and the passwords
+ * in URLs, both raw and decoded.
  */
 export function secretsOf(config: Readonly<Record<string, unknown>>): string[] {
   return Object.entries(config).flatMap(([name, value]) => {
@@ -50,12 +53,12 @@ export function secretsOf(config: Readonly<Record<string, unknown>>): string[] {
   });
 }
 
-/** Takes these secrets out of a text, also where they are escaped as in JSON or in a URL. */
+/** Creates a function that removes these secrets from a text, also if they are escaped as in JSON or in a URL. */
 export function redactorOf(secrets: readonly string[]): Redact {
   const forms = secrets
     .filter((secret) => secret.length >= MIN_CHARACTERS)
     .flatMap((secret) => [secret, JSON.stringify(secret).slice(1, -1), encodeURIComponent(secret)]);
-  // The longest first: another may be a part of it.
+  // The longest form comes first: another may be a part of it.
   const sorted = [...new Set(forms)].sort((a, b) => b.length - a.length);
   return (text) => sorted.reduce((rest, form) => rest.replaceAll(form, REDACTED), text);
 }

@@ -10,11 +10,11 @@ export interface ServiceMainOptions<C extends RuntimeConfig> {
   readonly name: string;
   readonly configSchema: z.ZodType<C>;
   readonly env: Environment;
-  /** Connects, wires and starts; registers with `context.releasers` how each thing is closed. */
+  /** Connects, wires and starts the service. It registers with `context.releasers` how each resource is closed. */
   readonly start: (config: Readonly<C>, context: ServiceContext) => Promise<void>;
 }
 
-/** The process edge of a service: configuration, logger, signals. A bad configuration ends it with exit code 78. */
+/** Runs a service as a process: configuration, logger, signals. An invalid configuration ends it with exit code 78. */
 export async function serviceMain<C extends RuntimeConfig>(options: ServiceMainOptions<C>): Promise<void> {
   let config: Readonly<C>;
   try {
@@ -40,5 +40,5 @@ export async function serviceMain<C extends RuntimeConfig>(options: ServiceMainO
   });
 }
 
-/** "Configuration error" of sysexits.h. */
+/** The exit code for a configuration error in sysexits.h. */
 const EX_CONFIG = 78;

@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { Scheduler } from './scheduler.ts';
 import { UNTIL_WOKEN, WorkerLoop } from './worker-loop.ts';
 
-/** The timers that are set: the time that each has, in ms, and what it runs. */
+/** The timers that are set: the time of each, in ms, and the function that it runs. */
 let timers: { ms: number; run: () => void }[];
 const scheduler: Scheduler = {
   now: () => 0,
@@ -15,7 +15,7 @@ const scheduler: Scheduler = {
   },
 };
 
-/** Rounds that have begun, in order, each with what ends it. */
+/** Rounds that have started, in order, each with the function that ends it. */
 let rounds: { end: (restMs: number) => void; fail: (error: Error) => void }[];
 let loop: WorkerLoop;
 beforeEach(() => {
@@ -28,7 +28,7 @@ beforeEach(() => {
   loop = new WorkerLoop({ round, scheduler });
 });
 
-/** Lets everything happen that waits for nothing but promises. */
+/** Lets everything run that waits only for promises. */
 async function settle(): Promise<void> {
   for (let i = 0; i < 20; i += 1) await Promise.resolve();
 }
@@ -45,7 +45,7 @@ async function roundEnds(restMs: number): Promise<void> {
   await settle();
 }
 
-/** The rests that are under way, in ms. */
+/** The current rests, in ms. */
 function resting(): number[] {
   return timers.map(({ ms }) => ms);
 }

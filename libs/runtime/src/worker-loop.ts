@@ -2,9 +2,9 @@ import { systemScheduler, type Scheduler } from './scheduler.ts';
 
 export interface WorkerLoopOptions {
   /**
-   * One round of work. Handles its own errors: a rejection ends the loop.
+   * Runs one round of work. It handles its own errors: a rejection ends the loop.
    *
-   * @returns how long the loop rests afterwards unless it is woken, in ms; `UNTIL_WOKEN` for no limit.
+   * @returns the rest after the round, in ms, unless the loop is woken; `UNTIL_WOKEN` for no limit.
    */
   readonly round: () => Promise<number>;
   /** @default systemScheduler */
@@ -34,12 +34,12 @@ export class WorkerLoop {
     this.#scheduler = scheduler;
   }
 
-  /** Whether the loop was told to stop: a round with several steps begins no further one. */
+  /** Whether the loop was asked to stop. A round with several steps then starts no further step. */
   get stopping(): boolean {
     return this.#stopping.signal.aborted;
   }
 
-  /** Begins, unless it has begun or was stopped. @param restMs rest before the first round, in ms. @default 0 */
+  /** Starts the loop, unless it was started or stopped. @param restMs rest before the first round, in ms. @default 0 */
   start(restMs = 0): void {
     if (!this.stopping) this.#running ??= this.#run(restMs);
   }
@@ -50,7 +50,7 @@ export class WorkerLoop {
     this.#endRest();
   }
 
-  /** Lets the round under way finish. No round begins any more. */
+  /** Stops the loop: the round under way finishes, and no further round starts. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#endRest();

@@ -9,24 +9,24 @@ import {
 } from '@bulk/domain';
 import type { Database, LoggedOutcome } from '@bulk/mongo';
 
-/** What must be true of an action that ran to its end, or was cancelled, whatever died in between (G2, G3). */
+/** The invariants of an action that ended or was cancelled, whatever failed meanwhile (G2, G3). */
 export interface AccountingReport {
   readonly total: number;
   /** Counts of the action document. */
   readonly counted: Tally;
-  /** The same, recomputed from the logs. */
+  /** The counts, recomputed from the logs. */
   readonly logged: Tally;
   /** The outcome of each position, in order. */
   readonly outcomes: readonly LoggedOutcome[];
-  /** Every breach, in words; empty when all is well. */
+  /** Every breach, in words; empty if there is none. */
   readonly breaches: readonly string[];
 }
 
 /**
- * Recomputes an action's accounts from its logs: every position from 0 to total - 1 has exactly one outcome, and the
- * counts and codes are those of the logs.
+ * Recomputes an action's counts from its logs and checks them: every position from 0 to total - 1 has exactly one
+ * outcome, and the counts and codes are those of the logs.
  *
- * @throws Error when there is no such action.
+ * @throws Error if there is no such action.
  */
 export async function checkAccounting(database: Database, actionId: string): Promise<AccountingReport> {
   const action = await database.actions.findOne({ _id: actionId });

@@ -1,4 +1,4 @@
-/** A port to be put in place of another one behind a host's name. */
+/** A port that replaces another one after a host's name. */
 export interface Rewrite {
   readonly host: string;
   readonly from: number;
@@ -8,11 +8,11 @@ export interface Rewrite {
 const LENGTH_BYTES = 4;
 
 /**
- * Changes what brokers say of their addresses, in any answer of Kafka's protocol: the host, then the port in four bytes. The
- * length stays, so nothing else has to be understood of it.
+ * Changes the addresses that brokers advertise, in any answer of Kafka's protocol: the host, then the port in four
+ * bytes. The length stays, so the rest of the answer need not be understood.
  *
- * @returns a function of the pieces of one stream, in order. It keeps an answer until it has come whole: the address may be
- * cut in two.
+ * @returns a function that takes the pieces of one stream, in order. It keeps an answer until the whole answer has
+ *   arrived, because the address may be cut in two.
  */
 export function portRewriter(...rewrites: readonly Rewrite[]): (piece: Buffer) => Buffer {
   const addresses = rewrites.map(({ host, from, to }) => ({
@@ -24,7 +24,7 @@ export function portRewriter(...rewrites: readonly Rewrite[]): (piece: Buffer) =
     const data = Buffer.concat([kept, piece]);
     const end = endOfWholeAnswers(data);
     const said = data.subarray(0, end);
-    // Looked for in what was said: what one rewrite has put there is none of another's business.
+    // It searches the original bytes, so that one rewrite does not affect the result of another.
     const whole = Buffer.from(said);
     for (const { pattern, replacement } of addresses) {
       for (let at = said.indexOf(pattern); at >= 0; at = said.indexOf(pattern, at + pattern.length))
@@ -42,7 +42,7 @@ function addressOf(host: string, port: number): Buffer {
   return bytes;
 }
 
-/** Each answer begins with its length. */
+/** Returns the end of the last complete answer. Each answer starts with its length. */
 function endOfWholeAnswers(data: Buffer): number {
   let end = 0;
   while (end + LENGTH_BYTES <= data.length) {

@@ -45,7 +45,7 @@ async function client(): Promise<Client> {
 }
 
 const hears = ({ heard }: Client, text: string) => eventually(`hears ${text}`, () => heard() === text);
-/** Long enough for an echo on this machine, many times over. */
+/** Many times as long as an echo takes on this machine. */
 const aWhile = () => new Promise((resolve) => setTimeout(resolve, 100));
 
 describe('a link', () => {

@@ -3,11 +3,11 @@ import { connect, createServer, type AddressInfo, type Server, type Socket } fro
 import { setTimeout as sleep } from 'node:timers/promises';
 import { portRewriter, type Rewrite } from './advertised-address.ts';
 
-/** Both ends of what somebody has connected. */
+/** Both ends of a connection of a client. */
 interface Connection {
   readonly near: Socket;
   readonly far: Socket;
-  /** Nothing passes any more, whatever becomes of the link. */
+  /** Whether the connection is dead, whatever happens to the link. */
   hung: boolean;
 }
 
@@ -15,12 +15,13 @@ interface Connection {
 const NEVER = new Promise<never>(() => undefined);
 
 /**
- * A TCP link to a server, by which a test takes it away from its clients in the ways in which a network does:
+ * A TCP link to a server, with which a test takes the server from its clients in the ways of a network:
  *
  * - cut (`break`): connections end, and new ones are ended at once;
- * - black hole (`blackHole`): connections stay, new ones are taken, and nothing passes in either direction. At `mend` what
- *   was under way arrives, late, as what TCP sends again does: also a request that its client has given up;
- * - dead connections (`hang`): those that there are never pass anything again, as where a router has forgotten them; new ones do;
+ * - black hole (`blackHole`): connections stay, new ones are accepted, and nothing passes in either direction. At
+ *   `mend` the pending data arrives, late, as after TCP's retransmissions: also a request that its client has given up;
+ * - dead connections (`hang`): the present ones never pass anything again, as if a router has forgotten them; new ones
+ *   do;
  * - delay (`delay`): everything arrives later.
  *
  * `mend` ends the first two, `delay(0)` the last.
@@ -32,7 +33,7 @@ export class BreakableLink {
   #broken = false;
   #delayMs = 0;
   #opened = 0;
-  /** While nothing passes: has it pass again. */
+  /** Set while nothing passes: lets data pass again. */
   #fill: (() => void) | undefined;
   #filled = Promise.resolve();
 
@@ -55,10 +56,10 @@ export class BreakableLink {
   }
 
   /**
-   * Opens a link to a Kafka of one broker on this machine.
+   * Opens a link to a Kafka with one broker on this machine.
    *
    * @param brokers as in `KAFKA_BROKERS`.
-   * @throws Error when there are several, or none.
+   * @throws Error if there are several brokers, or none.
    */
   static async toKafka(brokers: string): Promise<BreakableLink> {
     if (brokers.includes(',')) throw new Error(`a link leads to one broker, not to ${brokers}`);
@@ -68,8 +69,8 @@ export class BreakableLink {
   }
 
   /**
-   * Opens a link to each broker of a Kafka on this machine. Clients of Kafka go where brokers say that brokers are: every link
-   * has them say that they are here. Brokers reach each other without the links.
+   * Opens a link to each broker of a Kafka on this machine. Clients of Kafka connect to the addresses that brokers
+   * advertise, so every link rewrites them to the addresses of the links. Brokers reach each other without the links.
    *
    * @param brokers as in `KAFKA_BROKERS`.
    * @returns the links, in the order of the brokers.
@@ -92,7 +93,7 @@ export class BreakableLink {
     return (this.#server.address() as AddressInfo).port;
   }
 
-  /** How many connections were made through it so far. */
+  /** Number of connections that were made through the link so far. */
   get opened(): number {
     return this.#opened;
   }
@@ -113,7 +114,7 @@ export class BreakableLink {
     for (const connection of this.#connections) connection.hung = true;
   }
 
-  /** @param ms that each piece of data is late from now on. */
+  /** @param ms delay of each piece of data from now on. */
   delay(ms: number): void {
     this.#delayMs = ms;
   }

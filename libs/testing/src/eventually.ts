@@ -1,16 +1,16 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface EventuallyOptions {
-  /** Deadline, in ms; default 30,000. */
+  /** Deadline, in ms. @default 30,000 */
   readonly timeoutMs?: number;
-  /** Time between looks, in ms; default 50. */
+  /** Time between two tries, in ms. @default 50 */
   readonly everyMs?: number;
 }
 
 /**
- * Looks again and again until `look` neither throws nor gives undefined or false; gives what it gave.
+ * Repeats `look` until it neither throws nor returns undefined or false, and returns its result.
  *
- * @throws what the last look threw, or an error naming `what`, when the deadline has passed.
+ * @throws the error of the last try, or an error naming `what`, when the deadline has passed.
  */
 export async function eventually<T>(
   what: string,

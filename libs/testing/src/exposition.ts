@@ -8,7 +8,7 @@ export interface ExposedSample {
 const SAMPLE = /^([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (NaN|[+-]?Inf|[-+0-9.eE]+)$/;
 const LABEL = /([a-zA-Z_][a-zA-Z0-9_]*)="((?:[^"\\]|\\["\\n])*)"(?:,|$)/gy;
 
-/** What a service tells of itself at `/metrics`, read line by line. */
+/** The metrics of a service at `/metrics`, line by line. */
 export class Exposition {
   readonly text: string;
   readonly samples: readonly ExposedSample[];
@@ -28,9 +28,9 @@ export class Exposition {
   }
 
   /**
-   * Asks a service that runs on this machine.
+   * Reads the metrics of a service on this machine.
    *
-   * @throws Error when it does not answer 200 in Prometheus' text format, or a line is not of that format.
+   * @throws Error if it does not answer 200 in Prometheus' text format, or a line is not in that format.
    */
   static async scrape(adminPort: number): Promise<Exposition> {
     const response = await fetch(`http://127.0.0.1:${adminPort}/metrics`);
@@ -43,15 +43,15 @@ export class Exposition {
   }
 
   /**
-   * Reads an exposition.
+   * Parses an exposition.
    *
-   * @throws Error when a line is not of Prometheus' text format.
+   * @throws Error if a line is not in Prometheus' text format.
    */
   static of(text: string): Exposition {
     return new Exposition(text);
   }
 
-  /** Values of a name whose labels are these, among others. */
+  /** Returns the values of a metric that have these labels, among others. */
   values(name: string, labels: Readonly<Record<string, string>> = {}): number[] {
     return this.samples
       .filter(
@@ -62,12 +62,12 @@ export class Exposition {
       .map(({ value }) => value);
   }
 
-  /** Their sum; 0 where there is none. */
+  /** Returns the sum of these values; 0 if there is none. */
   sum(name: string, labels: Readonly<Record<string, string>> = {}): number {
     return this.values(name, labels).reduce((sum, value) => sum + value, 0);
   }
 
-  /** Values of labels in which one of the texts occurs. */
+  /** Returns the values of labels that contain one of the texts. */
   labelsWith(texts: readonly string[]): string[] {
     const values = new Set(this.samples.flatMap(({ labels }) => Object.values(labels)));
     return [...values].filter((value) => texts.some((text) => value.includes(text)));

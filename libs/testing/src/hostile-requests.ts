@@ -5,13 +5,13 @@ export interface HostileRequest {
   /** Names the case: "an unknown method". */
   readonly what: string;
   readonly bytes: string;
-  /** Status of the refusal; a list where a server may see it either way. */
+  /** Possible statuses of the refusal. */
   readonly status: readonly number[];
 }
 
 const H = 'Host: h\r\n';
 const END = '\r\n\r\n';
-/** A refusal of the protocol, or of a path where nothing is; notifier answers each plain request with 426. */
+/** Statuses for a path that does not exist. notifier answers each plain request with 426. */
 const NOTHING_THERE = [404, 426];
 
 function line(what: string, requestLine: string, status: readonly number[]): HostileRequest {
@@ -74,22 +74,22 @@ export const HOSTILE_REQUESTS: readonly HostileRequest[] = [
   { what: 'headers that do not come to their end', bytes: `GET / HTTP/1.1\r\n${H}x: y`, status: [408] },
 ];
 
-/** What a server sent, and when it closed the connection. */
+/** What a server sent until it closed the connection. */
 export interface RawAnswer {
   readonly text: string;
-  /** Of the first answer. */
+  /** Status of the first answer. */
   readonly status: number;
-  /** The first answer's body as JSON; undefined if it is none. */
+  /** Body of the first answer as JSON; undefined if it is not JSON. */
   readonly body: unknown;
 }
 
 /**
- * Sends bytes over a connection of its own and reads what comes back. The client keeps its side open: it is up to the
- * server to end the connection.
+ * Sends bytes over a connection of its own and reads the answer. The client keeps its side open, so the server must end
+ * the connection.
  *
  * @param bytes in ISO 8859-1.
- * @param until resolves with what has come as soon as this is true; default: a whole answer is there.
- * @param timeoutMs longest wait, in ms.
+ * @param until ends the read as soon as it returns true. @default a whole answer has arrived
+ * @param timeoutMs time limit in ms.
  * @throws if the time is over.
  */
 export function rawRequest(

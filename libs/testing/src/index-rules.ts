@@ -1,17 +1,17 @@
 type Condition = Readonly<Record<string, unknown>>;
 
-/** An index as `listIndexes` tells it. */
+/** An index as `listIndexes` describes it. */
 export interface IndexFacts {
   readonly key: Readonly<Record<string, unknown>>;
   readonly partialFilterExpression?: Condition;
 }
 
-/** Operators that leave of an index no more than a part. */
+/** Operators that limit a read to a part of an index. */
 const BOUNDING = new Set(['$eq', '$in', '$gt', '$gte', '$lt', '$lte']);
 
 /**
- * Whether one of the indexes can answer a filter without reading all of itself, by MongoDB's rules: a condition on the first
- * field of the index bounds what is read, and what a partial index leaves out cannot be asked for.
+ * Returns whether one of the indexes can answer a filter without being read completely, by MongoDB's rules: a condition
+ * on the first field of the index bounds the read, and the filter excludes what a partial index leaves out.
  */
 export function isIndexed(filter: Condition, indexes: readonly IndexFacts[]): boolean {
   const conditions = conditionsOf(filter);
@@ -26,7 +26,7 @@ export function isIndexed(filter: Condition, indexes: readonly IndexFacts[]): bo
   });
 }
 
-/** Field → what must be true of it at once; alternatives (`$or`) bound nothing. */
+/** Returns field → the conditions that apply to it together. Alternatives (`$or`) bound nothing. */
 function conditionsOf(filter: Condition): Map<string, unknown[]> {
   const found = new Map<string, unknown[]>();
   const add = (part: Condition): void => {
@@ -44,13 +44,13 @@ function isBound(condition: unknown): boolean {
   return operators === undefined || operators.some((operator) => BOUNDING.has(operator));
 }
 
-/** Whether what a condition lets through is all in a partial index that expects `expected` of the field. */
+/** Returns whether everything that a condition matches is in a partial index that expects `expected` of the field. */
 function implies(condition: unknown, expected: unknown): boolean {
   if (operatorsOf(expected)?.[0] === '$exists') return condition !== null && isBound(condition);
   return condition === expected;
 }
 
-/** Undefined where the condition is a value, to be equal to. */
+/** Returns the operators of a condition, or undefined if the condition is a value to be equal to. */
 function operatorsOf(condition: unknown): string[] | undefined {
   if (typeof condition !== 'object' || condition === null) return undefined;
   const keys = Object.keys(condition);

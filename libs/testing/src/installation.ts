@@ -15,8 +15,8 @@ import { eventually } from './eventually.ts';
 import { testUrls } from './stack-urls.ts';
 
 /**
- * An installation of its own on the shared real parts: topics, database and keys by a unique name, so that test files
- * run beside each other and leave nothing behind.
+ * An installation of its own on the shared real parts: topics, database and keys have a unique name, so that test files
+ * run in parallel and leave nothing behind.
  */
 export class TestInstallation {
   /** Environment of a service of this installation. */
@@ -45,7 +45,7 @@ export class TestInstallation {
   }
 
   /**
-   * Creates the topics.
+   * Creates an installation with its topics.
    *
    * @param name short, lower case; part of every name of this installation.
    * @param extra further variables of its environment.
@@ -70,12 +70,12 @@ export class TestInstallation {
     await ensureTopics(this.kafka, this.topics, this.#config);
   }
 
-  /** A codec with every schema registered. */
+  /** Returns a codec with every schema registered. */
   codec(): Promise<MessageCodec> {
     return MessageCodec.register(this.#config, this.topics);
   }
 
-  /** A producer that is disconnected at `dispose`. */
+  /** Returns a producer that `dispose` disconnects. */
   async producer(codec: MessageCodec): Promise<MessageProducer> {
     const producer = await MessageProducer.connect(this.kafka, codec, silentLogger());
     this.#cleanups.push(() => producer.disconnect());
@@ -83,7 +83,7 @@ export class TestInstallation {
   }
 
   /**
-   * The database, dropped and closed at `dispose`.
+   * Returns the database, which `dispose` drops and closes.
    *
    * @param onCommand gets each command as it is sent.
    */
@@ -97,7 +97,7 @@ export class TestInstallation {
     return database;
   }
 
-  /** Has `cleanup` called at `dispose`, last added first. */
+  /** Registers a cleanup for `dispose`, which runs the last one first. */
   onDispose(cleanup: () => Promise<void>): void {
     this.#cleanups.push(cleanup);
   }

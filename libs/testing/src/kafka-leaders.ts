@@ -5,20 +5,20 @@ interface Placed extends PartitionMetadata {
   readonly topic: string;
 }
 
-/** A partition that is to have another leader. */
+/** A partition that will have another leader. */
 export interface MovedPartition {
   readonly topic: string;
   readonly partition: number;
   /** Broker that led it before. */
   readonly leader: number;
-  /** Brokers that hold it; the first one is to lead. */
+  /** Brokers with a replica of it; the first one will lead. */
   readonly replicas: readonly number[];
 }
 
-/** A restarted broker fetches what it missed, and brokers look for leaders to give back every few seconds. */
+/** A restarted broker fetches what it missed, and brokers check only every few seconds which leaders to give back. */
 const PATIENCE: EventuallyOptions = { timeoutMs: 120_000, everyMs: 200 };
 
-/** Looks after the leaders of topics in a cluster of several brokers, for tests. */
+/** Moves the leaders of topics in a cluster of several brokers, for tests. */
 export class KafkaLeaders {
   readonly #admin: Admin;
   readonly #topics: readonly string[];
@@ -34,7 +34,7 @@ export class KafkaLeaders {
     return new KafkaLeaders(admin, topics);
   }
 
-  /** Waits until every replica is in sync, as an operator does before the next broker is restarted. */
+  /** Waits until every replica is in sync, as an operator does before restarting the next broker. */
   async untilInSync(): Promise<void> {
     await eventually(
       'all replicas are in sync',
@@ -44,7 +44,7 @@ export class KafkaLeaders {
   }
 
   /**
-   * Gives each partition to the next of its replicas, and waits until all of those lead.
+   * Moves each partition to the next of its replicas, and waits until they all lead.
    *
    * @returns the number of partitions that have another leader than before.
    */
@@ -64,10 +64,10 @@ export class KafkaLeaders {
   }
 
   /**
-   * Has brokers give each partition to the next of its replicas, and does not wait: they do so within seconds, while that replica
-   * is in sync.
+   * Makes brokers move each partition to the next of its replicas, and does not wait. They do so within seconds, while
+   * that replica is in sync.
    *
-   * @returns the partitions, with their leaders before and their replicas in the new order.
+   * @returns the partitions, with their former leaders and their replicas in the new order.
    */
   async beginMove(): Promise<readonly MovedPartition[]> {
     const before = await eventually('metadata', () => this.#partitions(), PATIENCE);

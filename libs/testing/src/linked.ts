@@ -1,21 +1,21 @@
 import { BreakableLink } from './breakable-link.ts';
 
-/** What a test can put a link in front of. */
+/** A part that a test can put a link in front of. */
 export type LinkedPart = 'kafka' | 'mongodb' | 'redis';
 
-/** Where a service finds each part. */
+/** The variables with which a service finds each part. */
 const VARIABLES = { mongodb: 'MONGODB_URI', redis: 'REDIS_URL' } as const;
 
 export interface Linked {
   readonly link: BreakableLink;
-  /** For the environment of a service: the part, through the link. */
+  /** For the environment of a service: the address of the part, through the link. */
   readonly env: Readonly<Record<string, string>>;
 }
 
 /**
- * Opens a link to a part of an environment, for a service to be started with.
+ * Opens a link to a part of an environment, for the start of a service.
  *
- * @throws Error where the part has no address there, or is more than one server.
+ * @throws Error if the part has no address there, or is more than one server.
  */
 export async function linkTo(part: LinkedPart, env: Readonly<Record<string, string>>): Promise<Linked> {
   if (part === 'kafka') {
@@ -28,6 +28,6 @@ export async function linkTo(part: LinkedPart, env: Readonly<Record<string, stri
   return { link, env: { [VARIABLES[part]]: url.href } };
 }
 
-/** The ways in which a part goes away: see BreakableLink. */
+/** The ways in which a part becomes unavailable: see BreakableLink. */
 export const AWAY = ['break', 'blackHole', 'hang'] as const;
 export type Away = (typeof AWAY)[number];

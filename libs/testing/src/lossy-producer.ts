@@ -1,10 +1,12 @@
 import type { MessageProducer, OutgoingMessage } from '@bulk/kafka';
 
-/** A producer that confirms sends of which it has lost some batches, as a change of leader did to kafkajs. */
+/**
+ * A producer that confirms sends although it has lost some of their batches, as kafkajs did after a change of leader.
+ */
 export class LossyProducer {
-  /** Numbers of the batches that were lost, in order. */
+  /** Numbers of the lost batches, in order. */
   readonly lost: number[] = [];
-  /** Action and number of each of them. */
+  /** Action and number of each lost batch. */
   readonly #lost = new Set<string>();
   readonly #losesNext: (batchNo: number, partition: number) => boolean;
 
@@ -13,7 +15,7 @@ export class LossyProducer {
     this.#losesNext = losesNext;
   }
 
-  /** Gives a producer that sends through `opened` what is not lost. */
+  /** Returns a producer that sends through `opened` all that is not lost. */
   readonly instead = (opened: MessageProducer): MessageProducer =>
     new Proxy(opened, {
       get: (target, name): unknown => {

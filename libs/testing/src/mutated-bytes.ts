@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 
-/** A CSV file with every notable part: quotes, each line ending, letters beyond ASCII, empty and null cells. */
+/** A CSV file with every notable part: quotes, each line ending, characters beyond ASCII, empty and null cells. */
 export const CSV_FILE = Buffer.from(
   'id,ref,lastName,notes,city\r\nc1,r 1,Müller,"a ""quoted"", cell",東京\nc2,,"two\r\nlines",,Łódź\rc3,r3,#N/A,"",x\n',
 );
@@ -10,7 +10,7 @@ export const NDJSON_FILE = Buffer.from(
   '{"id":"c1","lastName":"Müller","score":12}\r\n{"id":"c2","ref":null,"notes":"a \\"b\\" \\u00e4","tags":["x","y"]}\n\n{"id":"c3","score":-1.5e3,"x":{"y":[{}]}}\n',
 );
 
-/** Bytes at which readers of text go wrong. */
+/** Bytes that readers of text often handle wrongly. */
 const SHARP = [
   ...Array.from('",;\t\r\n\\ {}[]:-+.eE019nu#/'),
   '\r\n',
@@ -29,7 +29,10 @@ const SHARP = [
   .map((text) => Buffer.from(text))
   .concat([[0xff], [0xfe], [0xe4], [0xc3], [0xed, 0xa0, 0x80]].map((bytes) => Buffer.from(bytes)));
 
-/** One change of a file: bytes go, others come. Positions beyond its end count from its start again. */
+/**
+ * One change of a file: some bytes are removed, others are inserted. Positions beyond its end count from its start
+ * again.
+ */
 export interface Mutation {
   readonly at: number;
   readonly removed: number;

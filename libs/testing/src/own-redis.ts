@@ -16,8 +16,8 @@ const NAME = 'redis';
 const GRACE_MS = 5_000;
 
 /**
- * A real Redis of a test's own, whose settings it may change without harm to the tests beside it. Not part of the
- * index: what starts parts is needed by few tests.
+ * A real Redis of a test's own, whose settings the test may change without affecting other tests. It is not part of the
+ * index, because few tests need the code that starts parts.
  */
 export class OwnRedis {
   readonly url: string;
@@ -32,7 +32,7 @@ export class OwnRedis {
     this.url = `redis://127.0.0.1:${ports.get(NAME) ?? 0}`;
   }
 
-  /** Resolves when the process has begun; clients wait until it answers. */
+  /** Resolves when the process has started; clients wait until it answers. */
   static async start(): Promise<OwnRedis> {
     const command = await provideRedis(context);
     const folder = mkdtempSync(join(tmpdir(), 'own-redis-'));

@@ -3,7 +3,7 @@ import { isIndexed } from './index-rules.ts';
 
 type Command = Readonly<Record<string, unknown>>;
 
-/** What belongs to the connection and not to the question. */
+/** The fields of a command that belong to the connection and not to the question. */
 const ENVELOPE = new Set([
   'lsid',
   '$db',
@@ -15,40 +15,40 @@ const ENVELOPE = new Set([
 ]);
 
 const COLLECTION_SCAN = /"COLLSCAN"/;
-/** The bounds of an index whose first field may be anything. */
+/** Matches the bounds of an index whose first field is not bounded. */
 const WHOLE_INDEX = /"indexBounds":\{"[^"]+":\["\[(MinKey, MaxKey|MaxKey, MinKey)\]"\]/;
 
-/** How the server carries out a command, as far as its cost is concerned. */
+/** How the server executes a command, as far as it affects the cost. */
 export interface ReadPlan {
   /** E.g. `find actions`. */
   readonly command: string;
-  /** The indexes that are read, each once. */
+  /** The indexes that are read, without repetitions. */
   readonly indexes: readonly string[];
   /** For each part of an index that is read, the bounds of its fields, e.g. `{ status: '["paused", "paused"]' }`. */
   readonly bounds: readonly Readonly<Record<string, string>>[];
-  /** The stages of the plan, each once: `COLLSCAN` and `SORT` grow with the collection. */
+  /** The stages of the plan, without repetitions: `COLLSCAN` and `SORT` grow with the collection. */
   readonly stages: readonly string[];
 }
 
-/** Stages that look a single document up by its id. */
+/** Matches the stages that find a single document by its id. */
 const BY_ID = /"stage":"(IDHACK|EXPRESS_IXSCAN|EXPRESS_UPDATE)"/;
 
-/** Records the commands that a database is sent, and asks it how it carries them out. */
+/** Records the commands that a database gets, and asks the database how it executes them. */
 export class QueryPlans {
   readonly #commands = new Map<string, Command>();
 
-  /** To be given to `Database.connect`. */
+  /** Records a command; pass it to `Database.connect`. */
   readonly record = (command: Command): void => {
     for (const question of questionsOf(command)) this.#commands.set(JSON.stringify(question), question);
   };
 
-  /** Names of the commands that were recorded, each once, e.g. `find actions`. */
+  /** The names of the recorded commands, without repetitions, e.g. `find actions`. */
   get recorded(): string[] {
     return [...new Set([...this.#commands.values()].map(nameOf))].sort();
   }
 
   /**
-   * The plans of the recorded commands, in the order in which each was first sent.
+   * Returns the plans of the recorded commands, in the order in which each was first sent.
    *
    * @param database answers `explain`.
    * @returns undefined if the server does not plan as MongoDB does.
@@ -63,16 +63,16 @@ export class QueryPlans {
   }
 
   /**
-   * The recorded commands that read a whole collection: no index of it can answer them by MongoDB's rules, or the server says
-   * that it scans, where its planner uses an index for a part of a filter as MongoDB's does (that of SecantusDB's wheel
-   * does not).
+   * Returns the recorded commands that read a whole collection. Either no index can answer them by MongoDB's rules, or
+   * the server reports a scan. That report counts only if its planner uses an index for a part of a filter as MongoDB's
+   * does; that of SecantusDB's wheel does not.
    *
    * @param database answers `explain`.
    */
   async scans(database: Database): Promise<string[]> {
     const canPlan = await usesIndexForAPart(database);
     const found: string[] = [];
-    // Explaining is recorded too, should this be the recorded database.
+    // `explain` is recorded too if this is the recorded database.
     for (const [text, command] of [...this.#commands]) {
       const indexes = await database.db.collection(collectionOf(command)).indexes();
       if (!isIndexed(filterOf(command), indexes)) {
@@ -86,7 +86,7 @@ export class QueryPlans {
   }
 
   /**
-   * The index that each recorded command uses and the number of documents that it reads, as of now.
+   * Returns the index that each recorded command uses and the number of documents that it reads, as of now.
    *
    * @param database answers `explain`.
    */
@@ -107,7 +107,7 @@ export class QueryPlans {
   }
 }
 
-/** Whether the server counts the documents that a command reads: it does for a scan of a known number of them. */
+/** Returns whether the server counts the documents that a command reads, from a scan of a known number of them. */
 async function countsDocuments(database: Database): Promise<boolean> {
   const probe = database.db.collection('query_counts_probe');
   await probe.deleteMany({});
@@ -119,7 +119,7 @@ async function countsDocuments(database: Database): Promise<boolean> {
   return Number(valuesOf(plan, 'totalDocsExamined')[0]) === 3;
 }
 
-/** Everything that has this name in a plan, at whatever depth. */
+/** Returns every value with this name in a plan, at any depth. */
 function valuesOf(plan: unknown, name: string): unknown[] {
   if (typeof plan !== 'object' || plan === null) return [];
   return Object.entries(plan).flatMap(([key, value]) => [
@@ -128,26 +128,26 @@ function valuesOf(plan: unknown, name: string): unknown[] {
   ]);
 }
 
-/** Fields of an index, from the first on, of which not every value is looked at. */
+/** Returns the fields of an index, from the first on, whose values are bounded. */
 function boundedFields(bounds: unknown): string[] {
   const fields = Object.entries((bounds ?? {}) as Readonly<Record<string, unknown>>);
   const end = fields.findIndex(([, ranges]) => /MinKey, MaxKey|MaxKey, MinKey/.test(JSON.stringify(ranges)));
   return fields.slice(0, end < 0 ? fields.length : end).map(([field]) => field);
 }
 
-/** How a server carries out a command. */
+/** How a server executes a command. */
 export interface IndexUse {
   /** E.g. `find actions`. */
   readonly command: string;
-  /** Fields of the index, from the first on, that the command bounds; none where no index is used. */
+  /** Fields of the index, from the first on, that the command bounds; none if it uses no index. */
   readonly bounded: readonly string[];
-  /** Documents that the command reads; 0 where the server does not count them. */
+  /** Number of documents that the command reads; 0 if the server does not count them. */
   readonly documents: number;
 }
 
 type Stage = Readonly<Record<string, unknown>> & { readonly stage: string };
 
-/** The stages of a plan that was chosen, from the outside in; the plans that were rejected are left out. */
+/** Returns the stages of the winning plan, from the outside in, without rejected plans. */
 function stagesOf(plan: unknown): Stage[] {
   if (typeof plan !== 'object' || plan === null) return [];
   const inner = Object.entries(plan)
@@ -174,7 +174,7 @@ function readPlanOf(command: Command, explained: string): ReadPlan {
   };
 }
 
-/** Whether the server would look up `{ a, b }` in an index of `a`. */
+/** Returns whether the server uses an index of `a` to find `{ a, b }`. */
 async function usesIndexForAPart(database: Database): Promise<boolean> {
   const name = 'query_plans_probe';
   await database.db.collection(name).createIndex({ a: 1 });
@@ -189,7 +189,7 @@ function collectionOf(command: Command): string {
   return String(Object.values(command)[0]);
 }
 
-/** What a command asks for. */
+/** Returns the filter of a command. */
 function filterOf(command: Command): Command {
   const [statement] = (command['updates'] ?? command['deletes'] ?? []) as { q: Command }[];
   const [stage] = (command['pipeline'] ?? []) as { $match?: Command }[];
@@ -200,7 +200,7 @@ function nameOf(command: Command): string {
   return `${String(Object.keys(command)[0])} ${collectionOf(command)}`;
 }
 
-/** One command for each of its statements, without what belongs to the connection. */
+/** Returns one command for each of its statements, without the fields of the connection. */
 function questionsOf(command: Command): Command[] {
   const [name] = Object.keys(command);
   const bare = Object.fromEntries(Object.entries(command).filter(([key]) => !ENVELOPE.has(key)));

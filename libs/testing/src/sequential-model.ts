@@ -15,28 +15,28 @@ export interface ModelOutcome {
   readonly code: string | null;
 }
 
-/** An entity, or what its deletion left: no fields, and a version that goes on. */
+/** An entity, or what remains of a deleted one: no fields, and a version that continues. */
 export interface ModelEntity {
   readonly version: number;
   readonly fields: Fields | null;
 }
 
-/** What an action must come to: the outcome of each position, and the entities afterwards. */
+/** The expected result of an action: the outcome of each position, and the entities afterwards. */
 export interface ModelResult<Stored = Fields> {
   readonly outcomes: readonly ModelOutcome[];
   readonly entities: ReadonlyMap<string, Stored>;
 }
 
-/** The action types that the model knows. Unique values it does not know. */
+/** The action types that the model knows. It does not know unique values. */
 export type ModelledActionType = 'update' | 'create' | 'upsert' | 'delete';
 
-/** What becomes of one entity: its next state, or the code of a failure. */
+/** The result for one entity: its next state, or the code of a failure. */
 type Step = ModelEntity | string;
 
 /**
- * An action as one loop over one map would do it: the plain sequential model that the distributed one is held against.
+ * Executes an action as one loop over one map: the plain sequential model with which the distributed one is compared.
  *
- * @param before entity id → what is stored.
+ * @param before entity id → the stored entity.
  * @param set `config.set`.
  */
 export function modelAction(
@@ -63,7 +63,7 @@ export function modelAction(
 }
 
 /**
- * An `update` without versions.
+ * Executes an `update` without versions.
  *
  * @param before entity id → its fields.
  */

@@ -3,19 +3,19 @@ import { DependencyWatch, Health, Releasers, silentLogger, type ServiceContext }
 /** A service that a test runs inside its own process. */
 export interface InProcessService {
   readonly context: ServiceContext;
-  /** What the service called fatal; empty when all is well. */
+  /** The errors that the service called fatal; empty if there is none. */
   readonly failures: readonly unknown[];
   /**
-   * Stops it in order, as SIGTERM would.
+   * Stops the service in order, as SIGTERM would.
    *
-   * @param graceMs longest time for that, in ms. @default 20,000
+   * @param graceMs time limit in ms. @default 20,000
    */
   stop(graceMs?: number): Promise<void>;
 }
 
 const GRACE_MS = 20_000;
 
-/** A context for `start` functions of services, without a process of their own. */
+/** Creates a context for `start` functions of services, without a process of their own. */
 export function inProcessService(): InProcessService {
   const log = silentLogger();
   const abort = new AbortController();

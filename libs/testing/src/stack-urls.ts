@@ -9,13 +9,13 @@ const urlsSchema = z.object({
   KAFKA_MIN_INSYNC_REPLICAS: z.string().default('1'),
 });
 
-/** Where the real parts are, in the names that every service reads. */
+/** The addresses of the real parts, in the variables that every service reads. */
 export type StackEnvironment = z.infer<typeof urlsSchema>;
 
 /**
- * The real parts that jest's global setup started (or was given by URL).
+ * Returns the addresses of the real parts that jest's global setup started, or got by URL.
  *
- * @throws ZodError naming the missing variables when the tests run without that setup.
+ * @throws ZodError naming the missing variables if the tests run without that setup.
  */
 export function testUrls(env: Readonly<Record<string, string | undefined>> = process.env): StackEnvironment {
   return urlsSchema.parse(env);

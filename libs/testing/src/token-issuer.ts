@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
 
-/** What a token says; without an `exp` it gets one, an undefined one leaves it out. */
+/** The claims of a token. A default `exp` is added; an undefined one omits it. */
 type Claims = Readonly<Record<string, unknown>>;
 
 interface SigningKey {
@@ -17,7 +17,7 @@ export class TokenIssuer {
   readonly #server: Server;
   #keys: SigningKey[] = [];
   #down = false;
-  /** How often the keys were asked for. */
+  /** Number of requests for the keys. */
   requests = 0;
 
   private constructor() {
@@ -32,7 +32,7 @@ export class TokenIssuer {
     });
   }
 
-  /** Starts one with a first key. */
+  /** Starts an issuer with a first key. */
   static async start(alg = 'ES256'): Promise<TokenIssuer> {
     const issuer = new TokenIssuer();
     await issuer.rotate(alg);
@@ -44,7 +44,7 @@ export class TokenIssuer {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}/jwks.json`;
   }
 
-  /** From now on the keys are not to be had (status 500), until `recover`. */
+  /** Makes the keys unavailable (status 500) until `recover`. */
   fail(): void {
     this.#down = true;
   }
@@ -53,7 +53,7 @@ export class TokenIssuer {
     this.#down = false;
   }
 
-  /** Signs with a new key from now on, and serves no other. */
+  /** Signs with a new key from now on, and serves only that key. */
   async rotate(alg = 'ES256'): Promise<void> {
     const { privateKey, publicKey } = await generateKeyPair(alg, { extractable: true });
     const kid = `key-${crypto.randomUUID()}`;
@@ -62,7 +62,7 @@ export class TokenIssuer {
     ];
   }
 
-  /** A token of the newest key. */
+  /** Returns a token that the newest key signs. */
   async sign(payload: Claims): Promise<string> {
     const key = this.#keys.at(-1);
     if (key === undefined) throw new Error('expected a key');
@@ -77,14 +77,14 @@ export class TokenIssuer {
   }
 }
 
-/** A token of a shared secret. */
+/** Returns a token that a shared secret signs. */
 export function signWithSecret(secret: string, payload: Claims, alg = 'HS256'): Promise<string> {
   return new SignJWT({ exp: inSeconds(60), ...payload })
     .setProtectedHeader({ alg })
     .sign(new TextEncoder().encode(secret));
 }
 
-/** An instant from now, in the unit of `exp`. */
+/** Returns an instant `seconds` from now, in the unit of `exp`. */
 export function inSeconds(seconds: number): number {
   return Math.floor(Date.now() / 1_000) + seconds;
 }

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import type { Consumer, Kafka, KafkaMessage } from 'kafkajs';
 
-/** A message as a stranger reads it from a topic. */
+/** A message as an external client reads it from a topic. */
 export interface ReadMessage {
   readonly partition: number;
   readonly offset: number;

@@ -11,8 +11,8 @@ export interface WorstInput {
 const UPLOAD_PATH = '/bulk-actions?actionType=update';
 
 /**
- * The worst bodies that are known: tiny entities, deep nesting, escapes, empty lines, an unclosed quote. The end of each one
- * makes it invalid, so nothing of it is to be carried out. They take about 60 MB.
+ * Returns the worst known bodies: tiny entities, deep nesting, escapes, empty lines, an unclosed quote. The end of each
+ * one makes it invalid, so nothing of it may be executed. They take about 60 MB.
  */
 export function worstInputs(): readonly WorstInput[] {
   const lines = Array.from(

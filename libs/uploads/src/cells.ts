@@ -6,16 +6,16 @@ import { parseJson } from './json-text.ts';
 /** The text of a cell that clears a field, as in Salesforce's bulk files. */
 export const CSV_NULL = '#N/A';
 
-/** Turns the text of a cell into the value of a field; undefined: the row says nothing about the field. */
+/** Converts the text of a cell into the value of a field; undefined if the row does not set the field. */
 export type CellReader = (text: string) => unknown;
 
 /**
- * How the cells of a column are read. Text stays text where the field takes it; otherwise the cell is read as JSON (a
- * number, true or false, a list) if the field takes that. What neither suits stays text, and handler says what is wrong
- * with it in that entity's outcome.
+ * Returns how the cells of a column are read. Text stays text if the field accepts it. Otherwise the cell is read as
+ * JSON (a number, true or false, a list) if the field accepts that. A cell that fits neither stays text, and handler
+ * reports the fault in that entity's outcome.
  */
 export function cellReader(column: string, entityType: EntityType): CellReader {
-  // A spreadsheet's #N/A is no one's id.
+  // A spreadsheet's #N/A is not a valid id.
   if (column === 'id') return (text) => (text === CSV_NULL ? null : text);
   if (column === 'ref') return (text) => (text === '' ? undefined : text);
   const takes =
@@ -30,12 +30,12 @@ export function cellReader(column: string, entityType: EntityType): CellReader {
     const value = jsonOf(text);
     if (value === undefined || value === null) return text;
     if (takesNumbers && inexactNumbers(value).length > 0) return value;
-    // A number that is out of range is told so, and not that it is no number.
+    // A number out of range stays a number, so that the fault says so and does not claim that it is no number.
     return takes(value) || (takesNumbers && typeof value === 'number') ? value : text;
   };
 }
 
-/** Whether a value suits a field. A column that is no field of the type is text. */
+/** Returns a check whether a value fits a field. A column that is not a field of the type is text. */
 function fieldOf(column: string, { patchSchema }: EntityType): (value: unknown) => boolean {
   const shape: Readonly<Record<string, z.core.$ZodType>> = patchSchema.shape;
   const schema = Object.hasOwn(shape, column) ? shape[column] : undefined;

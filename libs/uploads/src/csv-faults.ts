@@ -1,6 +1,6 @@
 import type { CsvError } from 'csv-parse';
 
-/** A fault by which a CSV cannot be taken apart any further. */
+/** A fault after which a CSV cannot be parsed any further. */
 export interface CsvFault {
   /** Index of the cell at fault. */
   readonly cell: number;
@@ -12,7 +12,7 @@ export interface CsvFault {
 const RULE =
   'a cell with quotes, delimiters or line breaks is enclosed in quotes, and each quote within it is written twice: "say ""yes"""';
 
-/** Says what csv-parse found in the words of whoever wrote the file. */
+/** Describes a fault that csv-parse found in the words of the file's author. */
 export function csvFault(error: CsvError, maxRowBytes: number): CsvFault {
   const column: unknown = error['column'];
   const cell = typeof column === 'number' ? column : 0;
@@ -35,7 +35,7 @@ export function csvFault(error: CsvError, maxRowBytes: number): CsvFault {
       return {
         cell,
         tooLarge: false,
-        message: `found a quote within a cell that does not begin with one; ${RULE}`,
+        message: `found a quote within a cell that does not start with one; ${RULE}`,
       };
     default:
       return { cell, tooLarge: false, message: `expected CSV (RFC 4180); ${RULE}` };

@@ -1,25 +1,25 @@
 /**
- * Tells at which line of the file a row begins.
+ * Finds the line of the file at which a row starts.
  *
- * csv-parse numbers the line on which a row ends, and counts a CRLF within quotes twice when several line endings are
+ * csv-parse numbers the line on which a row ends, and counts a CRLF within quotes twice if several line endings are
  * accepted.
  */
 export class CsvLines {
   #ended: number;
   #countedTwice = 0;
 
-  /** @param before lines of the file before those that the parser has seen. */
+  /** @param before number of lines of the file before those that the parser has seen. */
   constructor(before: number) {
     this.#ended = before;
     this.#countedTwice = -before;
   }
 
-  /** The line at which the row that is being read begins, if no empty lines lie before it. */
+  /** The line at which the current row starts, if no empty lines precede it. */
   get start(): number {
     return this.#ended + 1;
   }
 
-  /** Takes the next row into account. @returns the line at which it begins. */
+  /** Counts the next row. @returns the line at which it starts. */
   next(record: readonly string[], parserLines: number): number {
     // Most rows take one line.
     const within = parserLines - this.#countedTwice === this.#ended + 1 ? NONE : lineEndsIn(record);

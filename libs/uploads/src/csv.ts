@@ -13,11 +13,11 @@ import { RowFaults } from './place.ts';
 import { quoted } from './visible.ts';
 
 export interface CsvOptions extends HeaderOptions {
-  /** What separates the cells; absent: as a line `sep=…` says, else found from the header. */
+  /** The delimiter. Default: the one that a line `sep=…` names, else the one found in the header. */
   readonly delimiter?: string | undefined;
-  /** As `content-type` declares it; absent: UTF-8, or what a byte order mark says. */
+  /** The charset that `content-type` declares. Default: UTF-8, or the one of a byte order mark. */
   readonly charset?: string | undefined;
-  /** Longest row, in bytes. */
+  /** Maximum size of a row, in bytes. */
   readonly maxRowBytes: number;
   /** Maximum number of lines without a cell. */
   readonly maxEmptyLines: number;
@@ -28,12 +28,15 @@ interface ReadColumn extends Column {
 }
 
 /**
- * Reads the entities of a CSV (RFC 4180) whose first row names the columns: `id`, perhaps `ref` and `expectedVersion`, and
- * fields. CR, LF and CRLF each end a row, in any mixture. Empty cells say nothing; see `cellReader` for the others. Rows
- * that are empty, or have only delimiters, are passed over. Holds a few rows at a time.
+ * Reads the entities of a CSV (RFC 4180) whose first row names the columns: `id`, optionally `ref` and
+ * `expectedVersion`, and fields.
  *
- * @throws InvalidInputError `INVALID_ENCODING`, `INVALID_HEADER`, `INVALID_ROW`, `ENTITY_TOO_LARGE`, naming up to 20 places
- * and what was expected; UnknownCharsetError; what `bytes` throws.
+ * CR, LF and CRLF each end a row, in any mixture. Empty cells set nothing; see `cellReader` for the others. Rows that
+ * are empty, or have only delimiters, are ignored. It holds a few rows at a time.
+ *
+ * @throws InvalidInputError `INVALID_ENCODING`, `INVALID_HEADER`, `INVALID_ROW` or `ENTITY_TOO_LARGE`, naming up to 20
+ *   places and the expected values.
+ * @throws UnknownCharsetError, and the errors of `bytes`.
  */
 export async function* csvEntities(
   bytes: AsyncIterable<Uint8Array>,
@@ -47,7 +50,8 @@ export async function* csvEntities(
   const faults = new RowFaults('CSV');
   let columns: readonly (ReadColumn | undefined)[] | undefined;
   let emptyRows = linesBefore;
-  // Here and not behind the stream: a stream that breaks drops the rows that it still holds, with their faults.
+  // Rows are converted here and not after the stream: a stream that breaks drops the rows that it still holds, and
+  // their faults.
   const take = (record: string[], { lines: parserLines }: { lines: number }): IncomingEntity | undefined => {
     const line = lines.next(record, parserLines);
     if (columns === undefined) {
@@ -70,7 +74,7 @@ export async function* csvEntities(
     skip_empty_lines: true,
     relax_column_count: true,
     max_record_size: maxRowBytes,
-    // Its types admit no records of another kind without `columns`; its code does.
+    // Its types allow no other kind of record without `columns`; its code does.
     on_record: take as unknown as NonNullable<Options['on_record']>,
   });
   const checked = async function* (): AsyncGenerator<Buffer> {
@@ -79,7 +83,7 @@ export async function* csvEntities(
       checkEmptyLines(parser.info.empty_lines + emptyRows, maxEmptyLines);
     }
   };
-  // What breaks comes out of the iteration of the last stream.
+  // An error of any stream comes out of the iteration of the last one.
   const entities = pipeline(
     Readable.from(checked()),
     parser,
@@ -88,7 +92,7 @@ export async function* csvEntities(
   try {
     yield* entities;
   } catch (error) {
-    // What breaks while rows are read only for further faults is not what the upload is refused for.
+    // After a first fault, rows are read only to find more faults. A later error is not the reason of the refusal.
     faults.throwIfAny();
     if (error instanceof CodedError || !(error instanceof CsvError)) throw error;
     const { tooLarge, cell, message } = csvFault(error, maxRowBytes);
@@ -112,7 +116,7 @@ function isEmpty(record: readonly string[]): boolean {
   return record.every((cell) => cell === '');
 }
 
-/** @returns undefined when the row is at fault; `fault` is called with each reason. */
+/** Converts a row. @returns undefined if the row is at fault; `fault` is called with each reason. */
 function entityOf(
   record: readonly string[],
   columns: readonly (ReadColumn | undefined)[],

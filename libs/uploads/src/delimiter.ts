@@ -5,26 +5,30 @@ import { checkEmptyLines } from './empty-lines.ts';
 const LF = 0x0a;
 const CR = 0x0d;
 const QUOTE = 0x22;
-/** Excel writes and reads a first line such as `sep=;` as a hint; the delimiter may be a tab, which is white space itself. */
+/**
+ * Excel writes and reads a first line such as `sep=;` as a hint. The delimiter may be a tab, which is white space
+ * itself.
+ */
 const HINT = /^\s*sep=(.)\s*$/iu;
 
-/** The start of a CSV: what its first lines say, and the bytes that follow the hint. */
+/** The start of a CSV: the content of its first lines, and the bytes that follow the hint. */
 export interface CsvStart {
   /** The row that names the columns, as text. */
   readonly header: string;
-  /** Named by a line `sep=…`, which is no longer in `rest`. */
+  /** The delimiter that a line `sep=…` names. The line is no longer in `rest`. */
   readonly hint: string | undefined;
   /** Everything from the header on. */
   readonly rest: AsyncIterable<Buffer>;
-  /** Lines before `rest`. */
+  /** Number of lines before `rest`. */
   readonly linesBefore: number;
 }
 
 /**
- * Reads a CSV as far as the end of its header.
+ * Reads a CSV up to the end of its header.
  *
- * @param limits.maxRowBytes longest header; of a longer one only the beginning is given.
- * @throws InvalidInputError when too many lines before the header are empty; what `bytes` throws.
+ * @param limits.maxRowBytes maximum size of the header. Only the start of a longer one is returned.
+ * @throws InvalidInputError if there are too many empty lines before the header.
+ * @throws the errors of `bytes`.
  */
 export async function readCsvStart(
   bytes: AsyncIterable<Buffer>,
@@ -45,12 +49,12 @@ export async function readCsvStart(
   }
 }
 
-/** Looks at the first lines of a file; what is not skipped is still in `rest`. */
+/** Reads ahead the first lines of a file. Lines that are not skipped stay in `rest`. */
 class FirstLines {
   readonly #source: AsyncIterator<Buffer>;
   readonly #maxBytes: number;
   #read: Buffer = Buffer.alloc(0);
-  /** Bytes of the line that was looked at, with its end. */
+  /** Number of bytes of the line that was read last, with its end. */
   #length = 0;
 
   constructor(bytes: AsyncIterable<Buffer>, maxBytes: number) {
@@ -58,7 +62,7 @@ class FirstLines {
     this.#maxBytes = maxBytes;
   }
 
-  /** The next line; of one that is too long only the beginning. `isLast`: nothing follows it. */
+  /** Returns the next line, or the start of one that is too long. `isLast` means that nothing follows it. */
   async next(): Promise<{ text: string; isLast: boolean }> {
     for (let ended = false; ;) {
       const found = lineEnd(this.#read, ended);
@@ -90,7 +94,7 @@ class FirstLines {
 }
 
 /**
- * Finds the delimiter of a CSV from its header: the one that yields the most columns that are known.
+ * Finds the delimiter of a CSV from its header: the one that results in the most known columns.
  *
  * @param isKnown whether a column of this name is known.
  */
@@ -99,7 +103,7 @@ export function delimiterOf(header: string, isKnown: (name: string) => boolean):
     const names = split(header, delimiter);
     return { delimiter, known: names.filter(isKnown).length, columns: names.length };
   });
-  // A stable sort: of equals the most usual one is first.
+  // The sort is stable: of equal candidates the most usual one comes first.
   const [best] = candidates.sort((a, b) => b.known - a.known || b.columns - a.columns);
   return best?.delimiter ?? DELIMITERS.comma;
 }
@@ -116,7 +120,7 @@ function split(header: string, delimiter: string): string[] {
   return names;
 }
 
-/** The first line that ends outside of quotes; undefined: more has to be read. */
+/** Returns the first line that ends outside of quotes; undefined if more must be read. */
 function lineEnd(read: Buffer, ended: boolean): { text: string; end: number } | undefined {
   let isQuoted = false;
   for (let i = 0; i < read.length; i += 1) {
@@ -131,7 +135,7 @@ function lineEnd(read: Buffer, ended: boolean): { text: string; end: number } | 
   return ended ? { text: read.toString(), end: read.length } : undefined;
 }
 
-/** Some tools put the byte order mark behind the hint. */
+/** Removes a byte order mark: some tools write it after the hint. */
 function withoutMark(read: Buffer): Buffer {
   return read[0] === 0xef && read[1] === 0xbb && read[2] === 0xbf ? read.subarray(3) : read;
 }

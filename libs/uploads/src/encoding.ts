@@ -18,9 +18,9 @@ export class UnknownCharsetError extends InvalidInputError {
   }
 }
 
-/** Sent at the end of a file by old DOS tools; it is no part of the text. */
+/** Old DOS tools write it at the end of a file. It is not a part of the text. */
 const CTRL_Z = 0x1a;
-/** Bytes that are read on behind the first faulty one, to name further lines. */
+/** Number of bytes that are read after the first faulty one, to name further lines. */
 const READ_ON_BYTES = 1_048_576;
 /** Characters before a faulty byte that a message shows. */
 const CONTEXT = 12;
@@ -33,12 +33,16 @@ const MARKS: readonly { readonly encoding: string; readonly bytes: readonly numb
 const LONGEST_MARK = 3;
 
 /**
- * Gives the text of an upload as valid UTF-8, chunk by chunk, without a leading byte order mark and without a closing Ctrl-Z.
+ * Returns the text of an upload as valid UTF-8, chunk by chunk, without a leading byte order mark and a trailing
+ * Ctrl-Z.
  *
- * A byte order mark decides the encoding, then the declared charset. Without either the text must be UTF-8.
+ * A byte order mark decides the encoding, then the declared charset. Without either, the text must be UTF-8.
  *
- * @param charset as `content-type` declares it, e.g. `windows-1252`; a label of the WHATWG Encoding Standard.
- * @throws UnknownCharsetError; InvalidInputError `INVALID_ENCODING` naming up to 20 lines and the likely cause; what `bytes` throws.
+ * @param charset the charset that `content-type` declares, e.g. `windows-1252`; a label of the WHATWG Encoding
+ *   Standard.
+ * @throws UnknownCharsetError if the charset is not such a label.
+ * @throws InvalidInputError `INVALID_ENCODING`, naming up to 20 lines and the likely cause.
+ * @throws the errors of `bytes`.
  */
 export async function* utf8Of(bytes: AsyncIterable<Uint8Array>, charset?: string): AsyncGenerator<Buffer> {
   const declared = charset === undefined ? undefined : decoderLabel(charset);
@@ -70,7 +74,7 @@ export async function* utf8Of(bytes: AsyncIterable<Uint8Array>, charset?: string
   yield* release(convert.end());
 }
 
-/** Turns chunks of one encoding into chunks of valid UTF-8. */
+/** Converts chunks of one encoding into chunks of valid UTF-8. */
 interface Converter {
   take(chunk: Uint8Array): Buffer;
   /** @throws InvalidInputError when the text ends within a character. */
@@ -92,7 +96,7 @@ function decoderLabel(charset: string): string {
   }
 }
 
-/** Lets UTF-8 pass as it is. After the first byte that is not, it reads on only to name further lines, within bounds. */
+/** Passes UTF-8 through. After the first invalid byte it continues only to name further lines, within bounds. */
 class CheckedUtf8 implements Converter {
   readonly #lines = new LineCounter();
   readonly #faults = new Map<number, FieldIssue>();
@@ -138,7 +142,7 @@ class CheckedUtf8 implements Converter {
   }
 }
 
-/** Decodes any other encoding by the platform's TextDecoder. */
+/** Decodes any other encoding with the platform's TextDecoder. */
 class Transcoder implements Converter {
   readonly #lines = new LineCounter();
   readonly #encoding: string;
@@ -157,7 +161,7 @@ class Transcoder implements Converter {
     return this.#decode(undefined);
   }
 
-  /** Always as a stream: Node 20 decodes windows-1252 as Latin-1 otherwise (nodejs/node#56542), and € is lost. */
+  /** Decodes as a stream: without it, Node 20 decodes windows-1252 as Latin-1 (nodejs/node#56542), and € is lost. */
   #decode(chunk: Uint8Array | undefined): Buffer {
     let text: Buffer;
     try {
@@ -178,12 +182,12 @@ class Transcoder implements Converter {
   }
 }
 
-/** The same bytes, not a copy. */
+/** Returns a view of the same bytes, not a copy. */
 function asBuffer({ buffer, byteOffset, length }: Uint8Array): Buffer {
   return Buffer.from(buffer, byteOffset, length);
 }
 
-/** A text file has no zero bytes, except one in UTF-16 or UTF-32 without a byte order mark. */
+/** Refuses zero bytes. A text file has none, unless it is UTF-16 or UTF-32 without a byte order mark. */
 function refuseZero(text: Buffer, lines: LineCounter): void {
   const at = text.indexOf(0);
   if (at === -1) return;
@@ -202,7 +206,9 @@ function describe(text: Buffer, at: number): string {
   return `expected UTF-8, found the byte ${byte} after ${before}; ${likelyCause(text)}`;
 }
 
-/** In a file of a Western European program most bytes above 127 are letters of Windows-1252. */
+/**
+ * Guesses the encoding. In a file of a Western European program, most bytes above 127 are characters of Windows-1252.
+ */
 function likelyCause(text: Buffer): string {
   const zeros = text.subarray(0, 1_000).filter((byte) => byte === 0).length;
   return zeros > 0

@@ -1,7 +1,7 @@
 import { fieldIssues } from '@bulk/actions';
 import { incomingEntitySchema, type FieldIssue } from '@bulk/domain';
 
-/** Finds the first fault of something that should be an entity; undefined: it is one, and may be used as it is. */
+/** Finds the first fault of a value that should be an entity; undefined if it is one and can be used unchanged. */
 export function entityFault(value: unknown): FieldIssue | undefined {
   const parsed = incomingEntitySchema.safeParse(value);
   if (parsed.success) return undefined;

@@ -4,24 +4,24 @@ import { quoted, withoutInvisible } from './visible.ts';
 
 /** A column of a CSV. */
 export interface Column {
-  /** The name that it has in an entity. */
+  /** Its name in an entity. */
   readonly name: string;
-  /** Its name as the file has it. */
+  /** Its name in the file. */
   readonly title: string;
 }
 
 export interface HeaderOptions {
   readonly entityType: EntityType;
-  /** Those of the columns that the action can do nothing with. */
+  /** Returns the columns that the action cannot use. */
   readonly unknownColumns: (columns: readonly string[]) => readonly string[];
 }
 
-/** Names that every entity may carry beside its fields. */
+/** Names that every entity may have in addition to its fields. */
 const OWN_NAMES = ['id', 'ref', 'expectedVersion'] as const;
-/** Most single-character edits between a title and a name that is suggested for it. */
+/** Maximum number of single-character edits between a title and a suggested name. */
 const MAX_DISTANCE = 4;
 
-/** What is left of a name when case, white space, `_`, `-` and invisible characters do not count. */
+/** Normalises a name: case, white space, `_`, `-` and invisible characters do not count. */
 export function foldName(name: string): string {
   return withoutInvisible(name)
     .normalize('NFC')
@@ -29,16 +29,16 @@ export function foldName(name: string): string {
     .replace(/[\s_-]+/gu, '');
 }
 
-/** The names that a column may have. */
+/** Returns the names that a column may have. */
 export function namesOf(entityType: EntityType): string[] {
   return [...OWN_NAMES, ...Object.keys(entityType.patchSchema.shape)];
 }
 
 /**
- * Finds out what each column is. A title that is not exactly a name counts as the one name that it equals but for case,
+ * Identifies each column. A title that is not exactly a name counts as the only name that equals it except for case,
  * white space, `_` and `-`.
  *
- * @returns a column for each title; undefined for a title that is empty at the end of the row, which must have no cells.
+ * @returns a column for each title; undefined for an empty title at the end of the row, which must have no cells.
  * @throws InvalidInputError `INVALID_HEADER` naming every column at fault.
  */
 export function columnsOf(
@@ -118,7 +118,7 @@ function suggestion(title: string, known: readonly string[]): string {
   return name === undefined ? '' : `; did you mean ${quoted(name)}?`;
 }
 
-/** Levenshtein's distance. */
+/** Returns Levenshtein's distance. */
 function distanceOf(a: string, b: string): number {
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i += 1) {

@@ -1,16 +1,16 @@
 import { inexactNumber, isExactNumber, MAX_DEPTH } from '@bulk/domain';
 import { quoted } from './visible.ts';
 
-/** The result of reading JSON: the value, or in which way the text is at fault. */
+/** The result of reading JSON: the value, or the fault of the text. */
 export type ParsedJson =
   { readonly ok: true; readonly value: unknown } | { readonly ok: false; readonly message: string };
 
-/** Characters of the text that a message shows around a fault. */
+/** Number of characters of the text that a message shows around a fault. */
 const AROUND = 20;
 
 /**
- * Reads JSON so that nothing is lost on the way: a number that a double cannot hold becomes an `inexactNumber`, and an
- * object that names a key twice, or nesting beyond `MAX_DEPTH`, is a fault. `JSON.parse` alone takes all three silently.
+ * Reads JSON without losses. A number that a double cannot hold becomes an `inexactNumber`. An object that names a key
+ * twice, and nesting beyond `MAX_DEPTH`, are faults. `JSON.parse` alone accepts all three silently.
  */
 export function parseJson(text: string): ParsedJson {
   const scan = new JsonScan(text);
@@ -23,7 +23,9 @@ export function parseJson(text: string): ParsedJson {
   }
 }
 
-/** V8 names the position in most of its messages; its words are not for the caller. */
+/**
+ * Describes where a text stops being JSON. Most of V8's messages name the position; their words are not for the caller.
+ */
 function brokenAt(text: string, error: unknown): string {
   const position = Number(
     /position (\d+)/u.exec(error instanceof Error ? error.message : '')?.[1] ?? text.length,
@@ -43,12 +45,12 @@ const CLOSE_LIST = 0x5d;
 const COLON = 0x3a;
 const NUMBER = /-?\d+(?:\.\d+)?(?:[eE][+-]?\d+)?/uy;
 
-/** One walk over the tokens of a JSON text. What is no JSON at all is left for JSON.parse to find. */
+/** Scans the tokens of a JSON text once. JSON.parse finds text that is not JSON at all. */
 class JsonScan {
   readonly #text: string;
-  /** Keys of each object that is open; undefined for a list. */
+  /** Keys of each open object; undefined for a list. */
   readonly #open: (Set<string> | undefined)[] = [];
-  /** The text so far, where a number had to be replaced. */
+  /** The text so far, if a number had to be replaced. */
   #replaced = '';
   #copied = 0;
 
@@ -61,7 +63,7 @@ class JsonScan {
     return this.#copied === 0 ? this.#text : this.#replaced + this.#text.slice(this.#copied);
   }
 
-  /** @returns what is wrong with the text. */
+  /** @returns the fault of the text, if any. */
   run(): string | undefined {
     const text = this.#text;
     for (let at = 0; at < text.length;) {
@@ -85,7 +87,7 @@ class JsonScan {
     return undefined;
   }
 
-  /** @returns the index behind the closing quote; -1: there is none. */
+  /** @returns the index after the closing quote, or -1 if there is none. */
   #endOfString(start: number): number {
     for (let from = start + 1; ;) {
       const quote = this.#text.indexOf('"', from);
@@ -97,7 +99,7 @@ class JsonScan {
     }
   }
 
-  /** @returns the key, if it is one that its object has already. */
+  /** @returns the key, if its object has it already. */
   #noteKey(start: number, end: number): string | undefined {
     const keys = this.#open.at(-1);
     if (keys === undefined) return undefined;

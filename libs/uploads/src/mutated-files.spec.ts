@@ -9,7 +9,7 @@ import { entityFault } from './entity.ts';
 import { columnsOf, type HeaderOptions } from './header.ts';
 import { ndjsonEntities } from './ndjson.ts';
 
-/** Always the same files, so that a failure is one of the change under test. */
+/** The files are always the same, so a failure comes from the change under test. */
 const RUNS = { seed: 13, numRuns: 1_000 };
 const LIMITS = { maxLineBytes: 300, maxRowBytes: 300, maxEmptyLines: 5 };
 const contact = ENTITY_TYPES.find(({ name }) => name === 'contact')!;
@@ -36,7 +36,7 @@ async function read(entities: AsyncIterable<unknown>): Promise<unknown[] | undef
   }
 }
 
-/** The text of a file as its bytes are, by the platform's strict decoders; undefined: they are not text. */
+/** The text of a file by the platform's strict decoders; undefined if the bytes are not text. */
 function strictText(file: Buffer): string | undefined {
   const encoding = { fffe: 'utf-16le', feff: 'utf-16be' }[file.toString('hex', 0, 2)] ?? 'utf-8';
   try {
@@ -48,7 +48,7 @@ function strictText(file: Buffer): string | undefined {
   }
 }
 
-/** Rows of cells after RFC 4180, character by character; undefined: a quote is where none may be. */
+/** Rows of cells by RFC 4180, character by character; undefined if a quote is misplaced. */
 function strictCsv(text: string): string[][] | undefined {
   const rows: string[][] = [];
   let row: string[] = [];

@@ -4,7 +4,7 @@ import { ndjsonEntities } from './ndjson.ts';
 
 const MAX_EMPTY = 1_000;
 
-/** Text as it may come over a connection: cut anywhere, also within a character. */
+/** Text as it may arrive over a connection: cut anywhere, also within a character. */
 async function* cut(text: string, sizes: readonly number[]): AsyncGenerator<Buffer> {
   const bytes = Buffer.from(text);
   let from = 0;

@@ -9,20 +9,21 @@ const LF = 0x0a;
 const CR = 0x0d;
 
 export interface NdjsonOptions {
-  /** Longest line, in bytes. */
+  /** Maximum size of a line, in bytes. */
   readonly maxLineBytes: number;
   /** Maximum number of lines without an entity. */
   readonly maxEmptyLines: number;
-  /** As `content-type` declares it; absent: UTF-8, or what a byte order mark says. */
+  /** The charset that `content-type` declares. Default: UTF-8, or the one of a byte order mark. */
   readonly charset?: string | undefined;
 }
 
 /**
- * Reads the entities of newline-delimited JSON, one object per line. CR, LF and CRLF each end a line. Empty lines count as
- * lines and are passed over. Holds one line at most. A number that a double cannot hold becomes an `inexactNumber`.
+ * Reads the entities of newline-delimited JSON, one object per line. CR, LF and CRLF each end a line. Empty lines count
+ * as lines and are ignored. It holds at most one line. A number that a double cannot hold becomes an `inexactNumber`.
  *
- * @throws InvalidInputError `INVALID_ENCODING`, `INVALID_ROW`, `ENTITY_TOO_LARGE`, naming up to 20 lines and what was
- * expected; UnknownCharsetError; what `bytes` throws.
+ * @throws InvalidInputError `INVALID_ENCODING`, `INVALID_ROW` or `ENTITY_TOO_LARGE`, naming up to 20 lines and the
+ *   expected values.
+ * @throws UnknownCharsetError, and the errors of `bytes`.
  */
 export async function* ndjsonEntities(
   bytes: AsyncIterable<Uint8Array>,
@@ -45,12 +46,12 @@ export async function* ndjsonEntities(
         : { field: '', message: `expected one JSON object per line, ${parsed.message}` };
       if (fault !== undefined)
         faults.add(`line ${line}${fault.field === '' ? '' : `: ${fault.field}`}`, fault.message);
-      // The entity as it was sent: zod's copy would lack a field `__proto__`, which the handler refuses.
+      // The entity stays as it was sent: zod's copy would lack a field `__proto__`, which the handler refuses.
       else if (parsed.ok && !faults.found) yield parsed.value as IncomingEntity;
       faults.afterRow();
     }
   } catch (error) {
-    // What breaks while lines are read only for further faults is not what the upload is refused for.
+    // After a first fault, lines are read only to find more faults. A later error is not the reason of the refusal.
     faults.throwIfAny();
     throw error;
   }
@@ -85,7 +86,7 @@ async function* lines(bytes: AsyncIterable<Buffer>, maxBytes: number): AsyncGene
   if (pendingBytes > 0) yield take(Buffer.alloc(0));
 }
 
-/** JSON has no raw line break within a string, so each one ends a line. */
+/** Returns the index of the next line end. JSON has no raw line break within a string, so each one ends a line. */
 function lineEnd(chunk: Buffer, from: number): number {
   const lf = chunk.indexOf(LF, from);
   const cr = (lf === -1 ? chunk : chunk.subarray(0, lf)).indexOf(CR, from);

@@ -1,15 +1,15 @@
 import { InvalidInputError, type FieldIssue } from '@bulk/domain';
 
-/** Faulty places that one refusal names at most. */
+/** Maximum number of faulty places that one refusal names. */
 export const MAX_FAULTS = 20;
 
-/** Rows that are still read for further faults after the first one, so that a refusal names them all at once. */
+/** Number of rows that are read after the first fault, so that one refusal can name more faults. */
 const FURTHER_ROWS = 10_000;
 
 /**
  * Collects the faulty rows of an upload, so that one refusal names up to `MAX_FAULTS` of them.
  *
- * After the first fault the upload is refused in any case. It is read on only to find more faults, within bounds.
+ * After the first fault the upload is refused in any case. Reading continues only to find more faults, within bounds.
  */
 export class RowFaults {
   readonly #what: string;
@@ -29,7 +29,10 @@ export class RowFaults {
     this.#issues.push({ field, message });
   }
 
-  /** Notes that a row was read. @throws InvalidInputError when enough faults are known, or enough rows were read after one. */
+  /**
+   * Records that a row was read. @throws InvalidInputError if enough faults are known, or enough rows were read after
+   * one.
+   */
   afterRow(): void {
     if (!this.found) return;
     this.#rowsAfterFirst += 1;

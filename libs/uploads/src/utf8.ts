@@ -1,6 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 
-/** Bytes that the character takes whose first byte this is; 0: this byte begins none. */
+/** Returns the length of the character that starts with this byte; 0 if the byte starts none. */
 function lengthOf(byte: number): number {
   if (byte < 0x80) return 1;
   if (byte >= 0xc2 && byte < 0xe0) return 2;
@@ -9,7 +9,7 @@ function lengthOf(byte: number): number {
   return 0;
 }
 
-/** The length of a buffer without the beginning of a character that the next chunk may complete. */
+/** Returns the length of a buffer without the start of a character that the next chunk may complete. */
 export function completeUtf8Length(buffer: Uint8Array): number {
   for (let back = 1; back <= Math.min(3, buffer.length); back += 1) {
     const length = lengthOf(buffer[buffer.length - back] ?? 0);
@@ -19,7 +19,7 @@ export function completeUtf8Length(buffer: Uint8Array): number {
   return buffer.length;
 }
 
-/** The first byte, from `from` on, that is no part of a character; -1 when there is none. */
+/** Returns the index of the first byte, from `from` on, that is not part of a character; -1 if there is none. */
 export function invalidUtf8At(buffer: Uint8Array, from: number): number {
   let at = from;
   while (at < buffer.length) {

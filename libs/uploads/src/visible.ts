@@ -1,7 +1,7 @@
-/** Longest excerpt of an upload that a message quotes, in UTF-16 units. */
+/** Maximum length of an excerpt of an upload that a message quotes, in UTF-16 units. */
 const MAX_EXCERPT = 60;
 
-/** Characters that a reader would not see: controls, formats (zero-width, byte order mark), spaces other than the usual one. */
+/** Characters that a reader would not see: controls, formats (zero-width, byte order mark), unusual spaces. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
 
 const NAMES: Readonly<Record<string, string>> = {
@@ -13,9 +13,12 @@ const NAMES: Readonly<Record<string, string>> = {
   '\ufeff': 'byte order mark',
 };
 
-/** Quotes a piece of an upload with its invisible characters shown, e.g. `"id<no-break space>"`; long pieces are cut. */
+/**
+ * Quotes an excerpt of an upload with its invisible characters shown, e.g. `"id<no-break space>"`. Long excerpts are
+ * cut.
+ */
 export function quoted(text: string): string {
-  // Half of a surrogate pair at the cut would be no character.
+  // Half of a surrogate pair at the cut would not be a character.
   const short = text.slice(0, MAX_EXCERPT).replace(/[\uD800-\uDBFF]$/, '');
   const shown = short.replace(INVISIBLE, (character) => `<${nameOf(character)}>`);
   return `"${shown}${text.length > MAX_EXCERPT ? '…' : ''}"`;

@@ -68,7 +68,8 @@ const variables = z.object({
     .refine((tiers) => tiers.every((ms, i) => ms >= (tiers[i - 1] ?? 1)), TIERS)
     .default([30_000, 300_000, 3_600_000])
     .meta({
-      description: 'How long a batch waits in each of the three retry topics, in ms, in ascending order, e.g. 30000,300000,3600000.',
+      description:
+        'How long a batch waits in each of the three retry topics, in ms, in ascending order, e.g. 30000,300000,3600000.',
     }),
   RETRY_MAX_AGE_MS: optionalInteger(
     { min: 0, max: 604_800_000 },

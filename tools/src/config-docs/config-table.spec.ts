@@ -13,8 +13,10 @@ describe('the configuration table', () => {
 
   it('names variables with default, services and meaning', async () => {
     const table = await withConfigTable('<!-- config:start --><!-- config:end -->', root);
-    expect(table).toMatch(/^\| `KAFKA_BROKERS` +\| `127\.0\.0\.1:9092` +\| all +\| Brokers/m);
-    expect(table).toMatch(/^\| `REDIS_URL` +\| +\| (all|.*handler.*) +\| Redis;/m);
+    expect(table).toMatch(
+      /^\| `KAFKA_BROKERS` +\| `127\.0\.0\.1:9092` +\| all +\| Addresses of the brokers/m,
+    );
+    expect(table).toMatch(/^\| `REDIS_URL` +\| +\| (all|.*handler.*) +\| URL of Redis;/m);
   });
 
   it('needs its markers', async () => {

@@ -4,12 +4,12 @@ import { StackError } from '../errors.ts';
 import { stackPaths } from '../paths.ts';
 import { processNames } from '../state.ts';
 
-/** The last hundred lines of one part's log, or the last twenty of each. */
+/** Shows the last hundred lines of one part's log, or the last twenty of each. */
 export function showLogs(name: string, part: string | undefined): Promise<void> {
   return tail(['-n', part === undefined ? '20' : '100'], name, part);
 }
 
-/** The same, and then on and on until Ctrl-C. */
+/** Shows the last lines and continues as the logs grow, until Ctrl-C. */
 export function follow(name: string, part: string | undefined): Promise<void> {
   return tail(['-F', '-n', '20'], name, part);
 }

@@ -1,6 +1,6 @@
 import { inspectStack, type PartHealth } from '../stack.ts';
 
-/** Prints a table of the parts; true when all of them serve. */
+/** Prints a table of the parts. Returns true if all of them serve. */
 export async function showStatus(name: string, print: (line: string) => void): Promise<boolean> {
   const found = await inspectStack(name);
   if (found === undefined) {
@@ -20,7 +20,7 @@ function row({ name, state, problem }: PartHealth): string[] {
   return [name, String(state.process?.pid ?? '-'), String(state.port), health, state.engine, state.url];
 }
 
-/** Columns as wide as their widest cell. */
+/** Formats rows as columns that are as wide as their widest cell. */
 export function table(rows: readonly (readonly string[])[]): string[] {
   const widths = (rows[0] ?? []).map((_cell, column) =>
     Math.max(...rows.map((cells) => cells[column]?.length ?? 0)),

@@ -9,7 +9,7 @@ import { packageRoot, stackPaths, workspaceRoot } from '../paths.ts';
 import { startStack } from '../stack.ts';
 import { envLines, type StackUrls } from '../state.ts';
 
-/** What the detached supervisor tells the `up` that made it, until it is ready. */
+/** A message from the detached supervisor to the `up` that created it, until the stack is ready. */
 const messageSchema = z.discriminatedUnion('kind', [
   z.object({ kind: z.literal('line'), line: z.string() }),
   z.object({
@@ -27,8 +27,8 @@ const messageSchema = z.discriminatedUnion('kind', [
 type Message = z.infer<typeof messageSchema>;
 
 /**
- * Starts a supervisor that outlives this command, and returns when it is ready. Should this command be
- * ended before, the supervisor notices that its channel has closed, and ends what it has begun.
+ * Starts a supervisor that outlives this command, and returns when the stack is ready. If this command ends earlier,
+ * the supervisor notices that its channel has closed, and stops what it has started.
  */
 export async function up(name: string, print: (line: string) => void, brokers?: number): Promise<void> {
   const logFile = stackPaths(name).log('supervisor');
@@ -44,7 +44,8 @@ export async function up(name: string, print: (line: string) => void, brokers?: 
     detached: true,
   });
   closeSync(output);
-  // Ctrl-C reaches this command only: the supervisor leads its own session. It is waited for.
+  // Ctrl-C reaches only this command, because the supervisor leads its own session. This command waits for the
+  // supervisor.
   const interrupt = (signal: NodeJS.Signals): void => void child.kill(signal);
   process.once('SIGINT', interrupt).once('SIGTERM', interrupt);
   const urls = await new Promise<StackUrls>((resolve, reject) => {
@@ -71,7 +72,7 @@ export async function up(name: string, print: (line: string) => void, brokers?: 
   for (const line of envLines(urls)) print(line);
 }
 
-/** Supervises in this process until it is asked to end, or a part dies. */
+/** Supervises in this process until it is asked to stop, or a part dies. */
 export async function superviseHere(
   name: string,
   print: (line: string) => void,

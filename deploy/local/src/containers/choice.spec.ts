@@ -17,7 +17,7 @@ const standard = {
 const engine = 'Docker 28.2.2';
 const nobody: EngineReport = { missing: Object.values(standard) };
 
-/** The choice under that environment, and which images were looked for (undefined: no look was needed). */
+/** The choice under that environment, and the images that were looked for (undefined if none had to be). */
 async function choose(
   env: Record<string, string>,
   report: EngineReport,

@@ -2,27 +2,28 @@ import { StackError } from '../errors.ts';
 import { type PartName, partNames, partVariables } from '../state.ts';
 import type { TestStackKind, TestStackSettings } from './settings.ts';
 
-/** What a look at the container engine has found. */
+/** The result of a check of the container engine. */
 export interface EngineReport {
-  /** What answers, for people ("Docker 28.2.2"); absent when nothing does. */
+  /** The engine that answers, for people ("Docker 28.2.2"); absent if none does. */
   readonly engine?: string;
-  /** Those of the images asked for that are not on this machine. */
+  /** The requested images that are not on this machine. */
   readonly missing: readonly string[];
 }
 
 export interface TestStackChoice {
   readonly kind: TestStackKind;
-  /** One line for people: which, and why. */
+  /** One line for people: the choice and its reason. */
   readonly line: string;
 }
 
 /**
- * Chooses where the tests find their parts: what TEST_STACK says, else the URLs when all are given, else containers when an engine
- * and every image that is needed are at hand (nothing is pulled for a default), else the local stack. Parts given by URL
- * are used as they are, whatever is chosen.
+ * Chooses where the tests find their parts: the choice of TEST_STACK, else the URLs if all are given, else containers
+ * if an engine and every needed image are available (a default pulls nothing), else the local stack. Parts that are
+ * given by URL are always used as they are.
  *
- * @param look is asked only where the choice depends on it.
- * @throws StackError `BAD_ENVIRONMENT` for TEST_STACK=urls without all four, and for TEST_STACK=containers without an engine.
+ * @param look is called only if the choice depends on it.
+ * @throws StackError `BAD_ENVIRONMENT` for TEST_STACK=urls without all four, and for TEST_STACK=containers without an
+ *   engine.
  */
 export async function chooseTestStack(
   settings: TestStackSettings,

@@ -15,25 +15,29 @@ import type { TestStackSettings } from './settings.ts';
 
 export interface ContainerStackOptions {
   readonly settings: TestStackSettings;
-  /** Where the logs go; the data is in the containers and ends with them. */
+  /** The folder of the logs. The data is in the containers and ends with them. */
   readonly paths: StackPaths;
   readonly cache: string;
   readonly log: (line: string) => void;
-  /** Aborting it breaks off the start. */
+  /** Interrupts the start when it aborts. */
   readonly signal?: AbortSignal | undefined;
 }
 
-/** How long the removal of all containers may take; and then a start that is under way, to notice that its own is gone. */
+/**
+ * Maximum time for the removal of all containers, and then for a start under way to notice that its container is gone.
+ */
 const removalMs = 30_000;
 const noticeMs = 2_000;
 
 /**
- * The parts in containers, for the tests: starting → ready → closed. It is left by `stop`, or by the end of a container; a start
- * that fails leaves nothing. Data is thrown away, so containers are killed, not asked. What a killed process leaves is
- * removed by Ryuk where its image is at hand, else by the next start.
+ * The parts in containers, for the tests: starting → ready → closed.
+ *
+ * It ends by `stop`, or by the end of a container. A start that fails leaves nothing. The data is not needed any more,
+ * so containers are killed and not asked to stop. What a killed process leaves is removed by Ryuk if its image is
+ * available, else by the next start.
  */
 export class ContainerStack {
-  /** Settles when a container has ended by itself (with the error), or at the stop (with nothing). Never rejects. */
+  /** Settles when a container has ended by itself (with the error), or at the stop (with nothing). It never rejects. */
   readonly closed: Promise<StackError | undefined>;
   readonly #options: ContainerStackOptions;
   readonly #client: ContainerRuntimeClient;
@@ -52,9 +56,9 @@ export class ContainerStack {
   }
 
   /**
-   * Starts the containers of all parts that no URL is given for, side by side, and waits until each serves.
+   * Starts the containers of all parts that have no URL, in parallel, and waits until each serves.
    *
-   * @throws StackError `NOT_READY` when that fails or takes too long, `EXTERNAL_UNREACHABLE` for a part given by URL.
+   * @throws StackError `NOT_READY` if that fails or takes too long, `EXTERNAL_UNREACHABLE` for a part given by URL.
    */
   static async start(options: ContainerStackOptions): Promise<ContainerStack> {
     const client = await findEngine();
@@ -76,7 +80,7 @@ export class ContainerStack {
     return urlsOf({}, this.#urls);
   }
 
-  /** Removes the containers and their data, bounded. Idempotent; never throws. */
+  /** Removes the containers and their data, within bounded time. It may be repeated, and never throws. */
   stop(): Promise<void> {
     this.#stopped ??= this.#stop();
     return this.#stopped;
@@ -109,7 +113,10 @@ export class ContainerStack {
     }
   }
 
-  /** The library's own switches, as it reads them from nowhere else: its Ryuk would be pulled where it is not at hand. */
+  /**
+   * Sets the library's own switches, which it reads only from the environment: it would pull its Ryuk if the image is
+   * missing.
+   */
   async #chooseReaper(): Promise<void> {
     const { reaperImage } = this.#options.settings;
     process.env['RYUK_CONTAINER_IMAGE'] = reaperImage;
@@ -176,7 +183,7 @@ export class ContainerStack {
     );
   }
 
-  /** An address rather than a name: `localhost` may be tried as ::1 first, where nothing is published. */
+  /** Returns an address and not a name: `localhost` may be tried as ::1 first, where no port is published. */
   #host(): string {
     const { host } = this.#client.info.containerRuntime;
     return host === 'localhost' ? '127.0.0.1' : host;
@@ -207,12 +214,12 @@ export class ContainerStack {
     } catch (error) {
       log(`containers are left; the next start removes them: ${reasonOf(error)}`);
     }
-    // A reservation that stays lapses with this process.
+    // A reservation that remains expires with this process.
     await releasePorts(cache, [this.#kafkaPort]).catch(() => undefined);
     this.#close(undefined);
   }
 
-  /** Twice, where a start was under way that may just have made its container. */
+  /** Removes the containers twice, since a start under way may just have created one. */
   async #removeAll(): Promise<void> {
     await removeOwn(this.#client);
     await Promise.race([Promise.allSettled(this.#starts), delay(noticeMs)]);

@@ -2,15 +2,15 @@ import { type ContainerRuntimeClient, getContainerRuntimeClient, ImageName } fro
 import { within } from '../poll.ts';
 import type { EngineReport } from './choice.ts';
 
-/** An engine that does not answer a question about itself soon would not run tests either. */
+/** Time limit for a question about the engine. An engine that answers later would not run tests either. */
 const answerMs = 10_000;
 
-/** The engine that testcontainers finds (DOCKER_HOST, the usual sockets); undefined when none answers. */
+/** Returns the engine that testcontainers finds (DOCKER_HOST, the usual sockets); undefined if none answers. */
 export async function findEngine(): Promise<ContainerRuntimeClient | undefined> {
   return within(answerMs, 'container engine', getContainerRuntimeClient()).catch(() => undefined);
 }
 
-/** Whether an engine answers, and which of these images it lacks. Pulls nothing. */
+/** Checks whether an engine answers, and which of these images it lacks. It pulls nothing. */
 export async function lookAtEngine(images: readonly string[]): Promise<EngineReport> {
   const client = await findEngine();
   if (client === undefined) return { missing: images };
@@ -19,7 +19,10 @@ export async function lookAtEngine(images: readonly string[]): Promise<EngineRep
   return { engine: `Docker ${client.info.containerRuntime.serverVersion}`, missing };
 }
 
-/** An engine that cannot say it, or says it in unusual words, counts as one without the image. */
+/**
+ * Returns whether the engine has an image. An engine that cannot report it, or reports it unusually, counts as lacking
+ * it.
+ */
 export function hasImage(client: ContainerRuntimeClient, image: string): Promise<boolean> {
   return within(answerMs, image, client.image.exists(ImageName.fromString(image))).catch(() => false);
 }

@@ -2,14 +2,14 @@ import { hostname } from 'node:os';
 import type { ContainerRuntimeClient } from 'testcontainers';
 import { isAlive, ownIdentity } from '../processes.ts';
 
-/** Labels that say whose a container is: of which process of which machine. */
+/** Labels that identify the owner of a container: a process of a machine. */
 const label = {
   host: 'bulk-action-platform.test-stack.host',
   pid: 'bulk-action-platform.test-stack.pid',
   startedAt: 'bulk-action-platform.test-stack.process-started-at',
 } as const;
 
-/** The labels of this process's containers. */
+/** Returns the labels of this process's containers. */
 export function ownerLabels(): Record<string, string> {
   const { pid, startedAt } = ownIdentity();
   return { [label.host]: hostname(), [label.pid]: String(pid), [label.startedAt]: startedAt };
@@ -21,7 +21,7 @@ export function removeOwn(client: ContainerRuntimeClient): Promise<number> {
   return removeWhere(client, (owner) => owner.pid === pid && owner.startedAt === startedAt);
 }
 
-/** Removes what processes of this machine that have ended have left: a killed one cannot clean up. */
+/** Removes the containers of ended processes of this machine: a killed process cannot clean up. */
 export function removeLeftovers(client: ContainerRuntimeClient): Promise<number> {
   return removeWhere(client, (owner) => !isAlive(owner));
 }
@@ -31,7 +31,7 @@ async function removeWhere(
   isMeant: (owner: { pid: number; startedAt: string }) => boolean,
 ): Promise<number> {
   const { dockerode } = client.container;
-  // Another machine's processes, at a shared engine, are not ours to judge.
+  // Processes of another machine, at a shared engine, cannot be judged here.
   const filters = { label: [`${label.host}=${hostname()}`] };
   const ours = (await dockerode.listContainers({ all: true, filters })).filter(({ Labels }) =>
     isMeant({ pid: Number(Labels[label.pid]), startedAt: Labels[label.startedAt] ?? '' }),
@@ -43,7 +43,9 @@ async function removeWhere(
   return ours.length;
 }
 
-/** Somebody else (testcontainers after a failed start, Ryuk) has removed it, or is about to. */
+/**
+ * Returns whether another party (testcontainers after a failed start, Ryuk) has removed the container, or is about to.
+ */
 function isGone(error: unknown): boolean {
   const { statusCode } = error as { statusCode?: number };
   return statusCode === 404 || statusCode === 409;

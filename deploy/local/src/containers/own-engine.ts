@@ -13,25 +13,27 @@ import { type ProvisionContext, run, tail } from '../provision/tools.ts';
 const READY_MS = 60_000;
 const POLL_MS = 100;
 const STOP_MS = 20_000;
-/** Longest wait for another process that has the engine. */
+/** Maximum wait for another process that uses the engine, in ms. */
 const LOCK_MS = 1_800_000;
 
 /** A Docker engine that this process has started for itself. */
 export interface OwnEngine {
-  /** The environment in which `docker` is found and talks to this engine. */
+  /** The environment in which `docker` is found and uses this engine. */
   readonly env: Environment;
   /** Its process. */
   readonly identity: ProcessIdentity;
-  /** Ends it; what it has built stays in the cache. Idempotent. */
+  /** Stops the engine. Its images stay in the cache. It may be repeated. */
   stop(): Promise<void>;
 }
 
 /**
- * Starts a Docker engine of our own, from Debian's packages: on a socket of its own, so that nothing else takes it for the
- * machine's, and with neither a bridge nor rules of a firewall. Its containers reach the network as the host does
- * (`--network host`) or not at all. Its images stay in the cache. The kernel ends it when this process ends.
+ * Starts a Docker engine of our own, from Debian's packages.
  *
- * @throws StackError MISSING_TOOL where we are not root on Debian; INSTALL_FAILED; UNHEALTHY when it does not start.
+ * It has its own socket, so that no other program takes it for the machine's engine, and neither a bridge nor firewall
+ * rules. Its containers reach the network as the host does (`--network host`) or not at all. Its images stay in the
+ * cache. The kernel ends it when this process ends.
+ *
+ * @throws StackError MISSING_TOOL if we are not root on Debian; INSTALL_FAILED; UNHEALTHY if it does not start.
  */
 export async function startOwnEngine(context: ProvisionContext): Promise<OwnEngine> {
   const files = await provideDocker(context);
@@ -42,7 +44,8 @@ export async function startOwnEngine(context: ProvisionContext): Promise<OwnEngi
     onWait: (pid: number) => context.log(`docker: process ${pid} has the engine, waiting for it`),
   };
   const unlock = await acquireLock(`${data}.lock`, options);
-  // Short, since the path of a socket has to be, and always the same, so that nothing is left by those who were killed.
+  // The path is short, because the path of a socket must be. It is always the same, so that killed processes leave
+  // nothing.
   const runFolder = join(
     '/run',
     `bulk-docker-${createHash('sha256').update(data).digest('hex').slice(0, 8)}`,
@@ -50,7 +53,7 @@ export async function startOwnEngine(context: ProvisionContext): Promise<OwnEngi
   let child: Child | undefined;
   const stop = async (): Promise<void> => {
     await child?.stop(STOP_MS);
-    // It mounts this one on itself.
+    // The engine mounts this folder on itself.
     await unmount(data, context.env);
     await remove(runFolder, context.env);
     unlock();
@@ -86,7 +89,7 @@ function specOf(data: string, runFolder: string) {
   };
 }
 
-/** The machine's own `docker` command goes before the engine's. */
+/** Returns the environment of `docker`. The machine's own command takes precedence over the engine's. */
 function environmentOf(env: Environment, { programs }: DockerFiles, runFolder: string): Environment {
   return { ...env, PATH: [env.PATH, programs].join(delimiter), DOCKER_HOST: socketOf(runFolder) };
 }
@@ -115,7 +118,7 @@ async function waitUntilReady(
   }
 }
 
-/** The last line of a log, without what comes before its message. */
+/** Returns the last line of a log. */
 function lastError(log: string): string {
   try {
     return tail(readFileSync(log, 'utf8'), 1);
@@ -124,13 +127,13 @@ function lastError(log: string): string {
   }
 }
 
-/** Removes a folder and what an engine has left mounted in it: its own stop leaves a network namespace. */
+/** Removes a folder and the mounts that an engine left in it: its own stop leaves a network namespace. */
 async function remove(folder: string, env: Environment): Promise<void> {
   await unmount(folder, env);
   rmSync(folder, { recursive: true, force: true });
 }
 
-/** Unmounts the folder and what is mounted below it, the deepest first. */
+/** Unmounts the folder and all mounts below it, the deepest first. */
 async function unmount(folder: string, env: Environment): Promise<void> {
   const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
     .split('\n')

@@ -4,7 +4,7 @@ import { GenericContainer, type StartedTestContainer, Wait } from 'testcontainer
 import { brokerSettings } from '../parts/kafka.ts';
 import type { PartName } from '../state.ts';
 
-/** How one part is run in a container, and where it is then found. */
+/** How one part runs in a container, and its URL. */
 export interface ContainerPart {
   readonly container: GenericContainer;
   urlOf(started: StartedTestContainer): string;
@@ -12,16 +12,19 @@ export interface ContainerPart {
 
 export interface ContainerContext {
   readonly image: string;
-  /** Where published ports are reached. */
+  /** The host at which published ports are reached. */
   readonly host: string;
   /** A port of the host that is reserved for Kafka. */
   readonly kafkaPort: number;
 }
 
-/** Only asked for what it makes known to us; whether it serves is then asked by the part's own protocol. */
+/**
+ * The containers of the parts. Each one waits only for its own sign; the part's own protocol then shows whether it
+ * serves.
+ */
 export const containerParts: Readonly<Record<PartName, (context: ContainerContext) => ContainerPart>> = {
   kafka({ image, host, kafkaPort }) {
-    // Clients are sent on to the address that the broker advertises, so the published port has to be known before it starts.
+    // Clients connect to the address that the broker advertises, so the published port must be known before the start.
     const advertised = `${host}:${kafkaPort}`;
     const settings: Record<string, string | number | boolean> = {
       ...brokerSettings,
@@ -34,7 +37,7 @@ export const containerParts: Readonly<Record<PartName, (context: ContainerContex
       'inter.broker.listener.name': 'PLAINTEXT',
       'controller.listener.names': 'CONTROLLER',
     };
-    // As the official image wants them: KAFKA_NODE_ID for node.id.
+    // The official image expects this form: KAFKA_NODE_ID for node.id.
     const variables: Record<string, string> = { KAFKA_HEAP_OPTS: '-Xmx768m -Xms256m' };
     for (const [key, value] of Object.entries(settings)) {
       variables[`KAFKA_${key.replaceAll('.', '_').toUpperCase()}`] = String(value);
@@ -57,7 +60,7 @@ export const containerParts: Readonly<Record<PartName, (context: ContainerContex
 
   mongo: ({ image, host }) => ({
     container: new MongoDBContainer(image),
-    // Direct, because the only member of the replica set has a name that is known in its container alone.
+    // The connection is direct, because the name of the only member is known only in its container.
     urlOf: (started) => `mongodb://${host}:${started.getMappedPort(27017)}/?directConnection=true`,
   }),
 

@@ -12,24 +12,24 @@ const image = (standard: string): z.ZodDefault<z.ZodString> =>
     .regex(/^[\w.-]+(:\d+)?(\/[\w.-]+)*(:[\w.-]+)?(@sha256:[0-9a-f]{64})?$/, 'not the name of an image')
     .default(standard);
 
-/** What the tests' infrastructure can be told by environment variables or `.env`; an empty value counts as absent. */
+/** The settings of the tests' infrastructure, from environment variables or `.env`. An empty value counts as absent. */
 export const testStackSchema = z.object({
   TEST_STACK: z
     .enum(testStackKinds)
     .optional()
-    .describe('Where the tests find their parts: containers, local or urls.'),
+    .describe('Source of the parts for the tests: containers, local or urls.'),
   TEST_IMAGE_KAFKA: image('apache/kafka:4.1.1').describe(
-    'Kafka; configured by KAFKA_ variables as the official image is.',
+    'Image of Kafka. KAFKA_ variables must configure it, as they do the official image.',
   ),
   TEST_IMAGE_REGISTRY: image('apicurio/apicurio-registry-mem:2.6.13.Final').describe(
-    'Apicurio Registry 2, serving on port 8080.',
+    'Image of Apicurio Registry 2, serving on port 8080.',
   ),
   TEST_IMAGE_MONGODB: image('mongo:8').describe(
-    'MongoDB with mongosh; its tag starts with the version, of 5 or later.',
+    'Image of MongoDB with mongosh. Its tag starts with the version, 5 or later.',
   ),
-  TEST_IMAGE_REDIS: image('redis:7.4').describe('Redis.'),
+  TEST_IMAGE_REDIS: image('redis:7.4').describe('Image of Redis.'),
   TEST_IMAGE_RYUK: image('testcontainers/ryuk:0.14.0').describe(
-    'Removes the containers of a run that was killed; done without when not at hand.',
+    'Image that removes the containers of a killed run. It is not used if it is not on this machine.',
   ),
   TEST_CONTAINERS_START_MS: z.coerce
     .number()
@@ -37,24 +37,24 @@ export const testStackSchema = z.object({
     .min(1_000)
     .max(3_600_000)
     .default(300_000)
-    .describe('How long all containers may take to be ready, pulls of images included, in ms.'),
+    .describe('Maximum time until all containers are ready, in ms, including pulls of images.'),
 });
 
-/** The choice as it was asked for, and all that a stack of containers needs to know. */
+/** The requested choice, and all settings of a stack of containers. */
 export interface TestStackSettings {
-  /** Absent: to be chosen by what is at hand. */
+  /** The requested kind; absent: chosen by what is available. */
   readonly kind?: TestStackKind;
   readonly images: Readonly<Record<PartName, string>>;
   readonly reaperImage: string;
   readonly startMs: number;
-  /** URL of each part that exists already; it is never started. */
+  /** URL of each existing part, which is never started. */
   readonly external: Readonly<Partial<Record<PartName, string>>>;
 }
 
 /**
- * Reads the variables that concern the tests' infrastructure.
+ * Reads the variables of the tests' infrastructure.
  *
- * @throws StackError `BAD_ENVIRONMENT` naming the first variable that is wrong.
+ * @throws StackError `BAD_ENVIRONMENT` naming the first invalid variable.
  */
 export function readTestStackSettings(environment: Environment): TestStackSettings {
   const given = Object.fromEntries(

@@ -11,15 +11,15 @@ import { run, tail } from '../provision/tools.ts';
 import { brokerNumber, replicationOf } from '../state.ts';
 import type { LaunchContext, Part } from './part.ts';
 
-/** Few, so that loading them all takes no time; see `probe`. */
+/** A small number, so that loading all partitions takes no time; see `probe`. */
 const offsetsPartitions = 5;
 
 /** A constant id: the data folder belongs to this stack alone. */
 const clusterId = 'YnVsay1sb2NhbC1zdGFjaw';
 
-/** What our services and tests rely on at a broker, wherever it runs (also in a container). */
+/** The settings of a broker that our services and tests rely on, also in a container. */
 export const brokerSettings: Readonly<Record<string, string | number | boolean>> = {
-  // Topics are made on purpose, with their number of partitions: a mistyped name must fail.
+  // Topics are created explicitly, with their number of partitions, and a mistyped name must fail.
   'auto.create.topics.enable': false,
   'offsets.topic.replication.factor': 1,
   'offsets.topic.num.partitions': offsetsPartitions,
@@ -29,15 +29,15 @@ export const brokerSettings: Readonly<Record<string, string | number | boolean>>
   'share.coordinator.state.topic.replication.factor': 1,
   'share.coordinator.state.topic.min.isr': 1,
   'share.coordinator.state.topic.num.partitions': 1,
-  // One consumer is all there is to wait for; and fault tests want a dead one noticed soon.
+  // There is only one consumer to wait for, and fault tests need a dead one to be noticed soon.
   'group.initial.rebalance.delay.ms': 0,
   'group.min.session.timeout.ms': 1_000,
 };
 
-/** Heap of a broker: one has a machine for itself, several share it. */
+/** Heap of a broker: a single broker has a machine for itself, several share it. */
 const heap = { alone: ['-Xmx768m', '-Xms256m'], oneOfSeveral: ['-Xmx400m', '-Xms128m'] };
 
-/** How often brokers give leaders back to those that should lead; five minutes by default. */
+/** Time between two checks whether to give leaders back, in seconds; Kafka's default is five minutes. */
 const leaderCheckSeconds = 5;
 
 /** Kafka brokers, each of which is also a controller (KRaft, combined mode). */
@@ -79,9 +79,11 @@ export const kafka: Part = {
   },
 
   /**
-   * Ready means: the cluster answers, and so does every group coordinator. A broker just started says
-   * "coordinator is loading" for each partition of the offsets topic until it has read it, so one
-   * group of each partition is asked: the hashes of names that differ in the last digit are consecutive.
+   * Checks that the cluster and every group coordinator answer.
+   *
+   * A broker that has just started answers "coordinator is loading" for each partition of the offsets topic until it
+   * has read the partition. So the probe asks for one group of each partition: the hashes of names that differ in the
+   * last digit are consecutive.
    */
   async probe(url) {
     await asking(url, async (admin) => {
@@ -94,7 +96,7 @@ export const kafka: Part = {
   },
 };
 
-/** A broker that starts again answers before its cluster counts on it. */
+/** Waits until the cluster lists a broker. A restarted broker answers earlier. */
 async function untilRegistered(port: number): Promise<void> {
   await asking(kafka.urlFor(port), async (admin) => {
     const { brokers } = await within(5_000, 'kafka', admin.describeCluster());
@@ -139,7 +141,7 @@ function serverProperties({ process, port, extraPort, brokers }: LaunchContext, 
   return `${lines.join('\n')}\n`;
 }
 
-/** What several brokers have beside `brokerSettings`: nothing is lost when one of them is. */
+/** Returns the settings of several brokers in addition to `brokerSettings`: the loss of one broker loses no data. */
 function clusterSettings(brokers: number): Record<string, string | number | boolean> {
   const { factor, minInSync } = replicationOf(brokers);
   return {

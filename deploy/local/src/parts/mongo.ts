@@ -8,16 +8,16 @@ import { findOnPath } from '../provision/tools.ts';
 import { within } from '../poll.ts';
 import type { LaunchContext, Launcher, Part } from './part.ts';
 
-/** A server that speaks MongoDB's protocol, as a replica set of one: transactions need a replica set. */
+/** A server that speaks MongoDB's protocol, as a replica set of one member: transactions need a replica set. */
 export const mongo: Part = {
   name: 'mongo',
   usualPort: 27017,
   readyMs: 45_000,
   stopMs: 10_000,
-  // Direct, because a member of one needs no discovery, and its name for itself may not resolve.
+  // The connection is direct: a single member needs no discovery, and its name for itself may not resolve.
   urlFor: (port) => `mongodb://127.0.0.1:${port}/?directConnection=true`,
 
-  /** In order of fidelity: the real thing where there is one, then what package registries carry. */
+  /** Chooses a server in order of fidelity: real MongoDB if there is one, then the packages of registries. */
   async provide(context) {
     const onPath = findOnPath('mongod', context.env);
     if (onPath !== undefined) return mongod(onPath, 'mongod of the PATH');
@@ -46,7 +46,7 @@ export const mongo: Part = {
   },
 };
 
-/** A write, because a server that answers `ping` may still have no primary. */
+/** Writes a document, because a server that answers `ping` may still have no primary. */
 async function writeScratch(client: MongoClient): Promise<void> {
   await client.db('admin').command({ ping: 1 });
   const scratch = client.db('local_stack_probe').collection<{ _id: string; at: Date }>('writes');
@@ -74,7 +74,7 @@ function mongod(command: string, engine: string): Launcher {
   };
 }
 
-/** Makes the set at the first start, and renames its member when the port has changed since. */
+/** Creates the replica set at the first start, and renames its member if the port has changed since. */
 async function initiateReplicaSet(port: number): Promise<void> {
   const client = new MongoClient(mongo.urlFor(port), { serverSelectionTimeoutMS: 3_000 });
   const host = `127.0.0.1:${port}`;
@@ -101,7 +101,7 @@ function secantus(command: string, engine: string, folderName: string): Launcher
     engine,
     prepare: (context) => {
       const folder = dataFolder(context, folderName);
-      // An explicit file keeps it from reading a stranger's settings in the home folder.
+      // An explicit file keeps the server from reading a user's settings in the home folder.
       const config = context.paths.data('secantusd.toml');
       writeAtomically(config, '# Nothing is set here: see the command line.\n');
       const flags = {
@@ -111,18 +111,22 @@ function secantus(command: string, engine: string, folderName: string): Launcher
         'storage-path': folder,
         'log-level': 'WARNING',
         'cache-size': '512M',
-        // As mongod does, so that a quiet change stream's resume token stays within the log's window.
+        // mongod does the same, so that a quiet change stream's resume token stays within the log's window.
         'noop-heartbeat-seconds': 10,
       };
       const args = Object.entries(flags).flatMap(([key, value]) => [`--${key}`, String(value)]);
-      // Without it what was acknowledged last is in the memory of the process, and a SIGKILL loses it; mongod's journal holds it.
+      // Without this flag, the last acknowledged writes are in the memory of the process, and a SIGKILL loses them.
+      // mongod has them in its journal.
       if (context.env['STACK_MONGO_DURABLE'] === 'true') args.push('--sync-on-commit');
       return Promise.resolve({ command, args, cwd: context.paths.root });
     },
   };
 }
 
-/** Each engine keeps its own folder: their files are not each other's. Says so when there is another's. */
+/**
+ * Returns the engine's own data folder, because engines cannot read each other's files. It reports the data of another
+ * engine.
+ */
 function dataFolder(context: LaunchContext, engine: string): string {
   const folder = context.paths.data(`mongo-${engine}`);
   if (!existsSync(folder)) {
@@ -131,7 +135,7 @@ function dataFolder(context: LaunchContext, engine: string): string {
     if (others.length > 0) {
       context.log(
         `mongo: the engine has changed; data of the former one stays in ${join(parent, others.join(', '))}, unread. ` +
-          '`npm run stack -- reset` makes all parts start anew together',
+          '`npm run stack -- reset` deletes the data of all parts together',
       );
     }
     mkdirSync(folder, { recursive: true });

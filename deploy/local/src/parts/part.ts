@@ -3,11 +3,11 @@ import type { StackPaths } from '../paths.ts';
 import type { ProvisionContext } from '../provision/tools.ts';
 import type { PartName, ProcessName } from '../state.ts';
 
-/** What a part needs to know in order to start. */
+/** The context in which a part starts. */
 export interface LaunchContext extends ProvisionContext {
   readonly paths: StackPaths;
   readonly port: number;
-  /** A second port, for a part that has asked for one. */
+  /** A second port, for a part that requests one. */
   readonly extraPort: number;
   /** Which process of the part is started. */
   readonly process: ProcessName;
@@ -20,13 +20,13 @@ export interface PartPorts {
   readonly extraPort: number;
 }
 
-/** A part that can be started: everything it needs is on this machine. */
+/** A part that can be started: everything that it needs is on this machine. */
 export interface Launcher {
-  /** What it is, for people: "Kafka 4.1.1". */
+  /** The name of the engine, for people: "Kafka 4.1.1". */
   readonly engine: string;
-  /** Prepares the data folder and says how to start. */
+  /** Prepares the data folder and returns how to start the part. */
   prepare(context: LaunchContext): Promise<LaunchSpec>;
-  /** One-off work after it answers and before it counts as ready, such as initiating a replica set. */
+  /** Does one-off work after the part answers and before it counts as ready, such as initiating a replica set. */
   initialise?(port: number): Promise<void>;
 }
 
@@ -35,12 +35,12 @@ export interface Part {
   readonly name: PartName;
   readonly usualPort: number;
   readonly usualExtraPort?: number;
-  /** How long it may take to become ready, and to stop when asked to. */
+  /** Maximum time to become ready, and to stop on request. */
   readonly readyMs: number;
   readonly stopMs: number;
   urlFor(port: number): string;
-  /** Finds or installs what it needs. */
+  /** Finds or installs what the part needs. */
   provide(context: ProvisionContext): Promise<Launcher>;
-  /** Asks by the part's own protocol whether it serves; throws with the reason when it does not (yet). */
+  /** Checks by the part's own protocol whether it serves. @throws the reason if it does not (yet). */
   probe(url: string): Promise<void>;
 }

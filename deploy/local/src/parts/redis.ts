@@ -4,7 +4,7 @@ import { within } from '../poll.ts';
 import { provideRedis } from '../provision/redis.ts';
 import type { Part } from './part.ts';
 
-/** Redis, with its append-only file, so that a restart keeps what the services fenced and counted. */
+/** Redis with its append-only file, so that a restart keeps what the services stored. */
 export const redis: Part = {
   name: 'redis',
   usualPort: 6379,
@@ -43,7 +43,7 @@ export const redis: Part = {
     client.on('error', () => undefined);
     try {
       await within(5_000, 'redis', client.connect());
-      // LOADING is an error reply, so an answer means that the append-only file has been read.
+      // LOADING is an error reply, so a normal answer means that the append-only file has been read.
       await within(5_000, 'redis', client.ping());
     } finally {
       client.disconnect();

@@ -22,14 +22,14 @@ export const registry: Part = {
         mkdirSync(folder, { recursive: true });
         return Promise.resolve({
           command: java,
-          // It serves a few requests: quick to start and small matters more than fast once warm.
+          // It serves few requests, so a quick start and a small size matter more than speed once it is warm.
           args: ['-Xmx384m', '-XX:+UseSerialGC', '-XX:TieredStopAtLevel=1', '-jar', jar],
           cwd: paths.root,
           env: {
             QUARKUS_HTTP_HOST: '127.0.0.1',
             QUARKUS_HTTP_PORT: String(port),
-            // Its default is a database in memory. Messages that stay in Kafka carry the ids of their
-            // schemas, so these must stay as well: a file, written at once, survives a kill.
+            // The default is a database in memory. Messages that stay in Kafka contain the ids of their schemas, so
+            // these must stay as well: a file that is written at once survives a kill.
             REGISTRY_DATASOURCE_URL: `jdbc:h2:file:${join(folder, 'registry')};WRITE_DELAY=0`,
           },
         });

@@ -2,13 +2,13 @@ import { existsSync } from 'node:fs';
 import { StackError } from '../errors.ts';
 import { findOnPath, type ProvisionContext, run, tail } from './tools.ts';
 
-/** Serialises our own calls: apt's lock admits one at a time, and its lists need one update a run. */
+/** Serialises our own calls: apt's lock admits one at a time, and its lists need only one update per run. */
 let queue: Promise<unknown> = Promise.resolve();
 let updated = false;
-/** Another apt may be at work, such as a machine's first unattended upgrade: wait for it, bounded. */
+/** Waits, within bounds, for another apt, such as a machine's first unattended upgrade. */
 const LOCK_TIMEOUT = ['-o', 'DPkg::Lock::Timeout=120'];
 
-/** Whether we may install packages ourselves: root on Debian or a descendant of it. */
+/** Returns whether this process may install packages: as root on Debian or one of its descendants. */
 export function canInstall(env: ProvisionContext['env']): boolean {
   return (
     process.getuid?.() === 0 && existsSync('/etc/debian_version') && findOnPath('apt-get', env) !== undefined
@@ -16,8 +16,8 @@ export function canInstall(env: ProvisionContext['env']): boolean {
 }
 
 /**
- * Installs the first of the packages that exists, when we may; otherwise says what is missing and the
- * command that installs it.
+ * Installs the first of the packages that exists, if this process may. Otherwise the error names what is missing and
+ * the command that installs it.
  */
 export async function installPackage(
   context: ProvisionContext,
@@ -37,10 +37,10 @@ export async function installPackage(
 }
 
 /**
- * Fetches a package of Debian and unpacks it into a folder, without installing it: for a program whose package would also
- * start a service.
+ * Fetches a package of Debian and unpacks it into a folder, without installing it. Use it for a program whose package
+ * would also start a service.
  *
- * @throws StackError MISSING_TOOL where this is not Debian; INSTALL_FAILED.
+ * @throws StackError MISSING_TOOL if this is not Debian; INSTALL_FAILED.
  */
 export async function unpackPackage(context: ProvisionContext, name: string, folder: string): Promise<void> {
   if (!canInstall(context.env)) {

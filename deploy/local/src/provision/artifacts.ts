@@ -19,16 +19,16 @@ import type { ProvisionContext } from './tools.ts';
 const manifestSchema = z.record(z.string(), z.string().length(64));
 const manifestName = 'manifest.json';
 
-/** A folder of the cache that is either complete and verified, or not there at all. */
+/** A folder of the cache that is either complete and verified, or absent. */
 export interface CachedFolder {
   readonly name: string;
-  /** Fills the empty folder; what it leaves there has been verified against pinned checksums. */
+  /** Fills the empty folder with files that are verified against pinned checksums. */
   readonly fill: (folder: string) => Promise<void>;
 }
 
 /**
- * Gives the folder from the cache, verified again, or makes it: in a draft beside it that is renamed
- * when complete, so that an interrupted download is never taken for a whole one.
+ * Returns the folder from the cache, verified again, or creates it. It fills a draft next to it and renames the draft
+ * when it is complete, so that an interrupted download is never taken for a complete one.
  */
 export async function provideFolder(context: ProvisionContext, wanted: CachedFolder): Promise<string> {
   const folder = join(context.cache, wanted.name);
@@ -52,7 +52,7 @@ export async function provideFolder(context: ProvisionContext, wanted: CachedFol
   });
 }
 
-/** Whoever was killed while filling a draft left it behind; under the folder's lock nobody fills one. */
+/** Removes the drafts of killed processes. Under the folder's lock no process fills one. */
 function removeDrafts(folder: string): void {
   for (const name of readdirSync(dirname(folder))) {
     if (name.startsWith(`${basename(folder)}.`) && name.endsWith('.part')) {
@@ -99,7 +99,10 @@ export function parseChecksums(text: string): Map<string, string> {
   );
 }
 
-/** Compares the files of a folder with the checksums pinned in this repository: no more, no fewer, none other. */
+/**
+ * Compares the files of a folder with the checksums pinned in this repository: no file may be missing, surplus or
+ * different.
+ */
 export async function verifyPinned(folder: string, checksumFile: string): Promise<void> {
   const pinned = parseChecksums(readFileSync(checksumFile, 'utf8'));
   const found = await hashTree(folder);

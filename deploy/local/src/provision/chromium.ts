@@ -2,11 +2,11 @@ import { StackError } from '../errors.ts';
 import { installPackage } from './apt.ts';
 import { findOnPath, type ProvisionContext } from './tools.ts';
 
-/** What a Chromium is called, wherever it comes from. */
+/** The names of the program of a Chromium, from any source. */
 const PROGRAMS = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 
 /**
- * Full path of a Chromium: the PATH's, or Debian's, which is installed when we may.
+ * Returns the full path of a Chromium: the PATH's, or Debian's, which is installed if this process may.
  *
  * @throws StackError MISSING_TOOL, INSTALL_FAILED with the command that installs it.
  */

@@ -4,7 +4,7 @@ import { StackError } from '../errors.ts';
 
 const required = 2 * 1024 ** 3;
 
-/** Refuses to start on a nearly full disk: a broker that meets the end of it damages its own log. */
+/** Refuses to start on a nearly full disk: a broker that fills it damages its own log. */
 export async function checkSpace(folder: string): Promise<void> {
   mkdirSync(folder, { recursive: true });
   const { bavail, bsize } = await statfs(folder);

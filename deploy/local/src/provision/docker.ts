@@ -4,24 +4,23 @@ import { unpackPackage } from './apt.ts';
 import { provideFolder } from './artifacts.ts';
 import type { ProvisionContext } from './tools.ts';
 
-/** What Docker's engine consists of in Debian, and the libraries that a small installation lacks. */
+/** The packages of Docker's engine in Debian, and the libraries that a small installation lacks. */
 const PACKAGES = ['docker.io', 'containerd', 'runc', 'tini', 'libdevmapper1.02.1', 'libseccomp2'] as const;
-/** Where these packages have their programs. */
+/** The folders of the programs in these packages. */
 const PROGRAMS = [join('usr', 'bin'), join('usr', 'sbin')];
 
-/** Docker's engine as files: nothing of it is installed. */
+/** Docker's engine as files that are not installed. */
 export interface DockerFiles {
-  /** Folder of `dockerd`, `containerd`, `runc`, `docker` and what else they need. */
+  /** Folder of `dockerd`, `containerd`, `runc`, `docker` and their helpers. */
   readonly programs: string;
   /** Folder of the libraries. */
   readonly libraries: string;
 }
 
 /**
- * Docker's engine as Debian has it, unpacked into the cache and not installed: to install it would start it as a service of
- * the machine.
+ * Provides Debian's Docker engine, unpacked into the cache. An installation would start it as a service of the machine.
  *
- * @throws StackError MISSING_TOOL where this is not Debian or we are not root; INSTALL_FAILED.
+ * @throws StackError MISSING_TOOL if this is not Debian or we are not root; INSTALL_FAILED.
  */
 export async function provideDocker(context: ProvisionContext): Promise<DockerFiles> {
   mkdirSync(context.cache, { recursive: true });
@@ -33,7 +32,7 @@ export async function provideDocker(context: ProvisionContext): Promise<DockerFi
       for (const made of [unpacked, programs, libraries]) mkdirSync(made);
       for (const name of PACKAGES) await unpackPackage(context, name, unpacked);
       for (const from of PROGRAMS) moveFiles(join(unpacked, from), programs);
-      // In a folder of the architecture, such as x86_64-linux-gnu.
+      // The libraries are in a folder of the architecture, such as x86_64-linux-gnu.
       for (const lib of ['lib', join('usr', 'lib')]) moveLibraries(join(unpacked, lib), libraries);
       rmSync(unpacked, { recursive: true });
     },
@@ -53,7 +52,7 @@ function moveLibraries(from: string, to: string): void {
   }
 }
 
-/** Nothing where the folder is not there. */
+/** Returns the entries of a folder; none if it does not exist. */
 function entriesOf(folder: string) {
   try {
     return readdirSync(folder, { withFileTypes: true });

@@ -5,8 +5,8 @@ import { cacheFolder, workspaceRoot } from '../paths.ts';
 import { providePythonProgram } from './python.ts';
 
 /**
- * A Python with what `examples/python/requirements.txt` pins: full path of the interpreter. Changed requirements make
- * another environment.
+ * Provides a Python with the packages that `examples/python/requirements.txt` pins, and returns the full path of the
+ * interpreter. Changed requirements result in another environment.
  *
  * @throws StackError INSTALL_FAILED, MISSING_TOOL.
  */

@@ -5,13 +5,13 @@ import { findOnPath, isExecutable, type ProvisionContext, run } from './tools.ts
 
 const required = 17;
 
-/** Major version out of what `java -version` prints; old ones call themselves 1.8. */
+/** Reads the major version from the output of `java -version`; old ones call themselves 1.8. */
 export function parseJavaVersion(output: string): number | undefined {
   const match = /version "(?:1\.)?(\d+)/.exec(output);
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
-/** A Java that runs Kafka 4 and the registry: JAVA_HOME's, the PATH's, or one installed now. */
+/** Provides a Java that runs Kafka 4 and the registry: JAVA_HOME's, the PATH's, or one installed now. */
 export async function provideJava(context: ProvisionContext): Promise<string> {
   const first = await findJava(context);
   if (first.path !== undefined) return first.path;

@@ -6,7 +6,7 @@ import type { ProvisionContext } from './tools.ts';
 const version = '1.37.0';
 
 /**
- * kubernetes-validate, which holds manifests to the schemas of Kubernetes 1.37 that it carries.
+ * Provides kubernetes-validate, which checks manifests against the schemas of Kubernetes 1.37 that it contains.
  *
  * @throws StackError INSTALL_FAILED, MISSING_TOOL.
  */

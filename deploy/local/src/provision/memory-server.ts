@@ -14,9 +14,10 @@ const retryAfterMs = 24 * 3_600_000;
 const failureSchema = z.object({ at: z.number(), reason: z.string() });
 
 /**
- * The `mongod` that mongodb-memory-server downloads; undefined where it cannot be had. Its download is
- * given up as soon as nothing has arrived for a few seconds, and that is remembered for a day, so that a
- * machine which reaches only package registries does not wait for it again.
+ * Returns the `mongod` that mongodb-memory-server downloads, or undefined if it is not available.
+ *
+ * The download is cancelled as soon as nothing has arrived for a few seconds. The failure is remembered for a day, so
+ * that a machine that reaches only package registries does not wait for the download again.
  */
 export async function findMemoryServer(context: ProvisionContext): Promise<string | undefined> {
   const folder = join(context.cache, 'mongodb-binaries');
@@ -39,7 +40,7 @@ export async function findMemoryServer(context: ProvisionContext): Promise<strin
   }
 }
 
-/** In a process of its own, because the library offers no way to break a download off. */
+/** Downloads in a process of its own, because the library cannot cancel a download. */
 async function download(context: ProvisionContext, folder: string): Promise<string> {
   const script = `
     const { MongoBinary } = await import('mongodb-memory-server-core/lib/util/MongoBinary.js');

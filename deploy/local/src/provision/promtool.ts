@@ -5,8 +5,8 @@ import { provideFolder } from './artifacts.ts';
 import { findOnPath, type ProvisionContext } from './tools.ts';
 
 /**
- * Prometheus' promtool, which checks and tests alert rules: the PATH's, or the one in Debian's package `prometheus`, which
- * is only unpacked into the cache, since to install it would start a Prometheus.
+ * Provides Prometheus' promtool, which checks and tests alert rules: the PATH's, or the one in Debian's package
+ * `prometheus`. The package is only unpacked into the cache, since an installation would start a Prometheus.
  *
  * @throws StackError MISSING_TOOL, INSTALL_FAILED.
  */
@@ -18,7 +18,7 @@ export async function providePromtool(context: ProvisionContext): Promise<string
     name: 'promtool',
     fill: async (draft) => {
       await unpackPackage(context, 'prometheus', draft);
-      // One program of all that is in the package.
+      // It keeps only one program of the package.
       renameSync(join(draft, 'usr', 'bin', 'promtool'), join(draft, 'promtool'));
       for (const rest of ['etc', 'lib', 'usr', 'var'])
         rmSync(join(draft, rest), { recursive: true, force: true });

@@ -8,22 +8,22 @@ import { findOnPath, type ProvisionContext, run, tail } from './tools.ts';
 
 /** A program from PyPI, in a virtual environment of its own. */
 export interface PythonProgram {
-  /** Folder in the cache; names the pinned version. */
+  /** Folder in the cache; its name contains the pinned version. */
   readonly folder: string;
-  /** What is said while it is installed. */
+  /** The log line during the installation. */
   readonly announcement: string;
-  /** What pip is to install, with exact versions. */
+  /** The packages that pip installs, with exact versions. */
   readonly requirements: readonly string[];
   /** Executable of the environment. */
   readonly program: string;
-  /** With these arguments it is called once, to see that it runs; default `--help`. */
+  /** Arguments of the call that checks that the program runs. @default `--help` */
   readonly check?: readonly string[];
-  /** The command that tries again after a failure. */
+  /** The command to try again after a failure. */
   readonly remedy: string;
 }
 
 /**
- * Full path of the program, installed when absent or broken.
+ * Returns the full path of the program, and installs the program if it is absent or broken.
  *
  * @throws StackError INSTALL_FAILED, MISSING_TOOL.
  */
@@ -33,7 +33,8 @@ export async function providePythonProgram(
 ): Promise<string> {
   const folder = join(context.cache, name);
   const binary = join(folder, 'bin', program);
-  // Written last. A virtual environment holds its own path, so it cannot be made elsewhere and renamed.
+  // The marker is written last. A virtual environment contains its own path, so it cannot be created elsewhere and
+  // renamed.
   const marker = join(folder, 'complete');
   const usable = async (): Promise<boolean> =>
     existsSync(marker) && (await run(join(folder, 'bin', 'python'), ['-c', ''], context)).code === 0;
@@ -49,7 +50,7 @@ export async function providePythonProgram(
       await installPackage(context, { what: 'python3-venv', packages: ['python3-venv'] });
       await must(context, python, ['-m', 'venv', '--clear', folder], 'python3 -m venv', remedy);
     }
-    // pip compares what it downloads with the hashes of the index; the versions are pinned.
+    // pip compares its downloads with the hashes of the index; the versions are pinned.
     const install = ['-m', 'pip', 'install', '--quiet', '--only-binary=:all:', ...requirements];
     await must(context, join(folder, 'bin', 'python'), install, 'pip', remedy);
     await must(context, binary, check, program, remedy);

@@ -5,9 +5,10 @@ import { installPackage } from './apt.ts';
 import { findOnPath, type ProvisionContext, run } from './tools.ts';
 
 /**
- * A redis-server: the PATH's, or Debian's. Debian's package `redis-server` would also start a system
- * service, so `redis-tools` is installed instead: its redis-check-rdb is the very same executable, which
- * is a server when called by the name of one.
+ * Provides a redis-server: the PATH's, or Debian's.
+ *
+ * Debian's package `redis-server` would also start a system service, so `redis-tools` is installed instead. Its
+ * redis-check-rdb is the same executable, which becomes a server if it is called by the name of one.
  */
 export async function provideRedis(context: ProvisionContext): Promise<string> {
   const onPath = findOnPath('redis-server', context.env);

@@ -6,8 +6,8 @@ import type { ProvisionContext } from './tools.ts';
 const version = '4.32.5';
 
 /**
- * Schemathesis, which tries an OpenAPI document against the service that it describes. Every package it needs is pinned
- * in `python/schemathesis.txt`, since another version of its generator would try other requests.
+ * Provides Schemathesis, which tests an OpenAPI document against the service that it describes. Every package that it
+ * needs is pinned in `python/schemathesis.txt`, since another version of its generator would try other requests.
  *
  * @throws StackError INSTALL_FAILED, MISSING_TOOL.
  */

@@ -6,8 +6,8 @@ import { providePythonProgram } from './python.ts';
 import { findOnPath, isExecutable, type ProvisionContext, run, tail } from './tools.ts';
 
 /*
- * SecantusDB speaks MongoDB's wire protocol over WiredTiger. It is GPL-2.0: it is only ever a separate
- * process on a developer's machine, fetched there by this tool; nothing here links to it or ships it.
+ * SecantusDB speaks MongoDB's wire protocol over WiredTiger. Its licence is GPL-2.0. So it is only ever a separate
+ * process on a developer's machine, and this tool fetches it there. No code here links to it or ships it.
  */
 
 const crateVersion = '0.5.3-beta.196';
@@ -17,7 +17,7 @@ function rustRoot(cache: string): string {
   return join(cache, `secantus-mdb-${crateVersion}`);
 }
 
-/** The fast Rust build, when `npm run stack -- build-mongo` has made one that runs here. */
+/** Returns the fast Rust build, if `npm run stack -- build-mongo` has made one that runs here. */
 export async function findSecantusRust(context: ProvisionContext): Promise<string | undefined> {
   const binary = join(rustRoot(context.cache), 'bin', 'secantusd-rs');
   if (!isExecutable(binary)) return undefined;
@@ -25,7 +25,7 @@ export async function findSecantusRust(context: ProvisionContext): Promise<strin
   return version.code === 0 ? binary : undefined;
 }
 
-/** Compiles the fast build into the cache, unless it is there. Takes minutes. */
+/** Compiles the fast build into the cache, unless it exists. This takes minutes. */
 export async function buildSecantusRust(context: ProvisionContext): Promise<string> {
   const root = rustRoot(context.cache);
   mkdirSync(context.cache, { recursive: true });
@@ -41,7 +41,7 @@ export async function buildSecantusRust(context: ProvisionContext): Promise<stri
       );
     }
     context.log('mongo: building SecantusDB (about 8 minutes on 2 cores, once)…');
-    // Its manifest asks for a newer compiler than it needs.
+    // Its manifest requires a newer compiler than it needs.
     const args = [
       'install',
       'secantus-mdb',
@@ -64,7 +64,7 @@ export async function buildSecantusRust(context: ProvisionContext): Promise<stri
   });
 }
 
-/** One calm line for every fifty crates compiled. */
+/** Logs one line for every fifty compiled crates. */
 function reportCrates(log: (line: string) => void): (text: string) => void {
   let compiled = 0;
   return (text) => {
@@ -74,7 +74,7 @@ function reportCrates(log: (line: string) => void): (text: string) => void {
   };
 }
 
-/** The wheel's server, in a virtual environment of its own; installed when absent or broken. */
+/** Provides the wheel's server, in a virtual environment of its own, and installs it if it is absent or broken. */
 export function provideSecantusWheel(context: ProvisionContext): Promise<string> {
   return providePythonProgram(context, {
     folder: `secantusdb-${wheelVersion}`,

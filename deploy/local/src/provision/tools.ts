@@ -4,7 +4,7 @@ import { delimiter, isAbsolute, join } from 'node:path';
 import { stripVTControlCharacters } from 'node:util';
 import type { Environment } from '../env.ts';
 
-/** What every provisioning step is given. */
+/** The context of every provisioning step. */
 export interface ProvisionContext {
   readonly cache: string;
   readonly env: Environment;
@@ -12,7 +12,7 @@ export interface ProvisionContext {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** Full path of a program, as a shell would find it. */
+/** Returns the full path of a program, as a shell would find it. */
 export function findOnPath(program: string, env: Environment): string | undefined {
   const candidates = isAbsolute(program)
     ? [program]
@@ -44,13 +44,13 @@ export interface RunOptions {
   readonly signal?: AbortSignal | undefined;
   readonly timeoutMs?: number;
   readonly onOutput?: (text: string) => void;
-  /** Lets it finish should we die: half an installation is worse than none. */
+  /** Whether the program may finish if we die: half an installation is worse than none. */
   readonly detachable?: boolean;
 }
 
 /**
- * The command line that has the kernel end the program when this process dies, however it dies. setpriv
- * becomes the program by exec, so the pid is the program's. Elsewhere than on Linux, the plain one.
+ * Returns a command line with which the kernel ends the program when this process dies, in any way. setpriv becomes the
+ * program by exec, so the pid is the program's. On systems other than Linux, the plain command line is returned.
  */
 export function tiedToUs(
   command: string,
@@ -61,7 +61,7 @@ export function tiedToUs(
   return setpriv === undefined ? [command, args] : [setpriv, ['--pdeathsig', 'TERM', '--', command, ...args]];
 }
 
-/** Runs a program to its end. Never throws for a failing program: the code says it. */
+/** Runs a program to its end. It never throws for a failing program: the code shows the failure. */
 export function run(command: string, args: readonly string[], options: RunOptions): Promise<RunResult> {
   const limit = options.timeoutMs === undefined ? undefined : AbortSignal.timeout(options.timeoutMs);
   const signals = [options.signal, limit].filter((signal) => signal !== undefined);
@@ -90,7 +90,7 @@ export function run(command: string, args: readonly string[], options: RunOption
   });
 }
 
-/** The last lines of a program's output, for an error message. */
+/** Returns the last lines of a program's output, for an error message. */
 export function tail(output: string, lines = 8): string {
   return stripVTControlCharacters(output).trimEnd().split('\n').slice(-lines).join('\n');
 }

@@ -7,7 +7,7 @@ export const shortText = z
   .max(200, 'expected at most 200 characters');
 export const longText = z.string().max(5_000, 'expected at most 5000 characters');
 /**
- * An e-mail address, also one beyond ASCII (RFC 6531): letters and digits of any script on both sides, and a dot in the
+ * Matches an e-mail address, also beyond ASCII (RFC 6531): characters of any script on both sides, and a dot in the
  * domain. Each part is matched in one pass, so that no input takes long.
  */
 const EMAIL =

@@ -11,20 +11,20 @@ import type { ChangeResult, EntityChange } from '../entity-store.ts';
 import type { Validated } from '../entity-type.ts';
 import type { ActionContext } from '../handler.ts';
 
-/** What an action type makes of an entity. */
+/** The change that an action type plans for an entity. */
 export interface Plan {
   readonly change: EntityChange;
-  /** The outcome where there is no such entity; by default `ENTITY_NOT_FOUND`. */
+  /** The outcome if there is no such entity. @default `ENTITY_NOT_FOUND` */
   readonly ifAbsent?: Outcome;
 }
 
 /**
- * Plans the change of each entity, writes them at once, and says what became of each; what cannot be planned is
- * `INVALID_ENTITY` and not written.
+ * Plans the change of each entity, writes all changes at once, and returns the outcomes. An entity without a valid plan
+ * is `INVALID_ENTITY` and is not written.
  *
- * @param plan what to do with an entity that has these fields.
+ * @param plan plans the change of an entity with these fields.
  * @returns an outcome for each entity, in the same order.
- * @throws what `EntityStore.write` throws.
+ * @throws the errors of `EntityStore.write`.
  */
 export async function carryOut(
   entities: readonly Entity[],
@@ -43,7 +43,7 @@ export async function carryOut(
   );
 }
 
-/** Carries out one entity by the batch way. */
+/** Returns the outcome of a batch of one entity. */
 export async function single(outcomes: Promise<Outcome[]>): Promise<Outcome> {
   const [outcome] = await outcomes;
   return outcome ?? failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');
@@ -76,7 +76,7 @@ function expectedBy(change: EntityChange): string {
   return change.kind === 'create' ? 'none' : String(change.expectedVersion);
 }
 
-/** Faults as one sentence. */
+/** Joins faults into one sentence. */
 export function sentence(issues: readonly FieldIssue[]): string {
   return issues.map(({ field, message }) => (field === '' ? message : `${field}: ${message}`)).join('; ');
 }

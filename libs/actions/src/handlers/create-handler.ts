@@ -8,7 +8,10 @@ import { parseSetConfig, setConfigSchema, type SetConfig } from './set-config.ts
 
 const configSchema = setConfigSchema("Fields of every new entity; an entity's own fields win.");
 
-/** Adds entities: each is validated whole, from `config.set` and its own fields. One that is there fails. */
+/**
+ * Adds entities. Each is validated as a whole, from `config.set` and its own fields. An entity that exists already
+ * fails.
+ */
 export class CreateHandler implements BulkActionHandler<SetConfig> {
   readonly actionType = 'create';
 

@@ -6,10 +6,12 @@ import { carryOut, single, type Plan } from './carry-out.ts';
 import { issuesOf, namesBesideVersion, refuse, takeExpectedVersion } from './entity-fields.ts';
 import { parseConfig } from './set-config.ts';
 
-const configSchema = z.strictObject({}).meta({ description: 'Nothing: the entities say what is deleted.' });
+const configSchema = z
+  .strictObject({})
+  .meta({ description: 'No settings: the entities name what is deleted.' });
 export type DeleteConfig = z.infer<typeof configSchema>;
 
-/** Removes entities that exist. An entity is its id alone, and perhaps the version that it must have. */
+/** Removes existing entities. An entity of the request is its id, optionally with the version that it must have. */
 export class DeleteHandler implements BulkActionHandler<DeleteConfig> {
   readonly actionType = 'delete';
 

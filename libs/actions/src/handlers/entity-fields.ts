@@ -2,22 +2,24 @@ import type { FieldIssue, Fields, Patch } from '@bulk/domain';
 import { z } from 'zod';
 import type { EntityType, Validated } from '../entity-type.ts';
 
-/** The name under which a caller says which version an entity must have; no entity type has a field of this name. */
+/**
+ * The name under which a caller states the version that an entity must have. No entity type has a field of this name.
+ */
 export const EXPECTED_VERSION = 'expectedVersion';
 
-/** Names that every entity may carry beside its fields. */
+/** Names that every entity may have in addition to its fields. */
 const IDENTITY: ReadonlySet<string> = new Set(['id', 'ref']);
 
 const versionSchema = z.int().min(1).optional();
 
-/** What a caller sent of an entity, taken apart. */
+/** The parts of an entity that a caller sent. */
 export interface OwnFields {
   readonly fields: Fields;
-  /** The version that the entity must have; undefined: any. */
+  /** The version that the entity must have; undefined: any version. */
   readonly expectedVersion: Validated<number | undefined>;
 }
 
-/** Takes `expectedVersion` out of what a caller sent. */
+/** Separates `expectedVersion` from the fields that a caller sent. */
 export function takeExpectedVersion(sent: Fields): OwnFields {
   const { [EXPECTED_VERSION]: given, ...fields } = sent;
   const parsed = versionSchema.safeParse(given);
@@ -29,7 +31,7 @@ export function takeExpectedVersion(sent: Fields): OwnFields {
   };
 }
 
-/** Validates fields to change: at least one. */
+/** Validates the fields to change, of which there must be at least one. */
 export function validateChange(fields: Fields, entityType: EntityType): Validated<Patch> {
   const patch = entityType.validatePatch(fields);
   return patch.ok && Object.keys(patch.value.set).length + patch.value.unset.length === 0
@@ -37,7 +39,7 @@ export function validateChange(fields: Fields, entityType: EntityType): Validate
     : patch;
 }
 
-/** The names that are neither a field of the entity type, nor an entity's identity, nor among `others`. */
+/** Returns the names that are neither a field of the entity type, nor an entity's identity, nor among `others`. */
 export function namesBeside(
   names: readonly string[],
   entityType: EntityType,
@@ -49,17 +51,17 @@ export function namesBeside(
   );
 }
 
-/** The names that are neither an entity's identity nor `expectedVersion`. */
+/** Returns the names that are neither an entity's identity nor `expectedVersion`. */
 export function namesBesideVersion(names: readonly string[]): string[] {
   return names.filter((name) => !IDENTITY.has(name) && name !== EXPECTED_VERSION);
 }
 
-/** A refusal with these faults. */
+/** Returns a refusal with these faults. */
 export function refuse(...issues: FieldIssue[]): { readonly ok: false; readonly issues: FieldIssue[] } {
   return { ok: false, issues };
 }
 
-/** The faults of everything that was validated. */
+/** Returns the faults of several validations. */
 export function issuesOf(...validated: readonly Validated<unknown>[]): FieldIssue[] {
   return validated.flatMap((one) => (one.ok ? [] : one.issues));
 }

@@ -8,7 +8,7 @@ export interface SetConfig {
   readonly set?: Fields | undefined;
 }
 
-/** @param description of `config.set`, shown in the API's documentation. */
+/** Creates the schema of such a config. @param description description of `config.set` in the API's documentation. */
 export function setConfigSchema(description: string): z.ZodType<SetConfig> {
   return z.strictObject({
     set: z.record(z.string(), z.unknown()).optional().meta({ description }),

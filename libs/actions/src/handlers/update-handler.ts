@@ -13,7 +13,7 @@ import {
 } from './entity-fields.ts';
 import { parseSetConfig, setConfigSchema, type SetConfig } from './set-config.ts';
 
-const configSchema = setConfigSchema("Fields to set on every entity; an entity's own fields win.");
+const configSchema = setConfigSchema("Fields to set on every entity. An entity's own fields win.");
 
 /** Changes fields of existing entities: those of `config.set` on all, and each entity's own. */
 export class UpdateHandler implements BulkActionHandler<SetConfig> {

@@ -14,12 +14,12 @@ import {
 import { parseSetConfig, setConfigSchema, type SetConfig } from './set-config.ts';
 
 const configSchema = setConfigSchema(
-  "Fields to set on every entity, also on those that are created; an entity's own fields win.",
+  "Fields to set on every entity, also on created ones. An entity's own fields win.",
 );
 
 /**
- * Changes fields of entities that exist, as `update` does, and adds those that do not, as `create` does: one that does
- * not exist fails where a required field is missing, and where a version was expected of it.
+ * Changes fields of existing entities, as `update` does, and adds the others, as `create` does. An entity that does not
+ * exist fails if a required field is missing, or if the caller expected a version of it.
  */
 export class UpsertHandler implements BulkActionHandler<SetConfig> {
   readonly actionType = 'upsert';

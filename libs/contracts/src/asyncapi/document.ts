@@ -8,8 +8,8 @@ export interface AsyncApiOptions extends KafkaFacts {
 }
 
 /**
- * The AsyncAPI 3.1 document of the Kafka topics and the WebSocket, made of the Avro schemas that are registered and the
- * zod schemas that validate frames.
+ * Creates the AsyncAPI 3.1 document of the Kafka topics and the WebSocket, from the registered Avro schemas and from
+ * the zod schemas that validate frames.
  */
 export function createAsyncApiDocument({ version, ...facts }: AsyncApiOptions): Json {
   const kafka = kafkaParts(facts);
@@ -20,7 +20,7 @@ export function createAsyncApiDocument({ version, ...facts }: AsyncApiOptions): 
       title: 'Bulk Action Platform: messages',
       version,
       description:
-        'What the platform says on Kafka and on its WebSocket, from its own point of view: it sends what others receive. Its REST API is described by openapi.json.',
+        'The messages of the platform on Kafka and on its WebSocket. "send" and "receive" are meant from the point of view of the platform. openapi.json describes its REST API.',
     },
     defaultContentType: 'application/json',
     servers: { ...kafka.servers, ...webSocket.servers },

@@ -16,13 +16,13 @@ export interface KafkaFacts {
 }
 
 const BINDING = '0.5.0';
-/** Avro's binary form behind a magic byte and the schema's id. */
+/** Avro's binary form, after a magic byte and the id of the schema. */
 const AVRO = 'application/vnd.apache.avro+json;version=1.9.0';
 const AT_LEAST_ONCE = 'Delivered at least once.';
-const KEPT = 'As long as `KAFKA_RETENTION_HOURS` says.';
+const KEPT = 'At least `KAFKA_RETENTION_HOURS` hours.';
 const HOUR_MS = 3_600_000;
 
-/** The Kafka topics: what is on them, under which keys and headers, how often delivered and for how long kept. */
+/** Returns the Kafka part of the document: messages, keys, headers, delivery and retention of each topic. */
 export function kafkaParts({ topics, settings }: KafkaFacts): DocumentParts {
   const all = topicsOf(topics);
   const sends = all.map((topic) => [`send.${channelOf(topic)}`, operation('send', topic)]);
@@ -39,7 +39,7 @@ export function kafkaParts({ topics, settings }: KafkaFacts): DocumentParts {
   };
 }
 
-/** The name of a topic's channel in the document: its row, and its lane or tier. */
+/** Returns the name of a topic's channel in the document: its row, and its lane or tier. */
 function channelOf({ key, member }: Topic): string {
   return member === undefined ? key : `${key}.${member}`;
 }
@@ -72,7 +72,8 @@ function channel(topic: Topic, settings: TopicSettings): Json {
         bindingVersion: BINDING,
       },
     },
-    // What the description says, apart, and what AsyncAPI has no word for: docs/reference/events.md is made of it.
+    // The parts of the description, and facts that AsyncAPI has no field for. docs/reference/events.md is generated
+    // from them.
     'x-contract': {
       purpose,
       producers: topic.producers,

@@ -1,7 +1,7 @@
 /** A JSON object of the document. */
 export type Json = Readonly<Record<string, unknown>>;
 
-/** What one protocol brings into the document. */
+/** The parts of the document that describe one protocol. */
 export interface DocumentParts {
   readonly servers: Record<string, Json>;
   readonly channels: Record<string, Json>;

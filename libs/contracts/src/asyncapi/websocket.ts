@@ -3,29 +3,29 @@ import { WEBSOCKET_CLOSE_CODES, WEBSOCKET_ERROR_CODES } from '../websocket/codes
 import { clientFrameSchema, serverFrameSchema } from '../websocket/frames.ts';
 import { ref, type DocumentParts, type Json } from './parts.ts';
 
-/** What each frame means, by its event. A test finds one that is not here. */
+/** The meaning of each frame, by its event. A test finds a frame that is missing here. */
 export const FRAMES: Readonly<Record<string, string>> = {
   subscribe:
-    'Follow an action: its state comes at once, then each change. Answered by `subscribed` or `error`. A client that asks again within SNAPSHOT_INTERVAL_MS gets the answer at once and the state when that time has passed, once.',
-  unsubscribe: 'Follow an action no more. Answered by `unsubscribed`.',
+    'Subscribes to an action: the server sends its state at once, then each change. The answer is `subscribed` or `error`. If a client subscribes again within SNAPSHOT_INTERVAL_MS, it gets the answer at once and the state, once, when that time has passed.',
+  unsubscribe: 'Ends the subscription to an action. The answer is `unsubscribed`.',
   subscribeAccount:
-    "Follow every action of the connection's account. Answered by `subscribedAccount` or `error`. Repetitions are treated as those of `subscribe`.",
-  unsubscribeAccount: 'Follow the account no more. Answered by `unsubscribedAccount`.',
-  subscribed: 'The subscription is there.',
-  unsubscribed: 'The subscription is gone.',
-  subscribedAccount: 'The subscription of the account is there.',
-  unsubscribedAccount: 'The subscription of the account is gone.',
+    "Subscribes to every action of the connection's account. The answer is `subscribedAccount` or `error`. Repetitions are treated like those of `subscribe`.",
+  unsubscribeAccount: 'Ends the subscription to the account. The answer is `unsubscribedAccount`.',
+  subscribed: 'The client is subscribed to the action.',
+  unsubscribed: 'The client is no longer subscribed to the action.',
+  subscribedAccount: 'The client is subscribed to the account.',
+  unsubscribedAccount: 'The client is no longer subscribed to the account.',
   error:
-    'A frame was refused, or a subscription has ended; the connection stays open. `x-error-codes` of the channel lists the codes.',
+    'The server refused a frame or ended a subscription. The connection stays open. `x-error-codes` of the channel lists the codes.',
   actionUpdate:
-    "An action's state: a snapshot, then changes, at most PROGRESS_HZ a second and always the last one. `version` rises; updates of one action never go backwards.",
+    'The state of an action: first a snapshot, then its changes, at most PROGRESS_HZ per second and always the last one. `version` rises, and the updates of one action never go backwards.',
 };
 
 const frameSchema = z.looseObject({
   properties: z.looseObject({ event: z.looseObject({ const: z.string() }) }),
 });
 
-/** The WebSocket of notifier: JSON text frames, one shape each way. */
+/** Returns the WebSocket part of the document: JSON text frames of notifier, in each direction. */
 export function webSocketParts(): DocumentParts {
   const received = framesOf(clientFrameSchema, 'input');
   const sent = framesOf(serverFrameSchema, 'output');
@@ -43,7 +43,7 @@ export function webSocketParts(): DocumentParts {
       websocket: {
         address: '/',
         description:
-          'Live progress. A browser cannot set headers on a WebSocket: the account may come as `?accountId=` instead. With AUTH_MODE=header a connection that names no account may follow actions whose ids it knows.',
+          'Live progress. A browser cannot set headers on a WebSocket, so a client may name the account as `?accountId=` instead. With AUTH_MODE=header, a connection that names no account may subscribe to actions whose ids it knows.',
         servers: [ref('servers', 'websocket')],
         'x-error-codes': WEBSOCKET_ERROR_CODES,
         'x-close-codes': WEBSOCKET_CLOSE_CODES,
@@ -68,11 +68,11 @@ export function webSocketParts(): DocumentParts {
   };
 }
 
-/** A JSON Schema for each frame of a union, by its event. */
+/** Returns the JSON Schema of each frame of a union, by its event. */
 function framesOf(union: { options: readonly z.ZodType[] }, io: 'input' | 'output'): Map<string, Json> {
   return new Map(
     union.options.map((option) => {
-      // AsyncAPI's own dialect is a superset of draft 7, and is not named.
+      // AsyncAPI's own dialect is a superset of draft 7. The schemas do not name it.
       const schema = { ...z.toJSONSchema(option, { target: 'draft-7', io }), $schema: undefined };
       return [frameSchema.parse(schema).properties.event.const, schema];
     }),

@@ -4,32 +4,35 @@ import { MalformedMessageError } from './malformed-message-error.ts';
 import { FIRST_GENERATION } from './headers.ts';
 import type { BatchEntity, BatchResult, BatchSource, EntityBatch } from './messages.ts';
 
-/** A batch as the handler works on it. */
+/** A batch in the form that handler processes. */
 export interface EntityBatchContent {
   readonly identity: ActionIdentity;
   readonly config: Fields;
-  /** Outcomes are foretold, nothing is changed. */
+  /** Whether the outcomes are only predicted, and nothing is changed. */
   readonly dryRun: boolean;
-  /** The action was cancelled before this batch was published: its positions are skipped. */
+  /** Whether the action was cancelled before this batch was published, so that its positions are skipped. */
   readonly cancelled: boolean;
-  /** What of the retry policy the action sets of its own; null: nothing. */
+  /** The parts of the retry policy that the action overrides; null if none. */
   readonly retry: RetryOverride | null;
   readonly batchNo: number;
   readonly entities: readonly Entity[];
 }
 
-/** How a batch is to be processed. */
+/** How a batch is processed. */
 export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry'>;
 
 const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
-/** A batch as it is staged: its entities are encoded already. */
+/** A batch in its staged form: its entities are already encoded. */
 export interface EncodedBatch {
   readonly batchNo: number;
   readonly entities: readonly BatchEntity[];
 }
 
-/** Encodes entities as a message carries them. They are staged in this form, and the dispatch copies them. */
+/**
+ * Encodes entities in the form in which a message carries them. They are staged in this form, and the dispatch copies
+ * them.
+ */
 export function encodeEntities(entities: readonly Entity[]): BatchEntity[] {
   return entities.map(({ position, id, ref, fields }) => ({
     position,
@@ -39,7 +42,7 @@ export function encodeEntities(entities: readonly Entity[]): BatchEntity[] {
   }));
 }
 
-/** Returns the encoder of an action's batches. It encodes what the batches share once. */
+/** Returns the encoder of an action's batches. It encodes the shared parts of the batches once. */
 export function entityBatchEncoder(
   { actionId, accountId, actionType, entityType, lane }: ActionIdentity,
   config: Fields,
@@ -59,7 +62,10 @@ export function entityBatchEncoder(
   return ({ batchNo, entities }) => ({ ...shared, batchNo, entities: [...entities] });
 }
 
-/** @throws MalformedMessageError when `config` or an entity's `fields` is not a JSON object, or `retry` is no policy. */
+/**
+ * Decodes a batch. @throws MalformedMessageError if `config` or an entity's `fields` is not a JSON object, or `retry`
+ * is invalid.
+ */
 export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
   const { actionId, accountId, actionType, entityType, lane } = message;
   return {
@@ -91,17 +97,17 @@ function decodeRetry(retry: NonNullable<EntityBatch['retry']>): RetryOverride {
   return parsed.data;
 }
 
-/** The id by which every repetition of a batch's result is recognised. */
+/** Returns the id of a batch's result. Every repetition of the result has the same id. */
 export function resultIdOf(actionId: string, batchNo: number): string {
   return `${actionId}:${batchNo}`;
 }
 
-/** One outcome, with how often the entity was tried. */
+/** An outcome, with the number of tries of the entity. */
 export interface AttemptedOutcome extends PositionOutcome {
   readonly attempts: number;
 }
 
-/** @param generation of the message that carried the batch. */
+/** Encodes the result of a batch. @param generation generation of the message that carried the batch. */
 export function encodeBatchResult(
   batch: Pick<EntityBatchContent, 'identity' | 'batchNo'>,
   source: BatchSource,
@@ -132,7 +138,7 @@ export function encodeBatchResult(
   };
 }
 
-/** @throws MalformedMessageError when a failure or skip carries no code. */
+/** Decodes the outcomes of a result. @throws MalformedMessageError if a failure or skip has no code. */
 export function decodeOutcomes(message: BatchResult): AttemptedOutcome[] {
   return message.outcomes.map(({ position, entityId, ref, status, code, message: text, attempts }) => {
     const outcome: Outcome =

@@ -1,31 +1,33 @@
 import { actionIdSchema } from '@bulk/domain';
 import { MalformedMessageError } from './malformed-message-error.ts';
 
-/** The headers by which a message can be told without decoding it. Values are text. */
+/** The headers that identify a message without decoding it. Values are text. */
 export const HEADERS = {
   actionId: 'action-id',
   batchNo: 'batch-no',
   /** `actionId:batchNo`, of a result. */
   resultId: 'result-id',
   accountId: 'account-id',
-  /** How often a batch was replayed from the dead letters; absent where it never was. */
+  /** Number of replays of a batch from the dead letters; absent if there was none. */
   generation: 'generation',
 } as const;
 
-/** Headers of a dead letter, beside those of the message that was given up. */
+/** Headers of a dead letter, in addition to the headers of the original message. */
 export const DEAD_LETTER_HEADERS = {
   /** Code of the cause. */
   code: 'dead-letter-code',
   service: 'dead-letter-service',
   attempts: 'dead-letter-attempts',
-  /** `topic/partition/offset` of the message that was given up. */
+  /** `topic/partition/offset` of the original message. */
   origin: 'dead-letter-origin',
 } as const;
 
-/** Headers as Kafka clients give them: a header that was sent more than once is an array, whose last value counts. */
+/**
+ * Headers as Kafka clients provide them. A header that was sent more than once is an array, whose last value counts.
+ */
 export type MessageHeaders = Readonly<Record<string, Buffer | string | (Buffer | string)[] | undefined>>;
 
-/** A batch by its name alone. */
+/** The name of a batch. */
 export interface BatchName {
   readonly actionId: string;
   readonly batchNo: number;
@@ -42,7 +44,11 @@ export function headerText(headers: MessageHeaders, name: string): string | unde
   return last === undefined ? undefined : String(last);
 }
 
-/** The batch that a message is about, by `action-id` and `batch-no`, else by `result-id`; undefined where neither tells. */
+/**
+ * Returns the batch that a message is about, from `action-id` and `batch-no`, else from `result-id`.
+ *
+ * @returns undefined if no header names a batch.
+ */
 export function batchNameOf(headers: MessageHeaders): BatchName | undefined {
   const [actionOfResult, batchOfResult] = headerText(headers, HEADERS.resultId)?.split(':') ?? [];
   const actionId = actionIdSchema.safeParse(headerText(headers, HEADERS.actionId) ?? actionOfResult);
@@ -50,7 +56,10 @@ export function batchNameOf(headers: MessageHeaders): BatchName | undefined {
   return actionId.success && batchNo !== undefined ? { actionId: actionId.data, batchNo } : undefined;
 }
 
-/** @throws MalformedMessageError when there is a generation and it is not a whole number. */
+/**
+ * Returns the generation of a message; 0 without the header. @throws MalformedMessageError if the header is not a whole
+ * number.
+ */
 export function generationOf(headers: MessageHeaders): number {
   const text = headerText(headers, HEADERS.generation);
   if (text === undefined) return FIRST_GENERATION;

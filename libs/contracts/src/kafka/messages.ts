@@ -28,7 +28,7 @@ export interface MessageType<T> {
   readonly name: string;
   readonly avro: { readonly type: string; readonly name: string; readonly namespace: string };
   readonly schema: z.ZodType<T>;
-  /** What the key of each message says. */
+  /** The meaning of the key of each message. */
   readonly key: string;
   /** Header → its meaning. */
   readonly headers: Readonly<Record<string, string>>;
@@ -45,13 +45,15 @@ function messageType<T>(
 }
 
 const ACTION_KEY = 'The action (`actionId`), as UTF-8.';
-const ACCOUNT = "The action's account: to filter without decoding.";
+const ACCOUNT = "The action's account, to filter messages without decoding them.";
 const ACTION = 'The action.';
 const BATCH = 'The batch within its action, from 0.';
-const GENERATION = 'How often the batch was replayed from the dead letters, as text; absent: never.';
-const TRACE = { traceparent: 'W3C Trace Context of the span that sent it; absent where nothing is traced.' };
+const GENERATION = 'Number of replays of the batch from the dead letters, as text; absent if there was none.';
+const TRACE = {
+  traceparent: 'W3C Trace Context of the span that sent the message; absent if tracing is off.',
+};
 
-/** Every message that the platform puts on a topic. */
+/** Every type of message that the platform sends to a topic. */
 export const MESSAGES = {
   actionSubmitted: messageType(actionSubmittedAvro, actionSubmittedSchema, {
     key: ACTION_KEY,
@@ -59,7 +61,7 @@ export const MESSAGES = {
     optionalHeaders: TRACE,
   }),
   entityBatch: messageType(entityBatchAvro, entityBatchSchema, {
-    key: `${ACTION_KEY} The partition is that of the entities, by hash of (entityType, entityId).`,
+    key: `${ACTION_KEY} The partition does not depend on the key: it is the hash of (entityType, entityId).`,
     headers: { [HEADERS.actionId]: ACTION, [HEADERS.batchNo]: BATCH },
     optionalHeaders: { [HEADERS.generation]: GENERATION, ...TRACE },
   }),
@@ -77,16 +79,16 @@ export const MESSAGES = {
     optionalHeaders: TRACE,
   }),
   deadLetter: messageType(deadLetterAvro, deadLetterSchema, {
-    key: 'That of the original message.',
+    key: 'The key of the original message.',
     headers: {
-      [DEAD_LETTER_HEADERS.code]: 'Stable code of the cause.',
-      [DEAD_LETTER_HEADERS.service]: 'Who gave it up.',
-      [DEAD_LETTER_HEADERS.attempts]: 'How often it was tried.',
-      [DEAD_LETTER_HEADERS.origin]: 'topic/partition/offset.',
+      [DEAD_LETTER_HEADERS.code]: 'Stable error code of the cause.',
+      [DEAD_LETTER_HEADERS.service]: 'The service that dead-lettered the message.',
+      [DEAD_LETTER_HEADERS.attempts]: 'Number of tries.',
+      [DEAD_LETTER_HEADERS.origin]: 'Place of the original message: topic/partition/offset.',
     },
     optionalHeaders: {
-      [HEADERS.actionId]: `${ACTION} Where it is known.`,
-      [HEADERS.batchNo]: `${BATCH} Where it is known.`,
+      [HEADERS.actionId]: `${ACTION} Absent if it is unknown.`,
+      [HEADERS.batchNo]: `${BATCH} Absent if it is unknown.`,
       [HEADERS.generation]: GENERATION,
     },
   }),

@@ -1,14 +1,14 @@
 import { LANES } from '@bulk/domain';
 import { MESSAGES, type MessageType } from './messages.ts';
 
-/** How long a batch waits for another try: each tier has one delay, so that its messages fall due in order. */
+/** The tiers of retry topics. Each tier has one delay, so that its messages become due in order. */
 export const RETRY_TIERS = ['short', 'medium', 'long'] as const;
 export type RetryTier = (typeof RETRY_TIERS)[number];
 
-/** What produces to a topic or consumes it. */
+/** A service that produces to a topic or consumes it. */
 export type Service = 'intake' | 'handler' | 'stats-aggregator' | 'notifier';
 
-/** Settings that hold the number of partitions of topics. */
+/** Settings that define the number of partitions of topics. */
 export type PartitionSetting = 'KAFKA_LANE_PARTITIONS' | 'KAFKA_RESULTS_PARTITIONS';
 
 /** How a service consumes a topic. */
@@ -32,9 +32,9 @@ export interface TopicDeclaration {
   readonly partitionsFixed: boolean;
   readonly retention: 'KAFKA_RETENTION_HOURS' | { readonly hours: number; readonly because: string };
   readonly producers: readonly Service[];
-  /** Consumers while the platform runs. Tools and searches that only look do not count. */
+  /** The services that consume the topic. Tools, and searches that only read, are not listed. */
   readonly consumers: Readonly<Partial<Record<Service, TopicConsumer>>>;
-  /** How an operator's replay sends a dead letter that came from this topic. */
+  /** How an operator's replay sends a dead letter of this topic. */
   readonly replay: 'as-it-came' | 'as-next-generation' | 'never';
   readonly purpose: string | ((member: string) => string);
   /** How a message's partition is chosen. */
@@ -42,16 +42,17 @@ export interface TopicDeclaration {
   readonly ordering: string;
   /** How a consumer recognises a repetition. */
   readonly repetition: string;
-  /** What other systems may rely on. */
+  /** The compatibility that other systems may rely on. */
   readonly compatibility: string;
 }
 
 const STABLE =
-  'For other systems, too: its schema changes only in ways that are FULLY compatible, so old and new readers and writers understand each other.';
-const INTERNAL = "Between the platform's own services: look, but do not build on it.";
-const BY_KEY = "By hash of the key (murmur2, Kafka's own default). `KAFKA_RESULTS_PARTITIONS` says how many.";
+  'Open to other systems. Every change of its schema is FULLY compatible, so old and new readers and writers understand each other.';
+const INTERNAL =
+  "Internal to the platform's own services. Other systems may read it but must not depend on it.";
+const BY_KEY = "By hash of the key (murmur2, Kafka's default), over `KAFKA_RESULTS_PARTITIONS` partitions.";
 const BY_ENTITY =
-  'By hash of (entityType, entityId), not of the key. `KAFKA_LANE_PARTITIONS` says how many; fixed at creation.';
+  'By hash of (entityType, entityId), not of the key, over `KAFKA_LANE_PARTITIONS` partitions. Their number is fixed at creation.';
 const SAME_BATCH = 'A repetition has the same actionId and batchNo.';
 
 /**
@@ -68,9 +69,9 @@ export const TOPICS = {
     producers: ['intake'],
     consumers: {},
     replay: 'never',
-    purpose: 'Each action when its dispatch begins.',
+    purpose: 'Each action, when its dispatch starts.',
     partitioning: 'One partition.',
-    ordering: 'The order in which dispatches began.',
+    ordering: 'The order in which dispatches started.',
     repetition: 'A repetition has the same actionId.',
     compatibility: INTERNAL,
   },
@@ -85,7 +86,7 @@ export const TOPICS = {
     consumers: { handler: { group: (lane) => `handler.${lane}`, scaled: true } },
     replay: 'as-it-came',
     purpose: (lane) =>
-      `What the ${lane} lane has to do: batches of entities that share a partition, in the order of their actions.`,
+      `The work of the ${lane} lane: batches of entities that share a partition, in the order of their actions.`,
     partitioning: BY_ENTITY,
     ordering: 'All changes of an entity are in one partition, in the order in which they were dispatched.',
     repetition: SAME_BATCH,
@@ -99,13 +100,13 @@ export const TOPICS = {
     partitionsFixed: false,
     retention: 'KAFKA_RETENTION_HOURS',
     producers: ['handler'],
-    // Its messages wait on purpose, so more replicas would not shorten the lag.
+    // Its messages wait intentionally, so more replicas would not shorten the lag.
     consumers: { handler: { group: () => 'handler-retries', scaled: false } },
     replay: 'never',
     purpose: (tier) =>
-      `Batches that wait for another try, byte for byte, in the ${tier} tier. Headers retry-* hold where a batch stood in its lane, from when on it is tried (retry-not-before) and what is settled of it (retry-progress).`,
+      `Batches that wait for another try, byte for byte, in the ${tier} tier. The headers retry-* hold the place of a batch in its lane, the time of the next try (retry-not-before) and the outcomes so far (retry-progress).`,
     partitioning: 'The partition that the batch had in its lane.',
-    ordering: 'What is at the head of a partition falls due first.',
+    ordering: 'The message at the head of a partition becomes due first.',
     repetition: SAME_BATCH,
     compatibility: INTERNAL,
   },
@@ -119,12 +120,12 @@ export const TOPICS = {
     consumers: { 'stats-aggregator': { group: () => 'stats-aggregator', scaled: true } },
     replay: 'as-next-generation',
     purpose:
-      'The outcome of every position, a batch a message. All results of an action are in one partition.',
+      'The outcome of every position, one message per batch. All results of an action are in one partition.',
     partitioning: BY_KEY,
     ordering:
-      "An action's results are in one partition, in the order in which they were produced: not in that of their batches, which come from several partitions of a lane.",
+      "An action's results are in one partition, in the order in which they were produced. That is not the order of their batches, which come from several partitions of a lane.",
     repetition:
-      'A repetition has the same resultId and generation (also headers), and the first one counts. A higher generation comes of a replay and replaces the outcomes of the lower ones.',
+      'A repetition has the same resultId and generation (also in headers), and the first one counts. A result of a higher generation comes from a replay and replaces the outcomes of the lower ones.',
     compatibility: STABLE,
   },
   progress: {
@@ -132,15 +133,16 @@ export const TOPICS = {
     message: MESSAGES.actionProgress,
     partitions: 'KAFKA_RESULTS_PARTITIONS',
     partitionsFixed: false,
-    retention: { hours: 1, because: 'One hour: only the newest matters.' },
+    retention: { hours: 1, because: 'One hour: only the newest message of an action matters.' },
     producers: ['intake', 'stats-aggregator'],
     consumers: { notifier: { group: 'per-process', scaled: false } },
     replay: 'never',
-    purpose: "The whole state of an action's counts after each change. Only the newest matters.",
+    purpose:
+      "The whole state of an action's counts after each change. Only the newest message of an action matters.",
     partitioning: BY_KEY,
     ordering:
-      "An action's events are in one partition. `version` tells which of two is newer, not the offset.",
-    repetition: 'A higher version is newer; drop what is not.',
+      "An action's events are in one partition. `version` shows which of two events is newer; the offset does not.",
+    repetition: 'An event with a higher version is newer. Drop every other event.',
     compatibility: STABLE,
   },
   deadLetters: {
@@ -154,7 +156,7 @@ export const TOPICS = {
     replay: 'never',
     purpose: 'Messages that could not be processed, byte for byte, with the cause.',
     partitioning: 'One partition.',
-    ordering: 'The order in which they were given up.',
+    ordering: 'The order in which the messages were dead-lettered.',
     repetition: 'A repetition has the same origin.',
     compatibility: INTERNAL,
   },

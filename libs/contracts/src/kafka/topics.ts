@@ -7,8 +7,8 @@ export const DEFAULT_TOPIC_PREFIX = 'bulk.';
 export type TopicKey = keyof typeof TOPICS;
 
 /**
- * The names of an installation's topics, by their row: a name, or a name per lane or tier. All share a prefix, so installations can
- * share a cluster.
+ * The names of an installation's topics, by their row: a name, or a name per lane or tier. All names share a prefix, so
+ * several installations can share a cluster.
  */
 export type TopicNames = { readonly [Key in TopicKey]: NamesOf<(typeof TOPICS)[Key]> };
 type NamesOf<Declaration> = Declaration extends { members: readonly (infer Member extends string)[] }
@@ -27,7 +27,11 @@ export interface Topic extends Omit<TopicDeclaration, 'purpose'> {
 /** Settings that the table refers to. */
 export type TopicSettings = Readonly<Record<PartitionSetting | 'KAFKA_RETENTION_HOURS', number>>;
 
-/** @param prefix prepended to each name; default `bulk.`, giving `bulk.actions`, `bulk.entity-batches.high`, … */
+/**
+ * Returns the topic names of an installation.
+ *
+ * @param prefix prepended to each name; default `bulk.`, giving `bulk.actions`, `bulk.entity-batches.high`, …
+ */
 export function topicNames(prefix: string = DEFAULT_TOPIC_PREFIX): TopicNames {
   const names = Object.entries<TopicDeclaration>(TOPICS).map(([key, { suffix, members }]) => [
     key,
@@ -71,7 +75,7 @@ export function partitionsOf({ partitions }: Topic, settings: TopicSettings): nu
   return partitions === 1 ? 1 : settings[partitions];
 }
 
-/** Returns for how many hours Kafka keeps a message of the topic at least. */
+/** Returns the minimum number of hours for which Kafka keeps a message of the topic. */
 export function retentionHoursOf({ retention }: Topic, settings: TopicSettings): number {
   return typeof retention === 'string' ? settings[retention] : retention.hours;
 }
@@ -81,17 +85,20 @@ export function laneOfTopic(topics: TopicNames, topic: string): Lane | undefined
   return LANES.find((lane) => topics.entityBatches[lane] === topic);
 }
 
-/** The consumer groups whose lag says how much waits to be done. Those of notifier and of tools are one per process. */
+/**
+ * The consumer groups whose lag shows the waiting work. The groups of notifier and of tools, one per process, are not
+ * listed.
+ */
 export interface ConsumerGroups {
-  /** All handlers, for each lane. */
+  /** The group of all handlers, per lane. */
   readonly handler: Readonly<Record<Lane, string>>;
-  /** All handlers, for the retry topics: what waits there is not due yet. */
+  /** The group of all handlers for the retry topics. Waiting messages there are not due yet. */
   readonly handlerRetries: string;
-  /** All stats-aggregators, for the results. */
+  /** The group of all stats-aggregators for the results. */
   readonly statsAggregator: string;
 }
 
-/** @param prefix as that of the topics. */
+/** Returns the consumer groups of an installation. @param prefix the prefix of the topics. */
 export function consumerGroups(prefix: string = DEFAULT_TOPIC_PREFIX): ConsumerGroups {
   const { entityBatches, retries, results } = TOPICS;
   return {

@@ -3,15 +3,15 @@ import type { Body, Example, Success } from './operation.ts';
 import { locationHeaderSchema, one, quotaHeadersSchema } from './envelopes.ts';
 import { actionViewSchema } from './schemas.ts';
 
-/** What can be asked about an action by its id. */
+/** The operations that read an action by its id. */
 const ABOUT_AN_ACTION = ['getAction', 'getActionStats', 'getActionLogs', 'getActionLogSummary'];
 
-/** An answer of 200. */
+/** Declares an answer with status 200. */
 export function ok<const Content extends Success['content']>(description: string, content: Content) {
   return { status: 200, description, content } as const;
 }
 
-/** A body in JSON. */
+/** Declares a JSON body. */
 export function json<Schema extends Body['schema']>(
   schema: Schema,
   examples: Readonly<Record<string, Example>>,
@@ -19,7 +19,7 @@ export function json<Schema extends Body['schema']>(
   return { 'application/json': { schema, examples } } as const;
 }
 
-/** An answer with a new action: its URL in `Location`, and what can be asked about it. */
+/** Declares the answer with a new action: its URL in `Location`, and links to the operations that read it. */
 export function acceptedAction(description: string) {
   const parameters = { id: '$response.body#/data/actionId' };
   return {

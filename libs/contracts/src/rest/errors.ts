@@ -3,13 +3,13 @@ import type { InputErrorCode } from '@bulk/domain';
 /** An error that the REST API answers with. */
 export interface RestErrorDefinition {
   readonly status: number;
-  /** Sent as `Retry-After`, in seconds, unless the error says another time. */
+  /** Value of `Retry-After` in seconds, unless the error sets another one. */
   readonly retryAfterS?: number;
-  /** When a client meets it. */
+  /** The circumstances in which a client gets the error. */
   readonly when: string;
-  /** A message as it is sent. */
+  /** Example of a message. */
   readonly message: string;
-  /** `details` as they are sent. */
+  /** Example of `details`. */
   readonly details?: unknown;
 }
 
@@ -43,7 +43,7 @@ export const REST_ERRORS = {
   },
   INVALID_REQUEST: {
     status: 400,
-    when: 'a field is unknown, missing, of the wrong type or out of range; every one is named',
+    when: 'a field is unknown, missing, of the wrong type or out of range; `details` names every such field',
     message: 'the request is invalid',
     details: [{ field: 'limit', message: 'expected a whole number from 1 to 1000' }],
   },
@@ -61,13 +61,13 @@ export const REST_ERRORS = {
   },
   UNKNOWN_ACTION_TYPE: {
     status: 400,
-    when: 'this installation has no such action type; those it has are named',
+    when: 'this installation has no such action type; `details` names the existing ones',
     message: 'unknown actionType "explode"',
     details: [{ field: 'actionType', message: 'expected one of: update' }],
   },
   UNKNOWN_ENTITY_TYPE: {
     status: 400,
-    when: 'this installation has no such entity type; those it has are named',
+    when: 'this installation has no such entity type; `details` names the existing ones',
     message: 'unknown entityType "planet"',
     details: [{ field: 'entityType', message: 'expected one of: contact, company, lead' }],
   },
@@ -79,13 +79,13 @@ export const REST_ERRORS = {
   },
   INVALID_HEADER: {
     status: 400,
-    when: 'the first row of a CSV names no column `id`, a column twice, or one that the action can do nothing with',
+    when: 'the first row of a CSV has no column `id`, names a column twice, or names a column that the action cannot use',
     message: 'the first row of the CSV is invalid',
     details: [{ field: 'column 2 "lastnam"', message: 'unknown field; did you mean "lastName"?' }],
   },
   INVALID_ROW: {
     status: 400,
-    when: 'rows of an upload are not entities; up to 20 of them are named, and nothing of the upload is kept',
+    when: 'rows of an upload are not entities; `details` names up to 20 of them, and the upload is discarded',
     message: '2 rows of the CSV are invalid',
     details: [
       { field: 'line 17: id', message: 'expected a non-empty string' },
@@ -94,7 +94,7 @@ export const REST_ERRORS = {
   },
   INVALID_ENCODING: {
     status: 400,
-    when: 'the body is not text in the encoding that its byte order mark or its `charset` declares, else in UTF-8; up to 20 lines are named',
+    when: 'the body is not text in the encoding that its byte order mark or its `charset` declares (default: UTF-8); `details` names up to 20 lines',
     message: 'the body is not text in its encoding',
     details: [
       {
@@ -126,18 +126,18 @@ export const REST_ERRORS = {
   },
   INVALID_MULTIPART: {
     status: 400,
-    when: 'a multipart/form-data body is malformed, or has anything beside one file',
+    when: 'a multipart/form-data body is malformed, or contains anything except one file',
     message: 'the body is not multipart/form-data with one file',
     details: [{ field: '(body)', message: 'expected one file and nothing else, found a further part' }],
   },
   UPLOAD_BROKEN_OFF: {
     status: 400,
-    when: 'the body ended before its end; nothing of it is kept',
+    when: 'the body ended too early; the upload is discarded',
     message: 'the upload was broken off',
   },
   UNAUTHENTICATED: {
     status: 401,
-    when: 'the installation wants a bearer token, and there is none that is valid',
+    when: 'the installation requires a bearer token, and the request has no valid one',
     message: 'expected a valid bearer token',
   },
   ACCOUNT_FORBIDDEN: {
@@ -147,7 +147,7 @@ export const REST_ERRORS = {
   },
   CROSS_SITE_REQUEST: {
     status: 403,
-    when: 'a browser sends the change for a web page of another site (`Sec-Fetch-Site: cross-site`)',
+    when: 'a browser sends the request for a web page of another site (`Sec-Fetch-Site: cross-site`)',
     message: 'a web page of another site may change nothing here',
   },
   ACTION_NOT_FOUND: {
@@ -167,7 +167,7 @@ export const REST_ERRORS = {
   },
   METHOD_NOT_ALLOWED: {
     status: 405,
-    when: 'the path is known and the method is not; `Allow` names those that are',
+    when: 'the path exists, but not with this method; `Allow` names the possible methods',
     message: 'DELETE is not allowed: expected one of HEAD, GET',
   },
   REQUEST_TIMEOUT: {
@@ -177,7 +177,7 @@ export const REST_ERRORS = {
   },
   ACTION_STATUS_CONFLICT: {
     status: 409,
-    when: 'the action is in a status in which this is not possible',
+    when: 'the status of the action does not allow the request',
     message: 'cannot pause action 0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6: it is completed',
     details: { status: 'completed', cancelling: false },
   },
@@ -189,7 +189,7 @@ export const REST_ERRORS = {
   },
   RETRY_EXPIRED: {
     status: 409,
-    when: "the action's entities are kept no longer",
+    when: "the action's entities are no longer stored",
     message: 'the entities of the action are not kept any more',
   },
   IDEMPOTENCY_KEY_REUSED: {
@@ -200,7 +200,7 @@ export const REST_ERRORS = {
   IDEMPOTENCY_IN_PROGRESS: {
     status: 409,
     retryAfterS: 1,
-    when: 'a request with this key is under way; try again after `Retry-After`',
+    when: 'a request with this key is in progress; try again after `Retry-After`',
     message: 'a request with this Idempotency-Key is under way',
   },
   PAYLOAD_TOO_LARGE: {
@@ -210,7 +210,7 @@ export const REST_ERRORS = {
   },
   UNSUPPORTED_MEDIA_TYPE: {
     status: 415,
-    when: 'the content type, its charset or its encoding is another',
+    when: 'the operation does not accept this content type, charset or content encoding',
     message: 'expected content-type application/json, found text/plain',
   },
   CALLBACK_URL_FORBIDDEN: {
@@ -225,20 +225,20 @@ export const REST_ERRORS = {
   },
   RATE_LIMITED: {
     status: 429,
-    when: 'the account asks too much; try again after `Retry-After`',
+    when: 'the account has sent too many requests; try again after `Retry-After`',
     message: 'the account has made its 10000 requests in 60000 ms; try again in 3 s',
     details: { limit: 10_000, windowMs: 60_000, retryAfterMs: 2_350 },
   },
   ACCOUNT_TOO_BUSY: {
     status: 429,
     retryAfterS: 1,
-    when: 'requests of the account use all of what one account may use at once; try again after `Retry-After`',
+    when: "requests of the account in progress use the account's whole share of the service; try again after `Retry-After`",
     message: 'an account may use 8 uploads at once; try again',
     details: { limit: 8 },
   },
   QUOTA_EXCEEDED: {
     status: 429,
-    when: 'a quota of the account has no room for the request: `unfinished-actions`, `staged-bytes` or `rows-per-day`; nothing of the request is kept. `Retry-After` is present if a time is known',
+    when: 'a quota of the account has no room for the request: `unfinished-actions`, `staged-bytes` or `rows-per-day`; the request is discarded. `Retry-After` is present if the time is known',
     message:
       'the account may send 1000000 rows a day and has sent 900000; this request needs at least 102000; the quota is free again at 2026-11-26T00:00:00.000Z, in 7200 s',
     details: {
@@ -256,32 +256,32 @@ export const REST_ERRORS = {
   },
   INTERNAL: {
     status: 500,
-    when: 'nobody foresaw it',
+    when: 'an unexpected fault of the platform',
     message: 'an unforeseen fault; quote the x-request-id of this answer',
   },
   TOO_BUSY: {
     status: 503,
     retryAfterS: 1,
-    when: 'other requests use all of what the service may use at once; try again after `Retry-After`',
+    when: 'other requests in progress use the whole capacity of the service; try again after `Retry-After`',
     message: 'the service takes 16 uploads at once, and all are taken; try again',
   },
   RATE_LIMIT_UNAVAILABLE: {
     status: 503,
     retryAfterS: 1,
-    when: 'the rate limit cannot be checked, and this installation lets nobody pass then',
+    when: 'the rate limit cannot be checked, and this installation then refuses requests',
     message: 'the rate limit cannot be checked now, try again',
   },
   DEPENDENCY_UNAVAILABLE: {
     status: 503,
     retryAfterS: 5,
-    when: 'a store or Kafka is unavailable; try again after `Retry-After`. It is unknown whether a POST was carried out: send it with an `Idempotency-Key`, and again with the same one',
+    when: 'a store or Kafka is unavailable; try again after `Retry-After`. It is unknown whether a POST was carried out. Send every POST with an `Idempotency-Key`, and repeat it with the same key',
     message:
       'a dependency of this service is unavailable; try again, with the same Idempotency-Key if the request changes something',
   },
   SERVICE_STOPPING: {
     status: 503,
     retryAfterS: 1,
-    when: 'this instance stops before the body is there; nothing of it is kept, send it again after `Retry-After`',
+    when: 'this instance stops before the body has arrived; the request is discarded, send it again after `Retry-After`',
     message: 'the service is stopping; nothing was changed, send the request again',
   },
 } as const satisfies Readonly<
@@ -290,12 +290,12 @@ export const REST_ERRORS = {
 
 export type RestErrorCode = keyof typeof REST_ERRORS;
 
-/** Returns what the table has about a code. */
+/** Returns the definition of an error code. */
 export function restErrorOf(code: RestErrorCode): RestErrorDefinition {
   return REST_ERRORS[code];
 }
 
-/** What any request to any operation may meet. */
+/** Errors that any request may get. */
 export const COMMON_ERRORS: readonly RestErrorCode[] = [
   'ACCOUNT_REQUIRED',
   'ACCOUNT_MISMATCH',
@@ -310,5 +310,5 @@ export const COMMON_ERRORS: readonly RestErrorCode[] = [
   'RATE_LIMIT_UNAVAILABLE',
 ];
 
-/** What any request that names an action may meet. */
+/** Errors that any request that names an action may get. */
 export const ACTION_ERRORS: readonly RestErrorCode[] = [...COMMON_ERRORS, 'INVALID_ID', 'ACTION_NOT_FOUND'];

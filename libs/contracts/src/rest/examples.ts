@@ -82,7 +82,7 @@ export const LOG_ENTRIES: LogEntry[] = [
   },
 ];
 
-/** The same as a CSV. */
+/** The same outcomes as a CSV. */
 export const RESULTS_CSV = `position,id,ref,status,code,message,attempts,at
 0,contact-1,,success,,,1,2026-11-24T09:00:00.320Z
 1,contact-0,row 2,failure,ENTITY_NOT_FOUND,no contact has this id,1,2026-11-24T09:00:00.320Z
@@ -96,7 +96,10 @@ export const LOG_SUMMARY: LogSummary = {
   codes: { ENTITY_NOT_FOUND: 1 },
 };
 
-/** Bodies of POST /bulk-actions that work as they are; those of types that an installation lacks are not shown. */
+/**
+ * Example bodies of POST /bulk-actions that work unchanged. The documentation omits those whose types an installation
+ * lacks.
+ */
 export const REQUESTS: Readonly<
   Record<string, { readonly summary: string; readonly value: CreateActionRequest }>
 > = {
@@ -110,7 +113,7 @@ export const REQUESTS: Readonly<
     },
   },
   aValueForEach: {
-    summary: 'Give each lead values of its own; null clears a field',
+    summary: 'Set different values for each lead; null clears a field',
     value: {
       actionType: 'update',
       entityType: 'lead',
@@ -121,7 +124,7 @@ export const REQUESTS: Readonly<
     },
   },
   later: {
-    summary: 'Tonight, behind everything else',
+    summary: 'Run an action later, with low priority',
     value: {
       actionType: 'update',
       entityType: 'company',
@@ -140,7 +143,7 @@ export const REQUESTS: Readonly<
     },
   },
   upsert: {
-    summary: 'Create companies, or change those that are there',
+    summary: 'Create companies, or change existing ones',
     value: {
       actionType: 'upsert',
       entityType: 'company',
@@ -152,7 +155,7 @@ export const REQUESTS: Readonly<
     value: { actionType: 'delete', entityType: 'lead', entities: [{ id: 'lead-8' }, { id: 'lead-9' }] },
   },
   dryRun: {
-    summary: 'Only look what would happen',
+    summary: 'Predict the outcomes without changing anything',
     value: {
       actionType: 'update',
       dryRun: true,
@@ -164,18 +167,18 @@ export const REQUESTS: Readonly<
   },
 };
 
-/** An answer's body with one thing in it. */
+/** Returns an example answer with one item. */
 export function answered(data: unknown): Record<string, Example> {
   return { answer: { value: { success: true, data } } };
 }
 
-/** An answer's body with a page of things in it. */
+/** Returns an example answer with a page of items. */
 export function answeredPage(data: readonly unknown[]): Record<string, Example> {
   const pagination = { total: data.length, limit: 50, skip: 0 };
   return { answer: { value: { success: true, data, pagination } } };
 }
 
-/** The body of an answer with the first page of an action's outcomes, after which there are more. */
+/** Returns an example answer with the first page of an action's outcomes, after which there are more. */
 export function answeredLogPage(data: readonly LogEntry[]): Record<string, Example> {
   const pagination = { total: 800_000, limit: data.length, skip: 0, more: true, next: data.at(-1)?.position };
   return { answer: { value: { success: true, data, pagination } } };

@@ -3,10 +3,10 @@ import type { RestErrorCode } from './errors.ts';
 
 /** The groups in which the documentation shows operations. */
 export const TAGS = {
-  Actions: 'Start a bulk action and look at those there are.',
-  Progress: 'Follow one action: its state, its figures, the outcome of each position.',
+  Actions: 'Start a bulk action, and list actions.',
+  Progress: 'Follow one action: its state, its progress, and the outcome of each position.',
   Control: 'Cancel, pause, resume and retry.',
-  Webhooks: 'Be told instead of asking.',
+  Webhooks: 'Get a notification at the end of an action.',
 } as const;
 export type Tag = keyof typeof TAGS;
 
@@ -21,46 +21,46 @@ export interface Body {
   readonly examples: Readonly<Record<string, Example>>;
 }
 
-/** An operation that can be asked for with something from an answer. */
+/** An operation that a client can call with a value from an answer. */
 export interface OperationLink {
   readonly operationId: string;
   readonly parameters: Readonly<Record<string, string>>;
 }
 
-/** An answer to a request that was carried out. */
+/** The answer to a successful request. */
 export interface Success {
   readonly status: 200 | 202;
   readonly description: string;
   /** By media type. */
   readonly content: Readonly<Record<string, Body>>;
-  /** Beside those of every answer. */
+  /** Headers in addition to those of every answer. */
   readonly headers?: z.ZodObject;
-  /** Operations that the answer leads to, by their ids, with their parameters as runtime expressions of OpenAPI. */
+  /** Operations that follow from the answer, by their ids, with their parameters as runtime expressions of OpenAPI. */
   readonly links?: Readonly<Record<string, OperationLink>>;
 }
 
-/** An error that an operation answers with; with a status where it is another than usual. */
+/** An error that an operation returns; with a status if it differs from the usual one. */
 export type OperationError = RestErrorCode | { readonly code: RestErrorCode; readonly status: number };
 
 /**
- * One endpoint, declared once: intake binds a handler to it, and the OpenAPI document, the admission of requests and the
- * references derive from it.
+ * Declares one endpoint, once. intake binds a handler to it. The OpenAPI document, the admission of requests and the
+ * references are derived from it.
  */
 export interface Operation {
   readonly method: 'get' | 'post';
-  /** With parameters in braces: `/bulk-actions/{id}`. */
+  /** The path, with parameters in braces: `/bulk-actions/{id}`. */
   readonly path: string;
   readonly operationId: string;
   readonly tag: Tag;
-  /** One line, also for the table in docs/reference/rest-api.md. */
+  /** One line; it also appears in the table in docs/reference/rest-api.md. */
   readonly summary: string;
   readonly description: string;
   readonly pathParameters?: z.ZodObject;
   /** The schema that validates the query. */
   readonly query?: z.ZodObject;
   /**
-   * Who finds the account and validates the query: the binding before the handler runs, or the handler, because the body
-   * decides. @default 'binding'
+   * Which part finds the account and validates the query: the binding before the handler runs, or the handler if both
+   * depend on the body. @default 'binding'
    */
   readonly admittedBy?: 'binding' | 'handler';
   readonly headers?: z.ZodObject;

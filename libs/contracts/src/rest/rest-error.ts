@@ -1,13 +1,13 @@
 import { CodedError, type FieldIssue } from '@bulk/domain';
 import { restErrorOf, type RestErrorCode } from './errors.ts';
 
-/** What an error of the REST API carries in addition to its code and message. */
+/** Options of an error of the REST API, in addition to its code and message. */
 export interface RestErrorOptions {
   /** Facts for the caller's program, sent as `details`. */
   readonly details?: Readonly<Record<string, unknown>>;
   /** The fields at fault, sent as `details` in place of the facts if there are any. */
   readonly issues?: readonly FieldIssue[];
-  /** Sent in addition to those that follow from the code. */
+  /** Headers in addition to those that follow from the code. */
   readonly headers?: Readonly<Record<string, string>>;
   /** @default the status of the code in `REST_ERRORS` */
   readonly status?: number;

@@ -14,12 +14,12 @@ import {
 } from '@bulk/domain';
 import { z } from 'zod';
 
-/** The first and the last instant that ISO 8601 writes with a year of four digits, in ms. */
+/** The first and the last instant that ISO 8601 writes with a four-digit year, in ms. */
 const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
 const LAST_INSTANT = Date.parse('9999-12-31T23:59:59.999Z');
 
 /**
- * ISO 8601 with `Z` or an offset; a time without one would mean something else on each machine. In UTC, as answers show
+ * An ISO 8601 instant with `Z` or an offset: without an offset it would depend on the machine. In UTC, as answers show
  * it, the instant lies in the years 0001 to 9999.
  */
 export const instantSchema = z.iso
@@ -36,38 +36,40 @@ export const instantSchema = z.iso
 
 const MAX_CALLBACK_URL = 2_048;
 
-/** Where the end of an action is told. Whether this installation may call it is asked elsewhere. */
+/**
+ * The URL that is notified of the end of an action. Whether this installation may call the URL is checked elsewhere.
+ */
 export const callbackUrlSchema = z
   .string()
   .max(MAX_CALLBACK_URL, `expected at most ${MAX_CALLBACK_URL} characters`)
   .refine(isCallbackUrl, 'expected an http or https URL without credentials and without a fragment');
 
-/** The parameters of a new action: all of the body of POST /bulk-actions but its entities. */
+/** The parameters of a new action: the body of POST /bulk-actions without the entities. */
 export const actionParametersSchema = z.strictObject({
-  actionType: typeNameSchema.meta({ description: 'What to do, e.g. update.' }),
+  actionType: typeNameSchema.meta({ description: 'The action type, e.g. update.' }),
   entityType: typeNameSchema
     .default(DEFAULT_ENTITY_TYPE)
-    .meta({ description: 'What to do it to: contact, company, lead, …' }),
+    .meta({ description: 'The entity type: contact, company, lead, …' }),
   accountId: accountIdSchema.optional().meta({ description: 'The account; or header x-account-id.' }),
   config: z
     .record(z.string(), z.unknown())
     .default({})
-    .meta({ description: "The action type's own settings; see its schema." }),
-  scheduledFor: instantSchema
-    .optional()
-    .meta({ description: 'Start not before this instant; a past one: now.' }),
+    .meta({ description: 'Settings of the action type; see its schema.' }),
+  scheduledFor: instantSchema.optional().meta({
+    description: 'The action does not start before this instant. An instant in the past means now.',
+  }),
   dryRun: z
     .boolean('expected true or false')
     .default(false)
-    .meta({ description: 'Validate and look up everything, change nothing; outcomes as they would be.' }),
+    .meta({ description: 'Whether to predict the outcomes without changing anything.' }),
   priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
   retry: retryOverrideSchema.optional().meta({
     description:
-      'How entities whose fault may pass are tried again; what is absent is as the installation has it.',
+      'How entities with transient faults are retried. Absent values come from the action type or the installation.',
   }),
   callbackUrl: callbackUrlSchema
     .optional()
-    .meta({ description: "Where the action's end is told, by a signed POST.", format: 'uri' }),
+    .meta({ description: 'The URL that gets a signed POST when the action ends.', format: 'uri' }),
 });
 export type ActionParameters = z.infer<typeof actionParametersSchema>;
 
@@ -92,18 +94,18 @@ const countsShape = {
   percent: z.number().min(0).max(100),
 };
 
-/** How far the call of an action's callback URL is. */
+/** The state of the call of an action's callback URL. */
 export const callbackViewSchema = z.object({
   state: z.enum(CALLBACK_STATES).meta({
     description:
       'waiting (for the end of the action, or for the next try), delivering, delivered, or given-up.',
   }),
-  attempts: z.int().nonnegative().meta({ description: 'Tries so far.' }),
+  attempts: z.int().nonnegative().meta({ description: 'Number of tries so far.' }),
   lastAttempt: answeredInstant.nullable(),
   lastError: z
     .string()
     .nullable()
-    .meta({ description: 'Why the last try failed; null before one, and after one that went well.' }),
+    .meta({ description: 'Why the last try failed; null before the first try, and after a successful one.' }),
 });
 export type CallbackView = z.infer<typeof callbackViewSchema>;
 
@@ -116,18 +118,19 @@ export const actionViewSchema = z.object({
   priority: laneSchema,
   config: z.record(z.string(), z.unknown()),
   dryRun: z.boolean(),
-  retry: retryOverrideSchema.nullable().meta({ description: 'As it was given; null: nothing was.' }),
+  retry: retryOverrideSchema
+    .nullable()
+    .meta({ description: 'The retry policy of the request; null if the request had none.' }),
   retryOf: actionIdSchema
     .nullable()
     .meta({ description: 'The action whose failed positions this one tries again.' }),
   status: actionStatusSchema.meta({ description: ACTION_STATUSES.join(', ') }),
   cancelling: z.boolean().meta({
-    description:
-      'Cancelled, and the positions that are not processed are being skipped; then it is `cancelled`.',
+    description: 'Whether the action was cancelled and its unprocessed positions are still being skipped.',
   }),
   ...countsShape,
   callbackUrl: z.string().nullable(),
-  callback: callbackViewSchema.nullable().meta({ description: 'null where there is no callbackUrl.' }),
+  callback: callbackViewSchema.nullable().meta({ description: 'null if there is no callbackUrl.' }),
   scheduledFor: answeredInstant.nullable(),
   createdAt: answeredInstant,
   queuedAt: answeredInstant.nullable(),
@@ -141,7 +144,10 @@ export const actionStatsSchema = z.object({
   actionId: actionIdSchema,
   status: actionStatusSchema,
   ...countsShape,
-  rate: z.number().nullable().meta({ description: 'Positions per second since the first outcome.' }),
+  rate: z.number().nullable().meta({
+    description:
+      'Positions per second since the first outcome, without pauses; null before there is a measurable span.',
+  }),
   startedAt: answeredInstant.nullable(),
   finishedAt: answeredInstant.nullable(),
   eta: answeredInstant.nullable(),
@@ -162,8 +168,8 @@ export const logEntrySchema = z.object({
 export type LogEntry = z.infer<typeof logEntrySchema>;
 
 /**
- * The last row of a download of results that is broken off. The connection then ends without the end of the answer, so
- * that no HTTP client takes the text for whole.
+ * The last row of a download of results that is cut off. The connection then closes without the end of the answer, so
+ * that no HTTP client takes the text for complete.
  */
 export const incompleteResultsSchema = z.object({
   status: z.literal('incomplete'),
@@ -186,7 +192,7 @@ export type LogSummary = z.infer<typeof logSummarySchema>;
 export const MAX_LIMIT = 1000;
 export const DEFAULT_LIMIT = 50;
 
-/** Fifteen digits: every number of them is exact. */
+/** The largest number of fifteen digits: every number up to it is exact. */
 const MAX_QUERY_NUMBER = 999_999_999_999_999;
 
 const queryNumber = (what: string) =>
@@ -195,30 +201,36 @@ const queryNumber = (what: string) =>
     .regex(/^\d{1,15}$/, `expected ${what}`)
     .transform(Number);
 
-/** What a number in a query string is documented as: the number, not its text. */
+/** Documents a query parameter as a number, although it arrives as text. */
 const documentedAs = (meta: { minimum: number; maximum: number; description: string }) =>
   ({ type: 'integer', ...meta }) as const;
 
 const skipParameter = queryNumber('a whole number from 0');
 
-/** `limit` and `skip` of a collection, as they come in a query string. */
+/** `limit` and `skip` of a collection, as query parameters. */
 export const pageQueryShape = {
   limit: queryNumber(`a whole number from 1 to ${MAX_LIMIT}`)
     .refine((n) => n >= 1 && n <= MAX_LIMIT, `expected a whole number from 1 to ${MAX_LIMIT}`)
     .default(DEFAULT_LIMIT)
-    .meta(documentedAs({ minimum: 1, maximum: MAX_LIMIT, description: 'Most items of a page.' })),
-  skip: skipParameter
-    .default(0)
-    .meta(documentedAs({ minimum: 0, maximum: MAX_QUERY_NUMBER, description: 'Items before the page.' })),
+    .meta(
+      documentedAs({ minimum: 1, maximum: MAX_LIMIT, description: 'Maximum number of items of the page.' }),
+    ),
+  skip: skipParameter.default(0).meta(
+    documentedAs({
+      minimum: 0,
+      maximum: MAX_QUERY_NUMBER,
+      description: 'Number of items before the page.',
+    }),
+  ),
 };
 
-/** The account as it comes in a query string. */
+/** The account, as a query parameter. */
 export const accountQueryShape = {
   accountId: accountIdSchema.optional().meta({ description: 'The account; or header x-account-id.' }),
 };
 
 /**
- * Orders of an action's outcomes. Position is the only one that an index gives in pages that stay as they are: a replay changes
+ * Orders of an action's outcomes. Position is the only order with an index whose pages never change: a replay changes
  * the time of an outcome, and for its status there is the filter `type`.
  */
 export const LOG_SORTS = ['position', '-position'] as const;
@@ -252,7 +264,7 @@ export const logsQuerySchema = z
     sort: z
       .enum(LOG_SORTS, `expected one of ${LOG_SORTS.join(', ')}`)
       .default('position')
-      .meta({ description: 'Order; "-" in front: descending.' }),
+      .meta({ description: 'Order of the outcomes; a leading "-" means descending.' }),
     ...accountQueryShape,
   })
   .refine((query) => query.after === undefined || (query.skip ?? 0) === 0, {
@@ -263,7 +275,7 @@ export type LogsQuery = z.infer<typeof logsQuerySchema>;
 
 /** Query of GET /bulk-actions/:id/results.ndjson. */
 export const resultsQuerySchema = z.strictObject({
-  type: outcomeStatusSchema.optional().meta({ description: 'Only these outcomes.' }),
+  type: outcomeStatusSchema.optional().meta({ description: 'Only outcomes of this kind.' }),
   accountId: accountIdSchema.optional(),
 });
 
@@ -277,7 +289,7 @@ export const csvResultsQuerySchema = resultsQuerySchema.extend({
     .transform((text) => text === 'true')
     .meta({
       description:
-        'Writes every value as it is. By default an apostrophe stands before what a spreadsheet would run as a formula. Programs should set it; people who open the file in a spreadsheet should not.',
+        'Whether to write every value unchanged. By default, an apostrophe precedes a value that a spreadsheet would run as a formula. Programs should set `exact`; people who open the file in a spreadsheet should not.',
     }),
 });
 
@@ -288,14 +300,15 @@ export const idempotencyKeySchema = z.object({
     .string(EXPECTED_KEY)
     .regex(/^[\x21-\x7e]{1,255}$/, EXPECTED_KEY)
     .meta({
-      description: 'The same key and request give the same action; another request with it is refused.',
+      description:
+        'The same key and request give the same action. Another request with the same key is refused.',
     }),
 });
 
-/** Query of the reads of one action. */
+/** Query of the operations that read one action. */
 export const accountQuerySchema = z.strictObject(accountQueryShape);
 
-/** Number of actions of a status up to which a list counts them. */
+/** Maximum number of actions of a status that a list counts. */
 export const MAX_COUNTED = 10_000;
 
 export const paginationSchema = z.object({
@@ -316,15 +329,15 @@ export const actionPaginationSchema = paginationSchema.extend({
 });
 export type ActionPagination = z.infer<typeof actionPaginationSchema>;
 
-/** `pagination` of GET /bulk-actions/:actionId/logs. Without `more` the page is one by `skip`. */
+/** `pagination` of GET /bulk-actions/:actionId/logs. Pages by `skip` have no `more`. */
 export const logPaginationSchema = paginationSchema.extend({
   more: z.boolean().optional().meta({
     description:
-      'Whether outcomes follow this page, or will follow once the action has got further. Absent in pages by `skip`.',
+      'Whether outcomes follow this page, or will follow as the action progresses. Absent in pages by `skip`.',
   }),
   next: z.int().nonnegative().optional().meta({
     description:
-      'The value of `after` for the next page. Absent although there is `more`: ask again without `after`.',
+      'The value of `after` for the next page. If it is absent although `more` is true, repeat the request without `after`.',
   }),
 });
 export type LogPagination = z.infer<typeof logPaginationSchema>;
@@ -336,17 +349,17 @@ export const errorBodySchema = z.object({
 });
 export type ErrorBody = z.infer<typeof errorBodySchema>;
 
-/** The envelope of a successful answer. */
+/** Returns the envelope of a successful answer. */
 export function successSchema<T extends z.ZodType>(data: T) {
   return z.object({ success: z.literal(true), data, pagination: paginationSchema.optional() });
 }
 
 /** GET /webhook-secret. */
 export const webhookSecretSchema = z.object({
-  secret: z.string().meta({ description: "What the account's webhooks are signed with: whsec_…" }),
+  secret: z.string().meta({ description: "The secret that signs the account's webhooks: whsec_…" }),
 });
 
-/** The envelope of a refusal. */
+/** The envelope of an error answer. */
 export const failureSchema = z.object({ success: z.literal(false), error: errorBodySchema });
 export type FailureEnvelope = z.infer<typeof failureSchema>;
 

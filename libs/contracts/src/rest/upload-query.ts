@@ -2,13 +2,13 @@ import { DEFAULT_ENTITY_TYPE, DEFAULT_LANE } from '@bulk/domain';
 import { z } from 'zod';
 import { actionParametersSchema } from './schemas.ts';
 
-/** Media types of an upload's body; a JSON body carries the parameters too. */
+/** Media types of an upload's body. A JSON body also contains the parameters. */
 export const UPLOAD_MEDIA_TYPES = ['application/x-ndjson', 'text/csv'] as const;
 
-/** What may separate the cells of a CSV, the most usual first. */
+/** The possible delimiters of a CSV, the most usual first. */
 export const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' } as const;
 
-/** A parameter as JSON text; what it holds is checked where all parameters are. */
+/** Parses a parameter from JSON text. Its content is validated with all other parameters. */
 function jsonText() {
   return z.string().transform((text, context): unknown => {
     try {
@@ -21,37 +21,37 @@ function jsonText() {
 }
 
 /**
- * The query of POST /bulk-actions where the body is the entities alone: the parameters of an action as text, `config` as
- * JSON; for a CSV its delimiter.
+ * The query of POST /bulk-actions if the body contains only the entities: the parameters of an action as text, `config`
+ * as JSON, and the delimiter of a CSV.
  */
 export const uploadQuerySchema = z.strictObject({
   ...actionParametersSchema.shape,
-  // Without their defaults, which `actionParametersSchema` gives: what the documentation fills in by itself would be sent
-  // beside a JSON body, too.
+  // These have no defaults: documentation tools fill in defaults, and would send them with a JSON body too.
+  // `actionParametersSchema` supplies the defaults.
   entityType: actionParametersSchema.shape.entityType
     .unwrap()
     .optional()
-    .meta({ description: `What to do it to; ${DEFAULT_ENTITY_TYPE} where nothing is said.` }),
+    .meta({ description: `The entity type. Default: ${DEFAULT_ENTITY_TYPE}.` }),
   priority: actionParametersSchema.shape.priority
     .unwrap()
     .optional()
-    .meta({ description: `The lane; ${DEFAULT_LANE} where nothing is said.` }),
-  config: jsonText().optional().meta({ description: "The action type's own settings, as JSON." }),
+    .meta({ description: `The lane. Default: ${DEFAULT_LANE}.` }),
+  config: jsonText().optional().meta({ description: 'Settings of the action type, as JSON.' }),
   retry: jsonText().optional().meta({
     description:
-      'How entities whose fault may pass are tried again, as JSON: maxAttempts, initialDelayMs, maxDelayMs.',
+      'How entities with transient faults are retried, as JSON: maxAttempts, initialDelayMs, maxDelayMs.',
   }),
   dryRun: z
     .enum(['true', 'false'], 'expected true or false')
     .transform((text) => text === 'true')
     .optional()
-    .meta({ description: 'Validate and look up everything, change nothing.' }),
+    .meta({ description: 'Whether to predict the outcomes without changing anything.' }),
   delimiter: z
     .enum(['comma', 'semicolon', 'tab', 'pipe'], 'expected one of comma, semicolon, tab, pipe')
     .optional()
     .transform((name) => (name === undefined ? undefined : DELIMITERS[name]))
     .meta({
       description:
-        'What separates the cells of a CSV. Default: as a first line sep=… says, else found from the header.',
+        'The delimiter of a CSV. Default: the one that a first line sep=… names, else the one found in the header.',
     }),
 });

@@ -3,7 +3,7 @@ import { z } from 'zod';
 import { instantSchema } from '../rest/schemas.ts';
 import { actionUpdateSchema } from '../websocket/frames.ts';
 
-/** Body of a webhook: how an action ended. The same on each repetition. */
+/** The body of a webhook: how an action ended. Every repetition has the same body. */
 export const webhookEventSchema = z.object({
   type: z.enum(FINAL_STATUSES.map((status) => `action.${status}` as const)),
   timestamp: instantSchema.meta({ description: 'When the action ended.' }),
@@ -13,9 +13,9 @@ export type WebhookEvent = z.infer<typeof webhookEventSchema>;
 
 /** Headers of the Standard Webhooks specification (standardwebhooks.com). */
 export const WEBHOOK_HEADERS = {
-  /** The same on each repetition: by it a receiver recognises one. */
+  /** The id of the event. It is the same on each repetition, so a receiver recognises one. */
   id: 'webhook-id',
-  /** When it was sent, in seconds since 1970. */
+  /** When the webhook was sent, in seconds since 1970. */
   timestamp: 'webhook-timestamp',
   /** `v1,` and the base64 of HMAC-SHA256 over `id.timestamp.body`. */
   signature: 'webhook-signature',

@@ -25,7 +25,9 @@ export const CLOSE_CODES = {
   rateLimited: 4429,
 } as const;
 
-/** When the server closes a connection with which code. 4xxx are ours; their last digits are as in HTTP. */
+/**
+ * Close code → why the server closes the connection. Codes 4xxx are ours; their last digits are those of HTTP statuses.
+ */
 export const WEBSOCKET_CLOSE_CODES: Readonly<Record<number, string>> = {
   [CLOSE_CODES.goingAway]: 'The service stops. Connect again.',
   1002: 'A frame broke the protocol.',

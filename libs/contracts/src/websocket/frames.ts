@@ -2,7 +2,7 @@ import { accountIdSchema, actionIdSchema, actionStatusSchema, typeNameSchema } f
 import { z } from 'zod';
 import { actionStatsSchema, errorBodySchema, instantSchema } from '../rest/schemas.ts';
 
-/** What a client may send, as one JSON text frame. */
+/** The frames that a client may send, each as one JSON text frame. */
 export const clientFrameSchema = z.discriminatedUnion('event', [
   z.strictObject({ event: z.literal('subscribe'), data: actionIdSchema }),
   z.strictObject({ event: z.literal('unsubscribe'), data: actionIdSchema }),
@@ -15,7 +15,7 @@ export const clientFrameSchema = z.discriminatedUnion('event', [
 ]);
 export type ClientFrame = z.infer<typeof clientFrameSchema>;
 
-/** The state of an action after a change; `version` rises, so a client can drop what comes late. */
+/** The state of an action after a change. `version` rises, so a client can drop late updates. */
 export const actionUpdateSchema = actionStatsSchema.extend({
   /** Absent on a connection that names no account. */
   accountId: accountIdSchema.optional(),
@@ -26,11 +26,11 @@ export const actionUpdateSchema = actionStatsSchema.extend({
 });
 export type ActionUpdate = z.infer<typeof actionUpdateSchema>;
 
-/** Answer to `subscribeAccount`; `at` is an instant of the server's before it read what it then shows. */
+/** The answer to `subscribeAccount`. `at` is an instant of the server before it read the actions that it then shows. */
 export const accountSubscribedSchema = z.object({ accountId: accountIdSchema, at: z.iso.datetime() });
 export type AccountSubscribed = z.infer<typeof accountSubscribedSchema>;
 
-/** What the server sends. */
+/** The frames that the server sends. */
 export const serverFrameSchema = z.discriminatedUnion('event', [
   z.object({ event: z.literal('subscribed'), data: actionIdSchema }),
   z.object({ event: z.literal('unsubscribed'), data: actionIdSchema }),

@@ -3,15 +3,15 @@ import type { ActionStats } from '../rest/schemas.ts';
 import type { ActionProgress } from '../kafka/messages.ts';
 import type { ActionUpdate } from './frames.ts';
 
-/** The state of an action's counts, wherever it was read. */
+/** The state of an action's counts, from any source. */
 export type ProgressState = ActionProgress;
 
-/** The figures that REST (`/stats`) and WebSocket (`actionUpdate`) both show. */
+/** Returns the figures that REST (`/stats`) and the WebSocket (`actionUpdate`) show. */
 export function toActionStats(state: ProgressState, now: Date): ActionStats {
   const startedAt = dateOrNull(state.startedAt);
   const finishedAt = dateOrNull(state.finishedAt);
   const { total, success, failure, skipped, pausedMs } = state;
-  // Of a paused action nothing changes but by outcomes of what was in flight: until the last of them it ran.
+  // A paused action changes only by outcomes of batches that were in flight. It ran until the last of them.
   const pausedSince = state.status === 'paused' ? new Date(state.updatedAt) : null;
   const figures = progressFigures(
     { total, success, failure, skipped, startedAt, finishedAt, pausedSince, pausedMs },

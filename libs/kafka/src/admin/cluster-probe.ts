@@ -1,6 +1,6 @@
 import type { Admin, Kafka } from 'kafkajs';
 
-/** Asks whether the cluster answers, on a connection of its own that it keeps. */
+/** Checks that the cluster answers, on a connection of its own that the probe keeps open. */
 export class ClusterProbe {
   readonly #kafka: Kafka;
   #admin: Admin | undefined;
@@ -25,7 +25,7 @@ export class ClusterProbe {
   async close(): Promise<void> {
     const admin = this.#admin;
     this.#admin = undefined;
-    // What was broken need not close well.
+    // A broken connection may fail to close.
     await admin?.disconnect().catch(() => undefined);
   }
 }

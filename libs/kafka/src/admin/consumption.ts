@@ -5,7 +5,7 @@ import { KafkaUnavailableError } from '../client/errors.ts';
 /** Partition → an offset in it. */
 export type Offsets = Readonly<Record<string, number>>;
 
-/** How far logs are and how far groups have consumed them, as the broker has it now. */
+/** Reads the current log ends and the committed offsets of groups from the broker. */
 export class Consumption {
   readonly #admin: Admin;
 
@@ -14,9 +14,9 @@ export class Consumption {
   }
 
   /**
-   * Asks questions on a connection of its own: for rare ones.
+   * Runs `questions` on a connection that is opened for them and closed afterwards. Use it for rare questions.
    *
-   * @throws kafkajs' error when the broker does not answer.
+   * @throws kafkajs' error if the broker does not answer.
    */
   static async ask<T>(kafka: Kafka, questions: (consumption: Consumption) => Promise<T>): Promise<T> {
     const admin = kafka.admin();
@@ -24,20 +24,20 @@ export class Consumption {
     try {
       return await questions(new Consumption(admin));
     } finally {
-      // What was broken need not close well.
+      // A broken connection may fail to close.
       await admin.disconnect().catch(() => undefined);
     }
   }
 
-  /** By partition, the offset of the next message that will be appended. @throws kafkajs' error. */
+  /** Returns the offset of the next message to be appended, by partition. @throws kafkajs' error. */
   async ends(topic: string): Promise<Offsets> {
     const offsets = await this.#admin.fetchTopicOffsets(topic);
     return Object.fromEntries(offsets.map(({ partition, high }) => [String(partition), Number(high)]));
   }
 
   /**
-   * By partition, the offset of the first message that a group has not committed; without a commit that is the first one that
-   * is kept.
+   * Returns the offset of the first message that a group has not committed, by partition. Without a commit, that is the
+   * first message that the topic still holds.
    *
    * @throws kafkajs' error.
    */
@@ -57,10 +57,10 @@ export class Consumption {
 }
 
 /**
- * Offset of the next message that will be appended to a partition, as the broker has it now. Opens a connection of its own:
- * for rare questions.
+ * Returns the offset of the next message to be appended to a partition, as the broker has it now. It opens a connection
+ * of its own, so use it for rare questions.
  *
- * @throws KafkaUnavailableError when the broker does not answer, refuses, or has no such partition now.
+ * @throws KafkaUnavailableError if the broker does not answer, refuses, or has no such partition now.
  */
 export async function endOffsetOf(kafka: Kafka, topic: string, partition: number): Promise<number> {
   const admin = kafka.admin();

@@ -10,8 +10,9 @@ export const KAFKA_TOPICS = 'kafka topics';
 export const TOPIC_REPLACED = 'TOPIC_REPLACED';
 
 /**
- * Thrown when a topic was deleted and created again. Its offsets begin at 0 below everything that names them (fences of
- * entities, counts of actions), so its messages would be taken for repetitions and dropped. Someone must act.
+ * Thrown when a topic was deleted and created again. The offsets of the new topic start at 0, below the offsets that
+ * fences of entities and counts of actions refer to. Its messages would be taken for repetitions and dropped. An
+ * operator must act.
  */
 export class TopicReplacedError extends CodedError {
   constructor(topic: string) {
@@ -23,7 +24,7 @@ export class TopicReplacedError extends CodedError {
   }
 }
 
-/** Confirms that topics are still those that the installation has used from the beginning. */
+/** Confirms that no topic was replaced since the installation first used it. */
 export class TopicGuard {
   readonly #ids: Pick<TopicIds, 'of'>;
   readonly #recorded: TopicIdsByName;
@@ -37,10 +38,12 @@ export class TopicGuard {
   }
 
   /**
-   * Resolves if a question that was asked after this call found the topics unchanged. Then whatever was fetched before the
-   * call is theirs, since an id never comes back. Calls that come while a question waits to be asked share it.
+   * Resolves if a question that was asked after this call found the topics unchanged. What was fetched from a topic
+   * before the call is then valid, since a topic id is never used again. Calls that arrive while a question waits share
+   * it.
    *
-   * @throws TopicReplacedError for the first topic that is another one; KafkaUnavailableError.
+   * @throws TopicReplacedError for the first topic that was replaced.
+   * @throws KafkaUnavailableError if Kafka does not answer.
    */
   async confirm(topics: Iterable<string> = this.#recorded.keys()): Promise<void> {
     const ids = await this.#ask();
@@ -64,10 +67,10 @@ export class TopicGuard {
 }
 
 /**
- * Waits until each topic is the one that the installation has used from the beginning; the ids are recorded at the first use.
+ * Waits until each topic is the one that the installation has used from its start. The first use records the ids.
  *
- * @param record stores the ids that are not stored yet, and returns those that are stored afterwards.
- * @throws the signal's reason when the service is told to stop first.
+ * @param record stores the ids that are not stored yet, and returns the ids that are stored afterwards.
+ * @throws the signal's reason if the service is stopped first.
  */
 export async function openTopicGuard(
   kafka: Kafka,

@@ -5,17 +5,20 @@ import Encoder from 'kafkajs/src/protocol/encoder.js';
 import { createErrorFromCode } from 'kafkajs/src/protocol/error.js';
 import { KafkaUnavailableError } from '../client/errors.ts';
 
-/** A topic that is deleted and created again has another id; a name and offsets do not show it. */
+/**
+ * Topic name → topic id. A topic that is deleted and created again gets another id; its name and offsets do not show
+ * that.
+ */
 export type TopicIdsByName = ReadonlyMap<string, string>;
 
 const METADATA = 3;
 /** The first version with topic ids (Kafka 2.8); every later broker answers it. kafkajs stops at version 6. */
 const VERSION = 10;
 const UUID_BYTES = 16;
-/** A broker without topic ids answers so. */
+/** The id that a broker without topic ids returns. */
 const NO_ID = '0'.repeat(UUID_BYTES * 2);
 
-/** What we use of a cluster and a broker of kafkajs 2.2.4, which it keeps behind a symbol. */
+/** The parts that we use of a cluster and a broker of kafkajs 2.2.4, which keeps them behind a symbol. */
 interface KafkajsCluster {
   connect(): Promise<void>;
   disconnect(): Promise<void>;
@@ -27,7 +30,9 @@ interface KafkajsCluster {
   };
 }
 
-/** Asks the cluster for the ids of topics by a request of our own, on a connection that it keeps. */
+/**
+ * Asks the cluster for topic ids. It sends a request that kafkajs does not have, on a connection that it keeps open.
+ */
 export class TopicIds {
   readonly #kafka: Kafka;
   #cluster: KafkajsCluster | undefined;
@@ -37,7 +42,7 @@ export class TopicIds {
   }
 
   /**
-   * Returns the id of each topic. Empty if the cluster has no topic ids.
+   * Returns the id of each topic, or an empty map if the cluster has no topic ids.
    *
    * @throws KafkaUnavailableError if no broker answers, or one of the topics does not exist.
    */
@@ -58,7 +63,7 @@ export class TopicIds {
   async close(): Promise<void> {
     const cluster = this.#cluster;
     this.#cluster = undefined;
-    // What was broken need not close well.
+    // A broken connection may fail to close.
     await cluster?.disconnect().catch(() => undefined);
   }
 }
@@ -76,7 +81,10 @@ function clusterOf(kafka: Kafka): KafkajsCluster {
   });
 }
 
-/** Metadata, version 10: a flexible version, so lengths are one more than they are and tagged fields (none) follow. */
+/**
+ * Builds a Metadata request, version 10. It is a flexible version: each length is written plus one, and (no) tagged
+ * fields follow.
+ */
 function metadataRequest(topics: readonly string[]): object {
   const encode = (): Promise<Encoder> => {
     const encoder = new Encoder()
@@ -99,7 +107,7 @@ function metadataRequest(topics: readonly string[]): object {
   };
 }
 
-/** @throws kafkajs' error of a topic that has one, such as one that does not exist. */
+/** Decodes a Metadata response. @throws kafkajs' error if a topic has one, for example because it does not exist. */
 function decodeTopicIds(bytes: Buffer): TopicIdsByName {
   const decoder = new Decoder(bytes);
   decoder.readTaggedFields();

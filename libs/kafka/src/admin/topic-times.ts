@@ -5,15 +5,15 @@ import ConfigSource from 'kafkajs/src/protocol/configSource.js';
 import type { KafkaConfig } from '../client/config.ts';
 import { topicPlans } from './topics.ts';
 
-/** The entries of a topic that follow the configuration for the life of the topic. */
+/** The topic settings that follow the configuration for the life of the topic. */
 const TIMES = ['retention.ms', 'segment.ms'] as const;
 
 /**
- * Sets retention and segment time of existing topics to those of the configuration; leaves every other entry as it is. For
- * the installer: services create topics and need no right to change them.
+ * Sets the retention and segment time of existing topics to the configured values. Every other topic setting stays as
+ * it is. The installer runs it: services only create topics and need no right to change them.
  *
- * @returns the topics that were changed.
- * @throws kafkajs' error when a broker does not answer, or refuses.
+ * @returns the names of the changed topics.
+ * @throws kafkajs' error if a broker does not answer, or refuses.
  */
 export async function alignTopicTimes(
   kafka: Kafka,
@@ -33,7 +33,7 @@ export async function alignTopicTimes(
       const valueOf = (name: string): string | undefined =>
         found.find(({ configName }) => configName === name)?.configValue;
       if (TIMES.every((name) => valueOf(name) === plan.config[name])) return [];
-      // The request replaces all entries of a topic, so those that it already has are sent again.
+      // The request replaces all settings of a topic, so the existing ones are sent again.
       const own = found.filter(({ configSource }) => configSource === ConfigSource.TOPIC_CONFIG);
       const entries = new Map(own.map(({ configName, configValue }) => [configName, configValue]));
       for (const name of TIMES) entries.set(name, plan.config[name] ?? '');

@@ -4,7 +4,9 @@ import { delay } from '@bulk/runtime';
 import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
 import type { KafkaConfig } from '../client/config.ts';
 
-/** Thrown when a topic exists with another number of partitions than configured: entities would change their lanes. */
+/**
+ * Thrown when a topic has another number of partitions than configured: its entities would move to other partitions.
+ */
 export class TopicMismatchError extends CodedError {
   constructor(topic: string, expected: number, actual: number) {
     super(
@@ -18,7 +20,7 @@ const HOUR_MS = 3_600_000;
 /** The largest message: a batch of 1,000 entities of 8 KB. */
 const MAX_MESSAGE_BYTES = 8_388_608;
 
-/** What a topic is created with. */
+/** The properties with which a topic is created. */
 export interface TopicPlan {
   readonly topic: string;
   readonly partitions: number;
@@ -26,7 +28,10 @@ export interface TopicPlan {
   readonly config: Readonly<Record<string, string>>;
 }
 
-/** Every topic of an installation, as it is created: by `ensureTopics`, and by whoever creates them before. */
+/**
+ * Returns the plan of every topic of an installation, for `ensureTopics` and for tools that create the topics in
+ * advance.
+ */
 export function topicPlans(topics: TopicNames, config: KafkaConfig): TopicPlan[] {
   return topicsOf(topics).map((topic) => planOf(topic, config));
 }
@@ -47,9 +52,9 @@ function planOf(topic: Topic, config: KafkaConfig): TopicPlan {
 }
 
 /**
- * Creates the topics that are missing; leaves the others as they are. Safe to call from every service at once.
+ * Creates the missing topics and leaves the others as they are. Every service may call it at the same time.
  *
- * @throws TopicMismatchError when a lane has another number of partitions than configured.
+ * @throws TopicMismatchError if a lane has another number of partitions than configured.
  */
 export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: KafkaConfig): Promise<void> {
   const admin = kafka.admin();
@@ -70,8 +75,8 @@ const CREATION_TRIES = 50;
 const CREATION_RETRY_MS = 100;
 
 /**
- * Creates what is missing and waits until the broker knows all of it. kafkajs waits while a leader is elected and gives up on a broker
- * that has not heard of the new topic yet, as happens for some milliseconds under KRaft.
+ * Creates the missing topics and waits until the broker knows all of them. kafkajs waits while a leader is elected, but
+ * gives up on a broker that has not heard of the new topic yet. Under KRaft that state lasts some milliseconds.
  */
 async function createTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<ITopicMetadata[]> {
   for (let attempt = 1; ; attempt += 1) {

@@ -8,15 +8,16 @@ import { acceptLeaderlessPartitions } from '../kafkajs-patches/leaderless-partit
 import { mendRequestQueue } from '../kafkajs-patches/request-queue.ts';
 
 /**
- * kafkajs says this much louder than it is: it mends these by itself, on a broker just started or in a rebalance; that
- * topics exist already is what every start but the first finds; bounded retries are meant (see MessageProducer).
+ * Matches messages that kafkajs logs at too high a level. It recovers from these faults by itself, on a broker that has
+ * just started or in a rebalance. Every start but the first finds existing topics, and bounded retries are intended
+ * (see MessageProducer).
  */
 const EXPECTED =
   /Topic creation errors|Limiting retries for the idempotent producer|rebalanc|coordinator is (not available|loading)|not the coordinator|re-joining|^Crash: |Restarting the consumer|Connection (timeout|error)|ECONNREFUSED|no leader|leaderless/i;
 
 /**
- * A kafkajs client that logs through `log`, with TLS and credentials as configured. Retries within a request are few, since every caller has a loop of its own
- * that keeps heartbeats going.
+ * Creates a kafkajs client that logs through `log`, with the configured TLS and credentials. It makes few retries
+ * within a request, because every caller has a loop of its own that keeps sending heartbeats.
  */
 export function createKafka(clientId: string, config: KafkaConfig, log: Logger): Kafka {
   mendRequestQueue();

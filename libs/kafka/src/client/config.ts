@@ -5,9 +5,12 @@ import { checkKafkaConfig, kafkaSecurityShape } from './security.ts';
 
 export const DEFAULT_DELIVERY_TIMEOUT_MS = 60_000;
 
-/** Variables of every service that talks to Kafka. */
+/** Settings of every service that uses Kafka. */
 export const kafkaConfigShape = {
-  KAFKA_BROKERS: list(['127.0.0.1:9092'], 'Brokers to start from: host:port, separated by commas.'),
+  KAFKA_BROKERS: list(
+    ['127.0.0.1:9092'],
+    'Addresses of the brokers to connect to first: host:port, separated by commas.',
+  ),
   SCHEMA_REGISTRY_URL: z
     .url('expected a URL')
     .default('http://127.0.0.1:8081')
@@ -26,19 +29,19 @@ export const kafkaConfigShape = {
   KAFKA_LANE_PARTITIONS: integer(
     { min: 1, max: 1000 },
     6,
-    "Partitions of each lane's topic. Fixed at creation: entities are routed by hash over them.",
+    "Number of partitions of each lane's topic. It is fixed at creation, because a hash routes each entity to one of them.",
   ),
   KAFKA_RESULTS_PARTITIONS: integer(
     { min: 1, max: 1000 },
     6,
-    'Partitions of the results and progress topics.',
+    'Number of partitions of the results topic and of the progress topic.',
   ),
   ...retentionConfigShape,
   ...kafkaSecurityShape,
   KAFKA_REQUEST_TIMEOUT_MS: integer(
     { min: 1_000, max: 600_000 },
     20_000,
-    'Longest wait for an answer of Kafka; then the request fails and is retried, in ms.',
+    'Maximum wait for the answer to one request to Kafka, in ms; then the request fails and is retried. A higher value tolerates slower brokers and notices a broken connection later.',
   ),
   KAFKA_DELIVERY_TIMEOUT_MS: integer(
     { min: 1_000, max: 3_600_000 },
@@ -47,31 +50,35 @@ export const kafkaConfigShape = {
   ),
 };
 
-/** These variables alone, checked together: for tools. */
+/** The Kafka settings alone, checked together; for tools. */
 export const kafkaConfigSchema = z.object(kafkaConfigShape).superRefine(checkKafkaConfig);
 
-/** Variables of every service that consumes. */
+/** Settings of every service that consumes messages. */
 export const consumerConfigShape = {
   KAFKA_SESSION_TIMEOUT_MS: integer(
     { min: 1_000, max: 1_800_000 },
     30_000,
-    'A consumer silent for this long loses its partitions, in ms.',
+    'Time without a heartbeat after which a consumer loses its partitions, in ms. A higher value tolerates longer stalls and delays the takeover from a crashed process.',
   ),
-  KAFKA_HEARTBEAT_INTERVAL_MS: integer({ min: 100, max: 600_000 }, 3_000, 'Time between heartbeats, in ms.'),
+  KAFKA_HEARTBEAT_INTERVAL_MS: integer(
+    { min: 100, max: 600_000 },
+    3_000,
+    'Time between two heartbeats of a consumer, in ms.',
+  ),
   KAFKA_MAX_PROCESSING_MS: integer(
     { min: 1_000, max: 86_400_000 },
     300_000,
-    'Messages that take longer than this in one go get no more heartbeats: their partition moves on, in ms.',
+    'Maximum time that one chunk of messages may take to process, in ms. After it the consumer stops sending heartbeats, so it loses the partition. A higher value tolerates slower work and detects a hanging consumer later.',
   ),
   KAFKA_LAG_INTERVAL_MS: integer(
     { min: 100, max: 3_600_000 },
     10_000,
-    'Time between looks how far the logs are, for the lag in /metrics, in ms.',
+    'Time between two requests for the ends of the logs, in ms. /metrics derives the consumer lag from them.',
   ),
   KAFKA_FETCH_MAX_BYTES: integer(
     { min: 10_000, max: 100_000_000 },
     5_000_000,
-    'Most bytes of one fetch: bounds the memory of what waits to be processed.',
+    'Maximum size of one fetch from a broker, in bytes. It bounds the memory of messages that wait for processing. A higher value needs more memory and fewer requests.',
   ),
 };
 

@@ -3,7 +3,7 @@ import type { ConnectionOptions } from 'node:tls';
 import type { KafkaConfig as ClientConfig, SASLOptions } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 
-/** How kafkajs reaches the brokers: addresses, TLS, SASL. */
+/** Returns how kafkajs reaches the brokers: addresses, TLS, SASL. */
 export function brokerAccess(config: KafkaConfig): Pick<ClientConfig, 'brokers' | 'ssl' | 'sasl'> {
   const sasl = saslOf(config);
   return {
@@ -28,7 +28,10 @@ function saslOf(config: KafkaConfig): SASLOptions | undefined {
   return { mechanism, username, password };
 }
 
-/** How the registry's client reaches it. Credentials within the URL are taken out of it, so that no error tells them. */
+/**
+ * Returns how to reach the Schema Registry. Credentials are removed from the URL, so that no error message contains
+ * them.
+ */
 export function registryAccess(config: KafkaConfig): {
   host: string;
   auth?: { username: string; password: string };

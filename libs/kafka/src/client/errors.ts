@@ -1,8 +1,8 @@
 import { DependencyError, isNetworkError, type FaultKind } from '@bulk/domain';
 
 /**
- * kafkajs' error types, and names of its errors that have no type, by what they mean; one that is in none of these lists
- * is `unknown`. Only those of `request` are the fault of a message.
+ * Kind of fault → kafkajs' error types, and the names of its errors that have no type. An error in none of these lists
+ * is `unknown`. Only `request` is the fault of a message.
  */
 export const KAFKA_TYPES: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
   unreachable: [
@@ -54,10 +54,10 @@ const KIND_OF_TYPE: ReadonlyMap<string, FaultKind> = new Map(
   ),
 );
 
-/** kafkajs wraps what it has tried too often. */
+/** kafkajs wraps the error of a request that it has retried too often. */
 const MAX_CAUSES = 3;
 
-/** Returns why Kafka did not do what was asked: by the first error in the chain of causes that says it. */
+/** Returns why Kafka failed a request, from the first error in the chain of causes that is classified. */
 export function kafkaFault(error: unknown): FaultKind {
   let current = error;
   for (let depth = 0; depth <= MAX_CAUSES && current instanceof Error; depth += 1) {
@@ -72,12 +72,14 @@ export function kafkaFault(error: unknown): FaultKind {
 /** Code of a KafkaUnavailableError. */
 export const KAFKA_UNAVAILABLE = 'KAFKA_UNAVAILABLE';
 
-/** Thrown in place of kafkajs' error where Kafka did not answer a question, or refused it. Its message is for logs only. */
+/**
+ * Thrown in place of kafkajs' error if Kafka does not answer a question, or refuses it. Its message is for logs only.
+ */
 export class KafkaUnavailableError extends DependencyError {
   constructor(cause: unknown) {
     const fault = kafkaFault(cause);
     const reason = cause instanceof Error ? cause.message : String(cause);
-    // What is asked holds no message of anyone, so it can be at no fault of its own.
+    // A question carries no message of a caller, so the request itself cannot be at fault.
     super(KAFKA_UNAVAILABLE, `Kafka (${fault}): ${reason}`, fault === 'request' ? 'unknown' : fault, cause);
   }
 }

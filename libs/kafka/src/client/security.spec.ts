@@ -66,17 +66,17 @@ describe('access to the Schema Registry', () => {
 describe('a combination that cannot be meant', () => {
   const file404 = '/nowhere/at/all';
   it.each<[Record<string, string>, string]>([
-    [{ KAFKA_TLS_CA_FILE: 'FILE' }, 'KAFKA_TLS_CA_FILE: expected KAFKA_TLS=true beside it'],
+    [{ KAFKA_TLS_CA_FILE: 'FILE' }, 'KAFKA_TLS_CA_FILE: expected KAFKA_TLS=true as well'],
     [{ KAFKA_TLS: 'true', KAFKA_TLS_CERT_FILE: 'FILE' }, 'KAFKA_TLS_CERT_FILE: expected KAFKA_TLS_KEY_FILE'],
     [{ KAFKA_TLS: 'true', KAFKA_TLS_KEY_FILE: 'FILE' }, 'KAFKA_TLS_KEY_FILE: expected KAFKA_TLS_CERT_FILE'],
     [
       { KAFKA_TLS: 'true', KAFKA_TLS_CA_FILE: file404 },
       'KAFKA_TLS_CA_FILE: expected a file that can be read',
     ],
-    [SASL, 'KAFKA_SASL_USERNAME: expected KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE beside it'],
+    [SASL, 'KAFKA_SASL_USERNAME: expected KAFKA_SASL_PASSWORD or KAFKA_SASL_PASSWORD_FILE as well'],
     [{ KAFKA_SASL_MECHANISM: 'plain' }, 'KAFKA_SASL_MECHANISM: expected KAFKA_SASL_USERNAME and a password'],
     [{ KAFKA_SASL_MECHANISM: 'hidden' }, 'KAFKA_SASL_MECHANISM: expected plain, scram-sha-256'],
-    [{ KAFKA_SASL_PASSWORD: 'hidden' }, 'KAFKA_SASL_PASSWORD: expected KAFKA_SASL_MECHANISM beside it'],
+    [{ KAFKA_SASL_PASSWORD: 'hidden' }, 'KAFKA_SASL_PASSWORD: expected KAFKA_SASL_MECHANISM as well'],
     [{ ...SASL, KAFKA_SASL_PASSWORD: 'hidden', KAFKA_SASL_PASSWORD_FILE: 'FILE' }, 'found both'],
     [{ SCHEMA_REGISTRY_USERNAME: 'bulk' }, 'SCHEMA_REGISTRY_USERNAME: expected SCHEMA_REGISTRY_PASSWORD'],
     [{ SCHEMA_REGISTRY_CA_FILE: 'FILE' }, 'SCHEMA_REGISTRY_CA_FILE: expected an https:// URL'],

@@ -14,32 +14,41 @@ const SASL = credentialNames('KAFKA_SASL');
 const REGISTRY = credentialNames('SCHEMA_REGISTRY');
 const TLS_FILES = ['KAFKA_TLS_CA_FILE', 'KAFKA_TLS_CERT_FILE', 'KAFKA_TLS_KEY_FILE'];
 
-/** How Kafka and the Schema Registry are reached, and as whom; to be checked together by `checkKafkaConfig`. */
+/** Settings of TLS and credentials for Kafka and the Schema Registry. `checkKafkaConfig` checks them together. */
 export const kafkaSecurityShape = {
-  KAFKA_TLS: flag(false, 'Reach the brokers by TLS; their certificates are verified.'),
-  KAFKA_TLS_CA_FILE: textFile("Certificates (PEM) of who signs the brokers'; absent: the system's own."),
-  KAFKA_TLS_CERT_FILE: textFile('Our own certificate (PEM), where brokers ask for one.'),
-  KAFKA_TLS_KEY_FILE: textFile('The key (PEM) of KAFKA_TLS_CERT_FILE.'),
+  KAFKA_TLS: flag(false, 'Whether to connect to the brokers by TLS. Their certificates are verified.'),
+  KAFKA_TLS_CA_FILE: textFile(
+    "File with the CA certificates (PEM) that sign the brokers' certificates. Default: the system's CA certificates.",
+  ),
+  KAFKA_TLS_CERT_FILE: textFile('File with the client certificate (PEM), for brokers that request one.'),
+  KAFKA_TLS_KEY_FILE: textFile('File with the private key (PEM) of the client certificate.'),
   KAFKA_SASL_MECHANISM: z
     .enum(['plain', 'scram-sha-256', 'scram-sha-512'], 'expected plain, scram-sha-256 or scram-sha-512')
     .optional()
-    .meta({ description: 'How we prove to the brokers who we are; absent: not at all.' }),
-  KAFKA_SASL_USERNAME: optionalText('Our name at the brokers.'),
-  KAFKA_SASL_PASSWORD: optionalText('Our password at the brokers; this or KAFKA_SASL_PASSWORD_FILE.'),
-  KAFKA_SASL_PASSWORD_FILE: textFile('A file with our password at the brokers.'),
-  SCHEMA_REGISTRY_USERNAME: optionalText('Our name at the Schema Registry (basic authentication).'),
-  SCHEMA_REGISTRY_PASSWORD: optionalText(
-    'Our password at the Schema Registry; this or SCHEMA_REGISTRY_PASSWORD_FILE.',
+    .meta({
+      description:
+        'SASL mechanism with which the platform authenticates to the brokers. Default: no authentication.',
+    }),
+  KAFKA_SASL_USERNAME: optionalText('User name for the brokers (SASL).'),
+  KAFKA_SASL_PASSWORD: optionalText('Password for the brokers (SASL), if no file contains it.'),
+  KAFKA_SASL_PASSWORD_FILE: textFile(
+    'File with the password for the brokers (SASL), in place of the password itself.',
   ),
-  SCHEMA_REGISTRY_PASSWORD_FILE: textFile('A file with our password at the Schema Registry.'),
+  SCHEMA_REGISTRY_USERNAME: optionalText('User name for the Schema Registry (basic authentication).'),
+  SCHEMA_REGISTRY_PASSWORD: optionalText('Password for the Schema Registry, if no file contains it.'),
+  SCHEMA_REGISTRY_PASSWORD_FILE: textFile(
+    'File with the password for the Schema Registry, in place of the password itself.',
+  ),
   SCHEMA_REGISTRY_CA_FILE: textFile(
-    "Certificates (PEM) of who signs the Schema Registry's, for an https:// URL; absent: Node's own.",
+    "File with the CA certificates (PEM) that sign the Schema Registry's certificate, for an https:// URL. Default: Node's CA certificates.",
   ),
 };
 
 type Security = z.infer<z.ZodObject<typeof kafkaSecurityShape>> & { readonly SCHEMA_REGISTRY_URL: string };
 
-/** What the variables must be together; for `superRefine` of a service's schema. Names the variable, never its value. */
+/**
+ * Checks the settings together; for `superRefine` of a service's schema. A fault names the variable, never its value.
+ */
 export function checkKafkaConfig(config: Security, context: z.RefinementCtx): void {
   const fault = faultOf(context);
   checkNeeds(config, TLS_FILES, 'KAFKA_TLS=true', config.KAFKA_TLS, fault);
@@ -66,11 +75,11 @@ export function checkKafkaConfig(config: Security, context: z.RefinementCtx): vo
   );
   checkCredentials(config, SASL, { nameNeeded: true }, fault);
   if (config.KAFKA_SASL_MECHANISM !== undefined && config.KAFKA_SASL_USERNAME === undefined) {
-    fault('KAFKA_SASL_MECHANISM', 'expected KAFKA_SASL_USERNAME and a password beside it');
+    fault('KAFKA_SASL_MECHANISM', 'expected KAFKA_SASL_USERNAME and a password as well');
   }
   checkCredentials(config, REGISTRY, { nameNeeded: true }, fault);
   if (hasUserInfo(config.SCHEMA_REGISTRY_URL) && config.SCHEMA_REGISTRY_USERNAME !== undefined) {
-    fault('SCHEMA_REGISTRY_USERNAME', 'expected no credentials in SCHEMA_REGISTRY_URL beside it');
+    fault('SCHEMA_REGISTRY_USERNAME', 'expected no credentials in SCHEMA_REGISTRY_URL as well');
   }
   const encrypted = config.SCHEMA_REGISTRY_URL.startsWith('https:');
   checkNeeds(config, ['SCHEMA_REGISTRY_CA_FILE'], 'an https:// URL as SCHEMA_REGISTRY_URL', encrypted, fault);

@@ -8,7 +8,7 @@ import { isOfThisGeneration } from '../kafkajs-patches/memberships.ts';
 import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 import { PartitionPauses } from './pauses.ts';
 
-/** A message as it came, before decoding. */
+/** A message as it was received, before decoding. */
 export interface ReceivedMessage {
   readonly topic: string;
   readonly partition: number;
@@ -25,30 +25,33 @@ export interface Chunk {
   readonly messages: readonly ReceivedMessage[];
   /** Offset of the next message that will be appended to the partition, as of the fetch. */
   readonly highWatermark: number;
-  /** Tries of this chunk before this one. */
+  /** Number of earlier tries of this chunk. */
   readonly previousAttempts: number;
-  /** Tells the group that there is progress; rejects when the partition is lost. Call between steps of a long chunk. */
+  /** Sends a heartbeat. Call it between the steps of a long chunk. Rejects if the partition is lost. */
   heartbeat(): Promise<void>;
   /**
-   * Waits, in ms, heartbeats going on.
+   * Waits `ms` milliseconds while heartbeats continue.
    *
-   * @throws ConsumerStoppingError when the consumer is to stop first; what `heartbeat` throws.
+   * @throws ConsumerStoppingError if the consumer is stopped first.
+   * @throws the errors of `heartbeat`.
    */
   waitFor(ms: number): Promise<void>;
   /**
-   * Resolves when the partition is still this member's; call before an effect that should not come from one that has lost
-   * it. Asks the group when the last answer is older than the heartbeat interval, hence at once after a stall. A stall
-   * behind the answer goes unnoticed: what must never happen needs a fence of its own.
+   * Resolves if the partition still belongs to this member. Call it before an effect that a member without the
+   * partition must not have.
    *
-   * @throws PartitionLostError when someone else has the partition, or may have it.
+   * It asks the group if the last answer is older than the heartbeat interval, hence at once after a stall. It does not
+   * notice a stall after the answer, so an effect that must never happen twice needs a fence of its own.
+   *
+   * @throws PartitionLostError if another member has the partition, or may have it.
    */
   confirmOwnership(): Promise<void>;
 }
 
-/** How long a partition rests whose fetch was not admitted, in ms. */
+/** Pause of a partition whose fetch was not admitted, in ms. */
 const NOT_ADMITTED_PAUSE_MS = 1_000;
 
-/** What to do with a chunk whose processing threw. */
+/** What happens to a chunk whose processing failed. */
 export type FailureDisposition = 'retry' | 'skip';
 
 export interface ChunkConsumerOptions {
@@ -56,60 +59,73 @@ export interface ChunkConsumerOptions {
   readonly groupId: string;
   readonly topics: readonly string[];
   readonly config: ConsumerConfig;
-  /** Messages per chunk at most. */
+  /** Maximum number of messages per chunk. */
   readonly chunkSize: number;
-  /** Partitions processed at the same time by this process. */
+  /** Number of partitions that this process works on at the same time. */
   readonly concurrency: number;
-  /** Where a group without a committed offset begins. */
+  /** Whether a group without a committed offset starts at the beginning of the log, and not at its end. */
   readonly fromBeginning: boolean;
-  /** Longest time between commits of a partition that makes progress, in ms. */
+  /** Maximum time between two commits of a partition that makes progress, in ms. */
   readonly commitIntervalMs: number;
   readonly backoff: BackoffOptions;
-  /** Resolves when the chunk's effects are durable; only then is it committed. May see a chunk again. */
+  /**
+   * Processes a chunk and resolves when its effects are durable. Only then is the chunk committed. It may get a chunk
+   * again.
+   */
   readonly process: (chunk: Chunk) => Promise<void>;
   /**
-   * Decides on an error of `process`. `retry` waits (exponential backoff, full jitter, heartbeats going on) and tries the
-   * chunk again, blocking its partition; `skip` means that the callee has put the chunk away durably.
+   * Decides what happens after an error of `process`. `retry` waits (exponential backoff, full jitter, with heartbeats)
+   * and tries the chunk again, which blocks its partition. `skip` means that the callback has stored the chunk durably
+   * elsewhere.
    */
   readonly onFailure: (error: unknown, chunk: Chunk) => Promise<FailureDisposition>;
   /**
-   * From when on a message is to be processed, in ms since the epoch; without it, at once. One that is not due has its
-   * partition paused until then, and with it those behind it.
+   * Returns the time at which a message becomes due, in ms since the epoch. Default: at once. A message that is not due
+   * pauses its partition until that time, and the messages after it wait too.
    */
   readonly dueAt?: (message: ReceivedMessage) => number;
   /**
-   * Resolves when what was fetched of a topic may be processed; asked once for each fetch. When it rejects, the partition is
-   * paused for a second, nothing of the fetch is processed, and it is fetched again.
+   * Resolves if the messages fetched from a topic may be processed. It is called once for each fetch. If it rejects,
+   * nothing of the fetch is processed, the partition is paused for a second, and the messages are fetched again.
    */
   readonly admit?: (topic: string) => Promise<void>;
-  /** The consumer is down for good; the process should end and be restarted. */
+  /** Called when the consumer has failed for good. The process should end and be restarted. */
   readonly onCrash: (error: unknown) => void;
-  /** Each time the group has given this member its partitions. */
+  /** Called each time the group assigns partitions to this member. */
   readonly onAssigned?: (partitions: Readonly<Record<string, readonly number[]>>) => void;
   /**
-   * Each time after `onAssigned`, when the place in every partition is known: whatever is appended from now on will be
-   * seen. Where `fromBeginning` is false, a partition without a commit begins at its end as of the first fetch, later than
-   * `onAssigned`: who reads a state from elsewhere, to be kept up to date by the messages, has to read it here.
+   * Called after `onAssigned`, when the position in every partition is known: every message that is appended from now
+   * on will be seen.
+   *
+   * If `fromBeginning` is false, a partition without a commit starts at its end as of the first fetch, which is later
+   * than `onAssigned`. A reader that loads a state from elsewhere and keeps it current by the messages must load it
+   * here.
    */
   readonly onPositioned?: () => void;
-  /** The consumer fell over and starts again by itself; `onAssigned` follows when it is back. */
+  /** Called when the consumer has crashed and restarts by itself. `onAssigned` follows when the consumer is back. */
   readonly onInterrupted?: (error: unknown) => void;
-  /** Who is told how it does, and how far it is behind. */
+  /** Receives the consumer's measurements and its lag. */
   readonly instruments?: ConsumerInstruments;
   readonly log: Logger;
 }
 
 /**
- * A consumer group member that processes each partition in order and commits only what is durable: at least once.
+ * A consumer group member that processes each partition in order and commits only durable work: at least once.
  *
- * What it keeps of kafkajs' traps from its users: `eachBatchAutoResolve` would mark a whole fetch as done on an early
- * return, so it is off and each chunk is resolved after its effects; a plain Error thrown out of `eachBatch` can stop the
- * consumer for good while the process lives (tulios/kafkajs#1443, #1445), so nothing but a lost partition leaves it; there
- * is no heartbeat in the background (#447, #624), so one is sent per chunk, while it is processed and while waiting for a
- * retry; a crash that kafkajs does not restart from (#885, #1443) is handed to `onCrash`. A fetch is processed whole before
- * the next one, so what waits is at most `KAFKA_FETCH_MAX_BYTES` of each broker, whatever the number of partitions and of
- * those processed side by side; kafkajs' own 10 MB of each broker, 1 MB of each partition would be its bound otherwise. One
- * set of records that was sent together is never cut, so that a larger one still comes.
+ * It protects its users from these traps of kafkajs:
+ *
+ * - `eachBatchAutoResolve` marks a whole fetch as done on an early return. It is off, and each chunk is resolved after
+ *   its effects.
+ * - A plain Error thrown out of `eachBatch` can stop the consumer for good while the process lives
+ *   (tulios/kafkajs#1443, #1445). Only the loss of a partition leaves `eachBatch`.
+ * - kafkajs sends no heartbeat in the background (#447, #624). A heartbeat is sent per chunk, while a chunk is
+ *   processed, and while the consumer waits for a retry.
+ * - kafkajs does not restart after some crashes (#885, #1443). They are passed to `onCrash`.
+ *
+ * A fetch is processed whole before the next one. So at most `KAFKA_FETCH_MAX_BYTES` of each broker wait in memory,
+ * whatever the number of partitions and of partitions processed at the same time. kafkajs' own bounds would be 10 MB of
+ * each broker and 1 MB of each partition. A record set that was sent as one is never cut, so a larger one still
+ * arrives.
  */
 export class ChunkConsumer {
   readonly #options: ChunkConsumerOptions;
@@ -140,7 +156,7 @@ export class ChunkConsumer {
     });
   }
 
-  /** Joins the group and begins to process. */
+  /** Joins the group and starts to process messages. */
   static async start(options: ChunkConsumerOptions): Promise<ChunkConsumer> {
     const self = new ChunkConsumer(options);
     try {
@@ -152,7 +168,7 @@ export class ChunkConsumer {
     return self;
   }
 
-  /** Lets the chunks under way finish, commits them, leaves the group. */
+  /** Stops the consumer: it finishes and commits the chunks under way and leaves the group. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     this.#pauses.clear();
@@ -187,7 +203,9 @@ export class ChunkConsumer {
     });
   }
 
-  /** kafkajs looks its offsets up at the begin of a fetch; one that began before the last join looked up older ones. */
+  /**
+   * kafkajs looks up its offsets at the start of a fetch. A fetch that started before the last join used older offsets.
+   */
   #watchPositions(onPositioned: () => void): void {
     const { GROUP_JOIN, FETCH_START, FETCH } = this.#consumer.events;
     const fetching = new Set<number>();
@@ -221,7 +239,7 @@ export class ChunkConsumer {
       const startedAt = performance.now();
       const done = await this.#processChunk(payload, messages);
       const last = messages.at(-1);
-      // The offsets of a later generation begin where it has read the commits, and are not for this one to move.
+      // A later generation has read its offsets from the commits. This one must not move them.
       if (!done || last === undefined || !isOfThisGeneration(batch)) return;
       payload.resolveOffset(last.offset);
       this.#instruments.recorder.chunk((performance.now() - startedAt) / 1_000, messages.length);
@@ -250,7 +268,7 @@ export class ChunkConsumer {
     }
   }
 
-  /** @returns false when the consumer is to stop before the chunk is done. */
+  /** Processes a chunk, with retries. @returns false if the consumer stops before the chunk is done. */
   async #processChunk(payload: EachBatchPayload, messages: readonly KafkaMessage[]): Promise<boolean> {
     const { batch } = payload;
     const heartbeat = (): Promise<void> => payload.heartbeat();
@@ -272,7 +290,7 @@ export class ChunkConsumer {
         await withHeartbeats(this.#options.config, heartbeat, () => this.#options.process(attempt));
         return true;
       } catch (error) {
-        // As kafkajs knows it: it rejoins, and anything else could stop it for good.
+        // Throws the error that kafkajs expects: it rejoins after it, and another error could stop it for good.
         if (error instanceof PartitionLostError) {
           this.#options.log.info(
             { topic: batch.topic, partition: batch.partition, offset: messages[0]?.offset },
@@ -297,7 +315,7 @@ export class ChunkConsumer {
     this.#instruments.lag.atHead(topic, partition, Number(head.offset), since, Number(highWatermark));
   }
 
-  /** From when on a message was, or is, to be processed, in ms since the epoch. */
+  /** Returns when a message became due, or becomes due, in ms since the epoch. */
   #dueSince({ topic, partition }: { topic: string; partition: number }, message: KafkaMessage): number {
     const due = this.#options.dueAt?.(received(topic, partition, message)) ?? 0;
     return Math.max(Number(message.timestamp), due);
@@ -318,7 +336,7 @@ export class ChunkConsumer {
     try {
       return await this.#options.onFailure(error, chunk);
     } catch (failure) {
-      // What was to put the chunk away failed itself: the chunk is still ours.
+      // The dead-lettering itself failed, so the chunk still has to be processed.
       this.#options.log.warn(
         { err: failure, topic: chunk.topic, partition: chunk.partition },
         'could not give up a chunk',

@@ -11,17 +11,17 @@ import type { IHeaders } from 'kafkajs';
 import type { ReceivedMessage } from './chunk-consumer.ts';
 import type { MessageProducer } from '../producer/message-producer.ts';
 
-/** Why a message is given up. */
+/** A message that is given up, and the reason. */
 export interface GivenUp {
   readonly message: ReceivedMessage;
   readonly error: unknown;
-  /** How often it was tried. */
+  /** Number of tries. */
   readonly attempts: number;
-  /** The batch that the message is about, where more is known than its headers tell. */
+  /** The batch that the message is about, if the caller knows more than the headers say. */
   readonly batch?: BatchName | undefined;
 }
 
-/** Puts messages that cannot be processed away, whole, so that one of them stops no partition (G6). */
+/** Dead-letters messages that cannot be processed, complete, so that none of them blocks its partition (G6). */
 export class DeadLetters {
   readonly #producer: MessageProducer;
   readonly #topic: string;
@@ -29,7 +29,7 @@ export class DeadLetters {
   readonly #now: () => Date;
   readonly #onBuried: (code: string) => void;
 
-  /** @param onBuried called with the cause of each letter that is confirmed. */
+  /** @param onBuried called with the error code of each dead letter that Kafka has confirmed. */
   constructor(
     producer: MessageProducer,
     topic: string,
@@ -45,11 +45,13 @@ export class DeadLetters {
   }
 
   /**
-   * Resolves when the dead letter is confirmed: original key, value and headers byte for byte, with cause and origin. Cause,
-   * origin, batch and generation are headers, too, so that a tool tells letters apart without decoding them. A repetition
-   * is possible and harmless.
+   * Dead-letters a message: original key, value and headers byte for byte, with cause and origin. Resolves when Kafka
+   * has confirmed it. A repetition is possible and harmless.
    *
-   * @throws ProduceError when that is not known.
+   * Cause, origin, batch and generation are also headers, so that a tool can distinguish dead letters without decoding
+   * them.
+   *
+   * @throws ProduceError if Kafka does not confirm the dead letter.
    */
   async bury({ message, error, attempts, batch = batchNameOf(message.headers) }: GivenUp): Promise<void> {
     const code = error instanceof CodedError ? error.code : 'PROCESSING_ERROR';
@@ -85,7 +87,7 @@ export class DeadLetters {
 function bytesByName(headers: IHeaders): Record<string, Buffer> {
   return Object.fromEntries(
     Object.entries(headers).flatMap(([name, value]) => {
-      // A header that was sent more than once keeps its last value, as a map can hold one.
+      // A map holds one value per name, so a header that was sent more than once keeps its last value.
       const last = Array.isArray(value) ? value.at(-1) : value;
       return last === undefined ? [] : [[name, typeof last === 'string' ? Buffer.from(last) : last]];
     }),

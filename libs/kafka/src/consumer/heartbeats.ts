@@ -3,12 +3,14 @@ import type { ConsumerConfig } from '../client/config.ts';
 type Times = Pick<ConsumerConfig, 'KAFKA_HEARTBEAT_INTERVAL_MS' | 'KAFKA_MAX_PROCESSING_MS'>;
 
 /**
- * Does work while the group hears of us, since kafkajs sends no heartbeat in the background (tulios/kafkajs#447, #624): work
- * that takes longer than the session keeps its partition. Work that takes longer than `KAFKA_MAX_PROCESSING_MS` hangs, for
- * all we know, and loses it (Java's client has `max.poll.interval.ms` for that).
+ * Runs work and sends heartbeats meanwhile, because kafkajs sends none in the background (tulios/kafkajs#447, #624).
  *
- * A heartbeat that fails does not end the work: kafkajs sends the next one in its stead, and that one fails in the hands of
- * somebody who can act on it.
+ * Work that takes longer than the session timeout keeps its partition. Work that takes longer than
+ * `KAFKA_MAX_PROCESSING_MS` is taken for hanging and loses the partition, as with `max.poll.interval.ms` of Java's
+ * client.
+ *
+ * A heartbeat that fails does not end the work: kafkajs sends the next heartbeat in its place, and that one fails in a
+ * caller that can act on the error.
  */
 export async function withHeartbeats<T>(
   { KAFKA_HEARTBEAT_INTERVAL_MS: everyMs, KAFKA_MAX_PROCESSING_MS: maxMs }: Times,

@@ -2,15 +2,17 @@ import type { Consumer } from 'kafkajs';
 import { ConsumerLag } from './lag.ts';
 import { LagProbe, type LagProbeOptions } from './lag-probe.ts';
 
-/** Is told how a consumer does; its functions never throw. */
+/** Records what a consumer does. Its functions never throw. */
 export interface ConsumerRecorder {
-  /** A chunk is processed, or put away, after so many seconds, all tries and waits included. */
+  /**
+   * Records that a chunk was processed or dead-lettered, with its duration in seconds, all tries and waits included.
+   */
   chunk(seconds: number, messages: number): void;
-  /** A try of a chunk failed. */
+  /** Records that a try of a chunk failed. */
   failed(): void;
-  /** A commit of offsets took so many seconds. */
+  /** Records the duration of a commit of offsets, in seconds. */
   committed(seconds: number): void;
-  /** The group has given this member its partitions. */
+  /** Records that the group has assigned partitions to this member. */
   assigned(): void;
 }
 
@@ -18,7 +20,7 @@ export interface ConsumerRecorder {
 export interface ConsumerInstruments {
   readonly recorder: ConsumerRecorder;
   readonly lag: ConsumerLag;
-  /** Time between two looks how far the logs are, in ms. */
+  /** Time between two requests for the ends of the logs, in ms. */
   readonly lagIntervalMs: number;
 }
 
@@ -29,11 +31,11 @@ export const NO_INSTRUMENTS: Pick<ConsumerInstruments, 'recorder' | 'lag'> = {
     committed: () => undefined,
     assigned: () => undefined,
   },
-  // Without partitions, since nobody tells it of any: it keeps nothing.
+  // It never gets partitions, so it keeps nothing.
   lag: new ConsumerLag(),
 };
 
-/** Watches a consumer from its start; the function given back ends that, with its stop. */
+/** Watches a consumer from its start. @returns a function that stops the watch; call it when the consumer stops. */
 export function watchConsumer(
   consumer: Consumer,
   { recorder, lag, lagIntervalMs }: ConsumerInstruments,
@@ -44,7 +46,7 @@ export function watchConsumer(
     lag.assigned(payload.memberAssignment);
     recorder.assigned();
   });
-  // Whether the partitions are someone else's by now is known when it has joined again.
+  // The group may have assigned the partitions to another member; the next join shows it.
   consumer.on(CRASH, () => lag.clear());
   consumer.on(REQUEST, ({ payload }) => {
     if (payload.apiName === 'OffsetCommit') recorder.committed(payload.duration / 1_000);

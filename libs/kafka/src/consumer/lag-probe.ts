@@ -7,16 +7,17 @@ export interface LagProbeOptions {
   readonly kafka: Kafka;
   readonly groupId: string;
   readonly lag: ConsumerLag;
-  /** Where the group begins in a partition without a commit: at the begin of the log, or at its end as of now. */
+  /** Whether a group without a commit starts at the beginning of the log, and not at its current end. */
   readonly fromBeginning: boolean;
-  /** Time between two looks, in ms. */
+  /** Time between two requests, in ms. */
   readonly intervalMs: number;
   readonly log: Logger;
 }
 
 /**
- * Asks the broker how far the logs are, on a connection of its own: a consumer that is stalled fetches nothing, and would
- * never learn that it is behind. One look at a time; while Kafka is away nothing new is told.
+ * Asks the broker for the ends of the logs, on a connection of its own. A stalled consumer fetches nothing, and would
+ * never learn that it is behind. It makes one request at a time. While Kafka is unavailable, the lag keeps its last
+ * values.
  */
 export class LagProbe {
   readonly #options: LagProbeOptions;
@@ -42,7 +43,7 @@ export class LagProbe {
     const { signal } = this.#stopping;
     const { intervalMs, log } = this.#options;
     for (;;) {
-      // Aborted by the stop; a probe alone keeps no process alive.
+      // A stop aborts the sleep. The probe alone keeps no process alive.
       await sleep(intervalMs, undefined, { signal, ref: false }).catch(() => undefined);
       if (signal.aborted) return;
       try {
@@ -62,7 +63,8 @@ export class LagProbe {
     const admin = this.#admin;
     await admin.connect();
     for (const topic of topics) {
-      // The positions first: an end that is older than a position would look like a topic that was created anew.
+      // It reads the positions first: an end that is older than a position would look like a topic that was created
+      // again.
       const [committed] = lag.lacksPosition(topic)
         ? await admin.fetchOffsets({ groupId, topics: [topic] })
         : [];
@@ -81,7 +83,7 @@ export class LagProbe {
   async #close(): Promise<void> {
     const admin = this.#admin;
     this.#admin = undefined;
-    // What was broken need not close well.
+    // A broken connection may fail to close.
     await admin?.disconnect().catch(() => undefined);
   }
 }

@@ -1,42 +1,45 @@
-/** How far a consumer is behind in one partition, as of now. */
+/** The lag of a consumer in one partition, as of now. */
 export interface PartitionLag {
   readonly topic: string;
   readonly partition: number;
-  /** Messages from the position to the end of the log; undefined while one of the two is not known. */
+  /** Number of messages from the position to the end of the log; undefined while one of the two is unknown. */
   readonly messages: number | undefined;
-  /** Age of the oldest message that is due and not processed, in seconds; 0: there is none. */
+  /** Age of the oldest message that is due and not processed, in seconds; 0 if there is none. */
   readonly seconds: number;
 }
 
 interface Progress {
   /** Offset of the next message to be processed. */
   position: number | undefined;
-  /** Offset of the next message that will be appended, as last heard of. */
+  /** Offset of the next message to be appended, as last reported. */
   end: number | undefined;
-  /** From when on the message at the position has been due, in ms since the epoch; undefined where it was not seen. */
+  /** When the message at the position became due, in ms since the epoch; undefined if it was not fetched. */
   headSince: number | undefined;
-  /** The same of the last message that was processed: what comes behind it is not older. */
+  /** When the last processed message became due, in ms since the epoch. Later messages are not older. */
   lastSince: number;
-  /** When all was processed, as far as was known, for the last time; in ms since the epoch. */
+  /** When every known message was processed for the last time, in ms since the epoch. */
   caughtUpAt: number;
 }
 
 /**
- * How far a consumer is behind in the partitions that are its own now. The seconds grow by themselves while a message is
- * worked on or waits, also where nothing is heard any more; a partition that was given away is not there any more.
+ * Measures the lag of a consumer in the partitions that it owns now. The seconds grow by themselves while a message is
+ * processed or waits, also while there is no news from Kafka. A partition that the consumer loses disappears.
  *
- * What a fetch told of the end of a log is as old as the fetch, hence `reached`, which a LagProbe tells from the broker.
+ * The end of a log that a fetch reports is as old as the fetch. `reached` takes the newer one that a LagProbe gets from
+ * the broker.
  */
 export class ConsumerLag {
   readonly #now: () => number;
   readonly #partitions = new Map<string, Map<number, Progress>>();
 
-  /** @param now in ms since the epoch; ages are told by it and by the clocks of those who produced. */
+  /** @param now in ms since the epoch. Ages come from this clock and from the clocks of the producers. */
   constructor(now: () => number = Date.now) {
     this.#now = now;
   }
 
-  /** The group has given these partitions, and no others; of those that were there before, what is known is kept. */
+  /**
+   * Takes the partitions that the group has assigned, and no others. The progress of partitions that were kept is kept.
+   */
   assigned(partitions: Readonly<Record<string, readonly number[]>>): void {
     const before = new Map(this.#partitions);
     this.#partitions.clear();
@@ -46,19 +49,22 @@ export class ConsumerLag {
     }
   }
 
-  /** The member has no partitions any more, or nobody knows whether it has. */
+  /** Forgets all partitions: the member has none, or their owner is unknown. */
   clear(): void {
     this.#partitions.clear();
   }
 
-  /** The message at `position` was fetched and is to be processed, from `since` on; in ms since the epoch. */
+  /** Records that the message at `position` was fetched and is due since `since`, in ms since the epoch. */
   atHead(topic: string, partition: number, position: number, since: number, end: number): void {
     const progress = this.#of(topic, partition);
     if (progress === undefined) return;
     Object.assign(progress, { position, headSince: since, end: Math.max(end, progress.end ?? 0) });
   }
 
-  /** All below `position` is processed; the last of it had been due since `lastSince`, in ms since the epoch. */
+  /**
+   * Records that all messages below `position` are processed. The last of them was due since `lastSince`, in ms since
+   * the epoch.
+   */
   processed(topic: string, partition: number, position: number, lastSince: number): void {
     const progress = this.#of(topic, partition);
     if (progress === undefined) return;
@@ -66,16 +72,16 @@ export class ConsumerLag {
     this.#noteCaughtUp(progress);
   }
 
-  /** The end of a partition's log as of now. */
+  /** Records the current end of a partition's log. */
   reached(topic: string, partition: number, end: number): void {
     const progress = this.#of(topic, partition);
     if (progress === undefined) return;
-    // An answer that was under way for a while may be older than what was fetched.
+    // A delayed answer may be older than the last fetch.
     progress.end = Math.max(end, progress.position ?? 0);
     this.#noteCaughtUp(progress);
   }
 
-  /** Where processing begins in a partition of which nothing has been fetched yet. */
+  /** Records where processing starts in a partition of which nothing has been fetched yet. */
   beginsAt(topic: string, partition: number, position: number): void {
     const progress = this.#of(topic, partition);
     if (progress === undefined || progress.position !== undefined) return;
@@ -83,7 +89,7 @@ export class ConsumerLag {
     this.#noteCaughtUp(progress);
   }
 
-  /** The topics of which there are partitions. */
+  /** The topics with assigned partitions. */
   get topics(): string[] {
     return [...this.#partitions].filter(([, numbers]) => numbers.size > 0).map(([topic]) => topic);
   }
@@ -128,7 +134,10 @@ function messagesOf({ position, end }: Progress): number | undefined {
   return position === undefined || end === undefined ? undefined : Math.max(0, end - position);
 }
 
-/** Where the oldest was not seen, the earliest instant at which it can have come; undefined where there is none. */
+/**
+ * Returns when the oldest waiting message became due; the earliest possible time if it was not fetched; undefined if
+ * there is none.
+ */
 function oldestSince(progress: Progress): number | undefined {
   if (progress.headSince !== undefined) return progress.headSince;
   if ((messagesOf(progress) ?? 0) === 0) return undefined;

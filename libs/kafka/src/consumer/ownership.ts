@@ -1,7 +1,7 @@
 import { CodedError } from '@bulk/domain';
 import { isOfThisGeneration, type FetchedBatch } from '../kafkajs-patches/memberships.ts';
 
-/** Thrown when a partition is, or may be, someone else's: leave its chunk as it is, the new owner gets it. */
+/** Thrown when another member owns a partition, or may own it. The chunk must be left as it is, for the new owner. */
 export class PartitionLostError extends CodedError {
   constructor(topic: string, partition: number, cause: unknown) {
     super('PARTITION_LOST', `${topic}/${partition} is, or may be, someone else's`, {
@@ -12,11 +12,12 @@ export class PartitionLostError extends CodedError {
 }
 
 /**
- * Asks the group by a heartbeat whether a partition is still ours. A heartbeat alone does not tell: when this member has
- * joined again since the fetch, it is answered for the new generation, in which the partition may be someone else's.
+ * Confirms by a heartbeat that a partition still belongs to this member. A heartbeat alone is not enough: if the member
+ * has joined again since the fetch, the answer is for the new generation, in which another member may own the
+ * partition.
  *
- * @throws PartitionLostError, without a cause when this member has joined again; kafkajs' error when the coordinator does
- * not answer.
+ * @throws PartitionLostError if it may be lost; without a cause if this member has joined again.
+ * @throws kafkajs' error if the coordinator does not answer.
  */
 export async function confirmOwnership(batch: FetchedBatch, heartbeat: () => Promise<void>): Promise<void> {
   const { topic, partition } = batch;
@@ -32,13 +33,16 @@ async function askGroup({ topic, partition }: FetchedBatch, heartbeat: () => Pro
   try {
     await heartbeat();
   } catch (error) {
-    // A rebalance has only begun: nobody gets the partition before this member rejoins or is dropped.
+    // A rebalance has only started: no other member gets the partition before this one rejoins or is dropped.
     if (typeOf(error) === 'REBALANCE_IN_PROGRESS') return;
     throw isLostPartition(error) ? new PartitionLostError(topic, partition, error) : error;
   }
 }
 
-/** Errors by which kafkajs says that the partition is, or may be, someone else's; it rejoins when it sees them. */
+/**
+ * Returns whether kafkajs reports that another member owns the partition, or may own it. kafkajs rejoins after such an
+ * error.
+ */
 export function isLostPartition(error: unknown): boolean {
   return [
     'REBALANCE_IN_PROGRESS',

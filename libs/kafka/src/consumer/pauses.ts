@@ -1,13 +1,16 @@
 import type { EachBatchPayload } from 'kafkajs';
 
-/** Longest time of a timer of Node; what is paused for longer is looked at, and paused again, in between. */
+/**
+ * Longest timer of Node, in ms. A longer pause ends early; the consumer then finds the message not due and pauses
+ * again.
+ */
 const MAX_TIMER_MS = 2_147_483_647;
 
-/** Partitions that are not fetched for a while; kafkajs goes on sending heartbeats for the member. */
+/** Pauses partitions for a time. Meanwhile kafkajs continues to send heartbeats for the member. */
 export class PartitionPauses {
   readonly #timers = new Set<NodeJS.Timeout>();
 
-  /** Pauses the partition of `payload` for `ms`; what is not resolved of it is fetched again afterwards. */
+  /** Pauses the partition of `payload` for `ms`. Messages that are not resolved are fetched again afterwards. */
   pauseFor(payload: Pick<EachBatchPayload, 'pause'>, ms: number): void {
     const resume = payload.pause();
     const timer = setTimeout(
@@ -20,7 +23,7 @@ export class PartitionPauses {
     this.#timers.add(timer);
   }
 
-  /** Forgets all; for the end of the consumer. */
+  /** Cancels all timers, when the consumer stops. */
   clear(): void {
     for (const timer of this.#timers) clearTimeout(timer);
     this.#timers.clear();

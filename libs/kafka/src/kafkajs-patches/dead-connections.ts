@@ -3,19 +3,21 @@ import Connection from 'kafkajs/src/network/connection.js';
 let mended = false;
 
 /**
- * Has kafkajs 2.2.4 give up a connection on which a request got no answer in time, as Java's client does. It only fails the
- * request and sends the next one down the same connection: where that is dead without anybody having said so (a router that
- * has forgotten it, a host that is gone), every retry is lost as well, and a consumer comes back minutes later, by a crash.
+ * Makes kafkajs 2.2.4 close a connection on which a request got no answer in time, as Java's client does.
+ *
+ * kafkajs only fails the request and sends the next one on the same connection. If that connection is silently dead (a
+ * router has forgotten it, or its host is gone), every retry is lost too, and a consumer returns minutes later, by a
+ * crash.
  */
 export function mendDeadConnections(): void {
   if (mended) return;
   mended = true;
   const send = Object.getOwnPropertyDescriptor(Connection.prototype, 'send')?.value as
     ((this: Connection, request: unknown) => Promise<unknown>) | undefined;
-  // Another version may have mended it by itself.
+  // A later version of kafkajs may have fixed the fault.
   if (send === undefined) return;
   Connection.prototype.send = async function (this: Connection, request: unknown): Promise<unknown> {
-    // A later connection must not pay for this one.
+    // Keeps the present socket, so that a later connection is not closed for the fault of this one.
     const { socket } = this;
     try {
       return await send.call(this, request);

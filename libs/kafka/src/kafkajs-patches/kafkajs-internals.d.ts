@@ -1,4 +1,4 @@
-/** What `request-queue.ts` mends; kafkajs has no types of it. */
+/** The part that `request-queue.ts` fixes; kafkajs publishes no types of it. */
 declare module 'kafkajs/src/network/requestQueue/index.js' {
   export default class RequestQueue {
     readonly pending: readonly unknown[];
@@ -6,7 +6,7 @@ declare module 'kafkajs/src/network/requestQueue/index.js' {
   }
 }
 
-/** What `dead-connections.ts` mends. */
+/** The part that `dead-connections.ts` fixes. */
 declare module 'kafkajs/src/network/connection.js' {
   import type { Socket } from 'node:net';
 
@@ -30,7 +30,7 @@ declare module 'kafkajs/src/protocol/configSource.js' {
   export default sources;
 }
 
-/** What `topic-ids.ts` writes its request with. */
+/** `topic-ids.ts` encodes its request with this class. */
 declare module 'kafkajs/src/protocol/encoder.js' {
   export default class Encoder {
     writeBoolean(value: boolean): this;
@@ -40,7 +40,7 @@ declare module 'kafkajs/src/protocol/encoder.js' {
   }
 }
 
-/** What `topic-ids.ts` reads the answer with. */
+/** `topic-ids.ts` decodes the answer with this class. */
 declare module 'kafkajs/src/protocol/decoder.js' {
   export default class Decoder {
     constructor(buffer: Buffer);
@@ -58,7 +58,7 @@ declare module 'kafkajs/src/protocol/error.js' {
   export function createErrorFromCode(code: number): Error;
 }
 
-/** What `memberships.ts` corrects. */
+/** The part that `memberships.ts` fixes. */
 declare module 'kafkajs/src/consumer/consumerGroup.js' {
   import type { Batch } from 'kafkajs';
 
@@ -73,7 +73,7 @@ declare module 'kafkajs/src/consumer/consumerGroup.js' {
   }
 }
 
-/** What `leaderless-partitions.ts` fixes. */
+/** The part that `leaderless-partitions.ts` fixes. */
 declare module 'kafkajs/src/protocol/requests/metadata/v6/response.js' {
   interface Metadata {
     readonly topicMetadata: readonly {
@@ -96,7 +96,7 @@ declare module 'kafkajs/src/cluster/brokerPool.js' {
   }
 }
 
-/** For tests: how kafkajs sends, with brokers of the test's own. */
+/** For tests: the sending of kafkajs, with the test's own brokers. */
 declare module 'kafkajs/src/producer/sendMessages.js' {
   import type { RecordMetadata } from 'kafkajs';
 

@@ -4,16 +4,18 @@ import metadataResponse from 'kafkajs/src/protocol/requests/metadata/v6/response
 /** Error codes of a partition that has no leader at present: LEADER_NOT_AVAILABLE, LISTENER_NOT_FOUND. */
 const LEADERLESS = new Set([5, 72]);
 
-/** How soon metadata with a leaderless partition is asked for again. */
+/** Time after which metadata with a leaderless partition is requested again, in ms. */
 const LOOK_AGAIN_MS = 1_000;
 
 let fixed = false;
 
 /**
- * Has kafkajs 2.2.4 accept metadata in which a partition has no leader, as Java's client does. It takes the error of one partition for
- * an error of the whole answer: a client that refreshes its metadata then reaches no topic that it uses, for as long as one partition
- * is without a leader. With this, sends to that partition fail and are retried, and all others continue. kafkajs looks at its metadata
- * again after five minutes at most; while a leader is missing, it does so every second.
+ * Makes kafkajs 2.2.4 accept metadata in which a partition has no leader, as Java's client does.
+ *
+ * kafkajs takes the error of one partition for an error of the whole answer. A client that refreshes its metadata then
+ * reaches none of its topics while one partition is without a leader. With this patch, sends to that partition fail and
+ * are retried, and all others continue. kafkajs refreshes its metadata after five minutes at most; while a leader is
+ * missing, it does so every second.
  *
  * A consumer still waits for the leader of a partition of which its group has committed no offset.
  */

@@ -1,19 +1,19 @@
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 
-/** What is known of a batch that kafkajs hands over. */
+/** Identifies a batch that kafkajs hands over. */
 export interface FetchedBatch {
   readonly topic: string;
   readonly partition: number;
 }
 
-/** As whom, and in which generation, a member asked for a batch. */
+/** The member and the generation that fetched a batch. */
 interface Membership {
   readonly group: ConsumerGroup;
   readonly memberId: string | null;
   readonly generationId: number | null;
 }
 
-/** When the last heartbeat that was answered had been sent, on both clocks. */
+/** When the last answered heartbeat was sent, on both clocks. */
 interface Heartbeats {
   sentAt: number;
   sentAtWall: number;
@@ -24,8 +24,9 @@ const memberships = new WeakMap<object, Membership>();
 const heartbeats = new WeakMap<ConsumerGroup, Heartbeats>();
 
 /**
- * Whether the member that fetched a batch has not joined its group again since. kafkajs joins again while batches of other
- * partitions are still processed, and then fetches those partitions a second time, if they are still its own.
+ * Returns whether the member that fetched a batch has not joined its group again since. kafkajs joins again while
+ * batches of other partitions are still processed, and then fetches those partitions again if the member still owns
+ * them.
  */
 export function isOfThisGeneration(batch: FetchedBatch): boolean {
   const membership = memberships.get(batch);
@@ -37,9 +38,11 @@ export function isOfThisGeneration(batch: FetchedBatch): boolean {
 let follows = false;
 
 /**
- * Has kafkajs 2.2.4 note the generation of each fetch, and decide by the monotonic clock whether a heartbeat is due. Its own
- * wall clock may be set back, and then it takes an old answer for a new one. So it does with an answer that was under way
- * during a stall: here an answer is as old as its question.
+ * Makes kafkajs 2.2.4 record the generation of each fetch, and decide by the monotonic clock whether a heartbeat is
+ * due.
+ *
+ * kafkajs uses the wall clock. When it is set back, kafkajs takes an old answer for a new one. It does the same with an
+ * answer that was under way during a stall; with this patch an answer is as old as its question.
  */
 export function followMemberships(): void {
   if (follows) return;
@@ -64,7 +67,7 @@ export function followMemberships(): void {
     if (!isDue(state, interval)) return;
     state.underWay ??= (async () => {
       const [sentAt, sentAtWall] = [performance.now(), Date.now()];
-      // kafkajs looks at its own clock again.
+      // kafkajs checks its own clock again.
       this.lastRequest = -Infinity;
       await heartbeat.call(this, { interval });
       Object.assign(state, { sentAt, sentAtWall });
@@ -73,7 +76,9 @@ export function followMemberships(): void {
   };
 }
 
-/** The wall clock counts as well: the monotonic one may stand still while a virtual machine does. */
+/**
+ * Returns whether a heartbeat is due by either clock: the monotonic clock may stand still while a virtual machine does.
+ */
 function isDue({ sentAt, sentAtWall }: Heartbeats, interval: number): boolean {
   const wall = Date.now() - sentAtWall;
   return performance.now() - sentAt >= interval || wall >= interval || wall < 0;

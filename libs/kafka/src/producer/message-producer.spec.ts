@@ -15,7 +15,7 @@ interface Produced {
   }[];
 }
 
-/** Two brokers that kafkajs' own way of sending talks to. Its metadata is as old as its last refresh. */
+/** Two brokers behind kafkajs' own code for sending. Its metadata is as old as its last refresh. */
 class FakeCluster {
   /** The leader of each partition, as it is and as clients know it. */
   leaders: readonly number[];
@@ -115,7 +115,7 @@ const raw = (partition: number, value: string): Parameters<MessageProducer['forw
   headers: {},
 });
 
-/** Has partition 1 move from B to A when A has answered and B has not. */
+/** Moves partition 1 from B to A when A has answered and B has not. */
 function movesInBetween(cluster: FakeCluster): void {
   cluster.onProduce = (nodeId) => {
     if (nodeId === B) cluster.leaders = [A, A];

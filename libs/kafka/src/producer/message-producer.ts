@@ -13,12 +13,12 @@ export { PRODUCE_FAILED, ProduceError } from './produce-error.ts';
 export interface OutgoingMessage {
   readonly key: string | Buffer | null;
   readonly value: unknown;
-  /** When absent, by Kafka's default hash of the key. */
+  /** Default: Kafka's default hash of the key decides. */
   readonly partition?: number;
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** A message that is sent as it is. */
+/** A message that is sent unchanged. */
 export interface RawMessage {
   readonly key: Buffer | null;
   readonly value: Buffer | null;
@@ -27,19 +27,19 @@ export interface RawMessage {
 }
 
 export interface ProducerOptions {
-  /** How long a send may take, the wait for earlier sends to its partitions included. */
+  /** Maximum time of a send in ms, including the wait for earlier sends to its partitions. */
   readonly deliveryTimeoutMs: number;
 }
 
 /**
  * Sends messages with acks of all in-sync replicas, idempotently within a session (see ProducerSessions).
  *
- * Messages of one partition are sent in the order of the calls, each after the answer to the one before; partitions are
- * independent of each other (see PartitionQueues). What a failed send had sent may be there: the receiver recognises a
- * repetition (G2, G3), whichever producer sends it.
+ * Messages of one partition are sent in the order of the calls, each after the answer to the one before. Partitions are
+ * independent of each other (see PartitionQueues). The messages of a failed send may have arrived: the receiver
+ * recognises a repetition (G2, G3), whichever producer sends it.
  *
- * There is no transactional id: with one, a producer that follows another waits for the broker to end that one's
- * transaction (CONCURRENT_TRANSACTIONS, #296, #304), and exactly-once comes from identities, not from transactions.
+ * There is no transactional id. With one, a successor would wait until the broker has ended the transaction of the
+ * producer before it (CONCURRENT_TRANSACTIONS, #296, #304). Exactly-once comes from identities, not from transactions.
  */
 export class MessageProducer {
   readonly #codec: Pick<MessageCodec, 'encode'>;
@@ -62,7 +62,7 @@ export class MessageProducer {
     );
   }
 
-  /** Connects at once, so that a missing broker shows at start. */
+  /** Connects at once, so that a missing broker shows at the start. */
   static async connect(
     kafka: Pick<Kafka, 'producer' | 'admin'>,
     codec: Pick<MessageCodec, 'encode'>,
@@ -75,9 +75,11 @@ export class MessageProducer {
   }
 
   /**
-   * Resolves when every message is confirmed. Each names the active span, where it names none itself.
+   * Sends messages and resolves when every message is confirmed. A message without a trace header gets the active
+   * span's.
    *
-   * @throws ProduceError when that is not known; the codec's MalformedMessageError when a value does not fit its schema.
+   * @throws ProduceError if a message is not confirmed.
+   * @throws MalformedMessageError if a value does not fit its schema.
    */
   async send(topic: string, messages: readonly OutgoingMessage[]): Promise<RecordMetadata[]> {
     if (messages.length === 0) return [];
@@ -95,9 +97,9 @@ export class MessageProducer {
   }
 
   /**
-   * Sends messages byte for byte; resolves when every one is confirmed.
+   * Sends messages byte for byte and resolves when every message is confirmed.
    *
-   * @throws ProduceError when that is not known.
+   * @throws ProduceError if a message is not confirmed.
    */
   async forward(topic: string, messages: readonly RawMessage[]): Promise<void> {
     await this.#produce(topic, messages);
@@ -107,16 +109,17 @@ export class MessageProducer {
     try {
       return await this.#queues.send(topic, await this.#chooser.place(topic, messages));
     } catch (error) {
-      // A topic may have been created again, with other partitions.
+      // The topic may have been created again, with other partitions.
       this.#chooser.forget(topic);
       throw error instanceof ProduceError ? error : new ProduceError(topic, error);
     }
   }
 
   /**
-   * Opens a session where a failed send has closed it, so that it shows that Kafka is back; of one that is open, its next send tells.
+   * Opens a session if a failed send has closed it, to find out whether Kafka is back. An open session is not checked:
+   * its next send shows it.
    *
-   * @throws kafkajs' error when no producer can be opened.
+   * @throws kafkajs' error if no producer can be opened.
    */
   async ping(): Promise<void> {
     try {

@@ -3,7 +3,7 @@ import { Partitioners, type Kafka, type Message, type PartitionMetadata } from '
 /** A message whose partition is known before it is sent. */
 export type PlacedMessage = Message & { readonly partition: number };
 
-/** How long the partitions of a topic are believed: as long as kafkajs believes its own metadata. */
+/** How long the partitions of a topic are cached, in ms: as long as kafkajs caches its own metadata. */
 const MAX_AGE_MS = 300_000;
 
 interface Known {
@@ -12,9 +12,9 @@ interface Known {
 }
 
 /**
- * Chooses the partition of each message that names none, by Kafka's default hash of its key.
+ * Chooses a partition for each message that has none, by Kafka's default hash of its key.
  *
- * kafkajs would choose one by itself, but it does not say which, and it chooses again in each of its retries. Only a partition
+ * kafkajs could choose one, but it does not report which, and it chooses again in each of its retries. Only a partition
  * that is known in advance can wait for its turn, and can be missed in an answer.
  */
 export class PartitionChooser {
@@ -28,7 +28,10 @@ export class PartitionChooser {
     this.#now = now;
   }
 
-  /** @throws kafkajs' error when the partitions of the topic are not known and cannot be asked for. */
+  /**
+   * Returns the messages with their partitions. @throws kafkajs' error if the partitions of the topic cannot be found
+   * out.
+   */
   async place(topic: string, messages: readonly Message[]): Promise<PlacedMessage[]> {
     if (messages.every(isPlaced)) return [...messages];
     const partitionMetadata = await this.#partitionsOf(topic);
@@ -39,7 +42,7 @@ export class PartitionChooser {
     );
   }
 
-  /** Has the partitions of a topic asked for again: a send to one of them failed. */
+  /** Drops the cached partitions of a topic after a failed send, so that they are requested again. */
   forget(topic: string): void {
     this.#known.delete(topic);
   }

@@ -3,14 +3,14 @@ import type { PlacedMessage } from './partition-chooser.ts';
 import { ProduceError } from './produce-error.ts';
 import { isConfirmed, NoSessionError, type Delivery } from './sessions.ts';
 
-/** Makes one send of messages of one topic. */
+/** Sends messages of one topic once. */
 export type Deliver = (
   topic: string,
   messages: readonly PlacedMessage[],
   delivery: Delivery,
 ) => Promise<RecordMetadata[]>;
 
-/** What one call has for one partition. */
+/** The messages of one call for one partition. */
 interface Parcel {
   readonly queue: Queue;
   readonly messages: readonly PlacedMessage[];
@@ -26,18 +26,21 @@ interface Queue {
   readonly partition: number;
   readonly waiting: Parcel[];
   busy: boolean;
-  /** Its last send failed, or failed together with others: until one succeeds, it is sent alone. */
+  /** Whether its last send failed, alone or with others. Until a send succeeds, the queue is sent alone. */
   suspect: boolean;
 }
 
 /**
  * Sends the messages of a partition one after the other, and partitions independently of each other.
  *
- * - A partition has at most one send under way. While kafkajs retries a send whose answer is missing, it would give the sequence
- *   number of that one to any other of the same partition, which the broker then confirms as a repetition and drops.
- * - What is ready at the same time goes in one send per topic, as a send takes a round trip whatever its size.
- * - When a send of several partitions fails, each of them is sent alone: one is to blame, and the others are confirmed. One that
- *   fails alone fails its call. It is sent alone from then on, until it succeeds, so it holds up and fails no other.
+ * - A partition has at most one send under way. While kafkajs retries a send whose answer is missing, it would give the
+ *   same sequence number to another send of that partition. The broker would confirm that one as a repetition and drop
+ *   it.
+ * - Messages that are ready at the same time share one send per topic, because a send takes a round trip whatever its
+ *   size.
+ * - If a send of several partitions fails, each of them is sent alone: one is to blame, and the others are confirmed. A
+ *   partition that fails alone fails its call. It is sent alone until it succeeds, so it neither delays nor fails
+ *   another.
  * - Each call settles within the time limit, which includes the wait for its turn.
  */
 export class PartitionQueues {
@@ -55,9 +58,9 @@ export class PartitionQueues {
   }
 
   /**
-   * Resolves when every message is confirmed, and settles only when the fate of each is known.
+   * Sends messages and resolves when every one is confirmed. It settles only when the fate of each message is known.
    *
-   * @throws ProduceError when one is not confirmed; one that must not be repeated comes first.
+   * @throws ProduceError if a message is not confirmed; an error that must not be retried takes precedence.
    */
   async send(topic: string, messages: readonly PlacedMessage[]): Promise<RecordMetadata[]> {
     const byPartition = groupBy(messages, ({ partition }) => partition);
@@ -94,7 +97,7 @@ export class PartitionQueues {
     return queue;
   }
 
-  /** Has what is ready sent once everything that becomes ready in this turn of the event loop is known. */
+  /** Sends the ready queues, after all that become ready in this turn of the event loop are known. */
   #plan(queue: Queue): void {
     this.#ready.add(queue);
     if (this.#planned) return;
@@ -114,7 +117,10 @@ export class PartitionQueues {
     for (const parcel of parcels.filter(({ queue }) => queue.suspect)) void this.#sendGroup([parcel], true);
   }
 
-  /** The parcel whose turn it is; drops those whose time is up, and queues that nobody needs. */
+  /**
+   * Returns the next parcel of a queue. It fails the parcels whose time is up, and deletes a queue that is no longer
+   * needed.
+   */
   #next(queue: Queue): Parcel[] {
     if (queue.busy) return [];
     for (let parcel = queue.waiting.shift(); parcel !== undefined; parcel = queue.waiting.shift()) {
@@ -133,7 +139,7 @@ export class PartitionQueues {
     const [first] = group;
     if (first === undefined) return;
     const { topic } = first.queue;
-    // Those behind a parcel have a later deadline than it has: none of them waits beyond its own.
+    // The parcels behind one have later deadlines, so none of them waits beyond its own.
     const timeoutMs = Math.min(...group.map(({ deadline }) => deadline)) - this.#now();
     const messages = group.flatMap((parcel) => parcel.messages);
     let answer: RecordMetadata[] = [];

@@ -4,7 +4,7 @@ import { kafkaFault } from '../client/errors.ts';
 /** Code of a ProduceError. */
 export const PRODUCE_FAILED = 'PRODUCE_FAILED';
 
-/** Thrown when Kafka did not confirm a send: the messages may or may not be there. Sending again is safe, see G2, G3. */
+/** Thrown if Kafka does not confirm a send. The messages may have arrived; sending them again is safe (G2, G3). */
 export class ProduceError extends DependencyError {
   constructor(topic: string, cause: unknown) {
     const fault = kafkaFault(cause);

@@ -3,18 +3,18 @@ import { delay, type Logger } from '@bulk/runtime';
 import { Partitioners, type Kafka, type Producer, type RecordMetadata } from 'kafkajs';
 import type { PlacedMessage } from './partition-chooser.ts';
 
-/** Thrown when there is no producer, because it cannot be opened or is closed. No partition is to blame. */
+/** Thrown if there is no producer, because it cannot be opened or is closed. No partition is to blame. */
 export class NoSessionError extends Error {
   constructor(cause: unknown) {
     super(cause instanceof Error ? cause.message : String(cause), { cause });
   }
 }
 
-/** How a send is to be made. */
+/** Options of one send. */
 export interface Delivery {
-  /** With a producer that no healthy partition shares. */
+  /** Whether to use a producer that no healthy partition shares. */
   readonly apart: boolean;
-  /** How long it may take until it counts as failed. */
+  /** Time after which the send counts as failed, in ms. */
   readonly timeoutMs: number;
 }
 
@@ -30,9 +30,11 @@ export class ProducerSessions {
   readonly #log: Logger;
   readonly #open = new Set<Session>();
   readonly #closing = new AbortController();
-  /** For partitions that are well. */
+  /** For healthy partitions. */
   #shared: Session | undefined;
-  /** For partitions whose last send failed: their brokers may hang, and what waits behind them on a connection hangs, too. */
+  /**
+   * For partitions whose last send failed: their brokers may hang, and so would every send behind them on a connection.
+   */
   #apart: Session | undefined;
 
   constructor(kafka: Pick<Kafka, 'producer'>, log: Logger) {
@@ -41,9 +43,10 @@ export class ProducerSessions {
   }
 
   /**
-   * Sends messages of one topic and returns what kafkajs says about them: partitions may be missing, see `isConfirmed`.
+   * Sends messages of one topic and returns the answer of kafkajs. Partitions may be missing in it, see `isConfirmed`.
    *
-   * @throws NoSessionError when nothing could be sent; kafkajs' error, or one that says that the time is up.
+   * @throws NoSessionError if nothing could be sent.
+   * @throws kafkajs' error, or an error if the time is up.
    */
   async send(
     topic: string,
@@ -60,13 +63,13 @@ export class ProducerSessions {
       this.#retire(session);
       throw error;
     } finally {
-      // Nobody needs its connections until the next failure.
+      // Its connections are not needed until the next failure.
       if (apart && session.idle) this.#retire(session);
     }
   }
 
   /**
-   * Opens the shared session where there is none.
+   * Opens the shared session if there is none.
    *
    * @throws NoSessionError.
    */
@@ -109,7 +112,10 @@ export class ProducerSessions {
     session.retire();
   }
 
-  /** kafkajs cannot be told to stop a send: it goes on by itself for a while, and what it sends may still arrive. */
+  /**
+   * Awaits a send for a limited time. kafkajs cannot stop a send: it continues for a while, and its messages may still
+   * arrive.
+   */
   async #within<Answer>(timeoutMs: number, sending: Promise<Answer>): Promise<Answer> {
     const { signal } = this.#closing;
     let onAbort: () => void = () => undefined;
@@ -129,15 +135,17 @@ export class ProducerSessions {
 }
 
 /**
- * Whether kafkajs' answer to a send confirms one of its partitions. A send of kafkajs 2.2.4 resolves although it has left
- * partitions out: it keeps one answer per broker over its retries, so a partition that moves to a broker which has answered
- * already is never sent (tulios/kafkajs#1303); and it skips a partition that the topic does not have.
+ * Returns whether kafkajs' answer to a send confirms a partition.
+ *
+ * A send of kafkajs 2.2.4 resolves although it left partitions out. It keeps one answer per broker over its retries, so
+ * a partition that moves to a broker which has answered is never sent (tulios/kafkajs#1303). It also skips a partition
+ * that the topic does not have.
  */
 export function isConfirmed(partition: number, answer: readonly RecordMetadata[]): boolean {
   return answer.some((confirmed) => confirmed.partition === partition);
 }
 
-/** Opening → open → retired → closed. */
+/** One producer, with the states opening → open → retired → closed. */
 class Session {
   readonly #log: Logger;
   readonly #producer: Promise<Producer>;
@@ -196,12 +204,13 @@ class Session {
   }
 }
 
-/** How long a producer that fails to open soon is opened again. An outage takes longer to show, and is not waited out here. */
+/** How long opening a producer is retried, in ms. An outage lasts longer, and is not waited out here. */
 const OPEN_AGAIN_MS = 5_000;
 const OPEN_PAUSE_MS = 200;
 
 /**
- * Opens a producer. kafkajs asks one broker for the producer's id, a random one under KRaft, and gives up when that one is down.
+ * Opens a producer. kafkajs asks one broker for the producer's id (a random broker under KRaft) and gives up if that
+ * broker is down.
  */
 async function open(kafka: Pick<Kafka, 'producer'>): Promise<Producer> {
   const until = Date.now() + OPEN_AGAIN_MS;
@@ -215,7 +224,10 @@ async function open(kafka: Pick<Kafka, 'producer'>): Promise<Producer> {
   }
 }
 
-/** kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598, #980). */
+/**
+ * Opens a producer once. kafkajs keeps order and sequence numbers only with one request in flight (tulios/kafkajs#598,
+ * #980).
+ */
 async function openOnce(kafka: Pick<Kafka, 'producer'>): Promise<Producer> {
   const producer = kafka.producer({
     idempotent: true,

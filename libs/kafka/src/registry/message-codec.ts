@@ -5,7 +5,7 @@ import avsc from 'avsc';
 import type { KafkaConfig } from '../client/config.ts';
 import { registryAccess } from '../client/connection.ts';
 
-/** The subject of a topic's values (Confluent's TopicNameStrategy). */
+/** Returns the subject of a topic's values (Confluent's TopicNameStrategy). */
 export function subjectOf(topic: string): string {
   return `${topic}-value`;
 }
@@ -13,7 +13,9 @@ export function subjectOf(topic: string): string {
 /** Code of a RegistryUnavailableError. */
 export const SCHEMA_REGISTRY_UNAVAILABLE = 'SCHEMA_REGISTRY_UNAVAILABLE';
 
-/** HTTP statuses of the registry by what they mean; another one, but for the 404 of an unknown schema, is `unknown`. */
+/**
+ * Kind of fault → HTTP statuses of the registry. Any other status is `unknown`, except the 404 of an unknown schema.
+ */
 export const REGISTRY_STATUSES: Readonly<Partial<Record<FaultKind, readonly number[]>>> = {
   unreachable: [408, 502, 503, 504],
   authentication: [401],
@@ -22,7 +24,7 @@ export const REGISTRY_STATUSES: Readonly<Partial<Record<FaultKind, readonly numb
   'disk-full': [507],
 };
 
-/** Thrown when the Schema Registry does not answer or refuses; the message at hand may well be sound. */
+/** Thrown if the Schema Registry does not answer or refuses. The message at hand may be valid. */
 export class RegistryUnavailableError extends DependencyError {
   constructor(cause: unknown) {
     const fault = registryFault(cause);
@@ -30,7 +32,9 @@ export class RegistryUnavailableError extends DependencyError {
   }
 }
 
-/** Returns why the registry did not do what was asked; never `request`, which needs a second look (see `MessageCodec.decode`). */
+/**
+ * Returns why the registry failed a request. Never `request`: that needs a second check (see `MessageCodec.decode`).
+ */
 export function registryFault(error: unknown): FaultKind {
   const status = statusOf(error);
   if (status === undefined) return 'unreachable';
@@ -44,13 +48,13 @@ const HEADER_BYTES = 5;
 
 type Resolve = (body: Buffer) => unknown;
 
-/** Avro in Confluent's wire format, by schemas registered under FULL compatibility. */
+/** Encodes and decodes Avro in Confluent's wire format, with schemas that are registered under FULL compatibility. */
 export class MessageCodec {
   readonly #registry: SchemaRegistry;
   readonly #ids: ReadonlyMap<string, number>;
   /**
-   * One compiled reader per (message, writer's schema id). The registry client's own `decode` with a reader schema
-   * compiles that schema anew for every message, which costs more than the decoding.
+   * One compiled reader per message type and writer's schema id. The registry client's own `decode` with a reader
+   * schema compiles that schema again for every message, which costs more than the decoding.
    */
   readonly #readers = new Map<string, Resolve>();
 
@@ -60,9 +64,9 @@ export class MessageCodec {
   }
 
   /**
-   * Registers the schema of every topic; registering the same schema again changes nothing.
+   * Registers the schema of every topic. Registering the same schema again changes nothing.
    *
-   * @throws the registry's error when it is away, or when a schema is not FULLy compatible with the registered one.
+   * @throws the registry's error if it is unavailable, or if a schema is not FULLy compatible with the registered one.
    */
   static async register(config: KafkaConfig, topics: TopicNames): Promise<MessageCodec> {
     const registry = new SchemaRegistry(registryAccess(config));
@@ -77,7 +81,7 @@ export class MessageCodec {
     return new MessageCodec(registry, ids);
   }
 
-  /** Asks the registry for an answer. @throws RegistryUnavailableError when there is none. */
+  /** Checks that the registry answers. @throws RegistryUnavailableError if it does not. */
   async ping(): Promise<void> {
     const [topic = ''] = this.#ids.keys();
     try {
@@ -87,7 +91,9 @@ export class MessageCodec {
     }
   }
 
-  /** @throws MalformedMessageError when the topic is none of ours or the value does not fit its schema. */
+  /**
+   * Encodes a value for a topic. @throws MalformedMessageError if the topic has no schema or the value does not fit it.
+   */
   async encode(topic: string, value: unknown): Promise<Buffer> {
     const id = this.#ids.get(topic);
     if (id === undefined) throw new MalformedMessageError(`no schema is registered for topic ${topic}`);
@@ -95,10 +101,10 @@ export class MessageCodec {
   }
 
   /**
-   * Decodes with the schema it was written with, into today's shape.
+   * Decodes a message with its writer's schema into the current shape.
    *
-   * @throws MalformedMessageError when the bytes are not such a message: never worth another try.
-   * @throws RegistryUnavailableError when the writer's schema cannot be looked up now.
+   * @throws MalformedMessageError if the bytes are not such a message; a retry never helps.
+   * @throws RegistryUnavailableError if the writer's schema cannot be looked up now.
    */
   async decode<T>(type: MessageType<T>, bytes: Buffer | null): Promise<T> {
     if (bytes === null || bytes.length < HEADER_BYTES || bytes[0] !== MAGIC_BYTE) {
@@ -134,7 +140,7 @@ export class MessageCodec {
       return (await this.#registry.getSchema(schemaId)) as unknown as avsc.Type;
     } catch (cause) {
       if (statusOf(cause) !== 404) throw new RegistryUnavailableError(cause);
-      // A registry that knows none of our schemas has lost them, or is another one: that is no fault of the message.
+      // A registry that knows none of our schemas has lost them, or is another one. The message is not at fault.
       await this.ping();
       throw new MalformedMessageError(`expected a ${type.name}, schema id ${schemaId} is unknown`, cause);
     }

@@ -4,8 +4,8 @@ import type { Database } from '../database.ts';
 import { stored } from '../errors.ts';
 
 /**
- * `dispatch.dueAt` of an action that any instance may take at once. One value for all of them, so that an index can list
- * them in order of lane and account, apart from those that become due later.
+ * `dispatch.dueAt` of an action that any instance may take at once. All of them share one value, so that an index can
+ * list them in order of lane and account, apart from actions that become due later.
  */
 export const DUE_NOW = new Date(0);
 
@@ -56,8 +56,8 @@ export const WITH_IN_FLIGHT: Document = {
 };
 
 /**
- * Stages of an update that counts the results of these batches: they are not postponed any more, and an action that has
- * ended leaves every index of the dispatch, whatever its dispatch has recorded.
+ * Returns the stages of an update that counts the results of these batches. The batches are no longer postponed. An
+ * action that has ended leaves every index of the dispatch, whatever its dispatch has recorded.
  */
 export function withBatchesCounted(batchNos: readonly number[]): Document[] {
   const ended = { $in: ['$status', FINAL_STATUSES] };
@@ -75,8 +75,8 @@ export function withBatchesCounted(batchNos: readonly number[]): Document[] {
 }
 
 /**
- * Records that a batch waits in a retry topic, so that it does not hold up the rest of its action. Idempotent; an action
- * that has ended stays as it is.
+ * Records that a batch waits in a retry topic, so that it does not hold up the rest of its action. It may be repeated.
+ * An action that has ended stays unchanged.
  *
  * @throws StoreError.
  */

@@ -23,15 +23,15 @@ import { WITH_DUE_AT, WITH_IN_FLIGHT, withBatchesCounted } from './dispatch-stat
 
 /*
  * Every write of an action's status, as update pipelines: the status depends on fields that the same update changes, or
- * that another process may have changed. Where a status leads is said once, by the pure rules of `action-lifecycle.ts` in
- * @bulk/domain: the expressions here are generated from them, and a test holds both against each other. Each pipeline ends
- * with the fields that are derived from the status (`dispatch.dueAt`, `dispatch.inFlight`).
+ * that another process may have changed. The pure rules of `action-lifecycle.ts` in @bulk/domain define the transitions
+ * once. The expressions here are generated from those rules, and a test compares both. Each pipeline ends with the
+ * fields that are derived from the status (`dispatch.dueAt`, `dispatch.inFlight`).
  */
 
-/** Filter of the actions that are accepted: an upload is no action for anyone. */
+/** The filter of accepted actions. An upload is not an action for its account yet. */
 export const ACCEPTED = { status: { $ne: STAGING } } as const;
 
-/** The fields that say how far an upload is: nothing of it is accepted, dispatched or counted. */
+/** Returns the initial state of an upload: nothing of it is accepted, dispatched or counted. */
 export function stagedFields(
   now: Date,
 ): Omit<
@@ -66,9 +66,9 @@ export function stagedFields(
 }
 
 /**
- * The update that accepts an upload.
+ * Returns the update that accepts an upload.
  *
- * @param digest of the request; undefined where it has no idempotency key.
+ * @param digest digest of the request; undefined if the request has no idempotency key.
  */
 export function acceptance(
   size: { readonly total: number; readonly batchCount: number },
@@ -89,7 +89,7 @@ export function acceptance(
   ];
 }
 
-/** The filter of the actions that a control changes. */
+/** Returns the filter of the actions that a control changes. */
 export function controllable(control: Control): {
   readonly status: { readonly $in: ActionStatus[] };
   readonly cancelRequestedAt: null;
@@ -97,7 +97,7 @@ export function controllable(control: Control): {
   return { status: { $in: [...controllableStatuses(control)] }, cancelRequestedAt: null };
 }
 
-/** The update that cancels, pauses or resumes an action that `controllable` matches. */
+/** Returns the update that cancels, pauses or resumes an action that `controllable` matches. */
 export function controlled(control: Control, now: Date): Document[] {
   return [
     {
@@ -113,16 +113,16 @@ export function controlled(control: Control, now: Date): Document[] {
   ];
 }
 
-/** Batches of an action that are in Kafka, or skipped for good: all below `nextBatch`. */
+/** The batches of an action that are in Kafka, or skipped for good: all below `nextBatch`. */
 export interface DispatchedBatches {
   readonly nextBatch: number;
   /** Whether these are all batches. */
   readonly done: boolean;
-  /** The renewed lease of whoever continues; ignored where all is done. */
+  /** The renewed lease of the instance that continues; ignored if `done`. */
   readonly lease: Lease;
 }
 
-/** The update that records published batches. An outcome may have come before it and moved the status already. */
+/** Returns the update that records published batches. An earlier outcome may have changed the status already. */
 export function published(batches: DispatchedBatches, now: Date): Document[] {
   const status = moved(statusAfterPublication);
   const moves = { $ne: ['$status', status] };
@@ -142,31 +142,34 @@ export function published(batches: DispatchedBatches, now: Date): Document[] {
 
 /** Outcomes that are added to the counts of an action. */
 export interface CountedOutcomes {
-  /** Parts of it are negative where a replay replaced outcomes. */
+  /** Parts of the tally are negative if a replay replaced outcomes. */
   readonly tally: Tally;
-  /** Batches that had no outcome before. */
+  /** Number of batches that had no outcome before. */
   readonly batches: number;
-  /** Where the last of their logs came from: the action's counts are complete up to it (`applied`). */
+  /** The source of the last of their logs. The action's counts are complete up to it (`applied`). */
   readonly upTo: ResultSource;
 }
 
 const PROCESSED = { $add: ['$counts.success', '$counts.failure', '$counts.skipped'] };
 
-/** The condition of a filter that so many outcomes fit into what is left of the action. */
+/** Returns a filter condition: the number of outcomes of `tally` does not exceed the rest of the action. */
 export function fits(tally: Tally): Document {
   return { $expr: { $lte: [{ $add: [PROCESSED, processed(tally)] }, '$total'] } };
 }
 
 /**
- * The update that adds outcomes to the counts of an action and moves its status. A final status stays; `version` rises.
+ * Returns the update that adds outcomes to the counts of an action and moves its status. A final status stays;
+ * `version` rises.
  *
- * @param settled batches that are not postponed any more.
+ * @param settled batches that are no longer postponed.
  */
 export function counted(outcomes: CountedOutcomes, settled: readonly number[], now: Date): Document[] {
   return [...withOutcomes(outcomes, now), ...withBatchesCounted(settled)];
 }
 
-/** The update that counts the outcomes of batches that were skipped in the dispatch, and records that it is behind them. */
+/**
+ * Returns the update that counts the outcomes of batches that the dispatch skipped, and moves the dispatch past them.
+ */
 export function skipped(outcomes: CountedOutcomes, batches: DispatchedBatches, now: Date): Document[] {
   return [
     ...withOutcomes(outcomes, now),
@@ -176,7 +179,7 @@ export function skipped(outcomes: CountedOutcomes, batches: DispatchedBatches, n
   ];
 }
 
-/** The figures and the status that an action should have. */
+/** The counts, the status and the times that an action should have. */
 export interface RepairedAction {
   readonly counts: Counts;
   readonly codes: Tally['codes'];
@@ -187,7 +190,7 @@ export interface RepairedAction {
   readonly updatedAt: Date;
 }
 
-/** The update that sets what an action has to what its logs say. */
+/** Returns the update that sets the counts and the status of an action to those of its logs. */
 export function repaired({ codes, ...fields }: RepairedAction): Document[] {
   return [
     { $set: { ...fields, codes: { $literal: codes }, version: NEXT_VERSION } },
@@ -198,7 +201,7 @@ export function repaired({ codes, ...fields }: RepairedAction): Document[] {
 
 const NEXT_VERSION = { $add: ['$version', 1] };
 
-/** The status that a pure rule leads to, as an expression. */
+/** Returns the status that results from a pure rule, as an expression. */
 function moved(rule: (status: ActionStatus) => ActionStatus): Document | string {
   const sources = new Map<ActionStatus, ActionStatus[]>();
   for (const status of ACTION_STATUSES) {
@@ -210,7 +213,7 @@ function moved(rule: (status: ActionStatus) => ActionStatus): Document | string 
   return { $switch: { branches, default: '$status' } };
 }
 
-/** An expression that depends on how far the action had come. */
+/** Returns an expression that depends on the milestone that the action reached. */
 function byMilestone(expressionAt: (reached: Milestone) => Document | string): Document {
   return {
     $switch: {
@@ -223,9 +226,9 @@ function byMilestone(expressionAt: (reached: Milestone) => Document | string): D
   };
 }
 
-/** How long an action stood still in all, once a pause ends; that of an action that is not paused stays. */
+/** Returns the total duration of an action's pauses once a pause ends. That of an action that is not paused stays. */
 function pausedMs(now: Date): Document {
-  // It ran until its last change: that of the pause, or the last outcome of what was in flight then.
+  // It ran until its last change: the pause, or the last outcome of batches that were in flight then.
   const stoodStill = { $subtract: [now.getTime(), { $toLong: { $max: ['$startedAt', '$updatedAt'] } }] };
   const counts = { $and: [{ $eq: ['$status', 'paused'] }, { $ne: ['$startedAt', null] }] };
   const before = { $ifNull: ['$pausedMs', 0] };
@@ -245,7 +248,7 @@ function withOutcomes({ tally, batches, upTo }: CountedOutcomes, now: Date): Doc
   const added = (field: string, n: number): Document => ({ $add: [{ $ifNull: [`$${field}`, 0] }, n] });
   const codes = Object.entries(tally.codes).map(([code, n]): [string, Document] => {
     const sum = added(`codes.${code}`, n);
-    // A replay may leave nothing of a code.
+    // A replay may reduce the count of a code to 0.
     return [`codes.${code}`, n > 0 ? sum : { $cond: [{ $eq: [sum, 0] }, '$$REMOVE', sum] }];
   });
   const isFinal = { $in: ['$status', FINAL_STATUSES] };
@@ -269,7 +272,7 @@ function withOutcomes({ tally, batches, upTo }: CountedOutcomes, now: Date): Doc
       $set: {
         startedAt: { $cond: [begun, startedAt(now), '$startedAt'] },
         finishedAt: { $cond: [{ $and: [complete, { $not: [isFinal] }] }, finishedAt(now), '$finishedAt'] },
-        // The conditions of `outcomeStage`, in the database's words.
+        // The conditions of `outcomeStage`, as expressions of the database.
         status: {
           $switch: {
             branches: [

@@ -17,17 +17,17 @@ import { stored } from '../errors.ts';
 
 const LEASE_OF_CLAIM = 'dispatch.lease';
 
-/** The filter of uploads that nobody has claimed: they may be written to and accepted. */
+/** Returns the filter of unclaimed uploads, which may be written to and accepted. */
 export function unclaimedUpload(): Filter<ActionDocument> {
   return { status: STAGING, uploadClaim: { $exists: false }, [LEASE_OF_CLAIM]: null };
 }
 
-/** The fields that an update sets to claim an upload. */
+/** Returns the fields that an update sets to claim an upload. */
 export function claimingUpload(claim: UploadClaim): Document {
   return { uploadClaim: claim, [LEASE_OF_CLAIM]: { owner: claim.reason, until: claim.until } };
 }
 
-/** The filter of an upload with exactly the claim that was read, or still with none. */
+/** Returns the filter of an upload with exactly the claim that was read, or still with none. */
 export function uploadClaimedAs({ uploadClaim, dispatch }: ActionDocument): Filter<ActionDocument> {
   return {
     status: STAGING,
@@ -36,12 +36,12 @@ export function uploadClaimedAs({ uploadClaim, dispatch }: ActionDocument): Filt
   };
 }
 
-/** Whether an upload is claimed, by an instance of this version or of the version before. */
+/** Returns whether an upload is claimed, by an instance of this version or of the version before. */
 export function isUploadClaimed({ uploadClaim, dispatch }: ActionDocument): boolean {
   return uploadClaim !== undefined || dispatch.lease !== null;
 }
 
-/** The filter of claimed uploads that may be removed, and that no janitor is removing. */
+/** Returns the filter of claimed uploads that may be removed and that no janitor is removing. */
 export function removableUploads(now: Date): Filter<ActionDocument> {
   return {
     status: STAGING,

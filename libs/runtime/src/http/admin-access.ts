@@ -2,7 +2,7 @@ import { createHash, timingSafeEqual } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import { BlockList } from 'node:net';
 
-/** What a request over the admin port has to bring. */
+/** The error of a request to the admin port that may not change anything. */
 export const WHO_MAY_CHANGE =
   'expected a request from this machine, or Authorization: Bearer with the token of ADMIN_TOKEN';
 
@@ -11,7 +11,7 @@ LOOPBACK.addSubnet('127.0.0.0', 8, 'ipv4');
 LOOPBACK.addAddress('::1', 'ipv6');
 const IPV4_IN_IPV6 = /^::ffff:(?=[\d.]+$)/i;
 
-/** The parts of a request that say who it is from. */
+/** The parts of a request that identify its sender. */
 export type AdminRequest = Pick<IncomingMessage, 'headers'> & {
   readonly socket: { readonly remoteAddress?: string | undefined };
 };
@@ -23,7 +23,7 @@ export type AdminRequest = Pick<IncomingMessage, 'headers'> & {
  */
 export function mayChange({ headers, socket }: AdminRequest, token: string | undefined): boolean {
   if (token !== undefined && isToken(headers.authorization, token)) return true;
-  // A web page that runs in a browser of this machine is not trusted, and neither is what a proxy of this machine passes on.
+  // A web page in a browser of this machine is not trusted. Neither is a request that a proxy of this machine relays.
   const isRelayed = [
     headers.origin,
     headers['sec-fetch-site'],
@@ -35,7 +35,7 @@ export function mayChange({ headers, socket }: AdminRequest, token: string | und
 
 function isToken(authorization: string | undefined, token: string): boolean {
   const given = /^bearer +(\S+)$/i.exec(authorization ?? '')?.[1];
-  // Digests have the same length, as the comparison needs it.
+  // The comparison needs equal lengths, which digests have.
   return given !== undefined && timingSafeEqual(digestOf(given), digestOf(token));
 }
 
@@ -45,7 +45,7 @@ function digestOf(text: string): Buffer {
 
 function isLoopback(remoteAddress: string | undefined): boolean {
   if (remoteAddress === undefined) return false;
-  // Without the zone of a link-local address.
+  // Remove the zone of a link-local address.
   const address = remoteAddress.replace(IPV4_IN_IPV6, '').replace(/%.*/, '');
   return LOOPBACK.check(address, address.includes(':') ? 'ipv6' : 'ipv4');
 }

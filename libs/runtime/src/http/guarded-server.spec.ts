@@ -72,12 +72,12 @@ describe('GuardedServer', () => {
     ['does not complete its headers', 'GET / HTTP/1.1\r\nx:', 408],
     ['does not complete its body', 'POST / HTTP/1.1\r\nhost: h\r\ncontent-length: 5\r\n\r\nx', 408],
   ])('closes a connection that %s although its client never does', async (_what, text, status) => {
-    // Answers only what has arrived whole.
+    // Answers only complete requests.
     handle = (request, response) => void request.resume().on('end', () => response.end());
     const connection = open(text);
     await eventually('the answer', () => connection.answer.includes('"success":false'));
     expect(connection.answer).toMatch(new RegExp(`^HTTP/1.1 ${status} `));
-    // A write shows that the server has let go: its kernel answers with a reset.
+    // A write shows that the server has released the connection: its kernel answers with a reset.
     const broken = new Promise((resolve) => connection.socket.once('close', resolve));
     await eventually('the end of the connection', () => {
       connection.socket.write('x');

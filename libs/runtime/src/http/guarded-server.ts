@@ -15,15 +15,15 @@ import { originForm } from './request-target.ts';
 
 /** Bounds on what clients may send, and on how long they may take. */
 export interface ServerLimits {
-  /** Longest time in which nothing of a request's body arrives, in ms. The whole body may take any time. */
+  /** Maximum time without any data of a request's body, in ms. The whole body may take any time. */
   readonly requestTimeoutMs: number;
-  /** Longest time to receive the headers of a request, in ms; at most `requestTimeoutMs` counts. */
+  /** Maximum time to receive the headers of a request, in ms; at most `requestTimeoutMs` counts. */
   readonly headersTimeoutMs: number;
   /** How long an idle connection stays open, in ms. */
   readonly keepAliveTimeoutMs: number;
-  /** Most bytes of the headers of a request. */
+  /** Maximum size of the headers of a request, in bytes. */
   readonly maxHeaderBytes: number;
-  /** Most connections at once; more are closed unanswered. */
+  /** Maximum number of connections. Further ones are closed unanswered. */
   readonly maxConnections: number;
 }
 
@@ -31,7 +31,7 @@ export interface ServerLimits {
 export interface ListenAddress {
   /** `0.0.0.0`: every IPv4 interface of the machine. */
   readonly host: string;
-  /** 0 for any free one. */
+  /** 0 selects any free port. */
   readonly port: number;
 }
 
@@ -40,9 +40,9 @@ export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Bu
 
 export interface GuardedServerOptions extends ServerLimits {
   readonly handle: HttpHandler;
-  /** Takes upgrade requests; default: they are handled as plain requests. */
+  /** Handles upgrade requests. Default: they are handled as plain requests. */
   readonly upgrade?: UpgradeHandler;
-  /** Told at half time of a close; default: requests under way have the whole time. */
+  /** Notified at half of the time limit of a close. Default: requests under way have the whole time. */
   readonly cutOff?: StopSignal;
   readonly log: Logger;
 }
@@ -53,7 +53,7 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-/** Longest time between two checks for requests that take too long, in ms. */
+/** Maximum time between two checks for requests that take too long, in ms. */
 const CHECK_EVERY_MS = 5_000;
 
 const BY_ERROR: Readonly<Record<string, ProtocolRefusal>> = {
@@ -70,10 +70,10 @@ const BY_ERROR: Readonly<Record<string, ProtocolRefusal>> = {
 };
 
 /**
- * An HTTP server that nothing from outside can end or fill up.
+ * An HTTP server that no client can crash or exhaust.
  *
- * What no handler can read is refused before the handlers, in the envelope of every refusal. Refused connections are
- * closed, and `close` ends within a bounded time.
+ * A request that no handler could read is refused before the handlers, in the usual envelope of a refusal. Refused
+ * connections are closed, and `close` ends within a bounded time.
  */
 export class GuardedServer {
   readonly #server: Server;
@@ -89,12 +89,12 @@ export class GuardedServer {
     const headersTimeout = Math.min(limits.headersTimeoutMs, limits.requestTimeoutMs);
     const server = createServer({
       maxHeaderSize: limits.maxHeaderBytes,
-      // Of the whole request; `watchBody` asks for progress instead.
+      // This limit is for the whole request; `watchBody` requires progress instead.
       requestTimeout: 0,
       headersTimeout,
       keepAliveTimeout: limits.keepAliveTimeoutMs,
       connectionsCheckingInterval: Math.min(headersTimeout, CHECK_EVERY_MS),
-      // Node would answer by itself, without an envelope.
+      // Node would answer by itself, without the envelope.
       requireHostHeader: false,
     });
     server.maxConnections = limits.maxConnections;
@@ -104,7 +104,7 @@ export class GuardedServer {
     });
     server.on('connect', (_request, socket) => refuseConnection(socket, CONNECT_REFUSED));
     server.on('clientError', (error, socket) => this.#refuse(error, socket));
-    // A connection that cannot be accepted, for want of file descriptors for example.
+    // A connection could not be accepted, for example for lack of file descriptors.
     server.on('error', (error) => log.warn({ err: error }, 'HTTP server error'));
     if (upgrade !== undefined) {
       server.on('upgrade', (request, socket, head) => {
@@ -120,8 +120,8 @@ export class GuardedServer {
   /**
    * Starts to listen.
    *
-   * @param at where: an address or host name, and a port or 0 for any free one.
-   * @returns the port; rejects if the address or the port is refused.
+   * @param at an address or host name, and a port, or 0 for any free port.
+   * @returns the port. Rejects if the address or the port is refused.
    */
   async listen({ host, port }: ListenAddress): Promise<number> {
     await new Promise<void>((resolve, reject) => {
@@ -135,9 +135,9 @@ export class GuardedServer {
   }
 
   /**
-   * Takes no new connection, closes each one after the answer to its request, and ends every connection that is left.
+   * Accepts no new connection, closes each connection after the answer to its request, and finally closes all others.
    *
-   * @param limitMs after this time every connection is closed. At half of it the cut-off is due.
+   * @param limitMs time limit in ms, after which every connection is closed. The cut-off is at half of it.
    */
   close(limitMs: number): Promise<void> {
     return this.#orderly.close(limitMs, (connections) =>
@@ -146,7 +146,7 @@ export class GuardedServer {
   }
 
   #receive(request: IncomingMessage, response: ServerResponse, handle: HttpHandler): void {
-    // Node emits an error where an answer is written to a connection that is gone; unheard, it would end the process.
+    // Node emits an error if an answer is written to a closed connection. Without a listener it would end the process.
     response.on('error', (error) => this.#log.debug({ err: error }, 'Answer not sent'));
     this.#remember({ request, response });
     const refusal = faultOf(request);
@@ -177,7 +177,7 @@ export class GuardedServer {
     response.once('close', () => exchanges.delete(exchange));
   }
 
-  /** Answers what never became a request, after the answers that are under way on its connection. */
+  /** Refuses bytes that never became a request, after the pending answers on the same connection. */
   #refuse(error: NodeJS.ErrnoException, socket: Duplex): void {
     if (error.code === 'ECONNRESET' || !socket.writable || this.#refused.has(socket)) {
       socket.destroy();
@@ -188,7 +188,7 @@ export class GuardedServer {
     const exchanges = [...(this.#exchanges.get(socket) ?? [])];
     const unread = exchanges.filter(({ request }) => !request.complete);
     const refuse = (): void => {
-      // A refusal in the middle of another answer would become a part of that answer.
+      // A refusal within another answer would become a part of that answer.
       if (unread.some(({ response }) => response.headersSent)) socket.destroy();
       else refuseConnection(socket, refusal);
     };
@@ -208,7 +208,7 @@ export class GuardedServer {
   }
 }
 
-/** Refused as Node's own time-outs are. */
+/** Has the code of Node's own time-outs, so it is refused like them. */
 class BodyStalledError extends Error {
   readonly code = 'ERR_HTTP_REQUEST_TIMEOUT';
 }
@@ -225,7 +225,10 @@ const CONNECT_REFUSED: ProtocolRefusal = {
   message: 'CONNECT is not allowed: this is no proxy',
 };
 
-/** What is wrong with a request before anyone looks at what it asks for. Makes its target readable for every parser. */
+/**
+ * Returns the fault of a request, if any, before it is handled. It makes the request's target readable for every
+ * parser.
+ */
 function faultOf(request: IncomingMessage): ProtocolRefusal | undefined {
   const { headers, httpVersionMajor, httpVersionMinor } = request;
   if (httpVersionMajor === 1 && httpVersionMinor === 1 && headers.host === undefined) {

@@ -1,18 +1,18 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
 
-/** How often connections that need not be waited for are looked for while closing, in ms. */
+/** Time between two searches for connections that may be closed, in ms. */
 const LOOK_EVERY_MS = 50;
 /** Part of the time for closing after which requests under way are cut off. */
 const PATIENCE_PART = 0.5;
 /** Part of the time for closing after which every connection is destroyed. */
 const LAST_PART = 0.95;
-/** How long a client that is still sending may take to read its answer before its connection is destroyed, in ms. */
+/** Time for a client that is still sending to read its answer, in ms. Then its connection is destroyed. */
 const LINGER_MS = 1_000;
 
-/** The moment of a stop at which requests under way are ended. */
+/** The moment of a stop at which requests under way are cut off. */
 export interface StopSignal {
-  /** Whether that moment is over. */
+  /** Whether that moment has passed. */
   readonly isOver: boolean;
   now(): void;
 }
@@ -23,19 +23,22 @@ interface Exchange {
 }
 
 /**
- * Closes an HTTP server within a time limit: it takes no new connection, and closes at once those without a request. Then
- * it waits for the requests under way, and closes each connection after its answer. At half time it cuts off what is
- * still under way, and at the end it destroys the connections that are left.
+ * Closes an HTTP server within a time limit. It accepts no new connection, and closes at once those without a request.
+ * Then it waits for the requests under way, and closes each connection after its answer. At half of the limit it cuts
+ * off the requests that are still under way, and at the end it destroys the remaining connections.
  */
 export class OrderlyClose {
   readonly #server: Server;
   readonly #cutOff: StopSignal | undefined;
   readonly #sockets = new Set<Socket>();
-  /** Requests without a complete answer, or whose clients are still sending while we close. */
+  /** Requests without a complete answer, and those whose clients are still sending during the close. */
   readonly #open = new Map<Socket, Exchange>();
   #closing = false;
 
-  /** Follows the connections of a server that does not listen yet. @param cutOff told at half time of a close. */
+  /**
+   * Tracks the connections of a server that does not listen yet. @param cutOff notified at half of the limit of a
+   * close.
+   */
   constructor(server: Server, cutOff?: StopSignal) {
     this.#server = server;
     this.#cutOff = cutOff;
@@ -46,13 +49,15 @@ export class OrderlyClose {
         this.#open.delete(socket);
       });
     });
-    // Before the listener that answers.
+    // This listener runs before the one that answers.
     server.prependListener('request', (request, response) => this.#follow({ request, response }));
   }
 
   /**
-   * @param limitMs after this time every connection is closed.
-   * @param onDestroy called with the number of connections that are left then.
+   * Closes the server.
+   *
+   * @param limitMs time limit in ms, after which every connection is closed.
+   * @param onDestroy called with the number of connections that remain at the end of the limit.
    */
   async close(limitMs: number, onDestroy: (connections: number) => void): Promise<void> {
     this.#closing = true;
@@ -75,15 +80,15 @@ export class OrderlyClose {
     const { socket } = exchange.request;
     this.#open.set(socket, exchange);
     exchange.response.once('close', () => {
-      // Still sending, it lingers until it is closed.
+      // A client that is still sending lingers until its connection is closed.
       if (this.#closing && !exchange.request.complete) return;
-      // The next request of the same connection may be there already.
+      // The next request of the same connection may have arrived already.
       if (this.#open.get(socket) === exchange) this.#open.delete(socket);
     });
     if (this.#closing) closeAfter(exchange);
   }
 
-  /** Idle ones, silent ones and refused ones; after the cut-off all that bring no whole request, too. */
+  /** Closes idle, silent and refused connections; after the cut-off also those without a complete request. */
   #closeUnused(): void {
     this.#server.closeIdleConnections();
     for (const socket of this.#sockets) {
@@ -95,9 +100,10 @@ export class OrderlyClose {
 }
 
 /**
- * Has the connection closed after the answer, and tells the client so unless its headers are sent. Where the client is
- * still sending, our side is closed first and the rest is read on for a while: to close both at once would reset the
- * connection, and the client might never see the answer.
+ * Closes the connection after the answer, and announces that in the headers unless they are sent already.
+ *
+ * If the client is still sending, our side is closed first, and the rest is read for a while. To close both sides at
+ * once would reset the connection, and the client might never get the answer.
  */
 function closeAfter({ request, response }: Exchange): void {
   response.shouldKeepAlive = false;

@@ -1,7 +1,7 @@
 import { STATUS_CODES, type ServerResponse } from 'node:http';
 import type { Duplex } from 'node:stream';
 
-/** An answer to what is no request that a service can read. */
+/** An answer to bytes that are not a request that a service can read. */
 export interface ProtocolRefusal {
   readonly status: number;
   readonly code: string;
@@ -41,7 +41,7 @@ export function refuseRequest(response: ServerResponse, refusal: ProtocolRefusal
   response.end(body);
 }
 
-/** Keeps the parser from the rest of a connection: nothing that still arrives becomes a request. */
+/** Detaches the parser from a connection, so that no later bytes become a request. */
 export function detachParser(socket: Duplex): void {
   socket.removeAllListeners('data');
   socket.on('data', () => undefined);
@@ -58,7 +58,7 @@ function closeAfter(socket: Duplex, text: string): void {
 }
 
 function bodyOf({ code, message, details }: ProtocolRefusal): string {
-  // JSON leaves out what is undefined.
+  // JSON omits undefined properties.
   return JSON.stringify({ success: false, error: { code, message, details } });
 }
 

@@ -5,16 +5,16 @@ const NOT_VISIBLE_ASCII = /[^\x21-\x7e]/g;
 const ENCODED_LABEL = /^xn--/i;
 
 /**
- * Returns a request target in origin form: a path and perhaps a query, in visible ASCII.
+ * Returns a request target in origin form: a path with an optional query, in visible ASCII.
  *
- * A proxy's absolute form loses its origin; bytes beyond ASCII are percent-encoded, as a browser would send them. What
- * comes out can be read by every URL parser, so that no later reader throws.
+ * A proxy's absolute form loses its origin. Bytes beyond ASCII are percent-encoded, as a browser would send them. Every
+ * URL parser can read the result, so that no later reader throws.
  *
  * @returns undefined if the target cannot be read.
  */
 export function originForm(target: string): string | undefined {
   const path = pathOf(target);
-  // A fragment is never sent by a client that knows what it is.
+  // A correct client never sends a fragment.
   if (path === undefined || path.includes('#')) return undefined;
   return path.replaceAll(
     NOT_VISIBLE_ASCII,
@@ -31,9 +31,9 @@ function pathOf(target: string): string | undefined {
 }
 
 /**
- * Whether each encoded label of a host (`xn--…`) stands for a name.
+ * Returns whether each encoded label of a host (`xn--…`) stands for a name.
  *
- * The URL parser of Node 20 and 22 refuses a label that does not. The one of Node 24 takes it as it is.
+ * The URL parser of Node 20 and 22 refuses a label that does not. The parser of Node 24 accepts it unchanged.
  */
 function isReadableHost(host: string): boolean {
   const names = domainToUnicode(host).split('.');

@@ -3,15 +3,16 @@ import type { NetworkPolicy } from './network-policy.ts';
 
 export interface CallbackRules {
   readonly networks: NetworkPolicy;
-  /** Whether a URL may be plain http. */
+  /** Whether a URL may use plain http. */
   readonly allowHttp: boolean;
-  /** Ports that a URL may name. A caller that could choose any would have a port scanner. */
+  /** Ports that a URL may name. A free choice of ports would give callers a port scanner. */
   readonly ports: readonly number[] | 'any';
 }
 
 /**
- * Which callback URLs can be delivered at all, as far as the URL alone tells: intake refuses the others at once, notifier
- * looks again (the configuration may have changed) and checks the addresses that a name resolves to.
+ * Decides which callback URLs are allowed, as far as the URL alone shows it. intake refuses all others at once.
+ * notifier checks again, because the configuration may have changed, and also checks the addresses that a name resolves
+ * to.
  */
 export class CallbackPolicy {
   readonly networks: NetworkPolicy;
@@ -25,9 +26,10 @@ export class CallbackPolicy {
   }
 
   /**
-   * Why a URL is refused, or undefined where nothing speaks against it yet.
+   * Returns why a URL is refused, or undefined if it is allowed so far.
    *
-   * @param url parsed by the WHATWG rules, which write every form of an IPv4 address (octal, hexadecimal, short) in full.
+   * @param url parsed by the WHATWG rules, which write every form of an IPv4 address (octal, hexadecimal, short) in
+   *   full.
    */
   refusalOf(url: URL): string | undefined {
     if (url.protocol !== 'https:' && !(url.protocol === 'http:' && this.#allowHttp)) {

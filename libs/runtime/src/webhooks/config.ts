@@ -4,22 +4,25 @@ import { CallbackPolicy } from './callback-policy.ts';
 import { isNetwork, NetworkPolicy } from './network-policy.ts';
 
 const MIN_SECRET = 32;
-/** Admitted where plain http is. */
+/** The port that is allowed if plain http is. */
 const HTTP_PORT = 80;
 
-/** Variables of every service that has to do with webhooks; they must agree. */
+/** Settings of every service that handles webhooks. Their values must agree. */
 export const webhookConfigShape = {
   WEBHOOK_SECRET: z.string().min(MIN_SECRET, `expected at least ${MIN_SECRET} characters`).optional().meta({
     description:
-      "The installation's secret, from which each account's own is derived; without it there are no webhooks.",
+      'Secret of the installation, from which the secret of each account is derived. Without it, the installation sends no webhooks.',
   }),
-  WEBHOOK_ALLOW_HTTP: flag(false, 'Whether a callback URL may be plain http.'),
+  WEBHOOK_ALLOW_HTTP: flag(false, 'Whether a callback URL may use plain http.'),
   WEBHOOK_ALLOWED_PORTS: z
     .string()
     .regex(/^\s*(any|\d{1,5}(\s*,\s*\d{1,5})*)\s*$/, 'expected ports separated by commas, or any')
     .transform((text) => (text.trim() === 'any' ? ('any' as const) : text.split(',').map(Number)))
     .default([443])
-    .meta({ description: 'Ports that a callback URL may name, separated by commas; any admits every port.' }),
+    .meta({
+      description:
+        'Ports that a callback URL may name, separated by commas. The value any allows every port.',
+    }),
   WEBHOOK_ALLOWED_NETWORKS: z
     .string()
     .transform((text) => text.split(',').map((network) => network.trim()))
@@ -30,13 +33,13 @@ export const webhookConfigShape = {
     .optional()
     .meta({
       description:
-        'Networks beside the public internet that webhooks may go to, in CIDR notation, separated by commas.',
+        'Networks that webhooks may reach in addition to the public internet, in CIDR notation, separated by commas.',
     }),
 };
 
 export type WebhookConfig = z.infer<z.ZodObject<typeof webhookConfigShape>>;
 
-/** What this configuration permits. */
+/** Returns the callback policy of a configuration. */
 export function callbackPolicyOf(
   config: Pick<WebhookConfig, 'WEBHOOK_ALLOW_HTTP' | 'WEBHOOK_ALLOWED_PORTS' | 'WEBHOOK_ALLOWED_NETWORKS'>,
 ): CallbackPolicy {

@@ -1,6 +1,6 @@
 import { BlockList, isIP } from 'node:net';
 
-/** IPv4 that is nobody's on the internet, or somebody's who must not be reached from inside. */
+/** IPv4 networks that do not exist on the public internet, or that a caller must not reach from inside. */
 const SPECIAL_V4 = networks([
   '0.0.0.0/8', // this host
   '10.0.0.0/8', // private
@@ -20,12 +20,12 @@ const SPECIAL_V4 = networks([
 ]);
 
 /**
- * All of IPv6 that is assigned to the internet; outside of it are loopback, link-local, unique local, multicast, and the
- * forms that hold an IPv4 address (mapped, compatible, NAT64).
+ * The IPv6 range that is assigned to the internet. It excludes loopback, link-local, unique local, multicast, and the
+ * forms that contain an IPv4 address (mapped, compatible, NAT64).
  */
 const GLOBAL_V6 = networks(['2000::/3']);
 
-/** What of it is not one host on the internet, or holds an IPv4 address. */
+/** The parts of that range that are not single hosts on the internet, or that contain an IPv4 address. */
 const SPECIAL_V6 = networks([
   '2001::/23', // protocol assignments, Teredo among them
   '2001:db8::/32', // documentation
@@ -33,7 +33,9 @@ const SPECIAL_V6 = networks([
   '3fff::/20', // documentation
 ]);
 
-/** To which addresses a service may connect because a caller asked it to: public ones, and what is allowed beside. */
+/**
+ * Decides to which addresses a service may connect at a caller's request: public ones, and explicitly allowed networks.
+ */
 export class NetworkPolicy {
   readonly #allowed: BlockList;
 
@@ -42,9 +44,12 @@ export class NetworkPolicy {
     this.#allowed = networks(allowed);
   }
 
-  /** @param address IPv4 or IPv6 as text; anything else is not permitted. */
+  /**
+   * Returns whether a connection to an address is allowed. @param address IPv4 or IPv6 as text; other texts are not
+   * allowed.
+   */
   permits(address: string): boolean {
-    // A zone (`fe80::1%eth0`) says through which interface, not whereto.
+    // A zone (`fe80::1%eth0`) names the interface, not the destination.
     const bare = address.split('%', 1)[0] ?? '';
     const version = isIP(bare);
     if (version === 0) return false;
@@ -56,7 +61,7 @@ export class NetworkPolicy {
   }
 }
 
-/** Whether a text is a network in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`. */
+/** Returns whether a text is a network in CIDR notation, such as `10.0.0.0/8` or `fd00::/8`. */
 export function isNetwork(text: string): boolean {
   const [address = '', prefix = '', ...rest] = text.split('/');
   const version = isIP(address);

@@ -1,15 +1,15 @@
 import { createHmac } from 'node:crypto';
 
 /**
- * The secret that an account's webhooks are signed with, in the notation of the Standard Webhooks specification. Derived
- * from the installation's own, so that nothing is stored and no account can forge the webhooks of another.
+ * Returns the secret that signs an account's webhooks, in the notation of the Standard Webhooks specification. It is
+ * derived from the installation's secret, so that nothing is stored and no account can forge the webhooks of another.
  *
- * @param master WEBHOOK_SECRET; who changes it changes the secret of every account.
+ * @param master WEBHOOK_SECRET. A change of it changes the secret of every account.
  */
 export function accountWebhookSecret(master: string, accountId: string): string {
   const key = createHmac('sha256', master).update(`webhook:${accountId}`).digest('base64');
   return `${WEBHOOK_SECRET_PREFIX}${key}`;
 }
 
-/** What the text of a secret begins with; the key is the base64 behind it. */
+/** The prefix of a secret. The base64 text of the key follows it. */
 export const WEBHOOK_SECRET_PREFIX = 'whsec_';

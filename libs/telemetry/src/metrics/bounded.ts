@@ -1,9 +1,9 @@
-/** What stands for every value that is not one of the known ones. */
+/** The label for every value that is not a known one. */
 export const OTHER = 'other';
 
 /**
- * Keeps a label to values that are known beforehand, whoever gives them: a code of an action type's own, a method that a
- * client has made up. Everything else is `other`.
+ * Limits a label to known values, whatever its source: an action type's own code, or a method that a client has
+ * invented. Everything else becomes `other`.
  */
 export function bounded(known: Iterable<string>): (value: string) => string {
   const allowed = new Set(known);

@@ -1,16 +1,16 @@
 import { SECONDS, type Metrics } from './metrics.ts';
 
-/** How far a consumer is behind in one partition; that of @bulk/kafka's ConsumerLag. */
+/** The lag of a consumer in one partition, as ConsumerLag of @bulk/kafka reports it. */
 export interface PartitionLag {
   readonly topic: string;
   readonly partition: number;
-  /** Messages behind the position; undefined while the position is not known. */
+  /** Number of messages after the position; undefined while the position is unknown. */
   readonly messages: number | undefined;
-  /** Age of the oldest message that is to be processed and is not, in seconds. */
+  /** Age of the oldest message that is due and not processed, in seconds. */
   readonly seconds: number;
 }
 
-/** What a ChunkConsumer of @bulk/kafka tells. */
+/** Receives the measurements of a ChunkConsumer of @bulk/kafka. */
 export interface ConsumerRecorder {
   chunk(seconds: number, messages: number): void;
   failed(): void;
@@ -19,10 +19,10 @@ export interface ConsumerRecorder {
 }
 
 /**
- * The instruments of the consumers of a service.
+ * Declares the instruments of the consumers of a service.
  *
- * @param lags the consumers by name, each with its lag as of now. A name is fixed, as a group's need not be.
- * @returns a recorder for the consumer of that name.
+ * @param lags consumer → a function that returns its current lag. The names are fixed, unlike those of groups.
+ * @returns a function that returns the recorder of a consumer.
  */
 export function addConsumers<N extends string>(
   metrics: Metrics,
@@ -31,29 +31,29 @@ export function addConsumers<N extends string>(
   addLag(metrics, lags);
   const chunks = metrics.histogram({
     name: 'bulk_consumer_chunk_duration_seconds',
-    help: 'Time to process what is committed together, all tries and waits included.',
+    help: 'Time to process a chunk of messages that are committed together, including all tries and waits.',
     labels: ['consumer'],
     buckets: SECONDS,
   });
   const messages = metrics.counter({
     name: 'bulk_consumer_messages_total',
-    help: 'Messages that were processed, redeliveries included.',
+    help: 'Number of processed messages, including redeliveries.',
     labels: ['consumer'],
   });
   const failures = metrics.counter({
     name: 'bulk_consumer_failures_total',
-    help: 'Tries of a chunk that failed as a whole; it is tried again or given up.',
+    help: 'Number of failed tries of a chunk. The chunk is then retried or dead-lettered.',
     labels: ['consumer'],
   });
   const commits = metrics.histogram({
     name: 'bulk_consumer_commit_duration_seconds',
-    help: 'Time of commits of offsets to Kafka; their number is its _count.',
+    help: 'Duration of commits of offsets to Kafka.',
     labels: ['consumer'],
     buckets: SECONDS,
   });
   const assignments = metrics.counter({
     name: 'bulk_consumer_assignments_total',
-    help: 'Times that the group gave this member its partitions: the start, and each rebalance.',
+    help: 'Number of times that the group assigned partitions to this member: at the start, and at each rebalance.',
     labels: ['consumer'],
   });
   return (consumer) => ({
@@ -78,7 +78,7 @@ function addLag(metrics: Metrics, lags: Readonly<Record<string, () => readonly P
   metrics.sampled(
     {
       name: 'bulk_consumer_lag_messages',
-      help: 'Messages of a partition of this member that are not processed: end of the log less position. Those of a retry topic wait on purpose.',
+      help: 'Number of unprocessed messages of a partition of this member: end of the log minus position. Messages of a retry topic wait intentionally.',
       labels,
     },
     () =>
@@ -89,7 +89,7 @@ function addLag(metrics: Metrics, lags: Readonly<Record<string, () => readonly P
   metrics.sampled(
     {
       name: 'bulk_consumer_lag_seconds',
-      help: 'Age of the oldest message of a partition of this member that is due and not processed, the one under way included; 0: none. Where that message was not fetched yet, an upper bound.',
+      help: 'Age of the oldest unprocessed message that is due in a partition of this member, including the one in progress; 0 if there is none. An upper bound if that message was not fetched yet.',
       labels,
     },
     () => all().map(([consumer, lag]) => sample(consumer, lag, lag.seconds)),

@@ -1,11 +1,11 @@
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
 
-/** One instrument, as it is declared and as docs/reference/metrics.md tells it. */
+/** The declaration of an instrument, which docs/reference/metrics.md shows. */
 export interface InstrumentDefinition<L extends string = string> {
-  /** `bulk_…`, in base units, as Prometheus' conventions have it. */
+  /** `bulk_…`, in base units, by Prometheus' conventions. */
   readonly name: string;
   readonly help: string;
-  /** Each takes few values, known beforehand: never an id of an action, an entity or an account. */
+  /** The labels. Each has few values, known in advance: never an id of an action, an entity or an account. */
   readonly labels?: readonly L[];
 }
 
@@ -14,7 +14,7 @@ export interface HistogramDefinition<L extends string = string> extends Instrume
   readonly buckets: readonly number[];
 }
 
-/** One value of a gauge that is read when it is asked for. */
+/** One value of a gauge that is read at each scrape. */
 export interface Sample<L extends string> {
   readonly labels: Readonly<Record<L, string>>;
   readonly value: number;
@@ -29,21 +29,24 @@ export interface DescribedInstrument {
 }
 
 export interface MetricsOptions {
-  /** Label `service` of everything. */
+  /** Value of the label `service` of every metric. */
   readonly service: string;
-  /** Which build this is; labels of `bulk_build_info`. */
+  /** The running build, as labels of `bulk_build_info`. */
   readonly build: { readonly version: string; readonly revision: string };
 }
 
-/** A gauge that takes longer to read, in ms, is left out: a dependency that is away must not hold /metrics up. */
+/**
+ * Maximum time to read a gauge, in ms. A slower gauge is omitted, so that an unavailable dependency does not delay
+ * /metrics.
+ */
 const READ_TIMEOUT_MS = 1_000;
 
-/** Durations of work that takes from a millisecond to half a minute, in seconds. */
+/** Buckets for durations from a millisecond to half a minute, in seconds. */
 export const SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30] as const;
 
 /**
- * The instruments of one service, in a registry of their own: several services live in one process in tests. Holds what
- * every service has: the process (CPU, memory, event loop, garbage collection) and its build.
+ * The instruments of one service, in a registry of their own, because tests run several services in one process. It
+ * includes the metrics of every service: the process (CPU, memory, event loop, garbage collection) and its build.
  */
 export class Metrics {
   readonly #registry = new Registry();
@@ -54,7 +57,7 @@ export class Metrics {
     collectDefaultMetrics({ register: this.#registry });
     this.gauge({
       name: 'bulk_build_info',
-      help: 'Always 1; its labels tell which build runs.',
+      help: 'Always 1. Its labels identify the running build.',
       labels: ['version', 'revision', 'node'],
     }).set({ ...build, node: process.version }, 1);
   }
@@ -64,12 +67,15 @@ export class Metrics {
     return this.#registry.contentType;
   }
 
-  /** Everything in Prometheus' text format. Never rejects for a single gauge that cannot be read: it is left out. */
+  /**
+   * Returns all metrics in Prometheus' text format. A gauge that cannot be read is omitted and does not cause a
+   * rejection.
+   */
   expose(): Promise<string> {
     return this.#registry.metrics();
   }
 
-  /** What is declared, in the order of declaration; without what prom-client declares for the process. */
+  /** The declared instruments, in the order of declaration, without those that prom-client declares for the process. */
   get described(): readonly DescribedInstrument[] {
     return this.#described;
   }
@@ -90,9 +96,9 @@ export class Metrics {
   }
 
   /**
-   * A gauge whose values are read when it is asked for; what is not there any more disappears.
+   * Declares a gauge whose values are read at each scrape. Values that no longer exist disappear.
    *
-   * @param read may reject, or be late: then there is no value, since an old one would look like a true one.
+   * @param read may reject, or be late. Then there is no value, since an old one would look like a current one.
    */
   sampled<L extends string = never>(
     definition: InstrumentDefinition<L>,
@@ -103,10 +109,10 @@ export class Metrics {
     new Gauge({
       ...this.#common(definition),
       async collect() {
-        // Read before the reset: in between, another scrape would find nothing.
+        // It reads before the reset: in between, another scrape would find nothing.
         const samples = await inTime(read).catch(() => []);
         this.reset();
-        // prom-client gives a gauge without labels the value 0 at once, which nobody has read.
+        // prom-client gives a gauge without labels the value 0 at once, which was never read.
         if (bare && samples.length === 0) this.remove();
         for (const { labels, value } of samples) this.set(labels, value);
       },

@@ -1,12 +1,12 @@
 import type { Metrics } from './metrics.ts';
 
-/** What is known of a service's readiness; the Health of @bulk/runtime is one. */
+/** The readiness of a service; the Health of @bulk/runtime is one. */
 export interface Readiness {
   readonly ready: boolean;
   report(): { readonly components: Readonly<Record<string, { readonly state: string }>> };
 }
 
-/** What `/readyz` says, as gauges. */
+/** Declares the gauges that show the state of `/readyz`. */
 export function addReadiness(metrics: Metrics, readiness: Readiness): void {
   metrics.sampled({ name: 'bulk_ready', help: '1 while /readyz answers 200, else 0.' }, () => [
     { labels: {}, value: Number(readiness.ready) },
@@ -14,7 +14,7 @@ export function addReadiness(metrics: Metrics, readiness: Readiness): void {
   metrics.sampled(
     {
       name: 'bulk_dependency_ready',
-      help: '1 while /readyz calls the component ready, else 0.',
+      help: '1 while /readyz reports the component as ready, else 0.',
       labels: ['dependency'],
     },
     () =>

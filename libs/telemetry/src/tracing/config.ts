@@ -1,13 +1,13 @@
 import { z } from 'zod';
 
-/** Variables of tracing; the names are OpenTelemetry's own where it has one. */
+/** Settings of tracing. Their names are OpenTelemetry's own if it has one. */
 export const tracingConfigShape = {
   OTEL_EXPORTER_OTLP_ENDPOINT: z
     .url({ protocol: /^https?$/, error: 'expected an http or https URL' })
     .optional()
     .meta({
       description:
-        'Collector of traces, OTLP over HTTP, without the path /v1/traces; without it nothing is traced.',
+        'URL of the collector of traces (OTLP over HTTP), without the path /v1/traces. Without it, nothing is traced.',
     }),
   TRACES_SAMPLE_PERCENT: z
     .string()
@@ -17,7 +17,7 @@ export const tracingConfigShape = {
     .default(100)
     .meta({
       description:
-        'Requests that are traced where the caller has not decided, in percent; a trace has spans for every batch.',
+        'Share of requests that are traced if the caller has not decided, in percent. A trace has spans for every batch, so a higher value sends more data to the collector.',
     }),
 };
 

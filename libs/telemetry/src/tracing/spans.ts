@@ -10,7 +10,10 @@ import {
   type Span,
 } from '@opentelemetry/api';
 
-/** Header of HTTP and of Kafka messages, and field of stored actions: W3C Trace Context, level 1. */
+/**
+ * The name of the trace header of HTTP and of Kafka messages, and of the field of stored actions: W3C Trace Context,
+ * level 1.
+ */
 export const TRACEPARENT = 'traceparent';
 
 const TRACER = '@bulk/telemetry';
@@ -18,15 +21,15 @@ const TRACER = '@bulk/telemetry';
 export interface SpanOptions {
   readonly kind?: 'server' | 'producer' | 'consumer' | 'internal';
   readonly attributes?: Attributes;
-  /** A `traceparent` from elsewhere; null where there was none. Without it, the span that is active here is the parent. */
+  /** A `traceparent` from elsewhere; null if there was none. Default: the active span is the parent. */
   readonly parent?: string | null | undefined;
-  /** In ms since the epoch; default now. */
+  /** In ms since the epoch. @default now */
   readonly startTime?: number;
 }
 
-/** A span that is not the active one of its context. To be ended, or it is never told. */
+/** A span that is not the active one of its context. It must be ended, or it is never reported. */
 export interface OpenSpan {
-  /** What its children name as their parent; undefined where nothing is traced. */
+  /** The parent for its children; undefined if tracing is off. */
   readonly traceparent: string | undefined;
   end(error?: unknown): void;
 }
@@ -38,13 +41,13 @@ const KINDS = {
   internal: SpanKind.INTERNAL,
 } as const;
 
-/** Begins a span beside the active one. Where tracing is off it costs nothing and has no `traceparent`. */
+/** Starts a span without making it the active one. If tracing is off, it costs nothing and has no `traceparent`. */
 export function beginSpan(name: string, options: SpanOptions = {}): OpenSpan {
   const [span, within] = open(name, options);
   return { traceparent: traceparentOf(within), end: (error) => close(span, error) };
 }
 
-/** Does `work` in a span of its own, which is active in it; an error of `work` is recorded and thrown on. */
+/** Runs `work` in a span of its own, which is active meanwhile. An error of `work` is recorded and rethrown. */
 export async function withSpan<T>(name: string, options: SpanOptions, work: () => Promise<T>): Promise<T> {
   const [span, within] = open(name, options);
   try {
@@ -57,14 +60,14 @@ export async function withSpan<T>(name: string, options: SpanOptions, work: () =
   }
 }
 
-/** Adds to the active span, and renames it: what it is about may be known only in its middle. */
+/** Adds attributes to the active span and optionally renames it: its subject may be known only in its course. */
 export function describeSpan(attributes: Attributes, name?: string): void {
   const span = trace.getActiveSpan();
   span?.setAttributes(attributes);
   if (name !== undefined) span?.updateName(name);
 }
 
-/** The active span, to be sent or stored; undefined where nothing is traced. */
+/** Returns the `traceparent` of the active span, to send or to store it; undefined if tracing is off. */
 export function currentTraceparent(): string | undefined {
   return traceparentOf(context.active());
 }
@@ -91,7 +94,7 @@ function open(
 
 function close(span: Span, error?: unknown): void {
   if (error !== undefined) {
-    // The code and no message: messages may name values of entities.
+    // It records the code and not the message: messages may contain values of entities.
     const code = error instanceof Error && 'code' in error ? String(error.code) : undefined;
     span.setAttribute('error.type', code ?? (error instanceof Error ? error.name : 'unknown'));
     span.setStatus({ code: SpanStatusCode.ERROR });

@@ -10,16 +10,16 @@ import {
 import { NodeTracerProvider } from '@opentelemetry/sdk-trace-node';
 import type { TracingConfig } from './config.ts';
 
-/** Those of a service, as far as they are needed here. */
+/** The part of a service's releasers that tracing needs. */
 export interface TracingReleasers {
   push(name: string, release: () => Promise<void>): void;
 }
 
 /**
- * Has this process traced, where a collector is configured: once in its life, before anything is opened. Spans are sent in
- * the background, within bounds; what the collector does not take is dropped.
+ * Starts tracing in this process if a collector is configured. Call it once, before anything is opened. Spans are sent
+ * in the background, within bounds. Spans that the collector does not accept are dropped.
  *
- * @param releasers gets how it ends: what is left is sent, within the exporter's time-out.
+ * @param releasers gets the stop of tracing, which sends the remaining spans within the exporter's time-out.
  */
 export function startTracing(service: string, config: TracingConfig, releasers: TracingReleasers): void {
   const { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, TRACES_SAMPLE_PERCENT: percent } = config;

@@ -81,7 +81,7 @@ describe('the settings of quotas', () => {
 
   it('are refused with a quota of bytes that has no quota of actions beside it', () => {
     expect(() => loadConfig(schema, { QUOTA_STAGED_BYTES: '5000' })).toThrow(
-      /QUOTA_STAGED_BYTES.*expected QUOTA_UNFINISHED_ACTIONS beside it/,
+      /QUOTA_STAGED_BYTES.*expected QUOTA_UNFINISHED_ACTIONS as well/,
     );
     const both = loadConfig(schema, { QUOTA_STAGED_BYTES: '5000', QUOTA_UNFINISHED_ACTIONS: '3' });
     expect(quotaLimitsOf(both)).toEqual({ 'staged-bytes': 5_000, 'unfinished-actions': 3 });

@@ -7,22 +7,22 @@ import { accountQuerySchema, actionViewSchema } from '../schemas.ts';
 
 export const CANCEL_ACTION = control(
   'cancel',
-  'Stop an action: what is not processed yet is skipped',
-  'Within moments the positions that are not processed yet are skipped (`ACTION_CANCELLED`); until the last one is, `cancelling` is true. Then the action is `cancelled`, or `completed` where there was nothing left to skip.',
+  'Cancel an action: positions that are not processed yet are skipped',
+  'The positions that are not processed yet are skipped within moments (`ACTION_CANCELLED`). Until the last one is skipped, `cancelling` is true. Then the action is `cancelled`, or `completed` if no position was left to skip.',
   { ...ACCEPTED, cancelling: true },
 );
 
 export const PAUSE_ACTION = control(
   'pause',
-  'Hold an action until it is resumed',
-  'What is in flight (at most DISPATCH_IN_FLIGHT_BATCHES batches) is still processed.',
+  'Pause an action until it is resumed',
+  'The batches in flight (at most DISPATCH_IN_FLIGHT_BATCHES) are still processed.',
   { ...ACCEPTED, status: 'paused' },
 );
 
 export const RESUME_ACTION = control(
   'resume',
-  'Go on with an action that was paused',
-  'It goes on where it stood.',
+  'Resume a paused action',
+  'The action continues where it was paused.',
   { ...ACCEPTED, status: 'queued' },
 );
 
@@ -33,7 +33,7 @@ export const RETRY_ACTION = {
   tag: 'Control',
   summary: 'Try the failed positions of an action again, as a new action',
   description:
-    'Makes a new action of the positions that failed, in their order, with the same config; its `retryOf` names the one it comes from. An action has one retry: asked for again, the same one is the answer. What fails once more is tried again by a retry of the retry.',
+    'Creates a new action from the positions that failed, in their order, with the same config. Its `retryOf` names the original action. An action has one retry, so a repeated request gets the same action. To try positions again that fail in the retry, retry the retry.',
   pathParameters: actionPathSchema,
   query: accountQuerySchema,
   success: acceptedAction('The new action.'),
@@ -62,10 +62,10 @@ function control(
     operationId: `${verb}Action`,
     tag: 'Control',
     summary,
-    description: `${description} Asked for again, it changes nothing and gives the same answer.`,
+    description: `${description} A repeated request changes nothing and gets the same answer.`,
     pathParameters: actionPathSchema,
     query: accountQuerySchema,
-    success: ok('The action after it.', json(one(actionViewSchema), answered(example))),
+    success: ok('The action after the change.', json(one(actionViewSchema), answered(example))),
     errors: [...ACTION_ERRORS, 'CROSS_SITE_REQUEST', 'ACTION_STATUS_CONFLICT'],
   } as const satisfies Operation;
 }

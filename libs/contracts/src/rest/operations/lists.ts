@@ -20,7 +20,7 @@ export const LIST_ACTIONS = {
   path: '/bulk-actions',
   operationId: 'listActions',
   summary: "The account's actions, newest first",
-  description: `A page of the actions that fit every filter that is given, without their entities; in another order with \`sort\`. \`pagination.total\` is exact up to ${MAX_COUNTED} actions of a status, and otherwise a lower bound (\`atLeast\`). The list is that of one account. A request that names none gets 400 \`ACCOUNT_REQUIRED\`, which says how to name it: by the header \`x-account-id\`, or by \`accountId\` in the query.`,
+  description: `A page of the actions that match every given filter, without their entities. \`sort\` selects another order. \`pagination.total\` is exact up to ${MAX_COUNTED} actions of a status, and otherwise a lower bound (\`atLeast\`). The list shows one account. A request that names no account gets 400 \`ACCOUNT_REQUIRED\`. Name the account by the header \`x-account-id\`, or by \`accountId\` in the query.`,
 } as const satisfies Operation;
 
 export const FIND_ACTIONS = {
@@ -28,7 +28,7 @@ export const FIND_ACTIONS = {
   path: '/bulk-actions/status',
   operationId: 'findActions',
   summary: 'Actions by status, type, entity type or priority',
-  description: 'The same as GET /bulk-actions, under the name by which some clients ask for a status.',
+  description: 'The same as GET /bulk-actions, at a path that some clients expect for queries by status.',
 } as const satisfies Operation;
 
 export const GET_STATUS_SUMMARY = {
@@ -37,10 +37,10 @@ export const GET_STATUS_SUMMARY = {
   operationId: 'getStatusSummary',
   tag: 'Actions',
   summary: 'Number of actions in each status',
-  description: "The account's actions, counted by status; 0 where there is none.",
+  description: "The number of the account's actions in each status; 0 if there is none.",
   query: accountQuerySchema,
   success: ok(
-    'The numbers.',
+    'The number of actions in each status.',
     json(
       one(statusSummarySchema),
       answered(Object.fromEntries(ACTION_STATUSES.map((s) => [s, s === 'completed' ? 12 : 0]))),

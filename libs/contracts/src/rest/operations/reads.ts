@@ -21,7 +21,7 @@ export const GET_ACTION = {
   tag: 'Progress',
   summary: 'One action, without its entities',
   description:
-    'The action and its counts. `status` is `pending` (accepted; perhaps waiting for `scheduledFor`), `queued`, `processing`, `paused`, or one of the final `completed` (every position has an outcome, whatever it is), `failed` (cannot be carried out) and `cancelled`.',
+    'The action and its counts. `status` is `pending` (accepted; it may wait for `scheduledFor`), `queued`, `processing`, `paused`, or one of the final `completed` (every position has an outcome, whatever it is), `failed` (cannot be carried out) and `cancelled`.',
   success: ok('The action.', json(one(actionViewSchema), answered(COMPLETED))),
 } as const satisfies Operation;
 
@@ -31,10 +31,10 @@ export const GET_ACTION_STATS = {
   path: '/bulk-actions/{id}/stats',
   operationId: 'getActionStats',
   tag: 'Progress',
-  summary: 'How far an action is: counts, percent, rate, estimated end',
+  summary: 'Progress of an action: counts, percent, rate, estimated end',
   description:
-    'To be asked now and then. To be told of each change instead, subscribe on the WebSocket (asyncapi.json).',
-  success: ok('The figures.', json(one(actionStatsSchema), answered(STATS))),
+    'Poll this operation only now and then. To get each change, subscribe on the WebSocket (asyncapi.json).',
+  success: ok('The progress of the action.', json(one(actionStatsSchema), answered(STATS))),
 } as const satisfies Operation;
 
 export const GET_ACTION_LOGS = {
@@ -57,6 +57,7 @@ export const GET_ACTION_LOG_SUMMARY = {
   operationId: 'getActionLogSummary',
   tag: 'Progress',
   summary: 'Counts per outcome and per code',
-  description: 'Why positions failed or were skipped, and how many for each reason.',
+  description:
+    'The reasons why positions failed or were skipped, with the number of positions for each reason.',
   success: ok('The counts.', json(one(logSummarySchema), answered(LOG_SUMMARY))),
 } as const satisfies Operation;

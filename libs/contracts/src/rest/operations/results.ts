@@ -6,9 +6,9 @@ import { LOG_ENTRIES, RESULTS_CSV } from '../examples.ts';
 import type { Operation } from '../operation.ts';
 import { csvResultsQuerySchema, resultsQuerySchema } from '../schemas.ts';
 
-/** A note on the CSV. */
+/** Note on the CSV for spreadsheets. */
 const FORMULAS =
-  ' A value that a spreadsheet would run as a formula (one that begins with `=`, `+`, `-` or `@`, for example) has an apostrophe before its sign, unless `exact=true` asks for exact values.';
+  ' A value that a spreadsheet would run as a formula (one that starts with `=`, `+`, `-` or `@`, for example) gets a leading apostrophe, unless the request has `exact=true`.';
 
 /** A format of the downloads of results. */
 export type ResultFormat = 'csv' | 'ndjson';

@@ -12,7 +12,7 @@ export const GET_WEBHOOK_SECRET = {
   tag: 'Webhooks',
   summary: 'The secret that signs the webhooks of the account',
   description:
-    'To verify webhooks (`callbackUrl` of POST /bulk-actions) with a library of the Standard Webhooks specification.',
+    'Use the secret to verify webhooks (`callbackUrl` of POST /bulk-actions) with a library of the Standard Webhooks specification.',
   query: accountQuerySchema,
   success: ok(
     'The secret.',
