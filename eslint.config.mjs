@@ -70,10 +70,24 @@ const testBoundaries = [
   })),
 ];
 
-/** The rooms of a library, each of which may import only those before it. */
+/** The rooms of a library or service, each of which may import only those before it. */
 const rooms = {
   'libs/contracts/src': ['generated', 'kafka', 'rest', 'websocket', 'webhooks', 'asyncapi'],
   'libs/kafka/src': ['kafkajs-patches', 'client', 'admin', 'registry', 'producer', 'consumer'],
+  'services/intake/src': [
+    'http',
+    'webhooks',
+    'actions',
+    'clean-up',
+    'quotas',
+    'control',
+    'reading',
+    'dispatch',
+    'submission',
+    'documentation',
+  ],
+  'services/stats-aggregator/src': ['account', 'consume'],
+  'services/notifier/src': ['limits', 'progress', 'webhooks', 'subscriptions', 'connection', 'server'],
 };
 
 const roomBoundaries = Object.entries(rooms).flatMap(([src, names]) =>

@@ -1,10 +1,5 @@
 import type { ServerFrame } from '@bulk/contracts';
-
-/**
- * Why a newer state replaced a state before it was sent: it was not due yet, or its client reads
- * too slowly.
- */
-export type DropReason = 'interval' | 'slow_client';
+import type { UpdateRecorder } from '../subscriptions/update-recorder.ts';
 
 /**
  * Why the server has ended a connection.
@@ -15,7 +10,7 @@ export type DropReason = 'interval' | 'slow_client';
 export type EndReason = 'unresponsive' | 'token_expired' | 'not_subscribed' | 'rate_limited' | 'stopping';
 
 /** Records what happens to connections. Its functions never throw. */
-export interface ConnectionRecorder {
+export interface ConnectionRecorder extends UpdateRecorder {
   opened(): void;
   /** Records that a request for a connection was refused. */
   refused(code: string): void;
@@ -23,5 +18,4 @@ export interface ConnectionRecorder {
   /** Records that a client's frame beyond the limit was refused. */
   limited(): void;
   sent(event: ServerFrame['event']): void;
-  dropped(reason: DropReason): void;
 }

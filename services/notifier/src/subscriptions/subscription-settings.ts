@@ -1,5 +1,4 @@
 import type { CodedError } from '@bulk/domain';
-import type { ConnectionRecorder } from '../connection/connection-recorder.ts';
 import type { SubscriptionBudget } from '../limits/subscription-budget.ts';
 import type { FinishedActions } from './finished-actions.ts';
 import type { SubscriptionHub } from './hub.ts';
@@ -7,6 +6,7 @@ import type { Newcomers } from './newcomers.ts';
 import type { Snapshots } from './snapshots.ts';
 import type { Scheduler } from '@bulk/runtime';
 import type { UpdateSink } from './subscription.ts';
+import type { UpdateRecorder } from './update-recorder.ts';
 
 /** The settings that all clients of a process share. */
 export interface SubscriptionSettings {
@@ -27,7 +27,7 @@ export interface SubscriptionSettings {
   readonly maxAccountActions: number;
   /** Counts the subscriptions per account and in total. */
   readonly budget: SubscriptionBudget;
-  readonly recorder: Pick<ConnectionRecorder, 'dropped'>;
+  readonly recorder: UpdateRecorder;
 }
 
 /** The connection, as its subscriptions see it. */

@@ -1,7 +1,7 @@
 import type { ProgressState } from '@bulk/contracts';
 import { isFinal } from '@bulk/domain';
 import type { Scheduler } from '@bulk/runtime';
-import type { DropReason } from '../connection/connection-recorder.ts';
+import type { DropReason } from './update-recorder.ts';
 
 /** The receiver of a subscription's updates. */
 export interface UpdateSink {
