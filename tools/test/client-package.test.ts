@@ -2,7 +2,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { createContext, runInContext } from 'node:vm';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { eventually } from '@bulk/testing';
 import { build } from 'esbuild';
 import { noteSkipped } from '../src/checks/skipped.ts';
@@ -47,6 +47,9 @@ const WRONG_PROGRAM = `
   (await client.getAction('${ID}')).status = 'unknown';
   client.cancel();
 `;
+
+// The compiler takes a second alone, and many on a busy machine.
+jest.setTimeout(180_000);
 
 const installed = await PackedClient.install();
 
