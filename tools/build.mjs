@@ -6,10 +6,11 @@
  * needs `npm ci` and Node, and nothing of this workspace.
  */
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { createRequire, isBuiltin } from 'node:module';
+import { isBuiltin } from 'node:module';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { build } from 'esbuild';
+import { bundleWorkspaces } from './bundle-workspaces.mjs';
 import { productionLock } from './production-lock.mjs';
 
 const EXACT_VERSION = /^\d+\.\d+\.\d+(-[0-9A-Za-z.-]+)?$/;
@@ -60,18 +61,6 @@ function lockOf(ours) {
   } catch (error) {
     return fail(error.message);
   }
-}
-
-/** Workspaces belong into the bundle, other packages stay outside (`packages: 'external'`). */
-function bundleWorkspaces() {
-  return {
-    name: 'bundle-workspaces',
-    setup({ onResolve }) {
-      onResolve({ filter: /^@bulk\// }, ({ path, resolveDir }) => ({
-        path: createRequire(join(resolveDir, 'importer.js')).resolve(path),
-      }));
-    },
-  };
 }
 
 /** Package name → exact version, as declared by the workspaces whose code is in the bundle. */

@@ -1,3 +1,16 @@
+export type {
+  ActionPagination,
+  ActionStats,
+  ActionUpdate,
+  ActionView,
+  CallbackView,
+  CreateActionRequest,
+  LogEntry,
+  LogPagination,
+  LogSummary,
+  StatusSummary,
+} from '@bulk/contracts';
+export { CodedError, type ActionStatus, type Lane, type OutcomeStatus } from '@bulk/domain';
 export type { TokenSource } from './arguments.ts';
 export { BulkClient, type BulkClientOptions } from './client.ts';
 export type { WaitOptions } from './completion.ts';

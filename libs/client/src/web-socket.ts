@@ -15,7 +15,7 @@ export interface WebSocketLike {
 
 export type WebSocketConstructor = new (url: string) => WebSocketLike;
 
-interface Platform {
+export interface Platform {
   readonly WebSocket?: WebSocketConstructor;
   readonly process?: { readonly versions?: { readonly node?: string } };
 }
