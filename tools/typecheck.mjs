@@ -14,10 +14,14 @@ const formatHost = {
   getNewLine: () => ts.sys.newLine,
 };
 
-const config = ts.getParsedCommandLineOfConfigFile('tsconfig.json', {}, {
-  ...ts.sys,
-  onUnRecoverableConfigFileDiagnostic: (problem) => finish([problem]),
-});
+const config = ts.getParsedCommandLineOfConfigFile(
+  'tsconfig.json',
+  {},
+  {
+    ...ts.sys,
+    onUnRecoverableConfigFileDiagnostic: (problem) => finish([problem]),
+  },
+);
 const isOwn = (file) => file.startsWith(`${resolve(folder)}/`);
 // Nothing imports the declarations of untyped packages, so each program needs them by name.
 const rootNames = config.fileNames.filter((file) => isOwn(file) || file.endsWith('.d.ts'));
