@@ -3,7 +3,6 @@ import { accountIdSchema, actionIdSchema } from '@bulk/domain';
 import {
   checked,
   checkedUrl,
-  credentialedUrl,
   HTTP_PROTOCOLS,
   tokenSource,
   webSocketUrl,
@@ -12,13 +11,13 @@ import {
 import { completionOf, type WaitOptions } from './completion.ts';
 import { asError, InvalidArgumentError, throwUncaught } from './errors.ts';
 import { HttpApi, type Fetch } from './http-api.ts';
-import { DEFAULT_RECONNECT, ProgressConnection, type ReconnectOptions } from './progress-connection.ts';
+import type { ProgressConnection } from './progress-connection.ts';
 import type { ProgressListener } from './progress-listener.ts';
+import { progressConnectionTo, type ProgressOptions } from './progress-options.ts';
 import { RestClient } from './rest-client.ts';
 import { DEFAULT_RETRY, Retrying, type RetryOptions } from './retrying.ts';
-import { platformWebSocket, type WebSocketConstructor } from './web-socket.ts';
 
-export interface BulkClientOptions {
+export interface BulkClientOptions extends ProgressOptions {
   /** URL of the REST API, e.g. `http://localhost:3000`; it may have a path. */
   readonly baseUrl: string;
   /**
@@ -35,15 +34,10 @@ export interface BulkClientOptions {
   readonly token?: string | TokenSource;
   /** The implementation of `fetch`. @default the platform's */
   readonly fetch?: Fetch;
-  /** The implementation of WebSocket. @default the platform's, else that of `ws` */
-  readonly WebSocket?: WebSocketConstructor;
   /** Maximum wait for an answer of the REST API, in ms. @default 30,000 */
   readonly requestTimeoutMs?: number;
   /** How `createAction` and `uploadEntities` are retried. */
   readonly retry?: Partial<RetryOptions>;
-  readonly reconnect?: Partial<ReconnectOptions>;
-  /** Time without a message after which the client asks the notifier for a sign of life, in ms. @default 15,000 */
-  readonly keepAliveMs?: number;
 }
 
 /**
@@ -78,15 +72,7 @@ export class BulkClient extends RestClient {
         retrying: new Retrying({ ...DEFAULT_RETRY, ...options.retry }, Math.random),
       }),
     );
-    const { WebSocket: implementation } = options;
-    this.#progress = new ProgressConnection({
-      address: `${socketUrl.origin}${socketUrl.pathname}`,
-      url: () => credentialedUrl(socketUrl, accountId, token),
-      webSocket: implementation === undefined ? platformWebSocket : () => Promise.resolve(implementation),
-      reconnect: { ...DEFAULT_RECONNECT, ...options.reconnect },
-      keepAliveMs: options.keepAliveMs ?? 15_000,
-      random: Math.random,
-    });
+    this.#progress = progressConnectionTo(socketUrl, { accountId, token }, options);
   }
 
   /**

@@ -1,21 +1,16 @@
 import type { ActionUpdate } from '@bulk/contracts';
 import { accountIdSchema, actionIdSchema } from '@bulk/domain';
-import { checked, checkedUrl, credentialedUrl, tokenSource, type TokenSource } from './arguments.ts';
+import { checked, checkedUrl, tokenSource, type TokenSource } from './arguments.ts';
 import { ClientClosedError, throwUncaught } from './errors.ts';
-import { DEFAULT_RECONNECT, ProgressConnection, type ReconnectOptions } from './progress-connection.ts';
+import type { ProgressConnection } from './progress-connection.ts';
 import type { ProgressListener } from './progress-listener.ts';
-import { platformWebSocket, type WebSocketConstructor } from './web-socket.ts';
+import { progressConnectionTo, type ProgressOptions } from './progress-options.ts';
 
-export interface ConnectOptions {
+export interface ConnectOptions extends ProgressOptions {
   /** The account. With `AUTH_MODE=header` it may be absent: the id of an action is enough to follow it. */
   readonly accountId?: string;
   /** A token, or a function that returns the current one, called for each connect. */
   readonly token?: string | TokenSource;
-  /** The implementation of WebSocket. @default the platform's, else that of `ws` */
-  readonly WebSocket?: WebSocketConstructor;
-  readonly reconnect?: Partial<ReconnectOptions>;
-  /** Time without a message after which the client asks the notifier for a sign of life, in ms. @default 15,000 */
-  readonly keepAliveMs?: number;
 }
 
 /** What a ProgressSocket reports, and the arguments of its listeners. */
@@ -29,7 +24,6 @@ export interface ProgressEvents {
 type Listener<Event extends keyof ProgressEvents> = (...args: ProgressEvents[Event]) => void;
 
 const URL_PROTOCOLS = ['ws:', 'wss:', 'http:', 'https:'];
-const DEFAULT_KEEP_ALIVE_MS = 15_000;
 
 /**
  * Opens a socket to the notifier, with the calls of an event emitter: `on('actionUpdate', …)`, `emit('subscribe', id)`,
@@ -60,15 +54,7 @@ export class ProgressSocket {
     const token = tokenSource(options.token);
     const accountId =
       options.accountId === undefined ? undefined : checked(accountIdSchema, options.accountId, 'accountId');
-    const { WebSocket: implementation } = options;
-    this.#progress = new ProgressConnection({
-      address: `${target.origin}${target.pathname}`,
-      url: () => credentialedUrl(target, accountId, token),
-      webSocket: implementation === undefined ? platformWebSocket : () => Promise.resolve(implementation),
-      reconnect: { ...DEFAULT_RECONNECT, ...options.reconnect },
-      keepAliveMs: options.keepAliveMs ?? DEFAULT_KEEP_ALIVE_MS,
-      random: Math.random,
-    });
+    this.#progress = progressConnectionTo(target, { accountId, token }, options);
   }
 
   /**

@@ -1,4 +1,5 @@
 import { CodedError } from '@bulk/domain';
+import { AccountCounts } from './account-counts.ts';
 
 /** Thrown when an account has reached its maximum number of subscriptions. */
 export class TooManyAccountSubscriptionsError extends CodedError {
@@ -35,7 +36,7 @@ export interface SubscriptionLimits {
 /** Counts the subscriptions of a process, per account and in total. */
 export class SubscriptionBudget {
   readonly #limits: SubscriptionLimits;
-  readonly #ofAccounts = new Map<string, number>();
+  readonly #ofAccounts = new AccountCounts();
   #total = 0;
 
   constructor(limits: SubscriptionLimits) {
@@ -55,19 +56,16 @@ export class SubscriptionBudget {
    */
   take(accountId: string | undefined): void {
     const { perAccount, total } = this.#limits;
-    const own = accountId === undefined ? 0 : (this.#ofAccounts.get(accountId) ?? 0);
+    const own = accountId === undefined ? 0 : this.#ofAccounts.of(accountId);
     if (own >= perAccount) throw new TooManyAccountSubscriptionsError(perAccount);
     if (this.#total >= total) throw new SubscriptionsExhaustedError();
     this.#total += 1;
-    if (accountId !== undefined) this.#ofAccounts.set(accountId, own + 1);
+    if (accountId !== undefined) this.#ofAccounts.add(accountId);
   }
 
   /** Gives a place back. */
   giveBack(accountId: string | undefined): void {
     this.#total -= 1;
-    if (accountId === undefined) return;
-    const left = (this.#ofAccounts.get(accountId) ?? 1) - 1;
-    if (left === 0) this.#ofAccounts.delete(accountId);
-    else this.#ofAccounts.set(accountId, left);
+    if (accountId !== undefined) this.#ofAccounts.remove(accountId);
   }
 }

@@ -1,4 +1,5 @@
 import { CodedError } from '@bulk/domain';
+import { AccountCounts } from '../limits/account-counts.ts';
 
 /** Thrown when an account has reached its maximum number of connections. */
 export class TooManyAccountConnectionsError extends CodedError {
@@ -14,7 +15,7 @@ export class TooManyAccountConnectionsError extends CodedError {
 /** Counts the connections of each account, so that no account takes the places of all others. */
 export class AccountConnections {
   readonly #limit: number;
-  readonly #open = new Map<string, number>();
+  readonly #open = new AccountCounts();
 
   constructor(limit: number) {
     this.#limit = limit;
@@ -27,13 +28,8 @@ export class AccountConnections {
    * @throws TooManyAccountConnectionsError.
    */
   take(accountId: string): () => void {
-    const open = this.#open.get(accountId) ?? 0;
-    if (open >= this.#limit) throw new TooManyAccountConnectionsError(this.#limit);
-    this.#open.set(accountId, open + 1);
-    return () => {
-      const left = (this.#open.get(accountId) ?? 1) - 1;
-      if (left === 0) this.#open.delete(accountId);
-      else this.#open.set(accountId, left);
-    };
+    if (this.#open.of(accountId) >= this.#limit) throw new TooManyAccountConnectionsError(this.#limit);
+    this.#open.add(accountId);
+    return () => this.#open.remove(accountId);
   }
 }
