@@ -3,6 +3,7 @@ export * from './action.ts';
 export * from './action-lifecycle.ts';
 export * from './backoff.ts';
 export * from './batching.ts';
+export * from './chunks.ts';
 export * from './dead-lettered.ts';
 export * from './dependency-error.ts';
 export * from './entity.ts';

@@ -1,4 +1,4 @@
-import { CodedError, leaseFor, OUTCOME_CODES, type Lease, type Tally } from '@bulk/domain';
+import { chunksOf, CodedError, leaseFor, OUTCOME_CODES, type Lease, type Tally } from '@bulk/domain';
 import {
   fits,
   insertLogs,
@@ -124,10 +124,8 @@ export class SkipStore {
    */
   async log(actionId: string, { batches }: SkippedRun): Promise<SkippableBatch[]> {
     const at = this.#now();
-    const chunks: SkippableBatch[][] = [];
-    for (let i = 0; i < batches.length; i += INSERTED) chunks.push(batches.slice(i, i + INSERTED));
     const taken = await Promise.all(
-      chunks.map((chunk) =>
+      chunksOf(batches, INSERTED).map((chunk) =>
         insertLogs(
           this.#database,
           chunk.map((batch) => skippedLogOf(actionId, batch, at)),

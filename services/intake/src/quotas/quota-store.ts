@@ -1,4 +1,11 @@
-import { CodedError, type ActionStatus, type StoredStatus } from '@bulk/domain';
+import {
+  chunksOf,
+  CodedError,
+  isAccepted,
+  isFinal,
+  UNFINISHED_STATUSES,
+  type StoredStatus,
+} from '@bulk/domain';
 import {
   DUPLICATE_KEY,
   stored,
@@ -9,7 +16,15 @@ import {
   type QuotaHold,
 } from '@bulk/mongo';
 import { MongoServerError, type Filter, type UpdateFilter } from 'mongodb';
-import { dayOf, exceededBy, type Amounts, type Quota, type QuotaLimits, type Usage } from './quota.ts';
+import {
+  dayOf,
+  exceededBy,
+  SMALLEST_ACTION,
+  type Amounts,
+  type Quota,
+  type QuotaLimits,
+  type Usage,
+} from './quota.ts';
 
 /** Maximum number of tries of a change that meets a new day or a release in between. */
 const ATTEMPTS = 8;
@@ -17,8 +32,6 @@ const ATTEMPTS = 8;
 const CHUNK = 100;
 /** Maximum number of ids in one query for the statuses of actions. */
 const LOOKED_UP = 1_000;
-/** Statuses of accepted actions that have not ended. */
-const UNFINISHED: readonly ActionStatus[] = ['pending', 'queued', 'processing', 'paused'];
 /** Projects everything of an account's usage except its holds. */
 const USAGE = { holds: 0 } as const;
 
@@ -74,8 +87,7 @@ export class QuotaStore {
    * @throws StoreError.
    */
   async open(accountId: string, actionId: string): Promise<Change> {
-    const smallest: Amounts = { 'unfinished-actions': 1, 'staged-bytes': 1, 'rows-per-day': 1 };
-    return this.#change(accountId, smallest, `holds.${actionId}`, false, () => ({
+    return this.#change(accountId, SMALLEST_ACTION, `holds.${actionId}`, false, () => ({
       $inc: { actions: 1 },
       $set: { [`holds.${actionId}`]: { bytes: 0, rows: {} } },
     }));
@@ -222,8 +234,7 @@ export class QuotaStore {
 
   #isLive(status: StoredStatus | undefined): boolean {
     if (status === undefined) return false;
-    if (status === 'staging') return true;
-    return this.holdsUntilEnd && UNFINISHED.includes(status);
+    return !isAccepted(status) || (this.holdsUntilEnd && !isFinal(status));
   }
 
   /**
@@ -248,7 +259,7 @@ export class QuotaStore {
   }
 
   async #adopt(accountId: string, holds: AccountQuotaDocument['holds']): Promise<void> {
-    const filter: Filter<ActionDocument> = { accountId, status: { $in: [...UNFINISHED] } };
+    const filter: Filter<ActionDocument> = { accountId, status: { $in: [...UNFINISHED_STATUSES] } };
     const unfinished = await stored(
       this.#database.actions
         .find(filter, { projection: { _id: 1 }, limit: this.#limits['unfinished-actions'] ?? LOOKED_UP })
@@ -284,10 +295,4 @@ interface Removal {
   readonly id: string;
   readonly hold: QuotaHold;
   readonly rows: number;
-}
-
-function chunksOf<T>(items: readonly T[], size: number): T[][] {
-  const chunks: T[][] = [];
-  for (let i = 0; i < items.length; i += size) chunks.push(items.slice(i, i + size));
-  return chunks;
 }

@@ -25,6 +25,8 @@ export interface QuotaState {
 }
 
 export const NOTHING: Amounts = { 'unfinished-actions': 0, 'staged-bytes': 0, 'rows-per-day': 0 };
+/** What an action needs at least. */
+export const SMALLEST_ACTION: Amounts = { 'unfinished-actions': 1, 'staged-bytes': 1, 'rows-per-day': 1 };
 
 /** Thrown when a request needs more than is left of a quota of its account. */
 export class QuotaExceededError extends RestError {

@@ -3,6 +3,7 @@ import type { Logger } from '@bulk/runtime';
 import {
   NOTHING,
   QuotaExceededError,
+  SMALLEST_ACTION,
   statesOf,
   type Amounts,
   type Quota,
@@ -123,8 +124,7 @@ export class QuotaClaim {
   async open(): Promise<void> {
     const { store, reconcileIfDue } = this.#options;
     await reconcileIfDue();
-    const smallest = { 'unfinished-actions': 1, 'staged-bytes': 1, 'rows-per-day': 1 };
-    await this.#take(() => store.open(this.#accountId, this.#actionId), smallest);
+    await this.#take(() => store.open(this.#accountId, this.#actionId), SMALLEST_ACTION);
     this.#mine = { ...NOTHING, 'unfinished-actions': 1 };
   }
 

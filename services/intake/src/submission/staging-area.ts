@@ -1,5 +1,6 @@
 import { encodeEntities } from '@bulk/contracts';
 import {
+  chunksOf,
   Batcher,
   CodedError,
   instantAfter,
@@ -172,7 +173,7 @@ export class StagingArea {
 
   async #write(identity: ActionIdentity, batches: readonly Batch[]): Promise<void> {
     const { actionId } = identity;
-    for (let i = 0; i < batches.length; i += this.#options.groupBatches) {
+    for (const group of chunksOf(batches, this.#options.groupBatches)) {
       // The sign of life comes first, so that the janitor does not take the batches for those of a
       // dead upload.
       const alive = await stored(
@@ -182,9 +183,7 @@ export class StagingArea {
         ),
       );
       if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
-      const documents = batches
-        .slice(i, i + this.#options.groupBatches)
-        .map((batch) => toStagedBatch(identity.actionId, batch));
+      const documents = group.map((batch) => toStagedBatch(actionId, batch));
       await stored(this.#database.stagedBatches.insertMany(documents, { ordered: false }));
     }
   }
