@@ -8,6 +8,7 @@ export * from './client/errors.ts';
 export { checkKafkaConfig } from './client/security.ts';
 export * from './consumer/chunk-consumer.ts';
 export * from './consumer/dead-letters.ts';
+export * from './consumer/disposition.ts';
 export type { ConsumerInstruments, ConsumerRecorder } from './consumer/instruments.ts';
 export { ConsumerStoppingError } from './consumer/interruptions.ts';
 export * from './consumer/lag.ts';

@@ -4,6 +4,7 @@ import { eventually, TestInstallation } from '@bulk/testing';
 import { z } from 'zod';
 import { consumerConfigShape } from '../src/client/config.ts';
 import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
+import { DONE } from '../src/consumer/disposition.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {
@@ -28,7 +29,9 @@ async function topicWith(count: number): Promise<TestInstallation> {
   return installation;
 }
 
-type Behaviour = Pick<ChunkConsumerOptions, 'process'> & Partial<ChunkConsumerOptions>;
+type Behaviour = Partial<Omit<ChunkConsumerOptions, 'process'>> & {
+  process: (chunk: Chunk) => Promise<void>;
+};
 
 async function consume(installation: TestInstallation, behaviour: Behaviour): Promise<ChunkConsumer> {
   const consumer = await ChunkConsumer.start({
@@ -47,6 +50,10 @@ async function consume(installation: TestInstallation, behaviour: Behaviour): Pr
     },
     log: silentLogger(),
     ...behaviour,
+    process: async (chunk) => {
+      await behaviour.process(chunk);
+      return DONE;
+    },
   });
   installation.onDispose(() => consumer.stop());
   return consumer;

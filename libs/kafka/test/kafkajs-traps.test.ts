@@ -13,6 +13,7 @@ import {
 import { z } from 'zod';
 import { consumerConfigShape } from '../src/client/config.ts';
 import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
+import { DONE } from '../src/consumer/disposition.ts';
 import { MessageProducer } from '../src/producer/message-producer.ts';
 
 const installations: TestInstallation[] = [];
@@ -43,7 +44,7 @@ const values = (chunk: Chunk): number[] => chunk.messages.map(({ value }) => Num
 
 async function consume(
   own: TestInstallation,
-  behaviour: Partial<ChunkConsumerOptions> & Pick<ChunkConsumerOptions, 'process'>,
+  behaviour: Partial<Omit<ChunkConsumerOptions, 'process'>> & { process: (chunk: Chunk) => Promise<void> },
   env: Readonly<Record<string, string>> = {},
 ): Promise<ChunkConsumer> {
   const consumer = await ChunkConsumer.start({
@@ -66,6 +67,10 @@ async function consume(
     },
     log: silentLogger(),
     ...behaviour,
+    process: async (chunk) => {
+      await behaviour.process(chunk);
+      return DONE;
+    },
   });
   own.onDispose(() => consumer.stop());
   return consumer;

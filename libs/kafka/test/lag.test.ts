@@ -4,6 +4,7 @@ import { eventually, TestInstallation } from '@bulk/testing';
 import { z } from 'zod';
 import { consumerConfigShape } from '../src/client/config.ts';
 import { ChunkConsumer } from '../src/consumer/chunk-consumer.ts';
+import { DONE } from '../src/consumer/disposition.ts';
 import { ConsumerLag } from '../src/consumer/lag.ts';
 
 let installation: TestInstallation;
@@ -35,7 +36,10 @@ async function member(work: () => Promise<void>): Promise<{
     fromBeginning: true,
     commitIntervalMs: 50,
     backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    process: work,
+    process: async () => {
+      await work();
+      return DONE;
+    },
     onFailure: () => Promise.resolve('retry'),
     onCrash: (error) => {
       throw error;

@@ -6,6 +6,7 @@ import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import { z } from 'zod';
 import { consumerConfigShape } from '../src/client/config.ts';
 import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
+import { DONE } from '../src/consumer/disposition.ts';
 import { PartitionLostError } from '../src/consumer/ownership.ts';
 
 const installations: TestInstallation[] = [];
@@ -30,7 +31,7 @@ async function installation(): Promise<TestInstallation> {
 
 async function consume(
   own: TestInstallation,
-  options: Partial<ChunkConsumerOptions> & Pick<ChunkConsumerOptions, 'process'>,
+  options: Partial<Omit<ChunkConsumerOptions, 'process'>> & { process: (chunk: Chunk) => Promise<void> },
 ): Promise<void> {
   const consumer = await ChunkConsumer.start({
     kafka: own.kafka,
@@ -51,6 +52,10 @@ async function consume(
     },
     log: silentLogger(),
     ...options,
+    process: async (chunk) => {
+      await options.process(chunk);
+      return DONE;
+    },
   });
   own.onDispose(() => consumer.stop());
 }

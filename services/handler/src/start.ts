@@ -1,7 +1,14 @@
 import type { ActionRegistry } from '@bulk/actions';
 import { consumerGroups, HEADERS, headerText, RETRY_TIERS } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
-import { ChunkConsumer, KAFKA_PRODUCER, openTopicGuard, type Chunk } from '@bulk/kafka';
+import {
+  ChunkConsumer,
+  DONE,
+  KAFKA_PRODUCER,
+  openTopicGuard,
+  type Chunk,
+  type Disposition,
+} from '@bulk/kafka';
 import { recordTopicIds } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { TRACEPARENT, withSpan } from '@bulk/telemetry';
@@ -27,7 +34,10 @@ function consumerOf(lane: Lane): string {
 }
 
 /** Processes a batch in the trace of its action. Every message is a chunk of its own. */
-function inSpanOf({ topic, partition, messages }: Chunk, work: () => Promise<void>): Promise<void> {
+function inSpanOf(
+  { topic, partition, messages }: Chunk,
+  work: () => Promise<Disposition>,
+): Promise<Disposition> {
   const [message] = messages;
   const headers = message?.headers ?? {};
   const actionId = headerText(headers, HEADERS.actionId);
@@ -84,7 +94,10 @@ export async function startHandler(
     commitIntervalMs: config.COMMIT_INTERVAL_MS,
     backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
     process: (chunk: Chunk) =>
-      inSpanOf(chunk, () => dependencies.during([KAFKA_PRODUCER], () => batches.process(chunk))),
+      inSpanOf(chunk, async () => {
+        await dependencies.during([KAFKA_PRODUCER], () => batches.process(chunk));
+        return DONE;
+      }),
     onFailure: (error: unknown, chunk: Chunk) => batches.onFailure(error, chunk),
     // The results topic is confirmed too, because the counts refer to its offsets.
     admit: async (topic: string) => {

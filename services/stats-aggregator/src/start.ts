@@ -1,5 +1,5 @@
 import { consumerGroups } from '@bulk/contracts';
-import { ChunkConsumer, KAFKA_PRODUCER, KAFKA_TOPICS, openTopicGuard } from '@bulk/kafka';
+import { ChunkConsumer, DONE, KAFKA_PRODUCER, KAFKA_TOPICS, openTopicGuard } from '@bulk/kafka';
 import { MONGODB, recordTopicIds } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { StatsAggregatorConfig } from './config.ts';
@@ -50,7 +50,10 @@ export async function startStatsAggregator(
         fromBeginning: true,
         commitIntervalMs: config.COMMIT_INTERVAL_MS,
         backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
-        process: (chunk) => dependencies.during(USED, () => results.process(chunk)),
+        process: async (chunk) => {
+          await dependencies.during(USED, () => results.process(chunk));
+          return DONE;
+        },
         onFailure: (error, chunk) => results.onFailure(error, chunk),
         // The counts refer to offsets of this very topic.
         admit: () => dependencies.during([KAFKA_TOPICS], () => guard.confirm()),

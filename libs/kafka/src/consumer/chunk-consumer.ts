@@ -1,6 +1,7 @@
 import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/runtime';
 import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
 import type { ConsumerConfig } from '../client/config.ts';
+import type { Disposition } from './disposition.ts';
 import { withHeartbeats } from './heartbeats.ts';
 import { NO_INSTRUMENTS, watchConsumer, type ConsumerInstruments } from './instruments.ts';
 import { ConsumerStoppingError } from './interruptions.ts';
@@ -69,16 +70,16 @@ export interface ChunkConsumerOptions {
   readonly commitIntervalMs: number;
   readonly backoff: BackoffOptions;
   /**
-   * Processes a chunk and resolves when its effects are durable. Only then is the chunk committed. It may get a chunk
-   * again.
+   * Processes a chunk and returns what becomes of it. Only messages whose effects are durable are committed. It may get
+   * a chunk again.
    */
-  readonly process: (chunk: Chunk) => Promise<void>;
+  readonly process: (chunk: Chunk) => Promise<Disposition>;
   /**
    * Decides what happens after an error of `process`. `retry` waits (exponential backoff, full jitter, with heartbeats)
    * and tries the chunk again, which blocks its partition. `skip` means that the callback has stored the chunk durably
-   * elsewhere.
+   * elsewhere. Default: `retry`.
    */
-  readonly onFailure: (error: unknown, chunk: Chunk) => Promise<FailureDisposition>;
+  readonly onFailure?: (error: unknown, chunk: Chunk) => Promise<FailureDisposition>;
   /**
    * Returns the time at which a message becomes due, in ms since the epoch. Default: at once. A message that is not due
    * pauses its partition until that time, and the messages after it wait too.
@@ -238,15 +239,16 @@ export class ChunkConsumer {
       }
       const startedAt = performance.now();
       const done = await this.#processChunk(payload, messages);
-      const last = messages.at(-1);
+      const last = messages[done - 1];
       // A later generation has read its offsets from the commits. This one must not move them.
-      if (!done || last === undefined || !isOfThisGeneration(batch)) return;
+      if (last === undefined || !isOfThisGeneration(batch)) return;
       payload.resolveOffset(last.offset);
-      this.#instruments.recorder.chunk((performance.now() - startedAt) / 1_000, messages.length);
+      this.#instruments.recorder.chunk((performance.now() - startedAt) / 1_000, done);
       const since = this.#dueSince(batch, last);
       this.#instruments.lag.processed(batch.topic, batch.partition, Number(last.offset) + 1, since);
       await payload.heartbeat();
       await payload.commitOffsetsIfNecessary();
+      if (done < messages.length) return;
     }
   }
 
@@ -268,9 +270,10 @@ export class ChunkConsumer {
     }
   }
 
-  /** Processes a chunk, with retries. @returns false if the consumer stops before the chunk is done. */
-  async #processChunk(payload: EachBatchPayload, messages: readonly KafkaMessage[]): Promise<boolean> {
+  /** Processes a chunk, with retries. @returns how many of its messages are done when the consumer goes on or stops. */
+  async #processChunk(payload: EachBatchPayload, messages: readonly KafkaMessage[]): Promise<number> {
     const { batch } = payload;
+    let done = 0;
     const heartbeat = (): Promise<void> => payload.heartbeat();
     const chunk = {
       topic: batch.topic,
@@ -285,10 +288,15 @@ export class ChunkConsumer {
       confirmOwnership: () => confirmOwnership(batch, heartbeat),
     };
     for (let previousAttempts = 0; ; previousAttempts += 1) {
-      const attempt: Chunk = { ...chunk, previousAttempts };
+      const attempt: Chunk = { ...chunk, messages: chunk.messages.slice(done), previousAttempts };
+      let waitMs: number;
       try {
-        await withHeartbeats(this.#options.config, heartbeat, () => this.#options.process(attempt));
-        return true;
+        const disposition = await withHeartbeats(this.#options.config, heartbeat, () =>
+          this.#options.process(attempt),
+        );
+        if (disposition.kind === 'done') return messages.length;
+        done += disposition.done;
+        waitMs = disposition.afterMs;
       } catch (error) {
         // Throws the error that kafkajs expects: it rejoins after it, and another error could stop it for good.
         if (error instanceof PartitionLostError) {
@@ -296,16 +304,17 @@ export class ChunkConsumer {
             { topic: batch.topic, partition: batch.partition, offset: messages[0]?.offset },
             'left in the middle: the partition is, or may be, someone else’s',
           );
-          if (!(error.cause instanceof Error)) return false;
+          if (!(error.cause instanceof Error)) return done;
           throw error.cause;
         }
         if (isLostPartition(error)) throw error;
-        if (!this.#mayGoOn(payload)) return false;
+        if (!this.#mayGoOn(payload)) return done;
         this.#instruments.recorder.failed();
-        if ((await this.#disposition(error, attempt)) === 'skip') return true;
+        if ((await this.#disposition(error, attempt)) === 'skip') return messages.length;
+        waitMs = backoffDelay(previousAttempts + 1, this.#options.backoff);
       }
-      await this.#wait(backoffDelay(previousAttempts + 1, this.#options.backoff), heartbeat);
-      if (!this.#mayGoOn(payload)) return false;
+      await this.#wait(waitMs, heartbeat);
+      if (!this.#mayGoOn(payload)) return done;
     }
   }
 
@@ -334,7 +343,7 @@ export class ChunkConsumer {
 
   async #disposition(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
     try {
-      return await this.#options.onFailure(error, chunk);
+      return (await this.#options.onFailure?.(error, chunk)) ?? 'retry';
     } catch (failure) {
       // The dead-lettering itself failed, so the chunk still has to be processed.
       this.#options.log.warn(

@@ -55,11 +55,7 @@ export class LaneGate {
    * @throws ConsumerStoppingError if the gate closes before that; what `heartbeat` and `work`
    * throw.
    */
-  async pass(
-    lane: Lane,
-    heartbeat: () => Promise<void>,
-    work: (place: Place) => Promise<void>,
-  ): Promise<void> {
+  async pass<T>(lane: Lane, heartbeat: () => Promise<void>, work: (place: Place) => Promise<T>): Promise<T> {
     await this.#enter(lane, heartbeat);
     const place = { held: true };
     const lendDuring = async (rest: () => Promise<void>): Promise<void> => {
@@ -70,7 +66,7 @@ export class LaneGate {
       place.held = true;
     };
     try {
-      await work({ lendDuring });
+      return await work({ lendDuring });
     } finally {
       if (place.held) this.#leave();
     }

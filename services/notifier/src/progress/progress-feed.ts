@@ -1,6 +1,7 @@
 import { headerText, MESSAGES, MalformedMessageError, type ActionProgress } from '@bulk/contracts';
 import {
   ChunkConsumer,
+  DONE,
   type Chunk,
   type ConsumerConfig,
   type ConsumerInstruments,
@@ -66,7 +67,10 @@ export class ProgressFeed {
       fromBeginning: false,
       commitIntervalMs: COMMIT_INTERVAL_MS,
       backoff: BACKOFF,
-      process: (chunk) => this.#process(chunk),
+      process: async (chunk) => {
+        await this.#process(chunk);
+        return DONE;
+      },
       onFailure: (error) => {
         log.warn({ err: error }, 'progress events wait');
         return Promise.resolve('retry');
