@@ -42,7 +42,11 @@ describe('sends side by side', () => {
     await send('first');
     link.delay(DELAY_MS);
     const names = Array.from({ length: SENDS }, (_, i) => `send ${i}`);
-    const sends = names.map(send);
+    const [ahead = '', ...behind] = names;
+    const sends = [send(ahead)];
+    // The others share the next request.
+    await new Promise((resolve) => setImmediate(resolve));
+    sends.push(...behind.map(send));
     // The first one has reached the broker by then, and its answer has not arrived.
     await eventually('it is there', () => reader.messages.length === 2, { everyMs: 1 });
     link.hang();

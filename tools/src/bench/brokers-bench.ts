@@ -94,12 +94,16 @@ function counting(kafka: Kafka, tally: Tally): Kafka {
   const create = kafka.producer.bind(kafka);
   kafka.producer = (options) => {
     const producer = create(options);
-    const send = producer.send.bind(producer);
-    producer.send = async (record) => {
-      const answer = await send(record);
-      const partitions = new Set(record.messages.map(({ partition }) => partition));
-      for (const { partition } of answer) partitions.delete(partition);
-      if (partitions.size > 0) tally.leftOut += 1;
+    const sendBatch = producer.sendBatch.bind(producer);
+    producer.sendBatch = async (batch) => {
+      const answer = await sendBatch(batch);
+      const places = new Set(
+        (batch.topicMessages ?? []).flatMap(({ topic, messages }) =>
+          messages.map(({ partition }) => `${topic}/${partition}`),
+        ),
+      );
+      for (const { topicName, partition } of answer) places.delete(`${topicName}/${partition}`);
+      if (places.size > 0) tally.leftOut += 1;
       return answer;
     };
     return producer;

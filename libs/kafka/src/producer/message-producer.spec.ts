@@ -33,7 +33,7 @@ class FakeCluster {
     const producer = {
       connect: () => Promise.resolve(),
       disconnect: () => Promise.resolve(),
-      send: this.#sender(),
+      sendBatch: this.#sender(),
     };
     const admin = {
       connect: () => Promise.resolve(),
@@ -44,7 +44,9 @@ class FakeCluster {
     return { producer: () => producer, admin: () => admin } as unknown as Kafka;
   }
 
-  #sender(): (sent: { topic: string; messages: Message[] }) => Promise<RecordMetadata[]> {
+  #sender(): (sent: {
+    topicMessages: { topic: string; messages: Message[] }[];
+  }) => Promise<RecordMetadata[]> {
     const brokers = new Map([A, B].map((nodeId) => [nodeId, this.#broker(nodeId)]));
     const nothing = (): void => undefined;
     const send = createSendMessages({
@@ -80,7 +82,7 @@ class FakeCluster {
         findBroker: ({ nodeId }: { nodeId: string }) => Promise.resolve(brokers.get(Number(nodeId))),
       },
     });
-    return ({ topic, messages }) => send({ acks: -1, topicMessages: [{ topic, messages }] });
+    return ({ topicMessages }) => send({ acks: -1, topicMessages });
   }
 
   #broker(nodeId: number): object {

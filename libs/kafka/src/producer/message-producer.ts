@@ -34,8 +34,8 @@ export interface ProducerOptions {
 /**
  * Sends messages with acks of all in-sync replicas, idempotently within a session (see ProducerSessions).
  *
- * Messages of one partition are sent in the order of the calls, each after the answer to the one before. Partitions are
- * independent of each other (see PartitionQueues). The messages of a failed send may have arrived: the receiver
+ * Messages of one partition are sent in the order of the calls. What is asked for while a request is under way shares
+ * the next one, and brokers are independent of each other (see PartitionQueues). The messages of a failed send may have arrived: the receiver
  * recognises a repetition (G2, G3), whichever producer sends it.
  *
  * There is no transactional id. With one, a successor would wait until the broker has ended the transaction of the
@@ -56,10 +56,10 @@ export class MessageProducer {
     this.#codec = codec;
     this.#chooser = new PartitionChooser(kafka);
     this.#sessions = new ProducerSessions(kafka, log);
-    this.#queues = new PartitionQueues(
-      (topic, messages, delivery) => this.#sessions.send(topic, messages, delivery),
-      deliveryTimeoutMs,
-    );
+    this.#queues = new PartitionQueues((batches, delivery) => this.#sessions.send(batches, delivery), {
+      timeoutMs: deliveryTimeoutMs,
+      leaderOf: (topic, partition) => this.#chooser.leaderOf(topic, partition),
+    });
   }
 
   /** Connects at once, so that a missing broker shows at the start. */

@@ -9,6 +9,8 @@ const MAX_AGE_MS = 300_000;
 interface Known {
   readonly partitions: Promise<PartitionMetadata[]>;
   readonly until: number;
+  /** Partition → its leader, once Kafka has answered. */
+  leaders?: ReadonlyMap<number, number>;
 }
 
 /**
@@ -42,6 +44,16 @@ export class PartitionChooser {
     );
   }
 
+  /**
+   * Returns the leader of a partition as of the last answer of Kafka, which is up to five minutes old; `undefined` if
+   * there is no answer yet.
+   */
+  leaderOf(topic: string, partition: number): number | undefined {
+    // Messages that name their partition need no answer, so nothing may wait for it here or fail with it.
+    void this.#partitionsOf(topic).catch(() => undefined);
+    return this.#known.get(topic)?.leaders?.get(partition);
+  }
+
   /** Drops the cached partitions of a topic after a failed send, so that they are requested again. */
   forget(topic: string): void {
     this.#known.delete(topic);
@@ -53,9 +65,12 @@ export class PartitionChooser {
     const partitions = this.#ask(topic);
     const asked: Known = { partitions, until: this.#now() + MAX_AGE_MS };
     this.#known.set(topic, asked);
-    partitions.catch(() => {
-      if (this.#known.get(topic) === asked) this.#known.delete(topic);
-    });
+    partitions.then(
+      (found) => (asked.leaders = new Map(found.map(({ partitionId, leader }) => [partitionId, leader]))),
+      () => {
+        if (this.#known.get(topic) === asked) this.#known.delete(topic);
+      },
+    );
     return partitions;
   }
 

@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { KafkaJSProtocolError, type RecordMetadata } from 'kafkajs';
-import { PartitionQueues } from './partition-queues.ts';
+import { PartitionQueues, type PartitionQueuesOptions } from './partition-queues.ts';
 import { NoSessionError, type Delivery } from './sessions.ts';
 
 const TOPIC = 'topic';
 const TIMEOUT_MS = 1_000;
 
 interface Sent extends Delivery {
-  readonly topic: string;
+  readonly topics: readonly string[];
   readonly values: readonly string[];
   readonly partitions: readonly number[];
   readonly confirm: () => void;
@@ -15,25 +15,30 @@ interface Sent extends Delivery {
 }
 
 /** Queues whose sends the test answers. */
-function given(): { queues: PartitionQueues; sent: Sent[]; at: (ms: number) => void } {
+function given({ leaderOf = () => 1, ...limits }: Partial<PartitionQueuesOptions> = {}): {
+  queues: PartitionQueues;
+  sent: Sent[];
+  at: (ms: number) => void;
+} {
   let now = 0;
   const sent: Sent[] = [];
   const queues = new PartitionQueues(
-    (topic, messages, delivery) =>
+    (batches, delivery) =>
       new Promise<RecordMetadata[]>((resolve, fail) => {
-        const partitions = [...new Set(messages.map(({ partition }) => partition))];
+        const places = batches.flatMap(({ topic, messages }) =>
+          [...new Set(messages.map(({ partition }) => partition))].map((partition) => ({ topic, partition })),
+        );
         sent.push({
           ...delivery,
-          topic,
-          partitions,
-          values: messages.map(({ value }) => String(value)),
+          topics: batches.map(({ topic }) => topic),
+          partitions: places.map(({ partition }) => partition),
+          values: batches.flatMap(({ messages }) => messages.map(({ value }) => String(value))),
           confirm: () =>
-            resolve(partitions.map((partition) => ({ topicName: topic, partition, errorCode: 0 }))),
+            resolve(places.map(({ topic, partition }) => ({ topicName: topic, partition, errorCode: 0 }))),
           fail,
         });
       }),
-    TIMEOUT_MS,
-    () => now,
+    { timeoutMs: TIMEOUT_MS, now: () => now, leaderOf, ...limits },
   );
   return { queues, sent, at: (ms) => (now = ms) };
 }
@@ -56,11 +61,12 @@ const message = (partition: number, value: string): { partition: number; value: 
 });
 
 describe('the sends of a partition', () => {
-  it('are made one after the other, in the order of the calls, while other partitions continue', async () => {
-    const { queues, sent } = given();
+  it('are made one after the other, in the order of the calls, while other leaders continue', async () => {
+    const { queues, sent } = given({ leaderOf: (_, partition) => partition });
     const first = queues.send(TOPIC, [message(0, 'a')]);
     await turn();
     const second = queues.send(TOPIC, [message(0, 'b'), message(1, 'c')]);
+    await turn();
     const third = queues.send(TOPIC, [message(1, 'd'), message(0, 'e')]);
     await turn();
     expect(sent.map(({ values }) => values)).toEqual([['a'], ['c']]);
@@ -69,26 +75,56 @@ describe('the sends of a partition', () => {
     expect(sent[2]?.values).toEqual(['d']);
     sent[0]?.confirm();
     expect(await fateOf(first)).toBe('confirmed');
-    expect(sent[3]?.values).toEqual(['b']);
-    sent[3]?.confirm();
-    expect(await fateOf(second)).toBe('confirmed');
-    expect(sent[4]?.values).toEqual(['e']);
+    expect(sent[3]?.values).toEqual(['b', 'e']);
     sent[2]?.confirm();
     expect(await fateOf(third)).toBe('under way');
-    sent[4]?.confirm();
+    sent[3]?.confirm();
+    expect(await fateOf(second)).toBe('confirmed');
     expect(await fateOf(third)).toBe('confirmed');
   });
 
-  it('go together with those of other partitions that are ready at the same time, one send per topic', async () => {
-    const { queues, sent } = given();
+  it('share a request with those of the same leader that are ready at the same time, over all topics', async () => {
+    const { queues, sent } = given({ leaderOf: (_, partition) => partition % 2 });
     void queues.send(TOPIC, [message(0, 'a'), message(1, 'b')]);
     void queues.send(TOPIC, [message(2, 'c')]);
     void queues.send('other', [message(0, 'd')]);
     await turn();
-    expect(sent.map(({ topic, values }) => [topic, values])).toEqual([
-      [TOPIC, ['a', 'b', 'c']],
-      ['other', ['d']],
+    expect(sent.map(({ topics, values }) => [topics, values])).toEqual([
+      [
+        [TOPIC, 'other'],
+        ['a', 'c', 'd'],
+      ],
+      [[TOPIC], ['b']],
     ]);
+  });
+
+  it('wait while a request to their leader is under way, and then go together in the order of the calls', async () => {
+    const { queues, sent } = given({ leaderOf: () => 7 });
+    const first = queues.send(TOPIC, [message(0, 'a')]);
+    await turn();
+    const others = ['b', 'c', 'd'].map((value, i) => queues.send(TOPIC, [message(i % 2, value)]));
+    await turn();
+    expect(sent.map(({ values }) => values)).toEqual([['a']]);
+    sent[0]?.confirm();
+    expect(await fateOf(first)).toBe('confirmed');
+    expect(sent.slice(1).map(({ values }) => values)).toEqual([['c', 'b', 'd']]);
+    expect(await Promise.all(others.map(fateOf))).toEqual(['under way', 'under way', 'under way']);
+    sent[1]?.confirm();
+    expect(await Promise.all(others.map(fateOf))).toEqual(['confirmed', 'confirmed', 'confirmed']);
+  });
+
+  it('exceed neither the bytes of a partition nor those of a request, unless a single call does', async () => {
+    const { queues, sent } = given({ leaderOf: () => 7, maxPartitionBytes: 4, maxRequestBytes: 6 });
+    const sends = ['aaaaa', 'bb', 'cc', 'd'].map((value) => queues.send(TOPIC, [message(0, value)]));
+    sends.push(queues.send(TOPIC, [message(1, 'ee')]));
+    const requests: string[][] = [];
+    for (let i = 0; i < 3; i += 1) {
+      await turn();
+      requests.push([...(sent[i]?.values ?? [])]);
+      sent[i]?.confirm();
+    }
+    expect(requests).toEqual([['aaaaa'], ['ee', 'bb', 'cc'], ['d']]);
+    await Promise.all(sends);
   });
 });
 
@@ -159,6 +195,32 @@ describe('a partition that cannot be sent to', () => {
     expect(await fateOf(behind)).toMatchObject({ error: { code: 'PRODUCE_FAILED' } });
     expect(await fateOf(last)).toMatchObject({ error: { retryable: true } });
     expect(sent).toHaveLength(2);
+  });
+});
+
+describe('a request of several calls that fails', () => {
+  it('is repeated call by call, so that only the call to blame fails', async () => {
+    const { queues, sent } = given();
+    void queues.send(TOPIC, [message(0, 'first')]);
+    await turn();
+    const calls = ['good', 'too large', 'good too'].map((value) => queues.send(TOPIC, [message(0, value)]));
+    for (const call of calls) call.catch(() => undefined);
+    sent[0]?.confirm();
+    await turn();
+    expect(sent[1]).toMatchObject({ values: ['good', 'too large', 'good too'], apart: false });
+    const refusal = new KafkaJSProtocolError(new Error('too large'));
+    Object.assign(refusal, { type: 'MESSAGE_TOO_LARGE' });
+    sent[1]?.fail(refusal);
+    await turn();
+    sent[2]?.confirm();
+    await turn();
+    sent[3]?.fail(refusal);
+    await turn();
+    sent[4]?.confirm();
+    expect(sent.slice(2).map(({ values }) => values)).toEqual([['good'], ['too large'], ['good too']]);
+    expect(await fateOf(calls[0]!)).toBe('confirmed');
+    expect(await fateOf(calls[1]!)).toMatchObject({ error: { retryable: false } });
+    expect(await fateOf(calls[2]!)).toBe('confirmed');
   });
 });
 

@@ -1,20 +1,35 @@
 import type { RecordMetadata } from 'kafkajs';
 import type { PlacedMessage } from './partition-chooser.ts';
 import { ProduceError } from './produce-error.ts';
-import { isConfirmed, NoSessionError, type Delivery } from './sessions.ts';
+import { isConfirmed, NoSessionError, type Delivery, type TopicMessages } from './sessions.ts';
 
-/** Sends messages of one topic once. */
-export type Deliver = (
-  topic: string,
-  messages: readonly PlacedMessage[],
-  delivery: Delivery,
-) => Promise<RecordMetadata[]>;
+/** Sends messages once, in one request for each leader. */
+export type Deliver = (batches: readonly TopicMessages[], delivery: Delivery) => Promise<RecordMetadata[]>;
+
+export interface PartitionQueuesOptions {
+  /** Maximum time of a send in ms, including the wait for its turn. */
+  readonly timeoutMs: number;
+  /** Returns the leader of a partition, as far as known. It decides only which sends wait for each other. */
+  readonly leaderOf: (topic: string, partition: number) => number | undefined;
+  /** Maximum bytes of the messages of one partition in a request, unless a single call has more. */
+  readonly maxPartitionBytes?: number;
+  /** Maximum bytes of the messages in a request, unless a single call has more. */
+  readonly maxRequestBytes?: number;
+  /** Clock, in ms. */
+  readonly now?: () => number;
+}
+
+/** Half of Kafka's default limit of a record batch, `max.message.bytes`, since our estimate leaves out headers. */
+const MAX_PARTITION_BYTES = 524_288;
+const MAX_REQUEST_BYTES = 8_388_608;
 
 /** The messages of one call for one partition. */
 interface Parcel {
-  readonly queue: Queue;
   readonly messages: readonly PlacedMessage[];
+  readonly bytes: number;
   readonly deadline: number;
+  /** Whether a request that held it together with others has failed. It is sent alone then. */
+  suspect: boolean;
   readonly confirm: (answer: RecordMetadata[]) => void;
   readonly fail: (error: ProduceError) => void;
 }
@@ -26,35 +41,47 @@ interface Queue {
   readonly partition: number;
   readonly waiting: Parcel[];
   busy: boolean;
-  /** Whether its last send failed, alone or with others. Until a send succeeds, the queue is sent alone. */
+  /** Whether its last send failed, alone or with others. Until a send succeeds, its parcels are sent one by one. */
   suspect: boolean;
 }
 
+/** The parcels of a partition that share a request. */
+interface Load {
+  readonly queue: Queue;
+  readonly parcels: readonly Parcel[];
+}
+
 /**
- * Sends the messages of a partition one after the other, and partitions independently of each other.
+ * Sends the messages of a partition one request after the other, and leaders independently of each other.
  *
  * - A partition has at most one send under way. While kafkajs retries a send whose answer is missing, it would give the
  *   same sequence number to another send of that partition. The broker would confirm that one as a repetition and drop
  *   it.
- * - Messages that are ready at the same time share one send per topic, because a send takes a round trip whatever its
- *   size.
- * - If a send of several partitions fails, each of them is sent alone: one is to blame, and the others are confirmed. A
- *   partition that fails alone fails its call. It is sent alone until it succeeds, so it neither delays nor fails
- *   another.
+ * - A leader has at most one send under way, because kafkajs would make a second one wait anyway. What is asked for
+ *   meanwhile goes into the next request together (group commit), since a request costs a round trip and the broker's
+ *   work whatever its size. An idle producer sends at once.
+ * - If a send fails, each of its parcels is sent alone: one is to blame, and the others are confirmed. A parcel that
+ *   fails alone fails its call. The parcels of its partition are sent alone until one succeeds, so the partition
+ *   neither delays nor fails another.
  * - Each call settles within the time limit, which includes the wait for its turn.
  */
 export class PartitionQueues {
   readonly #deliver: Deliver;
-  readonly #timeoutMs: number;
-  readonly #now: () => number;
+  readonly #options: Required<PartitionQueuesOptions>;
   readonly #queues = new Map<string, Queue>();
   readonly #ready = new Set<Queue>();
+  /** The leaders to which a send is under way. */
+  readonly #busy = new Set<number | undefined>();
   #planned = false;
 
-  constructor(deliver: Deliver, timeoutMs: number, now: () => number = Date.now) {
+  constructor(deliver: Deliver, options: PartitionQueuesOptions) {
     this.#deliver = deliver;
-    this.#timeoutMs = timeoutMs;
-    this.#now = now;
+    this.#options = {
+      maxPartitionBytes: MAX_PARTITION_BYTES,
+      maxRequestBytes: MAX_REQUEST_BYTES,
+      now: Date.now,
+      ...options,
+    };
   }
 
   /**
@@ -64,7 +91,7 @@ export class PartitionQueues {
    */
   async send(topic: string, messages: readonly PlacedMessage[]): Promise<RecordMetadata[]> {
     const byPartition = groupBy(messages, ({ partition }) => partition);
-    const deadline = this.#now() + this.#timeoutMs;
+    const deadline = this.#options.now() + this.#options.timeoutMs;
     const sent = [...byPartition].map(([partition, own]) => this.#enqueue(topic, partition, own, deadline));
     const results = await Promise.allSettled(sent);
     const errors = results.flatMap((result) =>
@@ -83,7 +110,7 @@ export class PartitionQueues {
   ): Promise<RecordMetadata[]> {
     return new Promise((confirm, fail) => {
       const queue = this.#queueOf(topic, partition);
-      queue.waiting.push({ queue, messages, deadline, confirm, fail });
+      queue.waiting.push({ messages, bytes: bytesOf(messages), deadline, suspect: false, confirm, fail });
       this.#plan(queue);
     });
   }
@@ -100,7 +127,11 @@ export class PartitionQueues {
   /** Sends the ready queues, after all that become ready in this turn of the event loop are known. */
   #plan(queue: Queue): void {
     this.#ready.add(queue);
-    if (this.#planned) return;
+    this.#planStart();
+  }
+
+  #planStart(): void {
+    if (this.#planned || this.#ready.size === 0) return;
     this.#planned = true;
     queueMicrotask(() => {
       this.#planned = false;
@@ -109,65 +140,116 @@ export class PartitionQueues {
   }
 
   #start(): void {
-    const parcels = [...this.#ready].flatMap((queue) => this.#next(queue));
-    this.#ready.clear();
-    const together = parcels.filter(({ queue }) => !queue.suspect);
-    for (const group of groupBy(together, ({ queue }) => queue.topic).values())
-      void this.#sendGroup(group, false);
-    for (const parcel of parcels.filter(({ queue }) => queue.suspect)) void this.#sendGroup([parcel], true);
+    for (const queue of this.#ready) this.#expire(queue);
+    const [suspect = [], sound = []] = [true, false].map((is) =>
+      [...this.#ready].filter((queue) => isSuspect(queue) === is),
+    );
+    const byLeader = groupBy(sound, ({ topic, partition }) => this.#options.leaderOf(topic, partition));
+    for (const [leader, queues] of byLeader) if (!this.#busy.has(leader)) void this.#sendTo(leader, queues);
+    for (const queue of suspect) this.#sendAlone(queue);
   }
 
-  /**
-   * Returns the next parcel of a queue. It fails the parcels whose time is up, and deletes a queue that is no longer
-   * needed.
-   */
-  #next(queue: Queue): Parcel[] {
-    if (queue.busy) return [];
-    for (let parcel = queue.waiting.shift(); parcel !== undefined; parcel = queue.waiting.shift()) {
-      if (parcel.deadline > this.#now()) {
-        queue.busy = true;
-        return [parcel];
-      }
-      parcel.fail(new ProduceError(queue.topic, new Error('its turn did not come in time')));
+  /** Fails the parcels whose time is up, and removes a queue that has nothing to send from the ready ones. */
+  #expire(queue: Queue): void {
+    while (!queue.busy) {
+      const [first] = queue.waiting;
+      if (first === undefined || first.deadline > this.#options.now()) break;
+      queue.waiting.shift();
+      first.fail(new ProduceError(queue.topic, new Error('its turn did not come in time')));
     }
-    if (!queue.suspect) this.#queues.delete(queue.key);
-    return [];
+    if (!queue.busy && queue.waiting.length > 0) return;
+    this.#ready.delete(queue);
+    if (queue.waiting.length === 0 && !queue.busy && !queue.suspect) this.#queues.delete(queue.key);
   }
 
-  /** @param group parcels of one topic, each of another partition. */
-  async #sendGroup(group: readonly Parcel[], apart: boolean): Promise<void> {
-    const [first] = group;
-    if (first === undefined) return;
-    const { topic } = first.queue;
+  #sendAlone(queue: Queue): void {
+    this.#ready.delete(queue);
+    void this.#send([{ queue, parcels: queue.waiting.splice(0, 1) }], true);
+  }
+
+  async #sendTo(leader: number | undefined, queues: readonly Queue[]): Promise<void> {
+    this.#busy.add(leader);
+    await this.#send(this.#loadsOf(queues), false);
+    this.#busy.delete(leader);
+    this.#planStart();
+  }
+
+  /** Takes what fits into one request. Queues of which nothing fits stay ready. */
+  #loadsOf(queues: readonly Queue[]): Load[] {
+    const { maxPartitionBytes, maxRequestBytes } = this.#options;
+    const loads: Load[] = [];
+    let total = 0;
+    for (const queue of queues) {
+      const count = fitting(queue.waiting, maxPartitionBytes);
+      const parcels = queue.waiting.slice(0, count);
+      const bytes = parcels.reduce((sum, parcel) => sum + parcel.bytes, 0);
+      if (loads.length > 0 && total + bytes > maxRequestBytes) continue;
+      total += bytes;
+      queue.waiting.splice(0, count);
+      this.#ready.delete(queue);
+      loads.push({ queue, parcels });
+    }
+    return loads;
+  }
+
+  async #send(loads: readonly Load[], apart: boolean): Promise<void> {
+    for (const { queue } of loads) queue.busy = true;
+    const parcels = loads.flatMap((load) => load.parcels);
     // The parcels behind one have later deadlines, so none of them waits beyond its own.
-    const timeoutMs = Math.min(...group.map(({ deadline }) => deadline)) - this.#now();
-    const messages = group.flatMap((parcel) => parcel.messages);
+    const timeoutMs = Math.min(...parcels.map(({ deadline }) => deadline)) - this.#options.now();
+    const batches = [...groupBy(loads, ({ queue }) => queue.topic)].map(([topic, own]) => ({
+      topic,
+      messages: own.flatMap((load) => load.parcels.flatMap(({ messages }) => messages)),
+    }));
     let answer: RecordMetadata[] = [];
     let error: unknown;
     try {
-      answer = await this.#deliver(topic, messages, { apart, timeoutMs });
+      answer = await this.#deliver(batches, { apart, timeoutMs });
     } catch (cause) {
       error = cause;
     }
-    for (const parcel of group) this.#settle(parcel, answer, error, group.length === 1);
+    for (const load of loads) this.#settle(load, answer, error, parcels.length === 1);
   }
 
-  #settle(parcel: Parcel, answer: readonly RecordMetadata[], error: unknown, alone: boolean): void {
-    const { queue } = parcel;
+  #settle({ queue, parcels }: Load, answer: readonly RecordMetadata[], error: unknown, alone: boolean): void {
     const { topic, partition } = queue;
     queue.busy = false;
-    if (isConfirmed(partition, answer)) {
+    if (isConfirmed(topic, partition, answer)) {
       queue.suspect = false;
-      parcel.confirm(answer.filter((confirmed) => confirmed.partition === partition));
+      const own = answer.filter((one) => one.topicName === topic && one.partition === partition);
+      for (const parcel of parcels) parcel.confirm(own);
     } else if (error instanceof NoSessionError) {
-      parcel.fail(new ProduceError(topic, error.cause));
+      for (const parcel of parcels) parcel.fail(new ProduceError(topic, error.cause));
     } else {
       queue.suspect = true;
-      if (alone) parcel.fail(new ProduceError(topic, error ?? leftOut(partition)));
-      else queue.waiting.unshift(parcel);
+      if (alone)
+        for (const parcel of parcels) parcel.fail(new ProduceError(topic, error ?? leftOut(partition)));
+      else queue.waiting.unshift(...parcels.map((parcel) => ({ ...parcel, suspect: true })));
     }
     this.#plan(queue);
   }
+}
+
+function isSuspect({ suspect, waiting: [first] }: Queue): boolean {
+  return suspect || first?.suspect === true;
+}
+
+/** Returns the number of parcels, from the first on, that fit into a record batch: at least one. */
+function fitting(parcels: readonly Parcel[], maxBytes: number): number {
+  let bytes = 0;
+  const end = parcels.findIndex((parcel, i) => {
+    bytes += parcel.bytes;
+    return i > 0 && bytes > maxBytes;
+  });
+  return end < 0 ? parcels.length : end;
+}
+
+function bytesOf(messages: readonly PlacedMessage[]): number {
+  return messages.reduce((sum, { key, value }) => sum + lengthOf(key) + lengthOf(value), 0);
+}
+
+function lengthOf(content: Buffer | string | null | undefined): number {
+  return content === null || content === undefined ? 0 : Buffer.byteLength(content);
 }
 
 function leftOut(partition: number): Error {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { silentLogger } from '@bulk/runtime';
 import type { Kafka, RecordMetadata } from 'kafkajs';
-import { NoSessionError, ProducerSessions } from './sessions.ts';
+import { NoSessionError, ProducerSessions, type TopicMessages } from './sessions.ts';
 
 const TOPIC = 'topic';
 const SHARED = { apart: false, timeoutMs: 10_000 };
@@ -21,7 +21,7 @@ class FakeProducer {
     return Promise.resolve();
   }
 
-  send(): Promise<RecordMetadata[]> {
+  sendBatch(): Promise<RecordMetadata[]> {
     return new Promise((resolve, fail) => {
       const confirm = (...partitions: number[]): void =>
         resolve(partitions.map((partition) => ({ topicName: TOPIC, partition, errorCode: 0 })));
@@ -42,18 +42,20 @@ function given(): { sessions: ProducerSessions; producers: FakeProducer[] } {
   return { sessions: new ProducerSessions(kafka, silentLogger()), producers };
 }
 
-const to = (partition: number): { partition: number; value: string }[] => [{ partition, value: 'x' }];
+const to = (...partitions: number[]): TopicMessages[] => [
+  { topic: TOPIC, messages: partitions.map((partition) => ({ partition, value: 'x' })) },
+];
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('a session in which a send failed', () => {
   it('gets no further sends, and closes when those under way are confirmed', async () => {
     const { sessions, producers } = given();
-    const other = sessions.send(TOPIC, to(1), SHARED);
-    const failing = sessions.send(TOPIC, to(0), SHARED);
+    const other = sessions.send(to(1), SHARED);
+    const failing = sessions.send(to(0), SHARED);
     await turn();
     producers[0]?.sends[1]?.fail(new Error('no leader'));
     await expect(failing).rejects.toThrow('no leader');
-    const next = sessions.send(TOPIC, to(0), SHARED);
+    const next = sessions.send(to(0), SHARED);
     await turn();
     expect(producers.map(({ connected }) => connected)).toEqual([true, true]);
     producers[0]?.sends[0]?.confirm(1);
@@ -65,7 +67,7 @@ describe('a session in which a send failed', () => {
 
   it('is also one whose answer leaves a partition out', async () => {
     const { sessions, producers } = given();
-    const leftOut = sessions.send(TOPIC, [...to(0), ...to(1)], SHARED);
+    const leftOut = sessions.send(to(0, 1), SHARED);
     await turn();
     producers[0]?.sends[0]?.confirm(1);
     await expect(leftOut).resolves.toMatchObject([{ partition: 1 }]);
@@ -75,7 +77,7 @@ describe('a session in which a send failed', () => {
 
   it('is also one whose answer does not come in time', async () => {
     const { sessions, producers } = given();
-    await expect(sessions.send(TOPIC, to(0), { ...SHARED, timeoutMs: 5 })).rejects.toThrow('in time');
+    await expect(sessions.send(to(0), { ...SHARED, timeoutMs: 5 })).rejects.toThrow('in time');
     // kafkajs is still at it.
     expect(producers[0]?.connected).toBe(true);
     producers[0]?.sends[0]?.fail(new Error('no leader'));
@@ -87,9 +89,9 @@ describe('a session in which a send failed', () => {
 describe('a session for partitions that fail', () => {
   it('leaves the shared one alone, and closes when it has nothing to do', async () => {
     const { sessions, producers } = given();
-    const well = sessions.send(TOPIC, to(1), SHARED);
-    const failing = sessions.send(TOPIC, to(0), APART);
-    const recovering = sessions.send(TOPIC, to(2), APART);
+    const well = sessions.send(to(1), SHARED);
+    const failing = sessions.send(to(0), APART);
+    const recovering = sessions.send(to(2), APART);
     await turn();
     producers[1]?.sends[1]?.confirm(2);
     await recovering;
@@ -100,7 +102,7 @@ describe('a session for partitions that fail', () => {
     expect(producers.map(({ connected }) => connected)).toEqual([true, false]);
     producers[0]?.sends[0]?.confirm(1);
     await well;
-    const next = sessions.send(TOPIC, to(1), SHARED);
+    const next = sessions.send(to(1), SHARED);
     await turn();
     producers[0]?.sends[1]?.confirm(1);
     await next;
@@ -111,13 +113,13 @@ describe('a session for partitions that fail', () => {
 describe('closed sessions', () => {
   it('fail what is under way, and open no more', async () => {
     const { sessions, producers } = given();
-    const sending = sessions.send(TOPIC, to(0), SHARED);
+    const sending = sessions.send(to(0), SHARED);
     await turn();
     await Promise.all([
       expect(sending).rejects.toBeInstanceOf(NoSessionError),
       sessions.close().then(() => expect(producers[0]?.connected).toBe(false)),
     ]);
-    await expect(sessions.send(TOPIC, to(0), SHARED)).rejects.toBeInstanceOf(NoSessionError);
+    await expect(sessions.send(to(0), SHARED)).rejects.toBeInstanceOf(NoSessionError);
     await expect(sessions.ready()).rejects.toBeInstanceOf(NoSessionError);
     expect(producers).toHaveLength(1);
   });

@@ -10,6 +10,12 @@ export class NoSessionError extends Error {
   }
 }
 
+/** Messages of one topic. */
+export interface TopicMessages {
+  readonly topic: string;
+  readonly messages: readonly PlacedMessage[];
+}
+
 /** Options of one send. */
 export interface Delivery {
   /** Whether to use a producer that no healthy partition shares. */
@@ -43,21 +49,17 @@ export class ProducerSessions {
   }
 
   /**
-   * Sends messages of one topic and returns the answer of kafkajs. Partitions may be missing in it, see `isConfirmed`.
+   * Sends messages and returns the answer of kafkajs. Partitions may be missing in it, see `isConfirmed`.
    *
    * @throws NoSessionError if nothing could be sent.
    * @throws kafkajs' error, or an error if the time is up.
    */
-  async send(
-    topic: string,
-    messages: readonly PlacedMessage[],
-    { apart, timeoutMs }: Delivery,
-  ): Promise<RecordMetadata[]> {
+  async send(batches: readonly TopicMessages[], { apart, timeoutMs }: Delivery): Promise<RecordMetadata[]> {
     this.#closing.signal.throwIfAborted();
     const session = apart ? this.#apartSession() : this.#sharedSession();
     try {
-      const answer = await this.#within(timeoutMs, session.send(topic, messages));
-      if (messages.some(({ partition }) => !isConfirmed(partition, answer))) this.#retire(session);
+      const answer = await this.#within(timeoutMs, session.send(batches));
+      if (!batches.every((batch) => areConfirmed(batch, answer))) this.#retire(session);
       return answer;
     } catch (error) {
       this.#retire(session);
@@ -141,8 +143,13 @@ export class ProducerSessions {
  * a partition that moves to a broker which has answered is never sent (tulios/kafkajs#1303). It also skips a partition
  * that the topic does not have.
  */
-export function isConfirmed(partition: number, answer: readonly RecordMetadata[]): boolean {
-  return answer.some((confirmed) => confirmed.partition === partition);
+export function isConfirmed(topic: string, partition: number, answer: readonly RecordMetadata[]): boolean {
+  return answer.some((confirmed) => confirmed.topicName === topic && confirmed.partition === partition);
+}
+
+function areConfirmed({ topic, messages }: TopicMessages, answer: readonly RecordMetadata[]): boolean {
+  const partitions = new Set(messages.map(({ partition }) => partition));
+  return [...partitions].every((partition) => isConfirmed(topic, partition, answer));
 }
 
 /** One producer, with the states opening → open → retired → closed. */
@@ -173,11 +180,12 @@ class Session {
     }
   }
 
-  async send(topic: string, messages: readonly PlacedMessage[]): Promise<RecordMetadata[]> {
+  async send(batches: readonly TopicMessages[]): Promise<RecordMetadata[]> {
     this.#underWay += 1;
     try {
       const producer = await this.ready();
-      return await producer.send({ topic, acks: -1, messages: [...messages] });
+      const topicMessages = batches.map(({ topic, messages }) => ({ topic, messages: [...messages] }));
+      return await producer.sendBatch({ acks: -1, topicMessages });
     } finally {
       this.#underWay -= 1;
       if (this.#retired && this.idle) void this.close();
