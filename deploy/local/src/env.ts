@@ -17,6 +17,8 @@ const environmentSchema = z.object({
     .optional(),
   /** Read by the MongoDB part. */
   STACK_MONGO_DURABLE: z.enum(['true', 'false']).optional(),
+  /** Whether an interactive start may build the fast MongoDB replacement in the background. Default: true. */
+  STACK_BACKGROUND_BUILD: z.enum(['true', 'false']).optional(),
   KAFKA_BROKERS: text,
   SCHEMA_REGISTRY_URL: z.url({ protocol: /^https?$/ }).optional(),
   MONGODB_URI: z

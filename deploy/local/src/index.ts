@@ -5,7 +5,9 @@ export { cacheFolder, packageRoot, stackPaths, type StackPaths, workspaceRoot } 
 export { isPortFree, releasePorts, reservePorts } from './ports.ts';
 export { identify, isAlive, type ProcessIdentity, signalProcess, terminate } from './processes.ts';
 export { type OwnEngine, startOwnEngine } from './containers/own-engine.ts';
+export { WHEEL_ENGINE } from './parts/mongo.ts';
 export { installPackage } from './provision/apt.ts';
+export { type BackgroundBuild, buildMongoInBackground } from './provision/background-build.ts';
 export { provideChromium } from './provision/chromium.ts';
 export { provideExamplePython } from './provision/example-python.ts';
 export { providePromtool } from './provision/promtool.ts';

@@ -148,7 +148,7 @@ export class OwnedStack implements RunningStack {
   }
 
   async #startPart(name: ProcessName, ports: Map<PortKey, number>): Promise<void> {
-    const { cache, env, log, external } = this.#options;
+    const { cache, env, log, external, paths } = this.#options;
     const signal = this.#starting.signal;
     const part = partOf(name);
     const url = external[part];
@@ -156,7 +156,7 @@ export class OwnedStack implements RunningStack {
       await this.#supervisor.useExternal(part, url, partVariables[part], signal);
       return;
     }
-    const launcher = await parts[part].provide({ cache, env, log, signal });
+    const launcher = await parts[part].provide({ cache, env, log, signal, paths });
     await this.#launch(name, launcher, ports);
   }
 

@@ -1,10 +1,12 @@
 import { join, relative } from 'node:path';
 import { BulkClient } from '@bulk/client';
 import {
+  buildMongoInBackground,
   inspectStack,
   loadEnv,
   stackPaths,
   startStack,
+  WHEEL_ENGINE,
   workspaceRoot,
   type Environment,
   type RunningStack,
@@ -61,6 +63,7 @@ export async function start({ once, signal, releasers, out }: StartOptions): Pro
   const live = { services, stack, signal };
   await whileAllLive(live, demonstrate({ screen, env, services, logs, signal, once }));
   if (once) return;
+  if ((await enginesOf(stack)).includes(WHEEL_ENGINE)) await speedUpNextStart(screen, given);
   await runUntilEnded(signal, (never) => whileAllLive(live, never));
   screen.line();
 }
@@ -79,6 +82,14 @@ async function raiseStack(screen: Screen, signal: AbortSignal, releasers: Releas
     ({ attached }) => `${engines}${attached ? ', up already' : ''}`,
   );
   return stack;
+}
+
+async function speedUpNextStart(screen: Screen, env: Environment): Promise<void> {
+  const build = await buildMongoInBackground(env);
+  if (build === undefined) return;
+  screen.line(
+    `  A faster MongoDB replacement is being built at the lowest priority (process ${build.pid}, log ${build.log}).`,
+  );
 }
 
 async function enginesOf(stack: RunningStack): Promise<string> {

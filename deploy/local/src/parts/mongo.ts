@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readdirSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { MongoClient } from 'mongodb';
 import { writeAtomically } from '../files.ts';
+import type { StackPaths } from '../paths.ts';
 import { findMemoryServer } from '../provision/memory-server.ts';
 import { findSecantusRust, provideSecantusWheel } from '../provision/secantus.ts';
 import { findOnPath } from '../provision/tools.ts';
@@ -24,12 +25,15 @@ export const mongo: Part = {
     const downloaded = await findMemoryServer(context);
     if (downloaded !== undefined) return mongod(downloaded, 'mongod of mongodb-memory-server');
     const rust = await findSecantusRust(context);
-    if (rust !== undefined) return secantus(rust, 'SecantusDB (Rust)', 'secantus-rust');
+    const keepsWheel = hasData(context.paths, WHEEL) && !hasData(context.paths, RUST);
+    if (rust !== undefined && !keepsWheel) return secantus(rust, 'SecantusDB (Rust)', RUST);
     const wheel = await provideSecantusWheel(context);
     context.log(
-      'mongo: SecantusDB from its wheel is slow; `npm run stack -- build-mongo` builds the fast one',
+      rust === undefined
+        ? 'mongo: SecantusDB from its wheel is slow; `npm run stack -- build-mongo` builds the fast one'
+        : 'mongo: the fast engine is ready, and this stack has data of the slow one; `npm run stack -- reset` deletes them and switches',
     );
-    return secantus(wheel, 'SecantusDB (wheel)', 'secantus-wheel');
+    return secantus(wheel, WHEEL_ENGINE, WHEEL);
   },
 
   async probe(url) {
@@ -45,6 +49,13 @@ export const mongo: Part = {
     }
   },
 };
+
+/** Names of the data folders of the two builds. */
+const RUST = 'secantus-rust';
+const WHEEL = 'secantus-wheel';
+
+/** The engine of a first start, which is slow. */
+export const WHEEL_ENGINE = 'SecantusDB (wheel)';
 
 /** Writes a document, because a server that answers `ping` may still have no primary. */
 async function writeScratch(client: MongoClient): Promise<void> {
@@ -128,7 +139,7 @@ function secantus(command: string, engine: string, folderName: string): Launcher
  * engine.
  */
 function dataFolder(context: LaunchContext, engine: string): string {
-  const folder = context.paths.data(`mongo-${engine}`);
+  const folder = folderOf(context.paths, engine);
   if (!existsSync(folder)) {
     const parent = dirname(folder);
     const others = existsSync(parent) ? readdirSync(parent).filter((name) => name.startsWith('mongo-')) : [];
@@ -141,4 +152,13 @@ function dataFolder(context: LaunchContext, engine: string): string {
     mkdirSync(folder, { recursive: true });
   }
   return folder;
+}
+
+function folderOf(paths: StackPaths, engine: string): string {
+  return paths.data(`mongo-${engine}`);
+}
+
+/** Returns whether a stack has data of an engine. */
+function hasData(paths: StackPaths, engine: string): boolean {
+  return existsSync(folderOf(paths, engine));
 }

@@ -40,7 +40,7 @@ export interface Part {
   readonly stopMs: number;
   urlFor(port: number): string;
   /** Finds or installs what the part needs. */
-  provide(context: ProvisionContext): Promise<Launcher>;
+  provide(context: ProvisionContext & Pick<LaunchContext, 'paths'>): Promise<Launcher>;
   /** Checks by the part's own protocol whether it serves. @throws the reason if it does not (yet). */
   probe(url: string): Promise<void>;
 }

@@ -2,6 +2,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { StackError } from '../errors.ts';
 import { withLock } from '../lock.ts';
+import { canInstall, installPackage } from './apt.ts';
 import { providePythonProgram } from './python.ts';
 import { findOnPath, isExecutable, type ProvisionContext, run, tail } from './tools.ts';
 
@@ -33,13 +34,7 @@ export async function buildSecantusRust(context: ProvisionContext): Promise<stri
   return withLock(`${root}.lock`, { timeoutMs: 3_600_000, signal: context.signal, onWait }, async () => {
     const built = await findSecantusRust(context);
     if (built !== undefined) return built;
-    if (findOnPath('cargo', context.env) === undefined) {
-      throw new StackError(
-        'MISSING_TOOL',
-        'cargo is missing: the fast build needs a recent Rust toolchain (Debian 12 has none), clang and cmake',
-        'npm run stack -- up   # does without it, on the wheel',
-      );
-    }
+    await provideToolchain(context);
     context.log('mongo: building SecantusDB (about 8 minutes on 2 cores, once)…');
     // Its manifest requires a newer compiler than it needs.
     const args = [
@@ -62,6 +57,39 @@ export async function buildSecantusRust(context: ProvisionContext): Promise<stri
     }
     return binary;
   });
+}
+
+/** Returns whether the fast build can be compiled here: the compiler is there, or may be installed. */
+export function canBuildSecantusRust({ env }: Pick<ProvisionContext, 'env'>): boolean {
+  return findOnPath('cargo', env) !== undefined || canInstall(env);
+}
+
+/**
+ * Programs of the build, with the packages of Debian that have them. `cargo-web` is the recent toolchain that Debian 12
+ * keeps for browsers; plain `cargo` is too old there.
+ */
+const TOOLCHAIN = [
+  { what: 'cargo', packages: ['cargo-web', 'cargo'] },
+  { what: 'cc', packages: ['build-essential'] },
+  { what: 'clang', packages: ['clang'] },
+  { what: 'cmake', packages: ['cmake'] },
+  { what: 'pkg-config', packages: ['pkg-config'] },
+] as const;
+
+async function provideToolchain(context: ProvisionContext): Promise<void> {
+  if (!canBuildSecantusRust(context)) {
+    throw new StackError(
+      'MISSING_TOOL',
+      'cargo is missing: the fast build needs a recent Rust toolchain, clang and cmake',
+      'npm run stack -- up   # does without it, on the wheel',
+    );
+  }
+  for (const { what, packages } of TOOLCHAIN) {
+    const isMissing = findOnPath(what, context.env) === undefined;
+    // Where cargo is given, the rest may be given in another form, and the build reports what it lacks.
+    if (isMissing && (what === 'cargo' || canInstall(context.env)))
+      await installPackage(context, { what, packages });
+  }
 }
 
 /** Logs one line for every fifty compiled crates. */
