@@ -4,7 +4,7 @@ const SCOPES = [
   'handler',
   'stats-aggregator',
   'notifier',
-  'actions',
+  'action-types',
   'auth',
   'client',
   'contracts',

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import type { ActionDocument } from '@bulk/mongo';
 import { workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually } from '@bulk/testing';

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { provideExamplePython, workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually, TopicReader, type GivenEntity } from '@bulk/testing';
 import { openDesk } from '../src/dlq/open.ts';

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createRegistry } from '@bulk/actions';
+import { createRegistry } from '@bulk/action-types';
 import { allTopics } from '@bulk/contracts';
 import { subjectOf } from '@bulk/kafka';
 import { loadConfig, silentLogger } from '@bulk/runtime';

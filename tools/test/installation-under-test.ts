@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { BulkClient } from '@bulk/client';
 import { entityKey, type Database } from '@bulk/mongo';
 import { workspaceRoot } from '@bulk/local-stack';

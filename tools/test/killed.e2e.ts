@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 

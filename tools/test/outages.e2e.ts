@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { OWN_PARTS, resetStack, startStack, type RunningStack } from '@bulk/local-stack';
 import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
 import { ServiceProcess } from '../src/index.ts';

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
 import { ACCOUNT, InstallationUnderTest, scenario } from './installation-under-test.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { allTopics } from '@bulk/contracts';
 import { OUTCOME_CODES } from '@bulk/domain';
 import { intakeConfigSchema, startIntake } from '@bulk/intake';

@@ -32,10 +32,10 @@ afterAll(async () => {
 describe('the walk-throughs of docs/guides, followed to the letter', () => {
   it('are a class or a folder, and one line each', () => {
     expect(steps.map(({ path, kind }) => [kind, path])).toEqual([
-      ['file', 'libs/actions/src/entity-types/deal/deal.ts'],
-      ['diff', 'libs/actions/src/catalog.ts'],
-      ['file', 'libs/actions/src/handlers/shout-handler.ts'],
-      ['diff', 'libs/actions/src/catalog.ts'],
+      ['file', 'libs/action-types/src/entity-types/deal/deal.ts'],
+      ['diff', 'libs/action-types/src/catalog.ts'],
+      ['file', 'libs/action-types/src/action-types/shout.ts'],
+      ['diff', 'libs/action-types/src/catalog.ts'],
     ]);
   });
 

@@ -27,11 +27,11 @@ export function readSteps(guide: string): Step[] {
 }
 
 /**
- * Copies libs/actions and follows the walk-throughs in it, inside the workspace so that packages
+ * Copies libs/action-types and follows the walk-throughs in it, inside the workspace so that packages
  * are found.
  */
 export function followIn(folder: string, steps: readonly Step[]): string {
-  const actions = join('libs', 'actions');
+  const actions = join('libs', 'action-types');
   cpSync(join(workspaceRoot, actions), join(folder, actions), { recursive: true });
   for (const { path, kind, text } of steps) {
     const file = join(folder, path);
@@ -42,7 +42,7 @@ export function followIn(folder: string, steps: readonly Step[]): string {
     join(folder, 'tsconfig.json'),
     JSON.stringify({
       extends: relative(folder, join(workspaceRoot, 'tsconfig.base.json')),
-      include: ['libs/actions/src'],
+      include: ['libs/action-types/src'],
       exclude: ['**/*.spec.ts'],
     }),
   );
@@ -75,7 +75,7 @@ function applyDiff(source: string, diff: string, path: string): string {
 }
 
 /**
- * Builds a service with the changed libs/actions instead of the workspace's.
+ * Builds a service with the changed libs/action-types instead of the workspace's.
  *
  * @returns the path of the bundle.
  */
@@ -97,7 +97,7 @@ export async function buildWith(service: string, folder: string, actions: string
         setup(build) {
           build.onResolve({ filter: /^@bulk\// }, ({ path, resolveDir }) => ({
             path:
-              path === '@bulk/actions'
+              path === '@bulk/action-types'
                 ? join(actions, 'src', 'index.ts')
                 : createRequire(join(resolveDir, 'importer.js')).resolve(path),
           }));

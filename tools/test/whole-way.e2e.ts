@@ -1,7 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { company, contact } from '@bulk/actions';
+import { company, contact } from '@bulk/action-types';
 import { MESSAGES, type ActionUpdate } from '@bulk/contracts';
 import { LANES, partitionOf } from '@bulk/domain';
 import { workspaceRoot } from '@bulk/local-stack';

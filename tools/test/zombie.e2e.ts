@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import type { BulkClient } from '@bulk/client';
 import { MESSAGES, type BatchResult } from '@bulk/contracts';
 import {

@@ -1,4 +1,4 @@
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import { consumerGroups, HEADERS, headerText, RETRY_TIERS } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
 import {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { createRegistry, type ActionRegistry } from '@bulk/actions';
+import { createRegistry, type ActionRegistry } from '@bulk/action-types';
 import { createAuthenticator } from '@bulk/auth';
 import { consumerGroups, type TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
@@ -82,7 +82,7 @@ export interface ContainerOptions {
  * Connects to everything that intake needs, waits for what is absent, and wires the parts: the
  * composition root.
  *
- * @param registry the action types of this installation; by default the catalog of @bulk/actions.
+ * @param registry the action types of this installation; by default the catalog of @bulk/action-types.
  * @param measured records the work. By default nothing reads it.
  */
 export async function createContainer(

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { createRegistry } from '@bulk/actions';
+import { createRegistry } from '@bulk/action-types';
 import { kafkaConfigSchema, type KafkaConfig } from '@bulk/kafka';
 import { z } from 'zod';
 
@@ -19,7 +19,7 @@ export interface ApiDocuments {
 }
 
 /**
- * Builds the documents of an installation with the catalog of @bulk/actions and the default
+ * Builds the documents of an installation with the catalog of @bulk/action-types and the default
  * configuration.
  */
 export async function apiDocuments(workspaceRoot: string): Promise<ApiDocuments> {

@@ -1,4 +1,4 @@
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { DEFAULT_LANE } from '@bulk/domain';
 import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
 import type { AnyBulkWriteOperation, Document } from 'mongodb';

@@ -1,4 +1,4 @@
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { BulkApiError, NetworkError, type BulkClient } from '@bulk/client';
 import { CodedError, isFinal } from '@bulk/domain';
 import { delay } from '@bulk/runtime';

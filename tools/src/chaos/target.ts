@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { BulkClient } from '@bulk/client';
 import { allTopics, topicNames } from '@bulk/contracts';
 import { createKafka, kafkaConfigSchema } from '@bulk/kafka';

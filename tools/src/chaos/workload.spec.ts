@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { planWorkload } from './workload.ts';
 
 const SIZE = { chains: 6, length: 3, positions: 300 };

@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/actions';
+import type { EntityType } from '@bulk/action-types';
 import { LANES, type Lane } from '@bulk/domain';
 import {
   modelAction,

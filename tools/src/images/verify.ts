@@ -1,4 +1,4 @@
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { BulkClient } from '@bulk/client';
 import { CodedError } from '@bulk/domain';
 import { TestInstallation } from '@bulk/testing';

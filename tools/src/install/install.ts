@@ -1,4 +1,4 @@
-import { createRegistry } from '@bulk/actions';
+import { createRegistry } from '@bulk/action-types';
 import { CodedError } from '@bulk/domain';
 import { alignTopicTimes, openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';

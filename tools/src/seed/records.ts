@@ -1,4 +1,4 @@
-import { company, contact, lead, type EntityType } from '@bulk/actions';
+import { company, contact, lead, type EntityType } from '@bulk/action-types';
 import type { Fields } from '@bulk/domain';
 import { between, pick, randomFor, type Random } from './random.ts';
 import {

@@ -1,4 +1,4 @@
-import { ENTITY_TYPES } from '@bulk/actions';
+import { ENTITY_TYPES } from '@bulk/action-types';
 import { ensureIndexes, type Database } from '@bulk/mongo';
 import { SAMPLE_COMPANIES, SAMPLE_CONTACTS, SAMPLE_LEADS } from './records.ts';
 import { seedAccount, type SeedResult } from './seed-account.ts';

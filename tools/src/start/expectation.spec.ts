@@ -2,7 +2,7 @@ import { readFileSync, rmSync, mkdtempSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { toEntity } from '@bulk/domain';
 import fc from 'fast-check';
 import { ACTION_ROWS, actionRows, readActionFile, writeActionFile } from './action-file.ts';

@@ -1,4 +1,4 @@
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import type { ActionStats, LogSummary } from '@bulk/contracts';
 import { CodedError, type Fields } from '@bulk/domain';
 import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AnsweringStore, process } from '../../test/answering-store.ts';
 import { contact } from '../entity-types/contact/contact.ts';
-import { CreateHandler } from './create-handler.ts';
+import { CreateHandler } from './create.ts';
 
 const handler = new CreateHandler();
 

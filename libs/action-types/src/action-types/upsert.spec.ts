@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AnsweringStore, process } from '../../test/answering-store.ts';
 import { contact } from '../entity-types/contact/contact.ts';
-import { UpsertHandler } from './upsert-handler.ts';
+import { UpsertHandler } from './upsert.ts';
 
 const handler = new UpsertHandler();
 

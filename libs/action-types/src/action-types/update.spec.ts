@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { InvalidInputError } from '@bulk/domain';
 import { AnsweringStore, process } from '../../test/answering-store.ts';
 import { contact } from '../entity-types/contact/contact.ts';
-import { UpdateHandler } from './update-handler.ts';
+import { UpdateHandler } from './update.ts';
 
 const handler = new UpdateHandler();
 

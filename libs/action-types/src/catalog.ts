@@ -1,10 +1,10 @@
 import { company } from './entity-types/company/company.ts';
 import { contact } from './entity-types/contact/contact.ts';
 import { lead } from './entity-types/lead/lead.ts';
-import { CreateHandler } from './handlers/create-handler.ts';
-import { DeleteHandler } from './handlers/delete-handler.ts';
-import { UpdateHandler } from './handlers/update-handler.ts';
-import { UpsertHandler } from './handlers/upsert-handler.ts';
+import { CreateHandler } from './action-types/create.ts';
+import { DeleteHandler } from './action-types/delete.ts';
+import { UpdateHandler } from './action-types/update.ts';
+import { UpsertHandler } from './action-types/upsert.ts';
 import { ActionRegistry } from './registry.ts';
 
 /** The entity types of this installation, one per line. */

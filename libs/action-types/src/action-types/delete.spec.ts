@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { AnsweringStore, process } from '../../test/answering-store.ts';
 import { contact } from '../entity-types/contact/contact.ts';
-import { DeleteHandler } from './delete-handler.ts';
+import { DeleteHandler } from './delete.ts';
 
 const handler = new DeleteHandler();
 
