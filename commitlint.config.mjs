@@ -13,7 +13,6 @@ const SCOPES = [
   'mongo',
   'redis',
   'runtime',
-  'telemetry',
   'testing',
   'uploads',
   'schemas',

@@ -3,7 +3,7 @@ import { checkKafkaConfig, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
 import { integer, publicServerConfigShape, runtimeConfigShape, webhookConfigShape } from '@bulk/runtime';
-import { tracingConfigShape } from '@bulk/telemetry';
+import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import cron from 'node-cron';
 import { z } from 'zod';
 import { MAX_WINDOW_BATCHES } from './dispatch/in-doubt.ts';

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { BuildConfig, DescribedInstrument, Metrics, Readiness } from '@bulk/telemetry';
+import type { BuildConfig, DescribedInstrument, Metrics, Readiness } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 
 type CreateMetrics = (build: BuildConfig, readiness: Readiness) => { readonly metrics: Metrics };

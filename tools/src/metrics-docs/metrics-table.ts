@@ -1,4 +1,4 @@
-import type { DescribedInstrument } from '@bulk/telemetry';
+import type { DescribedInstrument } from '@bulk/runtime/telemetry';
 import { withGeneratedSection } from '../config-docs/generated-section.ts';
 import { declaredInstruments, type ServiceInstruments } from './declared.ts';
 

@@ -16,7 +16,7 @@ import {
  */
 export const TRACEPARENT = 'traceparent';
 
-const TRACER = '@bulk/telemetry';
+const TRACER = '@bulk/runtime/telemetry';
 
 export interface SpanOptions {
   readonly kind?: 'server' | 'producer' | 'consumer' | 'internal';
