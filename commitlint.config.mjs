@@ -15,6 +15,7 @@ const SCOPES = [
   'runtime',
   'testing',
   'uploads',
+  'webhooks',
   'schemas',
   'local-stack',
   'images',

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { loadConfig } from '../config.ts';
+import { loadConfig } from '@bulk/runtime';
 import { callbackPolicyOf, webhookConfigShape } from './config.ts';
 import { z } from 'zod';
 

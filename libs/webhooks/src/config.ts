@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { flag } from '../config.ts';
+import { flag } from '@bulk/runtime';
 import { CallbackPolicy } from './callback-policy.ts';
 import { isNetwork, NetworkPolicy } from './network-policy.ts';
 
