@@ -145,7 +145,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/test/**/*.ts', '**/*.spec.ts'],
+    files: ['**/test/**/*.ts', '**/*.spec.ts', 'e2e/**/*.ts'],
     rules: {
       '@nx/enforce-module-boundaries': ['error', { ...boundaryOptions, depConstraints: testBoundaries }],
       '@typescript-eslint/no-non-null-assertion': 'off',

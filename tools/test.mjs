@@ -42,7 +42,7 @@ const SPELLING = [
   '--cache',
   '--cache-location=.nx/cspell',
   '**/*.md',
-  '{libs,services,tools,deploy,examples}/**/*.ts',
+  '{libs,services,tools,e2e,deploy,examples}/**/*.ts',
 ];
 
 const ending = new AbortController();

@@ -1,11 +1,9 @@
 import { setMaxListeners } from 'node:events';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { cacheFolder } from '@bulk/local-stack';
-import { noteSkipped } from '../src/checks/skipped.ts';
-import { openBuilder } from '../src/images/builder.ts';
-import { buildImages, IMAGES, imageReference } from '../src/images/images.ts';
-import { verifyImages } from '../src/images/verify.ts';
-import { SERVICES } from '../src/index.ts';
+import { noteSkipped } from '@bulk/tools/skipped-checks';
+import { buildImages, imageReference, IMAGES, openBuilder, verifyImages } from '@bulk/tools/images';
+import { SERVICES } from '@bulk/tools';
 
 // BULK_TEST_BASE_IMAGE and BULK_TEST_BUILD_NETWORK name the base and network for an existing
 // engine. An engine that is started for this check is visible to no other one, and ends with it.

@@ -11,7 +11,7 @@ import {
   type ProcessIdentity,
 } from '@bulk/local-stack';
 import { eventually } from '@bulk/testing';
-import { noteSkipped } from '../src/checks/skipped.ts';
+import { noteSkipped } from '@bulk/tools/skipped-checks';
 
 const GROUP = 'a Docker engine of our own';
 const TITLE = 'ends with the process that started it, also when that is killed, and starts again afterwards';

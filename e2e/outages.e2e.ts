@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
 import { OWN_PARTS, resetStack, startStack, type RunningStack } from '@bulk/local-stack';
 import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
-import { ServiceProcess } from '../src/index.ts';
+import { ServiceProcess } from '@bulk/tools';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 
 const SIZE = 2_000;

@@ -4,7 +4,7 @@ import { BulkClient } from '@bulk/client';
 import { entityKey, type Database } from '@bulk/mongo';
 import { workspaceRoot } from '@bulk/local-stack';
 import { TestInstallation, type GivenEntity } from '@bulk/testing';
-import { ServiceGroup, type ServiceGroupOptions } from '../src/index.ts';
+import { ServiceGroup, type ServiceGroupOptions } from '@bulk/tools';
 
 export const ACCOUNT = 'acme';
 

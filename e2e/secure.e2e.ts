@@ -4,9 +4,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { workspaceRoot } from '@bulk/local-stack';
 import { BreakableLink, checkAccounting, eventually, testUrls } from '@bulk/testing';
-import { openDesk } from '../src/dlq/open.ts';
-import { ServiceProcess } from '../src/processes/service-process.ts';
-import { launchArguments, SERVICES, type ServiceName } from '../src/processes/services.ts';
+import { openDesk } from '@bulk/tools/dlq';
+import { launchArguments, type ServiceName, ServiceProcess, SERVICES } from '@bulk/tools';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 import { PASSWORDS, SecureParts, USER } from './secure-parts.ts';
 

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
 import { provideExamplePython, workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually, TopicReader, type GivenEntity } from '@bulk/testing';
-import { openDesk } from '../src/dlq/open.ts';
+import { openDesk } from '@bulk/tools/dlq';
 import { ExampleConsumer, viewOf, type Program, type ShownOutcome } from './example-consumer.ts';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 

@@ -5,8 +5,7 @@ import { contact } from '@bulk/action-types';
 import type { ActionDocument } from '@bulk/mongo';
 import { workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually } from '@bulk/testing';
-import type { ListedLetter } from '../src/dlq/desk.ts';
-import { openDesk } from '../src/dlq/open.ts';
+import { type ListedLetter, openDesk } from '@bulk/tools/dlq';
 import { InstallationUnderTest } from './installation-under-test.ts';
 
 const SIZE = 200;

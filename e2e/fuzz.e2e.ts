@@ -2,12 +2,8 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { workspaceRoot } from '@bulk/local-stack';
 import { TestInstallation } from '@bulk/testing';
-import { apiDocuments } from '../src/api-docs/api-documents.ts';
-import { describeFinding } from '../src/fuzz/finding.ts';
-import { KINDS } from '../src/fuzz/fuzz-case.ts';
-import { routesOf } from '../src/fuzz/routes.ts';
-import { runFuzz } from '../src/fuzz/run-fuzz.ts';
-import { FuzzTarget } from '../src/fuzz/target.ts';
+import { apiDocuments } from '@bulk/tools/api-documents';
+import { describeFinding, FuzzTarget, KINDS, routesOf, runFuzz } from '@bulk/tools/fuzz';
 
 /**
  * Always the same cases, so that a failure is due to the change under test. Other seeds: `npm run

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { runRound } from '../src/chaos/round.ts';
-import { ChaosTarget } from '../src/chaos/target.ts';
+import { ChaosTarget, runRound } from '@bulk/tools/chaos';
 
 /**
  * A text with faults that differ much. Another text gives others.
