@@ -100,6 +100,16 @@ const rooms = {
     'documentation',
   ],
   'services/stats-aggregator/src': ['account', 'consume'],
+  'tools/src': [
+    'console',
+    'processes',
+    'installation',
+    'checks',
+    'operator',
+    'generators',
+    'development',
+    'bench',
+  ],
   'services/notifier/src': ['limits', 'progress', 'webhooks', 'subscriptions', 'connection', 'server'],
 };
 
