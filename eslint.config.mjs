@@ -12,10 +12,14 @@ const boundaries = [
     onlyDependOnLibsWithTags: ['type:domain'],
     allowedExternalImports: ['zod', 'avsc'],
   },
-  { sourceTag: 'type:actions', onlyDependOnLibsWithTags: ['type:domain'], allowedExternalImports: ['zod'] },
+  {
+    sourceTag: 'type:action-types',
+    onlyDependOnLibsWithTags: ['type:domain'],
+    allowedExternalImports: ['zod'],
+  },
   {
     sourceTag: 'type:uploads',
-    onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'type:actions'],
+    onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'type:action-types'],
     allowedExternalImports: ['zod', 'csv-parse', 'csv-parse/*'],
   },
   {
@@ -25,7 +29,7 @@ const boundaries = [
   },
   {
     sourceTag: 'type:adapter',
-    onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'type:actions', 'type:runtime'],
+    onlyDependOnLibsWithTags: ['type:domain', 'type:contract', 'type:action-types', 'type:runtime'],
     bannedExternalImports: ['koa*', '@koa/*', 'inversify', 'ws'],
   },
   {
@@ -38,7 +42,7 @@ const boundaries = [
     onlyDependOnLibsWithTags: [
       'type:domain',
       'type:contract',
-      'type:actions',
+      'type:action-types',
       'type:runtime',
       'type:adapter',
       'type:uploads',
@@ -71,10 +75,12 @@ const boundaryOptions = {
 const testBoundaries = [
   { sourceTag: 'type:tool', onlyDependOnLibsWithTags: ['*'] },
   { sourceTag: 'type:testing', onlyDependOnLibsWithTags: ['*'] },
-  ...['domain', 'contract', 'actions', 'uploads', 'runtime', 'adapter', 'client', 'service'].map((type) => ({
-    sourceTag: `type:${type}`,
-    notDependOnLibsWithTags: ['type:service'],
-  })),
+  ...['domain', 'contract', 'action-types', 'uploads', 'runtime', 'adapter', 'client', 'service'].map(
+    (type) => ({
+      sourceTag: `type:${type}`,
+      notDependOnLibsWithTags: ['type:service'],
+    }),
+  ),
 ];
 
 /** The rooms of a library or service, each of which may import only those before it. */
@@ -94,6 +100,16 @@ const rooms = {
     'documentation',
   ],
   'services/stats-aggregator/src': ['account', 'consume'],
+  'tools/src': [
+    'console',
+    'processes',
+    'installation',
+    'checks',
+    'operator',
+    'generators',
+    'development',
+    'bench',
+  ],
   'services/notifier/src': ['limits', 'progress', 'webhooks', 'subscriptions', 'connection', 'server'],
 };
 
@@ -139,7 +155,7 @@ export default tseslint.config(
     },
   },
   {
-    files: ['**/test/**/*.ts', '**/*.spec.ts'],
+    files: ['**/test/**/*.ts', '**/*.spec.ts', 'e2e/**/*.ts'],
     rules: {
       '@nx/enforce-module-boundaries': ['error', { ...boundaryOptions, depConstraints: testBoundaries }],
       '@typescript-eslint/no-non-null-assertion': 'off',

@@ -35,7 +35,7 @@ export default {
     {
       ...base,
       displayName: 'e2e',
-      testMatch: places.map((p) => `<rootDir>/${p}/**/test/**/*.e2e.ts`),
+      testMatch: ['<rootDir>/e2e/*.e2e.ts'],
     },
   ],
 };

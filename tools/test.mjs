@@ -42,7 +42,7 @@ const SPELLING = [
   '--cache',
   '--cache-location=.nx/cspell',
   '**/*.md',
-  '{libs,services,tools,deploy,examples}/**/*.ts',
+  '{libs,services,tools,e2e,deploy,examples}/**/*.ts',
 ];
 
 const ending = new AbortController();
@@ -101,7 +101,7 @@ async function check() {
   await step('eslint', [bin('eslint/bin/eslint.js'), '.', '--max-warnings=0']);
   await step('prettier', [bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.']);
   await step('tsc', [bin('typescript/bin/tsc'), '-p', 'tsconfig.json']);
-  await step('words', [bin('tsx/dist/cli.mjs'), 'tools/src/words/main.ts']);
+  await step('words', [bin('tsx/dist/cli.mjs'), 'tools/src/checks/words/main.ts']);
   await step('spelling', [bin('cspell/bin.mjs'), ...SPELLING]);
   await step('unused', [bin('knip/bin/knip.js'), '--no-progress', '--no-config-hints']);
 }

@@ -9,7 +9,7 @@ name="${1:-bulk-base:local}"
 suite="${SUITE:-bookworm}"
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
 # First of all, since it is the quickest to fail.
-node="$(cd "$root" && node --import tsx tools/src/nodes/path.ts)"
+node="$(cd "$root" && node --import tsx tools/src/development/nodes/path.ts)"
 work="$(mktemp -d)"
 trap 'rm -rf --one-file-system "$work"' EXIT
 

@@ -7,10 +7,10 @@ import { CodedError, failure, success, type Outcome } from '@bulk/domain';
 import { DeadLetters, type MessageCodec } from '@bulk/kafka';
 import type { Database } from '@bulk/mongo';
 import { eventually, TestInstallation, TopicReader } from '@bulk/testing';
-import { openDesk, type OpenDesk } from '../src/dlq/open.ts';
-import type { LetterFilter } from '../src/dlq/letter.ts';
-import type { ListedLetter } from '../src/dlq/desk.ts';
-import { contentOf, summaryOf, tableWriter } from '../src/dlq/view.ts';
+import { openDesk, type OpenDesk } from '../src/operator/dlq/open.ts';
+import type { LetterFilter } from '../src/operator/dlq/letter.ts';
+import type { ListedLetter } from '../src/operator/dlq/desk.ts';
+import { contentOf, summaryOf, tableWriter } from '../src/operator/dlq/view.ts';
 
 jest.setTimeout(120_000);
 
@@ -198,7 +198,7 @@ function dlqWithSmallHeap(
   ...args: string[]
 ): Promise<{ code: number | null; lines: number; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const main = join(import.meta.dirname, '../src/dlq/main.ts');
+    const main = join(import.meta.dirname, '../src/operator/dlq/main.ts');
     const options = [`--max-old-space-size=${HEAP_MB}`, '--import', 'tsx', main, ...args];
     const child = spawn(process.execPath, options, {
       env: { PATH: process.env['PATH'], ...installation.env },

@@ -1,12 +1,12 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { createRegistry } from '@bulk/actions';
+import { createRegistry } from '@bulk/action-types';
 import { allTopics } from '@bulk/contracts';
 import { subjectOf } from '@bulk/kafka';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import { ConfigResourceTypes } from 'kafkajs';
-import { installConfigSchema } from '../src/install/config.ts';
-import { install } from '../src/install/install.ts';
+import { installConfigSchema } from '../src/operator/install/config.ts';
+import { install } from '../src/operator/install/install.ts';
 
 let installation: TestInstallation;
 let log: ReturnType<typeof silentLogger>;

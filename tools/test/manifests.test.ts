@@ -7,8 +7,13 @@ import { kafkaConfigShape, topicPlans } from '@bulk/kafka';
 import { cacheFolder, provideKubernetesValidate, run, workspaceRoot } from '@bulk/local-stack';
 import { loadConfig } from '@bulk/runtime';
 import { z } from 'zod';
-import { IMAGE_USER } from '../src/images/images.ts';
-import { configSchema, CONFIGURED, environmentOf, neededVariables } from '../src/manifests/environment.ts';
+import { IMAGE_USER } from '../src/operator/images/images.ts';
+import {
+  configSchema,
+  CONFIGURED,
+  environmentOf,
+  neededVariables,
+} from '../src/generators/manifests/environment.ts';
 import {
   kafkaTopicSchema,
   scaledObjectSchema,
@@ -16,8 +21,13 @@ import {
   type ContainerManifest,
   type Manifest,
   type Workload,
-} from '../src/manifests/manifest.ts';
-import { OVERLAYS, parseManifests, renderOverlay, type Rendered } from '../src/manifests/render.ts';
+} from '../src/generators/manifests/manifest.ts';
+import {
+  OVERLAYS,
+  parseManifests,
+  renderOverlay,
+  type Rendered,
+} from '../src/generators/manifests/render.ts';
 
 const PROVISIONING_MS = 600_000;
 const context = { cache: cacheFolder(), env: process.env, log: console.log };

@@ -1,4 +1,4 @@
-import type { WriteScope } from '@bulk/actions';
+import type { WriteScope } from '@bulk/action-types';
 import { recordOf, type EntityChange, type UpdateChange, type UpsertChange } from '@bulk/domain';
 import type { AnyBulkWriteOperation, Document, Filter } from 'mongodb';
 import { entityKey, type EntityDocument } from './documents.ts';

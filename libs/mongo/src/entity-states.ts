@@ -1,4 +1,4 @@
-import type { WriteScope } from '@bulk/actions';
+import type { WriteScope } from '@bulk/action-types';
 import type { EntityChange, EntityState } from '@bulk/domain';
 import type { Database } from './database.ts';
 import { entityKey, type EntityDocument } from './documents.ts';

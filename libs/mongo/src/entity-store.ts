@@ -1,4 +1,4 @@
-import type { EntityStore, WriteScope } from '@bulk/actions';
+import type { EntityStore, WriteScope } from '@bulk/action-types';
 import {
   APPLIED,
   isLiving,

@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/actions';
+import type { EntityType } from '@bulk/action-types';
 import { OUTCOME_STATUSES, STAGING } from '@bulk/domain';
 import { configuredLifetimes, retentionConfigShape, type RetentionConfig } from '@bulk/runtime';
 import { MongoServerError, type IndexDescription } from 'mongodb';

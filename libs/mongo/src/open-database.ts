@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/actions';
+import type { EntityType } from '@bulk/action-types';
 import { openDependency, type RetentionConfig, type ServiceContext } from '@bulk/runtime';
 import type { MongoConfig } from './config.ts';
 import { Database } from './database.ts';

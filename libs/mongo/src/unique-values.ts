@@ -1,4 +1,4 @@
-import type { EntityType, WriteScope } from '@bulk/actions';
+import type { EntityType, WriteScope } from '@bulk/action-types';
 import type { Fields } from '@bulk/domain';
 import type { Document, Filter } from 'mongodb';
 import type { Database } from './database.ts';

@@ -5,7 +5,7 @@ import {
   type EntityStore,
   type EntityType,
   type WriteScope,
-} from '@bulk/actions';
+} from '@bulk/action-types';
 import type { Lane } from '@bulk/domain';
 import { TestInstallation } from '@bulk/testing';
 import type { Collection } from 'mongodb';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { company, defineEntityType } from '@bulk/actions';
+import { company, defineEntityType } from '@bulk/action-types';
 import { SupersededError } from '@bulk/domain';
 import { z } from 'zod';
 import { create, EntityFixture, remove, scope, update, upsert } from './entity-fixture.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { company } from '@bulk/actions';
+import { company } from '@bulk/action-types';
 import { SupersededError } from '@bulk/domain';
 import { EntityFixture, now, scope, update as set } from './entity-fixture.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { TestInstallation } from '@bulk/testing';
 import type { Database } from '../src/database.ts';
 import { ensureIndexes } from '../src/indexes.ts';

@@ -15,7 +15,3 @@ export * from './scheduler.ts';
 export * from './secrets.ts';
 export * from './service-main.ts';
 export * from './worker-loop.ts';
-export * from './webhooks/callback-policy.ts';
-export * from './webhooks/config.ts';
-export * from './webhooks/network-policy.ts';
-export * from './webhooks/secret.ts';

@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/actions';
+import type { EntityType } from '@bulk/action-types';
 import type { Fields, OutcomeStatus } from '@bulk/domain';
 
 /** An entity as a test sends it. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ENTITY_TYPES } from '@bulk/actions';
+import { ENTITY_TYPES } from '@bulk/action-types';
 import { cellReader } from './cells.ts';
 
 const contact = ENTITY_TYPES.find(({ name }) => name === 'contact')!;

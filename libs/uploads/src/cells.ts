@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/actions';
+import type { EntityType } from '@bulk/action-types';
 import { inexactNumbers } from '@bulk/domain';
 import { z } from 'zod';
 import { parseJson } from './json-text.ts';

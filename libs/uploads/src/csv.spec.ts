@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ENTITY_TYPES } from '@bulk/actions';
+import { ENTITY_TYPES } from '@bulk/action-types';
 import { InvalidInputError } from '@bulk/domain';
 import fc from 'fast-check';
 import { csvEntities, type CsvOptions } from './csv.ts';

@@ -1,4 +1,4 @@
-import { fieldIssues } from '@bulk/actions';
+import { fieldIssues } from '@bulk/action-types';
 import { incomingEntitySchema, type FieldIssue } from '@bulk/domain';
 
 /** Finds the first fault of a value that should be an entity; undefined if it is one and can be used unchanged. */

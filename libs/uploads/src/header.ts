@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/actions';
+import type { EntityType } from '@bulk/action-types';
 import { InvalidInputError, type FieldIssue } from '@bulk/domain';
 import { quoted, withoutInvisible } from './visible.ts';
 

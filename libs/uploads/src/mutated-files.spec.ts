@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { ENTITY_TYPES } from '@bulk/actions';
+import { ENTITY_TYPES } from '@bulk/action-types';
 import { inexactNumbers, InvalidInputError } from '@bulk/domain';
 import { CSV_FILE, mutated, mutations, NDJSON_FILE } from '@bulk/testing/mutated-bytes';
 import fc from 'fast-check';

@@ -2,7 +2,7 @@ import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/k
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
 import { configuredLifetimes, faultOf, integer, optionalInteger, runtimeConfigShape } from '@bulk/runtime';
-import { tracingConfigShape } from '@bulk/telemetry';
+import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 import { laneWeights } from './lanes/lane-weights.ts';
 

@@ -1,4 +1,4 @@
-import { createRegistry, type ActionRegistry } from '@bulk/actions';
+import { createRegistry, type ActionRegistry } from '@bulk/action-types';
 import type { TopicNames } from '@bulk/contracts';
 import {
   DeadLetters,
@@ -46,7 +46,7 @@ export const TOKENS = {
  * Connects to everything that handler needs, waits for what is absent, and wires the parts: the
  * composition root.
  *
- * @param registry the action types of this installation; by default the catalog of @bulk/actions.
+ * @param registry the action types of this installation; by default the catalog of @bulk/action-types.
  * @param metrics records the work. By default nothing reads them.
  */
 export async function createContainer(

@@ -1,5 +1,5 @@
 import { serviceMain } from '@bulk/runtime';
-import { startTracing } from '@bulk/telemetry';
+import { startTracing } from '@bulk/runtime/telemetry';
 import { handlerConfigSchema } from './config.ts';
 import { startHandler } from './start.ts';
 

@@ -11,7 +11,7 @@ import {
   type BuildConfig,
   type Metrics,
   type Readiness,
-} from '@bulk/telemetry';
+} from '@bulk/runtime/telemetry';
 import type { BatchRecorder } from './consume/batch-recorder.ts';
 
 /** Everything that handler measures. */

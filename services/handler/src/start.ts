@@ -1,4 +1,4 @@
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import { consumerGroups, HEADERS, headerText, RETRY_TIERS } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
 import {
@@ -11,7 +11,7 @@ import {
 } from '@bulk/kafka';
 import { recordTopicIds } from '@bulk/mongo';
 import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
-import { TRACEPARENT, withSpan } from '@bulk/telemetry';
+import { TRACEPARENT, withSpan } from '@bulk/runtime/telemetry';
 import type { HandlerConfig } from './config.ts';
 import { createContainer, TOKENS } from './container.ts';
 import { LaneConsumers } from './lanes/lane-consumers.ts';

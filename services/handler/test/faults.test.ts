@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import { MESSAGES } from '@bulk/contracts';
 import { CodedError, success } from '@bulk/domain';
 import { eventually } from '@bulk/testing';

@@ -4,7 +4,7 @@ import {
   ENTITY_TYPES,
   type ActionContext,
   type BulkActionHandler,
-} from '@bulk/actions';
+} from '@bulk/action-types';
 import { encodeEntities, entityBatchEncoder, MESSAGES, type BatchResult } from '@bulk/contracts';
 import {
   partitionOf,

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { ActionRegistry, ENTITY_TYPES, type BulkActionHandler } from '@bulk/actions';
+import { ActionRegistry, ENTITY_TYPES, type BulkActionHandler } from '@bulk/action-types';
 import { CodedError, success } from '@bulk/domain';
 import { z } from 'zod';
 import { entity, HandlerHarness, idsIn } from './harness.ts';

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { ACTION_HANDLERS, ActionRegistry, ENTITY_TYPES, type BulkActionHandler } from '@bulk/actions';
+import { ACTION_HANDLERS, ActionRegistry, ENTITY_TYPES, type BulkActionHandler } from '@bulk/action-types';
 import { success, type Lane } from '@bulk/domain';
 import { delay } from '@bulk/runtime';
 import { eventually } from '@bulk/testing';

@@ -6,7 +6,7 @@ import {
   ENTITY_TYPES,
   type ActionContext,
   type BulkActionHandler,
-} from '@bulk/actions';
+} from '@bulk/action-types';
 import type { BatchResult } from '@bulk/contracts';
 import { success, type Entity } from '@bulk/domain';
 import { z } from 'zod';

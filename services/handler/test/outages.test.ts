@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import type { BatchResult } from '@bulk/contracts';
 import { AWAY, eventually, linkTo, modelUpdate, type GivenEntity } from '@bulk/testing';
 import { entity, HandlerHarness, idsIn, PARTITIONS, type GivenBatch } from './harness.ts';

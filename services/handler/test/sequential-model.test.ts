@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact, createRegistry } from '@bulk/actions';
+import { contact, createRegistry } from '@bulk/action-types';
 import { SupersededError, toEntity } from '@bulk/domain';
 import { DryRunEntityStore, ensureIndexes, MongoEntityStore, type Database } from '@bulk/mongo';
 import { connectRedis, FirstPositions } from '@bulk/redis';

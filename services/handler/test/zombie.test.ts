@@ -7,7 +7,7 @@ import {
   UpdateHandler,
   type ActionContext,
   type EntityStore,
-} from '@bulk/actions';
+} from '@bulk/action-types';
 import type { BatchResult } from '@bulk/contracts';
 import type { Entity, Outcome } from '@bulk/domain';
 import type { Chunk } from '@bulk/kafka';

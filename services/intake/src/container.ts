@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { createRegistry, type ActionRegistry } from '@bulk/actions';
+import { createRegistry, type ActionRegistry } from '@bulk/action-types';
 import { createAuthenticator } from '@bulk/auth';
 import { consumerGroups, type TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
 import { connectRedisInBackground } from '@bulk/redis';
-import { callbackPolicyOf, configuredLifetimes, type ServiceContext } from '@bulk/runtime';
+import { configuredLifetimes, type ServiceContext } from '@bulk/runtime';
+import { callbackPolicyOf } from '@bulk/webhooks';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
 import type { Middleware } from 'koa';
@@ -82,7 +83,7 @@ export interface ContainerOptions {
  * Connects to everything that intake needs, waits for what is absent, and wires the parts: the
  * composition root.
  *
- * @param registry the action types of this installation; by default the catalog of @bulk/actions.
+ * @param registry the action types of this installation; by default the catalog of @bulk/action-types.
  * @param measured records the work. By default nothing reads it.
  */
 export async function createContainer(

@@ -1,5 +1,5 @@
 import { serviceMain } from '@bulk/runtime';
-import { startTracing } from '@bulk/telemetry';
+import { startTracing } from '@bulk/runtime/telemetry';
 import { intakeConfigSchema } from './config.ts';
 import { startIntake } from './start.ts';
 

@@ -9,7 +9,7 @@ import {
   type BuildConfig,
   type Metrics,
   type Readiness,
-} from '@bulk/telemetry';
+} from '@bulk/runtime/telemetry';
 import type { CreateRecorder } from './submission/create-recorder.ts';
 import type { UnfinishedActions } from './dispatch/unfinished-actions.ts';
 import type { HttpRecorder } from './http/measure.ts';

@@ -1,4 +1,4 @@
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import { startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { Container } from 'inversify';
 import cron from 'node-cron';

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { actionViewSchema } from '@bulk/contracts';
-import { accountWebhookSecret } from '@bulk/runtime';
+import { accountWebhookSecret } from '@bulk/webhooks';
 import { IntakeHarness, type Answer } from './harness.ts';
 
 const MASTER_SECRET = 'a master secret of this installation';

@@ -3,7 +3,7 @@ import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/k
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
 import { integer, list, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
-import { tracingConfigShape } from '@bulk/telemetry';
+import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 import { frameLimitConfigShape } from './limits/config.ts';
 import { ANY_ORIGIN } from './server/origin-policy.ts';

@@ -1,5 +1,5 @@
 import { serviceMain } from '@bulk/runtime';
-import { startTracing } from '@bulk/telemetry';
+import { startTracing } from '@bulk/runtime/telemetry';
 import { notifierConfigSchema } from './config.ts';
 import { startNotifier } from './start.ts';
 

@@ -7,7 +7,7 @@ import {
   type BuildConfig,
   type Metrics,
   type Readiness,
-} from '@bulk/telemetry';
+} from '@bulk/runtime/telemetry';
 import type { ConnectionRecorder } from './connection/connection-recorder.ts';
 import type { WebhookRecorder } from './webhooks/webhook-recorder.ts';
 

@@ -1,6 +1,6 @@
 import type { LookupAddress } from 'node:dns';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { CallbackPolicy, NetworkPolicy } from '@bulk/runtime';
+import { CallbackPolicy, NetworkPolicy } from '@bulk/webhooks';
 import { guardedLookup } from '../src/webhooks/guarded-lookup.ts';
 import { NO_ANSWER, WebhookSender, type SendResult } from '../src/webhooks/webhook-sender.ts';
 import type { RunningNotifier } from './harness.ts';

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { accountWebhookSecret } from '@bulk/runtime';
+import { accountWebhookSecret } from '@bulk/webhooks';
 import { eventually } from '@bulk/testing';
 import { Webhook } from 'standardwebhooks';
 import { NO_ANSWER } from '../src/webhooks/webhook-sender.ts';

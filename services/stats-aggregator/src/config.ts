@@ -1,7 +1,7 @@
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { integer, runtimeConfigShape } from '@bulk/runtime';
-import { tracingConfigShape } from '@bulk/telemetry';
+import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 
 const variables = z.object({

@@ -1,4 +1,4 @@
-import { createRegistry } from '@bulk/actions';
+import { createRegistry } from '@bulk/action-types';
 import type { TopicNames } from '@bulk/contracts';
 import { DeadLetters, openMessaging, openProducer, type Kafka } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';

@@ -1,5 +1,5 @@
 import { serviceMain } from '@bulk/runtime';
-import { startTracing } from '@bulk/telemetry';
+import { startTracing } from '@bulk/runtime/telemetry';
 import { statsAggregatorConfigSchema } from './config.ts';
 import { startStatsAggregator } from './start.ts';
 

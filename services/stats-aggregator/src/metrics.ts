@@ -9,7 +9,7 @@ import {
   type BuildConfig,
   type Metrics,
   type Readiness,
-} from '@bulk/telemetry';
+} from '@bulk/runtime/telemetry';
 import type { AccountRecorder } from './account/account-recorder.ts';
 
 /** Everything that stats-aggregator measures. */

@@ -1,9 +1,9 @@
-import { contact } from '@bulk/actions';
+import { contact } from '@bulk/action-types';
 import { DEFAULT_LANE } from '@bulk/domain';
 import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
 import type { AnyBulkWriteOperation, Document } from 'mongodb';
-import { inParallel } from '../loadtest/in-parallel.ts';
-import { SAMPLE_CONTACTS } from '../seed/records.ts';
+import { inParallel } from '../development/loadtest/in-parallel.ts';
+import { SAMPLE_CONTACTS } from '../development/seed/records.ts';
 
 export interface RawWriteOptions {
   readonly accountId: string;

@@ -1,5 +1,5 @@
 import type { Logger } from '@bulk/runtime';
-import { currentTraceparent, TRACEPARENT } from '@bulk/telemetry';
+import { currentTraceparent, TRACEPARENT } from '@bulk/runtime/telemetry';
 import type { IHeaders, Kafka, Message, RecordMetadata } from 'kafkajs';
 import { DEFAULT_DELIVERY_TIMEOUT_MS } from '../client/config.ts';
 import type { MessageCodec } from '../registry/message-codec.ts';

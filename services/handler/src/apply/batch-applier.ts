@@ -1,4 +1,4 @@
-import type { ActionContext, ActionRegistry, BulkActionHandler, EntityStore } from '@bulk/actions';
+import type { ActionContext, ActionRegistry, BulkActionHandler, EntityStore } from '@bulk/action-types';
 import type { AttemptedOutcome, EntityBatchContent } from '@bulk/contracts';
 import {
   CANCELLED_OUTCOME,

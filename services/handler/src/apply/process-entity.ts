@@ -1,4 +1,4 @@
-import type { ActionContext, BulkActionHandler } from '@bulk/actions';
+import type { ActionContext, BulkActionHandler } from '@bulk/action-types';
 import {
   CodedError,
   customerMessage,

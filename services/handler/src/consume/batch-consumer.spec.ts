@@ -1,5 +1,5 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { createRegistry, type ChangeResult } from '@bulk/actions';
+import { createRegistry, type ChangeResult } from '@bulk/action-types';
 import {
   encodeEntities,
   entityBatchEncoder,

@@ -1,4 +1,4 @@
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import type { EntityBatchContent } from '@bulk/contracts';
 import { resolveRetryPolicy, type RetryLimits, type RetryPolicy } from '@bulk/domain';
 import type { HandlerConfig } from '../config.ts';

@@ -2,7 +2,7 @@ import { HEADERS, type ActionSubmitted, type TopicNames } from '@bulk/contracts'
 import { CodedError, LeaseTerm, type Lane } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, DispatchState } from '@bulk/mongo';
-import { withSpan } from '@bulk/telemetry';
+import { withSpan } from '@bulk/runtime/telemetry';
 import { batchMessages } from './batch-message.ts';
 import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';

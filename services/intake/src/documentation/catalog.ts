@@ -1,4 +1,4 @@
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import { createActionRequestSchema, uploadQuerySchema } from '@bulk/contracts';
 import { DEFAULT_ENTITY_TYPE } from '@bulk/domain';
 import { z } from 'zod';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { createRegistry } from '@bulk/actions';
+import { createRegistry } from '@bulk/action-types';
 import { OPERATIONS, REQUESTS, type Body, type Operation } from '@bulk/contracts';
 import { parseCreateRequest } from '../submission/parse-request.ts';
 import { catalogOf } from './catalog.ts';

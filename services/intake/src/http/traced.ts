@@ -1,5 +1,5 @@
 import type Router from '@koa/router';
-import { currentTraceparent, describeSpan, TRACEPARENT, withSpan } from '@bulk/telemetry';
+import { currentTraceparent, describeSpan, TRACEPARENT, withSpan } from '@bulk/runtime/telemetry';
 import type { Middleware } from 'koa';
 import { routeOf } from './route-of.ts';
 

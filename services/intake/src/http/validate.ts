@@ -1,4 +1,4 @@
-import { fieldIssues } from '@bulk/actions';
+import { fieldIssues } from '@bulk/action-types';
 import { InvalidInputError, type InputErrorCode } from '@bulk/domain';
 import type { z } from 'zod';
 

@@ -1,6 +1,6 @@
 import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import type { ActionParameters } from '@bulk/contracts';
 import { CodedError, type IncomingEntity } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';

@@ -1,5 +1,5 @@
 import type Router from '@koa/router';
-import type { ActionRegistry } from '@bulk/actions';
+import type { ActionRegistry } from '@bulk/action-types';
 import {
   accountQuerySchema,
   idempotencyKeySchema,

@@ -1,5 +1,5 @@
 import { setImmediate as turn } from 'node:timers/promises';
-import { fieldIssues } from '@bulk/actions';
+import { fieldIssues } from '@bulk/action-types';
 import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
 import {
   incomingEntitySchema,

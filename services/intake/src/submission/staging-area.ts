@@ -25,7 +25,7 @@ import {
   type StagedBatchDocument,
 } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
-import { currentTraceparent } from '@bulk/telemetry';
+import { currentTraceparent } from '@bulk/runtime/telemetry';
 import type { IdempotencyKey } from './idempotency.ts';
 import type { QuotaClaim } from '../quotas/quotas.ts';
 import { newCallback } from '../webhooks/callback.ts';

@@ -1,4 +1,4 @@
-import { fieldIssues } from '@bulk/actions';
+import { fieldIssues } from '@bulk/action-types';
 import { actionParametersSchema, uploadQuerySchema, type ActionParameters } from '@bulk/contracts';
 import {
   inexactNumbers,

@@ -1,5 +1,5 @@
 import { RestError, type RestErrorCode } from '@bulk/contracts';
-import { accountWebhookSecret, type CallbackPolicy } from '@bulk/runtime';
+import { accountWebhookSecret, type CallbackPolicy } from '@bulk/webhooks';
 
 /**
  * The webhooks as the API needs them: which callback URLs are accepted, and how they are signed.

@@ -9,7 +9,7 @@ import {
   type MessageCodec,
 } from '@bulk/kafka';
 import type { Health, Logger } from '@bulk/runtime';
-import { beginSpan, TRACEPARENT } from '@bulk/telemetry';
+import { beginSpan, TRACEPARENT } from '@bulk/runtime/telemetry';
 
 export interface ProgressFeedOptions {
   readonly kafka: Kafka;

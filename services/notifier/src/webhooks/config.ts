@@ -1,4 +1,5 @@
-import { integer, webhookConfigShape } from '@bulk/runtime';
+import { integer } from '@bulk/runtime';
+import { webhookConfigShape } from '@bulk/webhooks';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 1_440 * MINUTE_MS;

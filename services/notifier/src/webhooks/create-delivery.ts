@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '@bulk/mongo';
-import { callbackPolicyOf, type ServiceContext } from '@bulk/runtime';
+import type { ServiceContext } from '@bulk/runtime';
+import { callbackPolicyOf } from '@bulk/webhooks';
 import type { NotifierConfig } from '../config.ts';
 import { guardedLookup } from './guarded-lookup.ts';
 import { WebhookDelivery } from './webhook-delivery.ts';

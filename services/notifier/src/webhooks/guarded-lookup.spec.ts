@@ -1,6 +1,6 @@
 import type { LookupAddress, LookupOptions } from 'node:dns';
 import { describe, expect, it } from '@jest/globals';
-import { NetworkPolicy } from '@bulk/runtime';
+import { NetworkPolicy } from '@bulk/webhooks';
 import { ForbiddenAddressError, guardedLookup } from './guarded-lookup.ts';
 
 /** Returns what a lookup gives for a name that resolves to these addresses. */

@@ -1,7 +1,7 @@
 import { lookup, type LookupAddress, type LookupAllOptions } from 'node:dns';
 import type { LookupFunction } from 'node:net';
 import { CodedError } from '@bulk/domain';
-import type { NetworkPolicy } from '@bulk/runtime';
+import type { NetworkPolicy } from '@bulk/webhooks';
 
 /**
  * Thrown when a host resolves to no address that a webhook may go to. It names no address, to

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { webhookEventSchema } from '@bulk/contracts';
-import { accountWebhookSecret } from '@bulk/runtime';
+import { accountWebhookSecret } from '@bulk/webhooks';
 import { Webhook, WebhookVerificationError } from 'standardwebhooks';
 import type { EndedAction } from './claimed-webhook.ts';
 import { signWebhook, toWebhookEvent, webhookId } from './signed-webhook.ts';

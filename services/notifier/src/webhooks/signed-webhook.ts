@@ -2,7 +2,7 @@ import { createHmac } from 'node:crypto';
 import { toActionUpdate, WEBHOOK_HEADERS, type WebhookEvent } from '@bulk/contracts';
 import { CodedError, isAccepted, isFinal, type FinalStatus } from '@bulk/domain';
 import { progressStateOf } from '@bulk/mongo';
-import { WEBHOOK_SECRET_PREFIX } from '@bulk/runtime';
+import { WEBHOOK_SECRET_PREFIX } from '@bulk/webhooks';
 import type { EndedAction } from './claimed-webhook.ts';
 
 /** A request as it is sent. */

@@ -1,5 +1,6 @@
 import { backoffDelay, LeaseTerm } from '@bulk/domain';
-import { accountWebhookSecret, delay, WorkerLoop, type Logger } from '@bulk/runtime';
+import { delay, WorkerLoop, type Logger } from '@bulk/runtime';
+import { accountWebhookSecret } from '@bulk/webhooks';
 import type { ClaimedWebhook, Settlement } from './claimed-webhook.ts';
 import { settlementOf, type RetryRules } from './retry.ts';
 import { signWebhook, toWebhookEvent, webhookId } from './signed-webhook.ts';

@@ -1,7 +1,7 @@
 import { request as httpRequest, type RequestOptions } from 'node:http';
 import { request as httpsRequest } from 'node:https';
 import type { LookupFunction } from 'node:net';
-import type { CallbackPolicy } from '@bulk/runtime';
+import type { CallbackPolicy } from '@bulk/webhooks';
 import type { SignedWebhook } from './signed-webhook.ts';
 
 /** The result of one request. */

@@ -10,7 +10,7 @@ import {
 } from '@bulk/kafka';
 import { progressEventOf } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
-import { beginSpan, TRACEPARENT, type OpenSpan } from '@bulk/telemetry';
+import { beginSpan, TRACEPARENT, type OpenSpan } from '@bulk/runtime/telemetry';
 import type { Accountant } from '../account/accountant.ts';
 import { toBatchLog, type BatchLog } from '../account/batch-log.ts';
 import type { DeadResults } from './dead-results.ts';

@@ -1,0 +1,57 @@
+import { setMaxListeners } from 'node:events';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { cacheFolder } from '@bulk/local-stack';
+import { noteSkipped } from '@bulk/tools/skipped-checks';
+import { buildImages, imageReference, IMAGES, openBuilder, verifyImages } from '@bulk/tools/images';
+import { SERVICES } from '@bulk/tools';
+
+// BULK_TEST_BASE_IMAGE and BULK_TEST_BUILD_NETWORK name the base and network for an existing
+// engine. An engine that is started for this check is visible to no other one, and ends with it.
+const { BULK_TEST_BASE_IMAGE: wished, BULK_TEST_BUILD_NETWORK: network } = process.env;
+const MEGABYTE = 1e6;
+const OWN_LIMIT = 120 * MEGABYTE;
+const GROUP = 'the images';
+const TITLE =
+  'are built, small beside their base, and carry an action as an unprivileged user who can write nothing';
+
+const say = (line: string): void => void process.stderr.write(`${line}\n`);
+const ending = new AbortController();
+setMaxListeners(0, ending.signal);
+const builder = await openBuilder(
+  { cache: cacheFolder(), env: process.env, log: say, signal: ending.signal },
+  { base: wished, network },
+);
+
+describe(GROUP, () => {
+  if (typeof builder === 'string') {
+    noteSkipped({ name: `${GROUP} ${TITLE}`, reason: builder });
+    it.todo(TITLE);
+    return;
+  }
+  const { docker, base } = builder;
+  const tag = `test-${process.pid}`;
+  afterAll(async () => {
+    await docker.must(['rmi', '--force', ...IMAGES.map((name) => imageReference(name, tag))]);
+    await builder.close();
+  });
+
+  it(
+    TITLE,
+    async () => {
+      const startedAt = performance.now();
+      const sizes = await buildImages(docker, { base, tag, network: builder.network });
+      say(`images: built in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
+      const bare = base === undefined ? 0 : await docker.sizeOf(base);
+      for (const [name, bytes] of sizes) {
+        say(`images: ${name} ${Math.round((bytes - bare) / MEGABYTE)} MB in addition to its base`);
+        if (base !== undefined) expect(bytes - bare).toBeLessThan(OWN_LIMIT);
+      }
+      // This also compares each image with the declared version of Node.
+      const { node, ends } = await verifyImages(docker, tag, builder.node);
+      say(`images: Node ${node}`);
+      expect([...ends.keys()]).toEqual([...SERVICES]);
+      expect([...ends.values()].every(({ exitCode }) => exitCode === 0)).toBe(true);
+    },
+    1_800_000,
+  );
+});

@@ -1,0 +1,135 @@
+import { join } from 'node:path';
+import { contact } from '@bulk/action-types';
+import { BulkClient } from '@bulk/client';
+import { entityKey, type Database } from '@bulk/mongo';
+import { workspaceRoot } from '@bulk/local-stack';
+import { TestInstallation, type GivenEntity } from '@bulk/testing';
+import { ServiceGroup, type ServiceGroupOptions } from '@bulk/tools';
+
+export const ACCOUNT = 'acme';
+
+/** A contact as it is in MongoDB. */
+export interface StoredContact {
+  readonly version: number;
+  readonly fields: Readonly<Record<string, unknown>>;
+}
+
+/** The four services as processes, on an installation of their own. */
+export class InstallationUnderTest {
+  readonly installation: TestInstallation;
+  readonly database: Database;
+  readonly services: ServiceGroup;
+
+  private constructor(installation: TestInstallation, database: Database, services: ServiceGroup) {
+    this.installation = installation;
+    this.database = database;
+    this.services = services;
+  }
+
+  /** Short sessions and leases, so that work of a killed process is taken over within seconds. */
+  static async start(
+    instances: NonNullable<ServiceGroupOptions['instances']> = {},
+    args: NonNullable<ServiceGroupOptions['args']> = {},
+    extra: Readonly<Record<string, string>> = {},
+  ): Promise<InstallationUnderTest> {
+    const installation = await TestInstallation.create('e2e', {
+      KAFKA_SESSION_TIMEOUT_MS: '6000',
+      KAFKA_HEARTBEAT_INTERVAL_MS: '500',
+      COMMIT_INTERVAL_MS: '100',
+      DISPATCH_LEASE_MS: '3000',
+      // For the slowest MongoDB of the local stack, with the writes of four handlers queued in
+      // front of a query.
+      MONGODB_TIMEOUT_MS: '60000',
+      LOG_LEVEL: 'info',
+      ...extra,
+    });
+    const database = await installation.database();
+    const folder = join(workspaceRoot, '.stack', 'e2e', installation.env['MONGODB_DATABASE'] ?? '');
+    const services = await ServiceGroup.start({
+      env: { PATH: process.env['PATH'], ...installation.env },
+      mode: 'built',
+      instances,
+      args,
+      output: (instance) => ({ kind: 'file', path: join(folder, `${instance}.log`) }),
+    });
+    installation.onDispose(() => services.stop());
+    return new InstallationUnderTest(installation, database, services);
+  }
+
+  /** @param intakeUrl URL of one of several intakes. */
+  client(accountId: string = ACCOUNT, intakeUrl: string = this.services.intakeUrl): BulkClient {
+    return new BulkClient({ baseUrl: intakeUrl, websocketUrl: this.services.notifierUrl, accountId });
+  }
+
+  /** Stores contacts of the account with these fields. */
+  async givenContacts(fields: ReadonlyMap<string, Readonly<Record<string, unknown>>>): Promise<void> {
+    const at = new Date(0);
+    const documents = [...fields].map(([id, own]) => ({
+      _id: entityKey(ACCOUNT, id),
+      accountId: ACCOUNT,
+      id,
+      version: 1,
+      createdAt: at,
+      updatedAt: at,
+      ...own,
+    }));
+    const collection = this.database.entities(contact.collection);
+    for (let i = 0; i < documents.length; i += 1_000)
+      await collection.insertMany(documents.slice(i, i + 1_000));
+  }
+
+  /**
+   * Reads the account's contacts whose ids start with `mark`: entity id → its own fields and its
+   * version.
+   *
+   * It uses a range of `_id`, which stays cheap on the slowest MongoDB however many scenarios have
+   * left their contacts behind.
+   */
+  async storedContacts(mark: string): Promise<Map<string, StoredContact>> {
+    const from = entityKey(ACCOUNT, mark);
+    const documents = await this.database
+      .entities(contact.collection)
+      .find({ _id: { $gte: from, $lt: `${from}\uffff` } })
+      .toArray();
+    const own = new Set(Object.keys(contact.recordSchema.shape));
+    return new Map(
+      documents.map((document) => [
+        document.id,
+        {
+          version: document.version,
+          fields: Object.fromEntries(Object.entries(document).filter(([field]) => own.has(field))),
+        },
+      ]),
+    );
+  }
+
+  dispose(): Promise<void> {
+    return this.installation.dispose();
+  }
+}
+
+/**
+ * What exists, and what is requested: duplicates, unknown ids and invalid rows among valid ones,
+ * always the same.
+ */
+export interface Scenario {
+  readonly before: ReadonlyMap<string, Readonly<Record<string, unknown>>>;
+  readonly entities: readonly GivenEntity[];
+}
+
+/** @param size number of positions; about one in ten is unknown, invalid or a duplicate. */
+export function scenario(size: number, mark: string): Scenario {
+  const before = new Map<string, Readonly<Record<string, unknown>>>();
+  const entities = Array.from({ length: size }, (_, i): GivenEntity => {
+    const id = `${mark}-${i}`;
+    const ref = `row ${i}`;
+    if (i % 31 === 7) return { id: `${mark}-unknown-${i}`, ref, lastName: 'Nobody' };
+    // A duplicate of an earlier position, far enough to be mostly in another batch.
+    if (i % 17 === 5)
+      return { id: `${mark}-${Math.max(0, i - 1_000 - (i % 7))}`, ref, lastName: `Again ${i}` };
+    before.set(id, { lastName: `Before ${i}`, city: 'Bonn', score: 1 });
+    if (i % 41 === 3) return { id, ref, score: 'high', shoeSize: 44 };
+    return { id, ref, lastName: `After ${i}`, city: null, score: i % 101 };
+  });
+  return { before, entities };
+}

@@ -1,0 +1,65 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { contact } from '@bulk/action-types';
+import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
+import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+
+const SIZE = 4_000;
+let system: InstallationUnderTest;
+beforeAll(async () => {
+  system = await InstallationUnderTest.start({ handler: 2, 'stats-aggregator': 2 });
+}, 120_000);
+afterAll(() => system.dispose());
+
+/** The process that dies, and how far the action must be before it does. */
+const VICTIMS = [
+  { victim: 'handler', after: 0.1 },
+  { victim: 'stats-aggregator', after: 0.1 },
+  { victim: 'intake', after: 0 },
+  { victim: 'notifier', after: 0.1 },
+];
+
+describe('a process killed in the middle of an action', () => {
+  it.each(VICTIMS)(
+    '$victim: every position has one outcome, counts equal logs, entities are those of the model',
+    async ({ victim, after }) => {
+      const { before, entities } = scenario(SIZE, victim);
+      const model = modelUpdate(contact, before, entities);
+      await system.givenContacts(before);
+      const client = system.client();
+      const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
+      const completed = client.waitForCompletion(actionId, { timeoutMs: 120_000 });
+
+      const seen = await eventually(
+        'the action is under way',
+        async () => {
+          const action = await system.database.actions.findOne({ _id: actionId });
+          const done =
+            action === null ? 0 : action.counts.success + action.counts.failure + action.counts.skipped;
+          return done >= SIZE * after ? { done } : undefined;
+        },
+        { everyMs: 10, timeoutMs: 60_000 },
+      );
+      await system.services.member(victim).kill();
+      // A kill after the end would prove nothing.
+      expect(seen.done).toBeLessThan(SIZE);
+      const atDeath = await system.database.actions.findOne({ _id: actionId });
+      expect(atDeath?.status).not.toBe('completed');
+      await system.services.restart(victim);
+
+      expect(await completed).toMatchObject({ status: 'completed', processed: SIZE });
+      const report = await checkAccounting(system.database, actionId);
+      expect(report.breaches).toEqual([]);
+      expect(
+        report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
+      ).toEqual(model.outcomes);
+      const stored = await system.storedContacts(victim);
+      for (const [id, fields] of model.entities) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
+      // Each was applied once: a second application would have raised the version again.
+      const changed = model.outcomes
+        .filter(({ status }) => status === 'success')
+        .map(({ entityId }) => entityId);
+      expect(changed.filter((id) => stored.get(id)?.version !== 2)).toEqual([]);
+    },
+    180_000,
+  );
+});

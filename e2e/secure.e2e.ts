@@ -1,0 +1,209 @@
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { workspaceRoot } from '@bulk/local-stack';
+import { BreakableLink, checkAccounting, eventually, testUrls } from '@bulk/testing';
+import { openDesk } from '@bulk/tools/dlq';
+import { launchArguments, type ServiceName, ServiceProcess, SERVICES } from '@bulk/tools';
+import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { PASSWORDS, SecureParts, USER } from './secure-parts.ts';
+
+const SIZE = 300;
+const WRONG = 'wrong-f31e&mark';
+const SECRETS = {
+  JWT_SECRET: 'jwt-secret-68b0-mark-0123456789abcdef',
+  WEBHOOK_SECRET: 'webhook-secret-2f77-mark-0123456789',
+};
+/** Each secret as it is, and as it stands in a URL. */
+const MARKS = [...Object.values(PASSWORDS), ...Object.values(SECRETS), WRONG].flatMap((secret) => [
+  secret,
+  encodeURIComponent(secret),
+]);
+
+let parts: SecureParts;
+let folder: string;
+beforeAll(async () => {
+  folder = mkdtempSync(join(tmpdir(), 'secure-'));
+  parts = await SecureParts.start(testUrls().SCHEMA_REGISTRY_URL);
+}, 300_000);
+afterAll(async () => {
+  await parts.stop();
+  rmSync(folder, { recursive: true, force: true });
+});
+
+/** Builds an environment with credentials in every way: within URLs, in variables, in files. */
+function environment(
+  passwords: Readonly<Record<keyof typeof PASSWORDS, string>>,
+  ports = { mongodb: parts.port('mongodb'), redis: parts.port('redis') },
+): Record<string, string> {
+  const inUrl = (password: string): string => `${USER}:${encodeURIComponent(password)}@127.0.0.1`;
+  const { pathname } = new URL(testUrls().SCHEMA_REGISTRY_URL);
+  const passwordFile = join(folder, `redis-${encodeURIComponent(passwords.redis)}`);
+  writeFileSync(passwordFile, `${passwords.redis}\n`);
+  return {
+    KAFKA_BROKERS: `127.0.0.1:${parts.port('kafka')}`,
+    KAFKA_TLS: 'true',
+    KAFKA_TLS_CA_FILE: parts.caFile,
+    KAFKA_SASL_MECHANISM: 'scram-sha-512',
+    KAFKA_SASL_USERNAME: USER,
+    KAFKA_SASL_PASSWORD: passwords.kafka,
+    SCHEMA_REGISTRY_URL: `https://${inUrl(passwords.registry)}:${parts.gatewayPort}${pathname}`,
+    SCHEMA_REGISTRY_CA_FILE: parts.caFile,
+    MONGODB_URI: `mongodb://${inUrl(passwords.mongodb)}:${ports.mongodb}/?directConnection=true`,
+    MONGODB_TLS: 'true',
+    MONGODB_TLS_CA_FILE: parts.caFile,
+    REDIS_URL: `rediss://127.0.0.1:${ports.redis}`,
+    REDIS_USERNAME: USER,
+    REDIS_PASSWORD_FILE: passwordFile,
+    REDIS_TLS_CA_FILE: parts.caFile,
+    WEBHOOK_SECRET: SECRETS.WEBHOOK_SECRET,
+    LOG_LEVEL: 'trace',
+  };
+}
+
+/** Returns the secrets that a text reveals. */
+function toldBy(text: string): string[] {
+  return MARKS.filter((mark) => text.includes(mark));
+}
+
+const WHAT_IS_WRONG: readonly {
+  kind: keyof typeof PASSWORDS;
+  dependency: string;
+  who: readonly ServiceName[];
+}[] = [
+  { kind: 'kafka', dependency: 'kafka', who: SERVICES },
+  { kind: 'registry', dependency: 'schema registry', who: SERVICES },
+  { kind: 'mongodb', dependency: 'mongodb', who: SERVICES },
+  { kind: 'redis', dependency: 'redis', who: ['handler'] },
+];
+
+describe('a wrong password', () => {
+  it.each(WHAT_IS_WRONG)(
+    'of $kind is said by /readyz, and is told by nothing',
+    async ({ kind, dependency, who }) => {
+      const env = { ...environment({ ...PASSWORDS, [kind]: WRONG }), TOPIC_PREFIX: `wrong-${kind}.` };
+      for (const name of who) {
+        const log = join(folder, `${kind}-${name}.log`);
+        const adminPort = parts.port('admin');
+        const service = await ServiceProcess.spawn({
+          name,
+          args: launchArguments(name, 'built'),
+          cwd: workspaceRoot,
+          env: {
+            PATH: process.env['PATH'],
+            ...env,
+            ...jwtOf(name),
+            PORT: '0',
+            ADMIN_PORT: String(adminPort),
+          },
+          adminPort,
+          output: { kind: 'file', path: log },
+        });
+        try {
+          const report = await eventually(
+            `${name} says what it waits for`,
+            async () => {
+              const text = await (await fetch(`http://127.0.0.1:${adminPort}/readyz`)).text();
+              return new RegExp(
+                `"${dependency}":\\{"state":"waiting","reason":"[^"]*(auth|password|WRONGPASS)`,
+                'i',
+              ).test(text)
+                ? text
+                : undefined;
+            },
+            { timeoutMs: 30_000 },
+          );
+          const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
+          expect([name, toldBy(`${report}${metrics}`)]).toEqual([name, []]);
+        } finally {
+          await service.stop();
+        }
+        const said = readFileSync(log, 'utf8');
+        expect(said).toContain('waiting for a dependency');
+        expect([name, toldBy(said)]).toEqual([name, []]);
+      }
+    },
+    180_000,
+  );
+
+  it('that a URL cannot hold stops the start, and is told by nothing', async () => {
+    const log = join(folder, 'malformed.log');
+    const env = {
+      ...environment(PASSWORDS),
+      MONGODB_URI: `mongodb://${USER}:${PASSWORDS.mongodb}/x@host:port/`,
+    };
+    const service = await ServiceProcess.spawn({
+      name: 'handler',
+      args: launchArguments('handler', 'built'),
+      cwd: workspaceRoot,
+      env: { PATH: process.env['PATH'], ...env, ADMIN_PORT: '0' },
+      adminPort: 0,
+      output: { kind: 'file', path: log },
+    });
+    expect(await service.exited).toEqual({ code: 78, signal: null });
+    expect(readFileSync(log, 'utf8')).toContain('MONGODB_URI: expected');
+    expect(toldBy(readFileSync(log, 'utf8'))).toEqual([]);
+  });
+});
+
+describe('an installation whose parts ask who one is', () => {
+  it('carries an action out, and tells no secret, whatever goes wrong', async () => {
+    const mongodb = await BreakableLink.to('127.0.0.1', parts.port('mongodb'));
+    const redis = await BreakableLink.to('127.0.0.1', parts.port('redis'));
+    const ports = { mongodb: mongodb.port, redis: redis.port };
+    const env = { ...environment(PASSWORDS, ports), MONGODB_TIMEOUT_MS: '5000' };
+    const system = await InstallationUnderTest.start({}, {}, env);
+    let texts = '';
+    try {
+      const { before, entities } = scenario(SIZE, 'secure');
+      await system.givenContacts(before);
+      const client = system.client();
+      const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
+      const done = await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
+      client.close();
+      expect(done).toMatchObject({ status: 'completed', processed: SIZE });
+      expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+      // The tools connect in the same way.
+      const { desk } = await openDesk(system.installation.env, system.database);
+      await desk.list({}, false, (listed) => expect(listed).toEqual([]));
+
+      const ask = async (url: string, init: RequestInit = {}): Promise<number> => {
+        const response = await fetch(url, {
+          ...init,
+          headers: { 'x-account-id': 'acme', 'content-type': 'application/json' },
+        });
+        texts += await response.text();
+        return response.status;
+      };
+      const actions = `${system.services.intakeUrl}/bulk-actions`;
+      expect(await ask(actions, { method: 'POST', body: '{' })).toBe(400);
+      expect(await ask(`${actions}/${crypto.randomUUID()}`)).toBe(404);
+      redis.break();
+      mongodb.break();
+      expect(await ask(actions)).toBe(503);
+      for (const { launch } of system.services.members) {
+        const admin = `http://127.0.0.1:${launch.adminPort}`;
+        await eventually(`${launch.name} is not ready`, async () => (await ask(`${admin}/readyz`)) === 503);
+        await ask(`${admin}/metrics`);
+      }
+    } finally {
+      mongodb.mend();
+      redis.mend();
+      await system.dispose();
+      await mongodb.close();
+      await redis.close();
+    }
+    const logs = join(workspaceRoot, '.stack', 'e2e', system.installation.env['MONGODB_DATABASE'] ?? '');
+    const files = readdirSync(logs);
+    expect(files).toHaveLength(SERVICES.length);
+    for (const file of files) texts += readFileSync(join(logs, file), 'utf8');
+    expect(texts).toContain('a dependency is away');
+    expect(toldBy(texts)).toEqual([]);
+  }, 240_000);
+});
+
+/** Builds the settings of the services that clients reach: these check tokens. */
+function jwtOf(name: ServiceName): Record<string, string> {
+  return name === 'intake' || name === 'notifier' ? { AUTH_MODE: 'jwt', JWT_SECRET: SECRETS.JWT_SECRET } : {};
+}

@@ -1,0 +1,127 @@
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { contact } from '@bulk/action-types';
+import type { BulkClient } from '@bulk/client';
+import { MESSAGES, type BatchResult } from '@bulk/contracts';
+import {
+  checkAccounting,
+  eventually,
+  modelAction,
+  TopicReader,
+  type GivenEntity,
+  type ModelEntity,
+  type ModelResult,
+} from '@bulk/testing';
+import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+
+const SIZE = 3_000;
+const BATCH_SIZE = 20;
+/** Maximum number of stalls. A stall between two batches proves little, so another one is tried. */
+const TRIES = 5;
+let system: InstallationUnderTest;
+let client: BulkClient;
+let results: TopicReader;
+beforeAll(async () => {
+  system = await InstallationUnderTest.start({ handler: 2 }, {}, { BATCH_SIZE: String(BATCH_SIZE) });
+  client = system.client();
+  results = await TopicReader.open(system.installation.kafka, [system.installation.topics.results]);
+}, 120_000);
+afterAll(async () => {
+  client.close();
+  await results.close();
+  await system.dispose();
+});
+
+type Entities = ReadonlyMap<string, ModelEntity>;
+
+async function start(entities: readonly GivenEntity[]): Promise<string> {
+  const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
+  return actionId;
+}
+
+/** Returns every result of an action that was ever produced, counted or not. */
+async function resultsOf(actionId: string): Promise<BatchResult[]> {
+  const codec = await system.installation.codec();
+  const all = await Promise.all(
+    results.messages.map(({ message }) => codec.decode(MESSAGES.batchResult, message.value)),
+  );
+  return all.filter((result) => result.actionId === actionId);
+}
+
+async function expectAccounts(actionId: string, model: ModelResult<ModelEntity>): Promise<void> {
+  const report = await checkAccounting(system.database, actionId);
+  expect(report.breaches).toEqual([]);
+  const brief = report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })); // prettier-ignore
+  expect(brief).toEqual(model.outcomes);
+  for (const { outcomes } of await resultsOf(actionId)) {
+    for (const { position, entityId, status, code } of outcomes)
+      expect({ position, entityId, status, code }).toEqual(model.outcomes[position]);
+  }
+}
+
+async function expectEntities(mark: string, entities: Entities): Promise<void> {
+  const stored = await system.storedContacts(mark);
+  expect(stored.size).toBe(entities.size);
+  for (const [id, { version, fields }] of entities)
+    expect([id, stored.get(id)]).toEqual([id, { version, fields }]);
+}
+
+async function untilStalledIs(state: 'gone' | 'there'): Promise<void> {
+  const admin = system.installation.kafka.admin();
+  await admin.connect();
+  const groupId = `${system.installation.env['TOPIC_PREFIX'] ?? ''}handler.normal`;
+  await eventually(
+    `the stalled handler is ${state}`,
+    async () => {
+      const [group] = (await admin.describeGroups([groupId])).groups;
+      return group?.state === 'Stable' && group.members.length === (state === 'there' ? 2 : 1);
+    },
+    { timeoutMs: 90_000, everyMs: 200 },
+  );
+  await admin.disconnect();
+}
+
+/** Stalls a handler once. @returns whether it was in the middle of a batch. */
+async function stall(mark: string): Promise<boolean> {
+  const zombie = system.services.member('handler');
+  const given = scenario(SIZE, mark);
+  const second = given.entities.map((entity) => ({ ...entity, lastName: 'Later', score: 7 }));
+  const before = new Map([...given.before].map(([id, fields]) => [id, { version: 1, fields }]));
+  const first = modelAction('update', contact, before, given.entities);
+  const last = modelAction('update', contact, first.entities, second);
+  await system.givenContacts(given.before);
+
+  const actionId = await start(given.entities);
+  const done = await eventually(
+    'the action is under way',
+    async () => (await system.database.actionLogs.countDocuments({ actionId })) || undefined,
+    { everyMs: 5 },
+  );
+  expect(zombie.suspend()).toBe(true);
+  expect(done).toBeLessThan(SIZE / BATCH_SIZE);
+  await untilStalledIs('gone');
+  await client.waitForCompletion(actionId, { timeoutMs: 120_000 });
+  const later = await start(second);
+  await client.waitForCompletion(later, { timeoutMs: 120_000 });
+  await expectEntities(mark, last.entities);
+
+  expect(zombie.wake()).toBe(true);
+  await untilStalledIs('there');
+  // Anything that the zombie had started has ended before it could join.
+  await expectEntities(mark, last.entities);
+  await expectAccounts(actionId, first);
+  await expectAccounts(later, last);
+  return zombie.tail(1_000).includes('left in the middle');
+}
+
+describe('a handler that is stalled past its session in the middle of an action', () => {
+  it('wakes to find its batches done: it changes no entity, and nothing it reports counts or contradicts', async () => {
+    let inTheMiddle = false;
+    for (let i = 0; i < TRIES && !inTheMiddle; i += 1) inTheMiddle = await stall(`zombie${i}`);
+    expect(inTheMiddle).toBe(true);
+    const letters = system.installation.kafka.admin();
+    await letters.connect();
+    const ends = await letters.fetchTopicOffsets(system.installation.topics.deadLetters);
+    await letters.disconnect();
+    expect(ends.map(({ high }) => high)).toEqual(ends.map(() => '0'));
+  }, 400_000);
+});

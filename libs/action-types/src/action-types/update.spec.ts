@@ -1,0 +1,92 @@
+import { describe, expect, it } from '@jest/globals';
+import { InvalidInputError } from '@bulk/domain';
+import { AnsweringStore, process } from '../../test/answering-store.ts';
+import { contact } from '../entity-types/contact/contact.ts';
+import { UpdateHandler } from './update.ts';
+
+const handler = new UpdateHandler();
+
+describe('UpdateHandler.validatePayload', () => {
+  it('takes fields to set on all', async () => {
+    const config = { set: { ownerId: 'u7', city: null } };
+    await expect(handler.validatePayload({ entityType: contact, config })).resolves.toEqual(config);
+    await expect(handler.validatePayload({ entityType: contact, config: {} })).resolves.toEqual({});
+  });
+
+  it.each([
+    [{ set: { email: 'nobody' } }, 'config.set.email'],
+    [{ set: { shoeSize: 44 } }, 'config.set.shoeSize'],
+    [{ set: { expectedVersion: 1 } }, 'config.set.expectedVersion'],
+    [{ set: 'ownerId' }, 'config.set'],
+    [{ upsert: true }, 'config.upsert'],
+  ])('refuses %j and names %s', async (config, field) => {
+    const refusal = await handler
+      .validatePayload({ entityType: contact, config })
+      .catch((error: unknown) => error);
+    expect(refusal).toBeInstanceOf(InvalidInputError);
+    expect((refusal as InvalidInputError).issues.map((issue) => issue.field)).toEqual([field]);
+  });
+});
+
+describe('UpdateHandler', () => {
+  it('hands on what is to change, and the version that is expected', async () => {
+    const store = new AnsweringStore();
+    const sent = { c1: { city: null, ownerId: 'u8', expectedVersion: 3 }, c2: {} };
+    const outcomes = await process(handler, { set: { ownerId: 'u7' } }, sent, store);
+    expect(outcomes.map(({ status }) => status)).toEqual(['success', 'success']);
+    expect(store.changes.slice(0, 2)).toEqual([
+      { kind: 'update', entityId: 'c1', set: { ownerId: 'u8' }, unset: ['city'], expectedVersion: 3 },
+      { kind: 'update', entityId: 'c2', set: { ownerId: 'u7' }, unset: [], expectedVersion: undefined },
+    ]);
+  });
+
+  it('names every fault of an entity, and writes nothing of it', async () => {
+    const store = new AnsweringStore();
+    const outcomes = await process(
+      handler,
+      {},
+      { c1: { email: 'nobody', expectedVersion: '3' }, c2: { expectedVersion: 3 } },
+      store,
+    );
+    expect(outcomes).toEqual([
+      {
+        status: 'failure',
+        code: 'INVALID_ENTITY',
+        message: 'expectedVersion: expected a positive integer; email: expected an e-mail address',
+      },
+      {
+        status: 'failure',
+        code: 'INVALID_ENTITY',
+        message: 'nothing to change: neither the entity nor config.set has a field',
+      },
+    ]);
+    expect(store.changes).toEqual([]);
+  });
+
+  it.each([0, -1, 1.5, null, '1', true, 2 ** 53])('takes no expectedVersion %j', async (expectedVersion) => {
+    const [outcome] = await process(handler, {}, { c1: { city: 'Bonn', expectedVersion } });
+    expect(outcome).toMatchObject({ code: 'INVALID_ENTITY' });
+  });
+
+  it('says what became of each', async () => {
+    const store = new AnsweringStore({
+      c1: { kind: 'not-found' },
+      c2: { kind: 'unique-violation' },
+      c3: { kind: 'version-conflict', version: 7 },
+    });
+    const city = 'Bonn';
+    const sent = { c1: { city }, c2: { city }, c3: { city, expectedVersion: 5 }, c4: { city } };
+    const outcomes = await process(handler, {}, sent, store);
+    expect(outcomes.map(({ code, message }) => [code, message])).toEqual([
+      ['ENTITY_NOT_FOUND', 'no contact has this id'],
+      ['UNIQUE_VIOLATION', 'another contact has this value of a unique field'],
+      ['VERSION_CONFLICT', 'expected version 5, and the contact has version 7'],
+      [null, null],
+    ]);
+  });
+
+  it('has no use for names that are neither fields nor what every entity carries', () => {
+    const names = ['id', 'ref', 'lastName', 'shoeSize', 'expectedVersion', 'toString', 'version'];
+    expect(handler.unknownFields(names, contact)).toEqual(['shoeSize', 'toString', 'version']);
+  });
+});

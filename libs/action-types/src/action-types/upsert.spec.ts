@@ -1,0 +1,63 @@
+import { describe, expect, it } from '@jest/globals';
+import { AnsweringStore, process } from '../../test/answering-store.ts';
+import { contact } from '../entity-types/contact/contact.ts';
+import { UpsertHandler } from './upsert.ts';
+
+const handler = new UpsertHandler();
+
+describe('UpsertHandler', () => {
+  it('hands on both what to change and what to add', async () => {
+    const store = new AnsweringStore();
+    await process(handler, { set: { ownerId: 'u7' } }, { c1: { lastName: 'A', city: null } }, store);
+    expect(store.changes[0]).toEqual({
+      kind: 'upsert',
+      entityId: 'c1',
+      set: { ownerId: 'u7', lastName: 'A' },
+      unset: ['city'],
+      record: { ownerId: 'u7', lastName: 'A' },
+      expectedVersion: undefined,
+    });
+  });
+
+  it('adds nothing where a required field is missing or a version is expected', async () => {
+    const store = new AnsweringStore();
+    await process(handler, {}, { c1: { score: 1 }, c2: { lastName: 'A', expectedVersion: 2 } }, store);
+    expect(store.changes.slice(0, 2)).toEqual([
+      expect.objectContaining({ entityId: 'c1', record: null, expectedVersion: undefined }),
+      expect.objectContaining({ entityId: 'c2', record: null, expectedVersion: 2 }),
+    ]);
+  });
+
+  it('says why one that does not exist was not created', async () => {
+    const store = new AnsweringStore({
+      c1: { kind: 'not-found' },
+      c2: { kind: 'not-found' },
+      c3: { kind: 'version-conflict', version: 9 },
+    });
+    const sent = {
+      c1: { score: 1 },
+      c2: { lastName: 'A', expectedVersion: 2 },
+      c3: { lastName: 'A', expectedVersion: 2 },
+    };
+    const outcomes = await process(handler, {}, sent, store);
+    expect(outcomes.map(({ code, message }) => [code, message])).toEqual([
+      ['INVALID_ENTITY', 'no contact has this id, and it cannot be created: name or lastName: required'],
+      ['VERSION_CONFLICT', 'expected version 2, and no contact has this id'],
+      ['VERSION_CONFLICT', 'expected version 2, and the contact has version 9'],
+    ]);
+  });
+
+  it('fails what is invalid whether it exists or not', async () => {
+    const store = new AnsweringStore();
+    const sent = { c1: { lastName: null }, c2: { email: 'nobody', expectedVersion: 0 }, c3: {} };
+    const outcomes = await process(handler, {}, sent, store);
+    expect(outcomes.map(({ code }) => code)).toEqual(outcomes.map(() => 'INVALID_ENTITY'));
+    expect(outcomes[1]?.message).toContain('expectedVersion: ');
+    expect(outcomes[1]?.message).toContain('email: ');
+    expect(store.changes).toEqual([]);
+  });
+
+  it('has use for fields and an expected version', () => {
+    expect(handler.unknownFields(['id', 'email', 'expectedVersion', 'x'], contact)).toEqual(['x']);
+  });
+});

@@ -1,0 +1,2 @@
+export { runRound } from './round.ts';
+export { ChaosTarget } from './target.ts';

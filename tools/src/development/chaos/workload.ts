@@ -1,0 +1,82 @@
+import type { EntityType } from '@bulk/action-types';
+import { LANES, type Lane } from '@bulk/domain';
+import {
+  modelAction,
+  type GivenEntity,
+  type ModelEntity,
+  type ModelledActionType,
+  type ModelOutcome,
+} from '@bulk/testing';
+import { between, pick, randomFor, type Random } from '../seed/random.ts';
+
+/** One action of a chain, with its expected result. */
+export interface PlannedAction {
+  readonly idempotencyKey: string;
+  readonly actionType: ModelledActionType;
+  readonly lane: Lane;
+  readonly entities: readonly GivenEntity[];
+  readonly outcomes: readonly ModelOutcome[];
+}
+
+/**
+ * Actions that change the same entities one after the other. Each is requested when the one before
+ * has ended.
+ */
+export interface Chain {
+  readonly accountId: string;
+  /** The prefix of all ids of its entities. No other chain has it. */
+  readonly mark: string;
+  readonly actions: readonly PlannedAction[];
+  /** Entity id → its expected state at the end. */
+  readonly entities: ReadonlyMap<string, ModelEntity>;
+}
+
+export interface WorkloadSize {
+  readonly chains: number;
+  /** Maximum number of actions of a chain. */
+  readonly length: number;
+  /** Maximum number of positions of an action. */
+  readonly positions: number;
+}
+
+const ACCOUNTS = ['chaos-a', 'chaos-b', 'chaos-c'];
+const TYPES: readonly ModelledActionType[] = ['update', 'create', 'upsert', 'delete'];
+
+/**
+ * Plans chains, with everything that a plain sequential model says of them. The same text gives the
+ * same chains.
+ */
+export function planWorkload(text: string, entityType: EntityType, size: WorkloadSize): Chain[] {
+  return Array.from({ length: size.chains }, (_, i) => {
+    const mark = `${text}-${i}`;
+    return planChain(randomFor(mark), mark, entityType, size);
+  });
+}
+
+function planChain(random: Random, mark: string, entityType: EntityType, size: WorkloadSize): Chain {
+  const ids = between(random, Math.ceil(size.positions / 2), size.positions);
+  let entities: ReadonlyMap<string, ModelEntity> = new Map();
+  const actions = Array.from({ length: between(random, 1, size.length) }, (_, i): PlannedAction => {
+    // The first action must create something.
+    const actionType = i === 0 ? pick(random, ['create', 'upsert'] as const) : pick(random, TYPES);
+    const given = Array.from({ length: between(random, 1, size.positions) }, (__, position) =>
+      planEntity(random, actionType, `${mark}-${between(random, 0, ids)}`, position),
+    );
+    const model = modelAction(actionType, entityType, entities, given);
+    ({ entities } = model);
+    const lane = pick(random, LANES);
+    return { idempotencyKey: `${mark}-${i}`, actionType, lane, entities: given, outcomes: model.outcomes };
+  });
+  return { accountId: pick(random, ACCOUNTS), mark, actions, entities };
+}
+
+/**
+ * Plans an entity, usually a valid one. Ids repeat, so that duplicates, absent and existing
+ * entities occur by themselves.
+ */
+function planEntity(random: Random, type: ModelledActionType, id: string, position: number): GivenEntity {
+  const row = { id, ref: `row ${position}` };
+  if (type === 'delete') return random() < 0.02 ? { ...row, score: 1 } : row;
+  if (random() < 0.02) return { ...row, score: 'high' };
+  return { ...row, lastName: `Name ${position}`, score: between(random, 0, 100) };
+}

@@ -1,0 +1,68 @@
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+import { workspaceRoot } from '@bulk/local-stack';
+import { z } from 'zod';
+import { configSchemaOf } from '../config-docs/config-table.ts';
+import { SERVICES } from '../../processes/services.ts';
+import { configMapSchema, type ContainerManifest, type Manifest } from './manifest.ts';
+
+/** Variables of a container → their values. Those from a Secret have an example's value. */
+export type ContainerEnvironment = Readonly<Record<string, string>>;
+
+/** What has a configuration: the services, and the installer. */
+export const CONFIGURED = [...SERVICES, 'installer'] as const;
+export type Configured = (typeof CONFIGURED)[number];
+
+/** Loads the configuration schema of a service or the installer from its `config.ts`. */
+export function configSchema(name: Configured): Promise<z.ZodObject> {
+  const folder = name === 'installer' ? ['tools', 'src', 'operator', 'install'] : ['services', name, 'src'];
+  return configSchemaOf(join(workspaceRoot, ...folder, 'config.ts'));
+}
+
+/**
+ * Builds the environment that a container's process would find.
+ *
+ * @param secrets examples of the Secrets, by `name/key`.
+ * @throws Error that names a missing ConfigMap or key of a Secret.
+ */
+export function environmentOf(
+  container: ContainerManifest,
+  manifests: readonly Manifest[],
+  secrets: ReadonlyMap<string, string>,
+): ContainerEnvironment {
+  const environment: Record<string, string> = {};
+  for (const { configMapRef } of container.envFrom) {
+    const found = manifests.find(
+      ({ kind, metadata }) => kind === 'ConfigMap' && metadata.name === configMapRef.name,
+    );
+    if (found === undefined) throw new Error(`there is no ConfigMap ${configMapRef.name}`);
+    Object.assign(environment, configMapSchema.parse(found).data);
+  }
+  for (const variable of container.env) {
+    if ('value' in variable) {
+      environment[variable.name] = variable.value;
+      continue;
+    }
+    const { name, key } = variable.valueFrom.secretKeyRef;
+    const value = secrets.get(`${name}/${key}`);
+    if (value === undefined) throw new Error(`there is no example of Secret ${name}, key ${key}`);
+    environment[variable.name] = value;
+  }
+  return environment;
+}
+
+/**
+ * Returns the variables without which a service does not start, or finds nothing beyond its
+ * developer's machine.
+ *
+ * These are the variables without a default, and those whose default is this machine. A URL stands
+ * for the host and port that it overrides.
+ */
+export function neededVariables(schema: z.ZodObject): string[] {
+  return Object.entries(schema.shape)
+    .filter(([, field]) => {
+      const absent = z.instanceof(z.ZodType).parse(field).safeParse(undefined);
+      return !absent.success || /127\.0\.0\.1|localhost/.test(inspect(absent.data));
+    })
+    .map(([name]) => (name === 'REDIS_HOST' ? 'REDIS_URL' : name));
+}

@@ -1,0 +1,2 @@
+export type { ListedLetter } from './desk.ts';
+export { openDesk } from './open.ts';

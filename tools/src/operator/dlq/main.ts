@@ -1,0 +1,137 @@
+import { once } from 'node:events';
+import { actionIdSchema, CodedError } from '@bulk/domain';
+import { loadEnv } from '@bulk/local-stack';
+import { Command } from 'commander';
+import { argument } from '../../console/arguments.ts';
+import { runCommand } from '../../console/command.ts';
+import { openDatabase } from '../../installation/database.ts';
+import { runningEnvironment } from '../../installation/running.ts';
+import type { Done, ListedLetter } from './desk.ts';
+import { letterIdSchema, type LetterFilter } from './letter.ts';
+import { openDesk, type OpenDesk } from './open.ts';
+import { contentOf, summaryOf, tableWriter } from './view.ts';
+
+interface Options extends LetterFilter {
+  readonly all?: boolean;
+  readonly again?: boolean;
+  readonly json?: boolean;
+}
+
+const letterId = argument(letterIdSchema);
+const letterIds = (text: string, before: string[] = []): string[] => [...before, letterId(text)];
+let chosen: ((open: OpenDesk) => Promise<void>) | undefined;
+
+const program = new Command('dlq')
+  .description('the dead letters of the running installation: messages that could not be processed')
+  .showHelpAfterError();
+
+function command(name: string, description: string): Command {
+  return program.command(name).description(description).option('--json', 'as JSON', false);
+}
+
+function filtered(one: Command): Command {
+  return one
+    .option('--service <name>', 'given up by this service')
+    .option('--code <code>', 'for this cause')
+    .option('--action <id>', 'of this action', argument(actionIdSchema));
+}
+
+const filterOf = ({ service, code, action }: Options): LetterFilter => ({ service, code, action });
+const print = (value: unknown): void => console.log(JSON.stringify(value, null, 2));
+
+/**
+ * Writes the items of a JSON list that arrives some at a time. The caller must write the end of the
+ * list.
+ */
+function jsonWriter(): (listed: readonly ListedLetter[]) => string[] {
+  let open = '[';
+  return (listed) =>
+    listed.map((one) => {
+      const line = `${open}\n${JSON.stringify(summaryOf(one), null, 2).replaceAll(/^/gm, '  ')}`;
+      open = ',';
+      return line;
+    });
+}
+
+/** Resolves once the lines have been written, so that lines for a slow reader do not pile up. */
+async function write(lines: readonly string[]): Promise<void> {
+  const text = lines.map((line) => `${line}\n`).join('');
+  if (!process.stdout.write(text)) await once(process.stdout, 'drain');
+}
+
+filtered(command('list', 'lists the dead letters that are not replayed or dropped yet'))
+  .option('--all', 'includes those that are', false)
+  .action((options: Options) => {
+    chosen = async ({ desk }) => {
+      let count = 0;
+      const linesOf = options.json === true ? jsonWriter() : tableWriter();
+      await desk.list(filterOf(options), options.all === true, (listed) => {
+        count += listed.length;
+        return write(linesOf(listed));
+      });
+      if (options.json === true) console.log(count === 0 ? '[]' : '\n]');
+      else if (count === 0) console.log('no dead letters');
+    };
+  });
+
+command('show', 'shows the cause and the message of one dead letter')
+  .argument('<partition:offset>', 'the dead letter', letterId)
+  .action((id: string) => {
+    // Always JSON, which shows a message best.
+    chosen = async ({ desk, topics, codec }) => {
+      const listed = await desk.show(id);
+      print({ ...summaryOf(listed), original: await contentOf(listed, topics, codec) });
+    };
+  });
+
+filtered(
+  command(
+    'replay',
+    'sends dead letters to their original topic again, as the next generation of their batch',
+  ),
+)
+  .argument('[partition:offset...]', 'the dead letters', letterIds)
+  .option('--again', 'includes what was replayed or dropped: the entities are changed once more', false)
+  .action((ids: string[] | undefined, options: Options) => {
+    chosen = async ({ desk }) => {
+      const selection = { ids: ids ?? [], filter: filterOf(options) };
+      const outcome = await desk.replay(selection, options.again === true);
+      report(
+        outcome,
+        options,
+        ({ id, generation, topic }) => `${id} replayed to ${topic}, generation ${generation}`,
+      );
+    };
+  });
+
+filtered(command('drop', 'marks dead letters as dropped; their outcomes stay'))
+  .argument('[partition:offset...]', 'the dead letters', letterIds)
+  .action((ids: string[] | undefined, options: Options) => {
+    chosen = async ({ desk }) => {
+      const outcome = await desk.drop({ ids: ids ?? [], filter: filterOf(options) });
+      report(outcome, options, ({ id }) => `${id} dropped`);
+    };
+  });
+
+/** @throws CodedError `LETTERS_REFUSED` if one was refused, so that the exit code shows it. */
+function report<T>({ done, refused }: Done<T>, { json }: Options, line: (one: T) => string): void {
+  if (json === true) print({ done, refused });
+  else if (done.length + refused.length === 0) console.log('no dead letters match');
+  else {
+    for (const one of done) console.log(line(one));
+    for (const { code, message } of refused) console.error(`${code}: ${message}`);
+  }
+  if (refused.length === 0) return;
+  throw new CodedError(
+    'LETTERS_REFUSED',
+    `${refused.length} of ${done.length + refused.length} were left as they are`,
+  );
+}
+
+await runCommand(async ({ releasers }) => {
+  program.parse();
+  const env = await runningEnvironment(loadEnv());
+  const database = await openDatabase('dlq', env);
+  releasers.push('database', () => database.close());
+  await chosen?.(await openDesk(env, database));
+});
