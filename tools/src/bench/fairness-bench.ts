@@ -7,7 +7,7 @@ import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
 import { SAMPLE_CONTACTS } from '../development/seed/records.ts';
 import { seedSampleData } from '../development/seed/sample-data.ts';
-import { benchInstallation, mongoEngine } from './installation.ts';
+import { benchInstallation, mongoEngine, type StackOption } from './installation.ts';
 
 const LARGE_ACCOUNT = 'bench-large';
 const SMALL_ACCOUNT = 'bench-small';
@@ -22,7 +22,7 @@ const POLL_MS = 250;
 /** Number of small actions before the first measured one: connections and compiled code. */
 const WARM_UP = 3;
 
-export interface FairnessOptions {
+export interface FairnessOptions extends StackOption {
   /** Number of entities of the small action. */
   readonly small: number;
   /** Number of entities of the large action. It must outlast the measurement. */
@@ -68,7 +68,7 @@ interface Bench {
 export async function benchFairness(options: FairnessOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);
-  const { stack, database, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const { stack, database, start } = await benchInstallation(screen, options, BATCH_SIZE, context);
   const counts = { contacts: options.small, companies: 0, leads: 0 };
   await screen.step(
     'seed',

@@ -5,7 +5,7 @@ import type { CommandContext } from '../console/command.ts';
 import { Screen, thousands } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
-import { benchInstallation, megabytes, mongoEngine } from './installation.ts';
+import { benchInstallation, megabytes, mongoEngine, type StackOption } from './installation.ts';
 
 const ACCOUNT = 'bench';
 const BATCH_SIZE = 100;
@@ -17,6 +17,11 @@ const LINES = 500;
 const NEVER = new Date(Date.now() + 300 * 86_400_000).toISOString();
 /** Size of intake's old space, in MB. About half of it is intake's code. */
 const HEAP_MB = 96;
+
+export interface UploadOptions extends StackOption {
+  /** Number of entities of each upload. */
+  readonly sizes: readonly number[];
+}
 
 interface Measured {
   readonly entities: number;
@@ -31,10 +36,11 @@ interface Measured {
  *
  * The peak must not grow with the size.
  */
-export async function benchUploads(sizes: readonly number[], context: CommandContext): Promise<void> {
+export async function benchUploads(options: UploadOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
+  const { sizes } = options;
   const screen = new Screen(process.stdout);
-  const { stack, database, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const { stack, database, start } = await benchInstallation(screen, options, BATCH_SIZE, context);
   const services = await start({
     instances: { handler: 0, 'stats-aggregator': 0, notifier: 0 },
     extraEnv: {
