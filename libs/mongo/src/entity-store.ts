@@ -35,7 +35,7 @@ const PRIMARY_INDEX = '_id_';
  * Bounds of the bulk writes of a collection. More operations at once save round trips and commands, and an operation
  * then waits longer for those in front of it.
  */
-const DEFAULT_LIMITS: GroupLimits = { concurrency: 4, operations: 800, bytes: 4_194_304 };
+const DEFAULT_LIMITS: GroupLimits = { concurrency: 2, operations: 400, bytes: 4_194_304 };
 
 /**
  * Stores entities in MongoDB, each with a fence per lane (G5).
