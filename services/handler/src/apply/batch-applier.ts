@@ -228,7 +228,7 @@ function ownedStore(store: EntityStore, confirmOwnership: BatchAt['confirmOwners
   return {
     write: async (scope, changes) => {
       await confirmOwnership();
-      return store.write(scope, changes);
+      return store.write({ ...scope, confirmOwnership }, changes);
     },
   };
 }
