@@ -93,8 +93,8 @@ const rooms = {
     'submission',
     'documentation',
   ],
-  'services/stats-aggregator/src': ['account', 'consume'],
-  'services/notifier/src': ['limits', 'progress', 'webhooks', 'subscriptions', 'connection', 'server'],
+  'services/stats-aggregator/src': ['accounting', 'consumption'],
+  'services/notifier/src': ['limits', 'progress-feed', 'webhooks', 'subscriptions', 'connection', 'server'],
 };
 
 const roomBoundaries = Object.entries(rooms).flatMap(([src, names]) =>

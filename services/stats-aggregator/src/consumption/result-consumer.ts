@@ -11,8 +11,8 @@ import {
 import { progressEventOf } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
 import { beginSpan, TRACEPARENT, type OpenSpan } from '@bulk/telemetry';
-import type { Accountant } from '../account/accountant.ts';
-import { toBatchLog, type BatchLog } from '../account/batch-log.ts';
+import type { Accountant } from '../accounting/accountant.ts';
+import { toBatchLog, type BatchLog } from '../accounting/batch-log.ts';
 import type { DeadResults } from './dead-results.ts';
 
 export interface ResultConsumerOptions {
