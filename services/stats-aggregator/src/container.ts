@@ -3,7 +3,6 @@ import { consumerGroups, type TopicNames } from '@bulk/contracts';
 import {
   ChunkConsumer,
   DeadLetters,
-  DONE,
   KAFKA_PRODUCER,
   KAFKA_TOPICS,
   openMessaging,
@@ -16,8 +15,11 @@ import { openDependency, startAdminServer, type ServiceContext } from '@bulk/run
 import { Container, type ServiceIdentifier } from 'inversify';
 import { Accountant } from './accounting/accountant.ts';
 import { ActionCounts } from './accounting/action-counts.ts';
+import { KnownActions } from './accounting/known-actions.ts';
 import { LogStore } from './accounting/log-store.ts';
 import type { StatsAggregatorConfig } from './config.ts';
+import { CountedResults } from './consumption/counted-results.ts';
+import { CountingPace } from './consumption/counting-pace.ts';
 import { DeadResults } from './consumption/dead-results.ts';
 import { ResultConsumer } from './consumption/result-consumer.ts';
 import { createStatsAggregatorMetrics, type StatsAggregatorMetrics } from './metrics.ts';
@@ -26,6 +28,7 @@ export const TOKENS = {
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
   database: Symbol('Database') as ServiceIdentifier<Database>,
+  known: Symbol('KnownActions') as ServiceIdentifier<KnownActions>,
   accountant: Symbol('Accountant') as ServiceIdentifier<Accountant>,
   consumer: Symbol('ResultConsumer') as ServiceIdentifier<ResultConsumer>,
 } as const;
@@ -67,19 +70,32 @@ export async function createContainer(
   container.bind(TOKENS.kafka).toConstantValue(kafka);
   container.bind(TOKENS.topics).toConstantValue(topics);
   container.bind(TOKENS.database).toConstantValue(database);
+  container.bind(TOKENS.known).toDynamicValue(() => new KnownActions(config.KNOWN_ACTIONS));
   container
     .bind(TOKENS.accountant)
-    .toDynamicValue(() => new Accountant(new LogStore(database), new ActionCounts(database, now), accounts));
+    .toDynamicValue(
+      (resolution) =>
+        new Accountant(
+          new LogStore(database),
+          new ActionCounts(database, now),
+          accounts,
+          resolution.get(TOKENS.known),
+        ),
+    );
   container.bind(TOKENS.consumer).toDynamicValue(
     (resolution) =>
       new ResultConsumer({
-        topics,
-        codec,
+        results: new CountedResults({
+          topics,
+          codec,
+          accountant: resolution.get(TOKENS.accountant),
+          producer,
+        }),
         accountant: resolution.get(TOKENS.accountant),
-        producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now, buried),
         deadResults: new DeadResults(database, now),
         maxAttempts: config.MAX_ATTEMPTS,
+        maxBytes: config.CHUNK_MAX_BYTES,
         log,
       }),
   );
@@ -99,6 +115,12 @@ export async function startStatsAggregator(
 
   const container = await createContainer(config, context, measured);
   const results = container.get(TOKENS.consumer);
+  const pace = new CountingPace({
+    known: container.get(TOKENS.known),
+    intervalMs: config.COUNTING_INTERVAL_MS,
+    chunkSize: config.CHUNK_SIZE,
+    now: () => performance.now(),
+  });
   const database = container.get(TOKENS.database);
   const topic = container.get(TOKENS.topics).results;
   const guard = await openTopicGuard(
@@ -121,10 +143,10 @@ export async function startStatsAggregator(
         commitIntervalMs: config.COMMIT_INTERVAL_MS,
         backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
         process: async (chunk) => {
-          await dependencies.during(USED, () => results.process(chunk));
-          return DONE;
+          const afterMs = pace.restMs(chunk.messages);
+          if (afterMs > 0) return { kind: 'retry', done: 0, afterMs };
+          return dependencies.during(USED, () => results.process(chunk));
         },
-        onFailure: (error, chunk) => results.onFailure(error, chunk),
         // The counts refer to offsets of this very topic.
         admit: () => dependencies.during([KAFKA_TOPICS], () => guard.confirm()),
         onAssigned: () => health.set(CONSUMER, 'ready'),
