@@ -2,7 +2,7 @@ import { batchNameOf, generationOf, MalformedMessageError } from '@bulk/contract
 import { deadLetteredOutcomes, tally } from '@bulk/domain';
 import type { ReceivedMessage } from '@bulk/kafka';
 import { findNamedBatch, type Database } from '@bulk/mongo';
-import type { BatchLog } from '../account/batch-log.ts';
+import type { BatchLog } from '../accounting/batch-log.ts';
 
 /** Builds the log of a batch whose result is given up. */
 export class DeadResults {

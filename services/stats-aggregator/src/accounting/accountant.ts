@@ -4,6 +4,7 @@ import { NO_RECORDER, type AccountRecorder } from './account-recorder.ts';
 import type { ActionCounts, CountedAction } from './action-counts.ts';
 import { endPosition, type BatchLog } from './batch-log.ts';
 import { deltaOf, isSettled, type Countable, type Delta, type LoggedVersion } from './counting.ts';
+import { KnownActions } from './known-actions.ts';
 import type { LogStore } from './log-store.ts';
 
 /** Thrown when a result names an action that does not exist or was not accepted. */
@@ -35,25 +36,33 @@ export class Accountant {
   readonly #logs: LogStore;
   readonly #counts: ActionCounts;
   readonly #recorder: AccountRecorder;
+  readonly #known: KnownActions;
 
-  constructor(logs: LogStore, counts: ActionCounts, recorder: AccountRecorder = NO_RECORDER) {
+  /** @param known states from which a chunk is accounted for without reading its actions. */
+  constructor(
+    logs: LogStore,
+    counts: ActionCounts,
+    recorder: AccountRecorder = NO_RECORDER,
+    known = new KnownActions(),
+  ) {
     this.#logs = logs;
     this.#counts = counts;
     this.#recorder = recorder;
+    this.#known = known;
   }
 
   /**
    * Accounts for results of one partition, in the partition's order.
    *
-   * @returns the state of every action concerned, even if nothing was new: a crash may have
-   * prevented its publication.
+   * @returns a state of every action concerned that holds these results, even if nothing was new: a
+   * crash may have prevented its publication.
    * @throws UnknownActionError or MalformedMessageError for a result that its action cannot have;
    * StoreError. After any of these errors some logs may be stored: account for the results again,
    * or give them up.
    */
   async account(partition: number, logs: readonly BatchLog[]): Promise<CountedAction[]> {
     const startedAt = performance.now();
-    const actions = await this.#counts.find([...new Set(logs.map(({ actionId }) => actionId))]);
+    const actions = await this.#actionsOf(logs);
     const open = logs.filter((log) => isOpen(actions.get(log.actionId), log));
     const stored =
       open.length === 0 ? [] : await this.#logs.store(open, (id) => actions.get(id)?.applied ?? {});
@@ -85,6 +94,21 @@ export class Accountant {
     await this.#logs.remove(log);
   }
 
+  /** Returns the accepted actions that the logs name, as this process knows or finds them. */
+  async #actionsOf(logs: readonly BatchLog[]): Promise<Map<string, CountedAction>> {
+    const actions = new Map<string, CountedAction>();
+    const unknown = new Set<string>();
+    for (const { actionId } of logs) {
+      if (actions.has(actionId) || unknown.has(actionId)) continue;
+      const known = this.#known.get(actionId);
+      if (known === undefined) unknown.add(actionId);
+      else actions.set(actionId, known.action);
+    }
+    if (unknown.size === 0) return actions;
+    for (const [actionId, action] of await this.#counts.find([...unknown])) actions.set(actionId, action);
+    return actions;
+  }
+
   async #count(
     partition: number,
     before: CountedAction,
@@ -94,26 +118,48 @@ export class Accountant {
     for (let round = 0; round < MAX_ROUNDS; round += 1) {
       const delta = deltaOf(results, action.applied);
       if (delta === undefined) return action;
-      if (processed(action.counts) + processed(delta.tally) > action.total) throw overcount(action);
-      const after = await this.#counts.add(action._id, partition, action.applied[String(partition)], delta);
+      const exceeds = processed(action.counts) + processed(delta.tally) > action.total;
+      // The first state may come from memory. Only a state that was just read refuses a result.
+      if (exceeds && round > 0) throw overcount(action);
+      const after = exceeds
+        ? undefined
+        : await this.#counts.add(action._id, partition, action.applied[String(partition)], delta);
       if (after !== undefined) {
         this.#note(action, after, delta);
         return after;
       }
-      const again = (await this.#counts.find([action._id])).get(action._id);
-      if (again === undefined) throw new UnknownActionError(action._id);
-      action = again;
+      action = await this.#readAgain(action._id);
     }
     throw new CountingContendedError(action._id);
+  }
+
+  async #readAgain(actionId: string): Promise<CountedAction> {
+    this.#known.forget(actionId);
+    const action = (await this.#counts.find([actionId])).get(actionId);
+    if (action === undefined) throw new UnknownActionError(actionId);
+    return action;
   }
 
   #note(before: CountedAction, after: CountedAction, { batches, tally }: Delta): void {
     this.#recorder.counted(batches, tally);
     const { status, createdAt, scheduledFor, finishedAt } = after;
-    if (before.finishedAt !== null || finishedAt === null) return;
+    if (finishedAt === null) {
+      this.#known.keep({ action: after, countedAt: performance.now() });
+      return;
+    }
+    // Few results follow the end of an action: replays and second copies.
+    this.#known.forget(after._id);
+    if (!hasJustEnded(before, after, finishedAt)) return;
     const since = Math.max(createdAt.getTime(), scheduledFor?.getTime() ?? 0);
     this.#recorder.finished(status, Math.max(0, finishedAt.getTime() - since) / 1_000);
   }
+}
+
+/** Returns whether the count that led from one state to the other has ended the action. */
+function hasJustEnded(before: CountedAction, after: CountedAction, finishedAt: Date): boolean {
+  if (before.finishedAt !== null) return false;
+  // If `before` was stale, another change may have ended the action. Then it is older than the count.
+  return before.version + 1 === after.version || finishedAt.getTime() === after.updatedAt.getTime();
 }
 
 /**

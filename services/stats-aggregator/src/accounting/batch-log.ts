@@ -4,7 +4,7 @@ import {
   type AttemptedOutcome,
   type BatchResult,
 } from '@bulk/contracts';
-import { outcomeCodeSchema, tally, type Tally } from '@bulk/domain';
+import { isOutcomeCode, tally, type Tally } from '@bulk/domain';
 
 /** The checked result of one batch, with its position in the results topic. */
 export interface BatchLog {
@@ -30,14 +30,16 @@ export function toBatchLog(result: BatchResult, source: BatchLog['source']): Bat
   const outcomes = decodeOutcomes(result);
   if (outcomes.length === 0) throw new MalformedMessageError('a result without outcomes');
   if (result.generation < 0) throw new MalformedMessageError(`${result.generation} is not a generation`);
-  outcomes.forEach(({ position, outcome }, i) => {
-    if (position <= (outcomes[i - 1]?.position ?? -1)) {
+  let previous = -1;
+  for (const { position, outcome } of outcomes) {
+    if (position <= previous) {
       throw new MalformedMessageError(`positions do not ascend at position ${position}`);
     }
-    if (outcome.code !== null && !outcomeCodeSchema.safeParse(outcome.code).success) {
+    if (outcome.code !== null && !isOutcomeCode(outcome.code)) {
       throw new MalformedMessageError(`"${outcome.code}" at position ${position} is not the form of a code`);
     }
-  });
+    previous = position;
+  }
   return {
     actionId: result.actionId,
     batchNo: result.batchNo,

@@ -34,7 +34,11 @@ export interface ProgressFeedOptions {
 /** Name of the feed on `/readyz`. */
 export const PROGRESS_FEED = 'progress feed';
 const CHUNK_SIZE = 100;
-const COMMIT_INTERVAL_MS = 5_000;
+/**
+ * Time between two commits, in ms. A commit is only the place from which the consumer continues
+ * after a crash of its own. Events that it reads again are older than what clients have seen.
+ */
+const COMMIT_INTERVAL_MS = 60_000;
 const BACKOFF = { initialDelayMs: 100, maxDelayMs: 5_000 };
 
 /**
@@ -68,12 +72,13 @@ export class ProgressFeed {
       commitIntervalMs: COMMIT_INTERVAL_MS,
       backoff: BACKOFF,
       process: async (chunk) => {
-        await this.#process(chunk);
-        return DONE;
-      },
-      onFailure: (error) => {
-        log.warn({ err: error }, 'progress events wait');
-        return Promise.resolve('retry');
+        try {
+          await this.#process(chunk);
+          return DONE;
+        } catch (error) {
+          log.warn({ err: error }, 'progress events wait');
+          throw error;
+        }
       },
       onCrash,
       onInterrupted: (error) => health.set(PROGRESS_FEED, 'waiting', String(error)),

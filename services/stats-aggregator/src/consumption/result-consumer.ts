@@ -1,150 +1,152 @@
-import { HEADERS, headerText, MESSAGES, type TopicNames } from '@bulk/contracts';
 import { CodedError, isRetryable } from '@bulk/domain';
-import {
-  type Chunk,
-  type DeadLetters,
-  type FailureDisposition,
-  type MessageCodec,
-  type MessageProducer,
-  type ReceivedMessage,
-} from '@bulk/kafka';
-import { progressEventOf } from '@bulk/mongo';
+import { DONE, type Chunk, type DeadLetters, type Disposition, type ReceivedMessage } from '@bulk/kafka';
 import type { Logger } from '@bulk/runtime';
-import { beginSpan, TRACEPARENT, type OpenSpan } from '@bulk/runtime/telemetry';
-import type { Accountant } from '../account/accountant.ts';
-import { toBatchLog, type BatchLog } from '../account/batch-log.ts';
+import type { Accountant } from '../accounting/accountant.ts';
+import type { BatchLog } from '../accounting/batch-log.ts';
+import type { CountedResults } from './counted-results.ts';
 import type { DeadResults } from './dead-results.ts';
 
 export interface ResultConsumerOptions {
-  readonly topics: TopicNames;
-  readonly codec: MessageCodec;
+  readonly results: CountedResults;
   readonly accountant: Accountant;
-  readonly producer: MessageProducer;
   readonly deadLetters: DeadLetters;
   readonly deadResults: DeadResults;
   /**
    * Maximum number of tries of a message that fails for a reason that is not known to be transient.
    */
   readonly maxAttempts: number;
+  /** Maximum number of bytes that are decoded and counted together; a single result may exceed it. */
+  readonly maxBytes: number;
   readonly log: Logger;
 }
 
 /**
  * Processes chunks of results: logs, counts, progress events. The offset is committed after that.
  *
- * A crash anywhere leads to a redelivery, which changes no count and publishes the state again, so
- * that the last event is never lost.
+ * A failed chunk is tried again by the consumer. This class decides when it is taken apart instead,
+ * so that a message that always fails stops no partition.
  */
 export class ResultConsumer {
   readonly #options: ResultConsumerOptions;
   /** Messages that are dead-lettered. A chunk that is tried again brings the same messages. */
   readonly #buried = new WeakMap<ReceivedMessage, Buried>();
+  /** Number of failed tries of a chunk with the message. */
+  readonly #failures = new WeakMap<ReceivedMessage, number>();
 
   constructor(options: ResultConsumerOptions) {
     this.#options = options;
   }
 
-  async process(chunk: Chunk): Promise<void> {
+  /**
+   * Accounts for a chunk and publishes the states of its actions.
+   *
+   * Retries transient failures. Otherwise it splits the chunk, and dead-letters only a message that
+   * fails alone (G6).
+   *
+   * @throws the error after which the consumer tries the chunk again.
+   */
+  async process(chunk: Chunk): Promise<Disposition> {
+    const messages = upToBytes(chunk.messages, this.#options.maxBytes);
+    try {
+      await this.#processAll(chunk.partition, messages);
+    } catch (error) {
+      await this.#recover(error, { ...chunk, messages });
+    }
+    for (const message of messages) this.#failures.delete(message);
+    return messages.length === chunk.messages.length
+      ? DONE
+      : { kind: 'retry', done: messages.length, afterMs: 0 };
+  }
+
+  async #processAll(partition: number, messages: readonly ReceivedMessage[]): Promise<void> {
     let alive: ReceivedMessage[] = [];
     // Messages are processed in order of offset, because a count at a later offset settles the
     // earlier ones.
-    for (const message of chunk.messages) {
+    for (const message of messages) {
       const buried = this.#buried.get(message);
       if (buried === undefined) {
         alive.push(message);
         continue;
       }
-      await this.#count(chunk.partition, alive);
+      await this.#options.results.count(partition, alive);
       await this.#settleBuried(message, buried);
       alive = [];
     }
-    await this.#count(chunk.partition, alive);
+    await this.#options.results.count(partition, alive);
   }
 
-  async #count(partition: number, messages: readonly ReceivedMessage[]): Promise<void> {
-    if (messages.length === 0) return;
-    const startTime = Date.now();
-    const logs = await Promise.all(messages.map((message) => this.#decode(message)));
-    const spans = new Map<string, OpenSpan>();
-    for (const [i, { actionId }] of logs.entries()) {
-      if (!spans.has(actionId)) spans.set(actionId, beginCounting(actionId, messages[i], startTime));
-    }
-    try {
-      await this.#account(partition, logs, spans);
-    } catch (error) {
-      for (const span of spans.values()) span.end(error);
-      throw error;
-    }
-    for (const span of spans.values()) span.end();
-  }
-
-  /**
-   * Retries transient failures. Otherwise it splits the chunk, and dead-letters only a message that
-   * fails alone (G6).
-   */
-  async onFailure(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
+  /** @throws unless every message of the chunk is counted or dead-lettered. */
+  async #recover(error: unknown, chunk: Chunk): Promise<void> {
     const { log, maxAttempts } = this.#options;
-    const attempts = chunk.previousAttempts + 1;
-    const { topic, partition } = chunk;
-    const where = { topic, partition, offset: chunk.messages[0]?.offset, attempts };
+    const { topic, partition, messages } = chunk;
+    const failures = messages.map((message) => this.#failed(message));
+    // The first message is in the chunk for the longest time: further ones may have joined it.
+    const attempts = failures[0] ?? 1;
+    const where = { topic, partition, offset: messages[0]?.offset, attempts };
     try {
       if (isRetryable(error)) throw error;
       if (!isPermanent(error) && attempts < maxAttempts) {
         log.warn({ ...where, err: error }, 'results failed and are tried again');
-        return 'retry';
+        throw error;
       }
-      await this.#takeApart(chunk, attempts);
-      return 'skip';
-    } catch (transient) {
-      if (!isRetryable(transient)) throw transient;
-      if (attempts === 1) log.warn({ ...where, err: transient }, 'results wait for a dependency');
-      return 'retry';
+      await this.#takeApart(chunk);
+    } catch (failure) {
+      if (isRetryable(failure) && attempts === 1) {
+        log.warn({ ...where, err: failure }, 'results wait for a dependency');
+      }
+      throw failure;
     }
+  }
+
+  /** Returns the number of failed tries of a message, this one included. */
+  #failed(message: ReceivedMessage): number {
+    const failures = (this.#failures.get(message) ?? 0) + 1;
+    this.#failures.set(message, failures);
+    return failures;
   }
 
   /**
    * Splits the chunk in halves until a single message fails. Few bad messages cost few rounds.
    * Keeps the order of offsets.
    */
-  async #takeApart(chunk: Chunk, attempts: number): Promise<void> {
+  async #takeApart(chunk: Chunk): Promise<void> {
     const { messages } = chunk;
     const [only] = messages;
     if (messages.length === 1 && only !== undefined) {
-      await this.#processAlone(only, attempts);
+      await this.#processAlone(only);
       return;
     }
     const middle = Math.ceil(messages.length / 2);
     for (const half of [messages.slice(0, middle), messages.slice(middle)]) {
       await chunk.heartbeat();
-      const part = { ...chunk, messages: half };
       try {
-        await this.process(part);
+        await this.#processAll(chunk.partition, half);
       } catch (error) {
         if (isRetryable(error)) throw error;
-        await this.#takeApart(part, attempts);
+        await this.#takeApart({ ...chunk, messages: half });
       }
     }
   }
 
-  async #processAlone(message: ReceivedMessage, attempts: number): Promise<void> {
+  async #processAlone(message: ReceivedMessage): Promise<void> {
+    const { results, deadLetters, maxAttempts, log: logger } = this.#options;
     const buried = this.#buried.get(message);
     if (buried !== undefined) {
       await this.#settleBuried(message, buried);
       return;
     }
+    const attempts = this.#failures.get(message) ?? 1;
     let log: BatchLog | undefined;
     try {
-      log = await this.#decode(message);
-      await this.#account(message.partition, [log]);
+      log = await results.decode(message);
+      await results.account(message.partition, [log]);
     } catch (error) {
-      if (isRetryable(error)) throw error;
-      this.#options.log.error(
-        { ...placeOf(message), err: error },
-        'a result is given up: see the dead letters',
-      );
+      const isLast = isPermanent(error) || attempts >= maxAttempts;
+      if (isRetryable(error) || !isLast) throw error;
+      logger.error({ ...placeOf(message), err: error }, 'a result is given up: see the dead letters');
       // A crash after the dead letter writes a second one. In the other order the message could be
       // lost.
-      await this.#options.deadLetters.bury({ message, error, attempts });
+      await deadLetters.bury({ message, error, attempts });
       this.#buried.set(message, { log, attempts });
       await this.#settleBuried(message, { log, attempts });
     }
@@ -157,7 +159,7 @@ export class ResultConsumer {
    * @throws only transient errors, because a permanent refusal must not stop the partition.
    */
   async #settleBuried(message: ReceivedMessage, { log, attempts }: Buried): Promise<void> {
-    const { accountant, deadResults } = this.#options;
+    const { results, accountant, deadResults } = this.#options;
     const where = placeOf(message);
     let dead: BatchLog | undefined;
     try {
@@ -170,7 +172,7 @@ export class ResultConsumer {
         );
         return;
       }
-      await this.#account(message.partition, [dead]);
+      await results.account(message.partition, [dead]);
     } catch (refusal) {
       if (isRetryable(refusal)) throw refusal;
       this.#options.log.error({ ...where, err: refusal }, 'Positions of a dead letter get no outcome');
@@ -186,28 +188,6 @@ export class ResultConsumer {
       if (isRetryable(refusal)) throw refusal;
       this.#options.log.error({ err: refusal }, 'Log of a dead letter not removed');
     }
-  }
-
-  /** @param spans actionId → the span that its progress event names. */
-  async #account(
-    partition: number,
-    logs: readonly BatchLog[],
-    spans: ReadonlyMap<string, OpenSpan> = new Map(),
-  ): Promise<void> {
-    const actions = await this.#options.accountant.account(partition, logs);
-    await this.#options.producer.send(
-      this.#options.topics.progress,
-      actions.map((action) => ({
-        key: action._id,
-        value: progressEventOf(action),
-        headers: { [HEADERS.accountId]: action.accountId, ...traced(spans.get(action._id)) },
-      })),
-    );
-  }
-
-  async #decode(message: ReceivedMessage): Promise<BatchLog> {
-    const result = await this.#options.codec.decode(MESSAGES.batchResult, message.value);
-    return toBatchLog(result, { partition: message.partition, offset: message.offset });
   }
 }
 
@@ -226,15 +206,14 @@ function placeOf({ topic, partition, offset }: ReceivedMessage): {
   return { topic, partition, offset };
 }
 
-/** Starts the span of an action. A chunk has results of many actions, each in its own trace. */
-function beginCounting(actionId: string, message: ReceivedMessage | undefined, startTime: number): OpenSpan {
-  const parent = headerText(message?.headers ?? {}, TRACEPARENT) ?? null;
-  const attributes = { 'messaging.system': 'kafka', 'bulk.action_id': actionId };
-  return beginSpan('count results', { kind: 'consumer', parent, attributes, startTime });
-}
-
-function traced(span: OpenSpan | undefined): Record<string, string> {
-  return span?.traceparent === undefined ? {} : { [TRACEPARENT]: span.traceparent };
+/** Returns the first messages that together do not exceed a size, and at least one. */
+function upToBytes(messages: readonly ReceivedMessage[], maxBytes: number): readonly ReceivedMessage[] {
+  let bytes = 0;
+  const end = messages.findIndex(({ value }, i) => {
+    bytes += value?.length ?? 0;
+    return i > 0 && bytes > maxBytes;
+  });
+  return end === -1 ? messages : messages.slice(0, end);
 }
 
 /** Codes of faults in the message itself. A further try of the whole chunk cannot help. */

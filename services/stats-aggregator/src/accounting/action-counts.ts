@@ -1,10 +1,28 @@
-import { ACCEPTED, counted, fits, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import {
+  ACCEPTED,
+  counted,
+  fits,
+  PROGRESS_PROJECTION,
+  StoreError,
+  type ActionDocument,
+  type Database,
+  type ProgressDocument,
+} from '@bulk/mongo';
 import type { Delta } from './counting.ts';
 
-/** The fields of an action that its counts need. */
-export type CountedAction = Omit<ActionDocument, 'dispatch' | 'config'>;
+/** The fields of an action that counting and its progress events need. */
+export type CountedAction = ProgressDocument &
+  Pick<ActionDocument, 'batchCount' | 'countedBatches' | 'codes' | 'applied' | 'scheduledFor' | 'createdAt'>;
 
-const PROJECTION = { dispatch: 0, config: 0 } as const;
+const PROJECTION = {
+  ...PROGRESS_PROJECTION,
+  batchCount: 1,
+  countedBatches: 1,
+  codes: 1,
+  applied: 1,
+  scheduledFor: 1,
+  createdAt: 1,
+} as const satisfies Record<Exclude<keyof CountedAction, '_id'>, 1>;
 
 /** Reads and updates the counts and the status of actions in MongoDB. */
 export class ActionCounts {
@@ -20,7 +38,7 @@ export class ActionCounts {
   async find(ids: readonly string[]): Promise<Map<string, CountedAction>> {
     try {
       const found = await this.#database.actions
-        .find({ _id: { $in: [...ids] }, ...ACCEPTED }, { projection: PROJECTION })
+        .find<CountedAction>({ _id: { $in: [...ids] }, ...ACCEPTED }, { projection: PROJECTION })
         .toArray();
       return new Map(found.map((action) => [action._id, action]));
     } catch (error) {
