@@ -20,13 +20,13 @@ import {
 import { FirstPositions, openRedis, REDIS, type Redis } from '@bulk/redis';
 import type { ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
-import { BatchApplier } from './apply/batch-applier.ts';
+import { BatchApplier } from './application/batch-applier.ts';
 import { handlerTimes, type HandlerConfig } from './config.ts';
-import { BatchConsumer } from './consume/batch-consumer.ts';
-import { BatchRunner } from './consume/batch-runner.ts';
-import { DeadBatches } from './consume/dead-batches.ts';
-import { EndedActions } from './consume/ended-actions.ts';
-import { retryPolicies } from './consume/retry-policies.ts';
+import { BatchConsumer } from './consumption/batch-consumer.ts';
+import { BatchRunner } from './consumption/batch-runner.ts';
+import { DeadBatches } from './dead-letters/dead-batches.ts';
+import { EndedActions } from './consumption/ended-actions.ts';
+import { retryPolicies } from './retry/retry-policies.ts';
 import { createHandlerMetrics, type HandlerMetrics } from './metrics.ts';
 import { RetryTopics } from './retry/retry-topics.ts';
 

@@ -3,8 +3,8 @@ import { CodedError } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import { STORE_UNAVAILABLE } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
-import type { BatchRecorder } from '../consume/batch-recorder.ts';
-import type { RunnableBatch } from '../consume/batch-runner.ts';
+import type { BatchRecorder } from '../consumption/batch-recorder.ts';
+import type { RunnableBatch } from '../consumption/batch-runner.ts';
 import { encodeRetryHeaders } from './retry-headers.ts';
 
 export interface RetryTopicsOptions {

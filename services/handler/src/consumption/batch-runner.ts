@@ -8,7 +8,7 @@ import {
 } from '@bulk/domain';
 import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import type { Logger } from '@bulk/runtime';
-import type { BatchApplier, BatchAt } from '../apply/batch-applier.ts';
+import type { BatchApplier, BatchAt } from '../application/batch-applier.ts';
 import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
 

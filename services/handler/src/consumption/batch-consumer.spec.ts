@@ -13,7 +13,7 @@ import { StoreError } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { KafkaJSProtocolError } from 'kafkajs';
 import { MongoServerError } from 'mongodb';
-import { BatchApplier } from '../apply/batch-applier.ts';
+import { BatchApplier } from '../application/batch-applier.ts';
 import { BatchConsumer } from './batch-consumer.ts';
 import { BatchRunner } from './batch-runner.ts';
 

@@ -27,12 +27,12 @@ import type {
   ReceivedMessage,
 } from '@bulk/kafka';
 import type { Logger } from '@bulk/runtime';
-import { BatchProgress } from '../apply/batch-progress.ts';
+import { BatchProgress } from '../application/batch-progress.ts';
 import { decodeRetryHeaders } from '../retry/retry-headers.ts';
 import type { RetryTopics } from '../retry/retry-topics.ts';
 import type { BatchEnd, BatchRecorder } from './batch-recorder.ts';
 import type { BatchRunner, RunEnd, RunnableBatch } from './batch-runner.ts';
-import type { DeadBatches } from './dead-batches.ts';
+import type { DeadBatches } from '../dead-letters/dead-batches.ts';
 import type { EndedActions } from './ended-actions.ts';
 
 export interface BatchConsumerOptions {
