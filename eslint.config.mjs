@@ -93,6 +93,7 @@ const rooms = {
     'submission',
     'documentation',
   ],
+  'services/handler/src': ['application', 'dead-letters', 'retry', 'lanes', 'consumption'],
   'services/stats-aggregator/src': ['account', 'consume'],
   'services/notifier/src': ['limits', 'progress', 'webhooks', 'subscriptions', 'connection', 'server'],
 };

@@ -12,7 +12,7 @@ import {
   type Metrics,
   type Readiness,
 } from '@bulk/telemetry';
-import type { BatchRecorder } from './consumption/batch-recorder.ts';
+import type { BatchRecorder } from './application/batch-recorder.ts';
 
 /** Everything that handler measures. */
 export interface HandlerMetrics {

@@ -76,7 +76,7 @@ class HarnessTwin {
   }
 
   async start(): Promise<void> {
-    const { startHandler } = await import('../src/start.ts');
+    const { startHandler } = await import('../src/container.ts');
     const service = inProcessService();
     await startHandler(loadConfig(handlerConfigSchema, this.#harness.installation.env), service.context);
     this.#stop = () => service.stop();

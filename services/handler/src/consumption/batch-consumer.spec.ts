@@ -14,8 +14,12 @@ import { silentLogger } from '@bulk/runtime';
 import { KafkaJSProtocolError } from 'kafkajs';
 import { MongoServerError } from 'mongodb';
 import { BatchApplier } from '../application/batch-applier.ts';
+import { BatchRunner } from '../application/batch-runner.ts';
+import { ResultReporter } from '../application/result-reporter.ts';
+import { UnprocessableBatches } from '../dead-letters/unprocessable-batches.ts';
 import { BatchConsumer } from './batch-consumer.ts';
-import { BatchRunner } from './batch-runner.ts';
+import { BatchOpener } from './batch-opener.ts';
+import { MessageProcessor } from './message-processor.ts';
 
 const topics = topicNames('spec.');
 const POLICY = { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 };
@@ -35,6 +39,8 @@ let written: number;
 let results: BatchResult[];
 let buried: unknown[];
 let watched: unknown[];
+/** The monotonic clock, in ms. It advances by the waits that the consumer asks for. */
+let time: number;
 let consumer: BatchConsumer;
 
 beforeEach(() => {
@@ -44,6 +50,11 @@ beforeEach(() => {
   results = [];
   buried = [];
   watched = [];
+  time = 0;
+  const monotonic = (): number => time;
+  const log = silentLogger();
+  const now = (): Date => new Date(0);
+  const backoff = { initialDelayMs: 1, maxDelayMs: 1 };
   const store = {
     write: (_scope: unknown, changes: readonly unknown[]): Promise<ChangeResult[]> => {
       const error = storeErrors.shift();
@@ -65,10 +76,10 @@ beforeEach(() => {
       store,
       dryRunStore: store,
       entityConcurrency: 1,
-      now: () => new Date(0),
-      log: silentLogger(),
+      now,
+      log,
     }),
-    backoff: { initialDelayMs: 1, maxDelayMs: 1 },
+    backoff,
     endOffset: () => Promise.resolve(1),
     inPlaceMs: 60_000,
     watched: async (work) => {
@@ -79,14 +90,12 @@ beforeEach(() => {
         throw error;
       }
     },
-    monotonic: () => 0,
+    monotonic,
     recorder: { applied: none, retried: none },
-    log: silentLogger(),
+    log,
   });
-  consumer = new BatchConsumer({
-    topics,
-    codec,
-    runner,
+  const opener = new BatchOpener({ topics, codec, policyOf: () => POLICY, now });
+  const reporter = new ResultReporter({
     producer: {
       send: (_topic, messages) => {
         const error = reportErrors.shift();
@@ -95,29 +104,46 @@ beforeEach(() => {
         return Promise.resolve([]);
       },
     },
-    deadLetters: {
-      bury: ({ error }) => {
-        buried.push(error);
-        return Promise.resolve();
-      },
-    },
-    deadBatches: {
-      identify: () =>
-        Promise.resolve({
-          identity: IDENTITY,
-          batchNo: 0,
-          generation: 0,
-          entities: [{ position: 0, id: 'c0', ref: null }],
-        }),
-    },
-    endedActions: { isRepetition: () => Promise.resolve(false) },
-    retryTopics: { postpone: () => Promise.resolve(false) },
-    policyOf: () => POLICY,
-    maxAttempts: POLICY.maxAttempts,
-    now: () => new Date(0),
-    recorder: { ended: none, reported: none },
-    log: silentLogger(),
+    topics,
+    now,
+    recorder: { reported: none },
   });
+  const endedActions = { isRepetition: () => Promise.resolve(false) };
+  const processor = new MessageProcessor({
+    opener,
+    runner,
+    reporter,
+    unprocessable: new UnprocessableBatches({
+      deadLetters: {
+        bury: ({ error }) => {
+          buried.push(error);
+          return Promise.resolve();
+        },
+      },
+      deadBatches: {
+        identify: () =>
+          Promise.resolve({
+            identity: IDENTITY,
+            batchNo: 0,
+            generation: 0,
+            entities: [{ position: 0, id: 'c0', ref: null }],
+          }),
+      },
+      endedActions,
+      reporter,
+      decode: (message) => opener.decode(message),
+      log,
+    }),
+    endedActions,
+    retryTopics: { postpone: () => Promise.resolve(false) },
+    dependencies: { during: (_names, work) => work() },
+    maxAttempts: POLICY.maxAttempts,
+    backoff,
+    monotonic,
+    recorder: { ended: none, retried: none },
+    log,
+  });
+  consumer = new BatchConsumer(processor, { entityConcurrency: 1, monotonic });
 });
 
 const VALID = entityBatchEncoder(
@@ -130,35 +156,40 @@ const VALID = entityBatchEncoder(
   ),
 });
 
-/** Delivers a message as ChunkConsumer does: until it is done, however many tries that takes. */
-async function deliver(value: EntityBatch | string): Promise<void> {
-  const message: ReceivedMessage = {
+/** Builds the message at an offset of partition 0 of lane normal. */
+function messageOf(value: EntityBatch | string, offset = 0): ReceivedMessage {
+  return {
     topic: topics.entityBatches.normal,
     partition: 0,
-    offset: 0,
+    offset,
     key: null,
     value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
     headers: {},
   };
+}
+
+function chunkOf(messages: readonly ReceivedMessage[]): Chunk {
   const go = (): Promise<void> => Promise.resolve();
-  const chunk = {
-    topic: message.topic,
+  return {
+    topic: topics.entityBatches.normal,
     partition: 0,
-    messages: [message],
-    highWatermark: 1,
+    messages,
+    highWatermark: messages.length,
+    previousAttempts: 0,
     heartbeat: go,
     waitFor: go,
     confirmOwnership: go,
   };
-  for (let previousAttempts = 0; previousAttempts < 50; previousAttempts += 1) {
-    const attempt: Chunk = { ...chunk, previousAttempts };
-    try {
-      await consumer.process(attempt);
-      return;
-    } catch (error) {
-      const end = await consumer.onFailure(error, attempt).catch(() => 'retry');
-      if (end === 'skip') return;
-    }
+}
+
+/** Delivers messages as ChunkConsumer does: until they are done, however many tries that takes. */
+async function deliver(...values: readonly (EntityBatch | string)[]): Promise<void> {
+  let messages = values.map((value, offset) => messageOf(value, offset));
+  for (let tries = 0; tries < 50; tries += 1) {
+    const disposition = await consumer.process(chunkOf(messages));
+    if (disposition.kind === 'done') return;
+    messages = messages.slice(disposition.done);
+    time += disposition.afterMs;
   }
   throw new Error('delivered 50 times in vain');
 }
