@@ -35,6 +35,8 @@ const none = (): void => undefined;
 /** Errors that each part throws next, in order. After these the part does its work. */
 let storeErrors: Error[];
 let reportErrors: Error[];
+/** Action id → how many further reports of the action fail. */
+let failingReports: Map<string, number>;
 let written: number;
 let results: BatchResult[];
 let buried: unknown[];
@@ -46,6 +48,7 @@ let consumer: BatchConsumer;
 beforeEach(() => {
   storeErrors = [];
   reportErrors = [];
+  failingReports = new Map();
   written = 0;
   results = [];
   buried = [];
@@ -98,6 +101,12 @@ beforeEach(() => {
   const reporter = new ResultReporter({
     producer: {
       send: (_topic, messages) => {
+        const actionId = String(messages[0]?.key);
+        const failures = failingReports.get(actionId) ?? 0;
+        if (failures > 0) {
+          failingReports.set(actionId, failures - 1);
+          return Promise.reject(unsent('LEADER_NOT_AVAILABLE'));
+        }
         const error = reportErrors.shift();
         if (error !== undefined) return Promise.reject(error);
         results.push(...messages.map(({ value }) => value as BatchResult));
@@ -250,5 +259,37 @@ describe('BatchConsumer', () => {
       true,
     );
     expect(results).toHaveLength(1);
+  });
+
+  it('reports only the batch again whose report failed, and applies none of its group again', async () => {
+    const batches = ['a', 'b', 'c'].map((name) => ({
+      ...VALID,
+      actionId: name,
+      entities: encodeEntities([{ position: 0, id: name, ref: null, fields: { lastName: 'After' } }]),
+    }));
+    failingReports = new Map([['b', 3]]);
+    await deliver(...batches);
+    expect(results.map(({ actionId }) => actionId).sort()).toEqual(['a', 'b', 'c']);
+    expect(failingReports.get('b')).toBe(0);
+    expect(written).toBe(3);
+    expect(buried).toEqual([]);
+  });
+
+  it('does not let one batch that fails make the others of its group wait', async () => {
+    const batches = ['a', 'unknown', 'c'].map((name) => ({
+      ...VALID,
+      actionId: name,
+      actionType: name === 'unknown' ? name : 'update',
+      entities: encodeEntities([{ position: 0, id: name, ref: null, fields: { lastName: 'After' } }]),
+    }));
+    await deliver(...batches, '{}');
+    expect(results.map(({ outcomes }) => outcomes.map(({ code }) => code))).toEqual([
+      [null],
+      [null],
+      ['DEAD_LETTERED'],
+      ['DEAD_LETTERED'],
+    ]);
+    expect(written).toBe(2);
+    expect(buried).toHaveLength(2);
   });
 });

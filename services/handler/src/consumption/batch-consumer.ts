@@ -50,7 +50,8 @@ export class BatchConsumer {
     const due = group.filter((work) => !work.isDone && work.dueAt <= now);
     turn?.took(due.length);
     const slots = new EntitySlots(entityConcurrency);
-    const tried = await Promise.allSettled(due.map((work) => this.#processor.try(work, chunk, slots)));
+    const owned: Chunk = { ...chunk, confirmOwnership: shared(() => chunk.confirmOwnership()) };
+    const tried = await Promise.allSettled(due.map((work) => this.#processor.try(work, owned, slots)));
     const interrupted = tried.find((one) => one.status === 'rejected');
     if (interrupted !== undefined) throw interrupted.reason;
     return dispositionOf(group, chunk.messages.length, monotonic());
@@ -111,4 +112,18 @@ function dispositionOf(group: readonly MessageWork[], length: number, now: numbe
 function runLength<T>(items: readonly T[], condition: (item: T) => boolean): number {
   const end = items.findIndex((item) => !condition(item));
   return end === -1 ? items.length : end;
+}
+
+/**
+ * Returns a function that joins the call under way, if there is one. The messages of a group ask at
+ * the same time whether their partition is still owned, and one question to the group answers all.
+ */
+function shared(ask: () => Promise<void>): () => Promise<void> {
+  let underWay: Promise<void> | undefined;
+  return () => {
+    underWay ??= ask().finally(() => {
+      underWay = undefined;
+    });
+    return underWay;
+  };
 }
