@@ -36,7 +36,7 @@ beforeEach(() => {
 
 const resultIdOf = ({ value }: OutgoingMessage): string => (value as { resultId: string }).resultId;
 
-function report(actionId: string, batchNo: number): Promise<void> {
+function report(actionId: string, batchNo: number, ref: string | null = null): Promise<void> {
   const identity = {
     actionId,
     accountId: 'acme',
@@ -53,7 +53,7 @@ function report(actionId: string, batchNo: number): Promise<void> {
     headers: {},
   };
   return reporter.report({ identity, batchNo, generation: 0 }, source, [
-    { position: 0, entityId: 'c0', ref: null, outcome: success(), attempts: 1 },
+    { position: 0, entityId: 'c0', ref, outcome: success(), attempts: 1 },
   ]);
 }
 
@@ -79,6 +79,13 @@ describe('ResultReporter', () => {
       'rejected',
     ]);
     expect(reported).toBe(1);
+  });
+
+  it('shares a send up to a number of bytes that every broker accepts', async () => {
+    const ref = 'r'.repeat(60_000);
+    const reports = [0, 1, 2, 3, 4].map((batchNo) => report('a', batchNo, ref));
+    expect(await kinds(...reports)).toEqual(Array.from({ length: 5 }, () => 'fulfilled'));
+    expect(sends).toEqual([['a:0', 'a:1'], ['a:2', 'a:3'], ['a:4']]);
   });
 
   it('fails only the result that cannot be encoded', async () => {

@@ -5,6 +5,12 @@ import { DisjointBatches } from './disjoint-batches.ts';
 import type { MessageProcessor } from './message-processor.ts';
 import { newWork, type MessageWork } from './message-work.ts';
 
+/** Is told what a call of `BatchConsumer.process` did. */
+export interface ProcessObserver extends Turn {
+  /** Records that a message could not be read, or that a step after its application failed. */
+  failed(): void;
+}
+
 export interface BatchConsumerOptions {
   /** Maximum number of entities of a group that are processed one by one at the same time. */
   readonly entityConcurrency: number;
@@ -40,20 +46,20 @@ export class BatchConsumer {
   /**
    * Tries the messages of the first group that are due, once each.
    *
-   * @param turn is told how many batches were tried.
    * @throws PartitionLostError, ConsumerStoppingError: leave the chunk as it is.
    */
-  async process(chunk: Chunk, turn?: Pick<Turn, 'took'>): Promise<Disposition> {
+  async process(chunk: Chunk, observer?: Partial<ProcessObserver>): Promise<Disposition> {
     const { monotonic, entityConcurrency } = this.#options;
     const group = await this.#groupAtHead(chunk.messages.map((message) => this.#workOn(message)));
     const now = monotonic();
     const due = group.filter((work) => !work.isDone && work.dueAt <= now);
-    turn?.took(due.length);
+    observer?.took?.(due.length);
     const slots = new EntitySlots(entityConcurrency);
     const owned: Chunk = { ...chunk, confirmOwnership: shared(() => chunk.confirmOwnership()) };
     const tried = await Promise.allSettled(due.map((work) => this.#processor.try(work, owned, slots)));
     const interrupted = tried.find((one) => one.status === 'rejected');
     if (interrupted !== undefined) throw interrupted.reason;
+    for (const one of tried) if (one.status === 'fulfilled' && one.value) observer?.failed?.();
     return dispositionOf(group, chunk.messages.length, monotonic());
   }
 

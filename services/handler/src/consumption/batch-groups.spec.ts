@@ -46,7 +46,7 @@ function reset(): void {
       try: (work) => {
         tried.at(-1)?.push(work.message.offset);
         effect(work);
-        return Promise.resolve();
+        return Promise.resolve(false);
       },
     },
     { entityConcurrency: 1, monotonic: () => time },
@@ -238,6 +238,7 @@ describe('a group', () => {
           if (message.offset === 0) throw lost;
           await new Promise((resolve) => setImmediate(resolve));
           ended += 1;
+          return false;
         },
       },
       { entityConcurrency: 1, monotonic: () => time },

@@ -1,6 +1,6 @@
-import { consumerGroups, RETRY_TIERS, type TopicNames } from '@bulk/contracts';
+import { consumerGroups, laneOfTopic, RETRY_TIERS, type TopicNames } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
-import { ChunkConsumer, type Kafka } from '@bulk/kafka';
+import { ChunkConsumer, type Chunk, type Kafka } from '@bulk/kafka';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
 import type { HandlerConfig } from '../config.ts';
 import { LaneConsumers } from '../lanes/lane-consumers.ts';
@@ -71,6 +71,9 @@ export async function startConsumers(
     lag: metrics.lags[name],
     lagIntervalMs: config.KAFKA_LAG_INTERVAL_MS,
   });
+  // The consumers do not see the failure of one message of a chunk.
+  const failedIn = (chunk: Chunk) => (): void =>
+    metrics.consumer(laneOfTopic(topics, chunk.topic) ?? 'retries').failed();
   // All consumers stop together, so that each receives the signal at once.
   const running: { stop(): Promise<void> }[] = [];
   releasers.push(CONSUMERS, async () => {
@@ -83,7 +86,7 @@ export async function startConsumers(
     open(CONSUMERS, () =>
       LaneConsumers.start({
         ...shared,
-        process: (chunk, turn) => batches.process(chunk, turn),
+        process: (chunk, { took }) => batches.process(chunk, { took, failed: failedIn(chunk) }),
         chunkSize: config.GROUP_BATCHES,
         // The gate limits how many groups are processed, so that each partition waits there in its
         // order of arrival.
@@ -105,7 +108,7 @@ export async function startConsumers(
       ChunkConsumer.start({
         ...shared,
         ...readiness(RETRY_CONSUMER),
-        process: (chunk) => batches.process(chunk),
+        process: (chunk) => batches.process(chunk, { failed: failedIn(chunk) }),
         // Each message has its own due time.
         chunkSize: 1,
         concurrency: config.PARTITION_CONCURRENCY,

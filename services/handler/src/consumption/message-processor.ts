@@ -67,9 +67,10 @@ export class MessageProcessor {
   /**
    * Tries a message once. Then it is done, or `dueAt` says when it is tried again.
    *
+   * @returns whether a step other than the application of the batch failed.
    * @throws PartitionLostError, ConsumerStoppingError: the message must be left as it is.
    */
-  async try(work: MessageWork, chunk: Chunk, slots: EntitySlots): Promise<void> {
+  async try(work: MessageWork, chunk: Chunk, slots: EntitySlots): Promise<boolean> {
     try {
       await inSpanOf(work.message, async () => {
         const end = work.end ?? (await this.#run(work, chunk, slots));
@@ -77,9 +78,11 @@ export class MessageProcessor {
         work.end = end;
         await this.#conclude(work, end, chunk);
       });
+      return false;
     } catch (error) {
       if (isInterruption(error)) throw error;
       await this.#afterFailure(work, error, chunk);
+      return true;
     }
   }
 

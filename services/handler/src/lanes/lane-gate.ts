@@ -6,7 +6,7 @@ import { LaneShares, type LaneWeights } from './lane-shares.ts';
 /** The turn of a lane: one of the places for groups that are processed at the same time. */
 export interface Turn {
   /** Records how many batches the turn tried. The lane pays for them. @default 1 */
-  took(batches: number): void;
+  readonly took: (batches: number) => void;
 }
 
 export interface LaneGateOptions {
