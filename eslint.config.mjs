@@ -99,6 +99,7 @@ const rooms = {
     'submission',
     'documentation',
   ],
+  'services/handler/src': ['application', 'dead-letters', 'retry', 'lanes', 'consumption'],
   'services/stats-aggregator/src': ['accounting', 'consumption'],
   'services/notifier/src': ['limits', 'progress-feed', 'webhooks', 'subscriptions', 'connection', 'server'],
   'tools/src': [

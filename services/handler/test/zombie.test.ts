@@ -166,7 +166,7 @@ describe('a handler that stalled past its session while its partitions moved', (
 });
 
 /** A handler outside the group that believes it owns the first batch of partition 0. */
-async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promise<void> }> {
+async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promise<unknown> }> {
   const { installation } = harness;
   const service = inProcessService();
   installation.onDispose(() => service.stop());

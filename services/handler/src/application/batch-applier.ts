@@ -20,6 +20,7 @@ import type { FirstPositions } from '@bulk/redis';
 import type { Logger } from '@bulk/runtime';
 import type { BatchProgress } from './batch-progress.ts';
 import { splitDuplicates } from './duplicates.ts';
+import { EntitySlots } from './entity-slots.ts';
 import { eachEntity, processGuarded } from './process-entity.ts';
 
 /** Thrown when an action type breaks its contract. A retry does not help: its code is at fault. */
@@ -35,7 +36,10 @@ export interface BatchApplierOptions {
   readonly store: EntityStore;
   /** Predicts the answers of `store` and writes nothing. Action types get it in a dry run. */
   readonly dryRunStore: EntityStore;
-  /** Maximum number of entities processed concurrently if the action type has no `processBatch`. */
+  /**
+   * Maximum number of entities of a batch processed concurrently if the action type has no
+   * `processBatch`.
+   */
   readonly entityConcurrency: number;
   readonly now: () => Date;
   readonly log: Pick<Logger, 'error'>;
@@ -60,6 +64,11 @@ export interface BatchAt {
    * leave no fence: another lane may have made them possible while a handler stalled.
    */
   readonly confirmOwnership?: () => Promise<void>;
+  /**
+   * Bounds the entities that are processed one by one, over all batches that share it. Absent for a
+   * batch that is applied alone.
+   */
+  readonly slots?: EntitySlots | undefined;
 }
 
 /**
@@ -127,7 +136,7 @@ export class BatchApplier {
   }
 
   async #process(
-    { content, at, policy, progress, overtaken, confirmOwnership }: BatchAt,
+    { content, at, policy, progress, overtaken, confirmOwnership, slots }: BatchAt,
     open: readonly Entity[],
   ): Promise<void> {
     const { registry, store, dryRunStore, now, entityConcurrency } = this.#options;
@@ -153,7 +162,7 @@ export class BatchApplier {
       }
     }
     const faults: { error: unknown; position: number }[] = [];
-    await eachEntity(open, entityConcurrency, async (entity) =>
+    await eachEntity(open, entityConcurrency, slots ?? new EntitySlots(entityConcurrency), async (entity) =>
       take(
         entity.position,
         await processGuarded(handler, entity, config, context, overtaken, (error, { position }) =>

@@ -13,9 +13,13 @@ import { StoreError } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { KafkaJSProtocolError } from 'kafkajs';
 import { MongoServerError } from 'mongodb';
-import { BatchApplier } from '../apply/batch-applier.ts';
+import { BatchApplier } from '../application/batch-applier.ts';
+import { BatchRunner } from '../application/batch-runner.ts';
+import { ResultReporter } from '../application/result-reporter.ts';
+import { UnprocessableBatches } from '../dead-letters/unprocessable-batches.ts';
 import { BatchConsumer } from './batch-consumer.ts';
-import { BatchRunner } from './batch-runner.ts';
+import { BatchOpener } from './batch-opener.ts';
+import { MessageProcessor } from './message-processor.ts';
 
 const topics = topicNames('spec.');
 const POLICY = { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 };
@@ -31,19 +35,29 @@ const none = (): void => undefined;
 /** Errors that each part throws next, in order. After these the part does its work. */
 let storeErrors: Error[];
 let reportErrors: Error[];
+/** Action id → how many further reports of the action fail. */
+let failingReports: Map<string, number>;
 let written: number;
 let results: BatchResult[];
 let buried: unknown[];
 let watched: unknown[];
+/** The monotonic clock, in ms. It advances by the waits that the consumer asks for. */
+let time: number;
 let consumer: BatchConsumer;
 
 beforeEach(() => {
   storeErrors = [];
   reportErrors = [];
+  failingReports = new Map();
   written = 0;
   results = [];
   buried = [];
   watched = [];
+  time = 0;
+  const monotonic = (): number => time;
+  const log = silentLogger();
+  const now = (): Date => new Date(0);
+  const backoff = { initialDelayMs: 1, maxDelayMs: 1 };
   const store = {
     write: (_scope: unknown, changes: readonly unknown[]): Promise<ChangeResult[]> => {
       const error = storeErrors.shift();
@@ -65,10 +79,10 @@ beforeEach(() => {
       store,
       dryRunStore: store,
       entityConcurrency: 1,
-      now: () => new Date(0),
-      log: silentLogger(),
+      now,
+      log,
     }),
-    backoff: { initialDelayMs: 1, maxDelayMs: 1 },
+    backoff,
     endOffset: () => Promise.resolve(1),
     inPlaceMs: 60_000,
     watched: async (work) => {
@@ -79,45 +93,66 @@ beforeEach(() => {
         throw error;
       }
     },
-    monotonic: () => 0,
+    monotonic,
     recorder: { applied: none, retried: none },
-    log: silentLogger(),
+    log,
   });
-  consumer = new BatchConsumer({
-    topics,
-    codec,
-    runner,
+  const opener = new BatchOpener({ topics, codec, policyOf: () => POLICY, now });
+  const reporter = new ResultReporter({
     producer: {
       send: (_topic, messages) => {
+        const actionId = String(messages[0]?.key);
+        const failures = failingReports.get(actionId) ?? 0;
+        if (failures > 0) {
+          failingReports.set(actionId, failures - 1);
+          return Promise.reject(unsent('LEADER_NOT_AVAILABLE'));
+        }
         const error = reportErrors.shift();
         if (error !== undefined) return Promise.reject(error);
         results.push(...messages.map(({ value }) => value as BatchResult));
         return Promise.resolve([]);
       },
     },
-    deadLetters: {
-      bury: ({ error }) => {
-        buried.push(error);
-        return Promise.resolve();
-      },
-    },
-    deadBatches: {
-      identify: () =>
-        Promise.resolve({
-          identity: IDENTITY,
-          batchNo: 0,
-          generation: 0,
-          entities: [{ position: 0, id: 'c0', ref: null }],
-        }),
-    },
-    endedActions: { isRepetition: () => Promise.resolve(false) },
-    retryTopics: { postpone: () => Promise.resolve(false) },
-    policyOf: () => POLICY,
-    maxAttempts: POLICY.maxAttempts,
-    now: () => new Date(0),
-    recorder: { ended: none, reported: none },
-    log: silentLogger(),
+    topics,
+    now,
+    recorder: { reported: none },
   });
+  const endedActions = { isRepetition: () => Promise.resolve(false) };
+  const processor = new MessageProcessor({
+    opener,
+    runner,
+    reporter,
+    unprocessable: new UnprocessableBatches({
+      deadLetters: {
+        bury: ({ error }) => {
+          buried.push(error);
+          return Promise.resolve();
+        },
+      },
+      deadBatches: {
+        identify: () =>
+          Promise.resolve({
+            identity: IDENTITY,
+            batchNo: 0,
+            generation: 0,
+            entities: [{ position: 0, id: 'c0', ref: null }],
+          }),
+      },
+      endedActions,
+      reporter,
+      decode: (message) => opener.decode(message),
+      log,
+    }),
+    endedActions,
+    retryTopics: { postpone: () => Promise.resolve(false) },
+    dependencies: { during: (_names, work) => work() },
+    maxAttempts: POLICY.maxAttempts,
+    backoff,
+    monotonic,
+    recorder: { ended: none, retried: none },
+    log,
+  });
+  consumer = new BatchConsumer(processor, { entityConcurrency: 1, monotonic });
 });
 
 const VALID = entityBatchEncoder(
@@ -130,35 +165,40 @@ const VALID = entityBatchEncoder(
   ),
 });
 
-/** Delivers a message as ChunkConsumer does: until it is done, however many tries that takes. */
-async function deliver(value: EntityBatch | string): Promise<void> {
-  const message: ReceivedMessage = {
+/** Builds the message at an offset of partition 0 of lane normal. */
+function messageOf(value: EntityBatch | string, offset = 0): ReceivedMessage {
+  return {
     topic: topics.entityBatches.normal,
     partition: 0,
-    offset: 0,
+    offset,
     key: null,
     value: Buffer.from(typeof value === 'string' ? value : JSON.stringify(value)),
     headers: {},
   };
+}
+
+function chunkOf(messages: readonly ReceivedMessage[]): Chunk {
   const go = (): Promise<void> => Promise.resolve();
-  const chunk = {
-    topic: message.topic,
+  return {
+    topic: topics.entityBatches.normal,
     partition: 0,
-    messages: [message],
-    highWatermark: 1,
+    messages,
+    highWatermark: messages.length,
+    previousAttempts: 0,
     heartbeat: go,
     waitFor: go,
     confirmOwnership: go,
   };
-  for (let previousAttempts = 0; previousAttempts < 50; previousAttempts += 1) {
-    const attempt: Chunk = { ...chunk, previousAttempts };
-    try {
-      await consumer.process(attempt);
-      return;
-    } catch (error) {
-      const end = await consumer.onFailure(error, attempt).catch(() => 'retry');
-      if (end === 'skip') return;
-    }
+}
+
+/** Delivers messages as ChunkConsumer does: until they are done, however many tries that takes. */
+async function deliver(...values: readonly (EntityBatch | string)[]): Promise<void> {
+  let messages = values.map((value, offset) => messageOf(value, offset));
+  for (let tries = 0; tries < 50; tries += 1) {
+    const disposition = await consumer.process(chunkOf(messages));
+    if (disposition.kind === 'done') return;
+    messages = messages.slice(disposition.done);
+    time += disposition.afterMs;
   }
   throw new Error('delivered 50 times in vain');
 }
@@ -219,5 +259,37 @@ describe('BatchConsumer', () => {
       true,
     );
     expect(results).toHaveLength(1);
+  });
+
+  it('reports only the batch again whose report failed, and applies none of its group again', async () => {
+    const batches = ['a', 'b', 'c'].map((name) => ({
+      ...VALID,
+      actionId: name,
+      entities: encodeEntities([{ position: 0, id: name, ref: null, fields: { lastName: 'After' } }]),
+    }));
+    failingReports = new Map([['b', 3]]);
+    await deliver(...batches);
+    expect(results.map(({ actionId }) => actionId).sort()).toEqual(['a', 'b', 'c']);
+    expect(failingReports.get('b')).toBe(0);
+    expect(written).toBe(3);
+    expect(buried).toEqual([]);
+  });
+
+  it('does not let one batch that fails make the others of its group wait', async () => {
+    const batches = ['a', 'unknown', 'c'].map((name) => ({
+      ...VALID,
+      actionId: name,
+      actionType: name === 'unknown' ? name : 'update',
+      entities: encodeEntities([{ position: 0, id: name, ref: null, fields: { lastName: 'After' } }]),
+    }));
+    await deliver(...batches, '{}');
+    expect(results.map(({ outcomes }) => outcomes.map(({ code }) => code))).toEqual([
+      [null],
+      [null],
+      ['DEAD_LETTERED'],
+      ['DEAD_LETTERED'],
+    ]);
+    expect(written).toBe(2);
+    expect(buried).toHaveLength(2);
   });
 });

@@ -14,6 +14,7 @@ import {
   type Outcome,
   type RetryRequest,
 } from '@bulk/domain';
+import type { EntitySlots } from './entity-slots.ts';
 
 const UNEXPECTED = 'the action type failed on this entity in an unexpected way';
 const NO_ANSWER = 'a system that the action type calls for this entity did not answer';
@@ -58,7 +59,7 @@ export async function processGuarded(
 }
 
 /**
- * Gives every entity to `process`, at most `concurrency` at the same time.
+ * Gives every entity to `process`, at most `concurrency` at the same time and each in a slot.
  *
  * After an error no further entity is started. The error is thrown when those under way have ended,
  * so that no work continues during a later try.
@@ -66,17 +67,21 @@ export async function processGuarded(
 export async function eachEntity(
   entities: readonly Entity[],
   concurrency: number,
+  slots: Pick<EntitySlots, 'run'>,
   process: (entity: Entity) => Promise<void>,
 ): Promise<void> {
   const errors: unknown[] = [];
   const queue = entities.values();
   const work = async (): Promise<void> => {
     for (const entity of queue) {
-      try {
-        await process(entity);
-      } catch (error) {
-        errors.push(error);
-      }
+      await slots.run(async () => {
+        if (errors.length > 0) return;
+        try {
+          await process(entity);
+        } catch (error) {
+          errors.push(error);
+        }
+      });
       if (errors.length > 0) return;
     }
   };

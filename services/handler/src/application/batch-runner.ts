@@ -8,9 +8,11 @@ import {
 } from '@bulk/domain';
 import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import type { Logger } from '@bulk/runtime';
-import type { BatchApplier, BatchAt } from '../apply/batch-applier.ts';
+import type { BatchApplier } from './batch-applier.ts';
 import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
+import type { EntitySlots } from './entity-slots.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
+import type { LaneBatch } from './lane-batch.ts';
 
 export interface BatchRunnerOptions {
   readonly applier: Pick<BatchApplier, 'apply'>;
@@ -22,22 +24,13 @@ export interface BatchRunnerOptions {
   readonly inPlaceMs: number;
   /**
    * Runs a try and updates readiness from its result. Each try is watched, because a batch may wait
-   * here for long.
+   * for long.
    */
   readonly watched: <T>(work: () => Promise<T>) => Promise<T>;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
   readonly recorder: Pick<BatchRecorder, 'applied' | 'retried'>;
   readonly log: Logger;
-}
-
-/** A batch with the message of its lane that brought it, even if it comes from a retry topic. */
-export interface RunnableBatch extends BatchAt {
-  readonly message: ReceivedMessage;
-  /** Time of the batch's first try, in ms since the epoch. */
-  readonly firstTriedAt: number;
-  /** How often the batch was put into a retry topic. */
-  readonly postponed: number;
 }
 
 /**
@@ -52,16 +45,23 @@ export type RunEnd =
   | { readonly kind: 'published-twice' | 'superseded' }
   | { readonly kind: 'postponed' | 'given-up'; readonly error: unknown };
 
-interface Again {
+/** The batch needs another try, at the earliest after `delayMs` milliseconds. */
+export interface Again {
   readonly kind: 'again';
   readonly reason: RetryReason;
   readonly delayMs: number;
   readonly error: unknown;
 }
 
-type Step = RunEnd | Again;
+/** What the tries of one message have in common while it holds its partition. */
+export interface Tries {
+  /** Number of tries in a row that an unavailable dependency has cost. */
+  outages: number;
+  /** Until when the batch may hold its partition, on the monotonic clock. The first try sets it. */
+  until: number | undefined;
+}
 
-/** Tries a batch until it ends, and continues the heartbeats while it waits. */
+/** Tries a batch once and decides whether, and when, it is tried again. */
 export class BatchRunner {
   readonly #options: BatchRunnerOptions;
 
@@ -70,37 +70,45 @@ export class BatchRunner {
   }
 
   /**
-   * @throws if the partition is lost or the consumer stops: the caller must leave the batch as it
-   * is.
+   * Tries the open positions of a batch once.
+   *
+   * @param slots bounds the entities that the batches of a group process one by one at a time.
+   * @throws PartitionLostError if the partition is lost: the caller must leave the batch as it is.
    */
-  async run(batch: RunnableBatch, chunk: Chunk): Promise<RunEnd> {
+  async try(batch: LaneBatch, chunk: Chunk, tries: Tries, slots?: EntitySlots): Promise<RunEnd | Again> {
     const { inPlaceMs, monotonic, recorder } = this.#options;
-    const until = monotonic() + inPlaceMs;
-    for (let outages = 0; ;) {
-      let step: Step;
-      try {
-        step = await this.#try(batch, chunk);
-      } catch (error) {
-        if (error instanceof PartitionLostError) throw error;
-        if (isRetryable(error)) outages += 1;
-        step = await this.#afterError(error, outages, batch, chunk);
-      }
-      if (step.kind !== 'again') return step;
-      // Later batches may overtake it only once its first positions are claimed. Without Redis they
-      // could not continue anyway.
-      if (batch.progress.claimed && monotonic() + step.delayMs > until)
-        return { kind: 'postponed', error: step.error };
-      recorder.retried(step.reason);
-      await chunk.waitFor(step.delayMs);
+    tries.until ??= monotonic() + inPlaceMs;
+    const step = await this.#step(batch, chunk, tries, slots);
+    if (step.kind !== 'again') return step;
+    // Later batches may overtake it only once its first positions are claimed. Without Redis they
+    // could not continue anyway.
+    if (batch.progress.claimed && monotonic() + step.delayMs > tries.until)
+      return { kind: 'postponed', error: step.error };
+    recorder.retried(step.reason);
+    return step;
+  }
+
+  async #step(
+    batch: LaneBatch,
+    chunk: Chunk,
+    tries: Tries,
+    slots: EntitySlots | undefined,
+  ): Promise<RunEnd | Again> {
+    try {
+      return await this.#apply(batch, chunk, slots);
+    } catch (error) {
+      if (error instanceof PartitionLostError) throw error;
+      if (isRetryable(error)) tries.outages += 1;
+      return this.#afterError(error, tries.outages, batch, chunk);
     }
   }
 
-  async #try(batch: RunnableBatch, chunk: Chunk): Promise<Step> {
+  async #apply(batch: LaneBatch, chunk: Chunk, slots: EntitySlots | undefined): Promise<RunEnd | Again> {
     await chunk.confirmOwnership();
     const { applier, monotonic, recorder, watched } = this.#options;
     const confirmOwnership = (): Promise<void> => chunk.confirmOwnership();
     const startedAt = monotonic();
-    const applied = await watched(() => applier.apply({ ...batch, confirmOwnership })).finally(() =>
+    const applied = await watched(() => applier.apply({ ...batch, confirmOwnership, slots })).finally(() =>
       recorder.applied((monotonic() - startedAt) / 1_000),
     );
     if (applied.kind !== 'waiting') return applied;
@@ -109,7 +117,12 @@ export class BatchRunner {
     return { kind: 'again', reason: 'entity', delayMs, error };
   }
 
-  async #afterError(error: unknown, outages: number, batch: RunnableBatch, chunk: Chunk): Promise<Step> {
+  async #afterError(
+    error: unknown,
+    outages: number,
+    batch: LaneBatch,
+    chunk: Chunk,
+  ): Promise<RunEnd | Again> {
     const { log, backoff } = this.#options;
     const { message, progress, policy } = batch;
     const where = { topic: message.topic, partition: message.partition, offset: message.offset };
