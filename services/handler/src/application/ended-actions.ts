@@ -40,6 +40,8 @@ export class EndedActions {
   readonly #database: Database;
   readonly #options: EndedActionsOptions;
   readonly #known = new Map<string, Known>();
+  /** The looks under way. The batches of a group of one action share a look. */
+  readonly #looks = new Map<string, Promise<boolean>>();
 
   constructor(database: Database, options: EndedActionsOptions) {
     this.#database = database;
@@ -65,6 +67,14 @@ export class EndedActions {
     if (known?.ended === true) return true;
     const unfinishedAt = known?.at ?? createdAtOf(actionId) ?? Number.NEGATIVE_INFINITY;
     if (now - unfinishedAt < this.#options.marginMs) return false;
+    const underWay = this.#looks.get(actionId);
+    if (underWay !== undefined) return underWay;
+    const look = this.#look(actionId, now).finally(() => this.#looks.delete(actionId));
+    this.#looks.set(actionId, look);
+    return look;
+  }
+
+  async #look(actionId: string, now: number): Promise<boolean> {
     const action = await stored(
       this.#database.actions.findOne<{ status: StoredStatus }>(
         { _id: actionId },
