@@ -255,6 +255,29 @@ describe('the queue of a partition', () => {
   });
 });
 
+describe('a fetch', () => {
+  it('that follows one with messages is held back, so that messages under load share fetches', async () => {
+    const own = await installation();
+    const chunks: number[] = [];
+    await send(own, 0, 1);
+    await consume(
+      own,
+      {
+        chunkSize: 100,
+        process: ({ messages }) => {
+          chunks.push(messages.length);
+          return Promise.resolve(DONE);
+        },
+      },
+      { KAFKA_FETCH_LINGER_MS: '1000' },
+    );
+    await eventually('the first message', () => chunks.length === 1);
+    await send(own, 0, 20);
+    await eventually('all of them', () => chunks.reduce((sum, n) => sum + n, 0) === 21);
+    expect(chunks.length).toBeLessThan(8);
+  });
+});
+
 describe('commits', () => {
   it('of several partitions share one request', async () => {
     const own = await installation();

@@ -90,6 +90,11 @@ export const consumerConfigShape = {
     1_000,
     'Time that a broker holds a fetch for which it has no messages, in ms. A higher value means fewer requests while idle and slower rebalances. Messages are delivered at once in any case.',
   ),
+  KAFKA_FETCH_LINGER_MS: integer(
+    { min: 0, max: 1_000 },
+    5,
+    'Shortest time between a fetch that brought messages and the next one, in ms. A higher value means fewer requests under load and a later delivery of messages that follow each other. Messages after a pause are delivered at once in any case.',
+  ),
   KAFKA_QUEUE_MAX_BYTES: optionalInteger(
     { min: 20_000, max: 1_000_000_000 },
     'Maximum size of the fetched messages that one consumer keeps in memory, in bytes, divided evenly among its partitions. A partition that has used its share is not fetched. A higher value needs more memory and keeps slow partitions busier. Default: twice KAFKA_FETCH_MAX_BYTES.',
