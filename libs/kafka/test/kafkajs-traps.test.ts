@@ -61,7 +61,6 @@ async function consume(
     fromBeginning: true,
     commitIntervalMs: 50,
     backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    onFailure: () => Promise.resolve('retry'),
     onCrash: (error) => {
       throw error;
     },

@@ -181,10 +181,8 @@ async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promi
     partition,
     messages: [{ topic, partition, offset, key: message.key, value: message.value, headers: {} }],
     highWatermark: offset + 1,
-    previousAttempts: 0,
     heartbeat: () => Promise.resolve(),
     confirmOwnership: () => Promise.resolve(),
-    waitFor: () => Promise.resolve(),
   };
   return { done: container.get(TOKENS.consumer).process(chunk) };
 }

@@ -215,9 +215,7 @@ async function chunkOf(actionId: string, batches: number): Promise<Chunk> {
       })),
     ),
     highWatermark: batches,
-    previousAttempts: 0,
     heartbeat: nothing,
     confirmOwnership: nothing,
-    waitFor: nothing,
   };
 }

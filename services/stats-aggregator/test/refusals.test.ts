@@ -87,10 +87,8 @@ async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
     partition: 0,
     messages,
     highWatermark: messages.length,
-    previousAttempts: 0,
     heartbeat,
     confirmOwnership: heartbeat,
-    waitFor: heartbeat,
   };
 }
 

@@ -9,7 +9,7 @@ import type { ChunkConsumerOptions } from './options.ts';
 import { Positions } from './positions.ts';
 
 export type { Chunk, ReceivedMessage } from './chunk.ts';
-export type { ChunkConsumerOptions, FailureDisposition } from './options.ts';
+export type { ChunkConsumerOptions } from './options.ts';
 
 /**
  * Time that a broker holds a fetch while a partition is paused, or while positions are not known yet, in ms. What ends

@@ -17,8 +17,6 @@ export interface Chunk {
   readonly messages: readonly ReceivedMessage[];
   /** Offset of the next message that will be appended to the partition, as of the last fetch. */
   readonly highWatermark: number;
-  /** Number of earlier tries of the first message. */
-  readonly previousAttempts: number;
   /**
    * Sends a heartbeat if none was answered within the heartbeat interval.
    *
@@ -26,12 +24,6 @@ export interface Chunk {
    * @throws kafkajs' error.
    */
   heartbeat(): Promise<void>;
-  /**
-   * Waits `ms` milliseconds.
-   *
-   * @throws ConsumerStoppingError if the consumer stops or gives the partition away first.
-   */
-  waitFor(ms: number): Promise<void>;
   /**
    * Resolves if the partition still belongs to this member. Call it before an effect that a member without the
    * partition must not have.

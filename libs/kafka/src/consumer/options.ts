@@ -5,9 +5,6 @@ import type { Chunk, ReceivedMessage } from './chunk.ts';
 import type { Disposition } from './disposition.ts';
 import type { ConsumerInstruments } from './instruments.ts';
 
-/** What happens to a chunk whose processing failed. */
-export type FailureDisposition = 'retry' | 'skip';
-
 export interface ChunkConsumerOptions {
   readonly kafka: Kafka;
   readonly groupId: string;
@@ -26,15 +23,9 @@ export interface ChunkConsumerOptions {
    * Processes a chunk and returns what becomes of it. Only messages whose effects are durable are committed. It may get
    * a chunk again.
    *
-   * A thrown error means that the same chunk is tried again after the backoff.
+   * A thrown error means that the same chunk is tried again after the backoff (exponential, full jitter).
    */
   readonly process: (chunk: Chunk) => Promise<Disposition>;
-  /**
-   * Decides what happens after an error of `process`. `retry` waits (exponential backoff, full jitter) and tries the
-   * chunk again, which blocks its partition. `skip` means that the callback has stored the chunk durably elsewhere.
-   * Default: `retry`.
-   */
-  readonly onFailure?: (error: unknown, chunk: Chunk) => Promise<FailureDisposition>;
   /**
    * Returns the time at which a message becomes due, in ms since the epoch. Default: at once. A message that is not due
    * waits until that time, and the messages after it in its partition wait too.

@@ -4,7 +4,7 @@ import type { Chunk } from './chunk.ts';
 import type { ChunksUnderWay } from './chunks-under-way.ts';
 import type { ConsumerInstruments } from './instruments.ts';
 import { ConsumerStoppingError } from './interruptions.ts';
-import type { ChunkConsumerOptions, FailureDisposition } from './options.ts';
+import type { ChunkConsumerOptions } from './options.ts';
 import { assertHeld, confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 import type { HeldPartition } from './ownership.ts';
 import { PartitionQueue, type FetchSwitch, type QueuedMessage } from './partition-queue.ts';
@@ -16,10 +16,7 @@ const NOT_ADMITTED_MS = 1_000;
 /** Longest timer of Node, in ms. A wait for a later time takes several. */
 const MAX_TIMER_MS = 2_147_483_647;
 
-type Options = Pick<
-  ChunkConsumerOptions,
-  'process' | 'onFailure' | 'dueAt' | 'chunkSize' | 'backoff' | 'log' | 'onCrash'
->;
+type Options = Pick<ChunkConsumerOptions, 'process' | 'dueAt' | 'chunkSize' | 'backoff' | 'log' | 'onCrash'>;
 
 export interface PartitionWorkerParts {
   readonly options: Options;
@@ -50,6 +47,7 @@ export class PartitionWorker {
   readonly #loop: Promise<void>;
   #isSealed = false;
   #highWatermark = 0;
+  /** Number of tries in a row that threw. */
   #tries = 0;
   /** Number of messages of the chunk whose try failed; its next try gets no others. */
   #failed: number | undefined;
@@ -154,17 +152,16 @@ export class PartitionWorker {
       const disposition = await options.process(chunk);
       if (disposition.kind === 'done') return this.#done(messages.length);
       this.#failed = undefined;
-      this.#tries += 1;
       this.#done(disposition.done);
       return disposition.afterMs;
     } catch (error) {
-      return await this.#failedTry(error, chunk);
+      return this.#failedTry(error, chunk);
     } finally {
       ended();
     }
   }
 
-  async #failedTry(error: unknown, chunk: Chunk): Promise<number> {
+  #failedTry(error: unknown, chunk: Chunk): number {
     const { options, held, instruments } = this.#parts;
     if (this.#isSealed) return 0;
     if (error instanceof PartitionLostError || isLostPartition(error)) {
@@ -174,7 +171,6 @@ export class PartitionWorker {
     } else {
       if (this.#isEnding || error instanceof ConsumerStoppingError) return 0;
       instruments.recorder.failed();
-      if ((await this.#dispositionOf(error, chunk)) === 'skip') return this.#done(chunk.messages.length);
     }
     this.#failed = chunk.messages.length;
     this.#tries += 1;
@@ -212,36 +208,16 @@ export class PartitionWorker {
 
   #chunkOf(messages: readonly QueuedMessage[]): Chunk {
     const { held } = this.#parts;
-    const { signal } = this.#ending;
     return {
       topic: held.topic,
       partition: held.partition,
       messages: messages.map(({ message }) => message),
       highWatermark: this.#highWatermark,
-      previousAttempts: this.#tries,
       heartbeat: async () => {
         assertHeld(held);
         await held.heartbeat();
       },
-      waitFor: async (ms) => {
-        await delay(Math.min(ms, MAX_TIMER_MS), signal);
-        if (this.#isEnding) throw new ConsumerStoppingError();
-      },
       confirmOwnership: () => confirmOwnership(held),
     };
-  }
-
-  async #dispositionOf(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
-    const { options } = this.#parts;
-    try {
-      return (await options.onFailure?.(error, chunk)) ?? 'retry';
-    } catch (failure) {
-      // The dead-lettering itself failed, so the chunk still has to be processed.
-      options.log.warn(
-        { err: failure, topic: chunk.topic, partition: chunk.partition },
-        'Chunk not given up',
-      );
-      return 'retry';
-    }
   }
 }

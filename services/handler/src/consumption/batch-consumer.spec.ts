@@ -184,9 +184,7 @@ function chunkOf(messages: readonly ReceivedMessage[]): Chunk {
     partition: 0,
     messages,
     highWatermark: messages.length,
-    previousAttempts: 0,
     heartbeat: go,
-    waitFor: go,
     confirmOwnership: go,
   };
 }

@@ -104,9 +104,7 @@ function process(messages: readonly ReceivedMessage[]): ReturnType<BatchConsumer
     partition: 0,
     messages,
     highWatermark: 0,
-    previousAttempts: 0,
     heartbeat: go,
-    waitFor: go,
     confirmOwnership: go,
   };
   return consumer.process(chunk);
@@ -218,9 +216,7 @@ describe('a group', () => {
         partition: 0,
         messages,
         highWatermark: 0,
-        previousAttempts: 0,
         heartbeat: go,
-        waitFor: go,
         confirmOwnership: go,
       },
       { took: (n) => took.push(n) },
