@@ -3,6 +3,7 @@ import { workspaceRoot, type Environment } from '@bulk/local-stack';
 import { Redis } from 'ioredis';
 import { MongoClient, type Document } from 'mongodb';
 import type { CommandContext } from '../../console/command.ts';
+import { whileAllLive } from '../../installation/deaths.ts';
 import { inParallel } from '../../loadtest/in-parallel.ts';
 import type { LogMode } from '../peer/config.ts';
 import { peerUpdateOf } from '../peer/action-types.ts';
@@ -29,7 +30,10 @@ export interface PeerSideOptions {
 }
 
 /** Creates the peer's side of the comparison. */
-export async function peerSide(options: PeerSideOptions, { releasers }: CommandContext): Promise<Side> {
+export async function peerSide(
+  options: PeerSideOptions,
+  { releasers, signal }: CommandContext,
+): Promise<Side> {
   const { env, urls, contacts, concurrency, batchSize } = options;
   const mongo = await MongoClient.connect(urls.mongodbUri, { writeConcern: { w: 'majority' } });
   releasers.push('mongodb of the peer', () => mongo.close());
@@ -64,7 +68,10 @@ export async function peerSide(options: PeerSideOptions, { releasers }: CommandC
       return {
         metered: { pids: processes.pids, counted: [] },
         run: async (actionType, entities) => {
-          const end = await client.run(actionType, entities, ACTION_TIMEOUT_MS);
+          const end = await whileAllLive(
+            { services: processes, signal },
+            client.run(actionType, entities, ACTION_TIMEOUT_MS),
+          );
           if (end.success !== entities.length)
             throw new Error(`${end.success} of ${entities.length} succeeded in the peer`);
         },
