@@ -9,6 +9,11 @@ import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
 import { benchHistory, type HistoryOptions } from './history-bench.ts';
 import { benchInputs, type InputsOptions } from './inputs-bench.ts';
 import { DEFAULT_STACK, type StackOption } from './installation.ts';
+import { benchManySmall, type ManySmallOptions } from './many-small-bench.ts';
+import { benchNoop, type NoopOptions } from './noop-bench.ts';
+import { benchScale, type ScaleOptions } from './scale-bench.ts';
+import { benchSmall, type SmallOptions } from './small-bench.ts';
+import { benchSubscribers, type SubscribersOptions } from './subscribers-bench.ts';
 import { benchUploads } from './upload-bench.ts';
 
 const UPLOAD_SIZES = [10_000, 100_000, 1_000_000];
@@ -41,6 +46,54 @@ program
   .action((options: CompareOptions) => runCommand((context) => benchCompare(options, context)));
 
 program
+  .command('noop')
+  .description('an action that writes nothing: what the platform itself costs per batch, and the peer')
+  .option('--contacts <n>', 'contacts', wholeNumber(100, 1_000_000), 100_000)
+  .option('--batch-size <n>', 'entities of a batch', wholeNumber(1, 1_000), 100)
+  .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
+  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .option('--peer-concurrency <n>', 'jobs that the peer processes at the same time', wholeNumber(1, 100), 8)
+  .addOption(stackOption())
+  .action((options: NoopOptions) => runCommand((context) => benchNoop(options, context)));
+
+program
+  .command('small')
+  .description('100 entities alone, stage by stage')
+  .option('--runs <n>', 'actions, one after the other', wholeNumber(1, 10_000), 50)
+  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .addOption(stackOption())
+  .action((options: SmallOptions) => runCommand((context) => benchSmall(options, context)));
+
+program
+  .command('many-small')
+  .description('many actions of 100 entities of many accounts at once, against one large action')
+  .option('--actions <n>', 'small actions', wholeNumber(1, 100_000), 1_000)
+  .option('--accounts <n>', 'accounts that share them', wholeNumber(1, 1_000), 50)
+  .option('--requests <n>', 'requests at the same time', wholeNumber(1, 1_000), 50)
+  .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
+  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .addOption(stackOption())
+  .action((options: ManySmallOptions) => runCommand((context) => benchManySmall(options, context)));
+
+program
+  .command('subscribers')
+  .description('many WebSocket subscribers of one notifier: when the last one sees the end, frames, memory')
+  .option('--connections <n>', 'subscribers', wholeNumber(1, 1_000_000), 10_000)
+  .option('--processes <n>', 'processes that the subscribers are spread over', wholeNumber(1, 64), 2)
+  .option('--batches <n>', 'batches of the action that they follow', wholeNumber(1, 10_000), 200)
+  .addOption(stackOption())
+  .action((options: SubscribersOptions) => runCommand((context) => benchSubscribers(options, context)));
+
+program
+  .command('scale')
+  .description('1, 2 and 4 handlers with an action type that waits, as a call of another system would')
+  .option('--wait-ms <n>', 'time that each batch takes', wholeNumber(1, 60_000), 200)
+  .option('--partitions <n>', 'partitions of a lane', wholeNumber(1, 1_000), 12)
+  .option('--batches <n>', 'batches per handler', wholeNumber(12, 100_000), 120)
+  .addOption(stackOption())
+  .action((options: ScaleOptions) => runCommand((context) => benchScale(options, context)));
+
+program
   .command('uploads')
   .description("streamed uploads of several sizes: time, and intake's peak memory")
   .option('--largest <n>', 'entities of the largest one', wholeNumber(1, 10_000_000), 1_000_000)
@@ -57,6 +110,7 @@ program
   .option('--small <n>', 'entities of the small action', wholeNumber(1, 10_000), 100)
   .option('--large <n>', 'entities of the large action', wholeNumber(1_000, 10_000_000), 1_000_000)
   .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
+  .option('--intakes <n>', 'instances of intake; small actions go to the last one', wholeNumber(1, 10), 1)
   .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
   .addOption(stackOption())
   .action((options: FairnessOptions) => runCommand((context) => benchFairness(options, context)));

@@ -3,6 +3,7 @@ import { workspaceRoot, type Environment } from '@bulk/local-stack';
 import { Redis } from 'ioredis';
 import { MongoClient, type Document } from 'mongodb';
 import type { CommandContext } from '../../console/command.ts';
+import { whileAllLive } from '../../installation/deaths.ts';
 import { inParallel } from '../../development/loadtest/in-parallel.ts';
 import type { LogMode } from '../peer/config.ts';
 import { peerUpdateOf } from '../peer/action-types.ts';
@@ -10,7 +11,7 @@ import { COLLECTIONS } from '../peer/documents.ts';
 import { PeerClient } from '../peer/peer-client.ts';
 import { PeerProcesses } from '../peer/peer-processes.ts';
 import { entitiesOf, versionSum } from './contacts.ts';
-import { ACCOUNT, ACTION_TIMEOUT_MS, BATCH_SIZE, type Side } from './side.ts';
+import { ACCOUNT, ACTION_TIMEOUT_MS, type Side } from './side.ts';
 
 export const PEER_DATABASE = 'bench_peer';
 const PREFIX = 'bench-peer';
@@ -22,14 +23,18 @@ export interface PeerSideOptions {
   readonly args: readonly string[];
   readonly logMode: LogMode;
   readonly contacts: number;
+  readonly batchSize: number;
   /** Number of jobs at the same time, and of raw bulk writes. */
   readonly concurrency: number;
   readonly logOf: (name: string) => string;
 }
 
 /** Creates the peer's side of the comparison. */
-export async function peerSide(options: PeerSideOptions, { releasers }: CommandContext): Promise<Side> {
-  const { env, urls, contacts, concurrency } = options;
+export async function peerSide(
+  options: PeerSideOptions,
+  { releasers, signal }: CommandContext,
+): Promise<Side> {
+  const { env, urls, contacts, concurrency, batchSize } = options;
   const mongo = await MongoClient.connect(urls.mongodbUri, { writeConcern: { w: 'majority' } });
   releasers.push('mongodb of the peer', () => mongo.close());
   const redis = new Redis(urls.redisUrl);
@@ -55,7 +60,7 @@ export async function peerSide(options: PeerSideOptions, { releasers }: CommandC
           MONGODB_DATABASE: PEER_DATABASE,
           REDIS_URL: urls.redisUrl,
           REDIS_PREFIX: PREFIX,
-          BATCH_SIZE: String(BATCH_SIZE),
+          batchSize: String(batchSize),
         },
       });
       releasers.push('peer', () => processes.stop());
@@ -63,7 +68,10 @@ export async function peerSide(options: PeerSideOptions, { releasers }: CommandC
       return {
         metered: { pids: processes.pids, counted: [] },
         run: async (actionType, entities) => {
-          const end = await client.run(actionType, entities, ACTION_TIMEOUT_MS);
+          const end = await whileAllLive(
+            { services: processes, signal },
+            client.run(actionType, entities, ACTION_TIMEOUT_MS),
+          );
           if (end.success !== entities.length)
             throw new Error(`${end.success} of ${entities.length} succeeded in the peer`);
         },
@@ -78,10 +86,10 @@ export async function peerSide(options: PeerSideOptions, { releasers }: CommandC
       const entities = entitiesOf(contacts, rawRuns++);
       let matched = 0;
       const startedAt = performance.now();
-      await inParallel(Math.ceil(contacts / BATCH_SIZE), concurrency, async (batch) => {
+      await inParallel(Math.ceil(contacts / batchSize), concurrency, async (batch) => {
         const now = new Date();
         const operations = entities
-          .slice(batch * BATCH_SIZE, (batch + 1) * BATCH_SIZE)
+          .slice(batch * batchSize, (batch + 1) * batchSize)
           .map((entity) => peerUpdateOf(ACCOUNT, entity, now));
         const { matchedCount } = await collection.bulkWrite(operations, { ordered: false });
         matched += matchedCount;

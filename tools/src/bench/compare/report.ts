@@ -1,20 +1,17 @@
 import type { Screen } from '../../console/screen.ts';
 import { thousands } from '../../console/screen.ts';
-import { largestOf, totalOf, type Counts } from '../measure/counts.ts';
+import { costTable, outsideMongo } from '../measure/costs.ts';
 import { atLeast, atMost, goalText, verdictsOn, type Goal, type Verdicts } from '../measure/goals.ts';
 import { median, timesOf } from '../measure/medians.ts';
-import { CLIENT, MONGODB, type Usage } from '../measure/meter.ts';
+import type { Usage } from '../measure/meter.ts';
 import { figure, tableLines, type Row } from '../measure/table.ts';
+import type { Smalls } from './measures.ts';
 import { BATCH_SIZE } from './side.ts';
 
 /** What one round of one side has measured. */
-export interface Round {
+export interface Round extends Smalls {
   readonly update: Usage;
   readonly noop: Usage;
-  /** All small actions of the round together. */
-  readonly small: Usage;
-  /** Duration of each small action, in ms. */
-  readonly smallTimes: readonly number[];
   /** Seconds of the raw writes. */
   readonly raw: number;
 }
@@ -29,16 +26,13 @@ export interface Comparison {
 }
 
 /** Goals of the comparison. */
-const GOALS = {
+export const GOALS = {
   updateOfPeer: atLeast(0.9),
   updateOfRaw: atLeast(0.85),
   noopOfPeer: atLeast(1),
   smallMs: atMost(50),
   cpuPerBatchMs: atMost(4),
 } as const satisfies Record<string, Goal>;
-
-/** Number of kinds of requests that a table names. Their sum covers all kinds. */
-const MAX_KINDS = 9;
 
 /** Prints rates, ratios with their goals, and what a batch costs on each side. */
 export function reportComparison(screen: Screen, comparison: Comparison): void {
@@ -47,9 +41,9 @@ export function reportComparison(screen: Screen, comparison: Comparison): void {
   if (!verdicts.given) screen.labelled('', verdicts.reason);
   screen.labelled('medians', `of ${comparison.platform.length} rounds`);
   screen.line();
-  for (const line of tableLines(...ratesTable(comparison))) screen.line(`  ${line}`);
+  screen.lines(tableLines(...ratesTable(comparison)));
   screen.line();
-  for (const line of ratioLines(comparison, verdicts)) screen.line(`  ${line}`);
+  screen.lines(ratioLines(comparison, verdicts));
   const sides = [
     ['ours', comparison.platform],
     ['peer, log per entity', comparison.peerByEntity],
@@ -57,7 +51,7 @@ export function reportComparison(screen: Screen, comparison: Comparison): void {
   ] as const;
   for (const [name, rounds] of sides) {
     screen.line();
-    for (const line of tableLines(...costTable(name, rounds, comparison.contacts))) screen.line(`  ${line}`);
+    screen.lines(tableLines(...costsOf(name, rounds, comparison.contacts)));
   }
 }
 
@@ -134,55 +128,15 @@ function ratioLines(comparison: Comparison, verdicts: Verdicts): string[] {
   ];
 }
 
-/** Returns the CPU time of everything but MongoDB and the benchmark itself, in ms. */
-function outsideMongo({ cpu }: Usage): number {
-  return totalOf(new Map([...cpu].filter(([name]) => name !== MONGODB && name !== CLIENT)));
-}
-
-/** Builds the table of what 100 entities cost: CPU time by process, and requests by kind. */
-function costTable(name: string, rounds: readonly Round[], contacts: number): [Row, Row[]] {
-  const columns: readonly ((round: Round) => Per)[] = [
-    ({ update }) => ({ usage: update, batches: contacts / BATCH_SIZE }),
-    ({ noop }) => ({ usage: noop, batches: contacts / BATCH_SIZE }),
-    ({ small, smallTimes }) => ({ usage: small, batches: smallTimes.length }),
-  ];
-  const row = (label: string, valueOf: (usage: Usage) => number): Row => [
-    label,
-    ...columns.map((of) =>
-      figure(
-        median(
-          rounds.map((round) => {
-            const { usage, batches } = of(round);
-            return valueOf(usage) / batches;
-          }),
-        ),
-      ),
-    ),
-  ];
-  const group = (title: string, countsOf: (usage: Usage) => Counts): Row[] => {
-    const kinds = largestOf(
-      rounds.flatMap((round) => columns.map((of) => countsOf(of(round).usage))),
-      MAX_KINDS,
-    );
-    if (kinds.length === 0) return [];
-    return [
-      row(title, (usage) => totalOf(countsOf(usage))),
-      ...kinds.map((kind) => row(`  ${kind}`, (usage) => countsOf(usage).get(kind) ?? 0)),
-    ];
-  };
-  return [
-    [`${name}, per ${BATCH_SIZE} entities`, 'update', 'no-op', 'small action'],
-    [
-      row('CPU outside MongoDB, ms', outsideMongo),
-      ...group('CPU of all, ms', ({ cpu }) => cpu),
-      ...group('Kafka requests', ({ kafka }) => kafka),
-      ...group('MongoDB commands', ({ mongo }) => mongo),
-      ...group('Redis commands', ({ redis }) => redis),
-    ],
-  ];
-}
-
-interface Per {
-  readonly usage: Usage;
-  readonly batches: number;
+/** Builds the table of what 100 entities cost a side. */
+function costsOf(name: string, rounds: readonly Round[], contacts: number): [Row, Row[]] {
+  const batches = contacts / BATCH_SIZE;
+  return costTable(`${name}, per ${BATCH_SIZE} entities`, [
+    { name: 'update', costs: rounds.map(({ update }) => ({ usage: update, batches })) },
+    { name: 'no-op', costs: rounds.map(({ noop }) => ({ usage: noop, batches })) },
+    {
+      name: 'small action',
+      costs: rounds.map(({ small, smallTimes }) => ({ usage: small, batches: smallTimes.length })),
+    },
+  ]);
 }

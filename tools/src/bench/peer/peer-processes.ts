@@ -1,4 +1,5 @@
 import type { Environment } from '@bulk/local-stack';
+import type { ServiceDiedError } from '../../processes/errors.ts';
 import { choosePorts } from '../../processes/service-ports.ts';
 import { ServiceProcess } from '../../processes/service-process.ts';
 import { beginLog } from '../../processes/output.ts';
@@ -57,6 +58,11 @@ export class PeerProcesses {
   /** Process ids by name. */
   get pids(): Map<string, number> {
     return new Map([...this.#members].map(([name, { pid }]) => [name, pid]));
+  }
+
+  /** The first unexpected end of a process. Never rejects; pending while all is well. */
+  get died(): Promise<ServiceDiedError> {
+    return Promise.race([...this.#members.values()].map(({ died }) => died));
   }
 
   async stop(): Promise<void> {
