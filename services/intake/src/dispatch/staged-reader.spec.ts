@@ -38,9 +38,9 @@ describe('a reader of staged batches', () => {
   it('returns the batches in order without a read of their own when they were read ahead', async () => {
     const { reader, reads } = given();
     expect(numbers(await reader.take(0, ofUpTo(2)))).toEqual([0, 1]);
-    reader.readAhead(2);
+    reader.readAhead([batch(0), batch(1)]);
     expect(numbers(await reader.take(2, ofUpTo(3)))).toEqual([2, 3, 4]);
-    reader.readAhead(5);
+    reader.readAhead([batch(2), batch(3), batch(4)]);
     expect(numbers(await reader.take(5, ofUpTo(1)))).toEqual([5]);
     expect(reads).toEqual([0, 2]);
   });
@@ -54,36 +54,40 @@ describe('a reader of staged batches', () => {
 
   it('drops what is held when the dispatch continues elsewhere', async () => {
     const { reader } = given();
-    await reader.take(0, ofUpTo(1));
-    reader.readAhead(1);
+    reader.readAhead(await reader.take(0, ofUpTo(1)));
     expect(numbers(await reader.take(70, ofUpTo(2)))).toEqual([70, 71]);
     expect(numbers(await reader.take(3, ofUpTo(1)))).toEqual([3]);
   });
 
   it('keeps the limit of bytes for what it holds and for what it returns', async () => {
     const { reader, reads } = given(100_000);
-    reader.readAhead(0);
-    expect(numbers(await reader.take(0, ofUpTo(10, 150_000)))).toEqual([0]);
-    expect(numbers(await reader.take(1, ofUpTo(10)))).toEqual([1]);
-    expect(reads).toEqual([0]);
-    const large = given(300_000);
-    large.reader.readAhead(0);
-    expect(numbers(await large.reader.take(0, ofUpTo(1)))).toEqual([0]);
-    expect(large.reads).toEqual([0, 0]);
+    reader.readAhead([batch(0, 100_000)]);
+    expect(numbers(await reader.take(1, ofUpTo(10, 150_000)))).toEqual([1]);
+    expect(numbers(await reader.take(2, ofUpTo(10)))).toEqual([2]);
+    expect(reads).toEqual([1]);
+  });
+
+  it('reads no batches ahead that would not fit, and drops one that does not', async () => {
+    const { reader, reads } = given(300_000);
+    reader.readAhead([batch(0, 300_000)]);
+    expect(reads).toEqual([]);
+    reader.readAhead([batch(0)]);
+    expect(numbers(await reader.take(1, ofUpTo(1)))).toEqual([1]);
+    expect(reads).toEqual([1, 1]);
   });
 
   it('reads again at the turn of the batches when reading ahead failed', async () => {
     const { reader, fail } = given();
     fail(true);
-    reader.readAhead(0);
-    await expect(reader.take(0, ofUpTo(1))).rejects.toThrow('unavailable');
+    reader.readAhead([batch(0)]);
+    await expect(reader.take(1, ofUpTo(1))).rejects.toThrow('unavailable');
     fail(false);
-    expect(numbers(await reader.take(0, ofUpTo(1)))).toEqual([0]);
+    expect(numbers(await reader.take(1, ofUpTo(1)))).toEqual([1]);
   });
 
   it('reads nothing ahead behind the last batch', () => {
     const { reader, reads } = given();
-    reader.readAhead(BATCHES);
+    reader.readAhead([batch(BATCHES - 1)]);
     expect(reads).toEqual([]);
   });
 });

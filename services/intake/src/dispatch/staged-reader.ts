@@ -1,6 +1,6 @@
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
-/** What one read in advance fetches and holds. It bounds the memory that an action takes. */
+/** What one read in advance holds at most. It bounds the memory that an action takes. */
 const AHEAD: WindowLimits = { batches: 32, bytes: 262_144 };
 
 export interface StagedReaderOptions {
@@ -47,16 +47,26 @@ export class StagedReader {
     return window;
   }
 
-  /** Starts to read the batches from `from` on, unless some of them are held. Returns at once. */
-  readAhead(from: number): void {
+  /**
+   * Starts to read the batches that follow a window, unless some of them are held, or batches of
+   * that size would not fit. Returns at once.
+   *
+   * @param window batches of which there is at least one.
+   */
+  readAhead(window: readonly StagedBatch[]): void {
     const { store, actionId, batchCount, extraBytes } = this.#options;
+    const from = (window.at(-1)?.batchNo ?? batchCount) + 1;
     if (from >= batchCount || this.#held.length > 0 || this.#reading !== undefined) return;
+    const bytes = window.reduce((sum, batch) => sum + bytesOf(batch) + extraBytes, 0);
+    const batches = Math.min(AHEAD.batches, Math.floor((AHEAD.bytes * window.length) / Math.max(1, bytes)));
+    if (batches === 0) return;
+    const limits = { batches, bytes: AHEAD.bytes };
     this.#reading = store
-      .readWindow(actionId, from, AHEAD, extraBytes)
+      .readWindow(actionId, from, limits, extraBytes)
       .then(
         (read) => {
           // A batch that is larger than the limit is read again at its turn.
-          this.#held = within(read, AHEAD, extraBytes, 0);
+          this.#held = within(read, limits, extraBytes, 0);
         },
         // The read at the turn of these batches reports the fault.
         () => undefined,
