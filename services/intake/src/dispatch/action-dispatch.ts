@@ -240,7 +240,7 @@ export class ActionDispatch {
     const first = this.#nextBatch === 0;
     const nextBatch = this.#nextBatch + window.length;
     const sending = [this.#publish(window, cancelled), ...(first ? [this.#announce()] : [])];
-    this.#reader.readAhead(window);
+    this.#reader.readAhead(nextBatch);
     await allOf(sending);
     const done = nextBatch >= this.#action.batchCount;
     const renewedAt = monotonic();

@@ -21,6 +21,8 @@ export class StagedReader {
   readonly #options: StagedReaderOptions;
   #held: readonly StagedBatch[];
   #reading: Promise<void> | undefined;
+  /** Mean size of the batches of the last window, in bytes. */
+  #batchBytes = 0;
 
   /** @param held batches that are known already, e.g. because this process has just staged them. */
   constructor(options: StagedReaderOptions, held: readonly StagedBatch[] = []) {
@@ -38,27 +40,24 @@ export class StagedReader {
     await this.#reading;
     const first = this.#held.findIndex(({ batchNo }) => batchNo === from);
     this.#held = first < 0 ? [] : this.#held.slice(first);
-    if (this.#held.length === 0) {
-      const { store, actionId, extraBytes } = this.#options;
-      return store.readWindow(actionId, from, limits, extraBytes);
-    }
-    const window = within(this.#held, limits, this.#options.extraBytes);
+    const window =
+      this.#held.length === 0
+        ? await this.#read(from, limits)
+        : within(this.#held, limits, this.#options.extraBytes);
     this.#held = this.#held.slice(window.length);
+    const bytes = window.reduce((sum, batch) => sum + bytesOf(batch) + this.#options.extraBytes, 0);
+    this.#batchBytes = bytes / Math.max(1, window.length);
     return window;
   }
 
   /**
-   * Starts to read the batches that follow a window, unless some of them are held, or batches of
-   * that size would not fit. Returns at once.
-   *
-   * @param window batches of which there is at least one.
+   * Starts to read the batches from `from` on, unless some of them are held, or batches like those
+   * of the last window would not fit. Returns at once.
    */
-  readAhead(window: readonly StagedBatch[]): void {
+  readAhead(from: number): void {
     const { store, actionId, batchCount, extraBytes } = this.#options;
-    const from = (window.at(-1)?.batchNo ?? batchCount) + 1;
     if (from >= batchCount || this.#held.length > 0 || this.#reading !== undefined) return;
-    const bytes = window.reduce((sum, batch) => sum + bytesOf(batch) + extraBytes, 0);
-    const batches = Math.min(AHEAD.batches, Math.floor((AHEAD.bytes * window.length) / Math.max(1, bytes)));
+    const batches = Math.min(AHEAD.batches, Math.floor(AHEAD.bytes / Math.max(1, this.#batchBytes)));
     if (batches === 0) return;
     const limits = { batches, bytes: AHEAD.bytes };
     this.#reading = store
@@ -72,6 +71,13 @@ export class StagedReader {
         () => undefined,
       )
       .finally(() => (this.#reading = undefined));
+  }
+
+  /** Reads a window, and little beyond it if the batches are as large as the last ones. */
+  #read(from: number, { batches, bytes }: WindowLimits): Promise<readonly StagedBatch[]> {
+    const { store, actionId, extraBytes } = this.#options;
+    const expected = Math.floor(bytes / Math.max(1, this.#batchBytes)) + 1;
+    return store.readWindow(actionId, from, { batches: Math.min(batches, expected), bytes }, extraBytes);
   }
 }
 
