@@ -63,7 +63,7 @@ describe('an action that an idle instance accepts', () => {
     const action = await staging.stage(draft(randomUUID()), entitiesOf(2));
     expect(action.dispatch.lease).not.toBeNull();
     await done(action._id);
-    // Looks for due actions and at what is in flight may run beside the writes.
+    // Looks for due actions and at what is in flight may run during the writes.
     const looks = ['find actions', 'aggregate actions', 'find dispatch_lanes'];
     expect(sent.filter((command) => !looks.includes(command))).toEqual([
       'insert actions',
