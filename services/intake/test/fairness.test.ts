@@ -192,7 +192,7 @@ describe('several instances', () => {
 
 describe('the window of a lane', () => {
   it('grows when every action has a single window and others wait', async () => {
-    for (let i = 0; i < 60; i += 1) await accepted(`account-${i % 5}`, 20);
+    for (let i = 0; i < 60; i += 1) await accepted(`account-${i % 5}`, 1);
     dispatcher({
       window: { batches: 10, bytes: 1_000_000 },
       maxInFlightOfAccount: 1_000,
