@@ -47,6 +47,7 @@ export class PartitionWorker {
   readonly #loop: Promise<void>;
   #isSealed = false;
   #highWatermark = 0;
+  #end: number | undefined;
   /** Number of tries in a row that threw. */
   #tries = 0;
   /** Number of messages of the chunk whose try failed; its next try gets no others. */
@@ -69,8 +70,14 @@ export class PartitionWorker {
     return this.#ending.signal.aborted;
   }
 
+  /** Offset after the last message that was appended; undefined before the first. */
+  get end(): number | undefined {
+    return this.#end;
+  }
+
   append(messages: readonly QueuedMessage[], highWatermark: number): void {
     if (this.#isEnding) return;
+    this.#end = messages.at(-1)?.next ?? this.#end;
     const wasEmpty = this.#queue.head === undefined;
     this.#queue.append(messages);
     this.#highWatermark = highWatermark;
@@ -79,7 +86,7 @@ export class PartitionWorker {
   }
 
   /** Takes no new chunk and ends all waits. @returns when the chunk under way has ended, or the next try is due. */
-  end(): Promise<void> {
+  finish(): Promise<void> {
     this.#ending.abort();
     this.#onMessages();
     return this.#loop;
@@ -128,7 +135,7 @@ export class PartitionWorker {
       return undefined;
     }
     try {
-      return await this.#parts.admissions.admit(this.#parts.held.topic, head.fetchedAt);
+      return await this.#parts.admissions.admit(this.#parts.held.topic, head.askedSince);
     } catch (error) {
       const { topic, partition } = this.#parts.held;
       this.#parts.options.log.debug({ topic, partition, err: error }, 'Messages not admitted');
@@ -143,7 +150,7 @@ export class PartitionWorker {
     const now = Date.now();
     const messages = this.#queue.first(
       this.#failed ?? options.chunkSize,
-      ({ fetchedAt, dueAt }) => fetchedAt <= admittedAt && dueAt <= now,
+      ({ askedSince, dueAt }) => askedSince <= admittedAt && dueAt <= now,
     );
     const chunk = this.#chunkOf(messages);
     this.#startedAt ??= performance.now();
