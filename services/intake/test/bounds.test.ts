@@ -61,14 +61,14 @@ describe('a request', () => {
     ['empty lines without end in CSV', UPDATE, gzipSync(`id\n${'\n'.repeat(4_000_000)}`), { ...CSV, ...GZIP }, 400, 'INVALID_REQUEST'],
     ['rows of delimiters in CSV', UPDATE, `id,lastName\n${',\n'.repeat(100_000)}`, CSV, 400, 'INVALID_REQUEST'],
     ['rows that a thousandth of their bytes hold', UPDATE, gzipSync(`{"id":"a"}${' '.repeat(30_000)}\n`.repeat(1_000)), { ...NDJSON, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
-  ])('with %s is refused with 4xx, and nothing is left behind', async (_what, path, body, headers, status, expected) => {
+  ])('with %s is refused with 4xx and leaves nothing behind', async (_what, path, body, headers, status, expected) => {
     const before = await harness.traces();
     const answer = await harness.upload(path, body, headers);
     expect(code(answer)).toEqual([status, expected]);
     expect(await harness.traces()).toEqual(before);
   }); // prettier-ignore
 
-  it('to upload beyond the uploads allowed is refused with 429 or 503, until one has ended', async () => {
+  it('for an upload beyond the upload limit is refused with 429 or 503 until an upload ends', async () => {
     const rows = entitiesOf(300).map((entity) => `${JSON.stringify(entity)}\n`).join(''); // prettier-ignore
     const mine = begin(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows);
     await eventually('it is staged', async () => (await staging()) === 1);
@@ -83,7 +83,7 @@ describe('a request', () => {
     await eventually('a place', async () => (await harness.upload(UPDATE, rows, NDJSON)).status === 202);
   });
 
-  it('whose client has gone is not carried on with, although all of it had arrived (G1)', async () => {
+  it('whose client disconnected is dropped although its whole body had arrived (G1)', async () => {
     const before = await harness.traces();
     const rows = gzipSync('{"id":"c1","lastName":"Miller"}\n'.repeat(250_000));
     expect(rows.length).toBeLessThan(30_000);
@@ -97,7 +97,7 @@ describe('a request', () => {
     expect(total).toBeLessThan(25_000);
   });
 
-  it('holds no more of large entities than it may: batches that are not full are staged early', async () => {
+  it('with large entities has batches staged before they are full, to stay within its memory limit', async () => {
     const rows = Array.from(
       { length: 20 },
       (_, i) => `{"id":"big${i}","lastName":"${'x'.repeat(30_000)}"}\n`,
@@ -115,7 +115,7 @@ describe('a request', () => {
     });
   });
 
-  it('whose JSON body finds no room is refused with 429 or 503, until there is room again', async () => {
+  it('with a JSON body beyond the memory limit is refused with 429 or 503 until there is room', async () => {
     const narrow = await harness.start({
       BODIES_IN_FLIGHT_BYTES: '300000',
       BODIES_IN_FLIGHT_ACCOUNT_BYTES: '150000',

@@ -28,7 +28,7 @@ function post(lines: readonly string[], body: string): string {
 }
 
 describe('intake as a process', () => {
-  it.each(HOSTILE_REQUESTS)('survives $what, and refuses it in the envelope', async ({ bytes, status }) => {
+  it.each(HOSTILE_REQUESTS)('survives $what and refuses it in the envelope', async ({ bytes, status }) => {
     const answer = await rawRequest(intake.port, bytes);
     expect(failureSchema.safeParse(answer.body).error?.issues ?? []).toEqual([]);
     expect(status).toContain(answer.status);
@@ -57,12 +57,12 @@ describe('intake as a process', () => {
     await lives();
   });
 
-  it('takes an absolute target, as a proxy sends it', async () => {
+  it('accepts an absolute request target, as proxies send it', async () => {
     const answer = await rawRequest(intake.port, request('http://h/bulk-actions/7'));
     expect(answer.body).toMatchObject({ error: { code: 'INVALID_ID' } });
   });
 
-  it('answers what belongs to an account with no-store, and varies by account and token', async () => {
+  it('answers requests of an account with no-store, and varies by account and token', async () => {
     for (const path of ['/bulk-actions', '/bulk-actions/7', '/webhook-secret']) {
       const { headers } = await fetch(`${intake.url}${path}`, { headers: { 'x-account-id': 'acme' } });
       expect(headers.get('cache-control')).toBe('no-store');

@@ -133,7 +133,7 @@ describe('the logs of a running action', () => {
     expect(rest.pagination).toMatchObject({ more: false });
   });
 
-  it('are the outcomes so far when read with `skip`, and as a file', async () => {
+  it('hold the outcomes so far when read with `skip` and as a file', async () => {
     const actionId = await given();
     const [late, ...others] = batchesOf(actionId);
     for (const log of others) await happens(log);
@@ -148,7 +148,7 @@ describe('the logs of a running action', () => {
     expect((await file.text()).trim().split('\n')).toHaveLength(soFar.length);
   });
 
-  it('look at a bounded number of positions for one page, and continue behind them', async () => {
+  it('read a bounded number of positions for one page and continue after them', async () => {
     const fat = 10_000;
     const actionId = await given(4 * fat);
     const template = logOf(actionId, 0, [0]);
@@ -206,13 +206,13 @@ describe('the logs in the order of `sort`', () => {
     },
   );
 
-  it('are ascending for `position`, as without it', async () => {
+  it('are ascending for `position`, which is also the default', async () => {
     const actionId = await given();
     for (const log of batchesOf(actionId)) await happens(log);
     expect(await page(actionId, 'sort=position&limit=9')).toEqual(await page(actionId, 'limit=9'));
   });
 
-  it('are refused by any other field, with the ones that there are', async () => {
+  it('are refused for any other field, with the fields that exist', async () => {
     const actionId = await given();
     for (const sort of ['at', 'status', '--position', '', 'position,-position']) {
       const { status, body } = await harness.get(`/bulk-actions/${actionId}/logs?sort=${sort}`);

@@ -34,10 +34,10 @@ function firstCopies(published: readonly PublishedBatch[]): PublishedBatch[] {
   return [...first.values()];
 }
 
-describe('MongoDB goes away in the middle of an upload', () => {
+describe('an upload that loses MongoDB in the middle', () => {
   // If connections are dead and new ones are not, the driver's own second try is accepted.
   it.each([{ away: 'break' }, { away: 'blackHole' }] as const)(
-    '$away: it is refused as to be repeated, leaves nothing behind, and its repetition is accepted',
+    'is refused as retryable, leaves nothing behind, and its repetition is accepted ($away)',
     async ({ away }) => {
       const { link, env } = await linkTo('mongodb', harness.installation.env);
       harness.installation.onDispose(() => link.close());
@@ -81,9 +81,9 @@ describe('MongoDB goes away in the middle of an upload', () => {
   );
 });
 
-describe('Kafka goes away in the middle of a dispatch', () => {
+describe('a dispatch that loses Kafka in the middle', () => {
   it.each(AWAY.map((away) => ({ away })))(
-    '$away: uploads are accepted meanwhile, and every batch comes, in order, once but for second copies',
+    'publishes every batch in order, once except for second copies, while uploads are still accepted ($away)',
     async ({ away }) => {
       const { link, env } = await linkTo('kafka', harness.installation.env);
       harness.installation.onDispose(() => link.close());

@@ -35,7 +35,7 @@ describe('an upload', () => {
     ['gzipped CSV', gzipSync(csvOf(95)), { ...CSV, ...GZIP }],
     ['gzipped NDJSON', gzipSync(ndjsonOf(95)), { ...NDJSON, ...GZIP }],
     ['CSV with a charset', csvOf(95), { 'content-type': 'text/csv; charset=utf-8' }],
-  ])('of %s is the same action as JSON', async (_what, body, headers) => {
+  ])('creates the same action from %s as from JSON', async (_what, body, headers) => {
     const config = encodeURIComponent(JSON.stringify({ set: { ownerId: 'u7' } }));
     const retry = encodeURIComponent(JSON.stringify({ maxAttempts: 7 }));
     const query = `actionType=update&entityType=lead&priority=high&dryRun=true&config=${config}&retry=${retry}`;
@@ -64,7 +64,7 @@ describe('an upload', () => {
     expect(published.every(({ batch }) => batch.dryRun && batch.retry?.maxAttempts === 7)).toBe(true);
   });
 
-  it('takes another delimiter and keeps the caller’s row identity', async () => {
+  it('accepts another delimiter and keeps the caller’s row identity', async () => {
     const { body } = await upload('actionType=update&delimiter=semicolon', 'id;ref;score\nc1;row 1;7\n', CSV);
     const published = await eventually('it is published', async () => {
       const batches = await harness.published(String(body.data?.['actionId']));
@@ -93,7 +93,7 @@ describe('an upload', () => {
       Buffer.concat([gzipSync('id;lastName\n'), gzipSync(rowsOf('\n').slice(12))]),
       'text/csv',
     ],
-  ])('%s keeps every value', async (what, body, type) => {
+  ])('keeps every value: %s', async (what, body, type) => {
     const headers = { 'content-type': type, ...(what.includes('gzip') ? GZIP : {}) };
     const { status, body: answer } = await upload('actionType=update', body, headers);
     expect(status).toBe(202);
@@ -159,7 +159,7 @@ describe('an upload', () => {
     REFUSALS.map(([what, query, body, headers, status, code, field]) => ({
       what, query, body, headers, status, code, field,
     })), // prettier-ignore
-  )('refuses $what, and nothing is left behind', async ({ query, body, headers, status, code, field }) => {
+  )('is refused and leaves nothing behind: $what', async ({ query, body, headers, status, code, field }) => {
     const before = await harness.traces();
     const answer = await upload(query, body, headers);
     expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
@@ -193,7 +193,7 @@ describe('a form with one file', () => {
     ['CSV by its name', formOf(csvOf(95), 'contacts.csv', 'application/vnd.ms-excel')],
     ['NDJSON by its name', formOf(ndjsonOf(95), 'contacts.jsonl')],
     ['gzipped CSV', formOf(gzipSync(csvOf(95)), 'contacts.csv.gz', 'application/gzip')],
-  ])('of %s is the same action as its file', async (_what, form) => {
+  ])('creates the same action from %s as the plain file', async (_what, form) => {
     const { status, body } = await sendForm(form);
     expect([status, body.data?.['total']]).toEqual([202, 95]);
     const published = await eventually('all positions', async () => {
@@ -207,7 +207,7 @@ describe('a form with one file', () => {
     expect(entities).toEqual(entitiesOf(95));
   });
 
-  it('may be repeated with its Idempotency-Key, though its boundary is another each time', async () => {
+  it('may be repeated with its Idempotency-Key although the boundary changes', async () => {
     const headers = { 'idempotency-key': 'form-1' };
     const first = await sendForm(formOf(csvOf(20), 'a.csv'), headers);
     const again = await sendForm(formOf(csvOf(20), 'a.csv'), headers);
@@ -228,14 +228,14 @@ describe('a form with one file', () => {
     ['a bad row', formOf('id,lastName\nc1\n', 'a.csv'), 400, 'INVALID_ROW'],
     ['too large a file', formOf(LARGE, 'a.csv'), 413, 'PAYLOAD_TOO_LARGE'],
     ['a small file that is a large one', formOf(gzipSync(LARGE), 'a.csv.gz'), 413, 'PAYLOAD_TOO_LARGE'],
-  ])('with %s is refused, and nothing is left behind', async (_what, form, status, code) => {
+  ])('is refused and leaves nothing behind if it has %s', async (_what, form, status, code) => {
     const before = await harness.traces();
     const answer = await sendForm(form);
     expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
     expect(await harness.traces()).toEqual(before);
   }); // prettier-ignore
 
-  it('is refused in time while its client still sends, and leaves the connection of use', async () => {
+  it('is refused early while the client sends, and the connection stays usable', async () => {
     const rows = (function* () {
       yield Buffer.from(
         '--b\r\ncontent-disposition: form-data; name="f"; filename="x.csv"\r\n\r\nid,lastName\nc1\n',
@@ -253,11 +253,11 @@ describe('a form with one file', () => {
   });
 });
 
-describe('an upload that is broken off', () => {
+describe('an upload that breaks off', () => {
   it.each([
     ['while its rows still come', csvOf(300), CSV],
     ['within a gzip', gzipSync(csvOf(900)).subarray(0, 2_000), { ...CSV, ...GZIP }],
-  ])('%s leaves nothing behind (G1)', async (_what, part, headers) => {
+  ])('leaves nothing behind %s (G1)', async (_what, part, headers) => {
     const before = await harness.traces();
     const { hostname, port } = new URL(harness.url);
     const sent = httpRequest({
@@ -282,7 +282,7 @@ describe('an upload that is broken off', () => {
 });
 
 describe('a refused upload', () => {
-  it('is answered while the client still sends, and the connection stays of use', async () => {
+  it('is answered while the client still sends, and the connection stays usable', async () => {
     const rows = (function* () {
       yield Buffer.from('id,lastName\nc1\n');
       for (let i = 0; i < 500; i += 1) yield Buffer.from(csvOf(100));

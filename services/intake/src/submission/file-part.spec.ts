@@ -51,7 +51,7 @@ async function refusalOf(work: Promise<unknown>): Promise<CodedError> {
 }
 
 describe('openFormFile', () => {
-  it('gives the exact bytes of the file, in whatever chunks the body comes', async () => {
+  it('yields the exact bytes of the file however the body is split into chunks', async () => {
     const body = bodyOf([partOf('contacts.csv')]);
     for (let size = 1; size <= body.length; size += 1) expect(await textOf(await open(body, size))).toBe(CSV);
   });
@@ -64,13 +64,13 @@ describe('openFormFile', () => {
     ['.jsonl.gz', partOf('c.jsonl.gz', gzipSync(CSV)), 'application/x-ndjson', undefined],
     ['.csv.gz with a type of gzip', partOf('c.csv.gz', gzipSync(CSV), 'Content-Type: application/gzip'), 'text/csv', undefined],
     ['a name in quotes that are escaped', partOf('a \\"b\\"; name=\\"x.csv'), 'text/csv', undefined],
-  ])('knows a file by %s', async (_what, part, mediaType, charset) => {
+  ])('identifies a file by %s', async (_what, part, mediaType, charset) => {
     const file = await open(bodyOf([part]));
     expect([file.mediaType, file.charset]).toEqual([mediaType, charset]);
     expect(await textOf(file)).toBe(CSV);
   }); // prettier-ignore
 
-  it('has the same digest for the same file behind another boundary', async () => {
+  it('computes the same digest for the same file with another boundary', async () => {
     const body = bodyOf([partOf('c.csv')]);
     const other = Buffer.from(body.toString('latin1').replaceAll(BOUNDARY, 'other'), 'latin1');
     const files = [await open(body), await open(other, 64, 'multipart/form-data; boundary="other"')];
@@ -105,12 +105,12 @@ describe('openFormFile', () => {
     }
   }); // prettier-ignore
 
-  it('refuses a file of an unknown type, and a type of the request without a boundary', async () => {
+  it('refuses a file of an unknown type and a request type without a boundary', async () => {
     expect((await refusalOf(open(bodyOf([partOf('c.xlsx')])))).code).toBe('UNSUPPORTED_MEDIA_TYPE');
     expect((await refusalOf(open(bodyOf([good]), 64, 'multipart/form-data'))).code).toBe('INVALID_MULTIPART');
   });
 
-  it('bounds what a small compressed file becomes, and refuses one that is no gzip', async () => {
+  it('bounds the size of a decompressed file and refuses invalid gzip', async () => {
     const bomb = bodyOf([partOf('c.csv.gz', gzipSync('\n'.repeat(500_000)))]);
     expect((await refusalOf(open(bomb).then(textOf))).code).toBe('PAYLOAD_TOO_LARGE');
     expect((await refusalOf(open(bodyOf([partOf('c.csv.gz')])).then(textOf))).code).toBe('INVALID_GZIP');
