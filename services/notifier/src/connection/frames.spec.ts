@@ -81,7 +81,7 @@ describe('parseClientFrame', () => {
     expect(refusal(() => parseClientFrame(bytes, true)).code).toBe('INVALID_FRAME');
   });
 
-  it('refuses whatever else comes with a coded error', () => {
+  it('refuses any other input with a coded error', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), fc.uint8Array().map(String)), (text) => {
         expect(['INVALID_JSON', 'INVALID_FRAME']).toContain(refusal(() => parse(text)).code);
@@ -92,7 +92,7 @@ describe('parseClientFrame', () => {
 
 describe('errorFrame', () => {
   it.each(['unreachable', 'authorisation', 'request'] as const)(
-    'says nothing of what a driver says when a dependency fails: %s',
+    "reveals nothing of a driver's message when a dependency fails: %s",
     (fault) => {
       const error = new DependencyError(
         'STORE_UNAVAILABLE',
@@ -107,7 +107,7 @@ describe('errorFrame', () => {
     },
   );
 
-  it('carries code, message, the action and whether to try again', () => {
+  it('carries the code, the message, the action and whether a retry helps', () => {
     const frame = errorFrame(new CodedError('SOME_CODE', 'why', { retryable: true, details: { limit: 1 } }), {
       actionId: ID,
     });
