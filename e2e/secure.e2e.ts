@@ -188,8 +188,8 @@ describe('an installation whose parts ask who one is', () => {
         await ask(`${admin}/metrics`);
       }
     } finally {
-      mongodb.mend();
-      redis.mend();
+      mongodb.restore();
+      redis.restore();
       await system.dispose();
       await mongodb.close();
       await redis.close();

@@ -57,7 +57,7 @@ describe('BreakableLink', () => {
     await eventually('the end', () => before.socket.destroyed);
     const during = await client();
     await eventually('its end', () => during.socket.destroyed);
-    link.mend();
+    link.restore();
     const after = await client();
     after.socket.write('two');
     await hears(after, 'two');
@@ -75,7 +75,7 @@ describe('BreakableLink', () => {
     await aWhile();
     expect([received, before.heard(), during.heard()]).toEqual(['one', 'one', '']);
     before.socket.destroy();
-    link.mend();
+    link.restore();
     await hears(during, 'three');
     await eventually('what was sent before it left', () => received.includes('two'));
   });
@@ -89,7 +89,7 @@ describe('BreakableLink', () => {
     const after = await client();
     after.socket.write('three');
     await hears(after, 'three');
-    link.mend();
+    link.restore();
     await aWhile();
     expect([received, before.heard()]).toEqual(['onethree', 'one']);
     expect(before.socket.destroyed).toBe(false);

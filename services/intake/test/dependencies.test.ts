@@ -29,7 +29,7 @@ describe('intake while MongoDB is unavailable', () => {
     await eventually('not ready', () => !service.context.health.ready);
     expect(service.context.health.report().components['mongodb']).toMatchObject({ state: 'waiting' });
 
-    link.mend();
+    link.restore();
     await eventually('ready', () => service.context.health.ready);
     expect(await harness.traces()).toEqual(before);
     const again = await harness.post(action);

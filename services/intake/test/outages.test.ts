@@ -63,7 +63,7 @@ describe('an upload that loses MongoDB in the middle', () => {
       const answer = (await refused.json()) as { error?: { code: string } };
       expect([refused.status, answer.error?.code]).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
       expect(refused.headers.get('retry-after')).toBe('5');
-      link.mend();
+      link.restore();
       await eventually('ready', () => service.context.health.ready);
       expect((await harness.get('/bulk-actions')).body.pagination?.['total']).toBe(0);
       expect(await swept()).toEqual({ actions: 0, staged: 0, submitted: 0, batches: 0 });
@@ -110,7 +110,7 @@ describe('a dispatch that loses Kafka in the middle', () => {
       if (away !== 'hang') {
         await eventually('not ready', () => !service.context.health.ready);
         expect((await harness.database.actions.findOne({ _id: underWay }))?.dispatch.done).toBe(false);
-        link.mend();
+        link.restore();
       }
       for (const actionId of [underWay, meanwhile]) {
         const published = await eventually('all is dispatched', async () => {

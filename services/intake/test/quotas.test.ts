@@ -238,7 +238,7 @@ describe('a quota of work', () => {
     expect([(await send(url, account, 1)).status, (await send(url, account, 1)).status]).toEqual([202, 429]);
     await end(account);
     expect((await send(url, account, 1)).status).toBe(202);
-    link.mend();
+    link.restore();
   });
 
   it('reports its refusals as a metric', async () => {

@@ -205,7 +205,7 @@ describe('the rate limit while Redis is unavailable', () => {
       expect([status, headers.get('ratelimit-limit')]).toEqual([PASSED, null]);
     }
     expect(intake.service.context.health.ready).toBe(true);
-    link.mend();
+    link.restore();
     await limitIsKept(intake);
     expect(intake.service.failures).toEqual([]);
   });
@@ -221,7 +221,7 @@ describe('the rate limit while Redis is unavailable', () => {
     expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
     await eventually('not ready', () => !health.ready);
     expect(health.report().components['redis']).toMatchObject({ state: 'waiting' });
-    link.mend();
+    link.restore();
     await eventually('ready', () => health.ready);
     await limitIsKept(intake);
     expect(intake.service.failures).toEqual([]);
@@ -232,7 +232,7 @@ describe('the rate limit while Redis is unavailable', () => {
     const intake = await start({ ...throughLink, RATE_LIMIT_WHEN_REDIS_IS_AWAY: choice });
     expect(intake.service.context.health.ready).toBe(choice === 'open');
     expect((await intake.ask(newAccount())).status).toBe(choice === 'open' ? PASSED : 503);
-    link.mend();
+    link.restore();
     await limitIsKept(intake);
     expect(intake.service.context.health.ready).toBe(true);
   });
@@ -247,7 +247,7 @@ describe('the rate limit while Redis is unavailable', () => {
     expect(Date.now() - begin).toBeGreaterThanOrEqual(190);
     expect(Date.now() - begin).toBeLessThan(5_000);
     link.break();
-    link.mend();
+    link.restore();
     await limitIsKept(intake);
   });
 });

@@ -155,7 +155,7 @@ describe('the frame limit', () => {
       expect(await sendFrames(flooding, 12)).toEqual(answers(10, 2));
       expect(await sendFrames(client, 3)).toEqual(answers(3));
       expect([client.closed, flooding.closed]).toEqual([undefined, undefined]);
-      link.mend();
+      link.restore();
       const witness = await harness.start({ WS_RATE_LIMIT_MAX: '10', WS_RATE_LIMIT_TIMEOUT_MS: '20000' });
       await eventually('the count over all instances', async () => {
         const account = newAccount();

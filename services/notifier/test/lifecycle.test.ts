@@ -157,7 +157,7 @@ describe('notifier', () => {
     });
     expect(client.frames.map(({ event }) => event)).toEqual(['error', 'error']);
 
-    link.mend();
+    link.restore();
     await eventually('ready', () => notifier.context.health.ready);
     await client.subscribe(actionId);
     await harness.publish({ actionId, version: 2 });
@@ -169,7 +169,7 @@ describe('notifier', () => {
     const unseen = await harness.givenAction();
     await harness.publish({ actionId: unseen, version: 2 });
     await eventually('not ready', () => !notifier.context.health.ready);
-    link.mend();
+    link.restore();
     await client.awaitVersion(unseen, 1);
     expect(notifier.failures).toEqual([]);
   });

@@ -64,7 +64,7 @@ describe('a webhook whose sender dies', () => {
     expect(await harness.awaitState(actionId, 'delivered')).toMatchObject({ attempts: 2 });
     const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
     expect(ids).toEqual([`msg_${actionId}`, `msg_${actionId}`]);
-    link.mend();
+    link.restore();
     await cutOff.stop();
     await other.stop();
   });
