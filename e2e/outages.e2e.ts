@@ -134,8 +134,8 @@ describe('a part that is killed and restarted in the middle of an action', () =>
       expect(members.map((member) => member.running && member.pid)).toEqual(pids);
       for (const member of affected) {
         const { name } = member;
-        expect([name, logged(member, 'a dependency is away', component)]).toEqual([name, 1]);
-        expect([name, logged(member, 'a dependency is back', component)]).toEqual([name, 1]);
+        expect([name, logged(member, 'Dependency unavailable', component)]).toEqual([name, 1]);
+        expect([name, logged(member, 'Dependency recovered', component)]).toEqual([name, 1]);
       }
     },
     120_000,
@@ -160,7 +160,7 @@ describe('services that are started before anything they need', () => {
     const needsOf = ({ name }: ServiceProcess): readonly string[] =>
       Object.entries(NEEDS).find(([service]) => isInstanceOf(name, service))?.[1] ?? [];
     const waits = (member: ServiceProcess, name: string): number =>
-      logged(member, 'waiting for a dependency', name, before.get(member.name));
+      logged(member, 'Dependency unavailable at start; waiting', name, before.get(member.name));
     const started = await Promise.all(former.map(({ launch }) => ServiceProcess.spawn(launch)));
     try {
       for (const { part, component } of [OUTAGES[1], OUTAGES[0], OUTAGES[2], OUTAGES[3]]) {

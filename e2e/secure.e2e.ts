@@ -120,7 +120,7 @@ describe('a wrong password', () => {
           await service.stop();
         }
         const said = readFileSync(log, 'utf8');
-        expect(said).toContain('waiting for a dependency');
+        expect(said).toContain('Dependency unavailable at start; waiting');
         expect([name, toldBy(said)]).toEqual([name, []]);
       }
     },
@@ -198,7 +198,7 @@ describe('an installation whose parts ask who one is', () => {
     const files = readdirSync(logs);
     expect(files).toHaveLength(SERVICES.length);
     for (const file of files) texts += readFileSync(join(logs, file), 'utf8');
-    expect(texts).toContain('a dependency is away');
+    expect(texts).toContain('Dependency unavailable');
     expect(toldBy(texts)).toEqual([]);
   }, 240_000);
 });

@@ -37,7 +37,7 @@ describe('the log level of a running service', () => {
     log.error('unheard');
     expect(await ask('PUT', '{"level":"warn"}')).toMatchObject({ status: 200 });
     const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
-    const changed = 'the level of the log is changed';
+    const changed = 'Log level changed';
     expect(messages).toEqual([changed, 'heard', changed, changed]);
   });
 

@@ -56,8 +56,12 @@ describe('DependencyWatch', () => {
     answer = () => Promise.resolve();
     await until(() => health.ready);
     expect(lines).toEqual([
-      { level: 'warn', bindings: { dependency: STORE, reason: 'refused' }, message: 'a dependency is away' },
-      { level: 'info', bindings: { dependency: STORE }, message: 'a dependency is back' },
+      {
+        level: 'warn',
+        bindings: { dependency: STORE, reason: 'refused' },
+        message: 'Dependency unavailable',
+      },
+      { level: 'info', bindings: { dependency: STORE }, message: 'Dependency recovered' },
     ]);
   });
 
@@ -163,6 +167,6 @@ describe('DependencyWatch', () => {
     refused();
     await expect(refusing).rejects.toBe(AWAY);
     expect(health.ready).toBe(true);
-    expect(lines.map(({ message }) => message)).toEqual(['a dependency is away', 'a dependency is back']);
+    expect(lines.map(({ message }) => message)).toEqual(['Dependency unavailable', 'Dependency recovered']);
   });
 });

@@ -61,7 +61,7 @@ describe('Releasers', () => {
     for (let i = STEPS; i > 0; i -= 1) releasers.push(...step(String(i), i === 1 ? Infinity : 100));
     expect(await releaseAll(TOTAL_MS)).toBeLessThan(TOTAL_MS);
     expect(begun.map(({ name }) => name)).toEqual(['1', '2', '3', '4', '5', '6', '7', '8']);
-    expect(lines).toMatchObject([{ step: '1', msg: 'could not release cleanly' }]);
+    expect(lines).toMatchObject([{ step: '1', msg: 'Release step failed' }]);
   });
 
   it.each([300, 5_000, TOTAL_MS])('end within %i ms when all steps hang', async (totalMs) => {

@@ -159,6 +159,6 @@ export async function startHandler(
       }),
     ),
   ]);
-  log.info({ adminPort: admin.port }, 'ready');
+  log.info({ adminPort: admin.port }, 'Service ready');
   return admin.port;
 }

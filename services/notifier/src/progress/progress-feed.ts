@@ -72,7 +72,7 @@ export class ProgressFeed {
         return DONE;
       },
       onFailure: (error) => {
-        log.warn({ err: error }, 'progress events wait');
+        log.warn({ err: error }, 'Progress events delayed; retrying');
         return Promise.resolve('retry');
       },
       onCrash,
@@ -143,7 +143,7 @@ export class ProgressFeed {
       return await this.#options.codec.decode(MESSAGES.actionProgress, value);
     } catch (error) {
       if (!(error instanceof MalformedMessageError)) throw error;
-      this.#options.log.warn({ err: error, topic, partition, offset }, 'skipped an undecodable message');
+      this.#options.log.warn({ err: error, topic, partition, offset }, 'Undecodable message skipped');
       return undefined;
     }
   }
