@@ -107,9 +107,9 @@ async function expectExact(
   expect(changed.filter((id) => stored.get(id)?.version !== 2)).toEqual([]);
 }
 
-describe('a part that is killed and restarted in the middle of an action', () => {
+describe('a dependency killed and restarted in the middle of an action', () => {
   it.each(OUTAGES)(
-    '$part: no service is restarted, readiness follows, the action completes exactly',
+    'restarts no service, changes readiness, and the action completes exactly ($part)',
     async ({ part, component, needs }) => {
       const members = [...system.services.members];
       const pids = members.map(({ pid }) => pid);
@@ -142,7 +142,7 @@ describe('a part that is killed and restarted in the middle of an action', () =>
   );
 });
 
-describe('services that are started before anything they need', () => {
+describe('services started before their dependencies', () => {
   /** In the order in which a service waits for them. */
   const NEEDS: Readonly<Record<string, readonly string[]>> = {
     intake: ['mongodb', 'kafka', 'schema registry'],
@@ -151,7 +151,7 @@ describe('services that are started before anything they need', () => {
     notifier: ['mongodb', 'kafka', 'schema registry'],
   };
 
-  it('say what they wait for, once in the log and on /readyz, and go on by themselves when it comes', async () => {
+  it('report what they wait for, once in the log and on /readyz, and continue by themselves', async () => {
     const former = [...system.services.members];
     for (const exit of await Promise.all(former.map((member) => member.stop())))
       expect(exit).toEqual({ code: 0, signal: null });

@@ -80,7 +80,7 @@ const WHAT_IS_WRONG: readonly {
 
 describe('a wrong password', () => {
   it.each(WHAT_IS_WRONG)(
-    'of $kind is said by /readyz, and is told by nothing',
+    'of $kind is reported by /readyz and revealed by nothing',
     async ({ kind, dependency, who }) => {
       const env = { ...environment({ ...PASSWORDS, [kind]: WRONG }), TOPIC_PREFIX: `wrong-${kind}.` };
       for (const name of who) {
@@ -127,7 +127,7 @@ describe('a wrong password', () => {
     180_000,
   );
 
-  it('that a URL cannot hold stops the start, and is told by nothing', async () => {
+  it('that a URL cannot contain stops the start and is revealed by nothing', async () => {
     const log = join(folder, 'malformed.log');
     const env = {
       ...environment(PASSWORDS),
@@ -147,8 +147,8 @@ describe('a wrong password', () => {
   });
 });
 
-describe('an installation whose parts ask who one is', () => {
-  it('carries an action out, and tells no secret, whatever goes wrong', async () => {
+describe('an installation with authentication everywhere', () => {
+  it('completes an action and reveals no secret, whatever fails', async () => {
     const mongodb = await BreakableLink.to('127.0.0.1', parts.port('mongodb'));
     const redis = await BreakableLink.to('127.0.0.1', parts.port('redis'));
     const ports = { mongodb: mongodb.port, redis: redis.port };

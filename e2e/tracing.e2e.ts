@@ -98,7 +98,7 @@ function wayUp(from: Seen, all: ReadonlyMap<string, Seen>): Seen[] {
 }
 
 describe('tracing', () => {
-  it('shows an action from its request to the last progress event, in the trace of who asked', async () => {
+  it("shows an action from its request to the last progress event in the caller's trace", async () => {
     const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
     const caller = '00f067aa0ba902b7';
     const { before, entities } = scenario(200, 'traced');

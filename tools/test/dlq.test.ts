@@ -80,7 +80,7 @@ const resultBytes = (outcome: Outcome): Promise<Buffer> => {
 const BATCH = { 'action-id': actionId, 'batch-no': '4' };
 
 describe('dead letters', () => {
-  it('are listed until they are dealt with, by service, code and action, and shown decoded or in hex', async () => {
+  it('are listed until they are resolved, by service, code and action, and shown decoded or in hex', async () => {
     const { topics } = installation;
     const { desk } = open;
     expect(await listed({}, true)).toEqual([]);
@@ -110,7 +110,7 @@ describe('dead letters', () => {
     await expect(desk.drop({ ids: [], filter: {} })).rejects.toMatchObject({ code: 'NOTHING_SELECTED' });
   });
 
-  it('of a lane go back byte for byte, to their partition, once, as the next generation', async () => {
+  it('of a lane are replayed byte for byte, to their partition, once, as the next generation', async () => {
     const { desk } = open;
     const topic = installation.topics.entityBatches.normal;
     const bytes = await batchBytes();
@@ -141,7 +141,7 @@ describe('dead letters', () => {
     expect(String(lane.messages[0]!.message.key)).toBe(actionId);
   });
 
-  it('of results go back with their generation raised, unless that could not help', async () => {
+  it('of results are replayed with their generation raised, unless that cannot help', async () => {
     const { desk } = open;
     const { results: topic, actions } = installation.topics;
     const headers = { 'result-id': `${actionId}:4`, generation: '0' };
@@ -160,7 +160,7 @@ describe('dead letters', () => {
     expect(String(sent.message.headers?.['generation'])).toBe('1');
   });
 
-  it('are listed and dropped in a mass incident, with a small heap', async () => {
+  it('are listed and dropped in a mass incident with a small heap', async () => {
     const { topics } = installation;
     const producer = await installation.producer(codec);
     const letter: DeadLetter = {

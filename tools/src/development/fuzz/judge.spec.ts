@@ -34,7 +34,7 @@ function frames(...texts: string[]): Buffer {
 }
 
 describe('judge', () => {
-  it('passes a refusal and an acceptance in the envelope, and reads what was accepted', () => {
+  it('passes a refusal and an acceptance in the envelope, and returns what was accepted', () => {
     expect(judged(answer(400, REFUSAL))).toEqual({
       breaches: [],
       statuses: [400],
@@ -69,11 +69,11 @@ describe('judge', () => {
       Buffer.concat([frames(), Buffer.from([0x88, 2, 1011 >> 8, 1011 & 0xff])]),
       {},
     ],
-  ])('finds fault with %s', (_what, received, more) => {
+  ])('reports a fault for %s', (_what, received, more) => {
     expect(judged(received, more).breaches).not.toEqual([]);
   });
 
-  it('holds a connection that the client itself cut off against nobody', () => {
+  it('reports no fault for a connection that the client itself cut off', () => {
     for (const ending of ['reset', 'close'] as const) {
       expect(judged('HTTP/1.1 200', { ending, endedByServer: true })).toMatchObject({
         breaches: [],
