@@ -114,10 +114,10 @@ describe('an action paused in the middle', () => {
     expect(drained.status).toBe('paused');
     expect(processedOf(drained)).toBeLessThan(SIZE);
     // Another action overtakes it, so time has passed and nothing of it has moved.
-    const other = scenario(100, 'beside');
+    const other = scenario(100, 'concurrent');
     await system.givenContacts(other.before);
-    const beside = await client.createAction({ actionType: 'update', entities: [...other.entities] });
-    await client.waitForCompletion(beside.actionId, { timeoutMs: 60_000 });
+    const concurrent = await client.createAction({ actionType: 'update', entities: [...other.entities] });
+    await client.waitForCompletion(concurrent.actionId, { timeoutMs: 60_000 });
     expect(processedOf(await stored(actionId))).toBe(processedOf(drained));
 
     await control(actionId, 'resume');

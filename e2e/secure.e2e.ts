@@ -63,7 +63,7 @@ function environment(
 }
 
 /** Returns the secrets that a text reveals. */
-function toldBy(text: string): string[] {
+function secretsIn(text: string): string[] {
   return MARKS.filter((mark) => text.includes(mark));
 }
 
@@ -115,13 +115,13 @@ describe('a wrong password', () => {
             { timeoutMs: 30_000 },
           );
           const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
-          expect([name, toldBy(`${report}${metrics}`)]).toEqual([name, []]);
+          expect([name, secretsIn(`${report}${metrics}`)]).toEqual([name, []]);
         } finally {
           await service.stop();
         }
         const said = readFileSync(log, 'utf8');
         expect(said).toContain('Dependency unavailable at start; waiting');
-        expect([name, toldBy(said)]).toEqual([name, []]);
+        expect([name, secretsIn(said)]).toEqual([name, []]);
       }
     },
     180_000,
@@ -143,7 +143,7 @@ describe('a wrong password', () => {
     });
     expect(await service.exited).toEqual({ code: 78, signal: null });
     expect(readFileSync(log, 'utf8')).toContain('MONGODB_URI: expected');
-    expect(toldBy(readFileSync(log, 'utf8'))).toEqual([]);
+    expect(secretsIn(readFileSync(log, 'utf8'))).toEqual([]);
   });
 });
 
@@ -199,7 +199,7 @@ describe('an installation with authentication everywhere', () => {
     expect(files).toHaveLength(SERVICES.length);
     for (const file of files) texts += readFileSync(join(logs, file), 'utf8');
     expect(texts).toContain('Dependency unavailable');
-    expect(toldBy(texts)).toEqual([]);
+    expect(secretsIn(texts)).toEqual([]);
   }, 240_000);
 });
 

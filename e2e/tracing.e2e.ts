@@ -92,9 +92,9 @@ afterAll(async () => {
 });
 
 /** Returns the spans from one up to the first whose parent is not among those received. */
-function wayUp(from: Seen, all: ReadonlyMap<string, Seen>): Seen[] {
+function pathToRoot(from: Seen, all: ReadonlyMap<string, Seen>): Seen[] {
   const parent = all.get(from.parent);
-  return parent === undefined ? [from] : [from, ...wayUp(parent, all)];
+  return parent === undefined ? [from] : [from, ...pathToRoot(parent, all)];
 }
 
 describe('tracing', () => {
@@ -125,7 +125,7 @@ describe('tracing', () => {
         const isEnd = ({ name, facts }: Seen): boolean =>
           name === 'publish progress' && facts['bulk.status'] === 'completed';
         const end = [...trace().values()].find(isEnd);
-        const way = end === undefined ? [] : wayUp(end, trace());
+        const way = end === undefined ? [] : pathToRoot(end, trace());
         return way.at(-1)?.parent === caller ? way : undefined;
       },
       { timeoutMs: 30_000 },

@@ -41,7 +41,7 @@ beforeEach(async () => {
 });
 afterEach(() => installation.dispose());
 
-async function bury(
+async function deadLetter(
   service: string,
   topic: string,
   value: Buffer,
@@ -84,8 +84,8 @@ describe('dead letters', () => {
     const { topics } = installation;
     const { desk } = open;
     expect(await listed({}, true)).toEqual([]);
-    await bury('handler', topics.entityBatches.normal, await batchBytes(), BATCH, 'FENCE_AHEAD_OF_LOG');
-    await bury('stats-aggregator', topics.results, Buffer.from([1, 255]), {});
+    await deadLetter('handler', topics.entityBatches.normal, await batchBytes(), BATCH, 'FENCE_AHEAD_OF_LOG');
+    await deadLetter('stats-aggregator', topics.results, Buffer.from([1, 255]), {});
     const ids = async (filter: LetterFilter, all = false) =>
       (await listed(filter, all)).map(({ letter }) => letter.id);
     expect(await ids({})).toEqual(['0:0', '0:1']);
@@ -114,7 +114,7 @@ describe('dead letters', () => {
     const { desk } = open;
     const topic = installation.topics.entityBatches.normal;
     const bytes = await batchBytes();
-    await bury('handler', topic, bytes, { ...BATCH, generation: '1' });
+    await deadLetter('handler', topic, bytes, { ...BATCH, generation: '1' });
     const selection = { ids: [], filter: { action: actionId } };
     expect(await desk.replay(selection, false)).toEqual({
       done: [{ id: '0:0', generation: 2, topic }],
@@ -145,10 +145,10 @@ describe('dead letters', () => {
     const { desk } = open;
     const { results: topic, actions } = installation.topics;
     const headers = { 'result-id': `${actionId}:4`, generation: '0' };
-    await bury('stats-aggregator', topic, await resultBytes(success()), headers);
-    await bury('stats-aggregator', topic, await resultBytes(failure('DEAD_LETTERED', 'm')), headers);
-    await bury('stats-aggregator', topic, Buffer.from('no Avro'), headers);
-    await bury('stats-aggregator', actions, Buffer.from('?'), headers);
+    await deadLetter('stats-aggregator', topic, await resultBytes(success()), headers);
+    await deadLetter('stats-aggregator', topic, await resultBytes(failure('DEAD_LETTERED', 'm')), headers);
+    await deadLetter('stats-aggregator', topic, Buffer.from('no Avro'), headers);
+    await deadLetter('stats-aggregator', actions, Buffer.from('?'), headers);
     const { done, refused } = await desk.replay({ ids: [], filter: { action: actionId } }, false);
     expect(done).toMatchObject([{ id: '0:0', generation: 1 }]);
     expect(refused.map(({ id, code }) => [id, code])).toEqual(

@@ -192,7 +192,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
   });
 
   it.each(CONFIGURED)(
-    'give %s only variables that it reads, values that it accepts, and all it needs',
+    'give %s only variables that it reads, values that it accepts, and all required variables',
     async (name) => {
       const schema = await configSchema(name);
       const given = environment(name);

@@ -19,9 +19,9 @@ describe('incomingEntitySchema', () => {
     ['an empty id', { id: '' }],
     ['a number as id', { id: 7 }],
     ['an id too long', { id: 'x'.repeat(257) }],
-    ['a ref that is no string', { id: 'a', ref: 1 }],
+    ['a ref that is not a string', { id: 'a', ref: 1 }],
     ['an id that is not well-formed Unicode', { id: 'a\ud800' }],
-    ['no object', 'c1'],
+    ['a string', 'c1'],
     ['null', null],
     ['a list', ['c1']],
   ])('refuses %s', (_what, value) => {

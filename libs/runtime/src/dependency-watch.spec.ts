@@ -4,7 +4,7 @@ import { CodedError, DependencyError } from '@bulk/domain';
 import { DependencyWatch } from './dependency-watch.ts';
 import { Health } from './health.ts';
 
-const AWAY = new CodedError('STORE_UNAVAILABLE', 'nobody answers', { retryable: true });
+const AWAY = new CodedError('STORE_UNAVAILABLE', 'no answer', { retryable: true });
 const STORE = 'store';
 
 let stop: AbortController;
@@ -82,7 +82,7 @@ describe('DependencyWatch', () => {
     expect(health.ready).toBe(true);
     answer = () => Promise.reject(new Error('refused'));
     await expect(watch.during([STORE], () => Promise.reject(AWAY))).rejects.toBe(AWAY);
-    expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'nobody answers' });
+    expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'no answer' });
     await watch.during([STORE], () => Promise.resolve());
     expect(health.ready).toBe(true);
   });

@@ -99,7 +99,7 @@ describe('ndjsonEntities', () => {
   });
 
   it.each([
-    ['a line that is no JSON', '{"id":"a"}\n{"id":\n', 'INVALID_ROW', 'line 2'],
+    ['a line that is not JSON', '{"id":"a"}\n{"id":\n', 'INVALID_ROW', 'line 2'],
     ['a list', '[1]\n', 'INVALID_ROW', 'line 1'],
     ['no id', '{"id":"a"}\n\n{"name":"b"}', 'INVALID_ROW', 'line 3: id'],
     ['a number', '7', 'INVALID_ROW', 'line 1'],

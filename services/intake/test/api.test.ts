@@ -70,7 +70,7 @@ describe('POST /bulk-actions', () => {
     ['too many entities', { ...good, entities: entitiesOf(1_001) }, {}, 400, 'INVALID_REQUEST', 'entities'],
     ['an entity without id', { ...good, entities: [{ id: 'c1' }, {}] }, {}, 400, 'INVALID_REQUEST', 'entities[1].id'],
     ['a number as id', { ...good, entities: [{ id: 7 }] }, {}, 400, 'INVALID_REQUEST', 'entities[0].id'],
-    ['an entity that is none', { ...good, entities: [null] }, {}, 400, 'INVALID_REQUEST', 'entities[0]'],
+    ['an entity that is null', { ...good, entities: [null] }, {}, 400, 'INVALID_REQUEST', 'entities[0]'],
     ['no date', { ...good, scheduledFor: 'tomorrow' }, {}, 400, 'INVALID_REQUEST', 'scheduledFor'],
     ['a date that its offset moves beyond the year 9999', { ...good, scheduledFor: '9999-12-31T23:59:59-05:00' }, {}, 400, 'INVALID_REQUEST', 'scheduledFor'],
     ['a date that its offset moves before the year 1', { ...good, scheduledFor: '0001-01-01T00:00:00+05:00' }, {}, 400, 'INVALID_REQUEST', 'scheduledFor'],

@@ -31,7 +31,7 @@ const action = (entity: string): string => `{"actionType":"update","entities":[$
 const code = ({ status, body }: Answer): unknown[] => [status, body.error?.code];
 
 /** Starts a request whose body does not end until the test ends it. */
-function begin(path: string, headers: Record<string, string>, part: string | Buffer): ClientRequest {
+function startRequest(path: string, headers: Record<string, string>, part: string | Buffer): ClientRequest {
   const { hostname, port } = new URL(harness.url);
   const sent = httpRequest({ hostname, port, method: 'POST', path, headers });
   sent.on('error', () => undefined);
@@ -54,7 +54,7 @@ describe('a request', () => {
     ['br', '/bulk-actions', brotliCompressSync('{}'), { ...JSON_TYPE, 'content-encoding': 'br' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['garbage as deflate', '/bulk-actions', 'garbage', { ...JSON_TYPE, 'content-encoding': 'deflate' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['garbage as gzip', '/bulk-actions', 'garbage', { ...JSON_TYPE, ...GZIP }, 400, 'INVALID_GZIP'],
-    ['an encoding that is none', '/bulk-actions', '{}', { ...JSON_TYPE, 'content-encoding': '__proto__' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['an unknown encoding', '/bulk-actions', '{}', { ...JSON_TYPE, 'content-encoding': '__proto__' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['half of a gzip', '/bulk-actions', gzipSync('{"a":1}').subarray(0, 12), { ...JSON_TYPE, ...GZIP }, 400, 'INVALID_GZIP'],
     ['16 MiB of entities in 16 KB', '/bulk-actions', gzipSync(`{"entities":[${'{},'.repeat(5_600_000)}`), { ...JSON_TYPE, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
     ['empty lines without end in NDJSON', UPDATE, gzipSync('\n'.repeat(4_000_000)), { ...NDJSON, ...GZIP }, 400, 'INVALID_REQUEST'],
@@ -70,10 +70,10 @@ describe('a request', () => {
 
   it('for an upload beyond the upload limit is refused with 429 or 503 until an upload ends', async () => {
     const rows = entitiesOf(300).map((entity) => `${JSON.stringify(entity)}\n`).join(''); // prettier-ignore
-    const mine = begin(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows);
+    const mine = startRequest(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows);
     await eventually('it is staged', async () => (await staging()) === 1);
     expect(code(await harness.upload(UPDATE, rows, NDJSON))).toEqual([429, 'ACCOUNT_TOO_BUSY']);
-    const others = begin(UPDATE, { ...NDJSON, 'x-account-id': 'other' }, rows);
+    const others = startRequest(UPDATE, { ...NDJSON, 'x-account-id': 'other' }, rows);
     await eventually('both are staged', async () => (await staging()) === 2);
     const third = await harness.upload(UPDATE, rows, { ...NDJSON, 'x-account-id': 'third' });
     expect(code(third)).toEqual([503, 'TOO_BUSY']);
@@ -87,7 +87,7 @@ describe('a request', () => {
     const before = await harness.traces();
     const rows = gzipSync('{"id":"c1","lastName":"Miller"}\n'.repeat(250_000));
     expect(rows.length).toBeLessThan(30_000);
-    const sent = begin(UPDATE, { ...NDJSON, ...GZIP, 'x-account-id': 'acme' }, rows);
+    const sent = startRequest(UPDATE, { ...NDJSON, ...GZIP, 'x-account-id': 'acme' }, rows);
     sent.end();
     await eventually('it is staged', async () => (await staging()) === 1);
     const total = await harness.database.stagedBatches.countDocuments({});
@@ -102,7 +102,7 @@ describe('a request', () => {
       { length: 20 },
       (_, i) => `{"id":"big${i}","lastName":"${'x'.repeat(30_000)}"}\n`,
     );
-    const sent = begin(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows.join(''));
+    const sent = startRequest(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows.join(''));
     await eventually('nearly all is staged', async () => {
       const action = await harness.database.actions.findOne({ status: 'staging' });
       const batches = await harness.database.stagedBatches.find({ actionId: action?._id ?? '' }).toArray();
@@ -132,7 +132,7 @@ describe('a request', () => {
      */
     const hold = async (account: string, probed: string): Promise<{ sent: ClientRequest; refused: Answer }> =>
       eventually(`${account} holds its room`, async () => {
-        const sent = begin('/bulk-actions', { ...JSON_TYPE, 'x-account-id': account }, part);
+        const sent = startRequest('/bulk-actions', { ...JSON_TYPE, 'x-account-id': account }, part);
         const over = new AbortController();
         sent.once('response', () => over.abort()).once('close', () => over.abort());
         while (!over.signal.aborted) {

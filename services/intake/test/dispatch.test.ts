@@ -63,7 +63,7 @@ const nonEmpty = async <T>(found: Promise<readonly T[]>): Promise<readonly T[] |
   const list = await found;
   return list.length > 0 ? list : undefined;
 };
-const ascends = (numbers: readonly number[]): boolean =>
+const isAscending = (numbers: readonly number[]): boolean =>
   numbers.every((n, i) => i === 0 || n > numbers[i - 1]!);
 
 describe('a dispatch', () => {
@@ -80,7 +80,7 @@ describe('a dispatch', () => {
     }
     for (let partition = 0; partition < PARTITIONS; partition += 1) {
       expect(
-        ascends(published.filter((one) => one.partition === partition).map(({ batch }) => batch.batchNo)),
+        isAscending(published.filter((one) => one.partition === partition).map(({ batch }) => batch.batchNo)),
       ).toBe(true);
     }
     const submitted = await eventually('the announcement', () => harness.submitted.messages[0]);

@@ -36,9 +36,9 @@ function firstCopies(published: readonly PublishedBatch[]): PublishedBatch[] {
 
 describe('an upload that loses MongoDB in the middle', () => {
   // If connections are dead and new ones are not, the driver's own second try is accepted.
-  it.each([{ away: 'break' }, { away: 'blackHole' }] as const)(
-    'is refused as retryable, leaves nothing behind, and its repetition is accepted ($away)',
-    async ({ away }) => {
+  it.each([{ fault: 'break' }, { fault: 'blackHole' }] as const)(
+    'is refused as retryable, leaves nothing behind, and its repetition is accepted ($fault)',
+    async ({ fault }) => {
       const { link, env } = await linkTo('mongodb', harness.installation.env);
       harness.installation.onDispose(() => link.close());
       const service = await harness.start({ ...env, MONGODB_TIMEOUT_MS: '1000', STAGING_GROUP_BATCHES: '2' });
@@ -56,7 +56,7 @@ describe('an upload that loses MongoDB in the middle', () => {
           'a part is staged',
           async () => (await harness.database.stagedBatches.countDocuments({})) > 0,
         );
-        link[away]();
+        link[fault]();
         yield Buffer.from(lines.slice(SIZE / 2).join(''));
       }
       const refused = await upload(brokenOff());
@@ -82,9 +82,9 @@ describe('an upload that loses MongoDB in the middle', () => {
 });
 
 describe('a dispatch that loses Kafka in the middle', () => {
-  it.each(AWAY.map((away) => ({ away })))(
-    'publishes every batch in order, once except for second copies, while uploads are still accepted ($away)',
-    async ({ away }) => {
+  it.each(AWAY.map((fault) => ({ fault })))(
+    'publishes every batch in order, once except for second copies, while uploads are still accepted ($fault)',
+    async ({ fault }) => {
       const { link, env } = await linkTo('kafka', harness.installation.env);
       harness.installation.onDispose(() => link.close());
       const service = await harness.start({
@@ -104,10 +104,10 @@ describe('a dispatch that loses Kafka in the middle', () => {
       await eventually('it is under way', async () => (await harness.published(underWay)).length >= 4, {
         everyMs: 5,
       });
-      link[away]();
+      link[fault]();
       link.delay(0);
       const meanwhile = await post();
-      if (away !== 'hang') {
+      if (fault !== 'hang') {
         await eventually('not ready', () => !service.context.health.ready);
         expect((await harness.database.actions.findOne({ _id: underWay }))?.dispatch.done).toBe(false);
         link.restore();

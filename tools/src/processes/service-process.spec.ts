@@ -11,7 +11,7 @@ import { ServiceProcess } from './service-process.ts';
  */
 const SCRIPT = `
   let asked = 0;
-  const components = { mongodb: { state: 'waiting', reason: 'nobody there' } };
+  const components = { mongodb: { state: 'waiting', reason: 'connection refused' } };
   require('http').createServer((_, response) => {
     asked += 1;
     const ready = asked > Number(process.env.READY_AFTER);
@@ -72,7 +72,7 @@ describe('ServiceProcess', () => {
     const child = await spawn(SCRIPT, 1_000);
     await expect(child.waitUntilReady(1_500)).rejects.toMatchObject({
       code: 'SERVICE_NOT_READY',
-      message: expect.stringContaining('waits for mongodb: nobody there'),
+      message: expect.stringContaining('waits for mongodb: connection refused'),
     });
   });
 

@@ -35,7 +35,7 @@ describe('node-versions.json', () => {
     ['a release in another line', { images: '9', lines: { '9': release('10.0.2') } }],
     ['a version that is not exact', { images: '9', lines: { '9': release('9.1') } }],
     [
-      'an integrity that is no sha512',
+      'an integrity that is not sha512',
       { images: '9', lines: { '9': { version: '9.1.0', integrity: { 'linux-x64': 'sha1-x' } } } },
     ],
   ])('is refused with %s', (_what, content) => {

@@ -22,7 +22,7 @@ describe('batchNameOf', () => {
     [{ 'action-id': ACTION }],
     [{ 'action-id': ACTION, 'batch-no': '-1' }],
     [{ 'action-id': ACTION, 'batch-no': '99999999999' }],
-    [{ 'action-id': 'a stranger', 'batch-no': '1' }],
+    [{ 'action-id': 'not-an-id', 'batch-no': '1' }],
     [{ 'result-id': ACTION }],
     [{ 'result-id': ':1' }],
   ])('returns undefined for %j', (headers) => {

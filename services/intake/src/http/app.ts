@@ -52,7 +52,7 @@ function envelope(log: Logger): Middleware {
     });
     try {
       await next();
-      log.debug(facts(), 'request answered');
+      log.debug(facts(), 'Request answered');
     } catch (error) {
       const { status, headers, body } = toErrorResponse(error);
       ctx.set(headers);

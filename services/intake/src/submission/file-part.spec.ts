@@ -58,12 +58,12 @@ describe('openFormFile', () => {
 
   it.each<[string, Part, string, string | undefined]>([
     ['its own content type', partOf('x.bin', CSV, 'Content-Type: text/csv; charset=windows-1252'), 'text/csv', 'windows-1252'],
-    ['the name, where its type says nothing', partOf('CONTACTS.CSV', CSV, 'Content-Type: application/octet-stream'), 'text/csv', undefined],
-    ['the name, where Excel gives the type', partOf('c.csv', CSV, 'content-type: application/vnd.ms-excel'), 'text/csv', undefined],
+    ['its name when its type is generic', partOf('CONTACTS.CSV', CSV, 'Content-Type: application/octet-stream'), 'text/csv', undefined],
+    ['its name when Excel sets the type', partOf('c.csv', CSV, 'content-type: application/vnd.ms-excel'), 'text/csv', undefined],
     ['.ndjson', partOf('c.ndjson'), 'application/x-ndjson', undefined],
     ['.jsonl.gz', partOf('c.jsonl.gz', gzipSync(CSV)), 'application/x-ndjson', undefined],
     ['.csv.gz with a type of gzip', partOf('c.csv.gz', gzipSync(CSV), 'Content-Type: application/gzip'), 'text/csv', undefined],
-    ['a name in quotes that are escaped', partOf('a \\"b\\"; name=\\"x.csv'), 'text/csv', undefined],
+    ['a name with escaped quotes', partOf('a \\"b\\"; name=\\"x.csv'), 'text/csv', undefined],
   ])('identifies a file by %s', async (_what, part, mediaType, charset) => {
     const file = await open(bodyOf([part]));
     expect([file.mediaType, file.charset]).toEqual([mediaType, charset]);
@@ -92,8 +92,8 @@ describe('openFormFile', () => {
     ['a boundary that continues', bodyOf([good], `--${BOUNDARY}x`), /within the content/],
     ['no closing boundary', bodyOf([good], ''), /without the closing boundary/],
     ['an end within the headers', bodyOf([good]).subarray(0, 60), /within the headers/],
-    ['headers that are none', bodyOf([{ headers: ['no header'], content: CSV }]), /"name: value"/],
-    ['a disposition twice', bodyOf([{ headers: [...good.headers, ...good.headers], content: CSV }]), /once/],
+    ['malformed headers', bodyOf([{ headers: ['no header'], content: CSV }]), /"name: value"/],
+    ['a repeated disposition', bodyOf([{ headers: [...good.headers, ...good.headers], content: CSV }]), /once/],
     ['no disposition', bodyOf([{ headers: ['Content-Type: text/csv'], content: CSV }]), /form-data/],
     ['base64', bodyOf([partOf('c.csv', 'aWQK', 'Content-Transfer-Encoding: base64')]), /without content-transfer-encoding/],
     ['headers without end', bodyOf([partOf('c.csv', CSV, `x: ${'x'.repeat(20_000)}`)]), /at most 16384 bytes/],

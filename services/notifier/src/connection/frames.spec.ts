@@ -39,14 +39,14 @@ describe('parseClientFrame', () => {
   it.each([
     ['not JSON', '{', 'INVALID_JSON', '(frame)'],
     ['empty', '', 'INVALID_JSON', '(frame)'],
-    ['no object', '[]', 'INVALID_FRAME', '(frame)'],
+    ['a list', '[]', 'INVALID_FRAME', '(frame)'],
     ['null', 'null', 'INVALID_FRAME', '(frame)'],
     ['an unknown event', JSON.stringify({ event: 'dance', data: ID }), 'INVALID_FRAME', 'event'],
     ['no event', JSON.stringify({ data: ID }), 'INVALID_FRAME', 'event'],
     ['no id', JSON.stringify({ event: 'subscribe' }), 'INVALID_FRAME', 'data'],
-    ['a bad id', JSON.stringify({ event: 'subscribe', data: 'x' }), 'INVALID_FRAME', 'data'],
+    ['an invalid id', JSON.stringify({ event: 'subscribe', data: 'x' }), 'INVALID_FRAME', 'data'],
     [
-      'an id that is none',
+      'an id that is an object',
       JSON.stringify({ event: 'unsubscribe', data: { $ne: 1 } }),
       'INVALID_FRAME',
       'data',
@@ -64,7 +64,7 @@ describe('parseClientFrame', () => {
       'data.since',
     ],
     [
-      'data where there is none',
+      'unexpected data',
       JSON.stringify({ event: 'unsubscribeAccount', data: {} }),
       'INVALID_FRAME',
       '(frame)',

@@ -17,7 +17,7 @@ describe('readAnswers', () => {
   });
 
   it.each(['content-length: 9', 'transfer-encoding: chunked', 'x: y'])(
-    'takes an answer to HEAD with %s for whole',
+    'accepts an answer to HEAD with %s as complete',
     (header) => {
       const head = `HTTP/1.1 200 OK\r\n${header}\r\n\r\n`;
       expect(read(`${head}${head}`).answers.map(({ isWhole }) => isWhole)).toEqual([true, true]);
@@ -31,10 +31,10 @@ describe('readAnswers', () => {
   });
 
   it.each([
-    ['a length that is not reached', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab'],
-    ['a chunk that is not reached', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nab'],
+    ['an incomplete body', 'HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nab'],
+    ['an incomplete chunk', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n9\r\nab'],
     ['an interim answer alone', 'HTTP/1.1 100 Continue\r\n\r\n'],
-    ['nothing', ''],
+    ['an empty answer', ''],
   ])('reports %s as incomplete', (_what, text) => {
     const answers = read(text);
     expect(answers.fault).toBeUndefined();
@@ -46,7 +46,7 @@ describe('readAnswers', () => {
     ['a header without a colon', 'HTTP/1.1 200 OK\r\nhello\r\n\r\n'],
     ['a header with a zero byte', 'HTTP/1.1 200 OK\r\nx: \0\r\n\r\n'],
     ['headers without an end', 'HTTP/1.1 200 OK\r\n'],
-    ['a length that is none', 'HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n'],
+    ['an invalid length', 'HTTP/1.1 200 OK\r\ncontent-length: x\r\n\r\n'],
     ['a chunk without a size', 'HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\nzz\r\n'],
     ['an answer inside of another', 'HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\naa'],
   ])('reports a fault for %s', (_what, text) => {

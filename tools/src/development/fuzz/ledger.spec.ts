@@ -52,7 +52,7 @@ describe('compareWithLedger', () => {
     ],
     ['an action that is stored although it was refused', judged(0), { stored: [ofCase(0)] }],
     [
-      'an action of nobody when no client has left',
+      'an unknown action when no client disconnected',
       judged(0),
       { stored: [{ actionId: 'b', accountId: 'other', total: 1 }] },
     ],

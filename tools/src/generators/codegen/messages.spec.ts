@@ -56,7 +56,7 @@ describe('avroToZod', () => {
   });
 
   it.each([[['string', 'int']], ['Undeclared'], [{ type: 'record', fields: [] }]])(
-    'refuses what it does not know: %j',
+    'refuses an unknown schema: %j',
     (type) => {
       expect(() => avroToZod(type, new Set())).toThrow('not supported by the generator');
     },
