@@ -99,7 +99,9 @@ const rooms = {
     'submission',
     'documentation',
   ],
-  'services/stats-aggregator/src': ['account', 'consume'],
+  'services/handler/src': ['application', 'dead-letters', 'retry', 'lanes', 'consumption'],
+  'services/stats-aggregator/src': ['accounting', 'consumption'],
+  'services/notifier/src': ['limits', 'progress-feed', 'webhooks', 'subscriptions', 'connection', 'server'],
   'tools/src': [
     'console',
     'processes',
@@ -110,7 +112,6 @@ const rooms = {
     'development',
     'bench',
   ],
-  'services/notifier/src': ['limits', 'progress', 'webhooks', 'subscriptions', 'connection', 'server'],
 };
 
 const roomBoundaries = Object.entries(rooms).flatMap(([src, names]) =>

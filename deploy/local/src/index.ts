@@ -1,6 +1,7 @@
 export { type Child, startChild } from './child.ts';
 export { type Environment, loadEnv, OWN_PARTS } from './env.ts';
 export { StackError, type StackErrorCode } from './errors.ts';
+export { acquireLock } from './lock.ts';
 export { cacheFolder, packageRoot, stackPaths, type StackPaths, workspaceRoot } from './paths.ts';
 export { isPortFree, releasePorts, reservePorts } from './ports.ts';
 export { identify, isAlive, type ProcessIdentity, signalProcess, terminate } from './processes.ts';

@@ -11,17 +11,24 @@ export interface WriteScope {
   /** The batch that writes. It becomes the fence of each entity that it changes (G5). */
   readonly at: LanePosition;
   readonly now: Date;
+  /**
+   * Rejects if the batch's partition has another owner. The store calls it again if the write had to wait. Absent: the
+   * partition cannot be lost.
+   */
+  readonly confirmOwnership?: () => Promise<void>;
 }
 
 /** The CRM's entities, in the form in which action types change them. */
 export interface EntityStore {
   /**
-   * Applies one change per entity in one bulk write; the entities differ. It may be repeated for a batch.
+   * Applies one change per entity in one bulk write; the entities differ. It may be repeated for a batch. Writes at the
+   * same time may share a bulk write, and each has its own results and its own errors.
    *
    * @returns a result for each change, in the same order.
    * @throws SupersededError if a later batch of the lane has changed an entity: report nothing.
    * @throws a retryable CodedError if the store is unavailable or another lane interfered; any part may have been
    *   applied.
+   * @throws the error of `WriteScope.confirmOwnership`.
    */
   write(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]>;
 }

@@ -40,7 +40,6 @@ async function member(work: () => Promise<void>): Promise<{
       await work();
       return DONE;
     },
-    onFailure: () => Promise.resolve('retry'),
     onCrash: (error) => {
       throw error;
     },

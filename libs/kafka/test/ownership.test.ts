@@ -46,7 +46,6 @@ async function consume(
     fromBeginning: true,
     commitIntervalMs: 50,
     backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    onFailure: () => Promise.resolve('retry'),
     onCrash: (error) => {
       throw error;
     },
@@ -131,18 +130,12 @@ describe('Chunk.confirmOwnership', () => {
         if (asked.length > 0) return;
         await chunk.confirmOwnership();
         jest.spyOn(Date, 'now').mockImplementation(() => now() - 3_600_000);
+        const before = heartbeats;
         const until = performance.now() + 2 * HEARTBEAT_MS;
         await eventually('the interval is over', () => performance.now() > until, { everyMs: 20 });
-        const before = heartbeats;
         await chunk.confirmOwnership();
         asked.push(heartbeats - before, before);
         jest.restoreAllMocks();
-      },
-      // Background heartbeats are off, because they would ask in its place.
-      config: {
-        ...loadConfig(z.object(consumerConfigShape), { KAFKA_SESSION_TIMEOUT_MS: '6000' }),
-        KAFKA_HEARTBEAT_INTERVAL_MS: HEARTBEAT_MS,
-        KAFKA_MAX_PROCESSING_MS: 0,
       },
     });
     await eventually('it was asked', () => asked.length > 0);

@@ -9,6 +9,7 @@ import {
   type EntityChange,
 } from '@bulk/domain';
 import type { Database } from './database.ts';
+import { entityKey } from './documents.ts';
 import { readStates } from './entity-states.ts';
 import { findTaken, uniqueIndexes, type Claim } from './unique-values.ts';
 
@@ -28,10 +29,14 @@ export class DryRunEntityStore implements EntityStore {
   async write(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
     if (changes.length === 0) return [];
     const unique = uniqueIndexes(scope.entityType);
-    const states = await readStates(this.#database, scope, changes, [...new Set(unique.flat())]);
+    const keyOf = ({ entityId }: EntityChange): string => entityKey(scope.accountId, entityId);
+    const { collection } = scope.entityType;
+    const states = await readStates(this.#database, collection, changes.map(keyOf), [
+      ...new Set(unique.flat()),
+    ]);
     const claims: Claim[] = [];
     const verdicts = changes.map((change) => {
-      const stored = states.get(change.entityId);
+      const stored = states.get(keyOf(change));
       const verdict = verdictOf(scope, change, stored);
       if (verdict === undefined && change.kind !== 'delete')
         claims.push({ entityId: change.entityId, fields: fieldsAfter(change, stored) });

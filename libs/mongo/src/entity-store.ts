@@ -2,6 +2,7 @@ import type { EntityStore, WriteScope } from '@bulk/action-types';
 import {
   APPLIED,
   isLiving,
+  isRetryable,
   recordOf,
   RetryableError,
   UNIQUE_VIOLATION,
@@ -10,11 +11,13 @@ import {
   type EntityChange,
   type EntityState,
 } from '@bulk/domain';
-import { MongoBulkWriteError } from 'mongodb';
+import { MongoBulkWriteError, type AnyBulkWriteOperation } from 'mongodb';
 import type { Database } from './database.ts';
-import { operationOf } from './entity-operation.ts';
+import type { EntityDocument } from './documents.ts';
 import { readStates } from './entity-states.ts';
 import { DocumentRefusedError, DUPLICATE_KEY, isStoreOutage, StoreError } from './errors.ts';
+import { GroupCommit, type GroupLimits } from './group-commit.ts';
+import { PendingWrite, type WrittenChange } from './pending-write.ts';
 
 /** Thrown when another lane changed an entity between the write and the read after it. A retry settles it. */
 export class EntityChangedError extends RetryableError {
@@ -29,36 +32,110 @@ export class EntityChangedError extends RetryableError {
 const PRIMARY_INDEX = '_id_';
 
 /**
+ * Bounds of the bulk writes of a collection. Larger ones cost this process less (with 8 batches of 100 at a time: 4.4 ms
+ * of CPU per batch alone, 3.1 ms with these bounds, 2.6 ms with one bulk write of 800 at a time) and the stand-in for
+ * MongoDB the same. They make a small batch wait longer for those in front of it.
+ */
+const DEFAULT_LIMITS: GroupLimits = { concurrency: 2, operations: 400, bytes: 4_194_304 };
+
+/**
  * Stores entities in MongoDB, each with a fence per lane (G5).
  *
  * A batch is one bulk write in which every filter contains the fence. A document that a later batch has changed, or
  * that this batch changed in an earlier run, does not match. Only if something did not match, a second read
  * distinguishes a replay from a missing entity. The common case costs one round trip.
+ *
+ * Batches of one collection that are written at the same time share a bulk write. Each operation keeps the fence of its
+ * own batch, and each batch gets its own results, as if the batches had been written one by one at the same time.
  */
 export class MongoEntityStore implements EntityStore {
   readonly #database: Database;
+  readonly #limits: GroupLimits;
+  /** Collection → the writes that wait for it. */
+  readonly #groups = new Map<string, GroupCommit<PendingWrite>>();
 
-  constructor(database: Database) {
+  /** @param limits bounds of the bulk writes of a collection. */
+  constructor(database: Database, limits: GroupLimits = DEFAULT_LIMITS) {
     this.#database = database;
+    this.#limits = limits;
   }
 
   async write(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
     if (changes.length === 0) return [];
-    const { done, refusals } = await this.#bulkWrite(scope, changes);
-    if (done === changes.length) return changes.map(() => APPLIED);
-    const states = await readStates(this.#database, scope, changes);
-    const results = changes.map((change, i) =>
-      resultOf(scope, change, states.get(change.entityId), refusals.get(i)),
-    );
-    return this.#revive(scope, changes, results);
+    const write = new PendingWrite(scope, changes);
+    this.#groupsOf(scope.entityType.collection).add(write);
+    return this.#revive(scope, changes, await write.results);
   }
 
-  async #bulkWrite(scope: WriteScope, changes: readonly EntityChange[]): Promise<BulkWritten> {
-    const operations = changes.map((change) => operationOf(scope, change));
+  #groupsOf(collection: string): GroupCommit<PendingWrite> {
+    const known = this.#groups.get(collection);
+    if (known !== undefined) return known;
+    const groups = new GroupCommit<PendingWrite>(this.#limits, (group) => this.#commit(collection, group));
+    this.#groups.set(collection, groups);
+    return groups;
+  }
+
+  /** Writes a group and settles each write of it. Never rejects. */
+  async #commit(collection: string, group: readonly PendingWrite[]): Promise<void> {
+    const stale = group.filter(({ isStale }) => isStale);
+    const fresh = stale.length === 0 ? group : group.filter((write) => !stale.includes(write));
+    await Promise.all([
+      this.#writeGroup(collection, fresh),
+      confirmed(stale).then((again) => this.#writeGroup(collection, again)),
+    ]);
+  }
+
+  async #writeGroup(collection: string, group: readonly PendingWrite[]): Promise<void> {
+    const fault = await this.#attempt(collection, group);
+    if (fault === undefined) return;
+    let common = group.length === 1 || isRetryable(fault) ? fault : undefined;
+    // Otherwise the fault lies in the documents of an unknown write. Written alone, each gets its own results: what the
+    // group has changed already is recognised by its fence.
+    for (const write of group) {
+      const own = common ?? (await this.#attempt(collection, [write]));
+      if (own !== undefined) write.fail(own);
+      if (isRetryable(own)) common = own;
+    }
+  }
+
+  /** @returns the error that concerns the group as a whole, if there is one; then no write of it is settled. */
+  async #attempt(collection: string, group: readonly PendingWrite[]): Promise<unknown> {
+    if (group.length === 0) return undefined;
     try {
-      // The entities differ, so their order does not matter, and a refused write does not stop the others.
+      const operations = group.flatMap(({ items }) => items);
+      const { done, refusals } = await this.#bulkWrite(collection, operations);
+      if (done === operations.length) {
+        for (const write of group) write.settle(() => write.changes.map(() => APPLIED));
+        return undefined;
+      }
+      const keys = group.flatMap((write) => write.keys);
+      const states = await readStates(this.#database, collection, keys);
+      let from = 0;
+      for (const write of group) {
+        const { scope, changes } = write;
+        const first = from;
+        write.settle(() =>
+          changes.map((change, i) =>
+            resultOf(scope, change, states.get(write.keyOf(change)), refusals.get(first + i)),
+          ),
+        );
+        from += changes.length;
+      }
+      return undefined;
+    } catch (error) {
+      return error;
+    }
+  }
+
+  async #bulkWrite(
+    collection: string,
+    operations: AnyBulkWriteOperation<EntityDocument>[],
+  ): Promise<BulkWritten> {
+    try {
+      // Each operation is atomic and has its own conditions, so the order does not matter, and a refused write does not
+      // stop the others.
       const { matchedCount, upsertedCount } = await this.#database
-        .entities(scope.entityType.collection)
+        .entities(collection)
         .bulkWrite(operations, { ordered: false });
       return { done: matchedCount + upsertedCount, refusals: new Map() };
     } catch (error) {
@@ -70,14 +147,14 @@ export class MongoEntityStore implements EntityStore {
   async #revive(
     scope: WriteScope,
     changes: readonly EntityChange[],
-    results: readonly (ChangeResult | 'revive')[],
+    results: readonly WrittenChange[],
   ): Promise<ChangeResult[]> {
     const creations = changes.flatMap((change, i): EntityChange[] =>
       results[i] === 'revive'
         ? [{ kind: 'create', entityId: change.entityId, set: recordOf(change) ?? {} }]
         : [],
     );
-    const created = await this.write(scope, creations);
+    const created = creations.length === 0 ? [] : await this.write(scope, creations);
     const byId = new Map(creations.map(({ entityId }, i) => [entityId, created[i]]));
     return results.map((result, i) => {
       if (result !== 'revive') return result;
@@ -88,6 +165,22 @@ export class MongoEntityStore implements EntityStore {
       return revived;
     });
   }
+}
+
+/** Returns the writes whose callers still own their partitions. The others fail. */
+async function confirmed(writes: readonly PendingWrite[]): Promise<PendingWrite[]> {
+  const owned = await Promise.all(
+    writes.map(async (write) => {
+      try {
+        await write.confirm();
+        return [write];
+      } catch (error) {
+        write.fail(error);
+        return [];
+      }
+    }),
+  );
+  return owned.flat();
 }
 
 interface BulkWritten {
@@ -103,7 +196,7 @@ function resultOf(
   change: EntityChange,
   stored: EntityState | undefined,
   refusedBy: string | undefined,
-): ChangeResult | 'revive' {
+): WrittenChange {
   const verdict = verdictOf(scope, change, stored);
   if (verdict !== undefined) return verdict;
   if (change.kind === 'upsert' && stored !== undefined && !isLiving(stored)) return 'revive';

@@ -9,6 +9,9 @@
  * follows from the number of records, by linear hashing: when a bucket is added, one other is split, so that a bucket
  * holds 16 to 32 records however large the action is. Larger buckets would save little and make each claim write more
  * to the append-only file.
+ *
+ * Answers `{ 0, offset }` if the batch was seen at another offset. Otherwise it answers 1, and the index and the first
+ * position of each record whose own position is not the first. So a batch without duplicates is one number.
  */
 export const CLAIM = `
 local RECORD, DIGEST, PER_BUCKET = 16, 12, 16
@@ -19,10 +22,16 @@ local count = tonumber(known[2] or '0')
 local buckets = math.floor(count / PER_BUCKET) + 1
 
 local byte, sub, search = string.byte, string.sub, string.find
-local function hashAt(text, at)
+local function numberAt(text, at)
   local a, b, c, d = byte(text, at, at + 3)
   return ((a * 256 + b) * 256 + c) * 256 + d
 end
+-- Divided by a power of two, a number leaves the same remainder as its last two bytes, as long as there are few buckets.
+local function shortAt(text, at)
+  local c, d = byte(text, at + 2, at + 3)
+  return c * 256 + d
+end
+local hashAt = (count + #records) / PER_BUCKET < 32000 and shortAt or numberAt
 -- The largest power of two that is not above n.
 local function powerOf(n)
   local power = 1
@@ -66,9 +75,12 @@ for at = 1, #records, RECORD do
   local bucket = bucketAt[at]
   local there = find(held[bucket], sub(records, at, at + DIGEST - 1))
   if there then
-    reply[#reply + 1] = hashAt(held[bucket], there + DIGEST)
+    local first = numberAt(held[bucket], there + DIGEST)
+    if first ~= numberAt(records, at + DIGEST) then
+      reply[#reply + 1] = (at - 1) / RECORD
+      reply[#reply + 1] = first
+    end
   else
-    reply[#reply + 1] = hashAt(records, at + DIGEST)
     held[bucket] = held[bucket] .. sub(records, at, at + RECORD - 1)
     changed[bucket] = true
     added = added + 1

@@ -1,8 +1,9 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { CLAIM } from './claim-script.ts';
 import { RedisError } from './errors.ts';
+import { KeyScript } from './key-script.ts';
 
 /** A batch whose first positions are to be determined. */
 export interface BatchClaim {
@@ -40,7 +41,7 @@ const replySchema = z.array(z.coerce.number().int().nonnegative()).min(1);
  * such ids.
  */
 export class FirstPositions {
-  readonly #redis: Redis;
+  readonly #claims: KeyScript;
   readonly #prefix: string;
   readonly #ttlSeconds: number;
 
@@ -49,7 +50,7 @@ export class FirstPositions {
    *   Kafka keeps the batch.
    */
   constructor(redis: Redis, prefix: string, ttlSeconds: number) {
-    this.#redis = redis;
+    this.#claims = new KeyScript(redis, CLAIM);
     this.#prefix = prefix;
     this.#ttlSeconds = ttlSeconds;
   }
@@ -75,20 +76,19 @@ export class FirstPositions {
       records.writeUInt32BE(position, i * RECORD_BYTES + DIGEST_BYTES);
     });
     const reply = await answered(
-      this.#redis.eval(
-        CLAIM,
-        1,
+      this.#claims.run([
         keyOf(this.#prefix, actionId, partition),
         String(offset),
         generation === 0 ? String(batchNo) : `${batchNo}:${generation}`,
         String(this.#ttlSeconds),
         records,
-      ),
+      ]),
     );
     const [claimed, ...rest] = replySchema.parse(reply);
-    return claimed === 1
-      ? { kind: 'claimed', first: rest }
-      : { kind: 'published-twice', firstOffset: rest[0] ?? 0 };
+    if (claimed !== 1) return { kind: 'published-twice', firstOffset: rest[0] ?? 0 };
+    const first = entities.map(({ position }) => position);
+    for (let i = 0; i + 1 < rest.length; i += 2) first[rest[i] ?? 0] = rest[i + 1] ?? 0;
+    return { kind: 'claimed', first };
   }
 }
 
@@ -150,7 +150,7 @@ function keyOf(prefix: string, actionId: string, partition: number): string {
 }
 
 function digestOf(actionId: string, entityId: string): Buffer {
-  return createHash('sha256').update(`${actionId}:${entityId}`).digest();
+  return hash('sha256', `${actionId}:${entityId}`, 'buffer');
 }
 
 async function answered<T>(command: Promise<T>): Promise<T> {

@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { testUrls } from '@bulk/testing';
+import { eventually, testUrls } from '@bulk/testing';
+import { OwnRedis } from '@bulk/testing/own-redis';
 import { connectRedis } from '../src/client.ts';
 import { RedisError } from '../src/errors.ts';
 import { redisConfigSchema } from '../src/config.ts';
@@ -122,6 +123,76 @@ describe('FirstPositions.claim', () => {
       kind: 'claimed',
       first: first.slice(0, 1),
     });
+  });
+
+  it('gives each claim of one turn its own result, and fails only the claim that Redis refuses', async () => {
+    const [one, two, broken] = [newAction(), newAction(), newAction()];
+    await redis.set(`${prefix}firsts:${broken}:2`, 'not a hash');
+    await firsts.claim(claimOf(7, 3, [[0, 'x']], two));
+    const claims = await Promise.allSettled([
+      firsts.claim(claimOf(0, 10, [[0, 'x'], [1, 'y'], [2, 'x']], one)), // prettier-ignore
+      firsts.claim(claimOf(0, 10, [[0, 'x']], broken)),
+      firsts.claim(claimOf(1, 11, [[3, 'z'], [4, 'y']], one)), // prettier-ignore
+      firsts.claim(claimOf(7, 4, [[0, 'x']], two)),
+    ]);
+    expect(claims).toEqual([
+      { status: 'fulfilled', value: { kind: 'claimed', first: [0, 1, 0] } },
+      { status: 'rejected', reason: expect.any(RedisError) },
+      { status: 'fulfilled', value: { kind: 'claimed', first: [3, 1] } },
+      { status: 'fulfilled', value: { kind: 'published-twice', firstOffset: 3 } },
+    ]);
+  });
+
+  it('claims as before when Redis has lost its scripts, as after a restart', async () => {
+    const id = newAction();
+    await firsts.claim(claimOf(0, 10, [[0, 'x']], id));
+    await redis.script('FLUSH');
+    const claims = [1, 2, 3].map((batchNo) =>
+      firsts.claim(claimOf(batchNo, 10 + batchNo, [[batchNo, 'x']], id)),
+    );
+    for (const claim of claims) expect(await claim).toEqual({ kind: 'claimed', first: [0] });
+  });
+
+  it('sends the script once, and then its digest alone', async () => {
+    const id = newAction();
+    const own = await OwnRedis.start();
+    try {
+      const alone = await eventually('Redis answers', () =>
+        connectRedis(loadConfig(redisConfigSchema, { REDIS_URL: own.url }), silentLogger()).catch(
+          () => undefined,
+        ),
+      );
+      const calls = async (command: string): Promise<number> =>
+        Number(
+          new RegExp(`cmdstat_${command}:calls=(\\d+)`).exec(await alone.info('commandstats'))?.[1] ?? 0,
+        );
+      const there = new FirstPositions(alone, prefix, 60);
+      for (let batchNo = 0; batchNo < 5; batchNo += 1)
+        await there.claim(claimOf(batchNo, batchNo, [[batchNo, 'x']], id));
+      expect(await calls('eval')).toBe(1);
+      expect(await calls('evalsha')).toBe(5);
+      alone.disconnect();
+    } finally {
+      await own.stop();
+    }
+  });
+
+  it('finds every entity when an action grows beyond half a million entities in a partition', async () => {
+    const id = newAction();
+    // As many records as there were, in buckets that are empty.
+    await redis.hset(`${prefix}firsts:${id}:2`, 'n', 509_000);
+    const claims = Array.from({ length: 50 }, (_, batchNo) =>
+      claimOf(
+        batchNo,
+        batchNo,
+        Array.from({ length: 100 }, (_each, i): [number, string] => [batchNo * 100 + i, `${batchNo}-${i}`]),
+        id,
+      ),
+    );
+    const first = (claim: BatchClaim) => claim.entities.map(({ position }) => position);
+    for (const claim of [...claims, ...claims])
+      expect(await firsts.claim(claim)).toEqual({ kind: 'claimed', first: first(claim) });
+    expect(await redis.hget(`${prefix}firsts:${id}:2`, 'n')).toBe('514000');
   });
 
   it('takes at most 30 bytes per entity, however long the ids are', async () => {

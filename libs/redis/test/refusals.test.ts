@@ -59,7 +59,7 @@ describe('Redis that refuses to record first positions', () => {
 
   it('lacks a right where the user may not run scripts, or may not write', async () => {
     for (const [user, rights] of [
-      ['reader', ['+@all', '-eval']],
+      ['reader', ['+@all', '-eval', '-evalsha']],
       ['writer', ['+@all', '-hset', '-hsetnx']],
     ] as const) {
       const redis = await as(user, rights);

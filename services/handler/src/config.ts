@@ -23,7 +23,12 @@ const variables = z.object({
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     4,
-    'Maximum number of batches that one process handles at the same time, over all lanes. Each is of another partition. Higher values raise throughput and the load on MongoDB.',
+    'Maximum number of groups of batches that one process handles at the same time, over all lanes. Each group is of another partition. Higher values raise throughput and the load on MongoDB.',
+  ),
+  GROUP_BATCHES: integer(
+    { min: 1, max: 1_000 },
+    16,
+    'Maximum number of consecutive batches of a partition that are applied at the same time as a group. No entity occurs twice in a group. Higher values mean fewer requests per batch under load, more memory, and a longer wait for batches of other lanes.',
   ),
   LANE_WEIGHTS: laneWeights(
     [16, 4, 1],
@@ -37,7 +42,7 @@ const variables = z.object({
   ENTITY_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
     8,
-    'Maximum number of entities of a batch that are processed at the same time if the action type has no processBatch. Higher values finish such batches sooner.',
+    'Maximum number of entities of a group of batches that are processed at the same time if the action type has no processBatch. Higher values finish such groups sooner.',
   ),
   MAX_ATTEMPTS: integer(
     { min: 1, max: 100 },

@@ -5,6 +5,7 @@ import {
   endOffsetOf,
   openMessaging,
   openProducer,
+  openTopicGuard,
   type Kafka,
   type MessageCodec,
   type MessageProducer,
@@ -15,19 +16,25 @@ import {
   MONGODB,
   MongoEntityStore,
   openDatabase,
+  recordTopicIds,
   type Database,
 } from '@bulk/mongo';
 import { FirstPositions, openRedis, REDIS, type Redis } from '@bulk/redis';
-import type { ServiceContext } from '@bulk/runtime';
+import { startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
-import { BatchApplier } from './apply/batch-applier.ts';
+import { BatchApplier } from './application/batch-applier.ts';
+import { BatchRunner } from './application/batch-runner.ts';
+import { EndedActions } from './application/ended-actions.ts';
+import { ResultReporter } from './application/result-reporter.ts';
 import { handlerTimes, type HandlerConfig } from './config.ts';
-import { BatchConsumer } from './consume/batch-consumer.ts';
-import { BatchRunner } from './consume/batch-runner.ts';
-import { DeadBatches } from './consume/dead-batches.ts';
-import { EndedActions } from './consume/ended-actions.ts';
-import { retryPolicies } from './consume/retry-policies.ts';
+import { BatchConsumer } from './consumption/batch-consumer.ts';
+import { BatchOpener } from './consumption/batch-opener.ts';
+import { awaitConsumers, startConsumers } from './consumption/consumers.ts';
+import { MessageProcessor } from './consumption/message-processor.ts';
+import { DeadBatches } from './dead-letters/dead-batches.ts';
+import { UnprocessableBatches } from './dead-letters/unprocessable-batches.ts';
 import { createHandlerMetrics, type HandlerMetrics } from './metrics.ts';
+import { retryPolicies } from './retry/retry-policies.ts';
 import { RetryTopics } from './retry/retry-topics.ts';
 
 export const TOKENS = {
@@ -91,42 +98,82 @@ export async function createContainer(
         log,
       }),
   );
-  container.bind(TOKENS.consumer).toDynamicValue(
-    (resolution) =>
-      new BatchConsumer({
-        topics,
-        codec,
-        runner: new BatchRunner({
-          applier: resolution.get(TOKENS.applier),
-          backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
-          endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
-          inPlaceMs: config.RETRY_IN_PLACE_MS,
-          monotonic: () => performance.now(),
-          // These dependencies have answered a try that succeeds.
-          watched: (work) => context.dependencies.during([MONGODB, REDIS], work),
-          recorder,
-          log,
-        }),
-        retryTopics: new RetryTopics({
-          producer,
-          topics,
-          tiersMs: config.RETRY_TIERS_MS,
-          maxAgeMs: times.retryMaxAgeMs,
-          now,
-          mark: (actionId, batchNo) => markPostponed(database, actionId, batchNo),
-          recorder,
-          log,
-        }),
-        policyOf: retryPolicies(config, registry),
-        producer,
-        deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now, buried),
-        deadBatches: new DeadBatches(topics, database),
-        endedActions: new EndedActions(database, { marginMs: config.REDELIVERY_MARGIN_MS, now }),
-        maxAttempts: config.MAX_ATTEMPTS,
-        now,
+  container.bind(TOKENS.consumer).toDynamicValue((resolution) => {
+    const backoff = {
+      initialDelayMs: config.RETRY_INITIAL_DELAY_MS,
+      maxDelayMs: config.RETRY_MAX_DELAY_MS,
+    };
+    const monotonic = (): number => performance.now();
+    const opener = new BatchOpener({ topics, codec, policyOf: retryPolicies(config, registry), now });
+    const reporter = new ResultReporter({ producer, topics, now, recorder });
+    const endedActions = new EndedActions(database, { marginMs: config.REDELIVERY_MARGIN_MS, now });
+    const processor = new MessageProcessor({
+      opener,
+      runner: new BatchRunner({
+        applier: resolution.get(TOKENS.applier),
+        backoff,
+        endOffset: (topic, partition) => endOffsetOf(kafka, topic, partition),
+        inPlaceMs: config.RETRY_IN_PLACE_MS,
+        monotonic,
+        // These dependencies have answered a try that succeeds.
+        watched: (work) => context.dependencies.during([MONGODB, REDIS], work),
         recorder,
         log,
       }),
-  );
+      reporter,
+      unprocessable: new UnprocessableBatches({
+        deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now, buried),
+        deadBatches: new DeadBatches(topics, database),
+        endedActions,
+        reporter,
+        decode: (message) => opener.decode(message),
+        log,
+      }),
+      endedActions,
+      retryTopics: new RetryTopics({
+        producer,
+        topics,
+        tiersMs: config.RETRY_TIERS_MS,
+        maxAgeMs: times.retryMaxAgeMs,
+        now,
+        mark: (actionId, batchNo) => markPostponed(database, actionId, batchNo),
+        recorder,
+        log,
+      }),
+      dependencies: context.dependencies,
+      maxAttempts: config.MAX_ATTEMPTS,
+      backoff,
+      monotonic,
+      recorder,
+      log,
+    });
+    return new BatchConsumer(processor, { entityConcurrency: config.ENTITY_CONCURRENCY, monotonic });
+  });
   return container;
+}
+
+/** Starts handler. Resolves with the admin port once handler consumes. */
+export async function startHandler(
+  config: Readonly<HandlerConfig>,
+  context: ServiceContext,
+  registry?: ActionRegistry,
+): Promise<number> {
+  const { log, health, releasers } = context;
+  awaitConsumers(context);
+  const metrics = createHandlerMetrics(config, health);
+  const admin = await startAdminServer(config, { health, metrics: metrics.metrics, log });
+  releasers.push('admin server', () => admin.close());
+
+  const container = await createContainer(config, context, registry, metrics);
+  const kafka = container.get(TOKENS.kafka);
+  const topics = container.get(TOKENS.topics);
+  const database = container.get(TOKENS.database);
+  // Fences and results refer to offsets in these topics.
+  const guarded = [...Object.values(topics.entityBatches), ...Object.values(topics.retries), topics.results];
+  const guard = await openTopicGuard(kafka, guarded, (ids) => recordTopicIds(database, ids), context);
+  const confirmTopics = (names: readonly string[]): Promise<void> => guard.confirm(names);
+  const batches = container.get(TOKENS.consumer);
+  await startConsumers({ kafka, topics, batches, confirmTopics, metrics }, config, context);
+  log.info({ adminPort: admin.port }, 'Service ready');
+  return admin.port;
 }

@@ -1,7 +1,7 @@
 import { serviceMain } from '@bulk/runtime';
 import { startTracing } from '@bulk/runtime/telemetry';
 import { handlerConfigSchema } from './config.ts';
-import { startHandler } from './start.ts';
+import { startHandler } from './container.ts';
 
 await serviceMain({
   name: 'handler',

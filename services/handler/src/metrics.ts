@@ -12,7 +12,7 @@ import {
   type Metrics,
   type Readiness,
 } from '@bulk/runtime/telemetry';
-import type { BatchRecorder } from './consume/batch-recorder.ts';
+import type { BatchRecorder } from './application/batch-recorder.ts';
 
 /** Everything that handler measures. */
 export interface HandlerMetrics {

@@ -4,7 +4,7 @@ import { encodeEntities, entityBatchEncoder, MESSAGES } from '@bulk/contracts';
 import type { ActionStatus } from '@bulk/domain';
 import { connectRedis, redisConfigSchema, releaseFirstPositions, type Redis } from '@bulk/redis';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { EndedActions } from '../src/consume/ended-actions.ts';
+import { EndedActions } from '../src/application/ended-actions.ts';
 import { encodeRetryHeaders } from '../src/retry/retry-headers.ts';
 import { entity, HandlerHarness, idsIn, PARTITIONS, type GivenBatch } from './harness.ts';
 

@@ -26,7 +26,8 @@ import {
 } from '@bulk/testing';
 import { z } from 'zod';
 import { handlerConfigSchema, type HandlerConfig } from '../src/config.ts';
-import { handlerGroup, startHandler } from '../src/start.ts';
+import { handlerGroup } from '../src/consumption/consumers.ts';
+import { startHandler } from '../src/container.ts';
 
 export const PARTITIONS = 3;
 

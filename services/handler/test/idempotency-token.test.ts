@@ -56,14 +56,16 @@ describe('the idempotency token of a position', () => {
     );
     await harness.start(registry);
     const before = await harness.awaitResults(3, first, second);
-    expect(before[0]!.outcomes.map(({ attempts }) => attempts)).toEqual([1, 2]);
-    const mails = [
+    const retried = before.find(({ actionId, batchNo }) => actionId === first && batchNo === 0);
+    expect(retried!.outcomes.map(({ attempts }) => attempts)).toEqual([1, 2]);
+    // The batches of a group are processed in any order.
+    const mails = new Map([
       [`${first}:0`, one],
       [`${first}:7`, two],
       [`${first}:9`, three],
       [`${second}:0`, one],
-    ];
-    expect([...outbox.sent]).toEqual(mails);
+    ]);
+    expect(outbox.sent).toEqual(mails);
     // One mail was sent twice.
     expect(outbox.deliveries).toBe(5);
 
@@ -72,6 +74,6 @@ describe('the idempotency token of a position', () => {
     await harness.start(registry);
     await harness.awaitResults(6, first, second);
     expect(outbox.deliveries).toBe(9);
-    expect([...outbox.sent]).toEqual(mails);
+    expect(outbox.sent).toEqual(mails);
   });
 });

@@ -58,6 +58,8 @@ const start = (weights: string) =>
   harness.start(new ActionRegistry([...ACTION_HANDLERS, slow], ENTITY_TYPES), {
     PARTITION_CONCURRENCY: String(PERMITS),
     LANE_WEIGHTS: weights,
+    // A group of one, so that the order of the batches shows the turns of the lanes.
+    GROUP_BATCHES: '1',
   });
 
 /**

@@ -2,9 +2,9 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { loadConfig } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
-import { BatchApplier } from '../src/apply/batch-applier.ts';
+import { BatchApplier } from '../src/application/batch-applier.ts';
 import { handlerConfigSchema } from '../src/config.ts';
-import { BatchConsumer } from '../src/consume/batch-consumer.ts';
+import { BatchConsumer } from '../src/consumption/batch-consumer.ts';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { entity, HandlerHarness, idsIn } from './harness.ts';
 
@@ -76,7 +76,7 @@ class HarnessTwin {
   }
 
   async start(): Promise<void> {
-    const { startHandler } = await import('../src/start.ts');
+    const { startHandler } = await import('../src/container.ts');
     const service = inProcessService();
     await startHandler(loadConfig(handlerConfigSchema, this.#harness.installation.env), service.context);
     this.#stop = () => service.stop();

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import type { BatchResult } from '@bulk/contracts';
 import type { Entity } from '@bulk/domain';
 import { entity, HandlerHarness, idsIn, type GivenBatch } from './harness.ts';
 
@@ -47,7 +48,7 @@ describe('a redelivery', () => {
     const [updated, deleted, upserted] = ids as [string, string, string];
     const [made, added, there, gone] = ids.slice(3) as [string, string, string, string];
     await harness.givenContacts([updated, deleted, upserted, there]);
-    const actions = Array.from({ length: 4 }, () => randomUUID());
+    const actions: string[] = Array.from({ length: 4 }, () => randomUUID());
     const batch = (i: number, actionType: string, entities: Entity[]): GivenBatch => ({
       actionId: actions[i]!,
       batchNo: 0,
@@ -65,8 +66,11 @@ describe('a redelivery', () => {
       ]),
       batch(3, 'delete', [entity(0, deleted, { expectedVersion: 1 }), entity(1, gone, {})]),
     );
+    // The four batches are one group, so their results come in any order.
+    const inOrder = (results: readonly BatchResult[]): BatchResult[] =>
+      results.toSorted((a, b) => actions.indexOf(a.actionId) - actions.indexOf(b.actionId));
     await harness.start();
-    const first = await harness.awaitResults(4, ...actions);
+    const first = inOrder(await harness.awaitResults(4, ...actions));
     expect(first.map(({ outcomes }) => outcomes.map(({ code }) => code))).toEqual([
       [null],
       [null, 'ENTITY_EXISTS'],
@@ -77,7 +81,7 @@ describe('a redelivery', () => {
     await harness.stop();
     await harness.rewind();
     await harness.start();
-    const again = (await harness.awaitResults(8, ...actions)).slice(4);
+    const again = inOrder((await harness.awaitResults(8, ...actions)).slice(4));
     expect(again.map(({ outcomes }) => outcomes)).toEqual(first.map(({ outcomes }) => outcomes));
     expect(await harness.contacts()).toEqual(before);
   });

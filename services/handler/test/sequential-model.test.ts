@@ -13,8 +13,8 @@ import {
   type ModelOutcome,
 } from '@bulk/testing';
 import fc from 'fast-check';
-import { BatchApplier, type BatchAt } from '../src/apply/batch-applier.ts';
-import { BatchProgress } from '../src/apply/batch-progress.ts';
+import { BatchApplier, type BatchAt } from '../src/application/batch-applier.ts';
+import { BatchProgress } from '../src/application/batch-progress.ts';
 import { handlerConfigSchema } from '../src/config.ts';
 
 let installation: TestInstallation;

@@ -4,7 +4,7 @@ import type { Health } from '@bulk/runtime';
 import { loadConfig } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
 import { handlerConfigSchema } from '../src/config.ts';
-import { startHandler } from '../src/start.ts';
+import { startHandler } from '../src/container.ts';
 import { entity, HandlerHarness, idsIn } from './harness.ts';
 
 let harness: HandlerHarness;

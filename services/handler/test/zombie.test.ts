@@ -166,7 +166,7 @@ describe('a handler that stalled past its session while its partitions moved', (
 });
 
 /** A handler outside the group that believes it owns the first batch of partition 0. */
-async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promise<void> }> {
+async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promise<unknown> }> {
   const { installation } = harness;
   const service = inProcessService();
   installation.onDispose(() => service.stop());
@@ -181,10 +181,8 @@ async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promi
     partition,
     messages: [{ topic, partition, offset, key: message.key, value: message.value, headers: {} }],
     highWatermark: offset + 1,
-    previousAttempts: 0,
     heartbeat: () => Promise.resolve(),
     confirmOwnership: () => Promise.resolve(),
-    waitFor: () => Promise.resolve(),
   };
   return { done: container.get(TOKENS.consumer).process(chunk) };
 }

@@ -176,7 +176,7 @@ const variables = z.object({
   DISPATCH_POLL_MS: integer(
     { min: 5, max: 10_000 },
     20,
-    'Time between checks whether actions that have reached a limit can continue, in ms. Higher values lower the load on MongoDB and delay the next batches.',
+    'Minimum time between checks whether actions that have reached a limit can continue, in ms. The dispatcher checks four times in the time that a batch takes, at least every 250 ms. Higher values lower the load on MongoDB and delay the next batches.',
   ),
   DISPATCH_CONCURRENCY: integer(
     { min: 1, max: 1_000 },

@@ -153,7 +153,7 @@ function bindFeatures(
   const now = (): Date => new Date();
   const database = container.get(TOKENS.database);
   container.bind(TOKENS.staging).toDynamicValue(
-    () =>
+    (resolution) =>
       new StagingArea(
         database,
         {
@@ -166,6 +166,7 @@ function bindFeatures(
           now,
         },
         log,
+        resolution.get(TOKENS.dispatcher),
       ),
   );
   container.bind(TOKENS.janitor).toDynamicValue(

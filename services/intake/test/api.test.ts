@@ -39,8 +39,12 @@ describe('POST /bulk-actions', () => {
     });
     expect(positionsOf(published)).toEqual(entitiesOf(95).map((_, i) => i));
     expect(published.every(({ batch }) => batch.lane === 'high')).toBe(true);
-    const seen = await harness.get(`/bulk-actions/${action.actionId}`);
-    expect(seen.body.data).toMatchObject({ status: 'queued', total: 95 });
+    // The window is recorded after Kafka has it.
+    const seen = await eventually('the window is recorded', async () => {
+      const { body: answer } = await harness.get(`/bulk-actions/${action.actionId}`);
+      return answer.data?.['status'] === 'pending' ? undefined : answer.data;
+    });
+    expect(seen).toMatchObject({ status: 'queued', total: 95 });
   });
 
   it('accepts an account in the body and a named entity type', async () => {

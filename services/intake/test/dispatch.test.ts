@@ -373,7 +373,8 @@ describe('intake', () => {
     await eventually('a window is under way', () => sends > 0);
     expect(await leaseOf()).not.toBeNull();
     await stopping.stop(200);
-    expect(await leaseOf()).toBeNull();
+    // Kafka may hold the window, so the lease ends instead of saying that nothing was published.
+    expect((await leaseOf())?.until.getTime()).toBeLessThanOrEqual(Date.now());
     dispatcher(storeAhead(0)).wake();
     expect(positionsOf(await eventually('all positions', isUpTo(30, actionId)))).toHaveLength(30);
     closed.abort();

@@ -84,16 +84,19 @@ describe('a dispatch', () => {
     const first = await accepted('a', LARGE);
     const one = dispatcher(limits(100, 12));
     one.wake();
-    await eventually('its part is used', async () => (await nextBatch(first._id)) === 6);
+    await eventually('its part is used', async () => (await nextBatch(first._id)) === 10);
     const second = await accepted('b', LARGE);
     one.wake();
-    // Two parts of three: what the first account has beyond its own part drains.
-    await eventually('the newcomer has its part', async () => (await nextBatch(second._id)) === 4);
+    // What the first account has beyond its own part drains first.
+    await eventually('the newcomer has its place', async () => (await nextBatch(second._id)) === 1);
     const third = await accepted('c', 5);
     one.wake();
     await eventually('another starts at once', async () => (await nextBatch(third._id)) > 0);
     const all = await Promise.all([first, second, third].map(({ _id }) => nextBatch(_id)));
     expect(all.reduce((a, b) => a + b, 0)).toBeLessThanOrEqual(12);
+    await count(first._id);
+    // Both get an equal part as soon as the first account's batches are counted.
+    await eventually('the newcomer has its part', async () => (await nextBatch(second._id)) >= 3);
   });
 
   it('counts batches of other instances, except those that stall while others move', async () => {
@@ -115,20 +118,21 @@ describe('a dispatch', () => {
     const ours = await accepted('b', LARGE);
     const one = dispatcher(limits(100, 12));
     one.wake();
-    await eventually('the rest of the lane is used', async () => (await nextBatch(ours._id)) === 2);
+    await eventually('the rest of the lane is used', async () => (await nextBatch(ours._id)) === 1);
     const elsewhere = await accepted('c', 5, 'low');
     one.wake();
     await done(elsewhere._id);
-    expect(await nextBatch(ours._id)).toBe(2);
+    expect(await nextBatch(ours._id)).toBe(1);
     await publishedAt(new Date(Date.now() - 61_000));
-    // As in an outage, nothing moves, so that no more than a single stale batch is left out.
-    await eventually('one more is published', async () => (await nextBatch(ours._id)) === 3);
+    // As in an outage, nothing moves, so that no more than a single stale batch is left out. The last
+    // place is no longer kept for newcomers, so that a batch can show whether the lane moves.
+    await eventually('two more are published', async () => (await nextBatch(ours._id)) === 3);
     const again = await accepted('c', 5, 'low');
     one.wake();
     await done(again._id);
     expect(await nextBatch(ours._id)).toBe(3);
     await count(ours._id);
-    await eventually('all that is stale is left out', async () => (await nextBatch(ours._id)) === 3 + 6);
+    await eventually('all that is stale is left out', async () => (await nextBatch(ours._id)) === 3 + 10);
   });
 });
 
@@ -136,8 +140,7 @@ describe('several dispatchers', () => {
   it('start newcomers at once on a new instance although another has more in flight than its window', async () => {
     const large = await accepted('large', LARGE);
     dispatcher({ concurrency: 1, ...limits(1_000, 58) }).wake();
-    // One of two parts.
-    await eventually('it has much in flight', async () => (await nextBatch(large._id)) === 29);
+    await eventually('it has much in flight', async () => (await nextBatch(large._id)) === 56);
     const newcomers: ActionDocument[] = [];
     for (let i = 0; i < 6; i += 1) newcomers.push(await accepted(`newcomer-${i}`, 5));
     dispatcher(limits(1_000, 12)).wake();
@@ -149,6 +152,26 @@ describe('several dispatchers', () => {
       },
       { timeoutMs: 10_000 },
     );
+  });
+
+  it('publish every batch of the actions that each of them accepts once', async () => {
+    const actions = await Promise.all(
+      ['a', 'b'].map(async (accountId) => {
+        const one = dispatcher({ pollMs: 5 });
+        const ids = Array.from({ length: 10 }, () => randomUUID());
+        for (const id of ids) await harness.accepted(id, 55, null, { accountId }, one);
+        return ids;
+      }),
+    );
+    for (const actionId of actions.flat()) {
+      const { batchCount } = await find(actionId);
+      await done(actionId);
+      const published = await eventually('all batches', async () => {
+        const seen = await harness.published(actionId);
+        return seen.length >= batchCount ? seen : undefined;
+      });
+      expect(published).toHaveLength(batchCount);
+    }
   });
 
   it('start with a window that another instance measured recently', async () => {
@@ -164,6 +187,27 @@ describe('several dispatchers', () => {
     };
     expect(await sizeOfFresh(0)).toBe(100);
     expect(await sizeOfFresh(60_000)).toBe(4);
+  });
+});
+
+describe('the window of a lane', () => {
+  it('grows when every action has a single window and others wait', async () => {
+    for (let i = 0; i < 60; i += 1) await accepted(`account-${i % 5}`, 1);
+    dispatcher({
+      window: { batches: 10, bytes: 1_000_000 },
+      maxInFlightOfAccount: 1_000,
+      laneWindow: { min: 4, max: 100, tolerance: 2, probeEveryMs: 10_000 },
+    }).wake();
+    await eventually('another size is shared', async () => {
+      const inFlight = await harness.database.actions.find({ 'dispatch.inFlight': true }).toArray();
+      for (const { _id } of inFlight) {
+        await harness.database.actions.updateOne({ _id }, [
+          { $set: { countedBatches: '$dispatch.nextBatch' } },
+          WITH_IN_FLIGHT,
+        ]);
+      }
+      return ((await harness.database.dispatchLanes.findOne({ _id: 'normal' }))?.size ?? 0) > 4;
+    });
   });
 });
 

@@ -13,6 +13,7 @@ import {
 import type { Admin } from 'kafkajs';
 import { intakeConfigSchema, type IntakeConfig } from '../src/config.ts';
 import type { ContainerOptions } from '../src/container.ts';
+import type { DirectDispatch } from '../src/dispatch/first-lease.ts';
 import { startIntake } from '../src/start.ts';
 import { StagingArea } from '../src/submission/staging-area.ts';
 
@@ -127,6 +128,7 @@ export class IntakeHarness {
     now: () => Date = () => new Date(),
     database: Database = this.database,
     batchSize = 10,
+    dispatch?: DirectDispatch,
   ): StagingArea {
     return new StagingArea(
       database,
@@ -140,10 +142,15 @@ export class IntakeHarness {
         now,
       },
       silentLogger(),
+      dispatch,
     );
   }
 
-  /** Creates an accepted action of `size` entities that is not dispatched yet. */
+  /**
+   * Creates an accepted action of `size` entities.
+   *
+   * @param dispatch takes the action at once. Without it the action is not dispatched yet.
+   */
   accepted(
     actionId: string,
     size: number,
@@ -153,9 +160,10 @@ export class IntakeHarness {
       lane = 'normal',
       batchSize = 10,
     }: { accountId?: string; lane?: Lane; batchSize?: number } = {},
+    dispatch?: DirectDispatch,
   ): Promise<ActionDocument> {
     const identity = { actionId, accountId, actionType: 'update', entityType: 'contact', lane } as const;
-    return this.staging(undefined, undefined, batchSize).stage(
+    return this.staging(undefined, undefined, batchSize, dispatch).stage(
       { identity, config: {}, dryRun: false, scheduledFor, retryOf: null },
       entitiesOf(size),
     );

@@ -103,9 +103,9 @@ describe('a send that hangs', () => {
     expect(dispatch.nextBatch).toBeGreaterThan(0);
   });
 
-  it('publishes no batch after an announcement once the lease is handed back', async () => {
+  it('hands back the lease of a hanging announcement as one that may have published its window', async () => {
     const stuck = await accepted('a', 50);
-    const { actions } = harness.installation.topics;
+    const { actions, entityBatches } = harness.installation.topics;
     const sends: string[] = [];
     const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => {
       sends.push(topic);
@@ -115,9 +115,51 @@ describe('a send that hangs', () => {
     one.wake();
     await eventually('the announcement hangs', () => hanging() === 1);
     await one.stop(1);
-    expect((await find(stuck._id)).dispatch.lease).toBeNull();
+    const { lease } = (await find(stuck._id)).dispatch;
+    expect(lease?.until.getTime()).toBeLessThanOrEqual(Date.now());
     release();
     await one.stop();
-    expect(sends).toEqual([actions]);
+    // The window went with the announcement, and nothing after both.
+    expect([...sends].sort()).toEqual([actions, entityBatches.normal].sort());
+    expect((await find(stuck._id)).dispatch).toMatchObject({ nextBatch: 0, done: false });
+    dispatcherOf(harness).wake();
+    await done(stuck._id);
+    expect((await find(stuck._id)).dispatch.mayBePublished).toBeGreaterThan(0);
+  });
+});
+
+describe('a process that dies between publishing and recording, with windows side by side', () => {
+  it('leaves windows that another publishes again, and misses no position', async () => {
+    const both = [await accepted('a', 60), await accepted('b', 60)];
+    const leaseMs = 1_000;
+    const store = new DispatchStore(harness.database, leaseMs, () => new Date());
+    let published = 0;
+    // Nothing is recorded any more.
+    const dying = new Proxy(store, {
+      get: (target, name): unknown => {
+        const own: unknown = Reflect.get(target, name, target);
+        if (typeof own !== 'function') return own;
+        if (name !== 'advance' && name !== 'renew') return own.bind(target) as unknown;
+        return () => {
+          published += name === 'advance' ? 1 : 0;
+          return new Promise(() => undefined);
+        };
+      },
+    });
+    const dead = dispatcherOf(harness, { store: dying, leaseMs });
+    dead.wake();
+    await eventually('both windows are published', () => published === 2);
+    const ahead = new DispatchStore(harness.database, leaseMs, () => new Date(Date.now() + 2 * leaseMs));
+    dispatcherOf(harness, { store: ahead, leaseMs }).wake();
+    for (const { _id, batchCount } of both) {
+      await done(_id);
+      const all = await eventually('all copies', async () => {
+        const seen = await harness.published(_id);
+        return seen.length >= batchCount + 2 ? seen : undefined;
+      });
+      expect(all).toHaveLength(batchCount + 2);
+      expect(new Set(positionsOf(all))).toEqual(new Set(Array.from({ length: 60 }, (_, i) => i)));
+    }
+    await dead.stop(1);
   });
 });

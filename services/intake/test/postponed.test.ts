@@ -30,7 +30,7 @@ describe('batches in retry topics', () => {
   it.each([
     { limit: 'action', options: { maxInFlight: 4 } },
     { limit: 'account', options: limits(4, 1_000) },
-    { limit: 'lane', options: limits(1_000, 8) },
+    { limit: 'lane', options: limits(1_000, 6) },
   ])('do not block the rest of their action by the limit of the $limit', async ({ options }) => {
     const { _id } = await accepted('a', 300);
     const one = dispatcherOf(harness, options);

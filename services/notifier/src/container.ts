@@ -4,14 +4,14 @@ import { isFinal } from '@bulk/domain';
 import { openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
 import { connectRedisInBackground, REDIS } from '@bulk/redis';
-import { systemScheduler, type ServiceContext } from '@bulk/runtime';
+import { openDependency, startAdminServer, systemScheduler, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { allowedOriginsOf, type NotifierConfig } from './config.ts';
 import { BufferedBytes } from './limits/buffered-bytes.ts';
 import { FrameLimit } from './limits/frame-limit.ts';
 import { SubscriptionBudget } from './limits/subscription-budget.ts';
 import { createNotifierMetrics, type NotifierMetrics } from './metrics.ts';
-import { ProgressFeed } from './progress/progress-feed.ts';
+import { PROGRESS_FEED, ProgressFeed } from './progress-feed/progress-feed.ts';
 import { NotifierServer } from './server/notifier-server.ts';
 import { FinishedActions } from './subscriptions/finished-actions.ts';
 import { SubscriptionHub } from './subscriptions/hub.ts';
@@ -166,4 +166,41 @@ export async function createContainer(
       }),
   );
   return container;
+}
+
+/** The ports of a started notifier. */
+export interface NotifierPorts {
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+/** Starts notifier. Resolves when it accepts connections and receives every event. */
+export async function startNotifier(
+  config: Readonly<NotifierConfig>,
+  context: ServiceContext,
+): Promise<NotifierPorts> {
+  const { log, health, releasers } = context;
+  health.set('websocket', 'waiting');
+  const measured = createNotifierMetrics(config, health);
+  const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
+  releasers.push('admin server', () => admin.close());
+
+  const container = await createContainer(config, context, measured);
+  const resync = container.get(TOKENS.resync);
+  releasers.push('resync', () => resync.stop());
+  resync.start();
+  const webhooks = container.get(TOKENS.webhooks);
+  releasers.push('webhooks', () => webhooks.stop());
+  webhooks.start();
+  const feed = container.get(TOKENS.feed);
+  releasers.push('progress feed', () => feed.stop());
+  await openDependency(PROGRESS_FEED, () => feed.start(), context);
+  const server = container.get(TOKENS.server);
+  const hub = container.get(TOKENS.hub);
+  measured.watch({ connections: () => server.size, subscriptions: () => hub.sizes });
+  releasers.push('websocket', () => server.close());
+  const port = await server.listen({ host: config.HOST, port: config.PORT });
+  health.set('websocket', 'ready');
+  log.info({ port, adminPort: admin.port }, 'Service ready');
+  return { port, adminPort: admin.port };
 }

@@ -1,7 +1,7 @@
 import { serviceMain } from '@bulk/runtime';
 import { startTracing } from '@bulk/runtime/telemetry';
 import { notifierConfigSchema } from './config.ts';
-import { startNotifier } from './start.ts';
+import { startNotifier } from './container.ts';
 
 await serviceMain({
   name: 'notifier',

@@ -12,7 +12,7 @@ import { loadConfig } from '@bulk/runtime';
 import { eventually, inProcessService, TestInstallation, type InProcessService } from '@bulk/testing';
 import { WebSocket, type ClientOptions } from 'ws';
 import { notifierConfigSchema } from '../src/config.ts';
-import { startNotifier } from '../src/start.ts';
+import { startNotifier } from '../src/container.ts';
 
 export const ACCOUNT = 'acme';
 

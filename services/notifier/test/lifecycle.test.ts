@@ -3,7 +3,7 @@ import { loadConfig } from '@bulk/runtime';
 import { BreakableLink, eventually, inProcessService } from '@bulk/testing';
 import { notifierConfigSchema } from '../src/config.ts';
 import { createContainer, TOKENS } from '../src/container.ts';
-import { ProgressFeed } from '../src/progress/progress-feed.ts';
+import { ProgressFeed } from '../src/progress-feed/progress-feed.ts';
 import { NotifierServer } from '../src/server/notifier-server.ts';
 import { ACCOUNT, NotifierHarness } from './harness.ts';
 import { RawClient } from './raw-client.ts';

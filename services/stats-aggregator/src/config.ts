@@ -17,8 +17,23 @@ const variables = z.object({
   ),
   CHUNK_SIZE: integer(
     { min: 1, max: 1_000 },
-    50,
+    200,
     'Maximum number of results of one partition that are written and counted together. Higher values raise throughput and the work that is repeated after a crash.',
+  ),
+  CHUNK_MAX_BYTES: integer(
+    { min: 10_000, max: 100_000_000 },
+    4_000_000,
+    'Maximum size of the results of one partition that are decoded and counted together, in bytes. A single larger result is counted alone. Higher values raise throughput and the memory of a process.',
+  ),
+  COUNTING_INTERVAL_MS: integer(
+    { min: 0, max: 1_000 },
+    20,
+    'Minimum time between two counts of an action that still has many batches to count, in ms; 0: no minimum. Results that arrive meanwhile are counted together. Higher values save writes and progress events and count later.',
+  ),
+  KNOWN_ACTIONS: integer(
+    { min: 1, max: 1_000_000 },
+    1_000,
+    'Maximum number of actions whose counts one process keeps in memory, so that it need not read them for each chunk. Higher values save reads when many actions run at the same time.',
   ),
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },

@@ -1,24 +1,47 @@
 import { createRegistry } from '@bulk/action-types';
-import type { TopicNames } from '@bulk/contracts';
-import { DeadLetters, openMessaging, openProducer, type Kafka } from '@bulk/kafka';
-import { openDatabase, type Database } from '@bulk/mongo';
-import type { ServiceContext } from '@bulk/runtime';
+import { consumerGroups, type TopicNames } from '@bulk/contracts';
+import {
+  ChunkConsumer,
+  DeadLetters,
+  KAFKA_PRODUCER,
+  KAFKA_TOPICS,
+  openMessaging,
+  openProducer,
+  openTopicGuard,
+  type Kafka,
+} from '@bulk/kafka';
+import { MONGODB, openDatabase, recordTopicIds, type Database } from '@bulk/mongo';
+import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
-import { Accountant } from './account/accountant.ts';
-import { ActionCounts } from './account/action-counts.ts';
-import { LogStore } from './account/log-store.ts';
+import { Accountant } from './accounting/accountant.ts';
+import { ActionCounts } from './accounting/action-counts.ts';
+import { KnownActions } from './accounting/known-actions.ts';
+import { LogStore } from './accounting/log-store.ts';
 import type { StatsAggregatorConfig } from './config.ts';
-import { DeadResults } from './consume/dead-results.ts';
-import { ResultConsumer } from './consume/result-consumer.ts';
+import { CountedResults } from './consumption/counted-results.ts';
+import { CountingPace } from './consumption/counting-pace.ts';
+import { DeadResults } from './consumption/dead-results.ts';
+import { ResultConsumer } from './consumption/result-consumer.ts';
 import { createStatsAggregatorMetrics, type StatsAggregatorMetrics } from './metrics.ts';
 
 export const TOKENS = {
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
   database: Symbol('Database') as ServiceIdentifier<Database>,
+  known: Symbol('KnownActions') as ServiceIdentifier<KnownActions>,
   accountant: Symbol('Accountant') as ServiceIdentifier<Accountant>,
   consumer: Symbol('ResultConsumer') as ServiceIdentifier<ResultConsumer>,
 } as const;
+
+/** Name of the consumer on `/readyz`. */
+const CONSUMER = 'consumer';
+/** The dependencies that have answered once a chunk is processed. */
+const USED = [MONGODB, KAFKA_PRODUCER];
+
+/** Returns the consumer group of all stats-aggregators of an installation. */
+export function statsAggregatorGroup(topicPrefix: string): string {
+  return consumerGroups(topicPrefix).statsAggregator;
+}
 
 /**
  * Connects to everything that stats-aggregator needs and wires the parts: the composition root.
@@ -47,21 +70,98 @@ export async function createContainer(
   container.bind(TOKENS.kafka).toConstantValue(kafka);
   container.bind(TOKENS.topics).toConstantValue(topics);
   container.bind(TOKENS.database).toConstantValue(database);
+  container.bind(TOKENS.known).toDynamicValue(() => new KnownActions(config.KNOWN_ACTIONS));
   container
     .bind(TOKENS.accountant)
-    .toDynamicValue(() => new Accountant(new LogStore(database), new ActionCounts(database, now), accounts));
+    .toDynamicValue(
+      (resolution) =>
+        new Accountant(
+          new LogStore(database),
+          new ActionCounts(database, now),
+          accounts,
+          resolution.get(TOKENS.known),
+        ),
+    );
   container.bind(TOKENS.consumer).toDynamicValue(
     (resolution) =>
       new ResultConsumer({
-        topics,
-        codec,
+        results: new CountedResults({
+          topics,
+          codec,
+          accountant: resolution.get(TOKENS.accountant),
+          producer,
+        }),
         accountant: resolution.get(TOKENS.accountant),
-        producer,
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now, buried),
         deadResults: new DeadResults(database, now),
         maxAttempts: config.MAX_ATTEMPTS,
+        maxBytes: config.CHUNK_MAX_BYTES,
         log,
       }),
   );
   return container;
+}
+
+/** Starts stats-aggregator. Resolves with the admin port once it consumes. */
+export async function startStatsAggregator(
+  config: Readonly<StatsAggregatorConfig>,
+  context: ServiceContext,
+): Promise<number> {
+  const { log, health, dependencies, releasers, fail } = context;
+  health.set(CONSUMER, 'waiting');
+  const measured = createStatsAggregatorMetrics(config, health);
+  const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
+  releasers.push('admin server', () => admin.close());
+
+  const container = await createContainer(config, context, measured);
+  const results = container.get(TOKENS.consumer);
+  const pace = new CountingPace({
+    known: container.get(TOKENS.known),
+    intervalMs: config.COUNTING_INTERVAL_MS,
+    chunkSize: config.CHUNK_SIZE,
+    now: () => performance.now(),
+  });
+  const database = container.get(TOKENS.database);
+  const topic = container.get(TOKENS.topics).results;
+  const guard = await openTopicGuard(
+    container.get(TOKENS.kafka),
+    [topic],
+    (ids) => recordTopicIds(database, ids),
+    context,
+  );
+  const consumer = await openDependency(
+    CONSUMER,
+    () =>
+      ChunkConsumer.start({
+        kafka: container.get(TOKENS.kafka),
+        groupId: statsAggregatorGroup(config.TOPIC_PREFIX),
+        topics: [topic],
+        config,
+        chunkSize: config.CHUNK_SIZE,
+        concurrency: config.PARTITION_CONCURRENCY,
+        fromBeginning: true,
+        commitIntervalMs: config.COMMIT_INTERVAL_MS,
+        backoff: { initialDelayMs: config.RETRY_INITIAL_DELAY_MS, maxDelayMs: config.RETRY_MAX_DELAY_MS },
+        process: async (chunk) => {
+          const afterMs = pace.restMs(chunk.messages);
+          if (afterMs > 0) return { kind: 'retry', done: 0, afterMs };
+          return dependencies.during(USED, () => results.process(chunk));
+        },
+        // The counts refer to offsets of this very topic.
+        admit: () => dependencies.during([KAFKA_TOPICS], () => guard.confirm()),
+        onAssigned: () => health.set(CONSUMER, 'ready'),
+        onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),
+        onCrash: fail,
+        instruments: {
+          recorder: measured.consumer,
+          lag: measured.lag,
+          lagIntervalMs: config.KAFKA_LAG_INTERVAL_MS,
+        },
+        log,
+      }),
+    context,
+  );
+  releasers.push(CONSUMER, () => consumer.stop());
+  log.info({ adminPort: admin.port }, 'Service ready');
+  return admin.port;
 }

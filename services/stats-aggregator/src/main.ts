@@ -1,7 +1,7 @@
 import { serviceMain } from '@bulk/runtime';
 import { startTracing } from '@bulk/runtime/telemetry';
 import { statsAggregatorConfigSchema } from './config.ts';
-import { startStatsAggregator } from './start.ts';
+import { startStatsAggregator } from './container.ts';
 
 await serviceMain({
   name: 'stats-aggregator',

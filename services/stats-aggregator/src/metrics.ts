@@ -10,7 +10,7 @@ import {
   type Metrics,
   type Readiness,
 } from '@bulk/runtime/telemetry';
-import type { AccountRecorder } from './account/account-recorder.ts';
+import type { AccountRecorder } from './accounting/account-recorder.ts';
 
 /** Everything that stats-aggregator measures. */
 export interface StatsAggregatorMetrics {

@@ -4,12 +4,12 @@ import { MESSAGES } from '@bulk/contracts';
 import { ACTION_STATUSES, isFinal, outcomeStage, statusAfterOutcomes, type ActionStatus } from '@bulk/domain';
 import { loadConfig } from '@bulk/runtime';
 import { checkAccounting, eventually, inProcessService } from '@bulk/testing';
-import { Accountant } from '../src/account/accountant.ts';
-import { ActionCounts } from '../src/account/action-counts.ts';
-import { toBatchLog } from '../src/account/batch-log.ts';
-import { LogStore } from '../src/account/log-store.ts';
+import { Accountant } from '../src/accounting/accountant.ts';
+import { ActionCounts } from '../src/accounting/action-counts.ts';
+import { toBatchLog } from '../src/accounting/batch-log.ts';
+import { LogStore } from '../src/accounting/log-store.ts';
 import { statsAggregatorConfigSchema } from '../src/config.ts';
-import { ResultConsumer } from '../src/consume/result-consumer.ts';
+import { ResultConsumer } from '../src/consumption/result-consumer.ts';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { AggregatorHarness } from './harness.ts';
 

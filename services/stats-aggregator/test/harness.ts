@@ -10,7 +10,7 @@ import {
   type InProcessService,
 } from '@bulk/testing';
 import { statsAggregatorConfigSchema } from '../src/config.ts';
-import { startStatsAggregator, statsAggregatorGroup } from '../src/start.ts';
+import { startStatsAggregator, statsAggregatorGroup } from '../src/container.ts';
 
 /**
  * Runs stats-aggregator in this process, on an installation of its own, and simulates the other

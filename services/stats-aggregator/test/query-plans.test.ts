@@ -4,10 +4,10 @@ import { encodeBatchResult } from '@bulk/contracts';
 import { success } from '@bulk/domain';
 import { ensureIndexes, type Database } from '@bulk/mongo';
 import { QueryPlans } from '@bulk/testing';
-import { Accountant } from '../src/account/accountant.ts';
-import { ActionCounts } from '../src/account/action-counts.ts';
-import { toBatchLog } from '../src/account/batch-log.ts';
-import { LogStore } from '../src/account/log-store.ts';
+import { Accountant } from '../src/accounting/accountant.ts';
+import { ActionCounts } from '../src/accounting/action-counts.ts';
+import { toBatchLog } from '../src/accounting/batch-log.ts';
+import { LogStore } from '../src/accounting/log-store.ts';
 import { AggregatorHarness } from './harness.ts';
 
 let harness: AggregatorHarness;

@@ -3,17 +3,18 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { MESSAGES, type BatchResult, type DeadLetter } from '@bulk/contracts';
 import { CodedError, EMPTY_TALLY } from '@bulk/domain';
 import { silentLogger } from '@bulk/runtime';
-import { DeadLetters, type Chunk, type ReceivedMessage } from '@bulk/kafka';
+import { DeadLetters, DONE, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import { checkAccounting, eventually } from '@bulk/testing';
 import { StoreError } from '@bulk/mongo';
 import { MongoServerError } from 'mongodb';
-import { Accountant } from '../src/account/accountant.ts';
-import { ActionCounts } from '../src/account/action-counts.ts';
-import { toBatchLog } from '../src/account/batch-log.ts';
-import { LogStore } from '../src/account/log-store.ts';
-import { DeadResults } from '../src/consume/dead-results.ts';
-import { ResultConsumer } from '../src/consume/result-consumer.ts';
-import { statsAggregatorGroup } from '../src/start.ts';
+import { Accountant } from '../src/accounting/accountant.ts';
+import { ActionCounts } from '../src/accounting/action-counts.ts';
+import { toBatchLog } from '../src/accounting/batch-log.ts';
+import { LogStore } from '../src/accounting/log-store.ts';
+import { CountedResults } from '../src/consumption/counted-results.ts';
+import { DeadResults } from '../src/consumption/dead-results.ts';
+import { ResultConsumer } from '../src/consumption/result-consumer.ts';
+import { statsAggregatorGroup } from '../src/container.ts';
 import { AggregatorHarness } from './harness.ts';
 
 let harness: AggregatorHarness;
@@ -48,16 +49,22 @@ class Failing extends ActionCounts {
   }
 }
 
-function consumerWith(counts: ActionCounts, logs = new LogStore(harness.database)): ResultConsumer {
+function consumerWith(
+  counts: ActionCounts,
+  logs = new LogStore(harness.database),
+  maxAttempts = 1,
+  maxBytes = 1_000_000,
+): ResultConsumer {
   const { topics } = harness.installation;
+  const { codec, producer } = harness;
+  const accountant = new Accountant(logs, counts);
   return new ResultConsumer({
-    topics,
-    codec: harness.codec,
-    accountant: new Accountant(logs, counts),
-    producer: harness.producer,
+    results: new CountedResults({ topics, codec, accountant, producer }),
+    accountant,
     deadLetters: new DeadLetters(harness.producer, topics.deadLetters, 'stats-aggregator'),
     deadResults: new DeadResults(harness.database, () => new Date()),
-    maxAttempts: 1,
+    maxAttempts,
+    maxBytes,
     log: silentLogger(),
   });
 }
@@ -80,10 +87,8 @@ async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
     partition: 0,
     messages,
     highWatermark: messages.length,
-    previousAttempts: 0,
     heartbeat,
     confirmOwnership: heartbeat,
-    waitFor: heartbeat,
   };
 }
 
@@ -150,9 +155,9 @@ describe('a result that was given up', () => {
     const logged = (batchNo: number) =>
       harness.database.actionLogs.countDocuments({ _id: `${actionId}:${batchNo}` });
 
-    counts.faults = 1;
+    counts.faults = 2; // of the chunk, and of the message alone
     const first = await chunkOf(a!);
-    expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), first)).toBe('skip');
+    expect(await consumer.process(first)).toEqual(DONE);
     expect(await letters(1)).toMatchObject([{ code: 'STORE_FAILED', offset: 0 }]);
     expect(await logged(0)).toBe(0);
 
@@ -213,12 +218,10 @@ describe('a store that refuses everybody', () => {
     const chunk = await chunkOf(harness.result(actionId, 0), harness.result(actionId, 1));
     counts.faults = 5;
     counts.error = new StoreError(new MongoServerError({ message: 'no', code }));
-    for (let previousAttempts = 0; previousAttempts < 5; previousAttempts += 1) {
-      const attempt = { ...chunk, previousAttempts };
-      const error: unknown = await consumer.process(attempt).catch((refusal: unknown) => refusal);
-      expect(await consumer.onFailure(error, attempt)).toBe('retry');
+    for (let tries = 0; tries < 5; tries += 1) {
+      await expect(consumer.process(chunk)).rejects.toBe(counts.error);
     }
-    await consumer.process(chunk);
+    expect(await consumer.process(chunk)).toEqual(DONE);
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
     expect(harness.deadLetters.messages).toEqual([]);
   });
@@ -234,11 +237,7 @@ describe('a store that refuses everybody', () => {
       claiming(actionId, 7, 0),
       harness.result(actionId, 1),
     );
-    for (let previousAttempts = 0; ; previousAttempts += 1) {
-      const attempt = { ...chunk, previousAttempts };
-      const error: unknown = await consumer.process(attempt).catch((refusal: unknown) => refusal);
-      if (error === undefined || (await consumer.onFailure(error, attempt)) === 'skip') break;
-    }
+    while ((await consumer.process(chunk).catch((refusal: unknown) => refusal)) !== DONE);
     expect(logs.faults).toBe(0);
     await harness.producer.send(harness.installation.topics.deadLetters, [
       { key: 'end', value: { ...(await letters(1))[0]!, code: 'END' } },
@@ -259,19 +258,61 @@ describe('a fault that will pass', () => {
     await harness.givenAction(actionId, 20);
     const counts = new Failing(harness.database, () => new Date());
     const consumer = consumerWith(counts);
-    const chunk = {
-      ...(await chunkOf(harness.result(actionId, 0), claiming(actionId, 7, 0))),
-      previousAttempts: 99,
-    };
-    expect(await consumer.onFailure(away, chunk)).toBe('retry');
-    counts.faults = 1;
+    const good = await chunkOf(harness.result(actionId, 0));
+    const bad = await chunkOf(harness.result(actionId, 0), claiming(actionId, 7, 0));
+    const chunk = { ...bad, messages: [good.messages[0]!, bad.messages[1]!] };
     counts.error = away;
-    expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), chunk)).toBe('retry');
+    // Of a whole chunk.
+    counts.faults = 99;
+    for (let tries = 0; tries < 99; tries += 1) {
+      await expect(consumer.process(good)).rejects.toBe(away);
+    }
+    // Of a part: the chunk is taken apart because of its second message.
+    counts.faults = 1;
+    await expect(consumer.process(chunk)).rejects.toBe(away);
     // The fault has passed: only the bad message is dead-lettered, once.
-    expect(await consumer.onFailure(new CodedError('STORE_FAILED', 'refused'), chunk)).toBe('skip');
+    expect(await consumer.process(chunk)).toEqual(DONE);
     expect(await letters(1)).toMatchObject([{ offset: 1, code: 'MALFORMED_MESSAGE' }]);
     const action = await harness.database.actions.findOne({ _id: actionId });
     expect(action!.counts.success + action!.counts.failure + action!.counts.skipped).toBe(10);
+  });
+});
+
+describe('a message that fails for an unknown reason', () => {
+  it('has all of its tries although it joined a chunk that was tried before', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    const counts = new Failing(harness.database, () => new Date());
+    const consumer = consumerWith(counts, new LogStore(harness.database), 3);
+    const both = await chunkOf(harness.result(actionId, 0), harness.result(actionId, 1));
+    const first = { ...both, messages: both.messages.slice(0, 1) };
+    counts.faults = Infinity;
+    await expect(consumer.process(first)).rejects.toBe(counts.error);
+    await expect(consumer.process(first)).rejects.toBe(counts.error);
+    // The third try of the first message, which is dead-lettered, and the first try of the second.
+    await expect(consumer.process(both)).rejects.toBe(counts.error);
+    expect(await letters(1)).toMatchObject([{ offset: 0, code: 'STORE_FAILED' }]);
+    counts.faults = 0;
+    expect(await consumer.process(both)).toEqual(DONE);
+    expect(harness.deadLetters.messages).toHaveLength(1);
+    const action = await harness.database.actions.findOne({ _id: actionId });
+    expect(action!.countedBatches).toBe(1);
+  });
+});
+
+describe('a chunk of more bytes than the maximum', () => {
+  it('is processed in parts, each of which is done before the next one starts', async () => {
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 30);
+    const counts = new ActionCounts(harness.database, () => new Date());
+    const consumer = consumerWith(counts, new LogStore(harness.database), 1, 10);
+    const chunk = await chunkOf(...[0, 1, 2].map((n) => harness.result(actionId, n)));
+    const rest = (from: number) => ({ ...chunk, messages: chunk.messages.slice(from) });
+    const part = { kind: 'retry', done: 1, afterMs: 0 };
+    expect(await consumer.process(rest(0))).toEqual(part);
+    expect(await consumer.process(rest(1))).toEqual(part);
+    expect(await consumer.process(rest(2))).toEqual(DONE);
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 });
 

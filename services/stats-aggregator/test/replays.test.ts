@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { BatchResult } from '@bulk/contracts';
 import { checkAccounting, eventually } from '@bulk/testing';
-import { Accountant } from '../src/account/accountant.ts';
-import { ActionCounts } from '../src/account/action-counts.ts';
-import { toBatchLog, type BatchLog } from '../src/account/batch-log.ts';
-import { LogStore } from '../src/account/log-store.ts';
+import { Accountant } from '../src/accounting/accountant.ts';
+import { ActionCounts } from '../src/accounting/action-counts.ts';
+import { toBatchLog, type BatchLog } from '../src/accounting/batch-log.ts';
+import { LogStore } from '../src/accounting/log-store.ts';
 import { AggregatorHarness } from './harness.ts';
 
 let harness: AggregatorHarness;

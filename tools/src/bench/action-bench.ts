@@ -8,14 +8,14 @@ import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
 import { SAMPLE_CONTACTS } from '../development/seed/records.ts';
 import { seedSampleData } from '../development/seed/sample-data.ts';
-import { benchInstallation, megabytes, mongoEngine } from './installation.ts';
+import { benchInstallation, megabytes, mongoEngine, type StackOption } from './installation.ts';
 import { measureRawWrites } from './raw-writes.ts';
 
 const ACCOUNT = 'bench';
 const BATCH_SIZE = 100;
 const TIMEOUT_MS = 1_800_000;
 
-export interface BenchOptions {
+export interface BenchOptions extends StackOption {
   readonly contacts: number;
   /** Number of concurrent bulk writes, by handler and in the raw measurement. */
   readonly concurrency: number;
@@ -27,7 +27,7 @@ export interface BenchOptions {
 export async function benchAction(options: BenchOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);
-  const { stack, database, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const { stack, database, start } = await benchInstallation(screen, options, BATCH_SIZE, context);
   await screen.step(
     'seed',
     () =>

@@ -5,7 +5,7 @@ import type { CommandContext } from '../console/command.ts';
 import { Screen, thousands } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
-import { benchInstallation, mongoEngine } from './installation.ts';
+import { benchInstallation, mongoEngine, type StackOption } from './installation.ts';
 
 const ACCOUNT = 'bench';
 const BATCH_SIZE = 100;
@@ -16,7 +16,7 @@ const POLL_MS = 50;
 /** Longest time until the action is cancelled, in seconds. */
 const GOAL_SECONDS = 10;
 
-export interface CancelOptions {
+export interface CancelOptions extends StackOption {
   readonly entities: number;
   /** Part of the entities that have their outcome when the action is cancelled, in percent. */
   readonly percent: number;
@@ -26,7 +26,7 @@ export interface CancelOptions {
 export async function benchCancel(options: CancelOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);
-  const { stack, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const { stack, start } = await benchInstallation(screen, options, BATCH_SIZE, context);
   const services = await start({ extraEnv: { intake: { MAX_ENTITIES: String(options.entities) } } });
   await whileAllLive({ services, stack, signal }, measure(screen, services, options, signal));
   screen.labelled('MongoDB', await mongoEngine(stack));

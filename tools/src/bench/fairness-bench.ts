@@ -7,7 +7,9 @@ import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
 import { SAMPLE_CONTACTS } from '../development/seed/records.ts';
 import { seedSampleData } from '../development/seed/sample-data.ts';
-import { benchInstallation, mongoEngine } from './installation.ts';
+import { atMost, goalText, verdictsOn, type Goal, type Verdicts } from './measure/goals.ts';
+import { timesOf, type Times } from './measure/medians.ts';
+import { benchInstallation, mongoEngine, type StackOption } from './installation.ts';
 
 const LARGE_ACCOUNT = 'bench-large';
 const SMALL_ACCOUNT = 'bench-small';
@@ -22,7 +24,7 @@ const POLL_MS = 250;
 /** Number of small actions before the first measured one: connections and compiled code. */
 const WARM_UP = 3;
 
-export interface FairnessOptions {
+export interface FairnessOptions extends StackOption {
   /** Number of entities of the small action. */
   readonly small: number;
   /** Number of entities of the large action. It must outlast the measurement. */
@@ -31,6 +33,8 @@ export interface FairnessOptions {
   readonly runs: number;
   /** Maximum number of batches that handler processes at the same time. */
   readonly concurrency: number;
+  /** Number of instances of intake. The large action goes to the first one, small ones to the last. */
+  readonly intakes: number;
 }
 
 /** A situation of the small action, while the large one runs. */
@@ -39,26 +43,22 @@ interface Situation {
   readonly accountId: string;
   readonly priority: Lane;
   /** Goal of the duration, as a multiple of the duration alone; `undefined` if there is no goal. */
-  readonly goal: number | undefined;
+  readonly goal: Goal | undefined;
 }
 
 /** The large action runs in lane normal. */
 const SITUATIONS: readonly Situation[] = [
-  { name: 'same lane', accountId: SMALL_ACCOUNT, priority: 'normal', goal: 3 },
-  { name: 'lane above', accountId: SMALL_ACCOUNT, priority: 'high', goal: 1.5 },
+  { name: 'same lane', accountId: SMALL_ACCOUNT, priority: 'normal', goal: atMost(3) },
+  { name: 'lane above', accountId: SMALL_ACCOUNT, priority: 'high', goal: atMost(1.5) },
   { name: 'same account', accountId: LARGE_ACCOUNT, priority: 'normal', goal: undefined },
 ];
-
-interface Times {
-  readonly median: number;
-  readonly slowest: number;
-}
 
 interface Bench {
   readonly services: ServiceGroup;
   readonly options: FairnessOptions;
   readonly signal: AbortSignal;
   readonly screen: Screen;
+  readonly verdicts: Verdicts;
 }
 
 /**
@@ -68,7 +68,7 @@ interface Bench {
 export async function benchFairness(options: FairnessOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
   const screen = new Screen(process.stdout);
-  const { stack, database, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const { stack, database, start } = await benchInstallation(screen, options, BATCH_SIZE, context);
   const counts = { contacts: options.small, companies: 0, leads: 0 };
   await screen.step(
     'seed',
@@ -80,25 +80,31 @@ export async function benchFairness(options: FairnessOptions, context: CommandCo
     () => `${thousands(options.small)} contacts of two accounts`,
   );
   const services = await start({
+    instances: { intake: options.intakes },
     extraEnv: {
       intake: { MAX_ENTITIES: String(Math.max(options.large, options.small)) },
       handler: { PARTITION_CONCURRENCY: String(options.concurrency) },
     },
   });
-  await whileAllLive({ services, stack, signal }, measure({ services, options, signal, screen }));
-  screen.labelled('MongoDB', await mongoEngine(stack));
+  const engine = await mongoEngine(stack);
+  const bench: Bench = { services, options, signal, screen, verdicts: verdictsOn(engine) };
+  await whileAllLive({ services, stack, signal }, measure(bench));
+  screen.labelled('MongoDB', engine);
+  if (!bench.verdicts.given) screen.labelled('', bench.verdicts.reason);
 }
 
 async function measure(bench: Bench): Promise<void> {
   const { screen, options } = bench;
-  const [small, large] = [clientOf(bench, SMALL_ACCOUNT), clientOf(bench, LARGE_ACCOUNT)];
+  const large = clientOf(bench, LARGE_ACCOUNT, 1);
+  const small = clientOf(bench, SMALL_ACCOUNT, options.intakes);
+  const sameAccount = clientOf(bench, LARGE_ACCOUNT, options.intakes);
   const clients = new Map([
     [SMALL_ACCOUNT, small],
-    [LARGE_ACCOUNT, large],
+    [LARGE_ACCOUNT, sameAccount],
   ]);
   try {
     for (let i = 0; i < WARM_UP; i += 1) await runSmall(small, 'normal', bench);
-    const alone = await screen.step('alone', () => runSmalls(small, 'normal', bench), timesOf);
+    const alone = await screen.step('alone', () => runSmalls(small, 'normal', bench), textOf);
     const actionId = await screen.step(
       'large',
       () => startLarge(large, bench),
@@ -110,39 +116,43 @@ async function measure(bench: Bench): Promise<void> {
       const client = clients.get(situation.accountId) ?? small;
       measured.push([
         situation,
-        await screen.step(situation.name, () => runSmalls(client, situation.priority, bench), timesOf),
+        await screen.step(situation.name, () => runSmalls(client, situation.priority, bench), textOf),
       ]);
     }
     const after = await outcomesOf(large, actionId);
-    report(screen, alone, measured, (after.processed - before.processed) / ((after.at - before.at) / 1000));
+    report(bench, alone, measured, (after.processed - before.processed) / ((after.at - before.at) / 1000));
   } finally {
-    for (const client of clients.values()) client.close();
+    for (const client of [large, small, sameAccount]) client.close();
   }
 }
 
 function report(
-  screen: Screen,
+  { screen, verdicts }: Bench,
   alone: Times,
   measured: readonly (readonly [Situation, Times])[],
   largeRate: number,
 ): void {
   screen.line();
-  screen.labelled('alone', timesOf(alone));
+  screen.labelled('alone', textOf(alone));
   for (const [{ name, goal }, times] of measured) {
-    const ratio = (times.median / alone.median).toFixed(2);
-    const aim = goal === undefined ? '' : ` (goal: within ${goal}×)`;
-    screen.labelled(name, `${timesOf(times)}, ${ratio}× alone${aim}`);
+    const ratio = times.median / alone.median;
+    const aim = goal === undefined ? '' : ` (${goalText(ratio, goal, '×', verdicts)})`;
+    screen.labelled(name, `${textOf(times)}, ${ratio.toFixed(2)}× alone${aim}`);
   }
   screen.labelled('large', `${thousands(largeRate)} entities/s while the small ones run`);
 }
 
-function timesOf({ median, slowest }: Times): string {
+function textOf({ median, slowest }: Times): string {
   return `${Math.round(median)} ms (median; slowest ${Math.round(slowest)} ms)`;
 }
 
-function clientOf({ services }: Bench, accountId: string): BulkClient {
-  const { intakeUrl, notifierUrl } = services;
-  return new BulkClient({ baseUrl: intakeUrl, websocketUrl: notifierUrl, accountId });
+/** @param intake number of the instance of intake, from 1. */
+function clientOf({ services }: Bench, accountId: string, intake: number): BulkClient {
+  return new BulkClient({
+    baseUrl: services.urlOf(intake === 1 ? 'intake' : `intake-${intake}`),
+    websocketUrl: services.notifierUrl,
+    accountId,
+  });
 }
 
 /** Uploads the large action. @returns its id, once it runs. */
@@ -173,8 +183,7 @@ async function outcomesOf(client: BulkClient, actionId: string): Promise<{ proce
 async function runSmalls(client: BulkClient, priority: Lane, bench: Bench): Promise<Times> {
   const times: number[] = [];
   for (let i = 0; i < bench.options.runs; i += 1) times.push(await runSmall(client, priority, bench));
-  times.sort((a, b) => a - b);
-  return { median: times[Math.floor(times.length / 2)] ?? Number.NaN, slowest: times.at(-1) ?? Number.NaN };
+  return timesOf(times);
 }
 
 /**

@@ -1,5 +1,5 @@
 import { listActionsQuerySchema, logsQuerySchema } from '@bulk/contracts';
-import { loadEnv, resetStack, startStack, workspaceRoot } from '@bulk/local-stack';
+import { loadEnv, workspaceRoot } from '@bulk/local-stack';
 import { ensureIndexes, type ActionDocument, type ActionLogDocument, type Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { randomUUID } from 'node:crypto';
@@ -14,10 +14,9 @@ import {
   timeOrderedId,
   type Templates,
 } from './history-documents.ts';
-import { mongoEngine } from './installation.ts';
+import { emptyStack, mongoEngine, type StackOption } from './installation.ts';
 import { loadIntakeParts, type IntakeParts } from './intake-parts.ts';
 
-const STACK = 'bench';
 const ACCOUNT = 'bench';
 const PARTITIONS = 12;
 const HOUR_MS = 3_600_000;
@@ -31,7 +30,7 @@ const TO_CLEAN = 20;
 const LOGS = 120;
 const WARM_UP = 5;
 
-export interface HistoryOptions {
+export interface HistoryOptions extends StackOption {
   readonly scheduled: number;
   readonly ended: number;
   readonly paused: number;
@@ -68,7 +67,7 @@ export async function benchHistory(options: HistoryOptions, context: CommandCont
   const given = loadEnv();
   const { env, engine } = given['MONGODB_URI']
     ? { env: given, engine: 'that of MONGODB_URI' }
-    : await ownStack(screen, context);
+    : await ownStack(screen, options, context);
   const database = await openDatabase('bench', {
     ...env,
     MONGODB_DATABASE: `bench_history_${randomUUID().slice(0, 8)}`,
@@ -114,18 +113,10 @@ export async function benchHistory(options: HistoryOptions, context: CommandCont
 
 async function ownStack(
   screen: Screen,
-  { signal, releasers }: CommandContext,
+  options: HistoryOptions,
+  context: CommandContext,
 ): Promise<{ env: Record<string, string>; engine: string }> {
-  const stack = await screen.step(
-    'stack',
-    async (note) => {
-      await resetStack(STACK);
-      const started = await startStack({ name: STACK, log: note, signal });
-      releasers.push('stack', () => started.stop());
-      return started;
-    },
-    () => 'up, empty',
-  );
+  const stack = await emptyStack(screen, options, context);
   return { env: { MONGODB_URI: stack.urls.mongodbUri }, engine: await mongoEngine(stack) };
 }
 

@@ -9,9 +9,9 @@ import type { CommandContext } from '../console/command.ts';
 import { Screen, thousands } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
-import { benchInstallation, megabytes, mongoEngine } from './installation.ts';
+import { benchInstallation, megabytes, mongoEngine, type StackOption } from './installation.ts';
 
-export interface InputsOptions {
+export interface InputsOptions extends StackOption {
   /** Number of rows of the upload. */
   readonly rows: number;
 }
@@ -53,10 +53,11 @@ interface Watch {
  *
  * @throws CodedError `TOO_SLOW` if an answer of /livez took more than a second or failed.
  */
-export async function benchInputs({ rows }: InputsOptions, context: CommandContext): Promise<void> {
+export async function benchInputs(options: InputsOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
+  const { rows } = options;
   const screen = new Screen(process.stdout);
-  const { stack, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const { stack, start } = await benchInstallation(screen, options, BATCH_SIZE, context);
   const services = await start({
     instances: { handler: 0, 'stats-aggregator': 0, notifier: 0 },
     extraEnv: { intake: { NODE_OPTIONS: `--max-old-space-size=${HEAP_MB}` } },

@@ -12,6 +12,8 @@ export interface RawWriteOptions {
   readonly batchSize: number;
   /** Number of concurrent bulk writes. */
   readonly concurrency: number;
+  /** Number of earlier measurements on the same contacts, whose fences these writes must pass. @default 0 */
+  readonly run?: number;
 }
 
 /** The fence of the lane that an action without a priority takes. */
@@ -27,12 +29,12 @@ const FIRST_OFFSET = 1_000_000_000;
  * @throws Error if a contact was not matched, because then other writes would have been measured.
  */
 export async function measureRawWrites(database: Database, options: RawWriteOptions): Promise<number> {
-  const { accountId, contacts, batchSize, concurrency } = options;
+  const { accountId, contacts, batchSize, concurrency, run = 0 } = options;
   const collection = database.entities(contact.collection);
   const startedAt = performance.now();
   let matched = 0;
   await inParallel(Math.ceil(contacts / batchSize), concurrency, async (batch) => {
-    const offset = FIRST_OFFSET + batch;
+    const offset = FIRST_OFFSET * (run + 1) + batch;
     const size = Math.min(batchSize, contacts - batch * batchSize);
     const operations = Array.from({ length: size }, (_, i) =>
       updateOf(accountId, batch * batchSize + i + 1, offset),

@@ -5,7 +5,8 @@ import type { CommandContext } from '../console/command.ts';
 import { Screen, thousands } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
-import { benchInstallation, megabytes, mongoEngine } from './installation.ts';
+import { atMost, goalText, verdictsOn } from './measure/goals.ts';
+import { benchInstallation, megabytes, mongoEngine, type StackOption } from './installation.ts';
 
 const ACCOUNT = 'bench';
 const BATCH_SIZE = 100;
@@ -17,6 +18,13 @@ const LINES = 500;
 const NEVER = new Date(Date.now() + 300 * 86_400_000).toISOString();
 /** Size of intake's old space, in MB. About half of it is intake's code. */
 const HEAP_MB = 96;
+/** Peak memory of the largest upload, as a multiple of the smallest one's: the memory is flat. */
+const GROWTH = atMost(1.15);
+
+export interface UploadOptions extends StackOption {
+  /** Number of entities of each upload. */
+  readonly sizes: readonly number[];
+}
 
 interface Measured {
   readonly entities: number;
@@ -31,10 +39,11 @@ interface Measured {
  *
  * The peak must not grow with the size.
  */
-export async function benchUploads(sizes: readonly number[], context: CommandContext): Promise<void> {
+export async function benchUploads(options: UploadOptions, context: CommandContext): Promise<void> {
   const { signal } = context;
+  const { sizes } = options;
   const screen = new Screen(process.stdout);
-  const { stack, database, start } = await benchInstallation(screen, BATCH_SIZE, context);
+  const { stack, database, start } = await benchInstallation(screen, options, BATCH_SIZE, context);
   const services = await start({
     instances: { handler: 0, 'stats-aggregator': 0, notifier: 0 },
     extraEnv: {
@@ -73,9 +82,11 @@ export async function benchUploads(sizes: readonly number[], context: CommandCon
   }
   const [first, last] = [measured[0], measured.at(-1)];
   if (first?.peakMemory !== undefined && last?.peakMemory !== undefined) {
+    const growth = last.peakMemory / first.peakMemory;
+    const verdicts = verdictsOn(await mongoEngine(stack));
     screen.labelled(
       'memory',
-      `${(last.peakMemory / first.peakMemory).toFixed(2)} times that of an upload ${thousands(last.entities / first.entities)} times smaller`,
+      `${growth.toFixed(2)} times that of an upload ${thousands(last.entities / first.entities)} times smaller (${goalText(growth, GROWTH, ' times', verdicts)})`,
     );
   }
   if (last !== undefined) {

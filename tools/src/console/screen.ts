@@ -27,6 +27,11 @@ export class Screen {
     this.#out.write(`${text}\n`);
   }
 
+  /** Prints lines, such as those of a table, indented like labels. */
+  lines(lines: readonly string[]): void {
+    for (const line of lines) this.line(`  ${line}`);
+  }
+
   /**
    * Prints a line with a label in front. Without a label the line is indented as if there were one.
    */

@@ -9,7 +9,11 @@ import type { ServiceGroup } from '../processes/service-group.ts';
  * aborts.
  */
 export async function whileAllLive<T>(
-  { services, stack, signal }: { services: ServiceGroup; stack?: RunningStack; signal: AbortSignal },
+  {
+    services,
+    stack,
+    signal,
+  }: { services: Pick<ServiceGroup, 'died'>; stack?: RunningStack; signal: AbortSignal },
   work: Promise<T>,
 ): Promise<T> {
   const died = services.died.then((error) => {

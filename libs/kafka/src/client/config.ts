@@ -1,5 +1,5 @@
 import { DEFAULT_TOPIC_PREFIX } from '@bulk/contracts';
-import { integer, list, retentionConfigShape } from '@bulk/runtime';
+import { integer, list, optionalInteger, retentionConfigShape } from '@bulk/runtime';
 import { z } from 'zod';
 import { checkKafkaConfig, kafkaSecurityShape } from './security.ts';
 
@@ -68,7 +68,12 @@ export const consumerConfigShape = {
   KAFKA_MAX_PROCESSING_MS: integer(
     { min: 1_000, max: 86_400_000 },
     300_000,
-    'Maximum time that one chunk of messages may take to process, in ms. After it the consumer stops sending heartbeats, so it loses the partition. A higher value tolerates slower work and detects a hanging consumer later.',
+    'Maximum time that one chunk of messages may take to process, in ms. After it the consumer leaves its group, so it loses the partition. A higher value tolerates slower work and detects a hanging consumer later.',
+  ),
+  KAFKA_HANDOVER_MS: integer(
+    { min: 0, max: 600_000 },
+    5_000,
+    'Maximum time that chunks under way get to finish before a consumer gives its partitions away in a rebalance, in ms; at most half of the session timeout counts. A higher value means less repeated work and longer rebalances.',
   ),
   KAFKA_LAG_INTERVAL_MS: integer(
     { min: 100, max: 3_600_000 },
@@ -78,7 +83,21 @@ export const consumerConfigShape = {
   KAFKA_FETCH_MAX_BYTES: integer(
     { min: 10_000, max: 100_000_000 },
     5_000_000,
-    'Maximum size of one fetch from a broker, in bytes. It bounds the memory of messages that wait for processing. A higher value needs more memory and fewer requests.',
+    'Maximum size of one fetch from a broker, in bytes. A higher value needs more memory and fewer requests.',
+  ),
+  KAFKA_FETCH_MAX_WAIT_MS: integer(
+    { min: 10, max: 30_000 },
+    1_000,
+    'Time that a broker holds a fetch for which it has no messages, in ms. A higher value means fewer requests while idle and slower rebalances. Messages are delivered at once in any case.',
+  ),
+  KAFKA_FETCH_LINGER_MS: integer(
+    { min: 0, max: 1_000 },
+    5,
+    'Shortest time between a fetch that brought messages and the next one, in ms. A higher value means fewer requests under load and a later delivery of messages that follow each other. Messages after a pause are delivered at once in any case.',
+  ),
+  KAFKA_QUEUE_MAX_BYTES: optionalInteger(
+    { min: 20_000, max: 1_000_000_000 },
+    'Maximum size of the fetched messages that one consumer keeps in memory, in bytes, divided evenly among its partitions. A partition that has used its share is not fetched. A higher value needs more memory and keeps slow partitions busier. Default: twice KAFKA_FETCH_MAX_BYTES.',
   ),
 };
 

@@ -1,153 +1,80 @@
-import { backoffDelay, delay, type BackoffOptions, type Logger } from '@bulk/runtime';
-import type { Consumer, EachBatchPayload, IHeaders, Kafka, KafkaMessage } from 'kafkajs';
-import type { ConsumerConfig } from '../client/config.ts';
-import type { Disposition } from './disposition.ts';
-import { withHeartbeats } from './heartbeats.ts';
+import { delay } from '@bulk/runtime';
+import { PartitionAssigners, type Consumer, type EachBatchPayload } from 'kafkajs';
+import { attachHooks, membershipOf, type Membership } from '../kafkajs-patches/memberships.ts';
+import { Admissions } from './admissions.ts';
+import { Assignment } from './assignment.ts';
+import { ChunksUnderWay } from './chunks-under-way.ts';
 import { NO_INSTRUMENTS, watchConsumer, type ConsumerInstruments } from './instruments.ts';
-import { ConsumerStoppingError } from './interruptions.ts';
-import { isOfThisGeneration } from '../kafkajs-patches/memberships.ts';
-import { confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
-import { PartitionPauses } from './pauses.ts';
+import type { ChunkConsumerOptions } from './options.ts';
+import { Positions } from './positions.ts';
 
-/** A message as it was received, before decoding. */
-export interface ReceivedMessage {
-  readonly topic: string;
-  readonly partition: number;
-  readonly offset: number;
-  readonly key: Buffer | null;
-  readonly value: Buffer | null;
-  readonly headers: IHeaders;
-}
+export type { Chunk, ReceivedMessage } from './chunk.ts';
+export type { ChunkConsumerOptions } from './options.ts';
 
-/** Messages of one partition, in order, that are processed together and committed together. */
-export interface Chunk {
-  readonly topic: string;
-  readonly partition: number;
-  readonly messages: readonly ReceivedMessage[];
-  /** Offset of the next message that will be appended to the partition, as of the fetch. */
-  readonly highWatermark: number;
-  /** Number of earlier tries of this chunk. */
-  readonly previousAttempts: number;
-  /** Sends a heartbeat. Call it between the steps of a long chunk. Rejects if the partition is lost. */
-  heartbeat(): Promise<void>;
-  /**
-   * Waits `ms` milliseconds while heartbeats continue.
-   *
-   * @throws ConsumerStoppingError if the consumer is stopped first.
-   * @throws the errors of `heartbeat`.
-   */
-  waitFor(ms: number): Promise<void>;
-  /**
-   * Resolves if the partition still belongs to this member. Call it before an effect that a member without the
-   * partition must not have.
-   *
-   * It asks the group if the last answer is older than the heartbeat interval, hence at once after a stall. It does not
-   * notice a stall after the answer, so an effect that must never happen twice needs a fence of its own.
-   *
-   * @throws PartitionLostError if another member has the partition, or may have it.
-   */
-  confirmOwnership(): Promise<void>;
-}
-
-/** Pause of a partition whose fetch was not admitted, in ms. */
-const NOT_ADMITTED_PAUSE_MS = 1_000;
-
-/** What happens to a chunk whose processing failed. */
-export type FailureDisposition = 'retry' | 'skip';
-
-export interface ChunkConsumerOptions {
-  readonly kafka: Kafka;
-  readonly groupId: string;
-  readonly topics: readonly string[];
-  readonly config: ConsumerConfig;
-  /** Maximum number of messages per chunk. */
-  readonly chunkSize: number;
-  /** Number of partitions that this process works on at the same time. */
-  readonly concurrency: number;
-  /** Whether a group without a committed offset starts at the beginning of the log, and not at its end. */
-  readonly fromBeginning: boolean;
-  /** Maximum time between two commits of a partition that makes progress, in ms. */
-  readonly commitIntervalMs: number;
-  readonly backoff: BackoffOptions;
-  /**
-   * Processes a chunk and returns what becomes of it. Only messages whose effects are durable are committed. It may get
-   * a chunk again.
-   */
-  readonly process: (chunk: Chunk) => Promise<Disposition>;
-  /**
-   * Decides what happens after an error of `process`. `retry` waits (exponential backoff, full jitter, with heartbeats)
-   * and tries the chunk again, which blocks its partition. `skip` means that the callback has stored the chunk durably
-   * elsewhere. Default: `retry`.
-   */
-  readonly onFailure?: (error: unknown, chunk: Chunk) => Promise<FailureDisposition>;
-  /**
-   * Returns the time at which a message becomes due, in ms since the epoch. Default: at once. A message that is not due
-   * pauses its partition until that time, and the messages after it wait too.
-   */
-  readonly dueAt?: (message: ReceivedMessage) => number;
-  /**
-   * Resolves if the messages fetched from a topic may be processed. It is called once for each fetch. If it rejects,
-   * nothing of the fetch is processed, the partition is paused for a second, and the messages are fetched again.
-   */
-  readonly admit?: (topic: string) => Promise<void>;
-  /** Called when the consumer has failed for good. The process should end and be restarted. */
-  readonly onCrash: (error: unknown) => void;
-  /** Called each time the group assigns partitions to this member. */
-  readonly onAssigned?: (partitions: Readonly<Record<string, readonly number[]>>) => void;
-  /**
-   * Called after `onAssigned`, when the position in every partition is known: every message that is appended from now
-   * on will be seen.
-   *
-   * If `fromBeginning` is false, a partition without a commit starts at its end as of the first fetch, which is later
-   * than `onAssigned`. A reader that loads a state from elsewhere and keeps it current by the messages must load it
-   * here.
-   */
-  readonly onPositioned?: () => void;
-  /** Called when the consumer has crashed and restarts by itself. `onAssigned` follows when the consumer is back. */
-  readonly onInterrupted?: (error: unknown) => void;
-  /** Receives the consumer's measurements and its lag. */
-  readonly instruments?: ConsumerInstruments;
-  readonly log: Logger;
-}
+/**
+ * Time that a broker holds a fetch while a partition is paused, or while positions are not known yet, in ms. What ends
+ * meanwhile waits for the end of the fetch.
+ */
+const SHORT_WAIT_MS = 100;
 
 /**
  * A consumer group member that processes each partition in order and commits only durable work: at least once.
  *
+ * kafkajs fetches into a queue for each partition, and a worker for each partition takes chunks from it. A partition
+ * that waits or hangs therefore delays no other. Commits of all partitions share one request per interval. Before the
+ * member joins its group again, the chunks under way get `KAFKA_HANDOVER_MS` to finish, what is done is committed, and
+ * the queues are dropped. See docs/architecture/exactly-once.md.
+ *
  * It protects its users from these traps of kafkajs:
  *
- * - `eachBatchAutoResolve` marks a whole fetch as done on an early return. It is off, and each chunk is resolved after
- *   its effects.
+ * - `eachBatchAutoResolve` marks a whole fetch as done on an early return. It is off, and a fetch is resolved when it is
+ *   in its queue.
  * - A plain Error thrown out of `eachBatch` can stop the consumer for good while the process lives
- *   (tulios/kafkajs#1443, #1445). Only the loss of a partition leaves `eachBatch`.
- * - kafkajs sends no heartbeat in the background (#447, #624). A heartbeat is sent per chunk, while a chunk is
- *   processed, and while the consumer waits for a retry.
+ *   (tulios/kafkajs#1443, #1445). None is: no work runs there.
+ * - kafkajs sends no heartbeat in the background (#447, #624). A timer does, until a chunk exceeds
+ *   `KAFKA_MAX_PROCESSING_MS`. Then the member leaves its group. It joins again when the chunk has ended, at the latest
+ *   after the session timeout.
  * - kafkajs does not restart after some crashes (#885, #1443). They are passed to `onCrash`.
  *
- * A fetch is processed whole before the next one. So at most `KAFKA_FETCH_MAX_BYTES` of each broker wait in memory,
- * whatever the number of partitions and of partitions processed at the same time. kafkajs' own bounds would be 10 MB of
- * each broker and 1 MB of each partition. A record set that was sent as one is never cut, so a larger one still
- * arrives.
+ * Messages in memory take at most `KAFKA_QUEUE_MAX_BYTES`. Each partition has an equal share: half of it pauses the
+ * partition, and one more fetch of the partition is at most the other half. A record set that was sent as one is never
+ * cut, so a larger one still arrives, and it is the only excess. In addition, kafkajs holds one fetch of
+ * `KAFKA_FETCH_MAX_BYTES` of each broker while it is decoded.
  */
 export class ChunkConsumer {
   readonly #options: ChunkConsumerOptions;
   readonly #consumer: Consumer;
   readonly #stopping = new AbortController();
-  readonly #pauses = new PartitionPauses();
   readonly #instruments: Pick<ConsumerInstruments, 'recorder' | 'lag'>;
+  readonly #admissions: Admissions;
+  readonly #underWay: ChunksUnderWay;
+  readonly #positions: Positions;
+  #membership: Membership | undefined;
+  #assignment: Assignment | undefined;
+  #drained: Promise<void> = Promise.resolve();
+  /** When the last fetch brought messages, in ms on the monotonic clock. */
+  #lastBatchAt = -Infinity;
   #unwatch: (() => Promise<void>) | undefined;
 
   private constructor(options: ChunkConsumerOptions) {
     this.#options = options;
     this.#instruments = options.instruments ?? NO_INSTRUMENTS;
+    this.#admissions = new Admissions(options.admit);
+    this.#underWay = new ChunksUnderWay(options.config.KAFKA_MAX_PROCESSING_MS);
     this.#consumer = options.kafka.consumer({
       groupId: options.groupId,
       sessionTimeout: options.config.KAFKA_SESSION_TIMEOUT_MS,
       rebalanceTimeout: Math.max(60_000, options.config.KAFKA_SESSION_TIMEOUT_MS),
       heartbeatInterval: options.config.KAFKA_HEARTBEAT_INTERVAL_MS,
       maxBytes: options.config.KAFKA_FETCH_MAX_BYTES,
-      maxBytesPerPartition: Math.min(1_048_576, options.config.KAFKA_FETCH_MAX_BYTES),
-      maxWaitTimeInMs: 250,
+      maxWaitTimeInMs: SHORT_WAIT_MS,
       allowAutoTopicCreation: false,
+      partitionAssigners: [
+        (parts) => {
+          this.#attachTo(parts.cluster);
+          return PartitionAssigners.roundRobin(parts);
+        },
+      ],
       retry: {
         initialRetryTime: 100,
         maxRetryTime: 2_000,
@@ -155,6 +82,7 @@ export class ChunkConsumer {
         restartOnFailure: () => Promise.resolve(true),
       },
     });
+    this.#positions = new Positions(this.#consumer, () => options.onPositioned?.());
   }
 
   /** Joins the group and starts to process messages. */
@@ -169,19 +97,24 @@ export class ChunkConsumer {
     return self;
   }
 
-  /** Stops the consumer: it finishes and commits the chunks under way and leaves the group. */
+  /**
+   * Stops the consumer: it takes no new chunk, waits for the chunks under way, commits, and leaves the group. A chunk
+   * that takes longer than the session timeout is left; its messages are delivered again.
+   */
   async stop(): Promise<void> {
+    this.#drained = this.#assignment?.end(this.#options.config.KAFKA_SESSION_TIMEOUT_MS) ?? this.#drained;
     this.#stopping.abort();
-    this.#pauses.clear();
+    await this.#drained;
     await this.#consumer.disconnect();
     await this.#unwatch?.();
   }
 
   async #run(): Promise<void> {
-    const { topics, fromBeginning, concurrency, onCrash, onInterrupted, onAssigned, onPositioned } =
-      this.#options;
+    const { topics, fromBeginning, onCrash, onInterrupted, onAssigned } = this.#options;
     const { CRASH, GROUP_JOIN } = this.#consumer.events;
     this.#consumer.on(CRASH, ({ payload }) => {
+      // kafkajs has left the group.
+      void this.#assignment?.end(0);
       if (this.#stopping.signal.aborted) return;
       if (payload.restart) onInterrupted?.(payload.error);
       else onCrash(payload.error);
@@ -189,189 +122,99 @@ export class ChunkConsumer {
     if (onAssigned !== undefined) {
       this.#consumer.on(GROUP_JOIN, ({ payload }) => onAssigned(payload.memberAssignment));
     }
-    if (onPositioned !== undefined) this.#watchPositions(onPositioned);
     const { kafka, groupId, instruments, log } = this.#options;
     if (instruments !== undefined)
       this.#unwatch = watchConsumer(this.#consumer, instruments, { kafka, groupId, fromBeginning, log });
     await this.#consumer.connect();
     await this.#consumer.subscribe({ topics: [...topics], fromBeginning });
     await this.#consumer.run({
-      autoCommit: true,
-      autoCommitInterval: this.#options.commitIntervalMs,
+      autoCommit: false,
       eachBatchAutoResolve: false,
-      partitionsConsumedConcurrently: concurrency,
-      eachBatch: (payload) => this.#processFetch(payload),
+      eachBatch: (payload) => this.#take(payload),
     });
+  }
+
+  #attachTo(cluster: object): void {
+    attachHooks(cluster, {
+      stopped: this.#stopping.signal,
+      beforeJoin: () => this.#giveAway(),
+      joined: (membership) => this.#takeOver(membership),
+      beforeFetch: () => this.#pace(),
+      mustJoin: () => this.#assignment?.isEnding === true || this.#isHanging(),
+      maxWaitMs: () => this.#maxWaitMs(),
+      maxBytesPerPartition: () =>
+        Math.min(this.#halfShare(this.#membership), this.#options.config.KAFKA_FETCH_MAX_BYTES),
+    });
+  }
+
+  /** Puts a fetched batch into its queue. It must not wait: kafkajs fetches again when it returns. */
+  #take(payload: EachBatchPayload): Promise<void> {
+    const { batch } = payload;
+    const assignment = this.#assignment;
+    // What is not resolved is fetched again by the member that owns the partition then.
+    if (assignment?.accepts(membershipOf(batch)) === true) {
+      this.#lastBatchAt = performance.now();
+      assignment.append(payload);
+      payload.resolveOffset(batch.lastOffset());
+    }
+    return Promise.resolve();
   }
 
   /**
-   * kafkajs looks up its offsets at the start of a fetch. A fetch that started before the last join used older offsets.
+   * Holds a fetch back for a moment after one that brought messages, because processing does not slow fetches down any
+   * more: under load, each message would be fetched alone. A consumer that stops does not fetch.
    */
-  #watchPositions(onPositioned: () => void): void {
-    const { GROUP_JOIN, FETCH_START, FETCH } = this.#consumer.events;
-    const fetching = new Set<number>();
-    let joined = false;
-    this.#consumer.on(GROUP_JOIN, () => {
-      joined = true;
-      fetching.clear();
+  async #pace(): Promise<void> {
+    const { signal } = this.#stopping;
+    const heldMs = this.#lastBatchAt + this.#options.config.KAFKA_FETCH_LINGER_MS - performance.now();
+    if (heldMs > 0) await delay(heldMs, signal);
+    if (signal.aborted) await this.#drained;
+  }
+
+  #takeOver(membership: Membership): void {
+    this.#membership = membership;
+    if (this.#stopping.signal.aborted) return;
+    this.#assignment = new Assignment({
+      options: this.#options,
+      membership,
+      maxQueueBytes: this.#halfShare(membership),
+      admissions: this.#admissions,
+      underWay: this.#underWay,
+      instruments: this.#instruments,
     });
-    this.#consumer.on(FETCH_START, ({ payload }) => {
-      if (joined) fetching.add(payload.nodeId);
+  }
+
+  async #giveAway(): Promise<void> {
+    const assignment = this.#assignment;
+    if (assignment === undefined) return;
+    const { config, log, groupId } = this.#options;
+    await assignment.end(Math.min(config.KAFKA_HANDOVER_MS, config.KAFKA_SESSION_TIMEOUT_MS / 2));
+    const { hanging } = assignment;
+    if (hanging.length === 0 || this.#stopping.signal.aborted) return;
+    log.warn({ groupId, chunks: hanging.length }, 'Consumer leaves its group: chunk exceeds its time');
+    await this.#membership?.leave().catch((error: unknown) => {
+      log.debug({ err: error, groupId }, 'Group not left; the session ends by its timeout');
     });
-    this.#consumer.on(FETCH, ({ payload }) => {
-      if (!joined || !fetching.has(payload.nodeId)) return;
-      joined = false;
-      onPositioned();
-    });
+    const waiting = new AbortController();
+    const signal = AbortSignal.any([waiting.signal, this.#stopping.signal]);
+    await Promise.race([Promise.all(hanging), delay(config.KAFKA_SESSION_TIMEOUT_MS, signal)]);
+    waiting.abort();
   }
 
-  async #processFetch(payload: EachBatchPayload): Promise<void> {
-    const { batch } = payload;
-    if (!(await this.#admits(payload))) return;
-    for (let from = 0; from < batch.messages.length; from += this.#options.chunkSize) {
-      if (payload.isStale() || !isOfThisGeneration(batch) || !this.#mayGoOn(payload)) return;
-      const messages = batch.messages.slice(from, from + this.#options.chunkSize);
-      this.#noteHead(batch, messages[0]);
-      const waitMs = this.#notDueFor(batch, messages[0]);
-      if (waitMs > 0) {
-        this.#pauses.pauseFor(payload, waitMs);
-        return;
-      }
-      const startedAt = performance.now();
-      const done = await this.#processChunk(payload, messages);
-      const last = messages[done - 1];
-      // A later generation has read its offsets from the commits. This one must not move them.
-      if (last === undefined || !isOfThisGeneration(batch)) return;
-      payload.resolveOffset(last.offset);
-      this.#instruments.recorder.chunk((performance.now() - startedAt) / 1_000, done);
-      const since = this.#dueSince(batch, last);
-      this.#instruments.lag.processed(batch.topic, batch.partition, Number(last.offset) + 1, since);
-      await payload.heartbeat();
-      await payload.commitOffsetsIfNecessary();
-      if (done < messages.length) return;
-    }
+  #isHanging(): boolean {
+    return (this.#assignment?.hanging.length ?? 0) > 0;
   }
 
-  async #admits(payload: EachBatchPayload): Promise<boolean> {
-    const { admit, config, log } = this.#options;
-    if (admit === undefined) return true;
-    const { topic, partition } = payload.batch;
-    try {
-      await withHeartbeats(
-        config,
-        () => payload.heartbeat(),
-        () => admit(topic),
-      );
-      return true;
-    } catch (error) {
-      log.debug({ topic, partition, err: error }, 'a fetch is not processed');
-      this.#pauses.pauseFor(payload, NOT_ADMITTED_PAUSE_MS);
-      return false;
-    }
+  #maxWaitMs(): number {
+    const { KAFKA_FETCH_MAX_WAIT_MS: longMs } = this.#options.config;
+    const isLong = this.#positions.areKnown && this.#assignment?.isPaused !== true;
+    return isLong ? longMs : Math.min(SHORT_WAIT_MS, longMs);
   }
 
-  /** Processes a chunk, with retries. @returns how many of its messages are done when the consumer goes on or stops. */
-  async #processChunk(payload: EachBatchPayload, messages: readonly KafkaMessage[]): Promise<number> {
-    const { batch } = payload;
-    let done = 0;
-    const heartbeat = (): Promise<void> => payload.heartbeat();
-    const chunk = {
-      topic: batch.topic,
-      partition: batch.partition,
-      highWatermark: Number(batch.highWatermark),
-      messages: messages.map((message) => received(batch.topic, batch.partition, message)),
-      heartbeat,
-      waitFor: async (ms: number): Promise<void> => {
-        await this.#wait(ms, heartbeat);
-        if (!this.#mayGoOn(payload)) throw new ConsumerStoppingError();
-      },
-      confirmOwnership: () => confirmOwnership(batch, heartbeat),
-    };
-    for (let previousAttempts = 0; ; previousAttempts += 1) {
-      const attempt: Chunk = { ...chunk, messages: chunk.messages.slice(done), previousAttempts };
-      let waitMs: number;
-      try {
-        const disposition = await withHeartbeats(this.#options.config, heartbeat, () =>
-          this.#options.process(attempt),
-        );
-        if (disposition.kind === 'done') return messages.length;
-        done += disposition.done;
-        waitMs = disposition.afterMs;
-      } catch (error) {
-        // Throws the error that kafkajs expects: it rejoins after it, and another error could stop it for good.
-        if (error instanceof PartitionLostError) {
-          this.#options.log.info(
-            { topic: batch.topic, partition: batch.partition, offset: messages[0]?.offset },
-            'left in the middle: the partition is, or may be, someone else’s',
-          );
-          if (!(error.cause instanceof Error)) return done;
-          throw error.cause;
-        }
-        if (isLostPartition(error)) throw error;
-        if (!this.#mayGoOn(payload)) return done;
-        this.#instruments.recorder.failed();
-        if ((await this.#disposition(error, attempt)) === 'skip') return messages.length;
-        waitMs = backoffDelay(previousAttempts + 1, this.#options.backoff);
-      }
-      await this.#wait(waitMs, heartbeat);
-      if (!this.#mayGoOn(payload)) return done;
-    }
+  /** Returns half of the share that each partition has in the memory of the consumer, in bytes. */
+  #halfShare(membership: Membership | undefined): number {
+    const { KAFKA_QUEUE_MAX_BYTES: queue, KAFKA_FETCH_MAX_BYTES: fetch } = this.#options.config;
+    const partitions = Math.max(1, membership?.partitions ?? 1);
+    return Math.max(1, Math.floor((queue ?? 2 * fetch) / partitions / 2));
   }
-
-  #noteHead({ topic, partition, highWatermark }: EachBatchPayload['batch'], head?: KafkaMessage): void {
-    if (head === undefined) return;
-    const since = this.#dueSince({ topic, partition }, head);
-    this.#instruments.lag.atHead(topic, partition, Number(head.offset), since, Number(highWatermark));
-  }
-
-  /** Returns when a message became due, or becomes due, in ms since the epoch. */
-  #dueSince({ topic, partition }: { topic: string; partition: number }, message: KafkaMessage): number {
-    const due = this.#options.dueAt?.(received(topic, partition, message)) ?? 0;
-    return Math.max(Number(message.timestamp), due);
-  }
-
-  #notDueFor({ topic, partition }: EachBatchPayload['batch'], head: KafkaMessage | undefined): number {
-    const { dueAt } = this.#options;
-    return dueAt === undefined || head === undefined
-      ? 0
-      : dueAt(received(topic, partition, head)) - Date.now();
-  }
-
-  #mayGoOn(payload: EachBatchPayload): boolean {
-    return payload.isRunning() && !this.#stopping.signal.aborted;
-  }
-
-  async #disposition(error: unknown, chunk: Chunk): Promise<FailureDisposition> {
-    try {
-      return (await this.#options.onFailure?.(error, chunk)) ?? 'retry';
-    } catch (failure) {
-      // The dead-lettering itself failed, so the chunk still has to be processed.
-      this.#options.log.warn(
-        { err: failure, topic: chunk.topic, partition: chunk.partition },
-        'could not give up a chunk',
-      );
-      return 'retry';
-    }
-  }
-
-  async #wait(ms: number, heartbeat: () => Promise<void>): Promise<void> {
-    const step = this.#options.config.KAFKA_HEARTBEAT_INTERVAL_MS;
-    let left = ms;
-    while (left > 0 && !this.#stopping.signal.aborted) {
-      await delay(Math.min(left, step), this.#stopping.signal);
-      await heartbeat();
-      left -= step;
-    }
-  }
-}
-
-function received(topic: string, partition: number, message: KafkaMessage): ReceivedMessage {
-  return {
-    topic,
-    partition,
-    offset: Number(message.offset),
-    key: message.key,
-    value: message.value,
-    headers: message.headers ?? {},
-  };
 }

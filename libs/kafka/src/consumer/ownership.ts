@@ -1,5 +1,4 @@
 import { CodedError } from '@bulk/domain';
-import { isOfThisGeneration, type FetchedBatch } from '../kafkajs-patches/memberships.ts';
 
 /** Thrown when another member owns a partition, or may own it. The chunk must be left as it is, for the new owner. */
 export class PartitionLostError extends CodedError {
@@ -11,6 +10,16 @@ export class PartitionLostError extends CodedError {
   }
 }
 
+/** A partition, as a member holds it. */
+export interface HeldPartition {
+  readonly topic: string;
+  readonly partition: number;
+  /** Returns whether the member has neither given the partition away nor joined its group again. */
+  readonly isHeld: () => boolean;
+  /** Sends a heartbeat if one is due. @throws kafkajs' error. */
+  readonly heartbeat: () => Promise<void>;
+}
+
 /**
  * Confirms by a heartbeat that a partition still belongs to this member. A heartbeat alone is not enough: if the member
  * has joined again since the fetch, the answer is for the new generation, in which another member may own the
@@ -19,17 +28,18 @@ export class PartitionLostError extends CodedError {
  * @throws PartitionLostError if it may be lost; without a cause if this member has joined again.
  * @throws kafkajs' error if the coordinator does not answer.
  */
-export async function confirmOwnership(batch: FetchedBatch, heartbeat: () => Promise<void>): Promise<void> {
-  const { topic, partition } = batch;
-  const confirmGeneration = (): void => {
-    if (!isOfThisGeneration(batch)) throw new PartitionLostError(topic, partition, undefined);
-  };
-  confirmGeneration();
-  await askGroup(batch, heartbeat);
-  confirmGeneration();
+export async function confirmOwnership(held: HeldPartition): Promise<void> {
+  assertHeld(held);
+  await askGroup(held);
+  assertHeld(held);
 }
 
-async function askGroup({ topic, partition }: FetchedBatch, heartbeat: () => Promise<void>): Promise<void> {
+/** @throws PartitionLostError if the member has given the partition away or joined its group again. */
+export function assertHeld({ topic, partition, isHeld }: HeldPartition): void {
+  if (!isHeld()) throw new PartitionLostError(topic, partition, undefined);
+}
+
+async function askGroup({ topic, partition, heartbeat }: HeldPartition): Promise<void> {
   try {
     await heartbeat();
   } catch (error) {

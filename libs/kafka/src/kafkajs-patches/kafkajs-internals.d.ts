@@ -63,13 +63,26 @@ declare module 'kafkajs/src/consumer/consumerGroup.js' {
   import type { Batch } from 'kafkajs';
 
   export default class ConsumerGroup {
+    readonly cluster: object;
     readonly generationId: number | null;
     readonly memberId: string | null;
+    readonly offsetManager: {
+      commitOffsets(offsets: {
+        readonly topics: readonly {
+          readonly topic: string;
+          readonly partitions: readonly { readonly partition: number; readonly offset: string }[];
+        }[];
+      }): Promise<void>;
+    };
     /** When the last heartbeat was answered, on the wall clock. */
     lastRequest: number;
+    maxWaitTime: number;
+    maxBytesPerPartition: number;
+    assigned(): { readonly topic: string; readonly partitions: readonly number[] }[];
     heartbeat(options: { interval: number }): Promise<void>;
     fetch(nodeId: number): Promise<Batch[]>;
     joinAndSync(): Promise<void>;
+    leave(): Promise<void>;
   }
 }
 

@@ -1,8 +1,10 @@
 import { LANES, type Lane } from '@bulk/domain';
-import { ChunkConsumer, type ChunkConsumerOptions } from '@bulk/kafka';
-import type { LaneGate } from './lane-gate.ts';
+import { ChunkConsumer, type Chunk, type ChunkConsumerOptions, type Disposition } from '@bulk/kafka';
+import type { LaneGate, Turn } from './lane-gate.ts';
 
-export interface LaneConsumersOptions extends Omit<ChunkConsumerOptions, 'groupId' | 'topics'> {
+export interface LaneConsumersOptions extends Omit<ChunkConsumerOptions, 'groupId' | 'topics' | 'process'> {
+  /** Processes a chunk in a turn of its lane. */
+  readonly process: (chunk: Chunk, turn: Turn) => Promise<Disposition>;
   readonly ofLane: (lane: Lane) => Pick<ChunkConsumerOptions, 'onAssigned' | 'onInterrupted' | 'instruments'>;
   readonly groupOf: (lane: Lane) => string;
   readonly topicOf: (lane: Lane) => string;
@@ -47,7 +49,7 @@ export class LaneConsumers {
               gate.pass(
                 lane,
                 () => chunk.heartbeat(),
-                (place) => process({ ...chunk, waitFor: (ms) => place.lendDuring(() => chunk.waitFor(ms)) }),
+                (turn) => process(chunk, turn),
               ),
           }),
         );

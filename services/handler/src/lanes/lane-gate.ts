@@ -3,36 +3,37 @@ import { ConsumerStoppingError } from '@bulk/kafka';
 import { delay } from '@bulk/runtime';
 import { LaneShares, type LaneWeights } from './lane-shares.ts';
 
-/** One of the places for batches that are processed at the same time. */
-export interface Place {
-  /**
-   * Lends the place to others during `rest`, then waits for a place again.
-   *
-   * @throws ConsumerStoppingError if the gate closes; what `rest` throws.
-   */
-  lendDuring(rest: () => Promise<void>): Promise<void>;
+/** The turn of a lane: one of the places for groups that are processed at the same time. */
+export interface Turn {
+  /** Records how many batches the turn tried. The lane pays for them. @default 1 */
+  readonly took: (batches: number) => void;
 }
 
 export interface LaneGateOptions {
-  /** Number of batches that are processed at the same time. */
+  /** Number of groups that are processed at the same time. */
   readonly permits: number;
   readonly weights: LaneWeights;
-  /** Longest time between heartbeats of a waiting batch, in ms. */
+  /** Longest time between heartbeats of a waiting group, in ms. */
   readonly heartbeatMs: number;
 }
 
-/** A batch that waits. Waiting → admitted, refused (the gate closed) or gone. */
+/** A group that waits. Waiting → admitted, refused (the gate closed) or gone. */
 class Waiting {
   admitted = false;
   readonly settled = new AbortController();
 }
 
 /**
- * Limits how many batches of all lanes are processed at the same time.
+ * Limits how many groups of batches of all lanes are processed at the same time.
  *
- * If more batches wait, the lanes take turns by their weights, and within a lane the batches take
- * turns in their order of arrival. A partition's consumer waits here with one batch and continues
- * with the next only when that batch is done, so that the order of a partition does not change.
+ * If more groups wait, the lanes take turns by their weights, and within a lane the groups take turns
+ * in their order of arrival. A partition's consumer waits here with one group and continues with the
+ * next only when that group is done, so that the order of a partition does not change.
+ *
+ * A place is for a group and not for a batch: the batches of a group share their requests, so a group
+ * costs the stores about as many requests as a single batch. A turn pays for each batch that it
+ * tries, so that the shares of the lanes count batches. A group that must wait for another try waits
+ * outside and takes no place meanwhile.
  */
 export class LaneGate {
   readonly #options: LaneGateOptions;
@@ -55,24 +56,21 @@ export class LaneGate {
    * @throws ConsumerStoppingError if the gate closes before that; what `heartbeat` and `work`
    * throw.
    */
-  async pass<T>(lane: Lane, heartbeat: () => Promise<void>, work: (place: Place) => Promise<T>): Promise<T> {
+  async pass<T>(lane: Lane, heartbeat: () => Promise<void>, work: (turn: Turn) => Promise<T>): Promise<T> {
     await this.#enter(lane, heartbeat);
-    const place = { held: true };
-    const lendDuring = async (rest: () => Promise<void>): Promise<void> => {
-      place.held = false;
-      this.#leave();
-      await rest();
-      await this.#enter(lane, heartbeat);
-      place.held = true;
+    let tried = 1;
+    const took = (batches: number): void => {
+      tried = Math.max(1, batches);
     };
     try {
-      return await work({ lendDuring });
+      return await work({ took });
     } finally {
-      if (place.held) this.#leave();
+      this.#shares.charge(lane, tried - 1);
+      this.#leave();
     }
   }
 
-  /** Admits no further batches. Those inside finish. */
+  /** Admits no further groups. Those inside finish. */
   close(): void {
     this.#closed = true;
     for (const lane of LANES) for (const one of this.#waiting[lane].splice(0)) one.settled.abort();
@@ -99,7 +97,7 @@ export class LaneGate {
   }
 
   #giveUp(queue: Waiting[], one: Waiting): void {
-    // The batch may have been admitted during the heartbeat.
+    // The group may have been admitted during the heartbeat.
     if (one.admitted) this.#leave();
     else if (queue.includes(one)) queue.splice(queue.indexOf(one), 1);
   }

@@ -1,14 +1,15 @@
 import { LANES, type Lane } from '@bulk/domain';
 
-/** The number of turns of each lane, relative to the others, while all of them have work. */
+/** The number of batches of each lane, relative to the others, while all of them have work. */
 export type LaneWeights = Readonly<Record<Lane, number>>;
 
 /**
  * Shares turns among lanes by weight (stride scheduling, Waldspurger and Weihl, 1995).
  *
- * Each turn moves a lane forward by 1 / weight, and the lane that is furthest behind is next. So a
+ * Each batch moves a lane forward by 1 / weight, and the lane that is furthest behind is next. So a
  * lane has its share over any stretch in which it waits, no lane waits for more than a round of the
- * others, and the others divide an unused share by their weights.
+ * others, and the others divide an unused share by their weights. A turn may process several
+ * batches. Shares count batches and not turns, so a lane gains nothing from larger groups.
  */
 export class LaneShares {
   readonly #weights: LaneWeights;
@@ -42,9 +43,14 @@ export class LaneShares {
     return next;
   }
 
-  /** Records that a lane has had a turn. */
+  /** Records that a lane gets a turn. It pays for one batch in advance. */
   taken(lane: Lane): void {
     this.#now = Math.max(this.#now, this.#position[lane]);
-    this.#position[lane] += 1 / this.#weights[lane];
+    this.charge(lane, 1);
+  }
+
+  /** Makes a lane pay for further batches of its turn. */
+  charge(lane: Lane, batches: number): void {
+    this.#position[lane] += batches / this.#weights[lane];
   }
 }

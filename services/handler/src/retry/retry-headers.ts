@@ -1,7 +1,7 @@
 import { MalformedMessageError } from '@bulk/contracts';
 import type { ReceivedMessage } from '@bulk/kafka';
 import { z } from 'zod';
-import { progressSnapshotSchema, type ProgressSnapshot } from '../apply/batch-progress.ts';
+import { progressSnapshotSchema, type ProgressSnapshot } from '../application/batch-progress.ts';
 
 const PREFIX = 'retry-';
 

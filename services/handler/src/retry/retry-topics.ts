@@ -3,8 +3,8 @@ import { CodedError } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
 import { STORE_UNAVAILABLE } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
-import type { BatchRecorder } from '../consume/batch-recorder.ts';
-import type { RunnableBatch } from '../consume/batch-runner.ts';
+import type { BatchRecorder } from '../application/batch-recorder.ts';
+import type { LaneBatch } from '../application/lane-batch.ts';
 import { encodeRetryHeaders } from './retry-headers.ts';
 
 export interface RetryTopicsOptions {
@@ -44,7 +44,7 @@ export class RetryTopics {
    * @returns `false` if the batch has already waited for too long. Then nothing is done.
    * @throws ProduceError: the batch may be in the topic or not. A second copy does no harm.
    */
-  async postpone(batch: RunnableBatch, cause?: unknown): Promise<boolean> {
+  async postpone(batch: LaneBatch, cause?: unknown): Promise<boolean> {
     const { message, postponed, firstTriedAt, progress } = batch;
     const { producer, topics, tiersMs, maxAgeMs, now, recorder } = this.#options;
     const at = now().getTime();
@@ -71,7 +71,7 @@ export class RetryTopics {
    * This happens before the batch is sent, so that its result cannot be counted before the mark
    * exists. A missing mark does no harm: the batch counts as in flight.
    */
-  async #mark({ content, generation }: RunnableBatch, cause: unknown): Promise<void> {
+  async #mark({ content, generation }: LaneBatch, cause: unknown): Promise<void> {
     // A replayed batch is already counted. If MongoDB is unavailable, the mark would only take the
     // time of a try.
     if (generation > 0 || (cause instanceof CodedError && cause.code === STORE_UNAVAILABLE)) return;

@@ -6,6 +6,7 @@ import { withSpan } from '@bulk/runtime/telemetry';
 import { batchMessages } from './batch-message.ts';
 import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
+import { StagedReader } from './staged-reader.ts';
 
 /**
  * Thrown when a staged batch of an accepted action is missing. An operator must act: something else
@@ -68,6 +69,7 @@ export class ActionDispatch {
   #sent: Sent[] = [];
   /** The action's config as it is published. */
   readonly #config: string;
+  readonly #reader: StagedReader;
   /** Whether Kafka may hold a window that is not recorded. */
   #inDoubt = false;
   /** Whether this instance gave up the lease. A step under way may not know it yet. */
@@ -75,13 +77,26 @@ export class ActionDispatch {
   /** What former holders of the lease may have published, as of the last claim. */
   #former: Pick<DispatchState, 'skipFrom' | 'mayBePublished'>;
 
-  /** @param leasedAt monotonic time before the lease was requested, in ms. */
-  constructor(action: ActionDocument, owner: string, leasedAt: number, options: ActionDispatchOptions) {
+  /**
+   * @param leasedAt monotonic time before the lease was requested, in ms.
+   * @param staged batches that this process has just staged, from the first one on.
+   */
+  constructor(
+    action: ActionDocument,
+    owner: string,
+    leasedAt: number,
+    options: ActionDispatchOptions,
+    staged: readonly StagedBatch[] = [],
+  ) {
     this.#owner = owner;
     this.#action = action;
     this.#options = options;
     this.#progress = progressOfDocument(action);
     this.#config = JSON.stringify(action.config);
+    const { _id: actionId, batchCount } = action;
+    // Each batch's message carries the config.
+    const extraBytes = Buffer.byteLength(this.#config);
+    this.#reader = new StagedReader({ store: options.store, actionId, batchCount, extraBytes }, staged);
     this.#nextBatch = action.dispatch.nextBatch;
     this.#former = action.dispatch;
     this.#lease = new LeaseTerm(options.leaseMs, leasedAt);
@@ -139,7 +154,8 @@ export class ActionDispatch {
    * Returns the durations of the windows counted since the last call, from send to observation, in
    * ms.
    *
-   * The last window of an action has no duration: nothing looks at an action that is done.
+   * The times of an action that is published completely are known only while it is followed: see
+   * `LastWindows`.
    */
   takeTimes(): number[] {
     const now = this.#options.monotonic();
@@ -147,6 +163,11 @@ export class ActionDispatch {
     const counted = this.#sent.filter(({ upTo }) => upTo <= countedBatches + postponed);
     this.#sent = this.#sent.slice(counted.length);
     return counted.map(({ at }) => now - at);
+  }
+
+  /** Whether windows of this instance are not counted, as of the last look. */
+  get hasUncounted(): boolean {
+    return this.#sent.length > 0;
   }
 
   /**
@@ -211,18 +232,18 @@ export class ActionDispatch {
     const window = await this.#readWindow(
       cancelled ? Math.min(atMost, this.#skipFrom - this.#nextBatch) : atMost,
     );
-    if (!(await this.#holdsLease())) return 'stopped';
-    if (this.#nextBatch === 0) await this.#announce();
     // Nothing may come between this check and `#inDoubt`: a lease that is handed back before it
     // counts as not published.
     if (!(await this.#holdsLease()) || this.#handedBack) return 'stopped';
     const at = monotonic();
     this.#inDoubt = true;
-    await this.#publish(window, cancelled);
+    const first = this.#nextBatch === 0;
     const nextBatch = this.#nextBatch + window.length;
+    const sending = [this.#publish(window, cancelled), ...(first ? [this.#announce()] : [])];
+    this.#reader.readAhead(nextBatch);
+    await allOf(sending);
     const done = nextBatch >= this.#action.batchCount;
     const renewedAt = monotonic();
-    const first = this.#nextBatch === 0;
     const after = await store.advance(this.actionId, this.owner, nextBatch, done);
     if (after === undefined) return 'stopped';
     this.#inDoubt = false;
@@ -300,15 +321,10 @@ export class ActionDispatch {
     ]);
   }
 
-  async #readWindow(atMost: number): Promise<StagedBatch[]> {
+  async #readWindow(atMost: number): Promise<readonly StagedBatch[]> {
     const from = this.#nextBatch;
-    const {
-      store,
-      window: { batches, bytes },
-    } = this.#options;
-    const limits = { batches: Math.min(batches, this.#room, atMost), bytes };
-    // Each batch's message carries the config.
-    const window = await store.readWindow(this.actionId, from, limits, Buffer.byteLength(this.#config));
+    const { batches, bytes } = this.#options.window;
+    const window = await this.#reader.take(from, { batches: Math.min(batches, this.#room, atMost), bytes });
     const missing = window.findIndex(({ batchNo }, i) => batchNo !== from + i);
     if (window.length === 0) throw new StagedBatchMissingError(this.actionId, from);
     if (missing >= 0) throw new StagedBatchMissingError(this.actionId, from + missing);
@@ -321,4 +337,10 @@ export class ActionDispatch {
     await this.#options.producer.send(this.#options.topics.entityBatches[lane], messages);
     this.#options.onPublished?.(lane, window.length);
   }
+}
+
+/** Waits for all sends, whatever becomes of them. @throws the first error. */
+async function allOf(sends: readonly Promise<void>[]): Promise<void> {
+  const failed = (await Promise.allSettled(sends)).find(({ status }) => status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 }

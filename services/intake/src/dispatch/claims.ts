@@ -51,14 +51,15 @@ export class Claims {
   /**
    * Leases up to `count` due actions.
    *
+   * @returns whether further actions may be due.
    * @throws StoreError; `claimed` has received the actions leased before the error.
    */
-  async claim(count: number, claimed: (claim: Claim) => void): Promise<void> {
-    if (count <= 0) return;
+  async claim(count: number, claimed: (claim: Claim) => void): Promise<boolean> {
+    if (count <= 0) return true;
     const due = new DueByLane(await this.#options.store.findDue());
     for (let n = 0; n < count;) {
       const lane = this.#lanes.find((one) => due.mayHave(one));
-      if (lane === undefined) return;
+      if (lane === undefined) return false;
       const claim = await this.#claimIn(lane, due.accountsOf(lane), []);
       if (claim === undefined) due.exhausted(lane);
       else {
@@ -67,6 +68,12 @@ export class Claims {
         n += 1;
       }
     }
+    return LANES.some((one) => due.mayHave(one));
+  }
+
+  /** Returns a name for the lease of one more claim. No other claim has ever had it. */
+  newOwner(): string {
+    return `${this.#options.instanceId}/${(this.#claims += 1)}`;
   }
 
   /**
@@ -101,11 +108,11 @@ export class Claims {
     accounts: readonly string[] | undefined,
     except: readonly string[],
   ): Promise<Claim | undefined> {
-    const { store, instanceId, monotonic } = this.#options;
+    const { store, monotonic } = this.#options;
     const after = this.#after.get(lane);
     const isBehind = after !== undefined && accounts?.some((accountId) => accountId > after) !== false;
     for (const scope of isBehind ? [{ after }, {}] : [{}]) {
-      const owner = `${instanceId}/${(this.#claims += 1)}`;
+      const owner = this.newOwner();
       const leasedAt = monotonic();
       const action = await store.claim(owner, { lane, except, ...scope });
       if (action === undefined) continue;

@@ -16,6 +16,7 @@ import { claimed, MAX_WINDOW_BATCHES } from './in-doubt.ts';
 import { SharedWindows } from './shared-windows.ts';
 import { sharesInFlight, type ShareInFlight } from './shares-in-flight.ts';
 import { SkipStore } from './skip-store.ts';
+import { bytesOf } from './staged-reader.ts';
 
 /** A batch that waits for its publication. */
 export interface StagedBatch {
@@ -47,7 +48,7 @@ export interface ClaimScope {
 /**
  * Staged batches that the driver fetches at a time. Bounds what is read beyond the end of a window.
  */
-const FETCH = 10;
+const FETCH = 32;
 
 /**
  * Stores the progress and the owner of each action's dispatch. All times are those of this process.
@@ -121,6 +122,15 @@ export class DispatchStore {
   }
 
   /**
+   * Returns the stages of an acceptance that lease the action in the same update.
+   *
+   * @param owner a name that no other claim has ever had.
+   */
+  leaseAtAcceptance(owner: string): Document[] {
+    return claimed(leaseFor(owner, this.#leaseMs, this.#now()), this.#windowBatches);
+  }
+
+  /**
    * Returns how much is in flight, published by any instance, and how much of it has not moved for
    * `staleMs`.
    *
@@ -138,6 +148,7 @@ export class DispatchStore {
 
   /** Returns the progress of those of the actions that exist. @throws StoreError. */
   async look(actionIds: readonly string[]): Promise<Map<string, DispatchProgress>> {
+    if (actionIds.length === 0) return new Map();
     const found = await stored(
       this.#database.actions
         .aggregate<ProgressFields & { readonly _id: string; readonly postponed: number }>([
@@ -166,7 +177,8 @@ export class DispatchStore {
     try {
       const cursor = this.#database.stagedBatches.find(
         { actionId, batchNo: { $gte: from, $lt: from + limits.batches } },
-        { sort: { batchNo: 1 }, batchSize: Math.min(FETCH, limits.batches) },
+        // One more than there can be, so that MongoDB closes the cursor with its first answer.
+        { sort: { batchNo: 1 }, batchSize: Math.min(FETCH, limits.batches + 1) },
       );
       for await (const batch of cursor) {
         bytes += bytesOf(batch) + extraBytes;
@@ -246,12 +258,4 @@ export class DispatchStore {
 /** Builds the update that sets or clears the lease. */
 function leased(lease: Lease | null): Document[] {
   return [{ $set: { 'dispatch.lease': lease === null ? null : { $literal: lease } } }, WITH_DUE_AT];
-}
-
-function bytesOf({ entities }: StagedBatch): number {
-  return entities.reduce(
-    (sum, { id, ref, fields }) =>
-      sum + Buffer.byteLength(fields) + Buffer.byteLength(id) + Buffer.byteLength(ref ?? ''),
-    0,
-  );
 }

@@ -5,9 +5,12 @@ import { delay, UNTIL_WOKEN, WorkerLoop, type Health, type Logger } from '@bulk/
 import { Adoption } from './adoption.ts';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
+import type { StagedBatch } from './dispatch-store.ts';
+import type { DirectDispatch, FirstLease } from './first-lease.ts';
 import { InFlight } from './in-flight.ts';
 import type { LaneWindowOptions } from './lane-window.ts';
 import { LaneWindows } from './lane-windows.ts';
+import { LastWindows } from './last-windows.ts';
 import { SkippedActions } from './skipped-actions.ts';
 import { Steps, type Step } from './steps.ts';
 import { Turns } from './turns.ts';
@@ -27,7 +30,7 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly staleMs: number;
   /** How long an action rests after a fault before any instance tries the action again, in ms. */
   readonly retryDelayMs: number;
-  /** How often the dispatcher reads how much of the leased actions is in flight, in ms. */
+  /** Minimum time between two reads of how much of the leased actions is in flight, in ms. */
   readonly pollMs: number;
   /** Called when batches of a cancelled action are skipped and counted; never throws. */
   readonly onSkipped?: (lane: Lane, batches: number) => void;
@@ -40,10 +43,21 @@ export interface DispatcherOptions extends ActionDispatchOptions {
 }
 
 /**
- * How often the dispatcher looks for actions to lease without a wake, in ms. A look between any two
- * windows would cost too much.
+ * How often the dispatcher looks for actions to lease without a wake, in ms: while others wait for a
+ * place, and otherwise. A look between any two windows would cost too much.
  */
 const CLAIM_EVERY_MS = 200;
+const CLAIM_IF_NONE_WAITS_EVERY_MS = 1_000;
+
+/**
+ * Number of looks in the time that a batch takes. The lane window lets the lane hold a queue of half
+ * the latency on an idle lane, so that the handlers do not run dry between two looks.
+ */
+const LOOKS_PER_LATENCY = 4;
+/** Maximum time between two looks, in ms. */
+const LOOK_WITHIN_MS = 250;
+/** Age up to which a look is of use to a newcomer, in ms. */
+const RECENT_MS = 100;
 
 /** Default time that a stop waits for the windows under way, in ms. */
 const STOP_PATIENCE_MS = 10_000;
@@ -62,7 +76,7 @@ const HOLD_PART = 0.1;
  * under way and hands the leases back. A fault ends an action's turn: the action rests for a while,
  * so that it does not hold up the others, and a later wake resumes it.
  */
-export class Dispatcher {
+export class Dispatcher implements DirectDispatch {
   readonly #options: DispatcherOptions;
   readonly #claims: Claims;
   readonly #inFlight: InFlight;
@@ -72,12 +86,23 @@ export class Dispatcher {
   readonly #steps: Steps<ActionDispatch>;
   readonly #adoption: Adoption;
   readonly #loop: WorkerLoop;
+  readonly #lastWindows = new LastWindows();
   #active: ActionDispatch[] = [];
+  /** Number of places that `firstLease` has given and that are not in `#active` yet. */
+  #promised = 0;
   /** Whether an action may be due that the last look for actions to lease has not seen. */
   #awake = false;
+  /** Whether the last look for actions to lease left some behind. */
+  #moreDue = false;
+  /** Whether an action may be accepted soon. */
+  #expecting = false;
+  /** Whether a look at what is in flight is under way. No step starts meanwhile. */
+  #looking = false;
   /** Monotonic time of the last look at what is in flight, and whether it succeeded. */
   #lookedAt = Number.NEGATIVE_INFINITY;
   #known = false;
+  /** Whether the next look must not wait for its time. */
+  #lookNow = false;
   /** Monotonic time of the last look for actions to lease. */
   #claimedAt = Number.NEGATIVE_INFINITY;
   /** Monotonic time of the last send that Kafka did not confirm. */
@@ -113,6 +138,40 @@ export class Dispatcher {
   }
 
   /**
+   * Reads what is in flight while an action is staged, so that its first window need not wait for
+   * it.
+   */
+  expect(): void {
+    if (this.#looking || this.#isRecent) return;
+    this.#expecting = true;
+    this.#loop.start();
+    this.#loop.wake();
+  }
+
+  firstLease(): FirstLease | undefined {
+    const { concurrency, monotonic, store } = this.#options;
+    if (this.#loop.stopping || this.#moreDue) return undefined;
+    if (this.#active.length + this.#promised >= concurrency) return undefined;
+    const owner = this.#claims.newOwner();
+    const leasedAt = monotonic();
+    let open = true;
+    this.#promised += 1;
+    const cancel = (): void => {
+      if (open) this.#promised -= 1;
+      open = false;
+    };
+    return {
+      owner,
+      stages: store.leaseAtAcceptance(owner),
+      cancel,
+      begin: (action, staged) => {
+        cancel();
+        this.#beginAccepted({ action, owner, leasedAt }, staged);
+      },
+    };
+  }
+
+  /**
    * Finishes the windows under way and hands every lease back.
    *
    * @param patienceMs time after which the leases are handed back even if a window is not finished,
@@ -134,15 +193,18 @@ export class Dispatcher {
    */
   async #round(): Promise<number> {
     if (this.#isTimeToClaim) await this.#claimDue();
-    if (this.#active.length === 0) {
+    const expecting = this.#expecting;
+    this.#expecting = false;
+    if (this.#active.length === 0 && !expecting) {
       this.#forgetOldFault();
       return UNTIL_WOKEN;
     }
-    if (this.#isTimeToLook) this.#known = await this.#look();
+    if (this.#isTimeToLook || (expecting && !this.#isRecent)) this.#known = await this.#look();
     if (this.#known) {
       this.#skipCancelled();
       this.#startSteps();
     }
+    if (this.#active.length === 0) return UNTIL_WOKEN;
     return this.#lookedAt + this.#lookEveryMs - this.#options.monotonic();
   }
 
@@ -183,15 +245,19 @@ export class Dispatcher {
    */
   async #look(): Promise<boolean> {
     const { store, staleMs, health, log, monotonic } = this.#options;
-    this.#lookedAt = monotonic();
+    const now = monotonic();
+    if (now - this.#lookedAt > 2 * LOOK_WITHIN_MS) this.#lastWindows.clear();
+    this.#lookedAt = now;
+    this.#lookNow = false;
     // A step under way records the progress of its action itself.
     const resting = this.#resting;
     const steps = this.#steps.running;
+    this.#looking = true;
     try {
-      await this.#windows.exchange(store.windows, monotonic());
       const [states, shares] = await Promise.all([
-        store.look(resting.map(({ actionId }) => actionId)),
+        store.look([...resting.map(({ actionId }) => actionId), ...this.#lastWindows.actionIds]),
         store.inFlight(staleMs),
+        this.#windows.exchange(store.windows, now),
       ]);
       for (const dispatch of resting) {
         const state = states.get(dispatch.actionId);
@@ -201,6 +267,7 @@ export class Dispatcher {
       // No other instance may take over what is under way. A step notices by itself that its lease
       // is lost.
       for (const { of } of steps) await of.keep();
+      this.#lastWindows.note(states);
       this.#observeTimes();
       this.#inFlight.note(shares, this.#active, monotonic());
       // The read may have missed what these steps publish.
@@ -212,6 +279,8 @@ export class Dispatcher {
       health.set(MONGODB, 'waiting', messageOf(error));
       log[isRetryable(error) ? 'debug' : 'warn']({ err: error }, 'Batches in flight not read; retrying');
       return false;
+    } finally {
+      this.#looking = false;
     }
   }
 
@@ -222,7 +291,7 @@ export class Dispatcher {
       const held = here.some((dispatch) => dispatch.hasRoom && this.#inFlight.roomFor(dispatch) === 0);
       this.#windows.observe(
         lane,
-        here.flatMap((dispatch) => dispatch.takeTimes()),
+        [...here.flatMap((dispatch) => dispatch.takeTimes()), ...this.#lastWindows.takeTimes(lane)],
         held,
         now,
       );
@@ -253,30 +322,49 @@ export class Dispatcher {
   }
 
   get #isTimeToLook(): boolean {
-    return this.#options.monotonic() - this.#lookedAt >= this.#lookEveryMs;
+    return this.#lookNow || this.#options.monotonic() - this.#lookedAt >= this.#lookEveryMs;
   }
 
-  /** While every leased action has a step under way, a look only keeps the leases. */
+  /**
+   * Time between two looks, in ms: a part of the latency of the fastest lane that is used here.
+   *
+   * While every leased action has a step under way, a look only keeps the leases.
+   */
   get #lookEveryMs(): number {
     const { pollMs } = this.#options;
-    return this.#resting.length === 0 ? Math.max(pollMs, CLAIM_EVERY_MS) : pollMs;
+    if (this.#resting.length === 0) return Math.max(pollMs, CLAIM_EVERY_MS);
+    const lanes = new Set(this.#active.map(({ lane }) => lane));
+    const latency = Math.min(...[...lanes].map((lane) => this.#windows.latencyOf(lane) ?? 0));
+    return Math.max(pollMs, Math.min(LOOK_WITHIN_MS, latency / LOOKS_PER_LATENCY));
+  }
+
+  /** Whether the last look will still be of use when an action is staged. */
+  get #isRecent(): boolean {
+    return this.#isKnownWithin(RECENT_MS / 2);
+  }
+
+  /** Whether the last look succeeded and is not older than `ms` milliseconds. */
+  #isKnownWithin(ms: number): boolean {
+    return this.#known && this.#options.monotonic() - this.#lookedAt <= ms;
   }
 
   get #isTimeToClaim(): boolean {
-    return (
-      this.#awake ||
-      this.#active.length === 0 ||
-      this.#options.monotonic() - this.#claimedAt >= CLAIM_EVERY_MS
-    );
+    if (this.#awake) return true;
+    if (this.#active.length === 0) return this.#moreDue;
+    const isWaitedFor = this.#moreDue || this.#active.length >= this.#options.concurrency;
+    const everyMs = isWaitedFor ? CLAIM_EVERY_MS : CLAIM_IF_NONE_WAITS_EVERY_MS;
+    return this.#options.monotonic() - this.#claimedAt >= everyMs;
   }
 
   async #claimDue(): Promise<void> {
     const { concurrency, monotonic, health, log } = this.#options;
     this.#awake = false;
     this.#claimedAt = monotonic();
+    this.#moreDue = true;
     try {
       await this.#adoption.adoptIfDue();
-      await this.#claims.claim(concurrency - this.#active.length, (claim) => this.#begin(claim));
+      const places = concurrency - this.#active.length - this.#promised;
+      this.#moreDue = await this.#claims.claim(places, (claim) => this.#begin(claim));
       if (this.#active.length >= concurrency) await this.#shareLeases();
       health.set(MONGODB, 'ready');
     } catch (error) {
@@ -296,10 +384,31 @@ export class Dispatcher {
 
   #begin({ action, owner, leasedAt }: Claim): void {
     const here = this.#active.find(({ actionId }) => actionId === action._id);
-    if (here === undefined) this.#active.push(new ActionDispatch(action, owner, leasedAt, this.#options));
-    else here.takeLease(owner, leasedAt, action.dispatch);
-    // The account's room depends on all actions that are dispatched here.
-    this.#lookedAt = Number.NEGATIVE_INFINITY;
+    if (here !== undefined) here.takeLease(owner, leasedAt, action.dispatch);
+    else this.#add(new ActionDispatch(action, owner, leasedAt, this.#options));
+  }
+
+  #beginAccepted({ action, owner, leasedAt }: Claim, staged: readonly StagedBatch[]): void {
+    const dispatch = new ActionDispatch(action, owner, leasedAt, this.#options, staged);
+    if (this.#loop.stopping) {
+      void this.#release(dispatch);
+      return;
+    }
+    this.#add(dispatch);
+    if (this.#known && !this.#looking) this.#startSteps();
+    this.#loop.start();
+    this.#loop.wake();
+  }
+
+  /** Adds an action. The account's room depends on all actions that are dispatched here. */
+  #add(dispatch: ActionDispatch): void {
+    this.#active.push(dispatch);
+    if (this.#looking) return;
+    if (this.#isKnownWithin(RECENT_MS)) this.#inFlight.arrived(dispatch);
+    else {
+      this.#known = false;
+      this.#lookNow = true;
+    }
   }
 
   async #step(step: Step<ActionDispatch>): Promise<void> {
@@ -307,6 +416,7 @@ export class Dispatcher {
     const before = dispatch.nextBatch;
     if (await this.#publish(dispatch, reserved)) {
       this.#active = this.#active.filter((other) => other !== dispatch);
+      this.#inFlight.left(dispatch);
     }
     step.batches = dispatch.nextBatch - before;
     this.#inFlight.published(dispatch, step.batches - reserved);
@@ -322,7 +432,10 @@ export class Dispatcher {
       health.set(KAFKA_PRODUCER, 'ready');
       if (result === 'more' || result === 'full') return false;
       if (result === 'stopped') await this.#end(dispatch);
-      else log.info({ actionId }, 'dispatched');
+      else {
+        this.#lastWindows.add(dispatch, this.#options.monotonic());
+        log.info({ actionId }, 'dispatched');
+      }
     } catch (error) {
       await this.#postpone(dispatch, error);
     }

@@ -9,7 +9,7 @@ const inFlightOf = (account: number, lane: number): InFlight =>
   new InFlight({ account, laneAt: () => lane, staleMs: 60_000 });
 
 describe('what is in flight', () => {
-  it('of an account alone in its lane is bounded by its limit, and leaves a part of the lane to others', () => {
+  it('of an account alone in its lane is bounded by its limit, and leaves two batches of the lane to others', () => {
     const inFlight = inFlightOf(8, 100);
     inFlight.note([], [of('1', 'a')], 0);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(8);
@@ -17,7 +17,10 @@ describe('what is in flight', () => {
     expect(inFlight.roomFor(of('1', 'a'))).toBe(3);
     const narrow = inFlightOf(8, 10);
     narrow.note([], [of('1', 'a')], 0);
-    expect(narrow.roomFor(of('1', 'a'))).toBe(5);
+    expect(narrow.roomFor(of('1', 'a'))).toBe(8);
+    const wide = inFlightOf(100, 40);
+    wide.note([], [of('1', 'a')], 0);
+    expect(wide.roomFor(of('1', 'a'))).toBe(38);
   });
 
   it('is counted by lane', () => {
@@ -35,8 +38,20 @@ describe('what is in flight', () => {
     const inFlight = inFlightOf(100, 40);
     const here = [of('1', 'a'), of('2', 'a'), of('3', 'b')];
     inFlight.note([{ lane: 'normal', accountId: 'elsewhere', batches: 3, stale: 0 }], here, 0);
-    expect(inFlight.roomFor(of('3', 'b'))).toBe(10);
-    expect(inFlight.roomFor(of('1', 'a'))).toBe(5);
+    expect(inFlight.roomFor(of('3', 'b'))).toBe(12);
+    expect(inFlight.roomFor(of('1', 'a'))).toBe(6);
+  });
+
+  it('makes room for an action that arrives between two looks, and shares the lane with its account', () => {
+    const inFlight = inFlightOf(100, 42);
+    inFlight.note([], [of('1', 'a')], 0);
+    expect(inFlight.roomFor(of('1', 'a'))).toBe(40);
+    inFlight.arrived(of('2', 'b'));
+    expect([inFlight.roomFor(of('1', 'a')), inFlight.roomFor(of('2', 'b'))]).toEqual([20, 20]);
+    inFlight.arrived(of('3', 'b'));
+    expect([inFlight.roomFor(of('1', 'a')), inFlight.roomFor(of('2', 'b'))]).toEqual([20, 10]);
+    inFlight.left(of('3', 'b'));
+    expect(inFlight.roomFor(of('2', 'b'))).toBe(20);
   });
 
   it('lets an account with nothing in flight publish one batch into a full lane, and no second one', () => {
@@ -52,7 +67,7 @@ describe('what is in flight', () => {
     inFlight.published(of('1', 'a'), 1);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(0);
     inFlight.note([], [of('1', 'a')], 20);
-    expect(inFlight.roomFor(of('1', 'a'))).toBe(6);
+    expect(inFlight.roomFor(of('1', 'a'))).toBe(10);
   });
 
   it('never exceeds the limits, and a newcomer always has room beside those that use their parts', () => {

@@ -34,12 +34,15 @@ const NOTHING: Readonly<Used> = { batches: 0, stale: 0 };
  */
 const PATIENCE_MS = 1_000;
 
+/** Batches of a lane's limit that its accounts leave to newcomers. */
+const NEWCOMERS = 2;
+
 /**
  * Decides how much may be published into the lanes.
  *
  * A newcomer has to wait for what is in a lane's partitions. So the amount in flight is kept small,
- * and each account gets an equal part of it, with one part left over for the next newcomer. An
- * account without batches in flight in a lane may publish one batch whatever the others have there.
+ * and each account gets an equal part of it, with two batches left over for newcomers. The last of
+ * them is only for an account without batches in flight. An account without batches in flight in a lane may publish one batch whatever the others have there.
  * It may do so at once if it is new, otherwise after it has waited for a second, so that many
  * accounts keep to the limit while there is room in turn. The limit and the number of accounts
  * bound what is in flight.
@@ -85,6 +88,22 @@ export class InFlight {
     }
   }
 
+  /** Adds an action that is dispatched here since the last look. */
+  arrived(one: Contender): void {
+    const share = shareOf(one);
+    const state = this.#lanes.get(one.lane);
+    if (state !== undefined && !this.#actions.has(share) && !this.#shares.has(share)) {
+      this.#lanes.set(one.lane, { ...state, accounts: state.accounts + 1 });
+    }
+    this.#actions.set(share, (this.#actions.get(share) ?? 0) + 1);
+  }
+
+  /** Removes an action that is no longer dispatched here. Its batches stay in flight. */
+  left(one: Contender): void {
+    const share = shareOf(one);
+    this.#actions.set(share, Math.max(0, (this.#actions.get(share) ?? 0) - 1));
+  }
+
   /** Adds batches to what is in flight. */
   published(share: Pick<Contender, 'lane' | 'accountId'>, batches: number): void {
     this.#add(share, batches, 0);
@@ -100,12 +119,13 @@ export class InFlight {
     if (state === undefined) return 0;
     const { limit, leftOut, moves, accounts } = state;
     const share = shareOf(contender);
-    const part = Math.max(1, Math.min(this.#limits.account, Math.floor(limit / (accounts + 1))));
+    const parts = Math.floor((limit - NEWCOMERS) / Math.max(1, accounts));
+    const part = Math.max(1, Math.min(this.#limits.account, parts));
     const used = this.#shares.get(share) ?? NOTHING;
-    const left = Math.min(
-      limit - counted(this.#inLane.get(contender.lane) ?? NOTHING, leftOut),
-      part - counted(used, limit),
-    );
+    const inLane = this.#inLane.get(contender.lane) ?? NOTHING;
+    // Among stale batches the last place is for the batch that shows whether the lane moves.
+    const most = inLane.stale > 0 ? limit : Math.max(1, limit - 1);
+    const left = Math.min(most - counted(inLane, leftOut), part - counted(used, limit));
     const turn = Math.max(1, Math.floor(part / Math.max(1, this.#actions.get(share) ?? 1)));
     const isIdle = used.batches - (moves ? used.stale : 0) <= 0;
     return Math.max(isIdle && this.#hasWaited(share) ? 1 : 0, Math.min(left, turn));

@@ -54,6 +54,8 @@ export class LaneWindow {
   #shortest = Number.POSITIVE_INFINITY;
   #probedAt = Number.NEGATIVE_INFINITY;
   #probeEnd = Number.NEGATIVE_INFINITY;
+  /** Moving average of the times, in ms. */
+  #latencyMs: number | undefined;
   /** Times since the last change, in ms. */
   #times: number[] = [];
   #changedAt = Number.NEGATIVE_INFINITY;
@@ -69,6 +71,11 @@ export class LaneWindow {
   constructor(options: LaneWindowOptions) {
     this.#options = options;
     this.#size = options.min;
+  }
+
+  /** How long batches take at present, in ms; `undefined` if none was measured here. */
+  get latencyMs(): number | undefined {
+    return this.#latencyMs;
   }
 
   /** Returns the maximum number of batches in flight at this monotonic time, in ms. */
@@ -88,10 +95,12 @@ export class LaneWindow {
     if (times.length === 0) return;
     const taken = times.map((time) => Math.max(SHORTEST_MS, time));
     this.#shortest = Math.min(this.#shortest, ...taken);
+    const latest = meanOf(taken);
+    this.#latencyMs = this.#latencyMs === undefined ? latest : (this.#latencyMs + latest) / 2;
     this.#times.push(...taken);
     const atRest = this.#atRestAt(now);
     if (now < this.#probeEnd) return;
-    const mean = this.#times.reduce((sum, time) => sum + time, 0) / this.#times.length;
+    const mean = meanOf(this.#times);
     if (now - this.#changedAt >= mean) this.#change((this.#options.tolerance * atRest) / mean, held, now);
     if (now - this.#probedAt >= this.#options.probeEveryMs) this.#probe(atRest, now);
   }
@@ -138,4 +147,8 @@ export class LaneWindow {
     // The first times after the probe belong to the probe's own batches.
     this.#changedAt = this.#probeEnd;
   }
+}
+
+function meanOf(times: readonly number[]): number {
+  return times.reduce((sum, time) => sum + time, 0) / times.length;
 }

@@ -26,6 +26,11 @@ export class LaneWindows {
     return this.#windows.get(lane)?.sizeAt(now) ?? this.#options.min;
   }
 
+  /** How long batches of a lane take at present, in ms; `undefined` if none was measured here. */
+  latencyOf(lane: Lane): number | undefined {
+    return this.#windows.get(lane)?.latencyMs;
+  }
+
   /** See `LaneWindow.observe`. */
   observe(lane: Lane, times: readonly number[], held: boolean, now: number): void {
     this.#windows.get(lane)?.observe(times, held, now);

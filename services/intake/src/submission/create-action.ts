@@ -47,7 +47,7 @@ export interface CreateActionOptions {
   /** `undefined` if no account has a quota. */
   readonly quotas: Quotas | undefined;
   readonly newActionId: () => string;
-  /** Called after each acceptance. */
+  /** Called after each acceptance of an action that is not dispatched yet. */
   readonly onAccepted: () => void;
   readonly recorder: CreateRecorder;
   readonly schedule: ScheduleOptions;
@@ -108,15 +108,20 @@ export class CreateAction {
   ): Promise<CreateResult> {
     const { webhooks } = this.#options;
     if (draft.callbackUrl !== undefined) webhooks.checkCallback(draft.callbackUrl);
-    if (idempotency !== undefined) {
-      // The request is the same one only if its whole body is the same.
-      const replay = await this.findReplay(draft.identity.accountId, idempotency, entities);
-      if (replay !== undefined) return replay;
+    if (idempotency === undefined) return this.#accept(draft, entities, idempotency);
+    try {
+      // Most keys are new: the unique index finds the others, before any entity is read.
+      return await this.#accept(draft, entities, idempotency);
+    } catch (error) {
+      if (!isKeyTaken(error)) throw error;
     }
+    // The request is the same one only if its whole body is the same.
+    const replay = await this.findReplay(draft.identity.accountId, idempotency, entities);
+    if (replay !== undefined) return replay;
     try {
       return await this.#accept(draft, entities, idempotency);
     } catch (error) {
-      if (idempotency !== undefined && isKeyTaken(error)) throw inProgress(idempotency.key);
+      if (isKeyTaken(error)) throw inProgress(idempotency.key);
       throw error;
     }
   }
@@ -156,9 +161,10 @@ export class CreateAction {
     try {
       const action = await staging.stage(draft, entities, idempotency, claim);
       recorder.accepted(action.lane, action.total, seconds());
-      onAccepted();
+      if (action.dispatch.lease === null) onAccepted();
       return { action, replayed: false, ...(claim === undefined ? {} : { quotas: claim.states }) };
     } catch (error) {
+      if (idempotency !== undefined && isKeyTaken(error)) throw error;
       const refused = error instanceof CodedError && !error.retryable;
       recorder.notAccepted(refused ? 'refused' : 'failed', seconds());
       throw error;

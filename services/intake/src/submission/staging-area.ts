@@ -31,6 +31,7 @@ import type { QuotaClaim } from '../quotas/quotas.ts';
 import { newCallback } from '../webhooks/callback.ts';
 import { checkedSize } from './entity-size.ts';
 import { removeStagedBatches } from '../clean-up/removal.ts';
+import type { DirectDispatch, FirstLease } from '../dispatch/first-lease.ts';
 
 /** An action before its entities have arrived. */
 export interface ActionDraft {
@@ -71,6 +72,23 @@ export interface StagingOptions {
  */
 const MAX_BATCH_BYTES = 4_194_304;
 
+/**
+ * How long the insertion of an upload counts as the sign of life of its first write, in ms. It is
+ * below every time after which an upload without a sign of life counts as broken off.
+ */
+const SIGN_OF_LIFE_MS = 500;
+/** Maximum number of staged batches, and their bytes, that the dispatch gets without reading them. */
+const HANDED_OVER_BATCHES = 100;
+const HANDED_OVER_BYTES = 262_144;
+
+/** The batches of an upload as they are stored. */
+interface Staged {
+  readonly total: number;
+  readonly batchCount: number;
+  /** All batches of a small upload; empty for a larger one. */
+  readonly batches: readonly StagedBatchDocument[];
+}
+
 /** Thrown when an upload took so long between two writes that it counted as broken off. */
 export class StagingExpiredError extends CodedError {
   constructor(actionId: string) {
@@ -92,11 +110,14 @@ export class StagingArea {
   readonly #database: Database;
   readonly #options: StagingOptions;
   readonly #log: Logger;
+  readonly #dispatch: DirectDispatch | undefined;
 
-  constructor(database: Database, options: StagingOptions, log: Logger) {
+  /** @param dispatch takes accepted actions at once; without it they wait to be found. */
+  constructor(database: Database, options: StagingOptions, log: Logger, dispatch?: DirectDispatch) {
     this.#database = database;
     this.#options = options;
     this.#log = log;
+    this.#dispatch = dispatch;
   }
 
   /**
@@ -114,19 +135,32 @@ export class StagingArea {
     quota?: QuotaClaim,
   ): Promise<ActionDocument> {
     const { actionId } = draft.identity;
-    await stored(this.#database.actions.insertOne(this.#newAction(draft, idempotency?.key)));
+    const isDue = draft.scheduledFor === null;
+    if (isDue) this.#dispatch?.expect();
+    const document = this.#newAction(draft, idempotency?.key);
+    await stored(this.#database.actions.insertOne(document));
+    let lease: FirstLease | undefined;
+    let staged: Staged | undefined;
     try {
       await quota?.open();
-      const { total, batchCount } = await this.#stageBatches(draft.identity, entities, quota);
-      if (total === 0) throw noEntities();
-      const action = await this.#accept(actionId, { total, batchCount }, idempotency?.digest());
+      staged = await this.#stageBatches(draft.identity, entities, quota, document.updatedAt);
+      if (staged.total === 0) throw noEntities();
+      const digest = idempotency?.digest();
+      lease = isDue ? this.#dispatch?.firstLease() : undefined;
+      const action = await this.#accept(actionId, staged, digest, lease);
+      lease?.begin(action, staged.batches);
       await quota?.settle(true);
       return action;
     } catch (error) {
       const accepted = await this.#discard(actionId, error);
+      if (accepted !== undefined && accepted.dispatch.lease?.owner === lease?.owner) {
+        lease?.begin(accepted, staged?.batches ?? []);
+      }
       await quota?.settle(accepted !== undefined);
       if (accepted === undefined) throw error;
       return accepted;
+    } finally {
+      lease?.cancel();
     }
   }
 
@@ -134,7 +168,8 @@ export class StagingArea {
     identity: ActionIdentity,
     entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
     quota: QuotaClaim | undefined,
-  ): Promise<{ total: number; batchCount: number }> {
+    insertedAt: Date,
+  ): Promise<Staged> {
     const { batchSize, partitions, groupBatches, bufferBytes, maxEntityBytes } = this.#options;
     const batcher = new Batcher({
       entityType: identity.entityType,
@@ -146,11 +181,21 @@ export class StagingArea {
     let total = 0;
     let held = 0;
     let unclaimed = { rows: 0, bytes: 0 };
+    let isFirst = true;
+    let size = 0;
+    let batches: StagedBatchDocument[] = [];
     const write = async (): Promise<void> => {
       // Before the write, so that nothing without room is stored.
       await quota?.add(unclaimed.rows, unclaimed.bytes);
       unclaimed = { rows: 0, bytes: 0 };
-      await this.#write(identity, group);
+      for (const some of chunksOf(group, groupBatches)) {
+        if (!isFirst || !this.#isFresh(insertedAt)) await this.#signOfLife(identity.actionId);
+        isFirst = false;
+        const documents = some.map((batch) => toStagedBatch(identity.actionId, batch));
+        await stored(this.#database.stagedBatches.insertMany(documents, { ordered: false }));
+        const isSmall = size <= HANDED_OVER_BYTES && batcher.batchCount <= HANDED_OVER_BATCHES;
+        batches = isSmall ? [...batches, ...documents] : [];
+      }
       group = [];
       held = batcher.openBytes;
     };
@@ -159,6 +204,7 @@ export class StagingArea {
       const entity = toEntity(total, incoming);
       total += 1;
       held += bytes;
+      size += bytes;
       unclaimed.rows += 1;
       unclaimed.bytes += bytes;
       const closed = batcher.add(entity, bytes);
@@ -168,36 +214,41 @@ export class StagingArea {
     }
     group.push(...batcher.flush());
     await write();
-    return { total, batchCount: batcher.batchCount };
+    return { total, batchCount: batcher.batchCount, batches };
   }
 
-  async #write(identity: ActionIdentity, batches: readonly Batch[]): Promise<void> {
-    const { actionId } = identity;
-    for (const group of chunksOf(batches, this.#options.groupBatches)) {
-      // The sign of life comes first, so that the janitor does not take the batches for those of a
-      // dead upload.
-      const alive = await stored(
-        this.#database.actions.updateOne(
-          { _id: actionId, ...unclaimedUpload() },
-          { $set: { updatedAt: this.#options.now() } },
-        ),
-      );
-      if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
-      const documents = group.map((batch) => toStagedBatch(actionId, batch));
-      await stored(this.#database.stagedBatches.insertMany(documents, { ordered: false }));
-    }
+  #isFresh(insertedAt: Date): boolean {
+    const age = this.#options.now().getTime() - insertedAt.getTime();
+    return age >= 0 && age < SIGN_OF_LIFE_MS;
+  }
+
+  /**
+   * Shows that the upload is alive, before its batches are written, so that the janitor does not
+   * take them for those of a dead upload.
+   *
+   * @throws StagingExpiredError if the upload counts as broken off; StoreError.
+   */
+  async #signOfLife(actionId: string): Promise<void> {
+    const alive = await stored(
+      this.#database.actions.updateOne(
+        { _id: actionId, ...unclaimedUpload() },
+        { $set: { updatedAt: this.#options.now() } },
+      ),
+    );
+    if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
   }
 
   async #accept(
     actionId: string,
-    size: { readonly total: number; readonly batchCount: number },
+    { total, batchCount }: Staged,
     digest: string | undefined,
+    lease: FirstLease | undefined,
   ): Promise<ActionDocument> {
     const now = this.#options.now();
     const accepted = await stored(
       this.#database.actions.findOneAndUpdate(
         { _id: actionId, ...unclaimedUpload() },
-        acceptance(size, digest, now),
+        [...acceptance({ total, batchCount }, digest, now), ...(lease?.stages ?? [])],
         { returnDocument: 'after' },
       ),
     );

@@ -1,0 +1,69 @@
+import { describe, expect, it } from '@jest/globals';
+import { GroupCommit, type GroupLimits } from './group-commit.ts';
+
+interface Item {
+  readonly name: string;
+  readonly operations: number;
+  readonly bytes: number;
+}
+
+const item = (name: string, operations = 1, bytes = 1): Item => ({ name, operations, bytes });
+const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
+
+/** Notes the groups, and ends each of them when asked. */
+function recorder(limits: Partial<GroupLimits> = {}) {
+  const groups: string[] = [];
+  const ends: (() => void)[] = [];
+  const commit = new GroupCommit<Item>(
+    { concurrency: 1, operations: 10, bytes: 100, ...limits },
+    async (group) => {
+      groups.push(group.map(({ name }) => name).join(''));
+      await new Promise<void>((resolve) => ends.push(resolve));
+    },
+  );
+  const end = async (): Promise<void> => {
+    ends.shift()?.();
+    await turn();
+    await turn();
+  };
+  return { groups, commit, end };
+}
+
+describe('GroupCommit', () => {
+  it('commits what comes in one turn of the event loop as one group, in its order', async () => {
+    const { groups, commit } = recorder();
+    for (const name of 'ab') commit.add(item(name));
+    await Promise.resolve();
+    commit.add(item('c'));
+    await turn();
+    expect(groups).toEqual(['abc']);
+  });
+
+  it('collects while the maximum number of groups is under way, and commits all of it with the next', async () => {
+    const { groups, commit, end } = recorder({ concurrency: 2 });
+    for (const name of 'abcd') {
+      commit.add(item(name));
+      await turn();
+    }
+    expect(groups).toEqual(['a', 'b']);
+    await end();
+    expect(groups).toEqual(['a', 'b', 'cd']);
+  });
+
+  it('bounds a group by its operations and by its bytes, and gives what is too large a group alone', async () => {
+    const { groups, commit, end } = recorder();
+    const given = [
+      item('a', 6),
+      item('b', 4),
+      item('c', 1),
+      item('d', 1, 99),
+      item('e', 1, 1),
+      item('f', 11),
+    ];
+    for (const one of given) commit.add(one);
+    commit.add(item('g'));
+    await turn();
+    for (let i = 0; i < 6; i += 1) await end();
+    expect(groups).toEqual(['ab', 'cd', 'e', 'f', 'g']);
+  });
+});

@@ -1,0 +1,93 @@
+import type { WriteScope } from '@bulk/action-types';
+import type { ChangeResult, EntityChange } from '@bulk/domain';
+import type { AnyBulkWriteOperation } from 'mongodb';
+import { entityKey, type EntityDocument } from './documents.ts';
+import { operationOf } from './entity-operation.ts';
+import type { Sized } from './group-commit.ts';
+
+/** The result of a change, or the order to write an upsert that met a tombstone as a creation. */
+export type WrittenChange = ChangeResult | 'revive';
+
+/** Time after which a write that waits confirms again that its partition is owned, in ms. */
+const CONFIRMED_FOR_MS = 1_000;
+
+/** Approximate size of an operation without its fields: filter, fence, times. */
+const OPERATION_BYTES = 300;
+/** Approximate size of a field with a value that is neither a text nor a list. */
+const FIELD_BYTES = 32;
+
+/** The changes of one caller, on their way into a bulk write that other callers may share. */
+export class PendingWrite implements Sized {
+  readonly scope: WriteScope;
+  readonly changes: readonly EntityChange[];
+  readonly items: readonly AnyBulkWriteOperation<EntityDocument>[];
+  readonly bytes: number;
+  readonly results: Promise<readonly WrittenChange[]>;
+  #resolve: (results: readonly WrittenChange[]) => void = () => undefined;
+  #reject: (reason: unknown) => void = () => undefined;
+  #confirmedAt = performance.now();
+
+  constructor(scope: WriteScope, changes: readonly EntityChange[]) {
+    this.scope = scope;
+    this.changes = changes;
+    this.items = changes.map((change) => operationOf(scope, change));
+    this.bytes = changes.reduce((sum, change) => sum + OPERATION_BYTES + bytesOf(change), 0);
+    this.results = new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+    });
+  }
+
+  get operations(): number {
+    return this.items.length;
+  }
+
+  /** Returns the `_id` of each changed entity. */
+  get keys(): string[] {
+    return this.changes.map((change) => this.keyOf(change));
+  }
+
+  /**
+   * Whether the process stalled, or the write waited, for so long that another member may own its partition by now. Such
+   * a write must be confirmed before it is sent.
+   */
+  get isStale(): boolean {
+    return (
+      this.scope.confirmOwnership !== undefined && performance.now() - this.#confirmedAt > CONFIRMED_FOR_MS
+    );
+  }
+
+  keyOf({ entityId }: EntityChange): string {
+    return entityKey(this.scope.accountId, entityId);
+  }
+
+  /** Confirms that the caller still owns its partition. @throws the error of `WriteScope.confirmOwnership`. */
+  async confirm(): Promise<void> {
+    await this.scope.confirmOwnership?.();
+    this.#confirmedAt = performance.now();
+  }
+
+  /** Gives the caller what `judge` returns, or the error that it throws. */
+  settle(judge: () => readonly WrittenChange[]): void {
+    try {
+      this.#resolve(judge());
+    } catch (error) {
+      this.#reject(error);
+    }
+  }
+
+  fail(error: unknown): void {
+    this.#reject(error);
+  }
+}
+
+function bytesOf(change: EntityChange): number {
+  if (change.kind === 'delete') return 0;
+  const fields = change.kind === 'upsert' ? [change.set, change.record] : [change.set];
+  return fields.reduce((sum, one) => sum + Object.values(one ?? {}).reduce(plusValue, 0), 0);
+}
+
+function plusValue(sum: number, value: unknown): number {
+  if (typeof value === 'string') return sum + FIELD_BYTES + 3 * value.length;
+  return Array.isArray(value) ? value.reduce<number>(plusValue, sum) : sum + FIELD_BYTES;
+}

@@ -1,0 +1,79 @@
+import {
+  decodeEntityBatch,
+  generationOf,
+  laneOfTopic,
+  MalformedMessageError,
+  MESSAGES,
+  type EntityBatchContent,
+  type TopicNames,
+} from '@bulk/contracts';
+import type { LanePosition, RetryPolicy } from '@bulk/domain';
+import type { MessageCodec, ReceivedMessage } from '@bulk/kafka';
+import { BatchProgress } from '../application/batch-progress.ts';
+import type { LaneBatch } from '../application/lane-batch.ts';
+import { decodeRetryHeaders } from '../retry/retry-headers.ts';
+
+export interface BatchOpenerOptions {
+  readonly topics: TopicNames;
+  readonly codec: Pick<MessageCodec, 'decode'>;
+  readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
+  readonly now: () => Date;
+}
+
+/** Decodes the messages of lanes and retry topics into batches. */
+export class BatchOpener {
+  readonly #options: BatchOpenerOptions;
+
+  constructor(options: BatchOpenerOptions) {
+    this.#options = options;
+  }
+
+  /** @throws MalformedMessageError; RegistryUnavailableError. */
+  async open(received: ReceivedMessage): Promise<LaneBatch> {
+    const { policyOf, now } = this.#options;
+    const overtaken = this.#isRetry(received);
+    const waited = overtaken ? decodeRetryHeaders(received) : undefined;
+    const message = waited?.message ?? received;
+    const content = await this.decode(message);
+    return {
+      message,
+      content,
+      at: this.#lanePosition(message),
+      generation: generationOf(message.headers),
+      policy: policyOf(content),
+      overtaken,
+      progress: waited === undefined ? new BatchProgress() : BatchProgress.from(waited.progress),
+      firstTriedAt: waited?.firstTriedAt ?? now().getTime(),
+      postponed: waited?.postponed ?? 0,
+    };
+  }
+
+  /** @throws MalformedMessageError; RegistryUnavailableError. */
+  async decode({ value }: ReceivedMessage): Promise<EntityBatchContent> {
+    return decodeEntityBatch(await this.#options.codec.decode(MESSAGES.entityBatch, value));
+  }
+
+  /**
+   * Returns the message as it came out of its lane, if it comes from a retry topic and its headers
+   * can be read. Otherwise it returns the message itself.
+   */
+  laneMessage(received: ReceivedMessage): ReceivedMessage {
+    if (!this.#isRetry(received)) return received;
+    try {
+      return decodeRetryHeaders(received).message;
+    } catch (error) {
+      if (error instanceof MalformedMessageError) return received;
+      throw error;
+    }
+  }
+
+  #isRetry({ topic }: ReceivedMessage): boolean {
+    return Object.values(this.#options.topics.retries).includes(topic);
+  }
+
+  #lanePosition({ topic, partition, offset }: ReceivedMessage): LanePosition {
+    const lane = laneOfTopic(this.#options.topics, topic);
+    if (lane === undefined) throw new MalformedMessageError(`${topic} is not the topic of a lane`);
+    return { lane, partition, offset };
+  }
+}
