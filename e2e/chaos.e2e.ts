@@ -19,7 +19,7 @@ beforeAll(async () => {
 afterAll(() => target.close(), 120_000);
 
 describe('a round of chaos', () => {
-  it('leaves every record and every outcome as a plain sequential model says', async () => {
+  it('leaves every record and outcome as a sequential model predicts', async () => {
     const report = await runRound({
       target,
       text: TEXT,

@@ -57,12 +57,12 @@ async function outcomesOf(actionId: string): Promise<ModelOutcome[]> {
   }));
 }
 
-describe('an action that is cancelled in the middle', () => {
+describe('an action cancelled in the middle', () => {
   it.each([
     { mark: 'cancel', victims: [] },
     { mark: 'cancel-killed', victims: ['intake', 'handler', 'stats-aggregator'] },
   ])(
-    '$mark: every position has its outcome, and what was skipped is untouched',
+    'has one outcome for every position and leaves skipped entities unchanged ($mark)',
     async ({ mark, victims }) => {
       const { actionId, given } = await running(mark);
       const cancelling = await control(actionId, 'cancel');
@@ -101,8 +101,8 @@ describe('an action that is cancelled in the middle', () => {
   );
 });
 
-describe('an action that is paused', () => {
-  it('stops within the window, and is carried out whole after its resumption', async () => {
+describe('an action paused in the middle', () => {
+  it('stops within the window and completes after a resume', async () => {
     const { actionId, given } = await running('pause');
     expect(await control(actionId, 'pause')).toMatchObject({ status: 'paused' });
     const drained = await eventually('what was in flight has its outcomes', async () => {
@@ -114,10 +114,10 @@ describe('an action that is paused', () => {
     expect(drained.status).toBe('paused');
     expect(processedOf(drained)).toBeLessThan(SIZE);
     // Another action overtakes it, so time has passed and nothing of it has moved.
-    const other = scenario(100, 'beside');
+    const other = scenario(100, 'concurrent');
     await system.givenContacts(other.before);
-    const beside = await client.createAction({ actionType: 'update', entities: [...other.entities] });
-    await client.waitForCompletion(beside.actionId, { timeoutMs: 60_000 });
+    const concurrent = await client.createAction({ actionType: 'update', entities: [...other.entities] });
+    await client.waitForCompletion(concurrent.actionId, { timeoutMs: 60_000 });
     expect(processedOf(await stored(actionId))).toBe(processedOf(drained));
 
     await control(actionId, 'resume');
@@ -127,7 +127,7 @@ describe('an action that is paused', () => {
 });
 
 describe('a dry run', () => {
-  it('foretells the outcomes of the real one and changes nothing', async () => {
+  it('predicts the outcomes of the real action and changes nothing', async () => {
     const given = scenario(600, 'dry');
     await system.givenContacts(given.before);
     const before = await system.storedContacts('dry');
@@ -147,8 +147,8 @@ describe('a dry run', () => {
   }, 120_000);
 });
 
-describe('from a CSV to its results', () => {
-  it('creates, retries what failed, and deletes', async () => {
+describe('an upload as CSV', () => {
+  it('creates records, retries failed rows and deletes records', async () => {
     const ids = Array.from({ length: 150 }, (_, i) => `csv-${i}`);
     const send = async (actionType: string, csv: string): Promise<string> => {
       const response = await fetch(`${system.services.intakeUrl}/bulk-actions?actionType=${actionType}`, {

@@ -43,7 +43,7 @@ async function dlqJson(...args: string[]): Promise<unknown> {
   return JSON.parse(stdout);
 }
 
-it('a batch that handler gives up fails, its action completes, and its replay makes that good, once', async () => {
+it('a dead-lettered batch fails in a completed action, and its replay applies every entity exactly once', async () => {
   const ids = Array.from({ length: SIZE }, (_, i) => `dead-${i}`);
   await system.givenContacts(new Map(ids.map((id) => [id, { lastName: 'Before' }])));
   const contacts = system.database.entities(contact.collection);
@@ -108,7 +108,7 @@ it('a batch that handler gives up fails, its action completes, and its replay ma
   for (const [id, { version }] of after) expect(version).toBe(stored.get(id)!.version + 1);
 });
 
-it('the command lists, shows, replays and drops the letters of the running installation, and refuses with a code', async () => {
+it('the command lists, shows, replays and drops dead letters of the running installation, and refuses with a code', async () => {
   const ids = Array.from({ length: SIZE }, (_, i) => `command-${i}`);
   await system.givenContacts(new Map(ids.map((id) => [id, { lastName: 'Before' }])));
   const contacts = system.database.entities(contact.collection);
@@ -167,7 +167,7 @@ it('the command lists, shows, replays and drops the letters of the running insta
   );
 });
 
-it('the command drops a letter, once and for all', async () => {
+it('the command drops a dead letter permanently', async () => {
   const raw = system.installation.kafka.producer();
   await raw.connect();
   const topic = system.installation.topics.entityBatches.normal;

@@ -45,7 +45,7 @@ const PROGRAMS: readonly { language: string; provide: () => Promise<Program> }[]
 ];
 
 describe.each(PROGRAMS)('the example consumer in $language', ({ language, provide }) => {
-  it('shows each outcome once, across restarts and repetitions, and what a replay replaced', async () => {
+  it('shows each outcome once across restarts and repetitions, and what a replay replaced', async () => {
     const program = await provide();
     const first = await mixedAction(`${language}-first`);
     const env = {

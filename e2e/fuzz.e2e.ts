@@ -23,8 +23,8 @@ beforeAll(async () => {
 }, 180_000);
 afterAll(() => installation.dispose(), 120_000);
 
-describe('intake and notifier under bytes that no client should send', () => {
-  it('live, answer no 5xx, keep nothing, and account for all that they accept', async () => {
+describe('intake and notifier under malformed bytes', () => {
+  it('stay up, answer no 5xx, keep nothing of refused input, and account for all that they accept', async () => {
     const report = await runFuzz({
       target,
       routes: routesOf((await apiDocuments(workspaceRoot)).openapi),

@@ -12,7 +12,7 @@ const MEGABYTE = 1e6;
 const OWN_LIMIT = 120 * MEGABYTE;
 const GROUP = 'the images';
 const TITLE =
-  'are built, small beside their base, and carry an action as an unprivileged user who can write nothing';
+  'are built, add little to their base, and complete an action as an unprivileged user without write access';
 
 const say = (line: string): void => void process.stderr.write(`${line}\n`);
 const ending = new AbortController();

@@ -20,7 +20,7 @@ const VICTIMS = [
 
 describe('a process killed in the middle of an action', () => {
   it.each(VICTIMS)(
-    '$victim: every position has one outcome, counts equal logs, entities are those of the model',
+    'leaves one outcome for every position, equal counts and logs, and the entities of the model ($victim)',
     async ({ victim, after }) => {
       const { before, entities } = scenario(SIZE, victim);
       const model = modelUpdate(contact, before, entities);

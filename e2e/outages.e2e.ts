@@ -107,9 +107,9 @@ async function expectExact(
   expect(changed.filter((id) => stored.get(id)?.version !== 2)).toEqual([]);
 }
 
-describe('a part that is killed and restarted in the middle of an action', () => {
+describe('a dependency killed and restarted in the middle of an action', () => {
   it.each(OUTAGES)(
-    '$part: no service is restarted, readiness follows, the action completes exactly',
+    'restarts no service, changes readiness, and the action completes exactly ($part)',
     async ({ part, component, needs }) => {
       const members = [...system.services.members];
       const pids = members.map(({ pid }) => pid);
@@ -134,15 +134,15 @@ describe('a part that is killed and restarted in the middle of an action', () =>
       expect(members.map((member) => member.running && member.pid)).toEqual(pids);
       for (const member of affected) {
         const { name } = member;
-        expect([name, logged(member, 'a dependency is away', component)]).toEqual([name, 1]);
-        expect([name, logged(member, 'a dependency is back', component)]).toEqual([name, 1]);
+        expect([name, logged(member, 'Dependency unavailable', component)]).toEqual([name, 1]);
+        expect([name, logged(member, 'Dependency recovered', component)]).toEqual([name, 1]);
       }
     },
     120_000,
   );
 });
 
-describe('services that are started before anything they need', () => {
+describe('services started before their dependencies', () => {
   /** In the order in which a service waits for them. */
   const NEEDS: Readonly<Record<string, readonly string[]>> = {
     intake: ['mongodb', 'kafka', 'schema registry'],
@@ -151,7 +151,7 @@ describe('services that are started before anything they need', () => {
     notifier: ['mongodb', 'kafka', 'schema registry'],
   };
 
-  it('say what they wait for, once in the log and on /readyz, and go on by themselves when it comes', async () => {
+  it('report what they wait for, once in the log and on /readyz, and continue by themselves', async () => {
     const former = [...system.services.members];
     for (const exit of await Promise.all(former.map((member) => member.stop())))
       expect(exit).toEqual({ code: 0, signal: null });
@@ -160,7 +160,7 @@ describe('services that are started before anything they need', () => {
     const needsOf = ({ name }: ServiceProcess): readonly string[] =>
       Object.entries(NEEDS).find(([service]) => isInstanceOf(name, service))?.[1] ?? [];
     const waits = (member: ServiceProcess, name: string): number =>
-      logged(member, 'waiting for a dependency', name, before.get(member.name));
+      logged(member, 'Dependency unavailable at start; waiting', name, before.get(member.name));
     const started = await Promise.all(former.map(({ launch }) => ServiceProcess.spawn(launch)));
     try {
       for (const { part, component } of [OUTAGES[1], OUTAGES[0], OUTAGES[2], OUTAGES[3]]) {

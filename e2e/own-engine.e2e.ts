@@ -14,7 +14,7 @@ import { eventually } from '@bulk/testing';
 import { noteSkipped } from '@bulk/tools/skipped-checks';
 
 const GROUP = 'a Docker engine of our own';
-const TITLE = 'ends with the process that started it, also when that is killed, and starts again afterwards';
+const TITLE = 'ends with the process that started it, even if that is killed, and starts again afterwards';
 
 const context = { cache: cacheFolder(), env: process.env, log: () => undefined };
 /** The reason why no engine can run here, which is no fault of the code. */

@@ -63,7 +63,7 @@ function environment(
 }
 
 /** Returns the secrets that a text reveals. */
-function toldBy(text: string): string[] {
+function secretsIn(text: string): string[] {
   return MARKS.filter((mark) => text.includes(mark));
 }
 
@@ -80,7 +80,7 @@ const WHAT_IS_WRONG: readonly {
 
 describe('a wrong password', () => {
   it.each(WHAT_IS_WRONG)(
-    'of $kind is said by /readyz, and is told by nothing',
+    'of $kind is reported by /readyz and revealed by nothing',
     async ({ kind, dependency, who }) => {
       const env = { ...environment({ ...PASSWORDS, [kind]: WRONG }), TOPIC_PREFIX: `wrong-${kind}.` };
       for (const name of who) {
@@ -115,19 +115,19 @@ describe('a wrong password', () => {
             { timeoutMs: 30_000 },
           );
           const metrics = await (await fetch(`http://127.0.0.1:${adminPort}/metrics`)).text();
-          expect([name, toldBy(`${report}${metrics}`)]).toEqual([name, []]);
+          expect([name, secretsIn(`${report}${metrics}`)]).toEqual([name, []]);
         } finally {
           await service.stop();
         }
         const said = readFileSync(log, 'utf8');
-        expect(said).toContain('waiting for a dependency');
-        expect([name, toldBy(said)]).toEqual([name, []]);
+        expect(said).toContain('Dependency unavailable at start; waiting');
+        expect([name, secretsIn(said)]).toEqual([name, []]);
       }
     },
     180_000,
   );
 
-  it('that a URL cannot hold stops the start, and is told by nothing', async () => {
+  it('that a URL cannot contain stops the start and is revealed by nothing', async () => {
     const log = join(folder, 'malformed.log');
     const env = {
       ...environment(PASSWORDS),
@@ -143,12 +143,12 @@ describe('a wrong password', () => {
     });
     expect(await service.exited).toEqual({ code: 78, signal: null });
     expect(readFileSync(log, 'utf8')).toContain('MONGODB_URI: expected');
-    expect(toldBy(readFileSync(log, 'utf8'))).toEqual([]);
+    expect(secretsIn(readFileSync(log, 'utf8'))).toEqual([]);
   });
 });
 
-describe('an installation whose parts ask who one is', () => {
-  it('carries an action out, and tells no secret, whatever goes wrong', async () => {
+describe('an installation with authentication everywhere', () => {
+  it('completes an action and reveals no secret, whatever fails', async () => {
     const mongodb = await BreakableLink.to('127.0.0.1', parts.port('mongodb'));
     const redis = await BreakableLink.to('127.0.0.1', parts.port('redis'));
     const ports = { mongodb: mongodb.port, redis: redis.port };
@@ -188,8 +188,8 @@ describe('an installation whose parts ask who one is', () => {
         await ask(`${admin}/metrics`);
       }
     } finally {
-      mongodb.mend();
-      redis.mend();
+      mongodb.restore();
+      redis.restore();
       await system.dispose();
       await mongodb.close();
       await redis.close();
@@ -198,8 +198,8 @@ describe('an installation whose parts ask who one is', () => {
     const files = readdirSync(logs);
     expect(files).toHaveLength(SERVICES.length);
     for (const file of files) texts += readFileSync(join(logs, file), 'utf8');
-    expect(texts).toContain('a dependency is away');
-    expect(toldBy(texts)).toEqual([]);
+    expect(texts).toContain('Dependency unavailable');
+    expect(secretsIn(texts)).toEqual([]);
   }, 240_000);
 });
 

@@ -61,9 +61,9 @@ async function applied(mark: string): Promise<number[]> {
   );
 }
 
-describe('a process that is asked to stop in the middle of an action', () => {
+describe('a process asked to stop in the middle of an action', () => {
   it.each(STOPS)(
-    '$stopped: ends well within its grace time, and nothing is lost or done twice',
+    'ends well within its grace time, and nothing is lost or repeated ($stopped)',
     async ({ stopped, after }) => {
       const mark = stopped.join('');
       const { before, entities } = scenario(SIZE, mark);
@@ -186,8 +186,8 @@ async function batchesOf(actionId: string): Promise<number> {
   return system.database.stagedBatches.countDocuments({ actionId });
 }
 
-describe('intake that is asked to stop with requests and a dispatch under way', () => {
-  it('hands its leases back first, refuses the upload, marks the download and ends with exit code 0 in time', async () => {
+describe('intake asked to stop with requests and a dispatch under way', () => {
+  it('hands its leases back first, refuses the upload, marks the download and exits with code 0 in time', async () => {
     const client = system.client();
     const mark = 'busy';
     const { entities } = scenario(SIZE, mark);

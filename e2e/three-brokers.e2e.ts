@@ -113,7 +113,7 @@ async function expectAsTheModel(
   expect(changed.filter(({ entityId }) => stored.get(entityId)?.version !== 2)).toEqual([]);
 }
 
-describe('brokers that are restarted one after the other, and leaders that move, while actions run', () => {
+describe('rolling broker restarts and leader changes during actions', () => {
   /** One of them restarts the first broker again, after all have been restarted. */
   const ACTIONS = 4;
   const SIZE = 25_000;
@@ -127,7 +127,7 @@ describe('brokers that are restarted one after the other, and leaders that move,
   }, 120_000);
   afterAll(() => system.dispose(), 120_000);
 
-  it('lose and repeat nothing: every position has one outcome, entities are those of the model', async () => {
+  it('lose and repeat nothing: every position has one outcome, and entities match the model', async () => {
     const scenarios = scenariosOf('brokers', ACTIONS, SIZE);
     for (const { before } of scenarios) await system.givenContacts(before);
     const { topics, kafka } = system.installation;
@@ -164,7 +164,7 @@ describe('brokers that are restarted one after the other, and leaders that move,
   }, 900_000);
 });
 
-describe('sends that are confirmed although they lost some of their partitions', () => {
+describe('confirmed sends that lost some of their partitions', () => {
   const SIZE = 10_000;
   const PRIORITIES = ['normal', 'low'] as const;
   /** As kafkajs once did after a change of leader: early in an action, and at its very end. */
@@ -186,7 +186,7 @@ describe('sends that are confirmed although they lost some of their partitions',
   }, 120_000);
   afterAll(() => system.dispose(), 120_000);
 
-  it('lose no position: the gap sweeper alone finds every lost batch, and nothing is applied twice', async () => {
+  it('lose no position: the gap sweeper finds every lost batch, and nothing is applied twice', async () => {
     const scenarios = scenariosOf('lossy', PRIORITIES.length, SIZE);
     for (const { before } of scenarios) await system.givenContacts(before);
     const client = system.client(ACCOUNT, `http://127.0.0.1:${intake.port}`);

@@ -92,13 +92,13 @@ afterAll(async () => {
 });
 
 /** Returns the spans from one up to the first whose parent is not among those received. */
-function wayUp(from: Seen, all: ReadonlyMap<string, Seen>): Seen[] {
+function pathToRoot(from: Seen, all: ReadonlyMap<string, Seen>): Seen[] {
   const parent = all.get(from.parent);
-  return parent === undefined ? [from] : [from, ...wayUp(parent, all)];
+  return parent === undefined ? [from] : [from, ...pathToRoot(parent, all)];
 }
 
 describe('tracing', () => {
-  it('shows an action from its request to the last progress event, in the trace of who asked', async () => {
+  it("shows an action from its request to the last progress event in the caller's trace", async () => {
     const traceId = '4bf92f3577b34da6a3ce929d0e0e4736';
     const caller = '00f067aa0ba902b7';
     const { before, entities } = scenario(200, 'traced');
@@ -125,7 +125,7 @@ describe('tracing', () => {
         const isEnd = ({ name, facts }: Seen): boolean =>
           name === 'publish progress' && facts['bulk.status'] === 'completed';
         const end = [...trace().values()].find(isEnd);
-        const way = end === undefined ? [] : wayUp(end, trace());
+        const way = end === undefined ? [] : pathToRoot(end, trace());
         return way.at(-1)?.parent === caller ? way : undefined;
       },
       { timeoutMs: 30_000 },

@@ -29,8 +29,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true });
 });
 
-describe('the walk-throughs of docs/guides, followed to the letter', () => {
-  it('are a class or a folder, and one line each', () => {
+describe('the walk-throughs of docs/guides, followed literally', () => {
+  it('consist of a class or a folder, and one line each', () => {
     expect(steps.map(({ path, kind }) => [kind, path])).toEqual([
       ['file', 'libs/action-types/src/entity-types/deal/deal.ts'],
       ['diff', 'libs/action-types/src/catalog.ts'],
@@ -45,7 +45,7 @@ describe('the walk-throughs of docs/guides, followed to the letter', () => {
     await expect(check).resolves.toMatchObject({ stdout: '' });
   }, 60_000);
 
-  it('give an entity type that every action type works on, with its own validation and indexes', async () => {
+  it('add an entity type for every action type, with its own validation and indexes', async () => {
     const deals = system.database.entities('deals');
     const at = new Date(0);
     await deals.insertOne({
@@ -79,7 +79,7 @@ describe('the walk-throughs of docs/guides, followed to the letter', () => {
     expect(indexes.map(({ key }) => key as unknown)).toContainEqual({ accountId: 1, ownerId: 1 });
   }, 90_000);
 
-  it('give an action type with its own config and outcomes', async () => {
+  it('add an action type with its own config and outcomes', async () => {
     await system.givenContacts(new Map([['s1', { lastName: 'quiet' }]]));
     const client = system.client();
     const refused = client.createAction({ actionType: 'shout', config: {}, entities: [{ id: 's1' }] });

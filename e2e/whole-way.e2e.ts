@@ -14,7 +14,7 @@ beforeAll(async () => {
 }, 120_000);
 afterAll(() => system.dispose());
 
-describe('an action, from the POST to the last frame', () => {
+describe('an action from POST to the last frame', () => {
   const { before, entities } = scenario(1_500, 'way');
   const model = modelUpdate(contact, before, entities);
   const frames: ActionUpdate[] = [];
@@ -37,7 +37,7 @@ describe('an action, from the POST to the last frame', () => {
     });
   }, 120_000);
 
-  it('is submitted once, and its batches are on the partitions of their entities', async () => {
+  it('is accepted once, with its batches on the partitions of their entities', async () => {
     const codec = await system.installation.codec();
     const { topics, kafka } = system.installation;
     const submitted = await TopicReader.open(kafka, [topics.actions]);
@@ -67,7 +67,7 @@ describe('an action, from the POST to the last frame', () => {
     }
   });
 
-  it('has the outcomes of the sequential model, in its logs and in its counts', async () => {
+  it('has the outcomes of the sequential model in its logs and counts', async () => {
     const report = await checkAccounting(system.database, actionId);
     expect(report.breaches).toEqual([]);
     const logged = report.outcomes.map(({ position, entityId, status, code }) => ({
@@ -79,12 +79,12 @@ describe('an action, from the POST to the last frame', () => {
     expect(logged).toEqual(model.outcomes);
   });
 
-  it('leaves the entities that the sequential model leaves', async () => {
+  it('leaves the entities of the sequential model', async () => {
     const stored = await system.storedContacts('way');
     for (const [id, fields] of model.entities) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
   });
 
-  it('shows the same over REST', async () => {
+  it('has the same figures over REST', async () => {
     const client = system.client();
     const of = (status: string): number =>
       model.outcomes.filter((outcome) => outcome.status === status).length;
@@ -114,7 +114,7 @@ describe('an action, from the POST to the last frame', () => {
     );
   });
 
-  it('was shown live: whole states that never went backwards, the last one complete', () => {
+  it('was shown live, never backwards, up to its completion', () => {
     const versions = frames.map(({ version }) => version);
     expect(versions).toEqual([...new Set(versions)].sort((a, b) => a - b));
     const processed = frames.map((frame) => frame.processed);
@@ -122,7 +122,7 @@ describe('an action, from the POST to the last frame', () => {
     expect(frames.at(-1)).toMatchObject({ status: 'completed', processed: entities.length, percent: 100 });
   });
 
-  it("is another account's business in no way", async () => {
+  it('is invisible to another account', async () => {
     const stranger = system.client('other');
     const refused = { code: 'ACTION_NOT_FOUND', status: 404 };
     await expect(stranger.getAction(actionId)).rejects.toMatchObject(refused);
@@ -149,8 +149,8 @@ async function post(path: string, body: Buffer, headers: Readonly<Record<string,
   return answer.data?.actionId ?? '';
 }
 
-describe('a body that is sent as it stands', () => {
-  it('has the first POST of the first description succeed for both of its contacts', async () => {
+describe('a body with unusual values, sent unchanged', () => {
+  it("lets the first POST of the project's first description succeed for both contacts", async () => {
     const account = 'account-123';
     const client = system.client(account);
     const ids = ['60d21b4967d0d8992e610c85', '60d21b4967d0d8992e610c86'];
@@ -176,7 +176,7 @@ describe('a body that is sent as it stands', () => {
     ]);
   }, 120_000);
 
-  it('has each row fail whose number a double cannot hold, and changes no other number', async () => {
+  it('fails each row with a number that a double cannot hold, and changes no other number', async () => {
     const client = system.client();
     const actionId = await post(
       '/bulk-actions?actionType=upsert&entityType=company',

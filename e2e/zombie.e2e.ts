@@ -113,8 +113,8 @@ async function stall(mark: string): Promise<boolean> {
   return zombie.tail(1_000).includes('left in the middle');
 }
 
-describe('a handler that is stalled past its session in the middle of an action', () => {
-  it('wakes to find its batches done: it changes no entity, and nothing it reports counts or contradicts', async () => {
+describe('a handler stalled past its session in the middle of an action', () => {
+  it('wakes to find its batches done, changes no entity and reports no outcome that counts', async () => {
     let inTheMiddle = false;
     for (let i = 0; i < TRIES && !inTheMiddle; i += 1) inTheMiddle = await stall(`zombie${i}`);
     expect(inTheMiddle).toBe(true);

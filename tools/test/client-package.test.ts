@@ -9,7 +9,7 @@ import { noteSkipped } from '../src/checks/skipped.ts';
 import { PackedClient } from './packed-client.ts';
 
 const GROUP = 'the package of the client';
-const TITLE = 'is installed from its packed file, with what it depends on';
+const TITLE = 'is installed from its packed file with its dependencies';
 const ID = '01920f5e-7b2a-7c3d-8e4f-5a6b7c8d9e0f';
 
 /** Uses REST, the validation of answers, and the WebSocket of `ws`. */
@@ -101,7 +101,7 @@ describe(GROUP, () => {
   it.each([
     ['in a browser', undefined],
     ['where a bundler imitates the process of Node', { versions: { node: '20.0.0' }, env: {} }],
-  ])('uses the own WebSocket of the platform %s', async (_where, imitation) => {
+  ])("uses the platform's own WebSocket %s", async (_where, imitation) => {
     const opened: string[] = [];
     class OwnWebSocket extends EventTarget {
       constructor(url: string) {

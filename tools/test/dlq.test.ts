@@ -41,7 +41,7 @@ beforeEach(async () => {
 });
 afterEach(() => installation.dispose());
 
-async function bury(
+async function deadLetter(
   service: string,
   topic: string,
   value: Buffer,
@@ -80,12 +80,12 @@ const resultBytes = (outcome: Outcome): Promise<Buffer> => {
 const BATCH = { 'action-id': actionId, 'batch-no': '4' };
 
 describe('dead letters', () => {
-  it('are listed until they are dealt with, by service, code and action, and shown decoded or in hex', async () => {
+  it('are listed until they are resolved, by service, code and action, and shown decoded or in hex', async () => {
     const { topics } = installation;
     const { desk } = open;
     expect(await listed({}, true)).toEqual([]);
-    await bury('handler', topics.entityBatches.normal, await batchBytes(), BATCH, 'FENCE_AHEAD_OF_LOG');
-    await bury('stats-aggregator', topics.results, Buffer.from([1, 255]), {});
+    await deadLetter('handler', topics.entityBatches.normal, await batchBytes(), BATCH, 'FENCE_AHEAD_OF_LOG');
+    await deadLetter('stats-aggregator', topics.results, Buffer.from([1, 255]), {});
     const ids = async (filter: LetterFilter, all = false) =>
       (await listed(filter, all)).map(({ letter }) => letter.id);
     expect(await ids({})).toEqual(['0:0', '0:1']);
@@ -110,11 +110,11 @@ describe('dead letters', () => {
     await expect(desk.drop({ ids: [], filter: {} })).rejects.toMatchObject({ code: 'NOTHING_SELECTED' });
   });
 
-  it('of a lane go back byte for byte, to their partition, once, as the next generation', async () => {
+  it('of a lane are replayed byte for byte, to their partition, once, as the next generation', async () => {
     const { desk } = open;
     const topic = installation.topics.entityBatches.normal;
     const bytes = await batchBytes();
-    await bury('handler', topic, bytes, { ...BATCH, generation: '1' });
+    await deadLetter('handler', topic, bytes, { ...BATCH, generation: '1' });
     const selection = { ids: [], filter: { action: actionId } };
     expect(await desk.replay(selection, false)).toEqual({
       done: [{ id: '0:0', generation: 2, topic }],
@@ -141,14 +141,14 @@ describe('dead letters', () => {
     expect(String(lane.messages[0]!.message.key)).toBe(actionId);
   });
 
-  it('of results go back with their generation raised, unless that could not help', async () => {
+  it('of results are replayed with their generation raised, unless that cannot help', async () => {
     const { desk } = open;
     const { results: topic, actions } = installation.topics;
     const headers = { 'result-id': `${actionId}:4`, generation: '0' };
-    await bury('stats-aggregator', topic, await resultBytes(success()), headers);
-    await bury('stats-aggregator', topic, await resultBytes(failure('DEAD_LETTERED', 'm')), headers);
-    await bury('stats-aggregator', topic, Buffer.from('no Avro'), headers);
-    await bury('stats-aggregator', actions, Buffer.from('?'), headers);
+    await deadLetter('stats-aggregator', topic, await resultBytes(success()), headers);
+    await deadLetter('stats-aggregator', topic, await resultBytes(failure('DEAD_LETTERED', 'm')), headers);
+    await deadLetter('stats-aggregator', topic, Buffer.from('no Avro'), headers);
+    await deadLetter('stats-aggregator', actions, Buffer.from('?'), headers);
     const { done, refused } = await desk.replay({ ids: [], filter: { action: actionId } }, false);
     expect(done).toMatchObject([{ id: '0:0', generation: 1 }]);
     expect(refused.map(({ id, code }) => [id, code])).toEqual(
@@ -160,7 +160,7 @@ describe('dead letters', () => {
     expect(String(sent.message.headers?.['generation'])).toBe('1');
   });
 
-  it('are listed and dropped in a mass incident, with a small heap', async () => {
+  it('are listed and dropped in a mass incident with a small heap', async () => {
     const { topics } = installation;
     const producer = await installation.producer(codec);
     const letter: DeadLetter = {

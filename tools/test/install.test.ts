@@ -68,7 +68,7 @@ describe('the installer', () => {
     expect((await database.actions.indexes()).length).toBeGreaterThan(1);
   });
 
-  it('changes the times of existing topics and tombstones when KAFKA_RETENTION_HOURS has changed', async () => {
+  it('changes the retention of existing topics and tombstones when KAFKA_RETENTION_HOURS has changed', async () => {
     const database = await installation.database();
     await run();
     await run({ KAFKA_RETENTION_HOURS: '336' });
@@ -83,7 +83,7 @@ describe('the installer', () => {
     }
   });
 
-  it('says what it waited for when that is not there in time', async () => {
+  it('names the unavailable dependency when the time is over', async () => {
     await installation.database();
     const away = { KAFKA_BROKERS: '127.0.0.1:1', INSTALL_TIMEOUT_MS: '4000' };
     await expect(run(away)).rejects.toMatchObject({
@@ -100,7 +100,7 @@ describe('the installer', () => {
     });
   });
 
-  it('ends at once when it is told to', async () => {
+  it('ends at once when it is asked to stop', async () => {
     const abort = new AbortController();
     abort.abort(new Error('ended by SIGTERM'));
     await expect(run({}, abort.signal)).rejects.toThrow('ended by SIGTERM');

@@ -110,13 +110,13 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     PROVISIONING_MS,
   );
 
-  it('fit what the operators of Kafka and KEDA take', () => {
+  it('are valid for the operators of Kafka and KEDA', () => {
     const of = (wanted: string): Manifest[] => rendered.manifests.filter(({ kind }) => kind === wanted);
     expect(of('KafkaTopic').map((each) => kafkaTopicSchema.parse(each)).length).toBeGreaterThan(0);
     expect(of('ScaledObject').map((each) => scaledObjectSchema.parse(each))).toHaveLength(2);
   });
 
-  it('have for each service all that it runs with, and by nothing else', () => {
+  it('have for each service all settings that it needs, and no other', () => {
     for (const service of services) {
       for (const kind of [...KINDS, SCALED_BY[service]]) expect(named(kind, service)?.kind).toBe(kind);
       const reached = service === 'intake' || service === 'notifier';
@@ -147,7 +147,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     });
   });
 
-  it('serve the WebSocket at the root of the host of the REST API, too', () => {
+  it("route the WebSocket at the root of the REST API's host", () => {
     const pathsOf = (service: string) =>
       ingressSchema
         .parse(
@@ -165,7 +165,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     ]);
   });
 
-  it('meet the restricted profile, write nothing and are bounded', () => {
+  it('meet the restricted profile, write nothing and have limits', () => {
     const [uid, gid] = IMAGE_USER.split(':').map(Number);
     for (const name of CONFIGURED) {
       expect(podOf(name)).toMatchObject({
@@ -192,7 +192,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
   });
 
   it.each(CONFIGURED)(
-    'give %s only variables that it reads, values that it accepts, and all it needs',
+    'give %s only variables that it reads, values that it accepts, and all required variables',
     async (name) => {
       const schema = await configSchema(name);
       const given = environment(name);
@@ -204,7 +204,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     },
   );
 
-  it.each(services)('probe %s where it answers, and give it time to stop', async (name) => {
+  it.each(services)('probe %s where it answers and give it time to stop', async (name) => {
     const config = z
       .looseObject({ ADMIN_PORT: z.number(), PORT: z.number().optional(), SHUTDOWN_GRACE_MS: z.number() })
       .parse(loadConfig(await configSchema(name), environment(name)));
@@ -225,7 +225,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     expect(graceMs).toBeGreaterThan(pauseMs + config.SHUTDOWN_GRACE_MS);
   });
 
-  it('agree in what the services have to agree in', () => {
+  it('agree wherever the services must agree', () => {
     const shared = Object.keys(kafkaConfigShape);
     const of = (name: string): unknown => {
       const given = environment(name);
@@ -237,7 +237,7 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     expect(environment('handler')['REDIS_PREFIX']).toBe(environment('intake')['REDIS_PREFIX']);
   });
 
-  it('create every topic as the services would', () => {
+  it('create every topic as the services do', () => {
     const config = loadConfig(z.object(kafkaConfigShape), environment('intake'));
     const topics = rendered.manifests
       .filter(({ kind }) => kind === 'KafkaTopic')

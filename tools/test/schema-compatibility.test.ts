@@ -50,7 +50,7 @@ describe('the Schema Registry', () => {
     const { fields } = schema;
     const required = fields.find((field) => !('default' in field) && field.type === 'string');
 
-    it('takes the same schema again', async () => {
+    it('accepts the same schema again', async () => {
       expect(await offer(topic, schema)).toBe(200);
     });
 
@@ -59,7 +59,7 @@ describe('the Schema Registry', () => {
       expect(await offer(topic, { ...schema, fields: [...fields, added] })).toBe(409);
     });
 
-    it('refuses to lose a field that has no default', async () => {
+    it('refuses the removal of a field without a default', async () => {
       const left = fields.filter((field) => field !== required);
       expect(left).toHaveLength(fields.length - 1);
       expect(await offer(topic, { ...schema, fields: left })).toBe(409);
@@ -70,13 +70,13 @@ describe('the Schema Registry', () => {
       expect(await offer(topic, { ...schema, fields: changed })).toBe(409);
     });
 
-    it('takes a new field that has a default', async () => {
+    it('accepts a new field with a default', async () => {
       const added = { name: 'added', type: ['null', 'string'], default: null };
       expect(await offer(topic, { ...schema, fields: [...fields, added] })).toBe(200);
     });
   });
 
-  it('makes a service that brings an incompatible schema fail at its start', async () => {
+  it('makes a service with an incompatible schema fail at its start', async () => {
     const other = topicNames(`compat-start-${randomBytes(4).toString('hex')}.`);
     const future = { type: 'record', name: 'BatchResult', namespace: 'bulk.v1', fields: [] };
     expect(await offer(other.results, future)).toBe(200);

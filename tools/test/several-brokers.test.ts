@@ -54,7 +54,7 @@ async function createTopic(replicas: readonly (readonly number[])[], minInSync: 
 }
 
 describe('a partition without a leader', () => {
-  it('fails its own sends, in bounded time, while the others are sent to, and recovers with its leader', async () => {
+  it('fails its own sends in bounded time while others succeed, and recovers with its leader', async () => {
     const topic = await createTopic([[1], [2], [3]], 1);
     const producer = await connect();
     await send(producer, topic, 'before', [0, 1, 2]);
@@ -86,8 +86,8 @@ describe('a partition without a leader', () => {
   }, 600_000);
 });
 
-describe('leaders that move', () => {
-  it('lose no message that was confirmed', async () => {
+describe('changes of partition leaders', () => {
+  it('lose no confirmed message', async () => {
     const topic = await createTopic(
       [
         [1, 2, 3],

@@ -12,14 +12,14 @@ describe('loadEnv', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('lets what the process was given win over .env', () => {
+  it('lets the environment of the process win over .env', () => {
     const file = join(folder, '.env');
     writeFileSync(file, 'KAFKA_BROKERS=file:9092\nMONGODB_URI="mongodb://file/"\n');
     const env = loadEnv({ KAFKA_BROKERS: 'process:9092' }, file);
     expect(env).toEqual({ KAFKA_BROKERS: 'process:9092', MONGODB_URI: 'mongodb://file/' });
   });
 
-  it('does without a file', () => {
+  it('works without a file', () => {
     expect(loadEnv({ A: 'b' }, join(folder, 'absent'))).toEqual({ A: 'b' });
   });
 });
@@ -29,7 +29,7 @@ describe('readStackEnvironment', () => {
     expect(readStackEnvironment({})).toEqual({ name: 'default', external: {} });
   });
 
-  it('takes each part from its own variable', () => {
+  it('reads each part from its own variable', () => {
     const { external } = readStackEnvironment({
       KAFKA_BROKERS: 'a:9092,b:9092',
       SCHEMA_REGISTRY_URL: 'https://registry.example/apis/ccompat/v7',
@@ -44,7 +44,7 @@ describe('readStackEnvironment', () => {
     });
   });
 
-  it('makes a URL of REDIS_HOST and REDIS_PORT, either of which may be absent', () => {
+  it('builds a URL from REDIS_HOST and REDIS_PORT, either of which may be absent', () => {
     const redis = (env: Record<string, string>): string | undefined =>
       readStackEnvironment(env).external.redis;
     expect(redis({ REDIS_HOST: 'cache', REDIS_PORT: '6380' })).toBe('redis://cache:6380');
@@ -53,7 +53,7 @@ describe('readStackEnvironment', () => {
     expect(redis({ REDIS_HOST: 'cache', REDIS_URL: 'redis://wins:1' })).toBe('redis://wins:1');
   });
 
-  it('counts an empty value as absent', () => {
+  it('treats an empty value as absent', () => {
     expect(readStackEnvironment({ KAFKA_BROKERS: '', STACK_NAME: ' ' })).toEqual({
       name: 'default',
       external: {},

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { acquireLock, withLock } from './lock.ts';
 import { ownIdentity } from './processes.ts';
 
-describe('the lock', () => {
+describe('the lock of the stack', () => {
   let folder: string;
   let path: string;
   beforeEach(() => {
@@ -27,7 +27,7 @@ describe('the lock', () => {
     expect(existsSync(path)).toBe(false);
   });
 
-  it('says who holds it when the time is up', async () => {
+  it('names its holder when the time is up', async () => {
     const release = await acquireLock(path, { timeoutMs: 1_000 });
     const waited: number[] = [];
     const second = acquireLock(path, { timeoutMs: 150, onWait: (pid) => waited.push(pid) });
@@ -39,14 +39,14 @@ describe('the lock', () => {
     release();
   });
 
-  it('is taken from an owner that has died, though its pid lives on in another process', async () => {
+  it('is taken over from a dead owner, even if another process has its pid', async () => {
     writeFileSync(path, JSON.stringify({ ...ownIdentity(), startedAt: 'an earlier start' }));
     const release = await acquireLock(path, { timeoutMs: 1_000 });
     release();
     expect(existsSync(path)).toBe(false);
   });
 
-  it('is given back when the work fails', async () => {
+  it('is released when the work fails', async () => {
     await expect(
       withLock(path, { timeoutMs: 1_000 }, () => Promise.reject(new Error('work'))),
     ).rejects.toThrow('work');

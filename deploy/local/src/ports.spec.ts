@@ -11,15 +11,15 @@ const free = (...ports: number[]): ((port: number) => Promise<boolean>) => {
 };
 
 describe('choosePort', () => {
-  it('takes the first preferred port that is free', async () => {
+  it('returns the first preferred port that is free', async () => {
     await expect(choosePort([1, 2, 3], new Set(), free(2, 3))).resolves.toBe(2);
   });
 
-  it('passes over a free port that is promised to somebody else', async () => {
+  it('skips a free port that is reserved for another process', async () => {
     await expect(choosePort([1, 2], new Set([1]), free(1, 2))).resolves.toBe(2);
   });
 
-  it('falls back to its range, below the ports the kernel gives to outgoing connections', async () => {
+  it('falls back to its range, below the ports of outgoing connections', async () => {
     const port = await choosePort(
       [1],
       new Set(),
@@ -30,13 +30,13 @@ describe('choosePort', () => {
     expect(port).toBeLessThanOrEqual(29_999);
   });
 
-  it('says so when everything is refused', async () => {
+  it('fails with a message when no port is free', async () => {
     await expect(choosePort([1], new Set(), free())).rejects.toMatchObject({ code: 'PORT_REFUSED' });
   });
 });
 
 describe('isPortFree', () => {
-  it('sees a listener', async () => {
+  it('returns false when a process listens', async () => {
     const server = createServer();
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     const { port } = server.address() as AddressInfo;
@@ -53,7 +53,7 @@ describe('reservePorts', () => {
   });
   afterEach(() => rmSync(cache, { recursive: true }));
 
-  it('never promises a port twice, though nobody listens on it yet', async () => {
+  it('never reserves a port twice, even if no process listens yet', async () => {
     const [first, second] = await Promise.all([
       reservePorts(cache, new Map([['kafka', [23_456]]])),
       reservePorts(cache, new Map([['kafka', [23_456]]])),
@@ -61,13 +61,13 @@ describe('reservePorts', () => {
     expect(first.get('kafka')).not.toBe(second.get('kafka'));
   });
 
-  it('gives a released port again', async () => {
+  it('returns a released port again', async () => {
     const first = await reservePorts(cache, new Map([['kafka', [23_457]]]));
     await releasePorts(cache, first.values());
     expect(await reservePorts(cache, new Map([['kafka', [...first.values()]]]))).toEqual(first);
   });
 
-  it('forgets what a dead process has reserved', async () => {
+  it('forgets the reservations of a dead process', async () => {
     const dead = { ...ownIdentity(), startedAt: 'another boot:1' };
     writeFileSync(join(cache, 'ports.json'), JSON.stringify({ 23458: dead }));
     const chosen = await reservePorts(cache, new Map([['kafka', [23_458]]]));

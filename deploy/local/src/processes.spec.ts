@@ -6,7 +6,7 @@ import { identify, isAlive, ownIdentity, parseProcStat, signalProcess, terminate
 describe('parseProcStat', () => {
   const after = Array.from({ length: 30 }, (_unused, index) => String(index + 4)).join(' ');
 
-  it('counts fields after the name, which may hold spaces and parentheses', () => {
+  it('reads the fields after the name, which may contain spaces and parentheses', () => {
     expect(parseProcStat(`42 (a) b (c)) S ${after}`)).toEqual({ state: 'S', startTicks: '22' });
   });
 
@@ -16,18 +16,18 @@ describe('parseProcStat', () => {
 });
 
 describe('process identity', () => {
-  it('knows this process', () => {
+  it('identifies this process', () => {
     expect(isAlive(ownIdentity())).toBe(true);
   });
 
-  it('tells a process from a later one of the same pid, and does not signal that', () => {
+  it('distinguishes a process from a later one with the same pid, and does not signal the latter', () => {
     const stranger = { pid: process.pid, startedAt: 'an earlier start' };
     expect(isAlive(stranger)).toBe(false);
     // If the signal were sent, this test's process would end.
     expect(signalProcess(stranger, 'SIGKILL')).toBe(false);
   });
 
-  it('ends a process that ignores the request, after the grace', async () => {
+  it('kills a process that ignores the request after the grace time', async () => {
     const script = `process.on('SIGTERM', () => {}); process.stdout.write('ready'); setInterval(() => {}, 1000);`;
     const child = spawn(process.execPath, ['-e', script], { stdio: ['ignore', 'pipe', 'ignore'] });
     const exit = once(child, 'exit');

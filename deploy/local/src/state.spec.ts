@@ -35,7 +35,7 @@ describe('the state file', () => {
   });
   afterEach(() => rmSync(folder, { recursive: true }));
 
-  it('comes back as it was written, and goes', () => {
+  it('is read as it was written, and can be removed', () => {
     writeState(paths, state);
     expect(readState(paths)).toEqual(state);
     removeState(paths);
@@ -51,7 +51,7 @@ describe('the state file', () => {
     ],
     ['a pid without its start time', JSON.stringify({ ...state, supervisor: { pid: 4242 } })],
     ['another version', JSON.stringify({ ...state, version: 2 })],
-  ])('is not believed when it holds %s', (_what, content) => {
+  ])('is ignored when it holds %s', (_what, content) => {
     writeState(paths, state);
     writeFileSync(paths.state, content);
     expect(readState(paths)).toBeUndefined();
@@ -65,7 +65,7 @@ describe('urlsOf', () => {
     redis: { kind: 'external', url: 'redis://h' },
   };
 
-  it('lets the environment win', () => {
+  it('prefers the environment', () => {
     expect(urlsOf(complete, { kafka: 'other:9092' })).toEqual({
       kafkaBrokers: 'other:9092',
       schemaRegistryUrl: 'http://r',
@@ -78,7 +78,7 @@ describe('urlsOf', () => {
     expect(() => urlsOf(state.parts)).toThrow(/SCHEMA_REGISTRY_URL/);
   });
 
-  it('becomes an environment file, with the host and port of Redis beside its URL', () => {
+  it('returns an environment file, with host and port of Redis in addition to its URL', () => {
     expect(envLines(urlsOf(complete))).toEqual([
       'KAFKA_BROKERS=127.0.0.1:9092',
       'SCHEMA_REGISTRY_URL=http://r',

@@ -35,7 +35,7 @@ const find = (): Promise<string | undefined> =>
   findSecantusRust({ cache: cacheFolder(env), env, log: () => undefined });
 
 describe('buildMongoInBackground', () => {
-  it('builds the fast engine in a process of its own, once', async () => {
+  it('builds the fast engine in a separate process, once', async () => {
     const build = await buildMongoInBackground(env);
     expect(build?.pid).toBeGreaterThan(0);
     expect(await buildMongoInBackground(env)).toBeUndefined();

@@ -42,7 +42,7 @@ const untilInSync = (expected: readonly number[]): Promise<void> =>
   pollUntil(async () => expect(await inSync()).toEqual(expected), { timeoutMs: 60_000 });
 
 describe('a stack with three brokers', () => {
-  it('replicates topics as its services are told to', async () => {
+  it('replicates topics as its services request', async () => {
     expect(stack.urls.kafkaBrokers.split(',')).toHaveLength(3);
     expect(processesOf(name)).toHaveLength(3);
     const variables = readFileSync(stackPaths(name).env, 'utf8');
@@ -51,7 +51,7 @@ describe('a stack with three brokers', () => {
     await untilInSync([3, 3]);
   });
 
-  it('halts and resumes one of them by its name, also from where it is attached to', async () => {
+  it('halts and resumes one broker by name, also from an attached process', async () => {
     const attached = await startStack({ name, env });
     expect(attached).toMatchObject({ attached: true, urls: stack.urls });
     await stack.halt('kafka-2');
@@ -64,11 +64,11 @@ describe('a stack with three brokers', () => {
     await untilInSync([3, 3]);
   });
 
-  it('is not attached to as one of another number of brokers', async () => {
+  it('refuses to attach with another number of brokers', async () => {
     await expect(startStack({ name, env, brokers: 1 })).rejects.toMatchObject({ code: 'BROKERS_MISMATCH' });
   });
 
-  it('ends as a whole when one of its brokers dies, and names the log of that one', async () => {
+  it('ends as a whole when one broker dies, and names the log of that broker', async () => {
     const broker = (await inspectStack(name))?.state.parts['kafka-3'];
     process.kill(broker?.kind === 'managed' ? (broker.process?.pid ?? 0) : 0, 'SIGKILL');
     expect(await stack.closed).toMatchObject({
@@ -78,7 +78,7 @@ describe('a stack with three brokers', () => {
     expect(processesOf(name)).toEqual([]);
   });
 
-  it('is not started with its data as one of another number of brokers', async () => {
+  it('refuses to start with its data and another number of brokers', async () => {
     await expect(startStack({ name, env, brokers: 5 })).rejects.toMatchObject({
       code: 'BROKERS_MISMATCH',
       message: expect.stringContaining('has data of 3 brokers, not of 5'),

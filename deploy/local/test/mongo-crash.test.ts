@@ -23,7 +23,7 @@ async function writeUntilCrash(client: MongoClient, acknowledged: Acknowledged):
 }
 
 // The fault tests rely on this: without it, a service that loses acknowledged writes would look like a fault of ours.
-it('a durable MongoDB that is killed comes back with everything that it has acknowledged', async () => {
+it('a durable MongoDB keeps all acknowledged writes when it is killed', async () => {
   const env = { ...process.env, MONGODB_URI: '', STACK_MONGO_DURABLE: 'true' };
   const stack = await startStack({ name: NAME, env });
   const client = new MongoClient(stack.urls.mongodbUri, {

@@ -64,7 +64,7 @@ describe('npm run stack', () => {
   let firstUrls = '';
   let schema: unknown;
 
-  it('brings four healthy parts up, and says where they are', async () => {
+  it('starts four healthy parts and prints their addresses', async () => {
     const { code, output } = await stack('up', ...option);
     expect({ code, output }).toEqual({ code: 0, output: expect.stringContaining(`stack ${name}: up`) });
     firstUrls = output.slice(output.indexOf('KAFKA_BROKERS='));
@@ -82,7 +82,7 @@ describe('npm run stack', () => {
     });
   });
 
-  it('joins the one that is up instead of starting a second', async () => {
+  it('attaches to a running stack instead of starting a second', async () => {
     const before = processesOf(name);
     const { code, output } = await stack('up', ...option);
     expect(code).toBe(0);
@@ -97,7 +97,7 @@ describe('npm run stack', () => {
     expect(await stack('status', ...option)).toEqual({ code: 1, output: `stack ${name}: down\n` });
   });
 
-  it('comes up after that, at the same addresses, with the schemas it had', async () => {
+  it('restarts after that at the same addresses, with its schemas', async () => {
     const { code, output } = await stack('up', ...option);
     expect(code).toBe(0);
     expect(output).toContain(firstUrls);
@@ -105,7 +105,7 @@ describe('npm run stack', () => {
     expect(await register({ registry: registryUrl(output) })).toEqual(schema);
   });
 
-  it('goes down without a trace but its data, and again without complaint', async () => {
+  it('stops and keeps only its data, and accepts a second stop', async () => {
     expect(await stack('down', ...option)).toEqual({ code: 0, output: `stack ${name}: down\n` });
     expect(processesOf(name)).toEqual([]);
     expect(existsSync(stackPaths(name).state)).toBe(false);
@@ -121,7 +121,7 @@ describe('startStack', () => {
     return state?.kind === 'managed' ? state.process?.pid : undefined;
   };
 
-  it('supervises in this process, and is attached to from elsewhere', async () => {
+  it('supervises in this process and can be attached to from another', async () => {
     const own = await startStack({ name: names.api, env: ownParts });
     whole = own.urls;
     expect(own.attached).toBe(false);
@@ -131,7 +131,7 @@ describe('startStack', () => {
     expect(processesOf(names.api)).toHaveLength(4);
   });
 
-  it('restarts one part in place, with its data, also from where it is attached', async () => {
+  it('restarts one part in place with its data, also from an attached process', async () => {
     const attached = await startStack({ name: names.api, env: ownParts });
     const before = pidOf(names.api, 'redis');
     const client = new Redis(whole.redisUrl);
@@ -144,7 +144,7 @@ describe('startStack', () => {
     expect(processesOf(names.api)).toHaveLength(4);
   });
 
-  it('starts only what is not given by URL, and ends only that', async () => {
+  it('starts only parts that are not given by URL, and stops only those', async () => {
     const env = {
       ...ownParts,
       KAFKA_BROKERS: whole.kafkaBrokers,
@@ -161,7 +161,7 @@ describe('startStack', () => {
     expect(processesOf(names.api)).toHaveLength(4);
   });
 
-  it('ends as a whole when a part dies, naming its log', async () => {
+  it('ends as a whole when a part dies, and names its log', async () => {
     const env = {
       ...ownParts,
       KAFKA_BROKERS: whole.kafkaBrokers,
@@ -177,7 +177,7 @@ describe('startStack', () => {
     expect(processesOf(names.part)).toEqual([]);
   });
 
-  it('leaves nothing of a start that failed', async () => {
+  it('leaves nothing behind of a start that failed', async () => {
     const env = { ...ownParts, KAFKA_BROKERS: '127.0.0.1:1', SCHEMA_REGISTRY_URL: whole.schemaRegistryUrl };
     await expect(startStack({ name: names.part, env })).rejects.toMatchObject({
       code: 'EXTERNAL_UNREACHABLE',
@@ -187,7 +187,7 @@ describe('startStack', () => {
     expect(readState(stackPaths(names.part))).toBeUndefined();
   });
 
-  it('leaves nothing of a start that was broken off', async () => {
+  it('leaves nothing behind of a start that was aborted', async () => {
     const breakOff = new AbortController();
     const starting = startStack({ name: names.part, env: ownParts, signal: breakOff.signal });
     starting.catch(() => undefined);
@@ -200,7 +200,7 @@ describe('startStack', () => {
     expect(processesOf(names.part)).toEqual([]);
   });
 
-  it('is ended by `down` from elsewhere, and this process lives on', async () => {
+  it('is stopped by `down` from another process, and this process continues', async () => {
     expect(await stack('down', '--name', names.api)).toMatchObject({ code: 0 });
     expect(processesOf(names.api)).toEqual([]);
   });

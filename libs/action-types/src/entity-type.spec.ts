@@ -9,19 +9,19 @@ const deal = defineEntityType({
 });
 
 describe('defineEntityType', () => {
-  it('sets what is given and clears an optional field that is null', () => {
+  it('sets given fields and clears an optional field that is null', () => {
     expect(deal.validatePatch({ title: 'A', amount: null })).toEqual({
       ok: true,
       value: { set: { title: 'A' }, unset: ['amount'] },
     });
   });
 
-  it('does not clear a required field', () => {
+  it('refuses to clear a required field', () => {
     const result = deal.validatePatch({ title: null });
     expect(result.ok).toBe(false);
   });
 
-  it('names every field at fault, unknown ones each', () => {
+  it('names every invalid field, and each unknown field separately', () => {
     const result = deal.validatePatch({ amount: 'much', colour: 'red', size: 1 });
     expect(result.ok ? [] : result.issues.map(({ field }) => field).sort()).toEqual([
       'amount',
@@ -30,12 +30,12 @@ describe('defineEntityType', () => {
     ]);
   });
 
-  it('requires in a record what is not optional', () => {
+  it('requires every field of a record that is not optional', () => {
     expect(deal.recordSchema.safeParse({ amount: 1 }).success).toBe(false);
     expect(deal.recordSchema.safeParse({ title: 'A' }).success).toBe(true);
   });
 
-  it('validates a whole record: null is absent, what is missing is required', () => {
+  it('validates a whole record: null means absent, and absent required fields are named', () => {
     expect(deal.validateRecord({ title: 'A', amount: null })).toEqual({ ok: true, value: { title: 'A' } });
     expect(deal.validateRecord({ title: null, colour: null })).toEqual({
       ok: false,
@@ -46,7 +46,7 @@ describe('defineEntityType', () => {
     });
   });
 
-  it('gives a default to a new entity that does not name the field, and never to one that is there', () => {
+  it('applies a default only to a new entity that does not name the field', () => {
     const task = defineEntityType({
       name: 'task',
       collection: 'tasks',
@@ -60,7 +60,7 @@ describe('defineEntityType', () => {
     });
   });
 
-  it('requires one of a group of fields, and lets no change clear them all', () => {
+  it('requires one of a group of fields, and no change may clear them all', () => {
     const person = defineEntityType({
       name: 'person',
       collection: 'people',
@@ -98,7 +98,7 @@ describe('defineEntityType', () => {
 });
 
 describe('fieldIssues', () => {
-  it('writes paths as a caller would', () => {
+  it('writes the paths of fields as callers write them', () => {
     const schema = z.object({ entities: z.array(z.strictObject({ id: z.string() })) });
     const { error } = schema.safeParse({ entities: [{ id: 'a' }, { id: 1, x: 2 }] });
     expect(fieldIssues(error!).map(({ field }) => field)).toEqual(['entities[1].id', 'entities[1].x']);

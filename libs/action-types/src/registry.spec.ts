@@ -4,13 +4,13 @@ import { ACTION_HANDLERS, createRegistry, ENTITY_TYPES } from './catalog.ts';
 import { ActionRegistry } from './registry.ts';
 
 describe('ActionRegistry', () => {
-  it('finds what is registered', () => {
+  it('returns the registered types', () => {
     const registry = createRegistry();
     expect(registry.handler('update').actionType).toBe('update');
     expect(registry.entityTypes.map(({ name }) => name)).toEqual(['contact', 'company', 'lead']);
   });
 
-  it('names the field and what there is, for a type that is unknown', () => {
+  it('names the field and the known types when a type is unknown', () => {
     const registry = createRegistry();
     const refusal = (look: () => unknown): InvalidInputError => {
       try {
@@ -30,7 +30,7 @@ describe('ActionRegistry', () => {
     });
   });
 
-  it('refuses two of one name', () => {
+  it('refuses two types of the same name', () => {
     expect(() => new ActionRegistry(ACTION_HANDLERS, [...ENTITY_TYPES, ...ENTITY_TYPES])).toThrow(
       'registered twice',
     );

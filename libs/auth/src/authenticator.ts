@@ -42,7 +42,7 @@ export function createAuthenticator(config: AuthConfig, log: Logger): Authentica
   if (config.AUTH_MODE === 'header') return { mode: 'header', authenticate: () => Promise.resolve(null) };
   const unchecked = (['JWT_ISSUER', 'JWT_AUDIENCE'] as const).filter((name) => config[name] === undefined);
   if (unchecked.length > 0) {
-    log.warn({ unset: unchecked }, 'Tokens are accepted whatever they were issued for: set these variables');
+    log.warn({ unset: unchecked }, 'Tokens of any issuer or audience accepted; set these variables');
   }
   const { JWT_SECRET: secret, JWT_JWKS_URL: url } = config;
   if (secret !== undefined) return JwtAuthenticator.withSecret(secret, config);

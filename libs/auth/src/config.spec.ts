@@ -8,11 +8,11 @@ const SECRET = 's'.repeat(32);
 const URL = 'https://issuer.example/jwks.json';
 
 describe('authConfigShape', () => {
-  it('trusts the header when nothing is said', () => {
+  it('trusts the header by default', () => {
     expect(loadConfig(schema, {})).toMatchObject({ AUTH_MODE: 'header', JWT_ACCOUNT_CLAIM: 'account_id' });
   });
 
-  it.each([{ JWT_SECRET: SECRET }, { JWT_JWKS_URL: URL }])('takes jwt with %p', (key) => {
+  it.each([{ JWT_SECRET: SECRET }, { JWT_JWKS_URL: URL }])('accepts jwt with %p', (key) => {
     expect(loadConfig(schema, { AUTH_MODE: 'jwt', ...key })).toMatchObject({ AUTH_MODE: 'jwt', ...key });
   });
 

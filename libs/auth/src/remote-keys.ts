@@ -87,13 +87,12 @@ export class RemoteKeys {
       const keys = createLocalJWKSet((await response.json()) as JSONWebKeySet);
       this.#known = keys;
       this.#loadedAt = monotonic();
-      if (this.#failure !== undefined) log.info({ url }, 'the public keys of tokens are there again');
+      if (this.#failure !== undefined) log.info({ url }, 'Token keys available again');
       this.#failure = undefined;
       return keys;
     } catch (cause) {
       const error = new KeysUnavailableError(cause);
-      if (this.#failure === undefined)
-        log.warn({ url, err: error }, 'cannot fetch the public keys of tokens');
+      if (this.#failure === undefined) log.warn({ url, err: error }, 'Token keys not fetched');
       this.#failure = { at: monotonic(), error };
       throw error;
     }

@@ -34,16 +34,16 @@ async function refusal(work: Promise<unknown>): Promise<CodedError> {
 
 const base64url = (value: unknown): string => Buffer.from(JSON.stringify(value)).toString('base64url');
 
-describe('in mode header', () => {
-  it('looks at no token', async () => {
+describe('an authenticator in header mode', () => {
+  it('ignores tokens', async () => {
     const open = createAuthenticator(loadConfig(z.object(authConfigShape), {}), silentLogger());
     expect(open.mode).toBe('header');
     expect(await open.authenticate({ authorization: 'Bearer nonsense' }, ['acme'])).toBeNull();
   });
 });
 
-describe('with a shared secret', () => {
-  it.each(['HS256', 'HS384', 'HS512'])('takes the account from a token of %s', async (alg) => {
+describe('an authenticator with a shared secret', () => {
+  it.each(['HS256', 'HS384', 'HS512'])('returns the account of a token signed with %s', async (alg) => {
     const exp = inSeconds(60);
     const token = await signWithSecret(SECRET, { account_id: 'acme', exp }, alg);
     expect(await bearer(token, { JWT_CLOCK_TOLERANCE_S: '7' })).toEqual({
@@ -52,7 +52,7 @@ describe('with a shared secret', () => {
     });
   });
 
-  it('takes a token from the URL, and one without an expiry where that is allowed', async () => {
+  it('accepts a token in the URL, and a token without an expiry if configured', async () => {
     const token = await signWithSecret(SECRET, { account_id: 'acme', exp: undefined });
     const expected = { accountId: 'acme', expiresAt: null };
     const jwt = authenticator({ JWT_REQUIRE_EXPIRY: 'false' });
@@ -64,7 +64,7 @@ describe('with a shared secret', () => {
     expect((await bearer(far))?.expiresAt?.getTime()).toBe(8.64e15);
   });
 
-  it('refuses a token without an expiry', async () => {
+  it('refuses a token without an expiry by default', async () => {
     const token = await signWithSecret(SECRET, { account_id: 'acme', exp: undefined });
     expect((await refusal(bearer(token))).message).toBe('the expiry (exp) of the token is missing');
   });
@@ -83,13 +83,13 @@ describe('with a shared secret', () => {
     expect(warned).toEqual([{ unset: ['JWT_ISSUER', 'JWT_AUDIENCE'] }, { unset: ['JWT_AUDIENCE'] }]);
   });
 
-  it('takes a claim whose name is a URL', async () => {
+  it('accepts a claim whose name is a URL', async () => {
     const claim = 'https://crm.example/account.id';
     const token = await signWithSecret(SECRET, { [claim]: 'acme' });
     expect(await bearer(token, { JWT_ACCOUNT_CLAIM: claim })).toMatchObject({ accountId: 'acme' });
   });
 
-  it('takes an issuer and an audience that are the expected ones', async () => {
+  it('accepts the expected issuer and audience', async () => {
     const env = { JWT_ISSUER: 'https://issuer.example/', JWT_AUDIENCE: 'bulk' };
     const payload = { account_id: 'acme', iss: 'https://issuer.example/', aud: ['other', 'bulk'] };
     expect(await bearer(await signWithSecret(SECRET, payload), env)).toMatchObject({ accountId: 'acme' });
@@ -124,7 +124,7 @@ describe('with a shared secret', () => {
     expect(error.message).toMatch(message);
   });
 
-  it('refuses signatures and algorithms that are not the expected ones', async () => {
+  it('refuses wrong signatures and unexpected algorithms', async () => {
     const good = await signWithSecret(SECRET, { account_id: 'acme' });
     const payload = good.split('.')[1]!;
     const wrong: [string, RegExp][] = [
@@ -157,7 +157,7 @@ describe('with a shared secret', () => {
     );
   });
 
-  it('refuses another account beside the token; the same one, or an empty name, it takes', async () => {
+  it('refuses another account in addition to the token, but accepts the same account or an empty name', async () => {
     const token = await signWithSecret(SECRET, { account_id: 'acme' });
     expect(await bearer(token, {}, ['acme', undefined, '', 'acme'])).toMatchObject({ accountId: 'acme' });
     for (const named of [['other'], ['acme', 'other'], ['acme '], ['ACME']]) {
@@ -165,7 +165,7 @@ describe('with a shared secret', () => {
     }
   });
 
-  it('quotes in its challenge only what a header may hold', () => {
+  it('quotes in its challenge only characters that a header may contain', () => {
     expect(new UnauthenticatedError('lacks "x\\y"\r\né').challenge).toBe(
       'Bearer error="invalid_token", error_description="lacks \'x?y\'???"',
     );

@@ -30,9 +30,9 @@ const codeOf = (jwt: Authenticator, token: string): Promise<unknown> =>
     (error: unknown) => (error as { code?: string }).code,
   );
 
-describe('with public keys', () => {
+describe('an authenticator with public keys', () => {
   it.each(['RS256', 'PS384', 'ES256', 'ES512', 'EdDSA'])(
-    'takes tokens of %s, and fetches once',
+    'accepts tokens signed with %s and fetches the keys once',
     async (alg) => {
       await issuer.rotate(alg);
       const jwt = authenticator();
@@ -42,7 +42,7 @@ describe('with public keys', () => {
     },
   );
 
-  it('fetches a key that is new, and takes the old one no more', async () => {
+  it('fetches a new key and no longer accepts the old one', async () => {
     const jwt = authenticator();
     const old = await issuer.sign({ account_id: 'acme' });
     expect(await accountOf(jwt, old)).toBe('acme');
@@ -51,7 +51,7 @@ describe('with public keys', () => {
     expect(await codeOf(jwt, old)).toBe('UNAUTHENTICATED');
   });
 
-  it('does not fetch for unknown keys again and again', async () => {
+  it('does not fetch repeatedly for unknown keys', async () => {
     const jwt = authenticator({ JWT_JWKS_COOLDOWN_MS: '60000' });
     const token = await issuer.sign({ account_id: 'acme' });
     expect(await accountOf(jwt, token)).toBe('acme');
@@ -61,7 +61,7 @@ describe('with public keys', () => {
     expect(issuer.requests).toBe(1);
   });
 
-  it('takes no shared secret, not even the public key as one', async () => {
+  it('accepts no shared secret, not even the public key as one', async () => {
     const jwks = await (await fetch(issuer.jwksUrl)).text();
     const jwt = authenticator();
     for (const secret of [jwks, JSON.stringify((JSON.parse(jwks) as { keys: unknown[] }).keys[0])]) {
@@ -69,7 +69,7 @@ describe('with public keys', () => {
     }
   });
 
-  it('says that it cannot judge while there are no keys, and recovers', async () => {
+  it('fails with a retryable error while there are no keys, and recovers', async () => {
     issuer.fail();
     const jwt = authenticator();
     const token = await issuer.sign({ account_id: 'acme' });
@@ -79,7 +79,7 @@ describe('with public keys', () => {
     expect(await accountOf(jwt, token)).toBe('acme');
   });
 
-  it('asks an issuer that failed at most so often', async () => {
+  it('limits how often it asks an issuer that failed', async () => {
     issuer.fail();
     const jwt = authenticator({ JWT_JWKS_RETRY_MS: '60000' });
     const token = await issuer.sign({ account_id: 'acme' });
@@ -87,7 +87,7 @@ describe('with public keys', () => {
     expect(issuer.requests).toBe(1);
   });
 
-  it('goes on with the keys it knows while the issuer is away, and sees a change afterwards', async () => {
+  it('continues with known keys while the issuer is unavailable, and sees a change afterwards', async () => {
     const jwt = authenticator({ JWT_JWKS_REFRESH_MS: '100' });
     const old = await issuer.sign({ account_id: 'acme' });
     expect(await accountOf(jwt, old)).toBe('acme');
@@ -105,7 +105,7 @@ describe('with public keys', () => {
     expect(await codeOf(jwt, old)).toBe('UNAUTHENTICATED');
   });
 
-  it('waits for an issuer that hangs only so long', async () => {
+  it('stops waiting for an issuer that hangs', async () => {
     const silent = createServer(() => undefined);
     await new Promise<void>((resolve) => silent.listen(0, '127.0.0.1', resolve));
     const url = `http://127.0.0.1:${(silent.address() as AddressInfo).port}/`;

@@ -59,7 +59,7 @@ function given() {
 }
 
 describe('AccountFollowers', () => {
-  it('hear what is newer, each by its own memory, after the acknowledgement', () => {
+  it('receive newer states after the acknowledgement, each with its own memory', () => {
     const { followers, follow, acknowledge } = given();
     const first = follow();
     followers.updated(update('a', 1));
@@ -73,7 +73,7 @@ describe('AccountFollowers', () => {
     expect(second).toEqual(['subscribed', 'a 3', 'b 1']);
   });
 
-  it('remember so many actions, those heard of last', () => {
+  it('remember a bounded number of actions, the most recent ones', () => {
     const { followers, follow, acknowledge } = given();
     const heard = follow();
     acknowledge(AT);
@@ -88,7 +88,7 @@ describe('AccountFollowers', () => {
     expect(heard).toEqual(['a0 1']);
   });
 
-  it('one that throws hears of it and has left', () => {
+  it('drop a follower that throws and give it its error', () => {
     const { followers, follow, acknowledge, left } = given();
     const failing = follow(() => {
       throw new Error('mine');
@@ -102,7 +102,7 @@ describe('AccountFollowers', () => {
     expect([left.length, followers.size]).toEqual([1, 1]);
   });
 
-  it('ask for what they may have missed: since the first acknowledgement, of a connection that did not last', () => {
+  it('ask for changes since the first acknowledgement after a short connection', () => {
     const { clock, follow, acknowledge, since } = given();
     follow();
     expect(since()).toBeUndefined();
@@ -115,7 +115,7 @@ describe('AccountFollowers', () => {
     expect(since()).toBe(AT - SKEW);
   });
 
-  it('ask for less after a connection that lasted: up to a minute before it was heard last', () => {
+  it('ask for changes since a minute before the last message after a long connection', () => {
     const { clock, followers, follow, acknowledge, since } = given();
     follow();
     acknowledge(AT);
@@ -128,7 +128,7 @@ describe('AccountFollowers', () => {
     expect(since()).toBe(AT + 3_600_000 - 60_000 - SKEW);
   });
 
-  it('begin anew when all have left', () => {
+  it('start from scratch after all have left', () => {
     const { followers, follow, acknowledge, since } = given();
     follow();
     acknowledge(AT);

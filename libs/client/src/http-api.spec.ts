@@ -5,7 +5,7 @@ import { BulkClient } from './client.ts';
 afterEach(stopApi);
 
 describe('BulkClient over HTTP', () => {
-  it('creates an action for its account, below the base URL', async () => {
+  it('creates an action for its account under the base URL', async () => {
     const { client, asked } = await givenApi(() => ({ status: 202, body: { success: true, data: view } }));
     const request = { actionType: 'update', entities: [{ id: '1', lastName: 'Noether' }] };
     expect(await client.createAction(request)).toEqual(view);
@@ -36,7 +36,7 @@ describe('BulkClient over HTTP', () => {
     ]);
   });
 
-  it('follows the pages of a running action through an empty one, up to where it has got', async () => {
+  it('follows the pages of a running action across an empty page up to its progress', async () => {
     const pages: Record<string, { data: unknown[]; more: boolean; next?: number }> = {
       '?limit=10&type=failure': { data: [entry(3)], more: true, next: 20_000 },
       '?limit=10&type=failure&after=20000': { data: [], more: true, next: 40_000 },
@@ -53,7 +53,7 @@ describe('BulkClient over HTTP', () => {
     expect(positions).toEqual([3, 40_003]);
   });
 
-  it('throws what the API says when it refuses', async () => {
+  it('throws the error of the API when it refuses', async () => {
     const details = { issues: [{ field: 'entities', message: 'expected at least one entity' }] };
     const { client } = await givenApi(() => ({
       status: 400,
@@ -71,7 +71,7 @@ describe('BulkClient over HTTP', () => {
     });
   });
 
-  it('makes an error of a refusal that is not the API’s own', async () => {
+  it('throws an error for a refusal that is not the API’s own', async () => {
     const { client } = await givenApi(() => ({ status: 503, body: '<html>' }));
     await expect(client.getAction(ID)).rejects.toMatchObject({
       code: 'HTTP_503',
@@ -85,12 +85,12 @@ describe('BulkClient over HTTP', () => {
     ['no JSON', 'hello'],
     ['another shape', { success: true, data: { ...view, status: 'dancing' } }],
     ['no envelope', view],
-  ])('does not pass on an answer of %s', async (_what, body) => {
+  ])('refuses an answer with %s', async (_what, body) => {
     const { client } = await givenApi(() => ({ body }));
     await expect(client.getAction(ID)).rejects.toMatchObject({ code: 'INVALID_ANSWER' });
   });
 
-  it('does not wait for ever', async () => {
+  it('gives up on an API that does not answer', async () => {
     const { client } = await givenApi(() => undefined, { requestTimeoutMs: 100 });
     await expect(client.getLogSummary(ID)).rejects.toMatchObject({
       code: 'NETWORK_ERROR',
@@ -98,7 +98,7 @@ describe('BulkClient over HTTP', () => {
     });
   });
 
-  it('refuses arguments that cannot be meant', () => {
+  it('refuses invalid arguments', () => {
     const make = (options: object) => () =>
       new BulkClient({ baseUrl: 'http://host', accountId: 'acme', ...options });
     expect(make({ accountId: 'a:b' })).toThrow(/accountId: expected/);

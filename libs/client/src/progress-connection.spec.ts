@@ -69,8 +69,8 @@ async function given(script: Script, options: Partial<BulkClientOptions> = {}) {
   return { client, frames, urls, server };
 }
 
-describe('following', () => {
-  it('names the account in the URL, and drops what is not newer', async () => {
+describe('following an action', () => {
+  it('names the account in the URL and drops outdated updates', async () => {
     const { client, urls } = await given((socket) => {
       for (const frame of [subscribed(A), update(2), update(1), update(2), update(4), update(3)])
         socket.send(frame);
@@ -82,7 +82,7 @@ describe('following', () => {
     expect(urls).toEqual(['/?accountId=acme']);
   });
 
-  it('subscribes again to all after a loss, and misses no end', async () => {
+  it('renews all subscriptions after a loss and misses no end', async () => {
     const { client, frames } = await given((socket, { data }, connection) => {
       socket.send(subscribed(data));
       socket.send(update(connection, 'processing', data));
@@ -95,7 +95,7 @@ describe('following', () => {
     );
   });
 
-  it('uses one subscription for all who follow an action, and closes after the last', async () => {
+  it('uses one subscription for all followers of an action and closes after the last', async () => {
     const { client, frames, server } = await given((socket, { data, event }) => {
       if (event !== 'subscribe') return;
       socket.send(subscribed(data));
@@ -115,7 +115,7 @@ describe('following', () => {
     expect(frames).toEqual(['1 subscribe A', '1 subscribe B', '1 unsubscribe B']);
   });
 
-  it('is told when it is refused; what may pass is tried again', async () => {
+  it('rejects on a permanent refusal and retries a temporary one', async () => {
     const { client, urls } = await given((socket, { data }, connection) => {
       if (data === B) socket.send(refused('ACTION_NOT_FOUND', { actionId: B }));
       else if (connection < 3) socket.send(refused('STORE_UNAVAILABLE', { actionId: A, retryable: true }));
@@ -137,7 +137,7 @@ describe('following', () => {
     expect(connectedAt[1]! - connectedAt[0]!).toBeGreaterThanOrEqual(295);
   });
 
-  it('gives up on a refusal that does not pass', async () => {
+  it('gives up when a temporary refusal persists', async () => {
     const { client, urls } = await given((socket, { data }) =>
       socket.send(refused('STORE_UNAVAILABLE', { actionId: data, retryable: true })),
     );
@@ -148,14 +148,14 @@ describe('following', () => {
     expect(urls).toHaveLength(5);
   });
 
-  it('rejects on what it does not understand', async () => {
+  it('rejects on an unknown or invalid frame', async () => {
     for (const frame of ['{', JSON.stringify({ event: 'dance' })]) {
       const { client } = await given((socket) => socket.send(frame));
       await expect(client.waitForCompletion(A)).rejects.toMatchObject({ code: 'INVALID_ANSWER' });
     }
   });
 
-  it('notices a peer that went silent', async () => {
+  it('detects a server that became silent', async () => {
     const { client, frames } = await given(
       (socket, { data }, connection) => {
         if (connection === 1 && frames.length > 1) return;
@@ -183,7 +183,7 @@ describe('following', () => {
     expect(urls).toHaveLength(1);
   });
 
-  it('hands an error of a listener to whoever gave the listener', async () => {
+  it('rejects with the error of a listener, without affecting others', async () => {
     const { client } = await given((socket, { data }) => {
       socket.send(subscribed(data));
       socket.send(update(1));
@@ -207,7 +207,7 @@ describe('following the account', () => {
   const at = '2026-11-24T10:00:00.000Z';
   const acknowledged = JSON.stringify({ event: 'subscribedAccount', data: { accountId: 'acme', at } });
 
-  it('goes on over a loss since what is known, and never shows an older version', async () => {
+  it('continues after a loss from the last known time, and never shows an older version', async () => {
     const requests: unknown[] = [];
     const { client } = await given((socket, frame, connection) => {
       requests.push(frame);
@@ -236,7 +236,7 @@ describe('following the account', () => {
     ]);
   });
 
-  it('shares the connection with actions followed singly, and ends by itself', async () => {
+  it('shares the connection with single actions, and ends separately', async () => {
     const { client, frames, server } = await given((socket, { event, data }) => {
       if (event === 'subscribeAccount') socket.send(acknowledged);
       else if (event === 'subscribe') socket.send(subscribed(data));
@@ -261,7 +261,7 @@ describe('following the account', () => {
     ]);
   });
 
-  it('is told when there are too many actions, at once or later; single ones go on', async () => {
+  it('rejects when there are too many actions, at once or later, while single actions continue', async () => {
     const tooMany = refused('TOO_MANY_ACTIONS', { limit: 5, accountId: 'acme' });
     let later: (() => void) | undefined;
     const { client } = await given((socket, { event, data }) => {
@@ -306,8 +306,8 @@ describe('following the account', () => {
   });
 });
 
-describe('a token', () => {
-  it('is asked for anew at each connect, and shown in no error', async () => {
+describe('a token of the WebSocket client', () => {
+  it('is requested at each connect and appears in no error', async () => {
     let asks = 0;
     const { client, urls } = await given((socket) => socket.terminate(), {
       token: () => {
@@ -322,7 +322,7 @@ describe('a token', () => {
     expect(urls).toEqual(['/?accountId=acme&access_token=t%261', '/?accountId=acme&access_token=t%263']);
   });
 
-  it('makes the account dispensable, which one of both is not', () => {
+  it('replaces the account, and one of both is required', () => {
     const make = (options: object) => () => new BulkClient({ baseUrl: 'http://host', ...options });
     expect(make({ token: 't' })).not.toThrow();
     expect(make({})).toThrow(/accountId: expected an account, or a token/);
@@ -330,17 +330,17 @@ describe('a token', () => {
   });
 });
 
-describe('waiting', () => {
+describe('waiting for completion', () => {
   const silent: Script = (socket, { data }) => socket.send(subscribed(data));
 
-  it('ends when its time is over', async () => {
+  it('ends at its timeout', async () => {
     const { client } = await given(silent);
     await expect(client.waitForCompletion(A, { timeoutMs: 50 })).rejects.toMatchObject({
       code: 'COMPLETION_TIMEOUT',
     });
   });
 
-  it('ends when it is aborted, before or later', async () => {
+  it('ends when it is aborted, before or during the wait', async () => {
     const { client } = await given(silent);
     const reason = new Error('enough');
     const abort = new AbortController();
@@ -352,7 +352,7 @@ describe('waiting', () => {
     });
   });
 
-  it('ends when the client is closed, and cannot begin afterwards', async () => {
+  it('ends when the client is closed, and cannot start afterwards', async () => {
     const { client } = await given(silent);
     const waiting = client.waitForCompletion(A);
     client.close();
@@ -360,7 +360,7 @@ describe('waiting', () => {
     await expect(client.waitForCompletion(A)).rejects.toMatchObject({ code: 'CLIENT_CLOSED' });
   });
 
-  it('does not begin for what is no id', async () => {
+  it('refuses an invalid id', async () => {
     const { client } = await given(silent);
     await expect(client.waitForCompletion('x')).rejects.toMatchObject({
       code: 'INVALID_ARGUMENT',

@@ -19,7 +19,7 @@ describe('createAction', () => {
     ['429', () => refused(429, { 'retry-after': '0' })],
     ['503', () => refused(503)],
     ['a conflict that says when it passes', () => refused(409, { 'retry-after': '0' })],
-  ])('tries again after %s, with the same key', async (_what, refusal) => {
+  ])('retries after %s with the same key', async (_what, refusal) => {
     let tries = 0;
     const { client, asked } = await givenApi(() => (++tries < 3 ? refusal() : accepted));
     expect(await client.createAction(request)).toEqual(view);
@@ -30,7 +30,7 @@ describe('createAction', () => {
     expect(new Set(asked.map(({ body }) => body))).toEqual(new Set([JSON.stringify(request)]));
   });
 
-  it('tries again after a connection that broke, and no more often than it may', async () => {
+  it('retries after a broken connection, up to the maximum number of tries', async () => {
     const { client, asked } = await givenApi(() => (response) => response.destroy(), {
       retry: { maxAttempts: 3, initialDelayMs: 1, maxDelayMs: 1 },
     });
@@ -38,7 +38,7 @@ describe('createAction', () => {
     expect(asked).toHaveLength(3);
   });
 
-  it('takes the key that is given, and another one for each call otherwise', async () => {
+  it('uses the given key, or else a new key for each call', async () => {
     const { client, asked } = await givenApi(() => accepted);
     await client.createAction(request, { idempotencyKey: 'mine' });
     await client.createAction(request);
@@ -48,7 +48,7 @@ describe('createAction', () => {
     expect(new Set(keys).size).toBe(3);
   });
 
-  it('waits as long as the API asks for', async () => {
+  it('waits as long as the API asks', async () => {
     let tries = 0;
     const { client } = await givenApi(() =>
       ++tries === 1 ? refused(503, { 'retry-after': '1' }) : accepted,
@@ -62,13 +62,13 @@ describe('createAction', () => {
     ['a refusal that stays', 400, {}],
     ['a conflict', 409, {}],
     ['a wait that is too long', 503, { 'retry-after': '61' }],
-  ])('does not try again after %s', async (_what, status, headers) => {
+  ])('does not retry after %s', async (_what, status, headers) => {
     const { client, asked } = await givenApi(() => refused(status, headers));
     await expect(client.createAction(request)).rejects.toMatchObject({ status, code: 'NO' });
     expect(asked).toHaveLength(1);
   });
 
-  it('says when to come back', async () => {
+  it('reports when to try again', async () => {
     const date = new Date(Date.now() + 3_600_000).toUTCString();
     const { client } = await givenApi(() => refused(503, { 'retry-after': date }));
     const error = await client.createAction(request).catch((thrown: unknown) => thrown);
@@ -77,7 +77,7 @@ describe('createAction', () => {
     expect(retryAfterMs).toBeLessThanOrEqual(3_600_000);
   });
 
-  it('ends when it is aborted, in the request or between two', async () => {
+  it('ends when it is aborted, during a request or between two', async () => {
     const silent = await givenApi(() => undefined);
     const abort = new AbortController();
     const pending = silent.client.createAction(request, { signal: abort.signal });
@@ -107,7 +107,7 @@ describe('uploadEntities', () => {
     ['bytes', () => bytes],
     ['a stream', () => new Blob([csv]).stream()],
     ['an iterable', pieces],
-  ])('sends %s, the parameters in the query', async (_what, body) => {
+  ])('sends %s, with the parameters in the query', async (_what, body) => {
     const { client, asked } = await givenApi(() => accepted);
     const action = await client.uploadEntities(
       {
@@ -136,7 +136,7 @@ describe('uploadEntities', () => {
     });
   });
 
-  it('says that it is compressed', async () => {
+  it('declares a compressed body', async () => {
     const { client, asked } = await givenApi(() => accepted);
     const options = { contentType: 'application/x-ndjson', contentEncoding: 'gzip' } as const;
     await client.uploadEntities({ actionType: 'update' }, bytes, options);
@@ -146,7 +146,7 @@ describe('uploadEntities', () => {
   it.each([
     ['bytes', () => bytes, 2],
     ['a stream, which cannot be sent twice', pieces, 1],
-  ])('that fails is tried again with %s', async (_what, body, tries) => {
+  ])('retries a failed upload only if the body can be sent again: %s', async (_what, body, tries) => {
     const { client, asked } = await givenApi(() => refused(503), {
       retry: { maxAttempts: 2, initialDelayMs: 1, maxDelayMs: 1 },
     });
@@ -155,7 +155,7 @@ describe('uploadEntities', () => {
     expect(asked).toHaveLength(tries);
   });
 
-  it('does not wait for ever', async () => {
+  it('gives up on an API that does not answer', async () => {
     const { client } = await givenApi(() => undefined);
     const options = { contentType: 'text/csv', timeoutMs: 50 } as const;
     await expect(client.uploadEntities({ actionType: 'update' }, pieces(), options)).rejects.toMatchObject({
@@ -165,7 +165,7 @@ describe('uploadEntities', () => {
 });
 
 describe('lists', () => {
-  it('asks for a page with what is wanted', async () => {
+  it('ask for a page with the given parameters', async () => {
     const pagination = { total: 1, limit: 5, skip: 2 };
     const { client, asked } = await givenApi(() => ({ body: { success: true, data: [view], pagination } }));
     const page = await client.listActions({
@@ -181,7 +181,7 @@ describe('lists', () => {
     );
   });
 
-  it('walks all, and gives none twice when the list moves', async () => {
+  it('yield every action once, even if the list moves', async () => {
     const ids = Array.from(
       { length: 25 },
       (_, i) => `01920f5e-7b2a-7c3d-8e4f-${String(i).padStart(12, '0')}`,
@@ -199,7 +199,7 @@ describe('lists', () => {
     expect(seen).toEqual(ids);
   });
 
-  it('knows how many actions are in each status', async () => {
+  it('count the actions of each status', async () => {
     const summary = {
       pending: 0,
       queued: 1,
@@ -217,7 +217,7 @@ describe('lists', () => {
 
 describe('control', () => {
   it.each(['cancel', 'pause', 'resume', 'retry'] as const)(
-    '%ss an action, without trying again',
+    'can %s an action without a retry',
     async (what) => {
       let status = what === 'retry' ? 202 : 200;
       const { client, asked } = await givenApi(() =>
@@ -234,7 +234,7 @@ describe('control', () => {
 });
 
 describe('results', () => {
-  it('come as they are, piece by piece', async () => {
+  it('arrive unchanged, piece by piece', async () => {
     const { client, asked } = await givenApi(() => (response) => {
       response.write('position,ö');
       setTimeout(() => response.end('\n1,2\n'), 20);
@@ -249,7 +249,7 @@ describe('results', () => {
     );
   });
 
-  it('are entries, wherever the text is cut', async () => {
+  it('are parsed however the text is split', async () => {
     const entries = Array.from({ length: 50 }, (_, i) => ({ ...entry(i), message: 'größer' }));
     const bytes = Buffer.from(`${entries.map((one) => JSON.stringify(one)).join('\n')}\n`);
     const { client } = await givenApi(() => (response) => {
@@ -268,7 +268,7 @@ describe('results', () => {
     expect(seen).toEqual(entries);
   });
 
-  it('end with an error when they break off, are refused, fall silent, or are not understood', async () => {
+  it('end with an error when they break off, are refused, become silent or are malformed', async () => {
     const line = `${JSON.stringify(entry(0))}\n`;
     const answers: Record<string, (response: ServerResponse) => void> = {
       NETWORK_ERROR: (response) => {
@@ -307,7 +307,7 @@ describe('results', () => {
     expect(positions).toEqual([0]);
   });
 
-  it('let go of the connection when the reader leaves', async () => {
+  it('release the connection when the reader stops', async () => {
     const responses: ServerResponse[] = [];
     const { client } = await givenApi(() => (response) => {
       responses.push(response);
@@ -322,7 +322,7 @@ describe('results', () => {
     expect(response!.writableFinished).toBe(false);
   });
 
-  it('give a slow reader its time', async () => {
+  it('wait for a slow reader', async () => {
     const { client } = await givenApi(
       () => (response) => {
         response.write(`${JSON.stringify(entry(0))}\n`);
@@ -339,8 +339,8 @@ describe('results', () => {
   });
 });
 
-describe('a token', () => {
-  it('is sent with each request, the one of the moment; an account is not needed', async () => {
+describe('a token of the REST client', () => {
+  it('is requested for each request and replaces the account', async () => {
     let asks = 0;
     const { client, asked } = await givenApi(() => accepted, {
       accountId: undefined,
@@ -352,7 +352,7 @@ describe('a token', () => {
     expect(asked[0]!.headers['x-account-id']).toBeUndefined();
   });
 
-  it('that cannot be had is the error', async () => {
+  it('fails the call with its own error when it cannot be obtained', async () => {
     const { client, asked } = await givenApi(() => accepted, {
       token: () => Promise.reject(new Error('logged out')),
     });

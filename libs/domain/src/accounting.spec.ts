@@ -11,7 +11,7 @@ const outcome: fc.Arbitrary<Outcome> = fc.oneof(
 const outcomes = fc.array(outcome, { maxLength: 60 });
 
 describe('tally', () => {
-  it('counts every outcome once, and every code of those that have one', () => {
+  it('counts every outcome once, and every code of outcomes with a code', () => {
     fc.assert(
       fc.property(outcomes, (list) => {
         const { codes, ...byStatus } = tally(list);
@@ -22,7 +22,7 @@ describe('tally', () => {
     );
   });
 
-  it('of two lists together is the sum of their tallies, however they are split', () => {
+  it('sums up over two lists, however they are split', () => {
     fc.assert(
       fc.property(outcomes, fc.nat(60), (list, cut) => {
         const sum = addTallies(tally(list.slice(0, cut)), tally(list.slice(cut)));
@@ -37,7 +37,7 @@ describe('progressFigures', () => {
   const at = (seconds: number) => new Date(Date.UTC(2026, 0, 1) + seconds * 1000);
   const RUNS = { pausedSince: null, pausedMs: 0 };
 
-  it('shows 100 percent only when every position has an outcome', () => {
+  it('show 100 percent only when every position has an outcome', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 1_000_000 }), fc.nat(1_000_000), (total, n) => {
         const success_ = Math.min(total, n);
@@ -57,7 +57,7 @@ describe('progressFigures', () => {
     );
   });
 
-  it('gives rate and time of arrival from what was done since the first outcome', () => {
+  it('derive rate and estimated end from the progress since the first outcome', () => {
     const input = {
       total: 1000,
       success: 150,
@@ -70,7 +70,7 @@ describe('progressFigures', () => {
     expect(progressFigures(input, at(10))).toEqual({ processed: 200, percent: 20, rate: 20, eta: at(50) });
   });
 
-  it('freezes the rate at the end and expects nothing more', () => {
+  it('freeze the rate at the end and have no estimate then', () => {
     const input = {
       total: 100,
       success: 100,
@@ -83,7 +83,7 @@ describe('progressFigures', () => {
     expect(progressFigures(input, at(3600))).toEqual({ processed: 100, percent: 100, rate: 25, eta: null });
   });
 
-  it('has no rate before there is a span to measure', () => {
+  it('have no rate before any time has passed', () => {
     const input = {
       total: 100,
       success: 5,
@@ -96,7 +96,7 @@ describe('progressFigures', () => {
     expect(progressFigures(input, at(7))).toEqual({ processed: 5, percent: 5, rate: null, eta: null });
   });
 
-  it('stands still while it is paused, and expects nothing then', () => {
+  it('freeze while the action is paused and have no estimate then', () => {
     const counted = { total: 1000, success: 200, failure: 0, skipped: 0, startedAt: at(0), finishedAt: null };
     const paused = { ...counted, pausedSince: at(10), pausedMs: 0 };
     const figures = { processed: 200, percent: 20, rate: 20, eta: null };
@@ -108,7 +108,7 @@ describe('progressFigures', () => {
     });
   });
 
-  it('does not count the time in which it was paused', () => {
+  it('exclude the time in which the action was paused', () => {
     const resumed = { total: 1000, success: 200, failure: 0, skipped: 0, startedAt: at(0), finishedAt: null };
     const input = { ...resumed, pausedSince: null, pausedMs: 3_590_000 };
     expect(progressFigures(input, at(3600))).toEqual({

@@ -40,8 +40,8 @@ function moves(): [ActionStatus, ActionStatus][] {
   return made.filter(([from, to]) => from !== to);
 }
 
-describe('the life of an action', () => {
-  it('declares exactly the transitions that its rules make', () => {
+describe('the lifecycle of an action', () => {
+  it('declares exactly the transitions that its rules produce', () => {
     const made = new Set(moves().map(([from, to]) => `${from} → ${to}`));
     const declared = ACTION_STATUSES.flatMap((from) =>
       ACTION_STATUSES.filter((to) => mayBecome(from, to)).map((to) => `${from} → ${to}`),
@@ -49,7 +49,7 @@ describe('the life of an action', () => {
     expect([...made].sort()).toEqual(declared.sort());
   });
 
-  it('divides the statuses into unfinished and final ones, and dispatches unfinished actions only', () => {
+  it('divides the statuses into unfinished and final ones, and dispatches only unfinished actions', () => {
     expect([...UNFINISHED_STATUSES, ...FINAL_STATUSES].sort()).toEqual([...ACTION_STATUSES].sort());
     expect(FINAL_STATUSES).toEqual(['completed', 'failed', 'cancelled']);
     expect(DISPATCHED_STATUSES).toEqual(['pending', 'queued', 'processing']);
@@ -57,7 +57,7 @@ describe('the life of an action', () => {
     expect(DISPATCHED_STATUSES.filter(isFinal)).toEqual([]);
   });
 
-  it('leads from the acceptance to an end, from every status', () => {
+  it('leads from acceptance to an end through every status', () => {
     expect(ACCEPTED_STATUS).toBe('pending');
     for (const from of UNFINISHED_STATUSES) expect(isFinal(statusAfterOutcomes(from, 'all'))).toBe(true);
   });
@@ -82,7 +82,7 @@ describe('statusAfterOutcomes', () => {
     );
   });
 
-  it('turns pending and queued into processing at the first outcome, and leaves paused as it is', () => {
+  it('turns pending and queued into processing at the first outcome and keeps paused', () => {
     const one = outcomeStage({ success: 1, failure: 0, skipped: 0, codes: {} }, 2);
     expect(statusAfterOutcomes('pending', one)).toBe('processing');
     expect(statusAfterOutcomes('queued', one)).toBe('processing');
@@ -92,7 +92,7 @@ describe('statusAfterOutcomes', () => {
 });
 
 describe('judgeControl', () => {
-  it('changes no action that has ended or is being cancelled', () => {
+  it('refuses changes to an action that has ended or is being cancelled', () => {
     for (const control of CONTROLS) {
       for (const from of ACTION_STATUSES) {
         expect(judgeControl(control, from, true)).not.toBe('change');
@@ -101,7 +101,7 @@ describe('judgeControl', () => {
     }
   });
 
-  it('finds nothing to do for a control whose effect is there already', () => {
+  it('does nothing for a control whose effect already holds', () => {
     const unfinished = fc.constantFrom(...UNFINISHED_STATUSES);
     fc.assert(
       fc.property(

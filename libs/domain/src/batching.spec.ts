@@ -53,7 +53,7 @@ describe('Batcher', () => {
     );
   });
 
-  it('numbers batches from 0 without a gap; positions ascend within and across the batches of a partition', () => {
+  it('numbers batches from 0 without a gap, with ascending positions in each partition', () => {
     fc.assert(
       fc.property(ids, options, (list, o) => {
         const batches = batchesOf(list, o);

@@ -20,7 +20,7 @@ function fence(offset: number): NonNullable<EntityState['fence']> {
 }
 
 describe('verdictOf', () => {
-  it('takes a change for applied when the fence is that of the same batch, whatever is stored', () => {
+  it('reports a change as applied when the fence is of the same batch, whatever is stored', () => {
     const deleted = stored({ fence: fence(10), deletedAt: new Date(0) });
     expect(verdictOf(scope, update, deleted)).toBe(APPLIED);
     expect(verdictOf(scope, create, stored({ fence: fence(10) }))).toBe(APPLIED);
@@ -30,7 +30,7 @@ describe('verdictOf', () => {
     expect(() => verdictOf(scope, update, stored({ fence: fence(11) }))).toThrow(SupersededError);
   });
 
-  it('finds nothing against a change that may be made', () => {
+  it('permits a valid change', () => {
     expect(verdictOf(scope, update, stored({ fence: fence(9) }))).toBeUndefined();
     expect(verdictOf(scope, create, undefined)).toBeUndefined();
     expect(verdictOf(scope, create, stored({ deletedAt: new Date(0) }))).toBeUndefined();
@@ -38,7 +38,7 @@ describe('verdictOf', () => {
     expect(verdictOf(scope, upsert, undefined)).toBeUndefined();
   });
 
-  it('refuses to change an absent entity, to create a living one, and to change another version', () => {
+  it('refuses to change an absent entity, to create an existing one, and to change another version', () => {
     expect(verdictOf(scope, update, undefined)).toEqual({ kind: 'not-found' });
     expect(verdictOf(scope, create, stored())).toEqual({ kind: 'exists' });
     expect(verdictOf(scope, { ...update, expectedVersion: 2 }, stored())).toEqual({

@@ -3,7 +3,7 @@ import { incomingEntitySchema, toEntity } from './entity.ts';
 import { failure, MAX_OUTCOME_MESSAGE_LENGTH } from './outcome.ts';
 
 describe('incomingEntitySchema', () => {
-  it('takes any fields beside id and ref, and keeps them apart', () => {
+  it('accepts any fields in addition to id and ref, and separates them', () => {
     const incoming = incomingEntitySchema.parse({ id: 'c1', ref: 'row 7', email: 1, $odd: null });
     expect(toEntity(4, incoming)).toEqual({
       position: 4,
@@ -19,9 +19,9 @@ describe('incomingEntitySchema', () => {
     ['an empty id', { id: '' }],
     ['a number as id', { id: 7 }],
     ['an id too long', { id: 'x'.repeat(257) }],
-    ['a ref that is no string', { id: 'a', ref: 1 }],
+    ['a ref that is not a string', { id: 'a', ref: 1 }],
     ['an id that is not well-formed Unicode', { id: 'a\ud800' }],
-    ['no object', 'c1'],
+    ['a string', 'c1'],
     ['null', null],
     ['a list', ['c1']],
   ])('refuses %s', (_what, value) => {
@@ -30,7 +30,7 @@ describe('incomingEntitySchema', () => {
 });
 
 describe('failure', () => {
-  it('keeps messages within their bound', () => {
+  it('truncates long messages', () => {
     expect(failure('X', 'm'.repeat(10_000)).message).toHaveLength(MAX_OUTCOME_MESSAGE_LENGTH);
     expect(failure('X', 'short').message).toBe('short');
   });

@@ -20,11 +20,11 @@ describe('isExactNumber', () => {
     ['1e-400', false],
     ['100000000000000000000000', true],
     ['123456789012345678', false],
-  ])('says of %s: %s', (text, expected) => {
+  ])('returns for %s: %s', (text, expected) => {
     expect(isExactNumber(text)).toBe(expected);
   });
 
-  it('takes every number that a double writes', () => {
+  it('accepts every number that a double can write', () => {
     fc.assert(
       fc.property(fc.double({ noNaN: true, noDefaultInfinity: true }), (number) => {
         expect(isExactNumber(JSON.stringify(number))).toBe(true);
@@ -34,7 +34,7 @@ describe('isExactNumber', () => {
 });
 
 describe('inexactNumbers', () => {
-  it('names the place of each, however deep', () => {
+  it('returns the path of each number that is not exact, at any depth', () => {
     const big = inexactNumber('9007199254740993');
     expect(inexactNumbers({ a: 1, b: big, c: [2, { d: big }], e: null })).toEqual([
       { field: 'b', message: expect.stringContaining('found 9007199254740993') },

@@ -5,7 +5,7 @@ import { judge, type Fence } from './fence.ts';
 const at = (offset: number) => ({ lane: 'normal', partition: 3, offset }) as const;
 
 describe('judge', () => {
-  it('lets a batch change an entity once, in the order of offsets, whatever is delivered again', () => {
+  it('lets a batch change an entity once, in the order of offsets, whatever is redelivered', () => {
     const deliveries = fc.array(fc.nat(20), { maxLength: 80 });
     fc.assert(
       fc.property(deliveries, (offsets) => {
@@ -22,7 +22,7 @@ describe('judge', () => {
     );
   });
 
-  it('tells a replay from a batch that a later owner has overtaken', () => {
+  it('distinguishes a replay from a batch that a later owner has overtaken', () => {
     const fence = { partition: 3, offset: 7 };
     expect(judge(undefined, at(0))).toBe('apply');
     expect(judge(fence, at(8))).toBe('apply');

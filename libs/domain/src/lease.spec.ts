@@ -10,7 +10,7 @@ describe('leaseFor', () => {
 describe('LeaseTerm', () => {
   const term = new LeaseTerm(1_000, 5_000);
 
-  it('lasts until its end and not longer', () => {
+  it('lasts exactly until its end', () => {
     expect([term.lasts(0, 6_000), term.lasts(0, 6_001)]).toEqual([true, false]);
     expect([term.lasts(300, 5_700), term.lasts(300, 5_701)]).toEqual([true, false]);
   });

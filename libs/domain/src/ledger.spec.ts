@@ -8,7 +8,7 @@ const entry = (position: number): LedgerEntry =>
     : { position, status: 'success', code: null };
 
 describe('Ledger', () => {
-  it('finds exactly the positions that have no outcome and those that have several', () => {
+  it('finds exactly the positions with no outcome and those with several', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 60 }), fc.array(fc.nat(70), { maxLength: 90 }), (total, list) => {
         const ledger = new Ledger(total);
@@ -32,7 +32,7 @@ describe('Ledger', () => {
 });
 
 describe('driftOf', () => {
-  it('names each figure that differs, codes too', () => {
+  it('names each figure that differs, including codes', () => {
     const logged = { success: 2, failure: 1, skipped: 0, codes: { A: 1 } };
     expect(driftOf(logged, logged)).toEqual([]);
     expect(driftOf({ ...logged, success: 3, codes: { B: 1 } }, logged)).toEqual([

@@ -4,7 +4,7 @@ import { lifetimesOf } from './lifetimes.ts';
 const HOUR_MS = 3_600_000;
 
 describe('lifetimesOf', () => {
-  it('keeps what recognises repeated work longer than any copy of a batch exists, whatever the retention', () => {
+  it('keeps the records of repeated work longer than any copy of a batch, whatever the retention', () => {
     for (const hours of [1, 2, 24, 168, 720, 87_600]) {
       const times = lifetimesOf(hours * HOUR_MS);
       expect(times.retentionMs).toBe(hours * HOUR_MS);
@@ -16,7 +16,7 @@ describe('lifetimesOf', () => {
     }
   });
 
-  it('derives a segment of a day, 24 hours of retries and tombstones of 278 hours from a retention of a week', () => {
+  it('derives a segment of a day, 24 hours of retries and tombstones of 278 hours from one week of retention', () => {
     expect(lifetimesOf(168 * HOUR_MS)).toEqual({
       retentionMs: 168 * HOUR_MS,
       segmentMs: 24 * HOUR_MS,

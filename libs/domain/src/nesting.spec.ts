@@ -11,11 +11,11 @@ describe('isDeeperThan', () => {
     [{ a: [] }, 1, true],
     [{ a: 1, b: [{ c: null }] }, 2, true],
     [{ a: 1, b: [{ c: null }] }, 3, false],
-  ])('of %j and %i levels is %p', (value, levels, deeper) => {
+  ])('judges %j at %i levels as %p', (value, levels, deeper) => {
     expect(isDeeperThan(value, levels)).toBe(deeper);
   });
 
-  it('does not exhaust the stack, however deep the value is', () => {
+  it('does not exhaust the stack at any depth', () => {
     const deep: unknown = JSON.parse('['.repeat(200_000) + ']'.repeat(200_000));
     expect(isDeeperThan(deep, 64)).toBe(true);
   });

@@ -17,7 +17,7 @@ describe('resolveRetryPolicy', () => {
     expect(resolveRetryPolicy(base, limits, [null, undefined])).toEqual(base);
   });
 
-  it('gives no override more than the limits, and leaves the installation its own', () => {
+  it('limits overrides, but not the settings of the installation', () => {
     const greedy = { maxAttempts: 100, initialDelayMs: 3_600_000, maxDelayMs: 3_600_000 };
     expect(resolveRetryPolicy(base, limits, [greedy])).toEqual({
       maxAttempts: 20,
@@ -27,7 +27,7 @@ describe('resolveRetryPolicy', () => {
     expect(resolveRetryPolicy({ ...base, maxAttempts: 50 }, limits, []).maxAttempts).toBe(50);
   });
 
-  it('never waits longer at first than at last', () => {
+  it('never has a first delay above the maximum delay', () => {
     expect(resolveRetryPolicy(base, limits, [{ maxDelayMs: 20 }]).initialDelayMs).toBe(20);
   });
 });

@@ -12,7 +12,7 @@ describe('isRetryable', () => {
     ['what kafkajs does not mark: a missing right', Object.assign(new Error('x'), { retriable: false })],
     ['a reset connection', coded('ECONNRESET')],
     ['what fetch wraps', new TypeError('fetch failed', { cause: coded('ECONNREFUSED') })],
-  ])('takes %s', (_, error) => {
+  ])('returns true for %s', (_, error) => {
     expect(isRetryable(error)).toBe(true);
   });
 
@@ -24,11 +24,11 @@ describe('isRetryable', () => {
     ['another code', coded('ENOENT')],
     ['nothing', undefined],
     ['a text', 'ECONNRESET'],
-  ])('leaves %s', (_, error) => {
+  ])('returns false for %s', (_, error) => {
     expect(isRetryable(error)).toBe(false);
   });
 
-  it('ends on causes that form a ring', () => {
+  it('ends when the causes form a cycle', () => {
     const a = new Error('a');
     a.cause = new Error('b', { cause: a });
     expect(isRetryable(a)).toBe(false);
@@ -36,7 +36,7 @@ describe('isRetryable', () => {
 });
 
 describe('RetryableError', () => {
-  it('has a code of its own or the common one', () => {
+  it('has its own code, or RETRYABLE by default', () => {
     expect(new RetryableError('x')).toMatchObject({ code: 'RETRYABLE', retryable: true });
     expect(new RetryableError('x', { code: 'QUOTA' })).toMatchObject({ code: 'QUOTA', retryable: true });
   });

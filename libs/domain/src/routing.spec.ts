@@ -13,7 +13,7 @@ const metadata = (partitions: number) =>
   }));
 
 describe('partitionOf', () => {
-  it("agrees with Kafka's own default partitioner for the key entityType:entityId", () => {
+  it("agrees with Kafka's default partitioner for the key entityType:entityId", () => {
     const kafka = Partitioners.DefaultPartitioner();
     fc.assert(
       fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 1, max: 200 }), (id, partitions) => {
@@ -45,7 +45,7 @@ describe('murmur2', () => {
     ['a-little-bit-longer-string', -1486304829],
     ['lkjh234lh9fiuh90y23oiuhsafujhadof229phr9h19h89h8', -58897971],
     ['abc', 479470107],
-  ])('of %s is %d, as in Kafka', (text, hash) => {
+  ])('hashes %s to %d, as Kafka does', (text, hash) => {
     expect(murmur2(new TextEncoder().encode(text))).toBe(hash);
   });
 });

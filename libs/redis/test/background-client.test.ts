@@ -29,7 +29,7 @@ async function failsAfter(): Promise<number> {
 describe('a client in the background', () => {
   it('fails at once while Redis is away, in time while it hangs, and connects by itself', async () => {
     expect(await failsAfter()).toBeLessThan(TIMEOUT_MS);
-    link.mend();
+    link.restore();
     await eventually('the first connection', () => redis.ping());
 
     link.hang();
@@ -40,7 +40,7 @@ describe('a client in the background', () => {
     await eventually('that it noticed', () => redis.status !== 'ready');
     expect(await failsAfter()).toBeLessThan(TIMEOUT_MS);
 
-    link.mend();
+    link.restore();
     await eventually('the connection', () => redis.ping());
   });
 });

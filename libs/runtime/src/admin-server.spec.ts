@@ -27,8 +27,8 @@ async function ask(method: string, body?: string): Promise<{ status: number; ans
   return { status: response.status, answer: await response.json() };
 }
 
-describe('the level of the log', () => {
-  it('is told, and changed while the process runs', async () => {
+describe('the log level of a running service', () => {
+  it('can be read and changed', async () => {
     expect(await ask('GET')).toEqual({ status: 200, answer: { level: 'info' } });
     log.debug('unheard');
     expect(await ask('PUT', '{"level":"debug"}')).toEqual({ status: 200, answer: { level: 'debug' } });
@@ -37,12 +37,12 @@ describe('the level of the log', () => {
     log.error('unheard');
     expect(await ask('PUT', '{"level":"warn"}')).toMatchObject({ status: 200 });
     const messages = lines.map((line) => (JSON.parse(line) as { msg: string }).msg);
-    const changed = 'the level of the log is changed';
+    const changed = 'Log level changed';
     expect(messages).toEqual([changed, 'heard', changed, changed]);
   });
 
   it.each(['{"level":"loud"}', '{"level":"debug","more":1}', 'debug', '', `"${'x'.repeat(2_000)}"`])(
-    'stays as it is where the request is %j',
+    'keeps its value if the request is %j',
     async (body) => {
       expect(await ask('PUT', body)).toEqual({
         status: 400,
@@ -53,7 +53,7 @@ describe('the level of the log', () => {
     },
   );
 
-  it('is changed by nobody without credentials but from this machine', async () => {
+  it('can be changed only from this machine or with credentials', async () => {
     const headers = { 'x-forwarded-for': '10.0.0.1' };
     const put = (authorization?: string) =>
       fetch(`http://127.0.0.1:${server.port}/log-level`, {

@@ -4,7 +4,7 @@ import { CodedError, DependencyError } from '@bulk/domain';
 import { DependencyWatch } from './dependency-watch.ts';
 import { Health } from './health.ts';
 
-const AWAY = new CodedError('STORE_UNAVAILABLE', 'nobody answers', { retryable: true });
+const AWAY = new CodedError('STORE_UNAVAILABLE', 'no answer', { retryable: true });
 const STORE = 'store';
 
 let stop: AbortController;
@@ -46,7 +46,7 @@ async function until(what: () => boolean): Promise<void> {
 }
 
 describe('DependencyWatch', () => {
-  it('sees an outage where there is no work, and its end; each is logged once', async () => {
+  it('reports an outage and its end without work, and logs each once', async () => {
     add();
     answer = () => Promise.reject(new Error('refused'));
     await until(() => !health.ready);
@@ -56,12 +56,16 @@ describe('DependencyWatch', () => {
     answer = () => Promise.resolve();
     await until(() => health.ready);
     expect(lines).toEqual([
-      { level: 'warn', bindings: { dependency: STORE, reason: 'refused' }, message: 'a dependency is away' },
-      { level: 'info', bindings: { dependency: STORE }, message: 'a dependency is back' },
+      {
+        level: 'warn',
+        bindings: { dependency: STORE, reason: 'refused' },
+        message: 'Dependency unavailable',
+      },
+      { level: 'info', bindings: { dependency: STORE }, message: 'Dependency recovered' },
     ]);
   });
 
-  it('asks nothing while work tells', async () => {
+  it('sends no probes while work succeeds', async () => {
     add();
     for (let i = 0; i < 30; i += 1) {
       await watch.during([STORE], () => Promise.resolve());
@@ -70,7 +74,7 @@ describe('DependencyWatch', () => {
     expect(probes).toBeLessThan(3);
   });
 
-  it('believes work that fails at once, and nothing but the code of the dependency', async () => {
+  it('trusts failed work at once, but only errors with the code of the dependency', async () => {
     add();
     await expect(watch.during([STORE], () => Promise.reject(new Error('a bug')))).rejects.toThrow('a bug');
     const refused = new CodedError(AWAY.code, 'never', { retryable: false });
@@ -78,12 +82,12 @@ describe('DependencyWatch', () => {
     expect(health.ready).toBe(true);
     answer = () => Promise.reject(new Error('refused'));
     await expect(watch.during([STORE], () => Promise.reject(AWAY))).rejects.toBe(AWAY);
-    expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'nobody answers' });
+    expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'no answer' });
     await watch.during([STORE], () => Promise.resolve());
     expect(health.ready).toBe(true);
   });
 
-  it('takes one that hangs as away, asks it once, and believes its late answer', async () => {
+  it('reports a dependency that hangs as unavailable, probes it once, and accepts its late answer', async () => {
     add();
     let wake = (): void => undefined;
     answer = () => new Promise((resolve) => (wake = resolve));
@@ -96,7 +100,7 @@ describe('DependencyWatch', () => {
     await until(() => health.ready);
   });
 
-  it('leaves what is needed rarely alone, until work has missed it', async () => {
+  it('probes a rarely used dependency only after work has failed', async () => {
     add('away');
     answer = () => Promise.reject(new Error('refused'));
     await sleep(60);
@@ -118,7 +122,7 @@ describe('DependencyWatch', () => {
     expect(health.ready).toBe(true);
   });
 
-  it('believes a probe again when a refusal is older than its time', async () => {
+  it('trusts a probe again once a refusal has expired', async () => {
     watch = new DependencyWatch({
       health,
       signal: stop.signal,
@@ -135,7 +139,7 @@ describe('DependencyWatch', () => {
     expect(probes).toBeGreaterThan(0);
   });
 
-  it('says nothing more when the service stops', async () => {
+  it('is silent when the service stops', async () => {
     add();
     answer = () => Promise.reject(new Error('closed'));
     health.stop();
@@ -144,7 +148,7 @@ describe('DependencyWatch', () => {
     expect([probes, lines]).toEqual([0, []]);
   });
 
-  it('hears nothing from work in whose middle it went away, or came back', async () => {
+  it('ignores work during which the dependency failed or recovered', async () => {
     add('away');
     let answered = (): void => undefined;
     let refused = (): void => undefined;
@@ -163,6 +167,6 @@ describe('DependencyWatch', () => {
     refused();
     await expect(refusing).rejects.toBe(AWAY);
     expect(health.ready).toBe(true);
-    expect(lines.map(({ message }) => message)).toEqual(['a dependency is away', 'a dependency is back']);
+    expect(lines.map(({ message }) => message)).toEqual(['Dependency unavailable', 'Dependency recovered']);
   });
 });

@@ -31,7 +31,7 @@ export async function openDependency<T>(
     health.set(name, 'waiting', reason);
     if (progress.said) return;
     progress.said = true;
-    log.warn({ dependency: name, reason }, 'waiting for a dependency');
+    log.warn({ dependency: name, reason }, 'Dependency unavailable at start; waiting');
   };
   const patience = setTimeout(() => say(`no answer within ${PATIENCE_MS} ms`), PATIENCE_MS);
   try {
@@ -40,12 +40,12 @@ export async function openDependency<T>(
       try {
         const opened = await open();
         health.set(name, 'ready');
-        if (progress.said) log.info({ dependency: name, attempt }, 'dependency is there');
+        if (progress.said) log.info({ dependency: name, attempt }, 'Dependency available; start continues');
         return opened;
       } catch (error) {
         const reason = messageOf(error);
         say(reason);
-        log.debug({ dependency: name, attempt, reason }, 'still waiting for a dependency');
+        log.debug({ dependency: name, attempt, reason }, 'Dependency still unavailable at start');
       }
       await delay(backoffDelay(attempt, BACKOFF), signal);
     }

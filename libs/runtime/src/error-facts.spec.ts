@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { CodedError } from '@bulk/domain';
 import { errorFacts, scrubbed } from './error-facts.ts';
 
-describe('what a log says of an error', () => {
-  it('is its kind, code, message and causes, and nothing that hangs on it', () => {
+describe('the log entry of an error', () => {
+  it('contains kind, code, message and causes, and no other properties', () => {
     const driver = Object.assign(
       new Error(
         'E11000 duplicate key error collection: crm.contacts index: email_1 dup key: { email: "eve@example.org" }',
@@ -25,14 +25,14 @@ describe('what a log says of an error', () => {
     expect(JSON.stringify(facts)).not.toMatch(/eve@example|Secretson/);
   });
 
-  it('has no credentials of a URL', () => {
+  it('contains no credentials of a URL', () => {
     const text =
       'connect mongodb://user:p@ss:word@db.example:27017/?x=1 and redis://:secret@cache:6379 failed';
     expect(scrubbed(text)).toBe('connect mongodb://…@db.example:27017/?x=1 and redis://…@cache:6379 failed');
     expect(scrubbed('http://host/path@x and a@b')).toBe('http://host/path@x and a@b');
   });
 
-  it('follows causes in a circle only so far, and leaves what is no error', () => {
+  it('limits how far it follows a cycle of causes, and keeps other values', () => {
     const error = new Error('round');
     error.cause = error;
     expect(JSON.stringify(errorFacts(error)).match(/"message":"round"/g)).toHaveLength(6);

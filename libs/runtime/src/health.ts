@@ -34,10 +34,10 @@ export class Health {
     );
     if (this.#stopping || before === state) return;
     if (state === 'ready') {
-      if (this.#lost.delete(component)) this.#log?.info({ dependency: component }, 'a dependency is back');
+      if (this.#lost.delete(component)) this.#log?.info({ dependency: component }, 'Dependency recovered');
     } else if (before === 'ready') {
       this.#lost.add(component);
-      this.#log?.warn({ dependency: component, reason }, 'a dependency is away');
+      this.#log?.warn({ dependency: component, reason }, 'Dependency unavailable');
     }
   }
 

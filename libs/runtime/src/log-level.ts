@@ -26,7 +26,7 @@ export async function answerLogLevel(request: IncomingMessage, log: Logger): Pro
   if (!asked.success) return { status: 400, body: { error: EXPECTED } };
   const { level } = asked.data;
   const former = log.level;
-  const tell = (): void => log.warn({ former, level }, 'the level of the log is changed');
+  const tell = (): void => log.warn({ former, level }, 'Log level changed');
   const isTold = log.isLevelEnabled('warn');
   if (isTold) tell();
   log.level = level;

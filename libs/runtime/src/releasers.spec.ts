@@ -44,7 +44,7 @@ async function releaseAll(totalMs: number): Promise<number> {
 }
 
 describe('Releasers', () => {
-  it('close what was opened last first, one after the other', async () => {
+  it('close the last opened first, one after the other', async () => {
     releasers.push(...step('first', 10));
     releasers.push(...step('second', 20));
     releasers.push(...step('third', 30));
@@ -57,11 +57,11 @@ describe('Releasers', () => {
     expect(lines).toEqual([]);
   });
 
-  it('run every step and end in time when one hangs', async () => {
+  it('run every step and end in time when one step hangs', async () => {
     for (let i = STEPS; i > 0; i -= 1) releasers.push(...step(String(i), i === 1 ? Infinity : 100));
     expect(await releaseAll(TOTAL_MS)).toBeLessThan(TOTAL_MS);
     expect(begun.map(({ name }) => name)).toEqual(['1', '2', '3', '4', '5', '6', '7', '8']);
-    expect(lines).toMatchObject([{ step: '1', msg: 'could not release cleanly' }]);
+    expect(lines).toMatchObject([{ step: '1', msg: 'Release step failed' }]);
   });
 
   it.each([300, 5_000, TOTAL_MS])('end within %i ms when all steps hang', async (totalMs) => {
@@ -70,14 +70,14 @@ describe('Releasers', () => {
     expect(begun).toHaveLength(STEPS);
   });
 
-  it('give a step all of the time except a second for each later one', async () => {
+  it('give a step all of the time except one second for each later step', async () => {
     for (let i = 0; i < STEPS; i += 1) releasers.push(...step(String(i)));
     await releaseAll(TOTAL_MS);
     expect(begun[0]!.limitMs).toBe(TOTAL_MS * 0.95 - (STEPS - 1) * 1_000);
     expect(Math.round(begun.at(-1)!.limitMs / 100) * 100).toBe(TOTAL_MS * 0.95);
   });
 
-  it('start a step that is marked so at once, and wait for it in its turn', async () => {
+  it('start a marked step at once and wait for it in its turn', async () => {
     releasers.push(...step('database'));
     releasers.push(...step('dispatcher', 500), { atOnce: true });
     releasers.push(...step('http server', 200));
@@ -89,7 +89,7 @@ describe('Releasers', () => {
     ]);
   });
 
-  it('go on after a step that fails, at once or in its turn', async () => {
+  it('continue after a step that fails, at once or in its turn', async () => {
     releasers.push(...step('last'));
     releasers.push('rejects', () => Promise.reject(new Error('broken')), { atOnce: true });
     releasers.push('throws', () => {
@@ -100,7 +100,7 @@ describe('Releasers', () => {
     expect(lines.map((line) => line.step).sort()).toEqual(['rejects', 'throws']);
   });
 
-  it('close everything once, however often they are asked', async () => {
+  it('close everything once when called several times', async () => {
     releasers.push(...step('only', 100));
     await Promise.all([releaseAll(TOTAL_MS), releasers.releaseAll(1)]);
     expect(begun).toHaveLength(1);

@@ -82,7 +82,7 @@ export class Releasers {
       await within(limitMs, async () => release(limitMs));
       this.#log.debug({ step: name }, 'released');
     } catch (error) {
-      this.#log.warn({ step: name, err: error }, 'could not release cleanly');
+      this.#log.warn({ step: name, err: error }, 'Release step failed');
     }
   }
 }

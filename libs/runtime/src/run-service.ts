@@ -48,12 +48,12 @@ export async function runService({ log, redact, graceMs, probes, start }: RunSer
       health.stop();
       abort.abort(new Error('the service is stopping'));
       const killer = setTimeout(() => {
-        log.error({ graceMs }, 'grace time is over, ending hard');
+        log.error({ graceMs }, 'Grace time exceeded; exiting at once');
         process.exit(1);
       }, graceMs);
       killer.unref();
       await releasers.releaseAll(graceMs);
-      log.info({ exitCode }, 'stopped');
+      log.info({ exitCode }, 'Service stopped');
       process.exit(exitCode);
     })();
     return stopped;
@@ -61,13 +61,13 @@ export async function runService({ log, redact, graceMs, probes, start }: RunSer
   const fail = (error: unknown): void => {
     if (stopped !== undefined) return;
     exitCode = 1;
-    log.fatal({ err: error }, 'fatal, stopping');
+    log.fatal({ err: error }, 'Fatal error; stopping');
     void stop();
   };
 
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.on(signal, () => {
-      if (stopped === undefined) log.info({ signal }, 'stopping');
+      if (stopped === undefined) log.info({ signal }, 'Service stopping');
       void stop();
     });
   }

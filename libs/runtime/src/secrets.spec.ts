@@ -15,7 +15,7 @@ beforeAll(() => {
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('the secrets of a configuration', () => {
-  it('are those that names tell, and the passwords within URLs', () => {
+  it('are the values of secret names and the passwords in URLs', () => {
     expect(
       secretsOf({
         KAFKA_SASL_PASSWORD: 'one-1',
@@ -31,7 +31,7 @@ describe('the secrets of a configuration', () => {
     ).toEqual(['one-1', 'two-2', 'three-3', 'fo%40ur', 'fo@ur', 'fi@ve', 'fi@ve']);
   });
 
-  it('are taken out of a text in every form', () => {
+  it('are removed from a text in every encoding', () => {
     const redact = redactorOf(['pass', 'passphrase"/', 'x']);
     expect(redact('is passphrase"/ not x')).toBe('is [redacted] not x');
     expect(redact(JSON.stringify({ a: 'passphrase"/' }))).toBe('{"a":"[redacted]"}');
@@ -43,7 +43,7 @@ describe('a secret in the error of a client', () => {
   const redact = redactorOf(['hid"den']);
   const error = new Error('no answer of redis://u:hid%22den@host');
 
-  it('is taken out of what is logged, wherever it stands', () => {
+  it('is removed from every part of a log line', () => {
     const lines: string[] = [];
     const options = { service: 'test', level: 'info', format: 'json', redact } as const;
     createLogger(options, { write: (line) => lines.push(line) }).warn(
@@ -54,7 +54,7 @@ describe('a secret in the error of a client', () => {
     expect(JSON.parse(lines.join(''))).toMatchObject({ msg: '[redacted]', args: ['[redacted]'] });
   });
 
-  it('is taken out of what /readyz says', () => {
+  it('is removed from /readyz', () => {
     const health = new Health(undefined, redact);
     health.set('redis', 'waiting', error.message);
     expect(health.report().components).toEqual({
@@ -63,16 +63,16 @@ describe('a secret in the error of a client', () => {
   });
 });
 
-describe('a variable that names a file', () => {
+describe('a setting that names a file', () => {
   const schema = z.object({ REDIS_PASSWORD_FILE: textFile('A file.') });
 
-  it('has its text, without the end of the line', () => {
+  it("has the file's text without trailing whitespace", () => {
     const path = join(folder, 'password');
     writeFileSync(path, 'hidden \n\n');
     expect(loadConfig(schema, { REDIS_PASSWORD_FILE: path })).toEqual({ REDIS_PASSWORD_FILE: 'hidden' });
   });
 
-  it('is a fault where the file is missing or empty', () => {
+  it('is invalid if the file is missing or empty', () => {
     const missing = join(folder, 'missing');
     expect(() => loadConfig(schema, { REDIS_PASSWORD_FILE: missing })).toThrow(
       'REDIS_PASSWORD_FILE: expected a file that can be read (ENOENT)',

@@ -51,7 +51,7 @@ function resting(): number[] {
 }
 
 describe('WorkerLoop', () => {
-  it('rests between two rounds for as long as the last round has asked for', async () => {
+  it('rests between two rounds for as long as the last round asked', async () => {
     loop.start();
     await timePasses();
     await roundEnds(500);
@@ -62,7 +62,7 @@ describe('WorkerLoop', () => {
     expect(resting()).toEqual([20]);
   });
 
-  it('rests before its first round when it is started with a rest, and begins once', async () => {
+  it('rests before its first round when started with a rest, and starts once', async () => {
     loop.start(700);
     loop.start();
     expect([rounds.length, resting()]).toEqual([0, [700]]);
@@ -70,14 +70,14 @@ describe('WorkerLoop', () => {
     expect(rounds).toHaveLength(1);
   });
 
-  it('ends a rest at once when it is woken, and leaves no timer behind', async () => {
+  it('ends a rest at once when woken and leaves no timer behind', async () => {
     loop.start(700);
     loop.wake();
     await settle();
     expect([rounds.length, resting()]).toEqual([1, []]);
   });
 
-  it('follows a wake during a round with one more round, however many wakes there were', async () => {
+  it('follows a wake during a round with exactly one more round', async () => {
     loop.start();
     await timePasses();
     loop.wake();
@@ -89,7 +89,7 @@ describe('WorkerLoop', () => {
     expect([rounds.length, resting()]).toEqual([2, [500]]);
   });
 
-  it('rests without a timer until it is woken when a round asks for that', async () => {
+  it('rests without a timer until it is woken when a round asks for it', async () => {
     loop.start();
     await timePasses();
     await roundEnds(UNTIL_WOKEN);
@@ -99,7 +99,7 @@ describe('WorkerLoop', () => {
     expect(rounds).toHaveLength(2);
   });
 
-  it('begins no round after a stop, which waits for the round under way', async () => {
+  it('starts no round after a stop, which waits for the round under way', async () => {
     loop.start();
     await timePasses();
     const states: string[] = [];
@@ -115,7 +115,7 @@ describe('WorkerLoop', () => {
     expect([states, rounds.length, resting()]).toEqual([['stopped'], 1, []]);
   });
 
-  it('stops at once when it rests, and when it was never started', async () => {
+  it('stops at once when it rests or was never started', async () => {
     loop.start(500);
     await loop.stop();
     expect([rounds.length, resting()]).toEqual([0, []]);

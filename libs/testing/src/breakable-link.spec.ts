@@ -48,8 +48,8 @@ const hears = ({ heard }: Client, text: string) => eventually(`hears ${text}`, (
 /** Many times as long as an echo takes on this machine. */
 const aWhile = () => new Promise((resolve) => setTimeout(resolve, 100));
 
-describe('a link', () => {
-  it('that is cut ends what there is and what comes, until it is mended', async () => {
+describe('BreakableLink', () => {
+  it('ends present and new connections after a break, until it is restored', async () => {
     const before = await client();
     before.socket.write('one');
     await hears(before, 'one');
@@ -57,14 +57,14 @@ describe('a link', () => {
     await eventually('the end', () => before.socket.destroyed);
     const during = await client();
     await eventually('its end', () => during.socket.destroyed);
-    link.mend();
+    link.restore();
     const after = await client();
     after.socket.write('two');
     await hears(after, 'two');
     expect(link.opened).toBe(2);
   });
 
-  it('that is a black hole takes everything and gives nothing; at its end all arrives, also from those who left', async () => {
+  it('swallows everything as a black hole, and delivers it when restored, even from clients that left', async () => {
     const before = await client();
     before.socket.write('one');
     await hears(before, 'one');
@@ -75,12 +75,12 @@ describe('a link', () => {
     await aWhile();
     expect([received, before.heard(), during.heard()]).toEqual(['one', 'one', '']);
     before.socket.destroy();
-    link.mend();
+    link.restore();
     await hears(during, 'three');
     await eventually('what was sent before it left', () => received.includes('two'));
   });
 
-  it('whose connections hang takes new ones, and the old ones never come back', async () => {
+  it('accepts new connections after a hang, while old ones never recover', async () => {
     const before = await client();
     before.socket.write('one');
     await hears(before, 'one');
@@ -89,13 +89,13 @@ describe('a link', () => {
     const after = await client();
     after.socket.write('three');
     await hears(after, 'three');
-    link.mend();
+    link.restore();
     await aWhile();
     expect([received, before.heard()]).toEqual(['onethree', 'one']);
     expect(before.socket.destroyed).toBe(false);
   });
 
-  it('that delays is late in both directions', async () => {
+  it('delays both directions', async () => {
     link.delay(60);
     const late = await client();
     const begin = performance.now();
@@ -104,12 +104,12 @@ describe('a link', () => {
     expect(performance.now() - begin).toBeGreaterThanOrEqual(118);
   });
 
-  it('leads to one broker', async () => {
+  it('refuses a list of several brokers', async () => {
     await expect(BreakableLink.toKafka('127.0.0.1:1,127.0.0.1:2')).rejects.toThrow('one broker');
   });
 });
 
-describe('the address that a broker says', () => {
+describe('the rewriter of broker addresses', () => {
   const rewrite = { host: '127.0.0.1', from: 9_092, to: 40_000 };
   const address = (port: number) => Buffer.from([...Buffer.from('127.0.0.1'), 0, 0, port >> 8, port & 255]);
   const answer = (port: number) => {
@@ -117,7 +117,7 @@ describe('the address that a broker says', () => {
     return Buffer.concat([Buffer.from([0, 0, 0, content.length]), content]);
   };
 
-  it('is changed, wherever it is cut in two, and an answer waits for no other', () => {
+  it('changes the address however the answer is split, without waiting for the next answer', () => {
     const before = [answer(9_092), answer(9_093), answer(9_092)];
     const after = Buffer.concat([answer(40_000), answer(9_093), answer(40_000)]);
     const all = Buffer.concat(before);
@@ -130,7 +130,7 @@ describe('the address that a broker says', () => {
     expect(portRewriter(rewrite)(before[0]!)).toEqual(answer(40_000));
   });
 
-  it('is changed for each of several brokers, once, even if a link has the port of another broker', () => {
+  it('changes the address of each of several brokers once, even if a link has the port of another broker', () => {
     const change = portRewriter(rewrite, { host: '127.0.0.1', from: 9_093, to: 9_092 });
     expect(change(Buffer.concat([answer(9_092), answer(9_093), answer(9_094)]))).toEqual(
       Buffer.concat([answer(40_000), answer(9_092), answer(9_094)]),

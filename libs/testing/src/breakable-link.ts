@@ -19,12 +19,12 @@ const NEVER = new Promise<never>(() => undefined);
  *
  * - cut (`break`): connections end, and new ones are ended at once;
  * - black hole (`blackHole`): connections stay, new ones are accepted, and nothing passes in either direction. At
- *   `mend` the pending data arrives, late, as after TCP's retransmissions: also a request that its client has given up;
+ *   `restore` the pending data arrives, late, as after TCP's retransmissions: also a request that its client has given up;
  * - dead connections (`hang`): the present ones never pass anything again, as if a router has forgotten them; new ones
  *   do;
  * - delay (`delay`): everything arrives later.
  *
- * `mend` ends the first two, `delay(0)` the last.
+ * `restore` ends the first two, `delay(0)` the last.
  */
 export class BreakableLink {
   readonly #server: Server;
@@ -119,7 +119,8 @@ export class BreakableLink {
     this.#delayMs = ms;
   }
 
-  mend(): void {
+  /** Ends `break` and `blackHole`. */
+  restore(): void {
     this.#broken = false;
     this.#fill?.();
     this.#fill = undefined;

@@ -16,7 +16,7 @@ describe('isIndexed', () => {
     [{ $and: [{ other: 1 }, { account: { $gte: 'a' } }] }],
     [{ status: 'staging' }],
     [{ due: { $lte: new Date(0) } }],
-  ])('%j', (filter) => {
+  ])('returns true for %j', (filter) => {
     expect(isIndexed(filter, INDEXES)).toBe(true);
   });
 
@@ -30,7 +30,7 @@ describe('isIndexed', () => {
     [{ $or: [{ account: 'a' }, { other: 1 }] }],
     [{ due: null }],
     [{ due: { $ne: null } }],
-  ])('not %j', (filter) => {
+  ])('returns false for %j', (filter) => {
     expect(isIndexed(filter, INDEXES)).toBe(false);
   });
 });

@@ -5,7 +5,7 @@ import { cellReader } from './cells.ts';
 const contact = ENTITY_TYPES.find(({ name }) => name === 'contact')!;
 const read = (column: string, text: string): unknown => cellReader(column, contact)(text);
 
-describe('a cell', () => {
+describe('the value of a cell', () => {
   it.each([
     ['lastName', 'Miller', 'Miller'],
     ['lastName', '42', '42'],
@@ -31,7 +31,7 @@ describe('a cell', () => {
     ['lastName', '', undefined],
     ['ref', '', undefined],
     ['email', '#N/A', null],
-  ])('of column %s with the text %j is %j', (column, text, value) => {
+  ])('in column %s with the text %j is %j', (column, text, value) => {
     expect(read(column, text)).toEqual(value);
   });
 });

@@ -39,8 +39,8 @@ async function refusal(file: string | Buffer, options: Partial<CsvOptions> = {})
   return error as InvalidInputError;
 }
 
-describe('a CSV', () => {
-  it('gives an entity for each row, typed by the fields', async () => {
+describe('csvEntities', () => {
+  it('yields an entity for each row, typed by the fields', async () => {
     const text = `${BOM}id,ref,lastName,score,email\r\nc1,r1,"Miller, ""M""\nJr.",7,\r\n\r\nc2,,Ünal,,#N/A`;
     expect(await of(text)).toEqual([
       { id: 'c1', ref: 'r1', lastName: 'Miller, "M"\nJr.', score: 7 },
@@ -48,7 +48,7 @@ describe('a CSV', () => {
     ]);
   });
 
-  it('is the same entities whatever ends its rows, and however its bytes are cut', async () => {
+  it('yields the same entities whatever ends its rows and however its bytes are split', async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.array(fc.constantFrom('\n', '\r\n', '\r'), { minLength: 4, maxLength: 4 }),
@@ -74,12 +74,12 @@ describe('a CSV', () => {
     ['a line sep=^', 'SEP=^\nid^score\nc1^3\n'],
     ['a line sep=; with a byte order mark before it', `${BOM}sep=;\nid;score\nc1;3\n`],
     ['a line sep=; with a byte order mark behind it', `sep=;\n${BOM}id;score\nc1;3\n`],
-  ])('that is separated by %s is read without being told', async (_what, text) => {
+  ])('detects the delimiter when it is %s', async (_what, text) => {
     expect(await of(text)).toEqual([{ id: 'c1', score: 3 }]);
     expect(await of(text, {}, [1])).toEqual([{ id: 'c1', score: 3 }]);
   });
 
-  it('is separated as the caller says, whatever its header looks like', async () => {
+  it("uses the caller's delimiter, whatever the header looks like", async () => {
     expect(await of('sep=,\nid;city\nc1;"a,b"\n', { delimiter: ';' })).toEqual([{ id: 'c1', city: 'a,b' }]);
   });
 
@@ -92,7 +92,7 @@ describe('a CSV', () => {
     ['names in another case and with spaces', ' ID ,City\nc1,A\nc2,B\n'],
     ['invisible characters in its names', '\u200bid,\u00a0city\nc1,A\nc2,B\n'],
     ['empty lines before its header', '\n\r\nid,city\nc1,A\nc2,B\n'],
-  ])('with %s is read', async (_what, text) => {
+  ])('reads a file with %s', async (_what, text) => {
     for (const size of [1, 2, 3, 100]) {
       expect(await of(text, {}, [size])).toEqual([
         { id: 'c1', city: 'A' },
@@ -101,14 +101,11 @@ describe('a CSV', () => {
     }
   });
 
-  it.each(['', '\n', '\r\n\r\n', 'sep=;\n', '\ufeff', '\x1a'])(
-    'of %j alone has no entities, which is no fault of the text',
-    async (text) => {
-      expect(await of(text)).toEqual([]);
-    },
-  );
+  it.each(['', '\n', '\r\n\r\n', 'sep=;\n', '\ufeff', '\x1a'])('yields nothing for %j', async (text) => {
+    expect(await of(text)).toEqual([]);
+  });
 
-  it('keeps a Ctrl-Z that is not at its end', async () => {
+  it('keeps a Ctrl-Z that is not at the end', async () => {
     expect(await of('id,city\nc1,A\x1a\nc2,\x1a\x1aB')).toEqual([
       { id: 'c1', city: 'A\x1a' },
       { id: 'c2', city: '\x1a\x1aB' },
@@ -120,7 +117,7 @@ describe('a CSV', () => {
     ['UTF-16, little end first', Buffer.from(`${BOM}${TEXT}`, 'utf16le')],
     ['UTF-16, big end first', Buffer.from(`${BOM}${TEXT}`, 'utf16le').swap16()],
     ['UTF-8', Buffer.from(`${BOM}${TEXT}`)],
-  ])('in %s is known by its byte order mark', async (_what, file) => {
+  ])('detects %s by its byte order mark', async (_what, file) => {
     const expected = [
       { id: 'c1', city: 'Łódź' },
       { id: 'c2', city: '東京' },
@@ -134,7 +131,7 @@ describe('a CSV', () => {
     ['ISO-8859-1', [0xe4, 0xf6, 0xfc], 'äöü'],
     ['macintosh', [0x8a, 0x9a], 'äö'],
     ['shift_jis', [0x93, 0x8c, 0x8b, 0x9e], '東京'],
-  ])('in %s is decoded as declared, also where characters are cut', async (charset, bytes, city) => {
+  ])('decodes %s as declared, even when a character is split', async (charset, bytes, city) => {
     const file = Buffer.concat([Buffer.from('id,city\nc1,'), Buffer.from(bytes), Buffer.from('\n')]);
     expect(await of(file, { charset }, [1])).toEqual([{ id: 'c1', city }]);
     expect(await of(file, { charset }, [100])).toEqual([{ id: 'c1', city }]);
@@ -156,11 +153,11 @@ describe('a CSV', () => {
     ['a quote after a backslash', 'id,lastName\nc1,"A \\"B\\""\n', 'INVALID_ROW', 'line 2: lastName'],
     ['a zero byte', 'id,city\nc1,A\nc2,B\0\n', 'INVALID_ENCODING', 'line 3'],
     ['no row at all but faults', 'sep=;\r\nid;city\r\nc1;"a\r\nb"\r\nc2\r\n', 'INVALID_ROW', 'line 5'],
-  ])('with %s is refused, naming where', async (_what, text, code, field) => {
+  ])('refuses a file with %s and names the place', async (_what, text, code, field) => {
     expect(await refusal(text)).toMatchObject({ code, issues: [{ field }] });
   });
 
-  it('is refused with every faulty row named, by its line in the file', async () => {
+  it('names every faulty row by its line in the file', async () => {
     const { issues, message } = await refusal('id,notes\r\nc1,"a\r\nb\r\nc"\r\nc2\r\n\r\nc3,x\rc4,y,z\n,q\n');
     expect(issues.map(({ field }) => field)).toEqual(['line 5', 'line 8', 'line 9: id']);
     expect(message).toBe('3 rows of the CSV are invalid');
@@ -185,7 +182,7 @@ describe('a CSV', () => {
     expect(seen).toEqual([{ id: 'c1', city: 'A' }]);
   });
 
-  it('is refused for its first fault when it breaks behind that', async () => {
+  it('fails with the first fault when the input breaks after it', async () => {
     const file = (async function* () {
       yield await Promise.resolve(Buffer.from('id,city\nc1\nc2,B\n'));
       throw new Error('the connection is gone');
@@ -194,7 +191,7 @@ describe('a CSV', () => {
     await expect(csvEntities(file, options).next()).rejects.toMatchObject({ code: 'INVALID_ROW' });
   });
 
-  it('that is not UTF-8 is refused with its lines, the byte and the likely cause', async () => {
+  it('names the lines, the byte and the likely cause if a file is not UTF-8', async () => {
     const file = Buffer.from('id,city\nkd-ä,Köln\nx,Bonn\nkd-ü,A\n', 'latin1');
     const { code, issues } = await refusal(file);
     expect(code).toBe('INVALID_ENCODING');
@@ -202,14 +199,14 @@ describe('a CSV', () => {
     expect(issues[0]?.message).toMatch(/^expected UTF-8, found the byte E4 after .*charset=windows-1252/u);
   });
 
-  it('that ends within a character is refused', async () => {
+  it('refuses a file that ends within a character', async () => {
     expect(await refusal(Buffer.from([...Buffer.from('id\nc'), 0xc3]))).toMatchObject({
       code: 'INVALID_ENCODING',
       issues: [{ field: 'line 2' }],
     });
   });
 
-  it('shows what cannot be seen, and the name that was probably meant', async () => {
+  it('shows invisible characters and suggests the intended name', async () => {
     const { issues } = await refusal('Record ID,La\u200bstname,E-mai\nc1,A,b\n');
     expect(issues).toEqual([
       {
@@ -225,14 +222,14 @@ describe('a CSV', () => {
     ['before its header', '\n'.repeat(30) + 'id\nc1\n'],
     ['between its rows', `id\nc1\n${'\n'.repeat(30)}${' \n'.repeat(300)}`],
     ['of delimiters only', `id,city\nc1,A\n${',\n'.repeat(300)}`],
-  ])('with more empty lines than allowed %s is refused', async (_what, text) => {
+  ])('refuses a file with more empty lines than allowed %s', async (_what, text) => {
     expect(await refusal(text)).toMatchObject({
       code: 'INVALID_REQUEST',
       issues: [{ field: '(body)', message: 'expected at most 20 empty lines' }],
     });
   });
 
-  it('in a charset that nobody knows is refused', async () => {
+  it('refuses an unknown charset', async () => {
     expect(await refusal('id\nc1\n', { charset: 'klingon' })).toMatchObject({
       code: 'UNKNOWN_CHARSET',
       issues: [{ field: 'content-type' }],

@@ -104,8 +104,8 @@ function strictLines(file: Buffer): string[] | undefined {
     .filter((line) => line.trim() !== '');
 }
 
-describe('a file that was changed at random', () => {
-  it('of CSV is refused in words, or read as its bytes say, whatever they are', async () => {
+describe('a randomly changed file', () => {
+  it('is refused with a coded error or read exactly, as CSV', async () => {
     expect(strictCsvEntities(CSV_FILE)).toHaveLength(3);
     let accepted = 0;
     await fc.assert(
@@ -122,7 +122,7 @@ describe('a file that was changed at random', () => {
     expect(accepted).toBeGreaterThan(RUNS.numRuns / 40);
   });
 
-  it('of NDJSON is refused in words, or read as its bytes say, whatever they are', async () => {
+  it('is refused with a coded error or read exactly, as NDJSON', async () => {
     let accepted = 0;
     await fc.assert(
       fc.asyncProperty(mutations, fc.integer({ min: 1, max: 40 }), async (changes, size) => {

@@ -29,8 +29,8 @@ const of = (text: string | Buffer, maxLineBytes?: number): Promise<unknown[]> =>
     maxLineBytes,
   );
 
-describe('NDJSON', () => {
-  it('is the same entities however the bytes are cut', async () => {
+describe('ndjsonEntities', () => {
+  it('yields the same entities however the bytes are split', async () => {
     const entity = fc.record({
       id: fc.string({ minLength: 1, unit: 'grapheme' }),
       note: fc.string({ unit: 'grapheme' }),
@@ -49,12 +49,12 @@ describe('NDJSON', () => {
     );
   });
 
-  it('may begin with a byte order mark, and keeps a field called __proto__', async () => {
+  it('accepts a byte order mark and keeps a field called __proto__', async () => {
     const [entity] = await of('\ufeff{"id":"a","__proto__":1}\n');
     expect(Object.keys(entity as object)).toEqual(['id', '__proto__']);
   });
 
-  it('keeps a number that a double cannot hold, as its text, and every other one as it is', async () => {
+  it('keeps the text of a number that a double cannot hold, and every other number unchanged', async () => {
     const line =
       '{"id":"a","n":[9007199254740993,1e400,0.1234567890123456789,0.1,-0,3.0,1e3,9007199254740992]}';
     expect(await of(line)).toEqual([
@@ -74,11 +74,11 @@ describe('NDJSON', () => {
     ]);
   });
 
-  it('takes `"ref": null`, which results.ndjson writes', async () => {
+  it('accepts `"ref": null`, which results.ndjson writes', async () => {
     expect(await of('{"id":"a","ref":null}')).toEqual([{ id: 'a', ref: null }]);
   });
 
-  it('names every faulty line, up to 20 of them', async () => {
+  it('names at most 20 faulty lines', async () => {
     const lines = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? `{"id":"${i}"}` : 'x'));
     await expect(of(lines.join('\n'))).rejects.toMatchObject({
       message: '15 rows of the NDJSON are invalid',
@@ -87,7 +87,7 @@ describe('NDJSON', () => {
     await expect(of('x\n'.repeat(30))).rejects.toMatchObject({ issues: { length: 20 } });
   });
 
-  it('says where a line stops being JSON, in words of its own', async () => {
+  it("says where a line stops being JSON, without the parser's message", async () => {
     await expect(of('{"id":"a" "b":1}')).rejects.toMatchObject({
       issues: [
         {
@@ -99,7 +99,7 @@ describe('NDJSON', () => {
   });
 
   it.each([
-    ['a line that is no JSON', '{"id":"a"}\n{"id":\n', 'INVALID_ROW', 'line 2'],
+    ['a line that is not JSON', '{"id":"a"}\n{"id":\n', 'INVALID_ROW', 'line 2'],
     ['a list', '[1]\n', 'INVALID_ROW', 'line 1'],
     ['no id', '{"id":"a"}\n\n{"name":"b"}', 'INVALID_ROW', 'line 3: id'],
     ['a number', '7', 'INVALID_ROW', 'line 1'],
@@ -108,7 +108,7 @@ describe('NDJSON', () => {
 
     ['a long line', `{"id":"a"}\n{"id":"${'x'.repeat(200)}"}\n`, 'ENTITY_TOO_LARGE', 'line 2'],
     ['a long line without end', `{"id":"a"}\n{"id":"${'x'.repeat(200)}`, 'ENTITY_TOO_LARGE', 'line 2'],
-  ])('with %s is refused, naming the line', async (_what, text, code, field) => {
+  ])('refuses %s and names the line', async (_what, text, code, field) => {
     await expect(of(text, 100)).rejects.toMatchObject({ code, issues: [{ field }] });
   });
 });

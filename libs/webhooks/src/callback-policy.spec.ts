@@ -15,7 +15,7 @@ describe('CallbackPolicy', () => {
     'https://example.com:443/?a=b',
     'https://8.8.8.8/',
     'https://[2606:4700::1]/',
-  ])('has nothing against %s', (url) => {
+  ])('permits %s', (url) => {
     expect(refusal(url)).toBeUndefined();
   });
 
@@ -37,7 +37,7 @@ describe('CallbackPolicy', () => {
     expect(refusal(`https://${host}/hook`)).toBe('expected a host with a public address');
   });
 
-  it('takes plain http only where that is allowed', () => {
+  it('permits plain http only if configured', () => {
     expect(refusal('http://example.com/')).toBe('expected an https URL');
     expect(refusal('http://example.com/', { WEBHOOK_ALLOW_HTTP: 'true' })).toBeUndefined();
     expect(refusal('http://10.0.0.1/', { WEBHOOK_ALLOW_HTTP: 'true' })).toBeDefined();
@@ -46,7 +46,7 @@ describe('CallbackPolicy', () => {
     );
   });
 
-  it('takes only the ports that are allowed', () => {
+  it('permits only the configured ports', () => {
     expect(refusal('https://example.com:8443/')).toBe('expected port 443, found 8443');
     expect(refusal('http://example.com:443/', { WEBHOOK_ALLOW_HTTP: 'true' })).toBeUndefined();
     expect(refusal('https://example.com:22/', { WEBHOOK_ALLOWED_PORTS: '443, 8443' })).toBe(
@@ -56,7 +56,7 @@ describe('CallbackPolicy', () => {
     expect(refusal('https://example.com:1/', { WEBHOOK_ALLOWED_PORTS: 'any' })).toBeUndefined();
   });
 
-  it('takes what is in an allowed network', () => {
+  it('permits addresses in a configured network', () => {
     const env = { WEBHOOK_ALLOWED_NETWORKS: '10.1.0.0/16, 127.0.0.0/8' };
     expect(refusal('https://10.1.2.3/', env)).toBeUndefined();
     expect(refusal('https://localhost/', env)).toBeUndefined();
@@ -65,12 +65,12 @@ describe('CallbackPolicy', () => {
 });
 
 describe('webhookConfigShape', () => {
-  it('has no webhooks by default', () => {
+  it('configures no webhooks by default', () => {
     const config = loadConfig(configSchema, {});
     expect(config).toEqual({ WEBHOOK_ALLOW_HTTP: false, WEBHOOK_ALLOWED_PORTS: [443] });
   });
 
-  it('names what is wrong, and no secret', () => {
+  it('names what is wrong without revealing a secret', () => {
     const env = { WEBHOOK_SECRET: 'hunter2', WEBHOOK_ALLOWED_NETWORKS: '10.0.0.0/8,inside' };
     expect(() => loadConfig(configSchema, env)).toThrow(
       'invalid configuration:\n' +

@@ -6,7 +6,7 @@ describe('NetworkPolicy', () => {
     ...['8.8.8.8', '1.1.1.1', '100.63.255.255', '100.128.0.0', '172.15.255.255', '172.32.0.0'],
     ...['192.167.255.255', '198.17.255.255', '198.20.0.0', '223.255.255.255', '11.0.0.0'],
     ...['2606:4700:4700::1111', '2a00:1450:4001:800::200e', '2001:200::1'],
-  ])('permits %s, which is public', (address) => {
+  ])('permits the public address %s', (address) => {
     expect(new NetworkPolicy([]).permits(address)).toBe(true);
   });
 
@@ -21,11 +21,11 @@ describe('NetworkPolicy', () => {
     ...['64:ff9b::7f00:1', '64:ff9b:1::7f00:1', '2002:7f00:1::1', '2001::1'],
     ...['100::1', '2001:db8::1', '3fff::1', '5f00::1', '4000::1'],
     ...['', 'localhost', '127.1', '0x7f000001', '1.2.3', '::1]'],
-  ])('does not permit %p', (address) => {
+  ])('refuses %p', (address) => {
     expect(new NetworkPolicy([]).permits(address)).toBe(false);
   });
 
-  it('permits what is allowed beside, and nothing next to it', () => {
+  it('permits exactly the additionally allowed addresses', () => {
     const policy = new NetworkPolicy(['10.1.0.0/16', '127.0.0.1/32', 'fd00:1::/32']);
     const permitted = ['10.1.0.0', '10.1.255.255', '127.0.0.1', '::ffff:127.0.0.1', 'fd00:1::5', '8.8.8.8'];
     const refused = ['10.0.255.255', '10.2.0.0', '127.0.0.2', '::ffff:127.0.0.2', 'fd00:2::5', '::1'];
@@ -35,7 +35,7 @@ describe('NetworkPolicy', () => {
 });
 
 describe('isNetwork', () => {
-  it.each(['10.0.0.0/8', '127.0.0.1/32', '0.0.0.0/0', 'fd00::/8', '::1/128'])('takes %s', (text) => {
+  it.each(['10.0.0.0/8', '127.0.0.1/32', '0.0.0.0/0', 'fd00::/8', '::1/128'])('accepts %s', (text) => {
     expect(isNetwork(text)).toBe(true);
   });
 

@@ -9,7 +9,7 @@ describe('accountWebhookSecret', () => {
     expect(accountWebhookSecret(MASTER, 'acme')).toBe('whsec_rGGRnjSEWthUgu9Pid6AVWFt7lva9oh4XLWeO8VkETM=');
   });
 
-  it('differs per account and per installation', () => {
+  it('differs for each account and installation', () => {
     const secrets = [
       accountWebhookSecret(MASTER, 'acme'),
       accountWebhookSecret(MASTER, 'acme2'),

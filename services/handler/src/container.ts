@@ -174,6 +174,6 @@ export async function startHandler(
   const confirmTopics = (names: readonly string[]): Promise<void> => guard.confirm(names);
   const batches = container.get(TOKENS.consumer);
   await startConsumers({ kafka, topics, batches, confirmTopics, metrics }, config, context);
-  log.info({ adminPort: admin.port }, 'ready');
+  log.info({ adminPort: admin.port }, 'Service ready');
   return admin.port;
 }

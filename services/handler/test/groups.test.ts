@@ -233,7 +233,7 @@ describe('a handler that dies between the writes of a group and their results', 
       await harness.start(undefined, { GROUP_BATCHES: size });
       await harness.awaitResults(1, next.actionId);
       // Whatever is left of it reports nothing, although it reaches Kafka again.
-      link.mend();
+      link.restore();
       unanswered.answer();
       await dead.stop();
       await untilDone(ids[0]!);

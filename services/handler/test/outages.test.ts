@@ -104,7 +104,7 @@ describe('a part that goes away in the middle of a batch', () => {
       if (away !== 'hang') {
         await eventually('it is not ready', () => !service.context.health.ready);
         expect((await harness.resultsOf(actionId)).length).toBeLessThan(batches.length);
-        link.mend();
+        link.restore();
       }
       const results = await eventually('all results', async () => {
         const found = distinct(await harness.resultsOf(actionId));

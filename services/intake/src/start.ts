@@ -79,7 +79,7 @@ export async function startIntake(
   const { port } = server;
   health.set('http', 'ready');
   dispatcher.wake();
-  log.info({ port, adminPort: admin.port }, 'ready');
+  log.info({ port, adminPort: admin.port }, 'Service ready');
   return { port, adminPort: admin.port };
 }
 

@@ -16,7 +16,7 @@ afterAll(() => harness.installation.dispose());
 const good = { actionType: 'update', entities: [{ id: 'c1', lastName: 'A' }] };
 
 describe('POST /bulk-actions', () => {
-  it('accepts an action: 202, its URL, its view; all of it reaches the lanes', async () => {
+  it('accepts an action with 202, its URL and its view, and publishes all entities to the lanes', async () => {
     const { status, headers, body } = await harness.post(
       { ...good, entities: entitiesOf(95), priority: 'high', config: { set: { ownerId: 'u7' } } },
       { 'x-request-id': 'mine' },
@@ -47,7 +47,7 @@ describe('POST /bulk-actions', () => {
     expect(seen).toMatchObject({ status: 'queued', total: 95 });
   });
 
-  it('takes the account from the body, and the entity type that is named', async () => {
+  it('accepts an account in the body and a named entity type', async () => {
     const body = { ...good, accountId: 'acme', entityType: 'lead' };
     const { status, body: answer } = await harness.post(body, { 'x-account-id': '' });
     expect(status).toBe(202);
@@ -74,7 +74,7 @@ describe('POST /bulk-actions', () => {
     ['too many entities', { ...good, entities: entitiesOf(1_001) }, {}, 400, 'INVALID_REQUEST', 'entities'],
     ['an entity without id', { ...good, entities: [{ id: 'c1' }, {}] }, {}, 400, 'INVALID_REQUEST', 'entities[1].id'],
     ['a number as id', { ...good, entities: [{ id: 7 }] }, {}, 400, 'INVALID_REQUEST', 'entities[0].id'],
-    ['an entity that is none', { ...good, entities: [null] }, {}, 400, 'INVALID_REQUEST', 'entities[0]'],
+    ['an entity that is null', { ...good, entities: [null] }, {}, 400, 'INVALID_REQUEST', 'entities[0]'],
     ['no date', { ...good, scheduledFor: 'tomorrow' }, {}, 400, 'INVALID_REQUEST', 'scheduledFor'],
     ['a date that its offset moves beyond the year 9999', { ...good, scheduledFor: '9999-12-31T23:59:59-05:00' }, {}, 400, 'INVALID_REQUEST', 'scheduledFor'],
     ['a date that its offset moves before the year 1', { ...good, scheduledFor: '0001-01-01T00:00:00+05:00' }, {}, 400, 'INVALID_REQUEST', 'scheduledFor'],
@@ -89,7 +89,7 @@ describe('POST /bulk-actions', () => {
       ([what, body, headers, status, code, field]) =>
         [what, body, headers, status, code, field ?? null] as const,
     ),
-  )('refuses %s, and nothing is left behind', async (_what, body, headers, status, code, field) => {
+  )('refuses %s and leaves nothing behind', async (_what, body, headers, status, code, field) => {
     const before = await harness.traces();
     const answer = await harness.post(body, headers);
     expect([answer.status, answer.body.success, answer.body.error?.code]).toEqual([status, false, code]);
@@ -98,7 +98,7 @@ describe('POST /bulk-actions', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('refuses an entity that is too large, though others are staged already', async () => {
+  it('refuses an entity that is too large although others are staged already', async () => {
     const before = await harness.traces();
     const entities = [...entitiesOf(60), { id: 'big', notes: 'x'.repeat(3_000) }];
     const answer = await harness.post({ ...good, entities });
@@ -110,7 +110,7 @@ describe('POST /bulk-actions', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('refuses a parameter in the query, which would be overlooked', async () => {
+  it('refuses a query parameter, which would have no effect', async () => {
     const before = await harness.traces();
     const json = { 'content-type': 'application/json' };
     const answer = await harness.upload('/bulk-actions?dryRun=true', JSON.stringify(good), json);
@@ -125,13 +125,13 @@ describe('POST /bulk-actions', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('takes the account from the query, as every other request', async () => {
+  it('accepts the account in the query, like every other request', async () => {
     const json = { 'content-type': 'application/json', 'x-account-id': '' };
     const answer = await harness.upload('/bulk-actions?accountId=globex', JSON.stringify(good), json);
     expect([answer.status, answer.body.data?.['accountId']]).toEqual([202, 'globex']);
   });
 
-  it('leaves what is wrong with one entity to that entity', async () => {
+  it('accepts an action with an invalid entity, which fails alone', async () => {
     const { status } = await harness.post({
       ...good,
       entities: [{ id: 'c1', $where: 1, 'a.b': null, email: 7 }],
@@ -141,7 +141,7 @@ describe('POST /bulk-actions', () => {
 });
 
 describe('routes', () => {
-  it('change nothing for a web page of another site, and still answer its reads', async () => {
+  it('refuse changes from a web page of another site and still answer its reads', async () => {
     const { _id } = await harness.accepted(randomUUID(), 2, new Date('2999-01-01T00:00:00Z'));
     const from = (site: string) => ({ 'x-account-id': 'acme', 'sec-fetch-site': site });
     const refused = { status: 403, body: { success: false, error: { code: 'CROSS_SITE_REQUEST' } } };
@@ -159,7 +159,7 @@ describe('routes', () => {
     }
   });
 
-  it('answer what is not there in the envelope', async () => {
+  it('answer an unknown path with an error in the envelope', async () => {
     expect(await harness.get('/nothing')).toMatchObject({
       status: 404,
       body: { error: { code: 'NOT_FOUND' } },
@@ -171,7 +171,7 @@ describe('routes', () => {
   });
 
   it.each(['', '/stats', '/logs', '/logs/summary'])(
-    'of an action%s keep to its account and its id',
+    'refuse another account and an unknown id for an action%s',
     async (path) => {
       const actionId = randomUUID();
       await harness.accepted(actionId, 3, new Date('2999-01-01T00:00:00Z'));
@@ -197,7 +197,7 @@ describe('routes', () => {
     },
   );
 
-  it('do not show an upload that is not accepted', async () => {
+  it('hide an upload that is not accepted', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 3);
     await harness.database.actions.updateOne({ _id: actionId }, { $set: { status: 'staging' } });
@@ -259,7 +259,7 @@ describe('the logs of an action', () => {
     return { positions: entries.map(({ position }) => position), pagination: body.pagination };
   };
 
-  it('come in order of position, a page at a time', async () => {
+  it('are paged in order of position', async () => {
     expect((await page('')).positions).toEqual(positions.slice(0, 50));
     expect(await page('?limit=7&skip=20')).toEqual({
       positions: positions.slice(20, 27),
@@ -279,7 +279,7 @@ describe('the logs of an action', () => {
     }
   });
 
-  it('go on after a position, to the end', async () => {
+  it('continue after a position until the end', async () => {
     const seen: number[] = [];
     for (let after = ''; ; after = `&after=${seen.at(-1)!}`) {
       const { positions: next } = await page(`?type=success&limit=4${after}`);
@@ -304,7 +304,7 @@ describe('the logs of an action', () => {
     expect(body.error?.details?.[0]?.field).toBe(query.split('=')[0]);
   });
 
-  it('are summed up, and so are the figures of the action', async () => {
+  it('are summarized, and the figures of the action agree', async () => {
     const summary = await harness.get(`/bulk-actions/${actionId}/logs/summary`);
     const counts = {
       success: of('success').length,

@@ -23,10 +23,10 @@ const refusalOf = ({ status, body }: Answer) => [status, body.error?.code];
 const post = (body: unknown, headers: Record<string, string>) =>
   harness.post(body, { 'x-account-id': '', ...headers });
 
-describe('with a shared secret', () => {
+describe('authentication with a shared secret', () => {
   beforeAll(() => harness.start({ AUTH_MODE: 'jwt', JWT_SECRET: SECRET, JWT_AUDIENCE: '' }));
 
-  it.each(READS)("of an action%s only its account's tokens may read", async (path) => {
+  it.each(READS)('lets only tokens of its account read an action%s', async (path) => {
     const url = `/bulk-actions/${actionId}${path}`;
     const acme = await tokenOf('acme');
     expect((await harness.get(url, acme)).status).toBe(200);
@@ -50,7 +50,7 @@ describe('with a shared secret', () => {
     }
   });
 
-  it("creates an action of the token's account, and of no other", async () => {
+  it('creates an action for the account of the token and for no other', async () => {
     const acme = await tokenOf('acme');
     for (const body of [good, { ...good, accountId: 'acme' }]) {
       const answer = await post(body, acme);
@@ -67,7 +67,7 @@ describe('with a shared secret', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('says what is wrong with a token, and does not repeat it', async () => {
+  it('says what is wrong with a token without repeating it', async () => {
     const cases: [string, RegExp][] = [
       [await signWithSecret(SECRET, { account_id: 'acme', exp: inSeconds(-60) }), /expired/],
       [await signWithSecret(`${SECRET}!`, { account_id: 'acme' }), /signature/],
@@ -83,7 +83,7 @@ describe('with a shared secret', () => {
     }
   });
 
-  it('refuses before it reads the body, and in any spelling of the path', async () => {
+  it('refuses before it reads the body, whatever the spelling of the path', async () => {
     const answer = await post('no JSON', { 'content-type': 'text/plain' });
     expect(refusalOf(answer)).toEqual([401, 'UNAUTHENTICATED']);
     for (const path of ['/Bulk-Actions/', '/BULK-ACTIONS', '/bulk-actions/a/b/c', '/webhook-secret']) {
@@ -91,14 +91,14 @@ describe('with a shared secret', () => {
     }
   });
 
-  it('leaves open what belongs to nobody', async () => {
+  it('keeps paths open that belong to no account', async () => {
     expect(refusalOf(await harness.get('/nothing', {}))).toEqual([404, 'NOT_FOUND']);
     const options = await fetch(`${harness.url}/bulk-actions/${actionId}`, { method: 'OPTIONS' });
     expect(options.status).toBe(200);
   });
 });
 
-describe('with public keys', () => {
+describe('authentication with public keys', () => {
   let issuer: TokenIssuer;
   beforeAll(async () => {
     issuer = await TokenIssuer.start();
@@ -118,7 +118,7 @@ describe('with public keys', () => {
   const get = async (change: Record<string, unknown> = {}) =>
     harness.get(`/bulk-actions/${actionId}`, bearer(await issuer.sign({ ...payload, ...change })));
 
-  it('starts without the issuer, is unavailable until it is there, and then follows its keys', async () => {
+  it('starts without the issuer, is unavailable until it answers, and then follows its keys', async () => {
     const away = await get();
     expect(refusalOf(away)).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
     expect(Number(away.headers.get('retry-after'))).toBeGreaterThan(0);

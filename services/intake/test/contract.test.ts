@@ -132,7 +132,7 @@ function successesIn(file: string): string[] {
 
 describe('the OpenAPI document', () => {
   it(
-    'holds for what intake answers to requests that follow it, and to those that do not',
+    'holds for every answer of intake to valid and invalid requests',
     async () => {
       const file = join(folder, 'schemathesis.toml');
       const scheduled = await Promise.all(Array.from({ length: 8 }, scheduledAction));
@@ -165,7 +165,7 @@ describe('the OpenAPI document', () => {
   );
 
   it.each(['TRACE', 'SEARCH', 'DELETE'])(
-    'needs no 5xx for a method that no path knows: %s',
+    'holds for an undocumented method, which gets no 5xx: %s',
     async (method) => {
       const { hostname, port } = new URL(harness.url);
       const asked = request({ hostname, port, method, path: '/bulk-actions' }).end();

@@ -53,7 +53,7 @@ async function eventsOf(actionId: string): Promise<ActionProgress[]> {
 }
 
 describe('a dispatch', () => {
-  it('stays within the window that is in flight, and goes on as outcomes are counted', async () => {
+  it('stays within its window in flight and continues as outcomes are counted', async () => {
     const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
     expect(batchCount).toBeGreaterThan(3 * WINDOW - 1);
     expect(await published(_id, WINDOW)).toHaveLength(WINDOW);
@@ -65,7 +65,7 @@ describe('a dispatch', () => {
     expect(positionsOf(await published(_id, batchCount))).toEqual(Array.from({ length: 120 }, (_, i) => i));
   });
 
-  it('tells that the action is queued', async () => {
+  it('publishes an event when the action is queued', async () => {
     const { _id } = await harness.accepted(randomUUID(), 5);
     await eventually('the event', async () =>
       (await eventsOf(_id)).some(({ status, version }) => status === 'queued' && version === 2),
@@ -74,7 +74,7 @@ describe('a dispatch', () => {
 });
 
 describe('pause and resume', () => {
-  it('stop an action within the window, and let it go on where it stood', async () => {
+  it('stop an action within the window and continue where it stopped', async () => {
     const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
     await published(_id, WINDOW);
     const paused = await control(_id, 'pause');
@@ -106,7 +106,7 @@ describe('pause and resume', () => {
     });
   });
 
-  it('bring an action that has not begun back to where it was', async () => {
+  it('restore the previous status of an action that has not started', async () => {
     const { _id } = await harness.accepted(randomUUID(), 5, FAR);
     expect((await control(_id, 'pause')).body.data).toMatchObject({ status: 'paused' });
     expect((await control(_id, 'resume')).body.data).toMatchObject({ status: 'pending', queuedAt: null });
@@ -125,11 +125,11 @@ describe('pause and resume', () => {
   });
 });
 
-describe('rate and estimated end', () => {
+describe('rate and estimated completion time', () => {
   const HOUR_MS = 3_600_000;
   const stats = async (actionId: string) => (await harness.get(`/bulk-actions/${actionId}/stats`)).body.data!;
 
-  it('do not change while an action is paused, and the pause counts for nothing afterwards', async () => {
+  it('do not change while an action is paused, and exclude the pause afterwards', async () => {
     const { _id } = await harness.accepted(randomUUID(), 120);
     await published(_id, WINDOW);
     await count(_id, WINDOW);
@@ -164,7 +164,7 @@ describe('rate and estimated end', () => {
 });
 
 describe('the times of an action', () => {
-  it('do not run backwards where clocks differ and the first outcome is counted before the dispatch is recorded', async () => {
+  it('never run backwards when clocks differ and the first outcome is counted before the dispatch is recorded', async () => {
     const { _id } = await harness.accepted(randomUUID(), 5, FAR);
     const { createdAt } = await stored(_id);
     const ran = new Date(createdAt.getTime() + 1);
@@ -192,7 +192,7 @@ describe('the times of an action', () => {
 });
 
 describe('cancel', () => {
-  it('skips what is not in flight, and answers the same however often it is asked', async () => {
+  it('skips what is not in flight and gives the same answer when repeated', async () => {
     const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
     await published(_id, WINDOW);
     const cancelled = await control(_id, 'cancel');
@@ -216,7 +216,7 @@ describe('cancel', () => {
   });
 });
 
-describe('where it makes no sense', () => {
+describe('a control request', () => {
   const CASES: [string, ActionStatus, boolean, number, string?][] = [
     ['cancel', 'completed', false, 409],
     ['cancel', 'failed', false, 409],
@@ -254,20 +254,23 @@ describe('where it makes no sense', () => {
     },
   );
 
-  it.each(['cancel', 'pause', 'resume', 'retry'])('%s keeps to its account and its id', async (what) => {
-    const { _id } = await harness.accepted(randomUUID(), 5, FAR);
-    const before = await stored(_id);
-    const refused = async (id: string, headers?: Record<string, string>): Promise<unknown> => {
-      const answer = await control(id, what, headers);
-      return [answer.status, answer.body.error?.code];
-    };
-    expect(await refused(_id, { 'x-account-id': 'other' })).toEqual([404, 'ACTION_NOT_FOUND']);
-    expect(await refused(randomUUID())).toEqual([404, 'ACTION_NOT_FOUND']);
-    expect(await refused('7')).toEqual([400, 'INVALID_ID']);
-    expect(await refused(_id, {})).toEqual([400, 'ACCOUNT_REQUIRED']);
-    const unknownField = await harness.send('POST', `/bulk-actions/${_id}/${what}?force=1`);
-    expect(unknownField).toMatchObject({ status: 400, body: { error: { code: 'INVALID_REQUEST' } } });
-    expect(unknownField.body.error?.details).toEqual([{ field: 'force', message: 'unknown field' }]);
-    expect(await stored(_id)).toEqual(before);
-  });
+  it.each(['cancel', 'pause', 'resume', 'retry'])(
+    'is refused for another account and an unknown id: %s',
+    async (what) => {
+      const { _id } = await harness.accepted(randomUUID(), 5, FAR);
+      const before = await stored(_id);
+      const refused = async (id: string, headers?: Record<string, string>): Promise<unknown> => {
+        const answer = await control(id, what, headers);
+        return [answer.status, answer.body.error?.code];
+      };
+      expect(await refused(_id, { 'x-account-id': 'other' })).toEqual([404, 'ACTION_NOT_FOUND']);
+      expect(await refused(randomUUID())).toEqual([404, 'ACTION_NOT_FOUND']);
+      expect(await refused('7')).toEqual([400, 'INVALID_ID']);
+      expect(await refused(_id, {})).toEqual([400, 'ACCOUNT_REQUIRED']);
+      const unknownField = await harness.send('POST', `/bulk-actions/${_id}/${what}?force=1`);
+      expect(unknownField).toMatchObject({ status: 400, body: { error: { code: 'INVALID_REQUEST' } } });
+      expect(unknownField.body.error?.details).toEqual([{ field: 'force', message: 'unknown field' }]);
+      expect(await stored(_id)).toEqual(before);
+    },
+  );
 });

@@ -138,22 +138,25 @@ async function plansOf(work: () => Promise<unknown>, command?: string): Promise<
 
 const point = (value: string): string => `["${value}", "${value}"]`;
 
-describe('with a history of actions', () => {
+describe('intake with a long history of actions', () => {
   it.each(Object.keys(WORK) as (keyof typeof WORK)[])(
-    '%s sends no more commands than without one',
+    'sends no more commands for %s than without a history',
     async (name) => {
       expect((await asked(WORK[name])).commands).toBeLessThanOrEqual(costs.get(name)!);
     },
   );
 
-  it.each(Object.keys(WORK) as (keyof typeof WORK)[])('%s reads and sorts no collection', async (name) => {
-    for (const plan of await plansOf(WORK[name])) {
-      expect(plan).toMatchObject({ stages: expect.not.arrayContaining(['COLLSCAN', 'SORT']) });
-      expect(plan).not.toMatchObject({ stages: expect.arrayContaining(['COLLSCAN']) });
-    }
-  });
+  it.each(Object.keys(WORK) as (keyof typeof WORK)[])(
+    'reads and sorts no whole collection for %s',
+    async (name) => {
+      for (const plan of await plansOf(WORK[name])) {
+        expect(plan).toMatchObject({ stages: expect.not.arrayContaining(['COLLSCAN', 'SORT']) });
+        expect(plan).not.toMatchObject({ stages: expect.arrayContaining(['COLLSCAN']) });
+      }
+    },
+  );
 
-  it('a clean-up round reads the ended actions that are due, by the index clean_up', async () => {
+  it('reads only the ended actions that are due in a clean-up round, by the index clean_up', async () => {
     for (const plan of await plansOf(sweep, 'find actions')) {
       if (plan.indexes.includes('status_1')) continue;
       expect(plan.indexes).toEqual(['clean_up']);
@@ -164,7 +167,7 @@ describe('with a history of actions', () => {
   });
 
   it.each(ACTION_SORTS.map((sort) => [sort] as [ListActionsQuery['sort']]))(
-    'a list page in the order %s reads the account in that order, and sorts nothing',
+    "reads a list page in the order %s from one account's part of the index and sorts nothing",
     async (sort) => {
       const field = { createdAt: '_id_-1', finishedAt: 'finishedAt_1__id_1', scheduledFor: 'scheduledFor_1__id_1', total: 'total_1__id_1' }[
         sort.replace('-', '') as 'createdAt' | 'finishedAt' | 'scheduledFor' | 'total'
@@ -184,7 +187,7 @@ describe('with a history of actions', () => {
   );
 
   it.each(['a list page', 'a list page of a status', 'the summary'] as const)(
-    '%s counts from an index alone',
+    'counts for %s from an index alone',
     async (name) => {
       for (const plan of await plansOf(WORK[name], 'count actions')) {
         expect(plan.stages).not.toContain('FETCH');
@@ -198,7 +201,7 @@ describe('with a history of actions', () => {
     ['a list page of an action type', 'actionType', 'delete'],
     ['a list page of an entity type', 'entityType', 'lead'],
     ['a list page of a priority', 'lane', 'high'],
-  ] as const)('%s can be read from an index of its own', async (name, field, value) => {
+  ] as const)('reads %s from its own index', async (name, field, value) => {
     for (const plan of await plansOf(WORK[name], 'find actions')) {
       expect(plan.indexes).toEqual([`accountId_1_${field}_1__id_-1`]);
       expect(plan.bounds).toMatchObject([{ accountId: point(ACCOUNT), [field]: point(value) }]);
@@ -209,7 +212,7 @@ describe('with a history of actions', () => {
     ['a filtered page of logs', '(-1'],
     ['a deep filtered page of logs', '(70'],
     ['the entities of a retry', '[MinKey'],
-  ] as const)('%s reads the logs with a failure alone, by the index logs_failure', async (name, from) => {
+  ] as const)('reads only logs with a failure for %s, by the index logs_failure', async (name, from) => {
     const found = await plansOf(WORK[name], 'find action_logs');
     for (const plan of found) {
       expect(plan.indexes).toEqual(['logs_failure']);
@@ -228,7 +231,7 @@ describe('with a history of actions', () => {
     ['a page of logs from the end', 'actionId_1_partition_1_lastPosition_1'],
     ['a deep page of logs from the end', 'actionId_1_partition_1_lastPosition_1'],
     ['a deep filtered page of logs from the end', 'logs_failure'],
-  ] as const)('%s reads the index %s backwards, and sorts nothing', async (name, index) => {
+  ] as const)('reads %s backwards from the index %s and sorts nothing', async (name, index) => {
     for (const plan of await plansOf(WORK[name], 'find action_logs')) {
       expect(plan.stages).not.toContain('SORT');
       expect(plan.indexes).toEqual([index]);
@@ -238,7 +241,7 @@ describe('with a history of actions', () => {
     }
   });
 
-  it('the gauge of unfinished actions leaves out what is scheduled for later, by the index under_way', async () => {
+  it('leaves scheduled actions out of the gauge of unfinished actions, by the index under_way', async () => {
     for (const plan of await plansOf(WORK['the gauge of unfinished actions'], 'aggregate actions')) {
       expect(plan.bounds).toHaveLength(1);
       expect(plan.bounds[0]!['status']).toMatch(/^\["(pending|queued|processing)", "\1"\]$/);

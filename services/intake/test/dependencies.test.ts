@@ -10,8 +10,8 @@ afterAll(() => harness.installation.dispose());
 
 const action = { actionType: 'update', entities: entitiesOf(25) };
 
-describe('while MongoDB is away', () => {
-  it('requests are refused as to be repeated, readiness says why; afterwards all is well by itself', async () => {
+describe('intake while MongoDB is unavailable', () => {
+  it('refuses requests as retryable, names the cause on /readyz, and recovers by itself', async () => {
     const uri = new URL(harness.installation.env['MONGODB_URI']!);
     const link = await BreakableLink.to(uri.hostname, Number(uri.port));
     harness.installation.onDispose(() => link.close());
@@ -29,7 +29,7 @@ describe('while MongoDB is away', () => {
     await eventually('not ready', () => !service.context.health.ready);
     expect(service.context.health.report().components['mongodb']).toMatchObject({ state: 'waiting' });
 
-    link.mend();
+    link.restore();
     await eventually('ready', () => service.context.health.ready);
     expect(await harness.traces()).toEqual(before);
     const again = await harness.post(action);

@@ -71,8 +71,8 @@ const claimsOf = (database: Database): Claims =>
     holdMs: 1_000,
   });
 
-describe('a look for actions to dispatch, beside thousands that are scheduled, paused or ended', () => {
-  it('is one command where nothing is due, and reads no document', async () => {
+describe('the search for due actions among thousands that are scheduled, paused or ended', () => {
+  it('sends one command and reads no document when no action is due', async () => {
     const { database, plans, sent } = await watched();
     const claimed: Claim[] = [];
     await claimsOf(database).claim(100, (claim) => claimed.push(claim));
@@ -83,7 +83,7 @@ describe('a look for actions to dispatch, beside thousands that are scheduled, p
     for (const { documents } of used) expect(documents).toBeLessThanOrEqual(10);
   });
 
-  it('and a claim, and a look at what is in flight, read a handful of documents by their indexes', async () => {
+  it('reads a handful of documents by their indexes for a search, a claim and the count in flight', async () => {
     const due = await harness.accepted(randomUUID(), 95, null, { accountId: 'due' });
     const { database, plans, sent } = await watched();
     const claimed: Claim[] = [];
@@ -118,7 +118,7 @@ describe('a look for actions to dispatch, beside thousands that are scheduled, p
     await harness.database.actions.updateOne({ _id: due._id }, [{ $set: { status: 'paused' } }, WITH_DUE_AT]);
   });
 
-  it('takes actions of all accounts in turn, although all of them become due at once', async () => {
+  it('takes actions of all accounts in turn although all become due at once', async () => {
     await harness.database.actions.updateMany({ _id: { $regex: '^scheduled-[0-9]{1,3}$' } }, [
       { $set: { scheduledFor: new Date(Date.now() - 1) } },
       WITH_DUE_AT,

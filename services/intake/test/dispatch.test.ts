@@ -63,11 +63,11 @@ const nonEmpty = async <T>(found: Promise<readonly T[]>): Promise<readonly T[] |
   const list = await found;
   return list.length > 0 ? list : undefined;
 };
-const ascends = (numbers: readonly number[]): boolean =>
+const isAscending = (numbers: readonly number[]): boolean =>
   numbers.every((n, i) => i === 0 || n > numbers[i - 1]!);
 
 describe('a dispatch', () => {
-  it('publishes every batch once, on the partition of its entities, in order; then the action is queued', async () => {
+  it('publishes every batch once, on the partition of its entities, in order, and queues the action', async () => {
     const actionId = randomUUID();
     const { batchCount } = await harness.accepted(actionId, 123);
     dispatcher(storeAhead(0)).wake();
@@ -80,7 +80,7 @@ describe('a dispatch', () => {
     }
     for (let partition = 0; partition < PARTITIONS; partition += 1) {
       expect(
-        ascends(published.filter((one) => one.partition === partition).map(({ batch }) => batch.batchNo)),
+        isAscending(published.filter((one) => one.partition === partition).map(({ batch }) => batch.batchNo)),
       ).toBe(true);
     }
     const submitted = await eventually('the announcement', () => harness.submitted.messages[0]);
@@ -98,7 +98,7 @@ describe('a dispatch', () => {
     expect(action?.queuedAt).toBeInstanceOf(Date);
   });
 
-  it('that an instance left in the middle is finished by another when its lease has run out (G1)', async () => {
+  it('is finished by another instance after the lease of the first has expired (G1)', async () => {
     const actionId = randomUUID();
     const { batchCount } = await harness.accepted(actionId, 200);
     const claimed = (await storeAhead(0).claim('first/1'))!;
@@ -115,7 +115,7 @@ describe('a dispatch', () => {
     expect((await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done).toBe(true);
   });
 
-  it('that died between publishing and recording publishes the window again, for handler to recognise', async () => {
+  it('publishes a window again when its process died between publishing and recording', async () => {
     const actionId = randomUUID();
     const { batchCount } = await harness.accepted(actionId, 100);
     const claimed = (await storeAhead(0).claim('first/1'))!;
@@ -132,7 +132,7 @@ describe('a dispatch', () => {
     expect(new Set(published.map(({ batch }) => batch.batchNo)).size).toBe(batchCount);
   });
 
-  it('does not move an action back that has its first outcome already', async () => {
+  it('keeps the status of an action that already has its first outcome', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 100);
     await harness.database.actions.updateOne(
@@ -147,7 +147,7 @@ describe('a dispatch', () => {
     });
   });
 
-  it('that cannot go on rests, and holds up no other', async () => {
+  it('rests after a failure and delays no other dispatch', async () => {
     const [broken, sound] = [randomUUID(), randomUUID()].sort() as [string, string];
     await harness.accepted(broken, 50);
     await harness.database.stagedBatches.deleteMany({ actionId: broken, batchNo: 1 });
@@ -171,7 +171,7 @@ describe('a dispatch', () => {
     expect((await later.claim('later/1'))?._id).toBe(broken);
   });
 
-  it('that Kafka does not confirm says so on the readiness, and goes on when it does', async () => {
+  it('reports on /readyz that Kafka does not confirm, and continues when Kafka does', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 50);
     let refusals = 2;
@@ -204,7 +204,7 @@ describe('a dispatch', () => {
   });
 
   it.each(['paused', 'cancelled'] as const)(
-    'stops when its action is %s, and hands it back',
+    'stops when its action is %s and hands it back',
     async (status) => {
       const actionId = randomUUID();
       await harness.accepted(actionId, 200);
@@ -221,7 +221,7 @@ describe('a dispatch', () => {
     },
   );
 
-  it('sends nothing on a lease that may have run out: it renews it first, or stops', async () => {
+  it('renews a lease that may have expired before it sends, or stops', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 200);
     let clock = 0;
@@ -243,7 +243,7 @@ describe('a dispatch', () => {
     expect(new Set(after.map(({ batch }) => batch.batchNo)).size).toBe(after.length);
   });
 
-  it('of large entities keeps within what one Kafka message carries', async () => {
+  it('keeps batches of large entities within the size of a Kafka message', async () => {
     const entities = Array.from({ length: 240 }, (_, i) => ({ id: `c${i}`, notes: 'x'.repeat(120_000) }));
     const service = await harness.start({
       MAX_ENTITY_BYTES: '130000',
@@ -259,7 +259,7 @@ describe('a dispatch', () => {
     await service.stop();
   });
 
-  it('counts the configuration that each batch carries in the size of a window', async () => {
+  it('counts the configuration of each batch in the size of a window', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 200);
     const config = { note: 'x'.repeat(30_000) };
@@ -271,7 +271,7 @@ describe('a dispatch', () => {
     expect(dispatch.nextBatch).toBe(3);
   });
 
-  it('of a big action lets a small one through', async () => {
+  it('lets a small action overtake a big action', async () => {
     const [big, small] = [randomUUID(), randomUUID()].sort() as [string, string];
     await harness.accepted(big, 900);
     await harness.accepted(small, 5);
@@ -289,7 +289,7 @@ describe('a dispatch', () => {
     }
   });
 
-  it('of several instances at once publishes each batch once', async () => {
+  it('publishes each batch once when several instances run', async () => {
     const actionIds = Array.from({ length: 6 }, () => randomUUID());
     for (const actionId of actionIds) await harness.accepted(actionId, 120);
     for (let i = 0; i < 3; i += 1) dispatcher(storeAhead(0)).wake();
@@ -301,7 +301,7 @@ describe('a dispatch', () => {
 });
 
 describe('a scheduled action', () => {
-  it('waits until it is due, on the clock of whoever looks', async () => {
+  it('waits until it is due on the clock of the instance that searches', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 10, new Date(Date.now() + 3_600_000));
     const [early, late] = [storeAhead(0), storeAhead(2 * 3_600_000)];
@@ -311,7 +311,7 @@ describe('a scheduled action', () => {
     expect((await late.claim('b/1'))?._id).toBe(actionId);
   });
 
-  it('that is due soon is started by the clock alone', async () => {
+  it('starts by the clock alone when it is due soon', async () => {
     await harness.start();
     const scheduledFor = new Date(Date.now() + 1_500);
     const { body } = await harness.post({
@@ -328,7 +328,7 @@ describe('a scheduled action', () => {
 });
 
 describe('intake', () => {
-  it('resolves its root', async () => {
+  it('resolves its composition root', async () => {
     const service = inProcessService();
     const container = await createContainer(harness.config(), service.context);
     expect(container.get(TOKENS.dispatcher)).toBeInstanceOf(Dispatcher);
@@ -336,7 +336,7 @@ describe('intake', () => {
     await service.stop();
   });
 
-  it('hands back its leases when it stops, so that another goes on at once', async () => {
+  it('hands back its leases when it stops, so that another instance continues at once', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 900);
     const stopping = dispatcher(storeAhead(0));
@@ -352,7 +352,7 @@ describe('intake', () => {
     expect(positionsOf(await eventually('all positions', isUpTo(900, actionId)))).toHaveLength(900);
   });
 
-  it('hands back the lease of a window that Kafka does not confirm when its patience is over', async () => {
+  it('hands back the lease of an unconfirmed window when its patience is over', async () => {
     const actionId = randomUUID();
     await harness.accepted(actionId, 30);
     let sends = 0;
@@ -380,7 +380,7 @@ describe('intake', () => {
     closed.abort();
   });
 
-  it('is ready, takes nothing more when it stops, and has an answer for requests under way', async () => {
+  it('is ready, accepts nothing more when it stops, and answers requests under way', async () => {
     const service = await harness.start();
     expect(service.context.health.ready).toBe(true);
     const under = harness.post({ actionType: 'update', entities: [{ id: 'c1', lastName: 'A' }] });

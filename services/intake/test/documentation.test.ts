@@ -36,7 +36,7 @@ async function raw(
 }
 
 describe('the documents', () => {
-  it('are served as JSON, and not again to who has them', async () => {
+  it('are served as JSON and answered with 304 when the client has them', async () => {
     for (const name of ['openapi.json', 'asyncapi.json']) {
       const first = await fetch(`${harness.url}/api/${name}`);
       expect([first.status, first.headers.get('content-type')]).toEqual([
@@ -49,7 +49,7 @@ describe('the documents', () => {
     }
   });
 
-  it('of the topics and the WebSocket is valid AsyncAPI, without a warning', async () => {
+  it('of topics and WebSocket are valid AsyncAPI without a warning', async () => {
     const text = await (await fetch(`${harness.url}/api/asyncapi.json`)).text();
     const { document, diagnostics } = await new Parser().parse(text);
     expect(diagnostics.map(({ message }) => message)).toEqual([]);
@@ -64,8 +64,8 @@ describe('the documents', () => {
   });
 });
 
-describe('the page', () => {
-  it('may load nothing from another host, and its files can be kept for good', async () => {
+describe('the documentation page', () => {
+  it('may load nothing from another host, and its files can be cached for good', async () => {
     const page = await fetch(`${harness.url}/api`);
     const html = await page.text();
     expect([page.status, page.headers.get('content-type')]).toEqual([200, 'text/html; charset=utf-8']);
@@ -86,7 +86,7 @@ describe('the page', () => {
     expect(other.headers.get('cache-control')).toBe('no-cache');
   });
 
-  it('sends its files compressed to who takes that, and not at all to who has them', async () => {
+  it('has its files compressed for clients that accept it, and answered with 304 for clients that have them', async () => {
     const plain = await raw('/api/swagger-ui-bundle.js');
     const gzipped = await raw('/api/swagger-ui-bundle.js', { 'accept-encoding': 'gzip' });
     expect([plain.headers['content-encoding'], gzipped.headers['content-encoding']]).toEqual([
@@ -116,13 +116,13 @@ describe('the page', () => {
     expect(JSON.parse(body.toString())).toMatchObject({ success: false, error: { code: 'NOT_FOUND' } });
   });
 
-  it('refuses another method in the envelope', async () => {
+  it('refuses another method with an error in the envelope', async () => {
     const answer = await fetch(`${harness.url}/api`, { method: 'POST' });
     expect([answer.status, answer.headers.get('allow')]).toEqual([405, 'HEAD, GET']);
   });
 });
 
-describe('the page in a browser', () => {
+describe('the documentation page in a browser', () => {
   let browser: Browser;
   let proxy: Server;
   beforeAll(async () => {
@@ -177,7 +177,7 @@ describe('the page in a browser', () => {
     return block;
   }
 
-  it('shows every operation, without an error and without another host', async () => {
+  it('shows every operation without an error and without another host', async () => {
     const { paths } = documentSchema.parse(await (await fetch(`${harness.url}/api/openapi.json`)).json());
     const expected = Object.values(paths).flatMap((item) =>
       Object.values(item).map(({ operationId }) => operationId),
@@ -197,7 +197,7 @@ describe('the page in a browser', () => {
     await page.close();
   });
 
-  it('carries out an example as it is, and shows what is wrong with a bad request', async () => {
+  it('runs an example unchanged and shows what is wrong with a bad request', async () => {
     const { page, wrong } = await open(`${harness.url}/api`);
     const block = await expand(page, 'createAction', 'Actions');
     await page.click(`${block} .execute`);

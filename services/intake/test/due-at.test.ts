@@ -42,13 +42,13 @@ async function claimed(_id: string): Promise<string> {
   return owner;
 }
 
-describe('the time at which an action is due', () => {
-  it('is at once when it is accepted, or the time that it is scheduled for', async () => {
+describe('the due time of an action', () => {
+  it('is immediate after acceptance, or the scheduled time', async () => {
     expect(await dueAt(await accepted())).toEqual(DUE_NOW);
     expect(await dueAt(await accepted(LATER))).toEqual(LATER);
   });
 
-  it('is the end of the lease while it is leased, and at once when it is handed back', async () => {
+  it('is the end of the lease while leased, and immediate after the lease is handed back', async () => {
     const actionId = await accepted();
     const owner = await claimed(actionId);
     expect(await dueAt(actionId)).toEqual(LEASE_END);
@@ -62,19 +62,19 @@ describe('the time at which an action is due', () => {
     expect(await dueAt(actionId)).toEqual(DUE_NOW);
   });
 
-  it('is that of the next try when its dispatch has failed', async () => {
+  it('is the time of the next try when the dispatch has failed', async () => {
     const actionId = await accepted();
     await store.postpone(actionId, await claimed(actionId), 5_000);
     expect(await dueAt(actionId)).toEqual(new Date(NOW.getTime() + 5_000));
   });
 
-  it('is never when all is published', async () => {
+  it('is absent when everything is published', async () => {
     const actionId = await accepted();
     await store.advance(actionId, await claimed(actionId), 3, true);
     expect(await dueAt(actionId)).toBeUndefined();
   });
 
-  it('is never while it is paused, whatever becomes of its lease, and as before when it is resumed', async () => {
+  it('is absent while paused, whatever happens to the lease, and restored by a resume', async () => {
     const scheduled = await accepted(LATER);
     await control.pause('acme', scheduled);
     expect(await dueAt(scheduled)).toBeUndefined();
@@ -102,7 +102,7 @@ describe('the time at which an action is due', () => {
     expect(await dueAt(held)).toEqual(LEASE_END);
   });
 
-  it('is at once when it is cancelled, scheduled or paused as it may be', async () => {
+  it('is immediate after a cancel, also for a scheduled or paused action', async () => {
     const scheduled = await accepted(LATER);
     await control.cancel('acme', scheduled);
     expect(await dueAt(scheduled)).toEqual(DUE_NOW);
@@ -112,7 +112,7 @@ describe('the time at which an action is due', () => {
     expect(await dueAt(paused)).toEqual(DUE_NOW);
   });
 
-  it('comes when the clock says so: a look makes due at once what has become due, and nothing else', async () => {
+  it('becomes immediate only when a search finds that it has passed', async () => {
     const [early, late] = [await accepted(NOW), await accepted(LATER)];
     const leased = await accepted();
     await claimed(leased);
@@ -122,7 +122,7 @@ describe('the time at which an action is due', () => {
     expect(await dueAt(leased)).toEqual(LEASE_END);
   });
 
-  it('is found for actions of a version that did not record it', async () => {
+  it('is added to actions of a version that did not record it', async () => {
     const [due, scheduled, paused] = [await accepted(), await accepted(LATER), await accepted()];
     await control.pause('acme', paused);
     const ids = { _id: { $in: [due, scheduled, paused] } };
@@ -134,7 +134,7 @@ describe('the time at which an action is due', () => {
     expect(await store.adopt()).toBe(0);
   });
 
-  it('is found when an instance of that version accepts an action after this one has started', async () => {
+  it('is added when an instance of that version accepts an action after this one has started', async () => {
     let ahead = 0;
     const one = dispatcherOf(harness, { monotonic: () => performance.now() + ahead });
     const isDone = async (_id: string): Promise<boolean | undefined> =>

@@ -36,7 +36,7 @@ async function count(actionId: string): Promise<void> {
 }
 
 describe('a dispatch', () => {
-  it('gives each account the same turns, however many actions it has', async () => {
+  it('gives every account the same number of turns, however many actions it has', async () => {
     const many = await Promise.all(Array.from({ length: 5 }, () => accepted('many', LARGE)));
     const one = await accepted('one', 200);
     dispatcher({ parallelWindows: 1 }).wake();
@@ -49,7 +49,7 @@ describe('a dispatch', () => {
     expect(Math.max(...published) - Math.min(...published)).toBeLessThanOrEqual(4);
   });
 
-  it('publishes for one account at a time as much as for another with more actions, when windows go side by side', async () => {
+  it('publishes as much for an account with one action as for an account with many, with parallel windows', async () => {
     const many = await Promise.all(Array.from({ length: 5 }, () => accepted('many', LARGE)));
     const one = await accepted('one', 400);
     dispatcher().wake();
@@ -60,7 +60,7 @@ describe('a dispatch', () => {
     expect(published.reduce((a, b) => a + b, 0)).toBeLessThan(2 * one.batchCount);
   });
 
-  it('keeps an account within its limit in a lane, and goes on as outcomes are counted', async () => {
+  it('keeps an account within its limit in a lane and continues as outcomes are counted', async () => {
     const [a1, a2, high] = [
       await accepted('a', LARGE),
       await accepted('a', LARGE),
@@ -99,7 +99,7 @@ describe('a dispatch', () => {
     await eventually('the newcomer has its part', async () => (await nextBatch(second._id)) >= 3);
   });
 
-  it('counts what other instances have published, but not what has stood still for long while others move', async () => {
+  it('counts batches of other instances, except those that stall while others move', async () => {
     const theirs = await accepted('a', LARGE);
     const publishedAt = (updatedAt: Date) =>
       harness.database.actions.updateOne({ _id: theirs._id }, [
@@ -136,8 +136,8 @@ describe('a dispatch', () => {
   });
 });
 
-describe('several instances', () => {
-  it('start newcomers at once on a fresh one, though another has more in flight than its window', async () => {
+describe('several dispatchers', () => {
+  it('start newcomers at once on a new instance although another has more in flight than its window', async () => {
     const large = await accepted('large', LARGE);
     dispatcher({ concurrency: 1, ...limits(1_000, 58) }).wake();
     await eventually('it has much in flight', async () => (await nextBatch(large._id)) === 56);
@@ -174,7 +174,7 @@ describe('several instances', () => {
     }
   });
 
-  it('begin with the window that another has measured, unless that was long ago', async () => {
+  it('start with a window that another instance measured recently', async () => {
     const options = { min: 4, max: 100, tolerance: 2, probeEveryMs: 10_000 };
     const first = new LaneWindows(options, 'first');
     for (let now = 0; now < 10_000; now += 100) first.observe('normal', [50], true, now);
@@ -211,8 +211,8 @@ describe('the window of a lane', () => {
   });
 });
 
-describe('leases', () => {
-  it('go to an account that has none, where another has them all', async () => {
+describe('dispatch leases', () => {
+  it('go to an account that has none when another account has all', async () => {
     for (let i = 0; i < 12; i += 1) await accepted('many', LARGE);
     const one = dispatcher({ concurrency: 3, ...limits(4, 100) });
     one.wake();
@@ -227,7 +227,7 @@ describe('leases', () => {
     expect(await harness.database.actions.countDocuments(leased)).toBeLessThanOrEqual(3);
   });
 
-  it('go round where there are more accounts than places', async () => {
+  it('rotate when there are more accounts than places', async () => {
     const actions: ActionDocument[] = [];
     for (const accountId of ['a', 'b', 'c', 'd', 'e']) actions.push(await accepted(accountId, LARGE));
     // Nothing is counted, so that none of the actions ends.

@@ -75,7 +75,7 @@ describe('the release of first positions', () => {
     expect(await release().sweep()).toBe(0);
   });
 
-  it('keeps those of an action with dead letters until its replays are counted, or their lifetime is over', async () => {
+  it('keeps those of an action with dead letters until its replays are counted or have expired', async () => {
     const dead = await givenAction(2 * HOUR_MS, { DEAD_LETTERED: 10 });
     const forgotten = await givenAction(25 * HOUR_MS, { DEAD_LETTERED: 10 });
     expect(await release().sweep()).toBe(1);
@@ -92,7 +92,7 @@ describe('the release of first positions', () => {
     expect(await keysOf(dead)).toBe(0);
   });
 
-  it('catches up in one sweep with more actions than a round takes', async () => {
+  it('catches up in one sweep with more actions than one round takes', async () => {
     const [model] = await harness.database.actions.find().limit(1).toArray();
     const at = new Date(Date.now() - HOUR_MS);
     const many = Array.from({ length: 1_100 }, (): ActionDocument => {
@@ -106,7 +106,7 @@ describe('the release of first positions', () => {
     expect(await keysOf(many.at(-1)!._id)).toBe(0);
   });
 
-  it('runs by itself in a started intake', async () => {
+  it('runs by itself after intake has started', async () => {
     const ended = await givenAction(MINUTE_MS);
     await harness.start({ REDELIVERY_MARGIN_MS: '1000' });
     await eventually('the first positions are released', async () => (await keysOf(ended)) === 0);
@@ -125,7 +125,7 @@ describe('the renewal of first positions', () => {
     return actionId;
   };
 
-  it('keeps those of a paused action for as long as it is paused, and of no action that has ended', async () => {
+  it('keeps those of a paused action alive, and of no action that has ended', async () => {
     const [waiting, withDeadLetters, ended] = [
       await paused(),
       await paused({ DEAD_LETTERED: 1 }),
@@ -154,7 +154,7 @@ describe('the renewal of first positions', () => {
     expect(await longestLeft(waiting)).toBeGreaterThan(600);
   });
 
-  it('runs by itself in a started intake', async () => {
+  it('runs by itself after intake has started', async () => {
     const waiting = await paused();
     await harness.start();
     await eventually('the first positions are renewed', async () => (await longestLeft(waiting)) > 600);

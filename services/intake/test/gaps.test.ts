@@ -76,8 +76,8 @@ async function withGap(): Promise<{ actionId: string; lost: readonly number[] }>
   return { actionId, lost: lossy.lost };
 }
 
-describe('batches that a confirmed send has lost', () => {
-  it('are found, each of them and no other, are published again, and every position gets one outcome', async () => {
+describe('batches lost by a confirmed send', () => {
+  it('are found exactly and published again, and every position gets one outcome', async () => {
     const lossy = new LossyProducer((batchNo, partition) => partition === 1 && batchNo > 4 && batchNo < 40);
     const service = await harness.start(SWEEPING, { producer: lossy.instead });
     const { _id, batchCount } = await harness.accepted(randomUUID(), 600);
@@ -98,7 +98,7 @@ describe('batches that a confirmed send has lost', () => {
     await service.stop();
   });
 
-  it('are found below a window that is full of them, so that the dispatch goes on', async () => {
+  it('are found when they fill the whole window, so that the dispatch continues', async () => {
     const lossy = new LossyProducer((batchNo) => batchNo >= 2 && batchNo < 6);
     await harness.start({ ...SWEEPING, DISPATCH_IN_FLIGHT_BATCHES: '4' }, { producer: lossy.instead });
     const { _id, batchCount } = await harness.accepted(randomUUID(), 150);
@@ -108,7 +108,7 @@ describe('batches that a confirmed send has lost', () => {
     expect(batchNos(await harness.published(_id))).toEqual(Array.from({ length: batchCount }, (_, i) => i));
   });
 
-  it('are published as cancelled when the action has been cancelled since', async () => {
+  it('are published as cancelled when the action was cancelled in the meantime', async () => {
     const { actionId, lost } = await withGap();
     await handlers();
     await countedBut(actionId, lost.length);
@@ -118,7 +118,7 @@ describe('batches that a confirmed send has lost', () => {
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 
-  it('are published although those of another action, which was looked at before, are refused', async () => {
+  it('are published although a send for another action is refused first', async () => {
     const gaps = [await withGap(), await withGap()];
     await handlers();
     for (const { actionId, lost } of gaps) await countedBut(actionId, lost.length);
@@ -149,7 +149,7 @@ describe('batches that a confirmed send has lost', () => {
     await completed(2);
   });
 
-  it('are published once by several instances, and rest longer each time it does not help', async () => {
+  it('are published once by several instances, which wait longer after each failed repair', async () => {
     const { actionId, lost } = await withGap();
     const running = await handlers();
     await countedBut(actionId, lost.length);
@@ -179,8 +179,8 @@ describe('batches that a confirmed send has lost', () => {
   });
 });
 
-describe('nothing is published again', () => {
-  it('of an action that is merely slow: its partitions have not been consumed', async () => {
+describe('the gap sweeper', () => {
+  it('publishes nothing of a slow action whose partitions have not been consumed', async () => {
     const { actionId, lost } = await withGap();
     const before = (await harness.published(actionId)).length;
     for (const ahead of [10, 20, 30]) expect(await sweeper(ahead * AFTER_MS).sweep()).toBe(0);
@@ -190,7 +190,7 @@ describe('nothing is published again', () => {
     expect(await sweeper(40 * AFTER_MS).sweep()).toBe(lost.length);
   });
 
-  it('before the results that were there have been counted', async () => {
+  it('publishes nothing before the existing results are counted', async () => {
     const { actionId, lost } = await withGap();
     await handlers();
     await countedBut(actionId, lost.length);
@@ -209,7 +209,7 @@ describe('nothing is published again', () => {
     expect(await sweeper(30 * AFTER_MS).sweep()).toBe(lost.length);
   });
 
-  it('of what waits in a retry topic, of a paused action, or of one whose outcomes keep coming', async () => {
+  it('publishes nothing that waits in a retry topic, of a paused action or of an action with new outcomes', async () => {
     const { actionId, lost } = await withGap();
     await handlers();
     await countedBut(actionId, lost.length);

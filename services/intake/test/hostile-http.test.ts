@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => installation.dispose());
 
-async function lives(): Promise<void> {
+async function expectIntakeAnswers(): Promise<void> {
   expect(intake.child.exitCode).toBeNull();
   const { status } = await fetch(`${intake.url}/bulk-actions/7`, { headers: { 'x-account-id': 'acme' } });
   expect(status).toBe(400);
@@ -28,41 +28,41 @@ function post(lines: readonly string[], body: string): string {
 }
 
 describe('intake as a process', () => {
-  it.each(HOSTILE_REQUESTS)('survives $what, and refuses it in the envelope', async ({ bytes, status }) => {
+  it.each(HOSTILE_REQUESTS)('survives $what and refuses it in the envelope', async ({ bytes, status }) => {
     const answer = await rawRequest(intake.port, bytes);
     expect(failureSchema.safeParse(answer.body).error?.issues ?? []).toEqual([]);
     expect(status).toContain(answer.status);
-    await lives();
+    await expectIntakeAnswers();
   });
 
   const JSON_TYPE = 'content-type: application/json';
   it.each([
-    ['an escape that is none in an id', request('/bulk-actions/%E0%A4%A')],
-    ['an escape that is none in a query', request('/bulk-actions?limit=%E0%A4%A')],
-    ['a key of prototypes in a query', request('/bulk-actions?__proto__=1')],
-    ['a parameter twice', request('/bulk-actions?limit=1&limit=2')],
-    ['an account twice', request('/bulk-actions', ['x-account-id: other'])],
-    ['an account of bytes', request('/bulk-actions', ['x-account-id: \u00ff'])],
+    ['an invalid escape in an id', request('/bulk-actions/%E0%A4%A')],
+    ['an invalid escape in a query', request('/bulk-actions?limit=%E0%A4%A')],
+    ['__proto__ as a query key', request('/bulk-actions?__proto__=1')],
+    ['a repeated parameter', request('/bulk-actions?limit=1&limit=2')],
+    ['a repeated account', request('/bulk-actions', ['x-account-id: other'])],
+    ['an account with non-ASCII bytes', request('/bulk-actions', ['x-account-id: \u00ff'])],
     ['a thousand parameters', request(`/bulk-actions?${'a&'.repeat(1_000)}`)],
-    ['a content type that is none', post(['content-type: ///;;=;\u00ff'], '{}')],
-    ['a content type twice', post([JSON_TYPE, 'content-type: text/csv'], '{')],
-    ['an encoding of bytes', post([JSON_TYPE, 'content-encoding: \u00ff'], '{}')],
-    ['an idempotency key of bytes', post([JSON_TYPE, 'idempotency-key: \u00ff'], '{}')],
+    ['an invalid content type', post(['content-type: ///;;=;\u00ff'], '{}')],
+    ['a repeated content type', post([JSON_TYPE, 'content-type: text/csv'], '{')],
+    ['an encoding with non-ASCII bytes', post([JSON_TYPE, 'content-encoding: \u00ff'], '{}')],
+    ['an idempotency key with non-ASCII bytes', post([JSON_TYPE, 'idempotency-key: \u00ff'], '{}')],
     ['two idempotency keys', post([JSON_TYPE, 'idempotency-key: a', 'idempotency-key: b'], '{}')],
     ['a body without a type', post([], 'x')],
   ])('answers %s with a refusal of 4xx', async (_what, bytes) => {
     const answer = await rawRequest(intake.port, bytes);
     expect(failureSchema.safeParse(answer.body).error?.issues ?? []).toEqual([]);
     expect(String(answer.status)).toMatch(/^4/);
-    await lives();
+    await expectIntakeAnswers();
   });
 
-  it('takes an absolute target, as a proxy sends it', async () => {
+  it('accepts an absolute request target, as proxies send it', async () => {
     const answer = await rawRequest(intake.port, request('http://h/bulk-actions/7'));
     expect(answer.body).toMatchObject({ error: { code: 'INVALID_ID' } });
   });
 
-  it('answers what belongs to an account with no-store, and varies by account and token', async () => {
+  it('answers requests of an account with no-store, and varies by account and token', async () => {
     for (const path of ['/bulk-actions', '/bulk-actions/7', '/webhook-secret']) {
       const { headers } = await fetch(`${intake.url}${path}`, { headers: { 'x-account-id': 'acme' } });
       expect(headers.get('cache-control')).toBe('no-store');

@@ -81,7 +81,7 @@ describe('the HTTP server', () => {
     expect(envelope(answer)).toMatchObject({ success: false, error: { code } });
   });
 
-  it('gives up a body that does not come to its end', async () => {
+  it('gives up on a body that never ends', async () => {
     const before = await harness.traces();
     const answer = await raw(
       'POST /bulk-actions HTTP/1.1\r\nhost: h\r\nx-account-id: acme\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{',
@@ -90,7 +90,7 @@ describe('the HTTP server', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('takes an upload that keeps sending for longer than the time limit of its body', async () => {
+  it('accepts an upload that keeps sending beyond the time limit of its body', async () => {
     const { hostname, port } = new URL(harness.url);
     const sent = request({
       hostname,
@@ -112,7 +112,7 @@ describe('the HTTP server', () => {
     expect(response.statusCode).toBe(202);
   });
 
-  it('ends an upload that stops sending with 408, and leaves nothing behind', async () => {
+  it('ends an upload that stops sending with 408 and leaves nothing behind', async () => {
     const before = await harness.traces();
     const answer = await raw(
       'POST /bulk-actions?actionType=update HTTP/1.1\r\nhost: h\r\nx-account-id: acme\r\ncontent-type: text/csv\r\ntransfer-encoding: chunked\r\n\r\n8\r\nid\r\nc1\r\n\r\n',
@@ -125,13 +125,13 @@ describe('the HTTP server', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('refuses a body over the limit while it is still being sent, with an answer that arrives', async () => {
+  it('refuses a body over the limit while the client sends, with an answer that arrives', async () => {
     const answer = await harness.post({ ...action, config: { x: 'x'.repeat(5_000_000) } });
     expect([answer.status, answer.body.error?.code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
     expect((await harness.get('/bulk-actions/7')).status).toBe(400);
   });
 
-  it('takes a trailing slash, HEAD and OPTIONS, and refuses an escape that means nothing', async () => {
+  it('accepts a trailing slash, HEAD and OPTIONS, and refuses an invalid escape', async () => {
     const headers = { 'x-account-id': 'acme', 'content-type': 'application/json' };
     const body = JSON.stringify(action);
     const posted = await fetch(`${harness.url}/bulk-actions/`, { method: 'POST', headers, body });
@@ -146,7 +146,7 @@ describe('the HTTP server', () => {
     expect([status, refusal.error?.code]).toEqual([400, 'INVALID_ID']);
   });
 
-  it('stops at once although clients keep their connections alive, and answers what is under way', async () => {
+  it('stops at once despite keep-alive connections and answers what is under way', async () => {
     const service = await harness.start();
     const agent = new Agent({ keepAlive: true, maxSockets: 1 });
     const { port } = new URL(harness.url);

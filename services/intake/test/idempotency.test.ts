@@ -16,7 +16,7 @@ const withKey = (key: string, body: unknown = request, more: Record<string, stri
 const actionsNow = (): Promise<number> => harness.database.actions.countDocuments({});
 
 describe('Idempotency-Key', () => {
-  it('gives the same action for the same request, however often it comes', async () => {
+  it('returns the same action for the same request, however often it comes', async () => {
     const key = randomUUID();
     const first = await withKey(key);
     expect(first.status).toBe(202);
@@ -29,7 +29,7 @@ describe('Idempotency-Key', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('refuses another request with a key that is taken: 409, naming the action', async () => {
+  it('refuses another request with a used key with 409 and names the action', async () => {
     const key = randomUUID();
     const { body } = await withKey(key);
     const before = await harness.traces();
@@ -41,7 +41,7 @@ describe('Idempotency-Key', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('is one of its account', async () => {
+  it('is scoped to its account', async () => {
     const key = randomUUID();
     const mine = await withKey(key);
     const theirs = await withKey(key, request, { 'x-account-id': 'globex' });
@@ -49,7 +49,7 @@ describe('Idempotency-Key', () => {
     expect(theirs.body.data?.['actionId']).not.toBe(mine.body.data?.['actionId']);
   });
 
-  it('lets one of many that come at the same time through', async () => {
+  it('admits one of many concurrent requests', async () => {
     const key = randomUUID();
     const before = await actionsNow();
     const answers = await Promise.all(Array.from({ length: 12 }, () => withKey(key)));
@@ -64,14 +64,14 @@ describe('Idempotency-Key', () => {
     expect((await withKey(key)).body.data?.['actionId']).toBe([...accepted][0]);
   });
 
-  it('is free again after a request that was refused', async () => {
+  it('is free again after a refused request', async () => {
     const key = randomUUID();
     const big = { ...request, entities: [...entitiesOf(30), { id: 'big', notes: 'x'.repeat(3_000) }] };
     expect((await withKey(key, big)).status).toBe(400);
     expect((await withKey(key)).status).toBe(202);
   });
 
-  it('of an upload that died goes to the next request, and the dead one can never be accepted', async () => {
+  it('passes from a dead upload to the next request, and the dead upload can never be accepted', async () => {
     const key = randomUUID();
     const { database } = harness;
     const now = new Date();
@@ -94,7 +94,7 @@ describe('Idempotency-Key', () => {
     expect((await withKey(key)).status).toBe(202);
   });
 
-  it.each(['', 'with space', 'ü', 'x'.repeat(256)])('that is %j is refused', async (key) => {
+  it.each(['', 'with space', 'ü', 'x'.repeat(256)])('is refused when it is %j', async (key) => {
     const response = await fetch(`${harness.url}/bulk-actions`, {
       method: 'POST',
       headers: { 'content-type': 'application/json', 'x-account-id': 'acme', 'idempotency-key': key },

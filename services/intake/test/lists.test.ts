@@ -58,7 +58,7 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
     });
   });
 
-  it.each(ACTION_STATUSES)('gives those that are %s', async (status) => {
+  it.each(ACTION_STATUSES)('returns actions that are %s', async (status) => {
     const answer = await harness.get(`${path}?status=${status}`);
     expect(idsOf(answer)).toEqual(ids(newestFirst().filter((action) => action.status === status)));
     expect(answer.body.pagination?.['total']).toBe(2);
@@ -77,7 +77,7 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
     ['total', (action: ActionDocument) => action.total],
     ['finishedAt', (action: ActionDocument) => action.finishedAt?.getTime() ?? -1],
     ['scheduledFor', (action: ActionDocument) => action.scheduledFor?.getTime() ?? -1],
-  ])('sorts by %s, both ways, each action once', async (field, value) => {
+  ])('sorts by %s, in both directions, with each action once', async (field, value) => {
     const up = [...actions].sort((a, b) => value(a) - value(b) || (a._id < b._id ? -1 : 1));
     expect(idsOf(await harness.get(`${path}?sort=${field}`))).toEqual(ids(up));
     const down = [
@@ -99,13 +99,13 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
     ['status=queued&status=paused', 'status'],
     ['priority=urgent', 'priority'],
     ['page=2', 'page'],
-  ])('refuses %s, naming the field', async (query, field) => {
+  ])('refuses %s and names the field', async (query, field) => {
     const answer = await harness.get(`${path}?${query}`);
     expect([answer.status, answer.body.error?.code]).toEqual([400, 'INVALID_REQUEST']);
     expect(answer.body.error?.details?.map((issue) => issue.field)).toEqual([field]);
   });
 
-  it('keeps to the account, which may be named in the query', async () => {
+  it('returns only actions of its account, which the query may name', async () => {
     expect((await harness.get(path, { 'x-account-id': 'globex' })).body.pagination?.['total']).toBe(3);
     expect((await harness.get(`${path}?accountId=globex`, {})).body.pagination?.['total']).toBe(3);
     expect((await harness.get(path, { 'x-account-id': 'nobody' })).body.pagination?.['total']).toBe(0);
@@ -116,7 +116,7 @@ describe.each(['/bulk-actions', '/bulk-actions/status'])('GET %s', (path) => {
 
 describe('a list without an account', () => {
   it.each(['/bulk-actions', '/bulk-actions/status', '/bulk-actions/status/summary'])(
-    'is refused at %s, with how to name one and no action of anyone',
+    'is refused at %s with a hint how to name an account, and shows no action',
     async (path) => {
       const { status, body } = await harness.get(path, {});
       expect([status, body.data]).toEqual([400, undefined]);
@@ -132,7 +132,7 @@ describe('a list without an account', () => {
 });
 
 describe('the total of a list', () => {
-  it('is a lower bound, and says so, when there are more actions of a status than a list counts', async () => {
+  it('is marked as a lower bound when more actions match than a list counts', async () => {
     const store = new ActionStore(harness.database, 2);
     const listed = async (query: Record<string, string>) => {
       const {
@@ -164,7 +164,7 @@ describe('the total of a list', () => {
 });
 
 describe('GET /bulk-actions/status/summary', () => {
-  it("counts the account's actions by status, each status named", async () => {
+  it("counts the account's actions by status and names every status", async () => {
     const { status, body } = await harness.get('/bulk-actions/status/summary');
     expect(status).toBe(200);
     expect(statusSummarySchema.parse(body.data)).toEqual(
@@ -174,7 +174,7 @@ describe('GET /bulk-actions/status/summary', () => {
     expect(nobody.body.data).toEqual(Object.fromEntries(ACTION_STATUSES.map((name) => [name, 0])));
   });
 
-  it('needs an account and knows no other field', async () => {
+  it('requires an account and refuses unknown fields', async () => {
     expect((await harness.get('/bulk-actions/status/summary', {})).status).toBe(400);
     expect((await harness.get('/bulk-actions/status/summary?limit=1')).status).toBe(400);
   });

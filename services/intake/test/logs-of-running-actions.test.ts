@@ -50,7 +50,7 @@ async function given(total = SIZE): Promise<string> {
 }
 
 /** Stores the outcomes of a batch, as stats-aggregator would. */
-async function happens(log: ActionLogDocument): Promise<void> {
+async function record(log: ActionLogDocument): Promise<void> {
   const { success, failure, skipped } = log.counts;
   await harness.database.actionLogs.insertOne(log);
   await harness.database.actions.updateOne(
@@ -95,7 +95,7 @@ describe('the logs of a running action', () => {
           seen.push(...found.positions);
           more = found.pagination.more === true;
           if (found.pagination.next !== undefined) next = `&after=${found.pagination.next}`;
-          if (arriving !== undefined) await happens(batches[arriving]!);
+          if (arriving !== undefined) await record(batches[arriving]!);
         }
         expect(seen).toEqual(wanted(type));
       }
@@ -106,10 +106,10 @@ describe('the logs of a running action', () => {
     const actionId = await given();
     const batches = batchesOf(actionId);
     const late = batches[1]!;
-    for (const log of batches) if (log !== late) await happens(log);
+    for (const log of batches) if (log !== late) await record(log);
     const first = await page(actionId, 'limit=1000');
     expect(first.positions).toEqual(wanted().slice(0, late.firstPosition));
-    await happens(late);
+    await record(late);
     const rest = await page(actionId, `limit=1000&after=${first.positions.at(-1)!}`);
     expect([...first.positions, ...rest.positions]).toEqual(wanted());
   });
@@ -117,11 +117,11 @@ describe('the logs of a running action', () => {
   it('hold the outcomes so far, repeat none and end when read from the highest position', async () => {
     const actionId = await given();
     const [late, ...others] = batchesOf(actionId);
-    for (const log of others) await happens(log);
+    for (const log of others) await record(log);
     const soFar = wanted().filter((p) => !late!.outcomes.some(({ position }) => position === p));
     const first = await page(actionId, 'sort=-position&limit=20');
     expect(first.positions).toEqual([...soFar].reverse().slice(0, 20));
-    await happens(late!);
+    await record(late!);
     const below = first.positions.at(-1)!;
     expect(first.pagination).toMatchObject({ more: true, next: below });
     const rest = await page(actionId, `sort=-position&limit=1000&after=${below}`);
@@ -133,10 +133,10 @@ describe('the logs of a running action', () => {
     expect(rest.pagination).toMatchObject({ more: false });
   });
 
-  it('are the outcomes so far when read with `skip`, and as a file', async () => {
+  it('hold the outcomes so far when read with `skip` and as a file', async () => {
     const actionId = await given();
     const [late, ...others] = batchesOf(actionId);
-    for (const log of others) await happens(log);
+    for (const log of others) await record(log);
     const soFar = wanted().filter((p) => !late!.outcomes.some(({ position }) => position === p));
     expect(await page(actionId, 'limit=1000&skip=0')).toEqual({
       positions: soFar,
@@ -148,7 +148,7 @@ describe('the logs of a running action', () => {
     expect((await file.text()).trim().split('\n')).toHaveLength(soFar.length);
   });
 
-  it('look at a bounded number of positions for one page, and continue behind them', async () => {
+  it('read a bounded number of positions for one page and continue after them', async () => {
     const fat = 10_000;
     const actionId = await given(4 * fat);
     const template = logOf(actionId, 0, [0]);
@@ -158,7 +158,7 @@ describe('the logs of a running action', () => {
         position: batchNo * fat + i,
         status: batchNo === 2 && i === 5 ? ('failure' as const) : ('success' as const),
       }));
-      await happens({
+      await record({
         ...template,
         _id: `${actionId}:${batchNo}`,
         batchNo,
@@ -180,7 +180,7 @@ describe('the logs in the order of `sort`', () => {
     'omit and repeat no outcome (type: %s) when an ended action is read from its end, by `after` and by `skip`',
     async (type) => {
       const actionId = await given();
-      for (const log of batchesOf(actionId)) await happens(log);
+      for (const log of batchesOf(actionId)) await record(log);
       await harness.database.actions.updateOne({ _id: actionId }, { $set: { status: 'completed' } });
       const ofType = type === undefined ? '' : `&type=${type}`;
       const expected = wanted(type).reverse();
@@ -206,13 +206,13 @@ describe('the logs in the order of `sort`', () => {
     },
   );
 
-  it('are ascending for `position`, as without it', async () => {
+  it('are ascending for `position`, which is also the default', async () => {
     const actionId = await given();
-    for (const log of batchesOf(actionId)) await happens(log);
+    for (const log of batchesOf(actionId)) await record(log);
     expect(await page(actionId, 'sort=position&limit=9')).toEqual(await page(actionId, 'limit=9'));
   });
 
-  it('are refused by any other field, with the ones that there are', async () => {
+  it('are refused for any other field, with the fields that exist', async () => {
     const actionId = await given();
     for (const sort of ['at', 'status', '--position', '', 'position,-position']) {
       const { status, body } = await harness.get(`/bulk-actions/${actionId}/logs?sort=${sort}`);

@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-it('tells of requests by pattern and status, of acceptance and of the dispatch', async () => {
+it('reports requests by pattern and status, acceptance and dispatch as metrics', async () => {
   const action = { actionType: 'update', entityType: 'contact', entities: entitiesOf(25) };
   const key = { 'idempotency-key': 'once' };
   const { body } = await harness.post(action, key);

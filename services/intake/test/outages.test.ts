@@ -34,11 +34,11 @@ function firstCopies(published: readonly PublishedBatch[]): PublishedBatch[] {
   return [...first.values()];
 }
 
-describe('MongoDB goes away in the middle of an upload', () => {
+describe('an upload that loses MongoDB in the middle', () => {
   // If connections are dead and new ones are not, the driver's own second try is accepted.
-  it.each([{ away: 'break' }, { away: 'blackHole' }] as const)(
-    '$away: it is refused as to be repeated, leaves nothing behind, and its repetition is accepted',
-    async ({ away }) => {
+  it.each([{ fault: 'break' }, { fault: 'blackHole' }] as const)(
+    'is refused as retryable, leaves nothing behind, and its repetition is accepted ($fault)',
+    async ({ fault }) => {
       const { link, env } = await linkTo('mongodb', harness.installation.env);
       harness.installation.onDispose(() => link.close());
       const service = await harness.start({ ...env, MONGODB_TIMEOUT_MS: '1000', STAGING_GROUP_BATCHES: '2' });
@@ -56,14 +56,14 @@ describe('MongoDB goes away in the middle of an upload', () => {
           'a part is staged',
           async () => (await harness.database.stagedBatches.countDocuments({})) > 0,
         );
-        link[away]();
+        link[fault]();
         yield Buffer.from(lines.slice(SIZE / 2).join(''));
       }
       const refused = await upload(brokenOff());
       const answer = (await refused.json()) as { error?: { code: string } };
       expect([refused.status, answer.error?.code]).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
       expect(refused.headers.get('retry-after')).toBe('5');
-      link.mend();
+      link.restore();
       await eventually('ready', () => service.context.health.ready);
       expect((await harness.get('/bulk-actions')).body.pagination?.['total']).toBe(0);
       expect(await swept()).toEqual({ actions: 0, staged: 0, submitted: 0, batches: 0 });
@@ -81,10 +81,10 @@ describe('MongoDB goes away in the middle of an upload', () => {
   );
 });
 
-describe('Kafka goes away in the middle of a dispatch', () => {
-  it.each(AWAY.map((away) => ({ away })))(
-    '$away: uploads are accepted meanwhile, and every batch comes, in order, once but for second copies',
-    async ({ away }) => {
+describe('a dispatch that loses Kafka in the middle', () => {
+  it.each(AWAY.map((fault) => ({ fault })))(
+    'publishes every batch in order, once except for second copies, while uploads are still accepted ($fault)',
+    async ({ fault }) => {
       const { link, env } = await linkTo('kafka', harness.installation.env);
       harness.installation.onDispose(() => link.close());
       const service = await harness.start({
@@ -104,13 +104,13 @@ describe('Kafka goes away in the middle of a dispatch', () => {
       await eventually('it is under way', async () => (await harness.published(underWay)).length >= 4, {
         everyMs: 5,
       });
-      link[away]();
+      link[fault]();
       link.delay(0);
       const meanwhile = await post();
-      if (away !== 'hang') {
+      if (fault !== 'hang') {
         await eventually('not ready', () => !service.context.health.ready);
         expect((await harness.database.actions.findOne({ _id: underWay }))?.dispatch.done).toBe(false);
-        link.mend();
+        link.restore();
       }
       for (const actionId of [underWay, meanwhile]) {
         const published = await eventually('all is dispatched', async () => {

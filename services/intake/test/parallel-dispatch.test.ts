@@ -21,7 +21,7 @@ const done = (actionId: string) =>
   eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);
 
 describe('a send that hangs', () => {
-  it('holds up neither the other lanes nor the other accounts of its lane, nor what comes later', async () => {
+  it('delays neither other lanes, nor other accounts of its lane, nor later actions', async () => {
     const stuck = await accepted('a', 200);
     const [ofOther, ofLane] = [await accepted('b', 200), await accepted('a', 200, 'high')];
     const { normal } = harness.installation.topics.entityBatches;
@@ -47,7 +47,7 @@ describe('a send that hangs', () => {
     expect(positionsOf(published)).toEqual(Array.from({ length: 200 }, (_, i) => i));
   });
 
-  it('holds up no more of its lane than there are places, and no other lane, where all sends of the lane hang', async () => {
+  it('blocks only the places of its lane, and no other lane, when all sends of the lane hang', async () => {
     for (const accountId of ['a', 'b', 'c']) await accepted(accountId, 50);
     const { normal } = harness.installation.topics.entityBatches;
     const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => topic === normal);
@@ -61,7 +61,7 @@ describe('a send that hangs', () => {
     release();
   });
 
-  it('keeps its lease, so that nobody publishes the same batches meanwhile', async () => {
+  it('keeps its lease, so that no other instance publishes the same batches', async () => {
     const stuck = await accepted('a', 50);
     const { normal } = harness.installation.topics.entityBatches;
     const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => topic === normal);
@@ -86,7 +86,7 @@ describe('a send that hangs', () => {
     expect(positionsOf(published)).toEqual(Array.from({ length: 50 }, (_, i) => i));
   });
 
-  it('ends with the stop of its dispatch, which hands the leases back after it', async () => {
+  it('ends when its dispatch stops, which then hands the leases back', async () => {
     const stuck = await accepted('a', 50);
     const { producer, hanging, release } = hangingProducer(
       harness.producer,
@@ -103,7 +103,7 @@ describe('a send that hangs', () => {
     expect(dispatch.nextBatch).toBeGreaterThan(0);
   });
 
-  it('of an announcement hands its lease back as one that may have published its window', async () => {
+  it('hands back the lease of a hanging announcement as one that may have published its window', async () => {
     const stuck = await accepted('a', 50);
     const { actions, entityBatches } = harness.installation.topics;
     const sends: string[] = [];

@@ -31,7 +31,7 @@ describe('batches in retry topics', () => {
     { limit: 'action', options: { maxInFlight: 4 } },
     { limit: 'account', options: limits(4, 1_000) },
     { limit: 'lane', options: limits(1_000, 6) },
-  ])('do not hold up the rest of their action by the limit of the $limit', async ({ options }) => {
+  ])('do not block the rest of their action by the limit of the $limit', async ({ options }) => {
     const { _id } = await accepted('a', 300);
     const one = dispatcherOf(harness, options);
     const wake = (): void => one.wake();
@@ -54,7 +54,7 @@ describe('batches in retry topics', () => {
     await published(_id, 6, wake);
   });
 
-  it('of an action that has nothing else in flight are not even looked at', async () => {
+  it('are not even searched when their action has nothing else in flight', async () => {
     const { _id } = await accepted('a', 30);
     const one = dispatcherOf(harness);
     one.wake();

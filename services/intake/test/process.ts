@@ -45,7 +45,7 @@ export async function startIntakeProcess(
   const port = await new Promise<number>((resolve, reject) => {
     createInterface({ input: child.stdout }).on('line', (line) => {
       lines.push(line);
-      const ready = /"port":(\d+).*"msg":"ready"/.exec(line)?.[1];
+      const ready = /"port":(\d+).*"msg":"Service ready"/.exec(line)?.[1];
       if (ready !== undefined) resolve(Number(ready));
     });
     createInterface({ input: child.stderr }).on('line', (line) => lines.push(line));

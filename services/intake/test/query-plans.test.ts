@@ -168,7 +168,7 @@ const draft = () => ({
   retryOf: null,
 });
 
-it('every query of intake is answered by an index', async () => {
+it('every query of intake uses an index', async () => {
   await askEverything();
   expect(plans.recorded).toEqual([
     'aggregate actions',
@@ -189,7 +189,7 @@ it('every query of intake is answered by an index', async () => {
   expect(await plans.scans(database)).toEqual([]);
 });
 
-it('a query without an index would be found', async () => {
+it('a query without an index is detected', async () => {
   const careless = new QueryPlans();
   const watched = await harness.installation.database(careless.record);
   await watched.actions.find({ actionType: 'update' }).toArray();

@@ -52,8 +52,8 @@ const actionsOf = (accountId: string): Promise<ActionDocument[]> =>
 const end = (accountId: string, status: StoredStatus = 'completed'): Promise<unknown> =>
   harness.database.actions.updateOne({ accountId, status: 'pending' }, { $set: { status } });
 
-describe('quotas of work', () => {
-  it('are off by default', async () => {
+describe('a quota of work', () => {
+  it('is off by default', async () => {
     const url = await start({});
     const account = newAccount();
     const answers = await Promise.all(Array.from({ length: 10 }, () => send(url, account, 100)));
@@ -67,7 +67,7 @@ describe('quotas of work', () => {
     ['staged-bytes', { QUOTA_UNFINISHED_ACTIONS: '1000', QUOTA_STAGED_BYTES: '2100' }, 10],
     ['rows-per-day', { QUOTA_ROWS_PER_DAY: '70' }, 10],
   ] as const)(
-    'let exactly as many requests through as there is room, when they come at once to two intakes: %s',
+    'admits exactly as many concurrent requests as there is room for at two intakes: %s',
     async (quota, env, size) => {
       const urls = [await start(env), await start(env)];
       const account = newAccount();
@@ -88,7 +88,7 @@ describe('quotas of work', () => {
     },
   );
 
-  it('say what the limit is, how much is used and when it is free again', async () => {
+  it('reports its limit, its usage and when it is free again', async () => {
     const url = await start({
       QUOTA_UNFINISHED_ACTIONS: '3',
       QUOTA_STAGED_BYTES: '100000',
@@ -120,14 +120,14 @@ describe('quotas of work', () => {
     expect(refused.headers.get('quota-unfinished-actions-remaining')).toBe('2');
   });
 
-  it('give no time to a request that is larger than the whole quota', async () => {
+  it('gives no retry time to a request that is larger than the whole quota', async () => {
     const url = await start({ QUOTA_ROWS_PER_DAY: '50' });
     const refused = await send(url, newAccount(), 51);
     expect([refused.status, refused.headers.get('retry-after')]).toEqual([429, null]);
     expect(refusalOf(refused).message).toContain('more than the whole quota: split it');
   });
 
-  it('stop an upload at the row that has no room, keep nothing of it and give its rows back', async () => {
+  it('stops an upload at the row that exceeds it, keeps nothing and gives its rows back', async () => {
     const url = await start({ QUOTA_ROWS_PER_DAY: '250', QUOTA_UNFINISHED_ACTIONS: '100' });
     const account = newAccount();
     expect((await send(url, account, 100)).status).toBe(202);
@@ -144,7 +144,7 @@ describe('quotas of work', () => {
     expect((await send(url, account, 150)).headers.get('quota-rows-per-day-remaining')).toBe('0');
   });
 
-  it('give back what a refused request took', async () => {
+  it('is given back when a request is refused', async () => {
     const url = await start({ QUOTA_ROWS_PER_DAY: '100', QUOTA_UNFINISHED_ACTIONS: '2' });
     const account = newAccount();
     const faulty = [...entitiesOf(90).map((entity) => JSON.stringify(entity)), '7'].join('\n');
@@ -162,7 +162,7 @@ describe('quotas of work', () => {
   });
 
   it.each(['completed', 'failed', 'cancelled'] as const)(
-    'have room again when an action is %s, and its rows still count for the day',
+    'has room again when an action is %s, and its rows still count for the day',
     async (status) => {
       const url = await start({ QUOTA_UNFINISHED_ACTIONS: '2', QUOTA_ROWS_PER_DAY: '100' });
       const account = newAccount();
@@ -183,7 +183,7 @@ describe('quotas of work', () => {
     },
   );
 
-  it('have room again when the account cancels an action', async () => {
+  it('has room again when the account cancels an action', async () => {
     const url = await start({ QUOTA_UNFINISHED_ACTIONS: '1' });
     const account = newAccount();
     const { body } = await send(url, account, 10);
@@ -193,7 +193,7 @@ describe('quotas of work', () => {
     await eventually('room', async () => (await send(url, account, 10)).status === 202);
   });
 
-  it('count a request with an Idempotency-Key once, and answer it as before when there is no room left', async () => {
+  it('counts a request with an Idempotency-Key once, and replays its answer when there is no room left', async () => {
     const url = await start({ QUOTA_UNFINISHED_ACTIONS: '1', QUOTA_ROWS_PER_DAY: '10' });
     const account = newAccount();
     const key = { 'idempotency-key': 'the-key' };
@@ -206,7 +206,7 @@ describe('quotas of work', () => {
     expect((await harness.database.accountQuotas.findOne({ _id: account }))?.rows).toBe(10);
   });
 
-  it('are those of each account', async () => {
+  it('is separate for each account', async () => {
     const url = await start({ QUOTA_UNFINISHED_ACTIONS: '1' });
     const [one, other] = [newAccount(), newAccount()];
     expect((await send(url, one, 1)).status).toBe(202);
@@ -214,7 +214,7 @@ describe('quotas of work', () => {
     expect((await send(url, other, 1)).status).toBe(202);
   });
 
-  it('count actions that were accepted before there was a quota', async () => {
+  it('counts actions that were accepted before it was configured', async () => {
     const account = newAccount();
     const before = await start({});
     for (let i = 0; i < 2; i += 1) expect((await send(before, account, 1)).status).toBe(202);
@@ -225,7 +225,7 @@ describe('quotas of work', () => {
     expect((await send(url, account, 1)).status).toBe(202);
   });
 
-  it('are kept while Redis is unavailable, since MongoDB counts them', async () => {
+  it('is kept while Redis is unavailable, since MongoDB counts it', async () => {
     const redis = new URL(harness.installation.env['REDIS_URL']!);
     const link = await BreakableLink.to(redis.hostname, Number(redis.port));
     harness.installation.onDispose(() => link.close());
@@ -238,10 +238,10 @@ describe('quotas of work', () => {
     expect([(await send(url, account, 1)).status, (await send(url, account, 1)).status]).toEqual([202, 429]);
     await end(account);
     expect((await send(url, account, 1)).status).toBe(202);
-    link.mend();
+    link.restore();
   });
 
-  it('report their refusals as a metric', async () => {
+  it('reports its refusals as a metric', async () => {
     const url = await start({ QUOTA_ROWS_PER_DAY: '1' });
     expect((await send(url, newAccount(), 2)).status).toBe(429);
     const text = await (await fetch(`http://127.0.0.1:${harness.adminPort}/metrics`)).text();
@@ -249,7 +249,7 @@ describe('quotas of work', () => {
   });
 });
 
-describe('after a crash', () => {
+describe('quotas after a crash', () => {
   let now = new Date('2026-11-25T23:00:00Z');
   const limits: QuotaLimits = { 'unfinished-actions': 2, 'staged-bytes': 10_000, 'rows-per-day': 100 };
 
@@ -306,7 +306,7 @@ describe('after a crash', () => {
     return { claim, accept: () => to('pending') };
   }
 
-  it('an upload holds its room until the janitor has removed it, and not a row longer', async () => {
+  it('keep the room of an upload exactly until the janitor has removed it', async () => {
     const accountId = newAccount();
     const quotas = quotasOf(limits);
     await dyingUpload(quotas, accountId, 60);
@@ -330,7 +330,7 @@ describe('after a crash', () => {
     });
   });
 
-  it('an action whose hold was not removed after its acceptance counts its rows once', async () => {
+  it('count the rows of an accepted action once when its hold was not removed', async () => {
     const accountId = newAccount();
     const quotas = quotasOf({ 'rows-per-day': 100 });
     const first = await openClaim(quotas, accountId);
@@ -346,7 +346,7 @@ describe('after a crash', () => {
     });
   });
 
-  it('the rows of a day are free at midnight UTC, also for an upload that began before it', async () => {
+  it('free the rows of a day at midnight UTC, also for an upload that started before', async () => {
     const accountId = newAccount();
     const quotas = quotasOf(limits);
     const { claim } = await openClaim(quotas, accountId);
@@ -368,8 +368,8 @@ describe('after a crash', () => {
   });
 });
 
-describe('an account with many unfinished actions', () => {
-  it('has refused requests that share a look for ended actions, and another one a little later', async () => {
+describe('the quota of an account with many unfinished actions', () => {
+  it('searches for ended actions once for concurrent refused requests, and once more a little later', async () => {
     const { database } = harness;
     const accountId = newAccount();
     const MANY = 1_000;

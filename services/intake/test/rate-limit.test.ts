@@ -42,7 +42,7 @@ const newAccount = (): string => `account-${(accounts += 1)}`;
 const PASSED = 404;
 
 describe('the rate limit', () => {
-  it('is one for all instances, and counts each account by itself', async () => {
+  it('is shared by all instances and counts each account separately', async () => {
     const [one, two] = [
       await start({ ...PATIENT, RATE_LIMIT_MAX: '10' }),
       await start({ ...PATIENT, RATE_LIMIT_MAX: '10' }),
@@ -74,7 +74,7 @@ describe('the rate limit', () => {
     redis.disconnect();
   });
 
-  it('slides: a place is free a window after its own request, not all at once', async () => {
+  it('slides, so that each place is free one window after its own request', async () => {
     const { ask } = await start({ ...PATIENT, RATE_LIMIT_MAX: '5', RATE_LIMIT_WINDOW_MS: '4000' });
     const account = newAccount();
     const begin = Date.now();
@@ -90,7 +90,7 @@ describe('the rate limit', () => {
     expect((await ask(account)).status).toBe(429);
   });
 
-  it('lets a client in that has waited as it was told', async () => {
+  it('admits a client that has waited as long as the answer said', async () => {
     const { ask } = await start({ ...PATIENT, RATE_LIMIT_MAX: '1', RATE_LIMIT_WINDOW_MS: '700' });
     const account = newAccount();
     for (let i = 0; i < 4; i += 1) {
@@ -104,7 +104,7 @@ describe('the rate limit', () => {
     expect((await ask(account)).status).toBe(PASSED);
   });
 
-  it('is another one for accounts that have their own', async () => {
+  it("follows the account's own limit where one is configured", async () => {
     const { ask } = await start({
       ...PATIENT,
       RATE_LIMIT_MAX: '2',
@@ -122,7 +122,7 @@ describe('the rate limit', () => {
     expect((await ask('free')).headers.get('ratelimit-limit')).toBeNull();
   });
 
-  it('lets through exactly its number of requests that come at once', async () => {
+  it('admits exactly its number of concurrent requests', async () => {
     const limits = { ...PATIENT, RATE_LIMIT_MAX: '50' };
     const intakes = [await start(limits), await start(limits)];
     const account = newAccount();
@@ -133,7 +133,7 @@ describe('the rate limit', () => {
     expect(answers.filter((status) => status === 429)).toHaveLength(150);
   });
 
-  it('is told on every answer, and refuses before the body is read', async () => {
+  it('is reported on every answer and refuses before the body is read', async () => {
     const { url } = await start({ ...PATIENT, RATE_LIMIT_MAX: '3' });
     const account = newAccount();
     const send = (body: string, headers: Record<string, string>) =>
@@ -149,7 +149,7 @@ describe('the rate limit', () => {
     expect((await get(`${url}/nothing`, account)).headers.get('ratelimit-limit')).toBeNull();
   });
 
-  it('counts by the account of the query or the body where no header names one, once a request', async () => {
+  it('counts once a request, by the account of the query or body when no header names one', async () => {
     const { url } = await start({ ...PATIENT, RATE_LIMIT_MAX: '4' });
     const account = newAccount();
     const body = JSON.stringify({ actionType: 'update', entities: entitiesOf(1), accountId: account });
@@ -169,14 +169,14 @@ describe('the rate limit', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('is off when it is 0, and needs no Redis then', async () => {
+  it('is off when it is 0, and then needs no Redis', async () => {
     const { ask, service } = await start({ RATE_LIMIT_MAX: '0', REDIS_URL: 'redis://127.0.0.1:1' });
     expect((await ask(newAccount())).headers.get('ratelimit-limit')).toBeNull();
     expect(service.context.health.ready).toBe(true);
   });
 });
 
-describe('while Redis is away', () => {
+describe('the rate limit while Redis is unavailable', () => {
   let link: BreakableLink;
   let throughLink: { REDIS_URL: string; RATE_LIMIT_MAX: string; RATE_LIMIT_TIMEOUT_MS: string };
   beforeAll(async () => {
@@ -195,7 +195,7 @@ describe('while Redis is away', () => {
       return true;
     });
 
-  it('requests pass when it is open, and the limit is kept again afterwards', async () => {
+  it('admits requests when it is open, and applies again afterwards', async () => {
     const intake = await start(throughLink);
     await limitIsKept(intake);
     link.break();
@@ -205,12 +205,12 @@ describe('while Redis is away', () => {
       expect([status, headers.get('ratelimit-limit')]).toEqual([PASSED, null]);
     }
     expect(intake.service.context.health.ready).toBe(true);
-    link.mend();
+    link.restore();
     await limitIsKept(intake);
     expect(intake.service.failures).toEqual([]);
   });
 
-  it('requests are refused when it is closed, readiness says so, and all is well afterwards', async () => {
+  it('refuses requests when it is closed, reports that on /readyz, and recovers afterwards', async () => {
     const intake = await start({ ...throughLink, RATE_LIMIT_WHEN_REDIS_IS_AWAY: 'closed' });
     const { health } = intake.service.context;
     await limitIsKept(intake);
@@ -221,23 +221,23 @@ describe('while Redis is away', () => {
     expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
     await eventually('not ready', () => !health.ready);
     expect(health.report().components['redis']).toMatchObject({ state: 'waiting' });
-    link.mend();
+    link.restore();
     await eventually('ready', () => health.ready);
     await limitIsKept(intake);
     expect(intake.service.failures).toEqual([]);
   });
 
-  it.each(['open', 'closed'] as const)('intake starts all the same (%s), and recovers', async (choice) => {
+  it.each(['open', 'closed'] as const)('lets intake start (%s) and recovers', async (choice) => {
     link.break();
     const intake = await start({ ...throughLink, RATE_LIMIT_WHEN_REDIS_IS_AWAY: choice });
     expect(intake.service.context.health.ready).toBe(choice === 'open');
     expect((await intake.ask(newAccount())).status).toBe(choice === 'open' ? PASSED : 503);
-    link.mend();
+    link.restore();
     await limitIsKept(intake);
     expect(intake.service.context.health.ready).toBe(true);
   });
 
-  it('a request waits only so long for a Redis that hangs', async () => {
+  it('bounds the time for which a request waits for a Redis that hangs', async () => {
     const intake = await start({ ...throughLink, RATE_LIMIT_TIMEOUT_MS: '200' });
     await limitIsKept(intake);
     link.hang();
@@ -247,7 +247,7 @@ describe('while Redis is away', () => {
     expect(Date.now() - begin).toBeGreaterThanOrEqual(190);
     expect(Date.now() - begin).toBeLessThan(5_000);
     link.break();
-    link.mend();
+    link.restore();
     await limitIsKept(intake);
   });
 });

@@ -77,7 +77,7 @@ describe.each(['csv', 'ndjson'])('results.%s', (format) => {
     expect(unclosed.size).toBe(0);
   });
 
-  it('closes its cursors when the client leaves before the end, at whatever moment', async () => {
+  it('closes its cursors whenever the client disconnects before the end', async () => {
     const before = opened.length;
     const { port } = new URL(harness.url);
     const request = `GET ${path()} HTTP/1.1\r\nhost: h\r\nx-account-id: acme\r\n\r\n`;

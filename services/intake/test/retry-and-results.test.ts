@@ -65,7 +65,7 @@ async function withOutcomes(actionId: string): Promise<void> {
 const retry = (actionId: string) => harness.send('POST', `/bulk-actions/${actionId}/retry`);
 
 describe('POST /bulk-actions/:id/retry', () => {
-  it('is a new action of just the failed positions, in their order, as they were sent', async () => {
+  it('creates an action of exactly the failed positions, in order, as they were sent', async () => {
     const actionId = await ended({ set: { ownerId: 'u1' } });
     const { status, headers, body } = await retry(actionId);
     expect(status).toBe(202);
@@ -88,7 +88,7 @@ describe('POST /bulk-actions/:id/retry', () => {
     expect(sent.every(({ id, ref }) => ref === `row, ${id.slice(1)}`)).toBe(true);
   });
 
-  it('made again is the same action', async () => {
+  it('returns the same action when repeated', async () => {
     const actionId = await ended();
     const first = await retry(actionId);
     const again = await retry(actionId);
@@ -96,7 +96,7 @@ describe('POST /bulk-actions/:id/retry', () => {
     expect(again.body.data?.['actionId']).toBe(first.body.data?.['actionId']);
   });
 
-  it('made again is the same action when the batches of the old one are gone, and reads none of them', async () => {
+  it('returns the same action when the batches of the old action are gone, and reads none of them', async () => {
     const actionId = await ended();
     const first = await retry(actionId);
     await harness.database.stagedBatches.deleteMany({ actionId });
@@ -105,7 +105,7 @@ describe('POST /bulk-actions/:id/retry', () => {
     expect(again.body.data?.['actionId']).toBe(first.body.data?.['actionId']);
   });
 
-  it('is refused before the end, without a failure, and when what was sent is gone', async () => {
+  it('is refused before the end, without a failure, and when the sent entities are gone', async () => {
     const actionId = await ended();
     const { actions, stagedBatches } = harness.database;
     await actions.updateOne({ _id: actionId }, { $set: { status: 'processing' } });
@@ -162,7 +162,7 @@ async function download(path: string): Promise<{ response: Response; text: strin
   return { response, text: await response.text() };
 }
 
-describe('results', () => {
+describe('the results of an action', () => {
   it('come as NDJSON and as CSV with every outcome, in order of position, with the caller’s own row identity', async () => {
     const actionId = await ended();
     const ndjson = await download(`/bulk-actions/${actionId}/results.ndjson`);
@@ -193,7 +193,7 @@ describe('results', () => {
     );
   });
 
-  it('as CSV start no formula in a spreadsheet, and are exact when they are asked for', async () => {
+  it('start no formula in a spreadsheet as CSV, and are exact on request', async () => {
     const answer = await fetch(`${harness.url}/bulk-actions?actionType=update&config=${UPDATE_CONFIG}`, {
       method: 'POST',
       headers: { 'x-account-id': 'acme', 'content-type': 'application/x-ndjson' },
@@ -222,7 +222,7 @@ describe('results', () => {
     expect(bare(values(text))).toEqual(bare(sent));
   });
 
-  it.each(STATUSES.slice(1))('of one type: %s', async (type) => {
+  it.each(STATUSES.slice(1))('are filtered by type: %s', async (type) => {
     const actionId = await ended();
     const rows = asRows((await download(`/bulk-actions/${actionId}/results.ndjson?type=${type}`)).text);
     expect(rows.map(({ position }) => position)).toEqual(
@@ -230,26 +230,29 @@ describe('results', () => {
     );
   });
 
-  it.each(RESULTS)('as %s of an action without outcomes are none', async (file) => {
+  it.each(RESULTS)('are empty as %s when the action has no outcomes', async (file) => {
     const { _id } = await harness.accepted(randomUUID(), 3, new Date('2999-01-01T00:00:00Z'));
     const { response, text } = await download(`/bulk-actions/${_id}/${file}`);
     expect(response.status).toBe(200);
     expect(text.split('\n').filter((line) => line !== '')).toHaveLength(file === 'results.csv' ? 1 : 0);
   });
 
-  it.each(RESULTS)('as %s keep to account, id and query', async (file) => {
-    const { _id } = await harness.accepted(randomUUID(), 3, new Date('2999-01-01T00:00:00Z'));
-    const refused = async (path: string, headers?: Record<string, string>): Promise<unknown> => {
-      const answer = await harness.get(path, headers);
-      return [answer.status, answer.body.error?.code];
-    };
-    expect(await refused(`/bulk-actions/${_id}/${file}`, { 'x-account-id': 'other' })).toEqual([
-      404,
-      'ACTION_NOT_FOUND',
-    ]);
-    expect(await refused(`/bulk-actions/${randomUUID()}/${file}`)).toEqual([404, 'ACTION_NOT_FOUND']);
-    expect(await refused(`/bulk-actions/7/${file}`)).toEqual([400, 'INVALID_ID']);
-    expect(await refused(`/bulk-actions/${_id}/${file}?type=bad`)).toEqual([400, 'INVALID_REQUEST']);
-    expect(await refused(`/bulk-actions/${_id}/${file}`, {})).toEqual([400, 'ACCOUNT_REQUIRED']);
-  });
+  it.each(RESULTS)(
+    'are refused as %s for another account, an unknown id and an invalid query',
+    async (file) => {
+      const { _id } = await harness.accepted(randomUUID(), 3, new Date('2999-01-01T00:00:00Z'));
+      const refused = async (path: string, headers?: Record<string, string>): Promise<unknown> => {
+        const answer = await harness.get(path, headers);
+        return [answer.status, answer.body.error?.code];
+      };
+      expect(await refused(`/bulk-actions/${_id}/${file}`, { 'x-account-id': 'other' })).toEqual([
+        404,
+        'ACTION_NOT_FOUND',
+      ]);
+      expect(await refused(`/bulk-actions/${randomUUID()}/${file}`)).toEqual([404, 'ACTION_NOT_FOUND']);
+      expect(await refused(`/bulk-actions/7/${file}`)).toEqual([400, 'INVALID_ID']);
+      expect(await refused(`/bulk-actions/${_id}/${file}?type=bad`)).toEqual([400, 'INVALID_REQUEST']);
+      expect(await refused(`/bulk-actions/${_id}/${file}`, {})).toEqual([400, 'ACCOUNT_REQUIRED']);
+    },
+  );
 });

@@ -30,7 +30,7 @@ const post = async (scheduledFor: string): Promise<Record<string, unknown>> => {
 };
 
 describe('scheduled actions', () => {
-  it('that are due are started once each, by several instances that all look for them', async () => {
+  it('start once each when they are due and several instances search for them', async () => {
     await Promise.all([harness.start(), harness.start(), harness.start()]);
     const due = new Date(Date.now() + 1_500);
     const actions = await Promise.all(
@@ -46,7 +46,7 @@ describe('scheduled actions', () => {
     expect(harness.submitted.messages).toHaveLength(actions.length);
   });
 
-  it('that became due while every instance was down start when one is back', async () => {
+  it('start after all instances were down when they became due', async () => {
     const { _id } = await harness.accepted(randomUUID(), SIZE, new Date(Date.now() - 60_000));
     expect(await harness.published(_id)).toEqual([]);
     await harness.start();
@@ -54,7 +54,7 @@ describe('scheduled actions', () => {
     expect(await publishedPositions(_id)).toEqual(everyPosition);
   });
 
-  it('may name their time with an offset; one that is past is now', async () => {
+  it('accept a time with an offset and start at once when it has passed', async () => {
     await harness.start();
     const instant = new Date(Date.now() + 300 * DAY_MS);
     const local = new Date(instant.getTime() + 5.5 * HOUR_MS).toISOString().replace('Z', '+05:30');

@@ -41,7 +41,7 @@ const janitorAhead = (ms: number) =>
   );
 
 describe('staging', () => {
-  it('accepts an action with all of its batches, in one step', async () => {
+  it('accepts an action with all of its batches in one step', async () => {
     const actionId = randomUUID();
     const action = await harness.accepted(actionId, 95);
     expect(action).toMatchObject({ status: 'pending', total: 95, version: 1 });
@@ -64,7 +64,7 @@ describe('staging', () => {
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
-  it('refuses an upload of nothing', async () => {
+  it('refuses an empty upload', async () => {
     await expect(harness.staging().stage(draft(randomUUID()), [])).rejects.toMatchObject({
       code: 'INVALID_REQUEST',
     });
@@ -72,7 +72,7 @@ describe('staging', () => {
   });
 });
 
-describe('a write whose answer is lost', () => {
+describe('staging when the answer to a write is lost', () => {
   /**
    * Wraps the database so that the answer of one operation on `actions` is lost after it was
    * executed.
@@ -100,7 +100,7 @@ describe('a write whose answer is lost', () => {
     });
   }
 
-  it('is an acceptance where it was carried out: the action is answered, and stays', async () => {
+  it('accepts the action if the write was executed', async () => {
     const actionId = randomUUID();
     const staging = harness.staging(undefined, losing('findOneAndUpdate', true));
     const action = await staging.stage(draft(actionId), entitiesOf(25));
@@ -108,7 +108,7 @@ describe('a write whose answer is lost', () => {
     expect(await harness.database.stagedBatches.countDocuments({ actionId })).toBe(action.batchCount);
   });
 
-  it('is none where it was not: the batches go at once, the rest when nothing can come after it', async () => {
+  it('refuses the action if the write was not executed, and removes it once no late write can arrive', async () => {
     const actionId = randomUUID();
     const staging = harness.staging(undefined, losing('findOneAndUpdate', false));
     await expect(staging.stage(draft(actionId), entitiesOf(25))).rejects.toMatchObject({
@@ -122,7 +122,7 @@ describe('a write whose answer is lost', () => {
 });
 
 describe('the janitor', () => {
-  it('removes what a process that died in the middle of an upload left, and nothing else', async () => {
+  it('removes exactly what a process left that died in the middle of an upload', async () => {
     const kept = randomUUID();
     await harness.accepted(kept, 20);
     const dead = randomUUID();
@@ -138,7 +138,7 @@ describe('the janitor', () => {
     expect(await harness.database.stagedBatches.distinct('actionId')).toEqual([kept]);
   });
 
-  it('and a slow upload never both win: once claimed, it is not accepted', async () => {
+  it('prevents the acceptance of a slow upload that it has claimed', async () => {
     const actionId = randomUUID();
     const janitor = janitorAhead(2 * HOUR_MS);
     async function* slow(): AsyncGenerator<{ id: string }> {
@@ -150,7 +150,7 @@ describe('the janitor', () => {
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
-  it('has removed an upload, and what its process still wrote goes too', async () => {
+  it('also removes what the process of a removed upload writes afterwards', async () => {
     const actionId = randomUUID();
     async function* asleep(): AsyncGenerator<{ id: string }> {
       yield* entitiesOf(70);
@@ -171,7 +171,7 @@ describe('the janitor', () => {
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
-  it('accepts no upload that a janitor of the version before has claimed, and removes what is left of it', async () => {
+  it('prevents the acceptance of uploads that a janitor of the previous version claimed, and removes them', async () => {
     const actionId = randomUUID();
     async function* slow(): AsyncGenerator<{ id: string }> {
       yield* entitiesOf(70);
@@ -197,7 +197,7 @@ describe('the janitor', () => {
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
-  it('claims an upload in the words of the version before, too, which must not accept it', async () => {
+  it('claims an upload so that the previous version cannot accept it either', async () => {
     const slow = randomUUID();
     await harness.accepted(slow, 20);
     await harness.database.actions.updateOne({ _id: slow }, { $set: { status: 'staging' } });
@@ -210,7 +210,7 @@ describe('the janitor', () => {
     expect(claimed?.dispatch.lease?.until).toEqual(claimed?.uploadClaim?.until);
   });
 
-  it('removes the batches of an action that ended long ago, and keeps the action', async () => {
+  it('removes the batches of an action that ended long ago and keeps the action', async () => {
     const [old, young, open] = [randomUUID(), randomUUID(), randomUUID()];
     for (const id of [old, young, open]) await harness.accepted(id, 20);
     const end = (finishedAt: Date) => ({

@@ -57,12 +57,12 @@ const rows = (from: number, to: number): string =>
 
 const staging = (): Promise<number> => harness.database.actions.countDocuments({ status: 'staging' });
 
-describe('intake that stops', () => {
+describe('intake while it stops', () => {
   it.each([
     ['NDJSON', 'application/x-ndjson', rows(0, 300), '\n', {}],
     ['compressed NDJSON', 'application/x-ndjson', gzipSync(rows(0, 900)).subarray(0, -12), '', { 'content-encoding': 'gzip' }],
     ['JSON', 'application/json', '{"actionType":"update","entities":[{"id":"c1"},', ' ', {}],
-  ])('refuses an open upload of %s when half of its time is over, and keeps nothing of it', async (_what, type, begin, more, headers) => {
+  ])('refuses an open upload of %s after half of its time and keeps nothing', async (_what, type, begin, more, headers) => {
     const service = await harness.start();
     const before = await harness.traces();
     const { upload, answered } = await openUpload(type, begin, headers);
@@ -80,7 +80,7 @@ describe('intake that stops', () => {
     upload.destroy();
   }); // prettier-ignore
 
-  it('accepts an upload whose end comes while it waits, and tells the client that the connection is closed', async () => {
+  it('accepts an upload that ends in time and says that the connection is closed', async () => {
     const service = await harness.start();
     const { upload, answered } = await openUpload('application/x-ndjson', rows(0, 30));
     await eventually('the upload is open', async () => (await staging()) === 1);
@@ -97,7 +97,7 @@ describe('intake that stops', () => {
     expect(await tookMs).toBeLessThan(GRACE_MS / 2);
   });
 
-  it.each(['ndjson', 'csv'])('ends an open download of results.%s with a row that says so, and breaks it off', async (format) => {
+  it.each(['ndjson', 'csv'])('ends an open download of results.%s with a row that says so and closes the connection', async (format) => {
     const service = await harness.start();
     const actionId = await finished(100);
     const download = request(`${harness.url}/bulk-actions/${actionId}/results.${format}`, { headers: { 'x-account-id': 'acme' } });

@@ -35,7 +35,7 @@ describe('an upload', () => {
     ['gzipped CSV', gzipSync(csvOf(95)), { ...CSV, ...GZIP }],
     ['gzipped NDJSON', gzipSync(ndjsonOf(95)), { ...NDJSON, ...GZIP }],
     ['CSV with a charset', csvOf(95), { 'content-type': 'text/csv; charset=utf-8' }],
-  ])('of %s is the same action as JSON', async (_what, body, headers) => {
+  ])('creates the same action from %s as from JSON', async (_what, body, headers) => {
     const config = encodeURIComponent(JSON.stringify({ set: { ownerId: 'u7' } }));
     const retry = encodeURIComponent(JSON.stringify({ maxAttempts: 7 }));
     const query = `actionType=update&entityType=lead&priority=high&dryRun=true&config=${config}&retry=${retry}`;
@@ -64,7 +64,7 @@ describe('an upload', () => {
     expect(published.every(({ batch }) => batch.dryRun && batch.retry?.maxAttempts === 7)).toBe(true);
   });
 
-  it('takes another delimiter and keeps the caller’s row identity', async () => {
+  it('accepts another delimiter and keeps the caller’s row identity', async () => {
     const { body } = await upload('actionType=update&delimiter=semicolon', 'id;ref;score\nc1;row 1;7\n', CSV);
     const published = await eventually('it is published', async () => {
       const batches = await harness.published(String(body.data?.['actionId']));
@@ -93,7 +93,7 @@ describe('an upload', () => {
       Buffer.concat([gzipSync('id;lastName\n'), gzipSync(rowsOf('\n').slice(12))]),
       'text/csv',
     ],
-  ])('%s keeps every value', async (what, body, type) => {
+  ])('keeps every value: %s', async (what, body, type) => {
     const headers = { 'content-type': type, ...(what.includes('gzip') ? GZIP : {}) };
     const { status, body: answer } = await upload('actionType=update', body, headers);
     expect(status).toBe(202);
@@ -128,29 +128,29 @@ describe('an upload', () => {
     ['an unknown action type', 'actionType=explode', csvOf(3), CSV, 400, 'UNKNOWN_ACTION_TYPE', 'actionType'],
     ['an unknown entity type', `${UPDATE}&entityType=planet`, csvOf(3), CSV, 400, 'UNKNOWN_ENTITY_TYPE', 'entityType'],
     ['an unknown parameter', `${UPDATE}&dryrun=true`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'dryrun'],
-    ['a retry that is no JSON', `${UPDATE}&retry=3x`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'retry'],
-    ['a dry run that is neither', `${UPDATE}&dryRun=yes`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'dryRun'],
-    ['config that is no JSON', `${UPDATE}&config={`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],
-    ['config that is no object', `${UPDATE}&config=7`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],
+    ['a retry that is not JSON', `${UPDATE}&retry=3x`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'retry'],
+    ['a dry run that is neither true nor false', `${UPDATE}&dryRun=yes`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'dryRun'],
+    ['a config that is not JSON', `${UPDATE}&config={`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],
+    ['a config that is not an object', `${UPDATE}&config=7`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'config'],
     ['a bad config', `${UPDATE}&config={"set":{"email":1}}`, csvOf(3), CSV, 400, 'INVALID_CONFIG', 'config.set.email'],
     ['another account', `${UPDATE}&accountId=other`, csvOf(3), CSV, 400, 'ACCOUNT_MISMATCH', 'accountId'],
     ['an unknown delimiter', `${UPDATE}&delimiter=x`, csvOf(3), CSV, 400, 'INVALID_REQUEST', 'delimiter'],
-    ['nothing', UPDATE, '', CSV, 400, 'INVALID_REQUEST', 'entities'],
-    ['a header alone', UPDATE, 'id,lastName\n', CSV, 400, 'INVALID_REQUEST', 'entities'],
-    ['a column that is no field', UPDATE, 'id,lastnam\nc1,A\n', CSV, 400, 'INVALID_HEADER', 'column 2 "lastnam"'],
+    ['an empty body', UPDATE, '', CSV, 400, 'INVALID_REQUEST', 'entities'],
+    ['a header without rows', UPDATE, 'id,lastName\n', CSV, 400, 'INVALID_REQUEST', 'entities'],
+    ['an unknown column', UPDATE, 'id,lastnam\nc1,A\n', CSV, 400, 'INVALID_HEADER', 'column 2 "lastnam"'],
     ['bytes that are not UTF-8', UPDATE, Buffer.from('id,lastName\nc1,M\xfcller\n', 'latin1'), CSV, 400, 'INVALID_ENCODING', 'line 2'],
     ['NDJSON that is not UTF-8', UPDATE, Buffer.from('{"id":"c1","lastName":"M\xfcller"}\n', 'latin1'), NDJSON, 400, 'INVALID_ENCODING', 'line 1'],
-    ['a charset that nobody knows', UPDATE, csvOf(3), { 'content-type': 'text/csv; charset=klingon' }, 400, 'UNKNOWN_CHARSET', 'content-type'],
+    ['an unknown charset', UPDATE, csvOf(3), { 'content-type': 'text/csv; charset=klingon' }, 400, 'UNKNOWN_CHARSET', 'content-type'],
     ['zeros between members of a gzip', UPDATE, Buffer.concat([gzipSync(csvOf(3)), Buffer.alloc(10), gzipSync('c9,X\n')]), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
     ['text behind a gzip', UPDATE, Buffer.concat([gzipSync(csvOf(3)), Buffer.from('more')]), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
-    ['a key twice', UPDATE, '{"id":"c1","score":1,"score":2}\n', NDJSON, 400, 'INVALID_ROW', 'line 1'],
-    ['a bad row far behind', UPDATE, `${csvOf(400)}c401\n`, CSV, 400, 'INVALID_ROW', 'line 402'],
-    ['a bad line far behind', UPDATE, `${ndjsonOf(400)}{"id":\n`, NDJSON, 400, 'INVALID_ROW', 'line 401'],
+    ['a repeated key', UPDATE, '{"id":"c1","score":1,"score":2}\n', NDJSON, 400, 'INVALID_ROW', 'line 1'],
+    ['an invalid row near the end', UPDATE, `${csvOf(400)}c401\n`, CSV, 400, 'INVALID_ROW', 'line 402'],
+    ['an invalid line near the end', UPDATE, `${ndjsonOf(400)}{"id":\n`, NDJSON, 400, 'INVALID_ROW', 'line 401'],
     ['too many entities', UPDATE, ndjsonOf(1_001), NDJSON, 400, 'INVALID_REQUEST', 'entities'],
-    ['too large an entity', UPDATE, `${ndjsonOf(90)}{"id":"${'x'.repeat(2_100)}"}\n`, NDJSON, 400, 'ENTITY_TOO_LARGE', 'line 91'],
-    ['too large a body', UPDATE, LARGE, CSV, 413, 'PAYLOAD_TOO_LARGE'],
-    ['a small body that is a large one', UPDATE, gzipSync(LARGE), { ...CSV, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
-    ['what is no gzip', UPDATE, csvOf(50), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
+    ['an entity over the limit', UPDATE, `${ndjsonOf(90)}{"id":"${'x'.repeat(2_100)}"}\n`, NDJSON, 400, 'ENTITY_TOO_LARGE', 'line 91'],
+    ['a body over the limit', UPDATE, LARGE, CSV, 413, 'PAYLOAD_TOO_LARGE'],
+    ['a small body that expands beyond the limit', UPDATE, gzipSync(LARGE), { ...CSV, ...GZIP }, 413, 'PAYLOAD_TOO_LARGE'],
+    ['an invalid gzip', UPDATE, csvOf(50), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
     ['half of a gzip', UPDATE, gzipSync(csvOf(900)).subarray(0, 2_000), { ...CSV, ...GZIP }, 400, 'INVALID_GZIP', '(body)'],
     ['another encoding', UPDATE, csvOf(3), { ...CSV, 'content-encoding': 'br' }, 415, 'UNSUPPORTED_MEDIA_TYPE'],
   ]; // prettier-ignore
@@ -159,7 +159,7 @@ describe('an upload', () => {
     REFUSALS.map(([what, query, body, headers, status, code, field]) => ({
       what, query, body, headers, status, code, field,
     })), // prettier-ignore
-  )('refuses $what, and nothing is left behind', async ({ query, body, headers, status, code, field }) => {
+  )('is refused and leaves nothing behind: $what', async ({ query, body, headers, status, code, field }) => {
     const before = await harness.traces();
     const answer = await upload(query, body, headers);
     expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
@@ -193,7 +193,7 @@ describe('a form with one file', () => {
     ['CSV by its name', formOf(csvOf(95), 'contacts.csv', 'application/vnd.ms-excel')],
     ['NDJSON by its name', formOf(ndjsonOf(95), 'contacts.jsonl')],
     ['gzipped CSV', formOf(gzipSync(csvOf(95)), 'contacts.csv.gz', 'application/gzip')],
-  ])('of %s is the same action as its file', async (_what, form) => {
+  ])('creates the same action from %s as the plain file', async (_what, form) => {
     const { status, body } = await sendForm(form);
     expect([status, body.data?.['total']]).toEqual([202, 95]);
     const published = await eventually('all positions', async () => {
@@ -207,7 +207,7 @@ describe('a form with one file', () => {
     expect(entities).toEqual(entitiesOf(95));
   });
 
-  it('may be repeated with its Idempotency-Key, though its boundary is another each time', async () => {
+  it('may be repeated with its Idempotency-Key although the boundary changes', async () => {
     const headers = { 'idempotency-key': 'form-1' };
     const first = await sendForm(formOf(csvOf(20), 'a.csv'), headers);
     const again = await sendForm(formOf(csvOf(20), 'a.csv'), headers);
@@ -223,19 +223,19 @@ describe('a form with one file', () => {
   withField.append('dryRun', 'true');
   it.each([
     ['two files', two, 400, 'INVALID_MULTIPART'],
-    ['a field beside the file', withField, 400, 'INVALID_MULTIPART'],
+    ['an additional field', withField, 400, 'INVALID_MULTIPART'],
     ['a file of another type', formOf('PK', 'contacts.xlsx'), 415, 'UNSUPPORTED_MEDIA_TYPE'],
-    ['a bad row', formOf('id,lastName\nc1\n', 'a.csv'), 400, 'INVALID_ROW'],
-    ['too large a file', formOf(LARGE, 'a.csv'), 413, 'PAYLOAD_TOO_LARGE'],
-    ['a small file that is a large one', formOf(gzipSync(LARGE), 'a.csv.gz'), 413, 'PAYLOAD_TOO_LARGE'],
-  ])('with %s is refused, and nothing is left behind', async (_what, form, status, code) => {
+    ['an invalid row', formOf('id,lastName\nc1\n', 'a.csv'), 400, 'INVALID_ROW'],
+    ['a file over the limit', formOf(LARGE, 'a.csv'), 413, 'PAYLOAD_TOO_LARGE'],
+    ['a small file that expands beyond the limit', formOf(gzipSync(LARGE), 'a.csv.gz'), 413, 'PAYLOAD_TOO_LARGE'],
+  ])('is refused and leaves nothing behind if it has %s', async (_what, form, status, code) => {
     const before = await harness.traces();
     const answer = await sendForm(form);
     expect([answer.status, answer.body.error?.code]).toEqual([status, code]);
     expect(await harness.traces()).toEqual(before);
   }); // prettier-ignore
 
-  it('is refused in time while its client still sends, and leaves the connection of use', async () => {
+  it('is refused early while the client sends, and the connection stays usable', async () => {
     const rows = (function* () {
       yield Buffer.from(
         '--b\r\ncontent-disposition: form-data; name="f"; filename="x.csv"\r\n\r\nid,lastName\nc1\n',
@@ -253,11 +253,11 @@ describe('a form with one file', () => {
   });
 });
 
-describe('an upload that is broken off', () => {
+describe('an upload that breaks off', () => {
   it.each([
     ['while its rows still come', csvOf(300), CSV],
     ['within a gzip', gzipSync(csvOf(900)).subarray(0, 2_000), { ...CSV, ...GZIP }],
-  ])('%s leaves nothing behind (G1)', async (_what, part, headers) => {
+  ])('leaves nothing behind %s (G1)', async (_what, part, headers) => {
     const before = await harness.traces();
     const { hostname, port } = new URL(harness.url);
     const sent = httpRequest({
@@ -282,7 +282,7 @@ describe('an upload that is broken off', () => {
 });
 
 describe('a refused upload', () => {
-  it('is answered while the client still sends, and the connection stays of use', async () => {
+  it('is answered while the client still sends, and the connection stays usable', async () => {
     const rows = (function* () {
       yield Buffer.from('id,lastName\nc1\n');
       for (let i = 0; i < 500; i += 1) yield Buffer.from(csvOf(100));

@@ -19,7 +19,7 @@ describe('webhooks at intake', () => {
     return harness.post({ ...ACTION, callbackUrl });
   }
 
-  it.each(['https://example.com/hook?token=t', 'https://10.1.2.3/'])('takes %s and shows it', async (url) => {
+  it.each(['https://example.com/hook?token=t', 'https://10.1.2.3/'])('accept %s and show it', async (url) => {
     const { status, body } = await create(url);
     expect(status).toBe(202);
     const action = actionViewSchema.strict().parse(body.data);
@@ -39,7 +39,7 @@ describe('webhooks at intake', () => {
     });
   });
 
-  it('shows how a delivery went', async () => {
+  it('show how a delivery went', async () => {
     const { body } = await create('https://example.com/');
     const { actionId } = actionViewSchema.parse(body.data);
     const tried = new Date();
@@ -61,13 +61,13 @@ describe('webhooks at intake', () => {
     });
   });
 
-  it('shows null where there is none', async () => {
+  it('show null when there is no delivery', async () => {
     const { body } = await harness.post(ACTION);
     expect(body.data).toMatchObject({ callbackUrl: null, callback: null });
   });
 
   it.each(['example.com', 'ftp://example.com/', 'https://u:p@example.com/', 'https://example.com/#x', 7])(
-    'refuses %p, which is not such a URL, with 400',
+    'refuse the invalid URL %p with 400',
     async (url) => {
       const { status, body } = await create(url);
       expect(status).toBe(400);
@@ -75,7 +75,7 @@ describe('webhooks at intake', () => {
     },
   );
 
-  it('refuses what can never be delivered, and leaves nothing behind', async () => {
+  it('refuse what can never be delivered and leave nothing behind', async () => {
     const before = await harness.traces();
     const hosts = [
       '127.0.0.1',
@@ -107,7 +107,7 @@ describe('webhooks at intake', () => {
     expect(await harness.traces()).toEqual(before);
   });
 
-  it('tells each account its own secret', async () => {
+  it('show each account its own secret', async () => {
     const acme = await harness.get('/webhook-secret');
     const other = await harness.get('/webhook-secret?accountId=other', {});
     expect(acme.status).toBe(200);
@@ -138,7 +138,7 @@ describe('an intake without a webhook secret', () => {
     expect(await harness.database.actions.countDocuments({})).toBe(0);
   });
 
-  it('has no secret to tell', async () => {
+  it('shows no secret', async () => {
     const { status, body } = await harness.get('/webhook-secret');
     expect(status).toBe(404);
     expect(body.error).toMatchObject({ code: 'WEBHOOKS_DISABLED' });

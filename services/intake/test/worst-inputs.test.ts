@@ -18,7 +18,7 @@ afterAll(() => installation.dispose());
 const UPLOAD = '/bulk-actions?actionType=update';
 
 describe('intake with a small heap', () => {
-  it('stays up under twenty of the worst inputs at once, and takes an upload meanwhile', async () => {
+  it('survives twenty of the worst inputs at once and accepts an upload meanwhile', async () => {
     const rows = Array.from({ length: ROWS }, (_, i) => `contact-${i},Name ${i}\n`).join('');
     const good = fetch(`${intake.url}${UPLOAD}`, {
       method: 'POST',

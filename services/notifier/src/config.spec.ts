@@ -3,7 +3,7 @@ import { loadConfig } from '@bulk/runtime';
 import { allowedOriginsOf, notifierConfigSchema } from './config.ts';
 
 describe('notifierConfigSchema', () => {
-  it('has a default for everything', () => {
+  it('has a default for every setting', () => {
     expect(loadConfig(notifierConfigSchema, {})).toMatchObject({
       PORT: 3001,
       PROGRESS_HZ: 5,
@@ -16,7 +16,7 @@ describe('notifierConfigSchema', () => {
     });
   });
 
-  it.each(['0.2', '0.5', '5', '50'])('takes %s updates a second', (hz) => {
+  it.each(['0.2', '0.5', '5', '50'])('accepts %s updates a second', (hz) => {
     expect(loadConfig(notifierConfigSchema, { PROGRESS_HZ: hz }).PROGRESS_HZ).toBe(Number(hz));
   });
 
@@ -26,7 +26,7 @@ describe('notifierConfigSchema', () => {
     );
   });
 
-  it('takes origins, and refuses what is none', () => {
+  it('accepts origins and refuses everything else', () => {
     const config = loadConfig(notifierConfigSchema, {
       INTAKE_PUBLIC_URL: 'https://bulk.example.com/api/',
       WS_ALLOWED_ORIGINS: 'https://app.example.com, http://localhost:8080',

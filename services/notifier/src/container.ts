@@ -201,6 +201,6 @@ export async function startNotifier(
   releasers.push('websocket', () => server.close());
   const port = await server.listen({ host: config.HOST, port: config.PORT });
   health.set('websocket', 'ready');
-  log.info({ port, adminPort: admin.port }, 'ready');
+  log.info({ port, adminPort: admin.port }, 'Service ready');
   return { port, adminPort: admin.port };
 }

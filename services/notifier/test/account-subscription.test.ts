@@ -55,7 +55,7 @@ async function settled(witnessed: RunningNotifier = notifier): Promise<void> {
 }
 
 describe('a subscription to the account', () => {
-  it('shows every unfinished action, oldest first, and those finished since', async () => {
+  it('shows every unfinished action, oldest first, and those that finished since', async () => {
     const [a, b, c, d, e] = [1, 2, 3, 4, 5].map(id) as [string, string, string, string, string];
     const since = Date.now() - 60_000;
     await given({ _id: d, status: 'queued', version: 4 });
@@ -79,7 +79,7 @@ describe('a subscription to the account', () => {
     expect(later.updates()).toEqual([`${a} 1`, `${c} 3`, `${d} 4`]);
   });
 
-  it('then shows each change, new actions included, and forgets what has ended', async () => {
+  it('shows each later change, including new actions, and forgets ended actions', async () => {
     const first = await given();
     const client = await connect();
     await client.subscribeAccount();
@@ -109,7 +109,7 @@ describe('a subscription to the account', () => {
     expect(client.errors()).toEqual([]);
   });
 
-  it('shows an action at its end whose only event that is', async () => {
+  it('shows the end of an action without an earlier event', async () => {
     const client = await connect();
     await client.subscribeAccount();
     const actionId = await given();
@@ -136,7 +136,7 @@ describe('a subscription to the account', () => {
     expect(client.updates()).toEqual([`${own} 1`, `${own} 2`]);
   });
 
-  it('sends a change once where an action is subscribed to by itself as well, whichever ends first', async () => {
+  it('sends a change once when the action is also subscribed to singly, whichever subscription ends first', async () => {
     const [a, b] = [await given({ _id: id(1) }), await given({ _id: id(2) })];
     const client = await connect();
     await client.subscribe(a);
@@ -163,7 +163,7 @@ describe('a subscription to the account', () => {
     expect(client.versionsOf(a)).toEqual([1, 1, 2, 3]);
   });
 
-  it('sends a new action once that is subscribed to by itself', async () => {
+  it('sends a new action once when the action is also subscribed to singly', async () => {
     const client = await connect();
     await client.subscribeAccount();
     const actionId = await given();
@@ -178,7 +178,7 @@ describe('a subscription to the account', () => {
     expect(client.versionsOf(actionId)).toEqual([1, 2, 3]);
   });
 
-  it('may be asked for again, which shows the present, and ended twice', async () => {
+  it('shows the current state when repeated, and may be ended twice', async () => {
     const running = await given();
     const done = await given({ status: 'failed', finishedAt: new Date() });
     const client = await connect();
@@ -193,14 +193,14 @@ describe('a subscription to the account', () => {
     expect(client.frames.filter(({ event }) => event === 'unsubscribedAccount')).toHaveLength(2);
   });
 
-  it('needs an account', async () => {
+  it('requires an account', async () => {
     const client = await harness.connect(notifier, null);
     client.send('subscribeAccount');
     await client.settle();
     expect(client.errors()).toMatchObject([{ code: 'ACCOUNT_REQUIRED' }]);
   });
 
-  it('misses nothing over a reconnection that says since when', async () => {
+  it('misses nothing over a reconnection that names its last time', async () => {
     const [ended, running] = [await given(), await given()];
     const client = await connect();
     const at = await client.subscribeAccount();
@@ -215,14 +215,14 @@ describe('a subscription to the account', () => {
   });
 });
 
-describe('the limit of actions', () => {
+describe('the limit of actions of an account', () => {
   const tooMany = () => ({
     code: 'TOO_MANY_ACTIONS',
     message: expect.stringContaining('single actions'),
     details: { limit: 5, accountId },
   });
 
-  it('refuses an account that has more', async () => {
+  it('refuses an account with more actions', async () => {
     const ids = await Promise.all([1, 2, 3, 4, 5, 6].map(() => given()));
     const client = await connect();
     client.send('subscribeAccount');
@@ -232,7 +232,7 @@ describe('the limit of actions', () => {
     expect(await client.subscribe(ids[0]!)).toMatchObject({ version: 1 });
   });
 
-  it('ends the subscription of an account that gets more; ended actions make room', async () => {
+  it('ends the subscription of an account that gains more actions, and ended actions make room', async () => {
     const ids = await Promise.all([1, 2, 3, 4, 5].map(() => given()));
     const client = await connect();
     await client.subscribeAccount();
@@ -258,8 +258,8 @@ describe('the limit of actions', () => {
   });
 });
 
-describe('a resync', () => {
-  it('shows what had no event: changes, new actions, ends', async () => {
+describe('a resync of the account', () => {
+  it('shows changes, new actions and ends that had no event', async () => {
     const resyncing = await harness.start({ RESYNC_MS: '200' });
     const [changed, ended] = [await given(), await given()];
     const old = await given({ status: 'completed', finishedAt: new Date() });
@@ -287,8 +287,8 @@ describe('a resync', () => {
   });
 });
 
-describe('a slow peer of an account', () => {
-  it('gets the newest state of each action when it reads again, and nothing in between', async () => {
+describe('a slow client of an account', () => {
+  it('receives the newest state of each action when it reads again, and nothing in between', async () => {
     const [a, b] = [await given(), await given()];
     const raw = await RawClient.connect(notifier.port, accountId);
     raw.send('subscribeAccount');

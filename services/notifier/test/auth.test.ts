@@ -37,8 +37,8 @@ async function connect(path: string, options: ClientOptions = {}, to = notifier)
   return client;
 }
 
-describe('with a token', () => {
-  it("in the header or the URL, a connection is the token's account's", async () => {
+describe('a connection with a token', () => {
+  it('belongs to the account of the token, in the header or the URL', async () => {
     const actionId = await harness.givenAction();
     const token = await tokenOf(ACCOUNT);
     const clients = [
@@ -50,7 +50,7 @@ describe('with a token', () => {
     for (const client of clients) expect(await client.subscribe(actionId)).toMatchObject({ actionId });
   });
 
-  it("another account's action is not found", async () => {
+  it('finds no action of another account', async () => {
     const actionId = await harness.givenAction();
     const client = await connect('', { headers: bearer(await tokenOf('other')) });
     client.send('subscribe', actionId);
@@ -61,7 +61,7 @@ describe('with a token', () => {
     expect(client.updatesOf(actionId)).toEqual([]);
   });
 
-  it('another account beside it is forbidden', async () => {
+  it('is refused with 403 if it names another account', async () => {
     const token = await tokenOf(ACCOUNT);
     for (const answer of [
       await ask(notifier.port, '/', { ...UPGRADE, ...bearer(token), 'x-account-id': 'other' }),
@@ -72,7 +72,7 @@ describe('with a token', () => {
     }
   });
 
-  it('that is not good, or without one, there is no connection', async () => {
+  it('is refused with 401 if the token is invalid or missing', async () => {
     const expired = await tokenOf(ACCOUNT, { exp: inSeconds(-1) });
     const cases: [string, Record<string, string>, RegExp][] = [
       ['/', {}, /expected a token/],
@@ -95,7 +95,7 @@ describe('with a token', () => {
     expect(notifier.failures).toEqual([]);
   });
 
-  it('that expires the connection ends, and others stay', async () => {
+  it('is closed when the token expires, while others stay open', async () => {
     const exp = inSeconds(2);
     const short = await connect('', { headers: bearer(await tokenOf(ACCOUNT, { exp })) });
     const forever = await connect('', { headers: bearer(await tokenOf(ACCOUNT, { exp: undefined })) });
@@ -109,8 +109,8 @@ describe('with a token', () => {
   });
 });
 
-describe('while the public keys are not to be had', () => {
-  it('there is no connection; afterwards there is', async () => {
+describe('a connection while the public keys are unavailable', () => {
+  it('is refused with 503 and accepted after the issuer recovers', async () => {
     const issuer = await TokenIssuer.start();
     harness.installation.onDispose(() => issuer.close());
     issuer.fail();
@@ -125,7 +125,7 @@ describe('while the public keys are not to be had', () => {
     await client.subscribe(await harness.givenAction());
   });
 
-  it('those that wait have their place, and a stop does not wait', async () => {
+  it('counts against the limit while it waits, and does not delay a stop', async () => {
     const issuer = await TokenIssuer.start();
     harness.installation.onDispose(() => issuer.close());
     let release: () => void = () => undefined;

@@ -32,7 +32,7 @@ function client(options: Partial<BulkClientOptions> = {}): BulkClient {
 }
 
 describe('the client', () => {
-  it('follows an action, and lets go of it', async () => {
+  it('follows an action and stops following it', async () => {
     const actionId = await harness.givenAction();
     const user = client();
     const updates: ActionUpdate[] = [];
@@ -52,7 +52,7 @@ describe('the client', () => {
     expect(updates.map(({ version }) => version)).toEqual([1, 2]);
   });
 
-  it('waits for completion', async () => {
+  it('waits for the end of an action', async () => {
     const actionId = await harness.givenAction();
     const versions: number[] = [];
     const completed = client().waitForCompletion(actionId, {
@@ -71,7 +71,7 @@ describe('the client', () => {
     expect(versions).toEqual([1, 2]);
   });
 
-  it('knows at once that an action had completed before', async () => {
+  it('returns at once when the action has already ended', async () => {
     const actionId = await harness.givenAction({ status: 'completed', finishedAt: new Date() });
     expect(await client().waitForCompletion(actionId)).toMatchObject({ status: 'completed' });
   });
@@ -84,7 +84,7 @@ describe('the client', () => {
     });
   });
 
-  it("rejects on an unknown action and on another account's, and others go on", async () => {
+  it("rejects for an unknown action and for another account's, while others continue", async () => {
     const actionId = await harness.givenAction();
     const stranger = client({ accountId: 'other' });
     const own = await harness.givenAction({ accountId: 'other' });
@@ -99,7 +99,7 @@ describe('the client', () => {
     expect(await completed).toMatchObject({ version: 2 });
   });
 
-  it('goes on after the notifier was started again on the same port, and misses nothing', async () => {
+  it('misses nothing when the notifier restarts on the same port', async () => {
     const first = await harness.start();
     const actionId = await harness.givenAction();
     const user = client({ websocketUrl: first.url });
@@ -120,7 +120,7 @@ describe('the client', () => {
     expect(versions).toEqual([1, 2, 3, 4]);
   });
 
-  it('follows its account over a restart of the notifier, and misses nothing', async () => {
+  it('follows its account over a restart of the notifier and misses nothing', async () => {
     const accountId = `account-${randomUUID()}`;
     const first = await harness.start();
     const [running, ending] = [
@@ -153,7 +153,7 @@ describe('the client', () => {
     await stop();
   });
 
-  it('gives up after so many tries', async () => {
+  it('gives up after its maximum number of tries', async () => {
     const gone = await harness.start();
     await gone.stop();
     const user = client({

@@ -33,7 +33,7 @@ const answers = (unsubscribed: number, errors = 0): string[] => [
 ];
 
 describe('the frame limit', () => {
-  it('is one for all instances, and counts each account by itself', async () => {
+  it('is shared by all instances and counts each account separately', async () => {
     const env = { WS_RATE_LIMIT_MAX: '10', WS_RATE_LIMIT_TIMEOUT_MS: '20000' };
     const [one, two] = [await harness.start(env), await harness.start(env)];
     const account = newAccount();
@@ -54,7 +54,7 @@ describe('the frame limit', () => {
     await Promise.all([one.stop(), two.stop()]);
   });
 
-  it('counts a frame once, also when the answers of Redis come too late', async () => {
+  it('counts a frame once even if the answer of Redis is late', async () => {
     const config = loadConfig(z.object(redisConfigShape), harness.installation.env);
     const redis = connectRedisInBackground(config, 20_000, silentLogger());
     await once(redis, 'ready');
@@ -95,7 +95,7 @@ describe('the frame limit', () => {
     redis.disconnect();
   });
 
-  it('closes a client that continues with 4429, and permits frames again after the time it said', async () => {
+  it('closes a client that continues with 4429, and permits frames again after the time it named', async () => {
     const notifier = await harness.start({ WS_RATE_LIMIT_MAX: '5', WS_RATE_LIMIT_WINDOW_MS: '2000' });
     const account = newAccount();
     const client = await harness.connect(notifier, account);
@@ -116,7 +116,7 @@ describe('the frame limit', () => {
     await notifier.stop();
   });
 
-  it('disturbs no client of another account while one floods', async () => {
+  it('affects no client of another account while one floods', async () => {
     const notifier = await harness.start({ WS_RATE_LIMIT_MAX: '50' });
     const account = newAccount();
     const actionId = await harness.givenAction({ accountId: account });
@@ -133,7 +133,7 @@ describe('the frame limit', () => {
     await notifier.stop();
   });
 
-  it('counts each connection without an account by itself', async () => {
+  it('counts each connection without an account separately', async () => {
     const notifier = await harness.start({ WS_RATE_LIMIT_UNNAMED_MAX: '3' });
     const [first, second] = [await harness.connect(notifier, null), await harness.connect(notifier, null)];
     expect(await sendFrames(first, 5)).toEqual(answers(3, 2));
@@ -142,7 +142,7 @@ describe('the frame limit', () => {
   });
 
   it.each(AWAY)(
-    'holds for each instance while Redis is unavailable (%s), and disconnects nobody',
+    'holds for each instance while Redis is unavailable (%s) and disconnects no client',
     async (how) => {
       const { link, env } = await linkTo('redis', harness.installation.env);
       harness.installation.onDispose(() => link.close());
@@ -155,7 +155,7 @@ describe('the frame limit', () => {
       expect(await sendFrames(flooding, 12)).toEqual(answers(10, 2));
       expect(await sendFrames(client, 3)).toEqual(answers(3));
       expect([client.closed, flooding.closed]).toEqual([undefined, undefined]);
-      link.mend();
+      link.restore();
       const witness = await harness.start({ WS_RATE_LIMIT_MAX: '10', WS_RATE_LIMIT_TIMEOUT_MS: '20000' });
       await eventually('the count over all instances', async () => {
         const account = newAccount();
@@ -168,13 +168,13 @@ describe('the frame limit', () => {
   );
 });
 
-describe('snapshots', () => {
+describe('the interval of snapshots', () => {
   let notifier: RunningNotifier;
   beforeAll(async () => {
     notifier = await harness.start({ SNAPSHOT_INTERVAL_MS: '3000' });
   });
 
-  it('of an account are sent once an interval, however many frames ask for them', async () => {
+  it('limits an account to one snapshot per interval, however many frames ask', async () => {
     const patient = await harness.start({ SNAPSHOT_INTERVAL_MS: '60000' });
     const account = newAccount();
     const actions = 200;
@@ -189,7 +189,7 @@ describe('snapshots', () => {
     await patient.stop();
   });
 
-  it('of an account that are asked for too early come as one, when the interval has passed', async () => {
+  it('merges early requests of an account into one snapshot after the interval', async () => {
     const account = newAccount();
     const actionId = await harness.givenAction({ accountId: account });
     const client = await harness.connect(notifier, account);
@@ -203,7 +203,7 @@ describe('snapshots', () => {
     expect(client.errors()).toEqual([]);
   });
 
-  it('of an action that are asked for too early come as one, when the interval has passed, and are the latest', async () => {
+  it('merges early requests of an action into one latest snapshot after the interval', async () => {
     const actionId = await harness.givenAction();
     const client = await harness.connect(notifier);
     await client.subscribe(actionId);
@@ -219,7 +219,7 @@ describe('snapshots', () => {
     expect(client.versionsOf(actionId)).toEqual([1, 7]);
   });
 
-  it('come after an unsubscribe, too, and not for what is unsubscribed from by then', async () => {
+  it('applies across an unsubscribe, and drops the snapshot of what is no longer subscribed to', async () => {
     const account = newAccount();
     const [kept, left] = [
       await harness.givenAction({ accountId: account }),
@@ -241,7 +241,7 @@ describe('snapshots', () => {
     expect(client.versionsOf(left)).toEqual([1]);
   });
 
-  it('of an account show what ended between an early request and its snapshot', async () => {
+  it('keeps ends in the account snapshot that happened after an early request', async () => {
     const account = newAccount();
     const ended = await harness.givenAction({ accountId: account });
     const before = await harness.givenAction({
@@ -267,8 +267,8 @@ describe('snapshots', () => {
   });
 });
 
-describe('subscriptions', () => {
-  it('of all connections of an account are bounded, and an end makes room', async () => {
+describe('the limit of subscriptions', () => {
+  it('covers all connections of an account, and a closed connection makes room', async () => {
     const notifier = await harness.start({ MAX_ACCOUNT_SUBSCRIPTIONS: '3' });
     const account = newAccount();
     const ids = await Promise.all([1, 2, 3, 4].map(() => harness.givenAction({ accountId: account })));
@@ -298,7 +298,7 @@ describe('subscriptions', () => {
     await notifier.stop();
   });
 
-  it('to an account end when it would show more actions than the account or the process has room for', async () => {
+  it('ends an account subscription with more actions than the account or the process has room for', async () => {
     for (const [env, code] of [
       [{ MAX_ACCOUNT_SUBSCRIPTIONS: '3' }, 'TOO_MANY_ACCOUNT_SUBSCRIPTIONS'],
       [{ MAX_TOTAL_SUBSCRIPTIONS: '3' }, 'SUBSCRIPTIONS_EXHAUSTED'],

@@ -17,7 +17,7 @@ beforeEach(async () => {
 afterEach(() => harness.installation.dispose());
 
 describe('notifier', () => {
-  it('resolves its root', async () => {
+  it('resolves its composition root', async () => {
     const service = inProcessService();
     const config = loadConfig(notifierConfigSchema, harness.installation.env);
     const container = await createContainer(config, service.context);
@@ -27,7 +27,7 @@ describe('notifier', () => {
     await service.stop();
   });
 
-  it('is ready when it sees every event, and leaves nothing behind when it stops', async () => {
+  it('is ready when it reads every partition, and leaves nothing behind when it stops', async () => {
     const actionId = await harness.givenAction();
     const notifier = await harness.start();
     expect(notifier.context.health.report()).toMatchObject({
@@ -45,7 +45,7 @@ describe('notifier', () => {
     await expect(harness.connect(notifier)).rejects.toThrow(/ECONNREFUSED/);
   });
 
-  it('does not wait long for clients that do not close', async () => {
+  it('stops soon although clients do not close', async () => {
     const notifier = await harness.start({ CLOSE_TIMEOUT_MS: '200' });
     const raw = await RawClient.connect(notifier.port, ACCOUNT);
     raw.socket.pause();
@@ -56,7 +56,7 @@ describe('notifier', () => {
     await eventually('the end', () => raw.closed);
   });
 
-  it('is one of many: each sees every event', async () => {
+  it('receives every event in each of several instances', async () => {
     const actionId = await harness.givenAction();
     const [one, two] = await Promise.all([harness.start(), harness.start()]);
     const clients = [await harness.connect(one), await harness.connect(two)];
@@ -83,7 +83,7 @@ describe('notifier', () => {
     }
   });
 
-  it('makes up what it missed when its partitions were away', async () => {
+  it('shows what it missed while its partitions were assigned elsewhere', async () => {
     const actionId = await harness.givenAction();
     const notifier = await harness.start();
     const client = await harness.connect(notifier);
@@ -110,7 +110,7 @@ describe('notifier', () => {
     }
   });
 
-  it('skips what it cannot decode', async () => {
+  it('skips messages that it cannot decode', async () => {
     const actionId = await harness.givenAction();
     const notifier = await harness.start();
     const client = await harness.connect(notifier);
@@ -131,7 +131,7 @@ describe('notifier', () => {
     expect(notifier.failures).toEqual([]);
   });
 
-  it('says that MongoDB is away, to clients and on its readiness, and recovers', async () => {
+  it('reports to clients and on /readyz that MongoDB is unavailable, and recovers', async () => {
     const actionId = await harness.givenAction();
     const uri = new URL(harness.installation.env['MONGODB_URI']!);
     const link = await BreakableLink.to(uri.hostname, Number(uri.port));
@@ -157,7 +157,7 @@ describe('notifier', () => {
     });
     expect(client.frames.map(({ event }) => event)).toEqual(['error', 'error']);
 
-    link.mend();
+    link.restore();
     await eventually('ready', () => notifier.context.health.ready);
     await client.subscribe(actionId);
     await harness.publish({ actionId, version: 2 });
@@ -169,7 +169,7 @@ describe('notifier', () => {
     const unseen = await harness.givenAction();
     await harness.publish({ actionId: unseen, version: 2 });
     await eventually('not ready', () => !notifier.context.health.ready);
-    link.mend();
+    link.restore();
     await client.awaitVersion(unseen, 1);
     expect(notifier.failures).toEqual([]);
   });

@@ -33,7 +33,7 @@ describe('an upgrade request', () => {
     expect(answer).toMatchObject({ status: 404, error: { code: 'NOT_FOUND' } });
   });
 
-  it('of a web page is refused with 403 unless the page is of the same host or of a listed origin', async () => {
+  it('of a web page is refused with 403 unless its origin is the same host or listed', async () => {
     const listed = 'https://app.example.com';
     const server = await harness.start({
       WS_ALLOWED_ORIGINS: listed,
@@ -51,7 +51,7 @@ describe('an upgrade request', () => {
     await server.stop();
   });
 
-  it('beyond the connections allowed is refused with 503, until there is room', async () => {
+  it('beyond the allowed connections is refused with 503 until there is room', async () => {
     const small = await harness.start({ MAX_CONNECTIONS: '2' });
     const first = await harness.connect(small);
     await harness.connect(small);
@@ -64,8 +64,8 @@ describe('an upgrade request', () => {
   });
 });
 
-describe('an account', () => {
-  it('with as many connections as it may have is refused another one with 429, and no other account is', async () => {
+describe('an account with its maximum number of connections', () => {
+  it('is refused another connection with 429, while other accounts are not', async () => {
     const small = await harness.start({ MAX_ACCOUNT_CONNECTIONS: '2' });
     const first = await harness.connect(small);
     await harness.connect(small);
@@ -80,7 +80,7 @@ describe('an account', () => {
 });
 
 describe('a connection without an account', () => {
-  it('is closed when it has not subscribed in time, and one with an account is not', async () => {
+  it('is closed when it does not subscribe in time, while one with an account stays', async () => {
     const strict = await harness.start({ SUBSCRIBE_TIMEOUT_MS: '300' });
     const named = await harness.connect(strict);
     const silent = await harness.connect(strict, null);
@@ -92,7 +92,7 @@ describe('a connection without an account', () => {
 });
 
 describe('a plain request', () => {
-  it('is answered with 426 and how to connect', async () => {
+  it('is answered with 426 and a hint how to connect', async () => {
     const answer = await ask(notifier.port, '/', {});
     expect(answer).toMatchObject({ status: 426, error: { code: 'UPGRADE_REQUIRED' } });
     expect(answer.headers.upgrade).toBe('websocket');
@@ -101,7 +101,7 @@ describe('a plain request', () => {
 });
 
 describe('a connection', () => {
-  it('has at most so many subscriptions, and room again after an unsubscribe', async () => {
+  it('has a maximum number of subscriptions, and an unsubscribe makes room', async () => {
     const ids = await Promise.all([1, 2, 3, 4].map(() => harness.givenAction()));
     const client = await harness.connect(notifier);
     for (const id of ids.slice(0, 3)) await client.subscribe(id);
@@ -119,13 +119,13 @@ describe('a connection', () => {
     await client.subscribe(ids[3]!);
   });
 
-  it('is closed on a frame that is too large', async () => {
+  it('is closed when a frame is too large', async () => {
     const client = await harness.connect(notifier);
     client.socket.send('x'.repeat(513));
     expect(await client.awaitClose()).toMatchObject({ code: 1009 });
   });
 
-  it('has its many requests answered, in order', async () => {
+  it('receives an answer to each of many requests, in order', async () => {
     const patient = await harness.start({ SNAPSHOT_INTERVAL_MS: '60000' });
     const actionId = await harness.givenAction();
     const client = await harness.connect(patient);
@@ -138,8 +138,8 @@ describe('a connection', () => {
   });
 });
 
-describe('a peer', () => {
-  it('that is gone without a word is dropped, one that answers is not', async () => {
+describe('a client', () => {
+  it('is dropped when it disappears silently, while one that answers stays', async () => {
     const beating = await harness.start({ HEARTBEAT_MS: '100' });
     const silent = await RawClient.connect(beating.port, ACCOUNT);
     const healthy = await harness.connect(beating);
@@ -155,7 +155,7 @@ describe('a peer', () => {
     ['its own', { MAX_BUFFERED_BYTES: '65536' }],
     ["all connections'", { MAX_BUFFERED_BYTES: '67108864', MAX_TOTAL_BUFFERED_BYTES: '65536' }],
   ])(
-    'that does not read costs a bounded buffer (%s), and gets the newest state when it reads again',
+    'costs a bounded buffer (%s) when it does not read, and receives the newest state when it reads again',
     async (_whose, env) => {
       const notifier = await harness.start(env);
       const actionId = await harness.givenAction();

@@ -10,7 +10,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-it('tells of connections, subscriptions and frames', async () => {
+it('reports connections, subscriptions and frames as metrics', async () => {
   const notifier = await harness.start({
     MAX_CONNECTIONS: '1',
     PROGRESS_HZ: '0.2',

@@ -16,7 +16,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-it('every query of notifier is answered by an index', async () => {
+it('every query of notifier uses an index', async () => {
   const callback = {
     url: 'https://example.com/hook',
     state: 'waiting',

@@ -39,8 +39,8 @@ async function progress(actionId: string, version: number, success: number): Pro
   await harness.publish({ actionId, version, status, success, finishedAt: finishedAt?.getTime() ?? null });
 }
 
-describe('the three calls of the first description', () => {
-  it('show an action to its end with rising percent, naming no account', async () => {
+describe("the three client calls of the project's first description", () => {
+  it('show an action with rising percent up to its end without naming an account', async () => {
     const actionId = await harness.givenAction({ status: 'queued', startedAt: null });
     const socket = open(notifier.url);
     const lines: [status: string, percent: number][] = [];
@@ -64,7 +64,7 @@ describe('the three calls of the first description', () => {
     socket.close();
   });
 
-  it('show the counts and not whose action it is', async () => {
+  it('show the counts but not the account of the action', async () => {
     const actionId = await harness.givenAction();
     const client = await harness.connect(notifier, null);
     const update = await client.subscribe(actionId);
@@ -76,7 +76,7 @@ describe('the three calls of the first description', () => {
     client.socket.terminate();
   });
 
-  it('show nothing more after unsubscribe, and nothing to a listener that is off', async () => {
+  it('show nothing after unsubscribe, and nothing to a removed listener', async () => {
     const [left, kept] = [await harness.givenAction(), await harness.givenAction()];
     const socket = open(notifier.url);
     const seen: string[] = [];
@@ -96,7 +96,7 @@ describe('the three calls of the first description', () => {
     expect(() => socket.emit('subscribe', kept)).toThrow(expect.objectContaining({ code: 'CLIENT_CLOSED' }));
   });
 
-  it('are refused in jwt mode without a token, which the error says', async () => {
+  it('fail in jwt mode without a token, with an error that says so', async () => {
     const jwt = await harness.start({
       AUTH_MODE: 'jwt',
       JWT_SECRET: 'a secret of the tests that is long enough',
@@ -136,7 +136,7 @@ describe('connections without an account', () => {
     expect(await client.awaitClose()).toMatchObject({ code: 4408 });
   });
 
-  it('are bounded together, and leave room for those with one', async () => {
+  it('are bounded together and leave room for connections with an account', async () => {
     const actionId = await harness.givenAction();
     const clients = [1, 2, 3].map(() => harness.connect(notifier, null));
     for (const client of await Promise.all(clients)) client.send('subscribe', actionId);
@@ -148,7 +148,7 @@ describe('connections without an account', () => {
   });
 });
 
-describe('a client that finds no room for one of its subscriptions', () => {
+describe('a client whose subscription exceeds the limit', () => {
   it('waits before it connects again', async () => {
     const full = await harness.start({ MAX_TOTAL_SUBSCRIPTIONS: '2' });
     let connections = 0;

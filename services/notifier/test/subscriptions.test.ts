@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => harness.installation.dispose());
 
 describe('a subscription', () => {
-  it('is acknowledged, gets the snapshot at once, each change, and the final state', async () => {
+  it('is acknowledged and receives the snapshot, each change and the final state', async () => {
     const actionId = await harness.givenAction({
       version: 3,
       counts: { success: 100, failure: 20, skipped: 5 },
@@ -54,7 +54,7 @@ describe('a subscription', () => {
     });
   });
 
-  it('never goes back, whatever the order and the partition, and ends on the newest', async () => {
+  it('never goes back and ends on the newest state, whatever the order and the partition', async () => {
     const actionId = await harness.givenAction();
     const client = await harness.connect(notifier);
     await client.subscribe(actionId);
@@ -82,7 +82,7 @@ describe('a subscription', () => {
     expect(client.versionsOf(actionId)).toEqual([10, 11]);
   });
 
-  it('is idempotent: subscribing again answers with the current state', async () => {
+  it('answers with the current state when repeated', async () => {
     const actionId = await harness.givenAction({ version: 2 });
     const client = await harness.connect(notifier);
     await client.subscribe(actionId);
@@ -99,7 +99,7 @@ describe('a subscription', () => {
     expect(client.versionsOf(actionId)).toEqual([2, 2, 3]);
   });
 
-  it('ends with unsubscribe, which may be said twice', async () => {
+  it('ends with unsubscribe, which may be repeated', async () => {
     const actionId = await harness.givenAction();
     const other = await harness.givenAction();
     const client = await harness.connect(notifier);
@@ -119,7 +119,7 @@ describe('a subscription', () => {
     expect(client.versionsOf(actionId)).toEqual([1]);
   });
 
-  it('sees a change that has no event, within the time of a resync', async () => {
+  it('shows a change without an event within the time of a resync', async () => {
     const resyncing = await harness.start({ RESYNC_MS: '200' });
     const actionId = await harness.givenAction({ status: 'pending', startedAt: null });
     const client = await harness.connect(resyncing);
@@ -130,8 +130,8 @@ describe('a subscription', () => {
   });
 });
 
-describe('the rate', () => {
-  it('is bounded in a burst, and the last state is the newest', async () => {
+describe('the update rate', () => {
+  it('is bounded in a burst, which ends on the newest state', async () => {
     const slow = await harness.start({ PROGRESS_HZ: '5' });
     const actionId = await harness.givenAction();
     const client = await harness.connect(slow);
@@ -163,8 +163,8 @@ describe('the rate', () => {
   });
 });
 
-describe('an account', () => {
-  it("sees nothing of another's actions, and not whether they exist", async () => {
+describe('an account of the WebSocket', () => {
+  it('sees no action of another account, not even whether it exists', async () => {
     const actionId = await harness.givenAction();
     const stranger = await harness.connect(notifier, 'other');
     const unknown = randomUUID();
@@ -191,7 +191,7 @@ describe('an account', () => {
     expect(stranger.updatesOf(actionId)).toEqual([]);
   });
 
-  it('sees no action that is not accepted yet', async () => {
+  it('sees no action before it is accepted', async () => {
     const actionId = await harness.givenAction({ status: 'staging' });
     const client = await harness.connect(notifier);
     client.send('subscribe', actionId);
@@ -199,13 +199,13 @@ describe('an account', () => {
     expect(client.errors()).toMatchObject([{ code: 'ACTION_NOT_FOUND' }]);
   });
 
-  it('is named by the query as well', async () => {
+  it('may be named by the query', async () => {
     const actionId = await harness.givenAction();
     const client = await harness.connect({ url: `${notifier.url}?accountId=${ACCOUNT}` }, null);
     expect(await client.subscribe(actionId)).toMatchObject({ accountId: ACCOUNT });
   });
 
-  it('is asked for at subscribeAccount when none is named, and how', async () => {
+  it('is required by subscribeAccount, with a hint how to name it', async () => {
     const client = await harness.connect(notifier, null);
     client.send('subscribeAccount');
     await client.settle();
@@ -228,7 +228,7 @@ describe('a bad frame', () => {
     ['no id', JSON.stringify({ event: 'unsubscribe' }), 'INVALID_FRAME', 'data'],
     ['an object as id', JSON.stringify({ event: 'subscribe', data: { $gt: '' } }), 'INVALID_FRAME', 'data'],
     ['binary', Buffer.from(JSON.stringify({ event: 'subscribe', data: id })), 'INVALID_FRAME', '(frame)'],
-  ])('(%s) is answered with an error, and the connection goes on', async (_what, frame, code, field) => {
+  ])('is answered with an error, and the connection stays open: %s', async (_what, frame, code, field) => {
     const actionId = await harness.givenAction();
     const client = await harness.connect(notifier);
     client.socket.send(frame);

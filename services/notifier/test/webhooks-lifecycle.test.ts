@@ -24,7 +24,7 @@ async function breakableMongo(): Promise<{ link: BreakableLink; uri: string }> {
 const POLLING = { WEBHOOK_POLL_MS: '100' };
 
 describe('a webhook whose sender dies', () => {
-  it('is sent by another instance, with the same id, when the lease has run out', async () => {
+  it('is sent by another instance with the same id after the lease has expired', async () => {
     const receiver = await harness.receiver();
     const actionId = await harness.givenAction(receiver.url);
     // The claim that a process leaves behind when it is killed during a try.
@@ -46,7 +46,7 @@ describe('a webhook whose sender dies', () => {
     await notifier.stop();
   });
 
-  it('is sent twice when only the record of its delivery was lost', async () => {
+  it('is sent twice when only the record of its delivery is lost', async () => {
     const { link, uri } = await breakableMongo();
     const receiver = await harness.receiver((response, count) => {
       if (count === 1) link.break();
@@ -64,14 +64,14 @@ describe('a webhook whose sender dies', () => {
     expect(await harness.awaitState(actionId, 'delivered')).toMatchObject({ attempts: 2 });
     const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
     expect(ids).toEqual([`msg_${actionId}`, `msg_${actionId}`]);
-    link.mend();
+    link.restore();
     await cutOff.stop();
     await other.stop();
   });
 });
 
 describe('a notifier that stops', () => {
-  it('finishes what is under way and claims no more', async () => {
+  it('finishes deliveries under way and claims no more', async () => {
     const answers: (() => void)[] = [];
     const receiver = await harness.receiver((response) => {
       answers.push(() => response.writeHead(200).end());
@@ -89,7 +89,7 @@ describe('a notifier that stops', () => {
     await harness.notifiers.database.actions.deleteMany({ _id: { $in: [first, second] } });
   });
 
-  it('breaks off what takes too long and hands it back, as if it had not been tried', async () => {
+  it('aborts a slow delivery and hands it back without counting the try', async () => {
     const receiver = await harness.receiver((response, count) => {
       if (count > 1) response.writeHead(200).end();
     });

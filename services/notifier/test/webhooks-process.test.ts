@@ -41,8 +41,8 @@ async function kill(child: ChildProcess): Promise<void> {
   await exited;
 }
 
-describe('a notifier as a process', () => {
-  it('leaves the webhook it was sending when it was killed to another, with the same id', async () => {
+describe('a notifier process', () => {
+  it('leaves the webhook that it was sending when killed to another instance, with the same id', async () => {
     const receiver = await harness.receiver((response, count) => {
       if (count > 1) response.writeHead(200).end();
     });
@@ -61,7 +61,7 @@ describe('a notifier as a process', () => {
     await other.stop();
   });
 
-  it('delivers over TLS to whoever has a certificate that it trusts, and to nobody else', async () => {
+  it('delivers over TLS only to receivers with a trusted certificate', async () => {
     const env = { WEBHOOK_ALLOW_HTTP: 'false', WEBHOOK_MAX_ATTEMPTS: '1' };
     const receiver = await harness.receiver(undefined, 0, true);
     const untrusted = await harness.givenAction(receiver.url);

@@ -36,8 +36,8 @@ function sendTo(
   return sender.send(url, { headers: {}, body: '{}' }, new AbortController().signal);
 }
 
-describe('a webhook to an address inside', () => {
-  it('never connects, whatever form the address has', async () => {
+describe('a webhook to an internal address', () => {
+  it('never connects, whatever the form of the address', async () => {
     const hosts = [
       ...['127.0.0.1', '0x7f.1', '2130706433', '0', '[::1]', '[::ffff:127.0.0.1]', '[::ffff:7f00:1]'],
       ...['[::127.0.0.1]', 'localhost', 'a.localhost', '169.254.169.254', '10.0.0.1', '100.64.0.1'],
@@ -56,7 +56,7 @@ describe('a webhook to an address inside', () => {
     await notifier.stop();
   });
 
-  it('never connects where only the look-up shows whereto', async () => {
+  it('never connects when only DNS reveals the address', async () => {
     const url = `http://inside.example:${target.port}/`;
     const inside: LookupAddress[] = [{ address: '127.0.0.1', family: 4 }];
     expect(await sendTo(url, inside, [])).toEqual({
@@ -70,7 +70,7 @@ describe('a webhook to an address inside', () => {
     expect(target.received.map(({ headers }) => headers['host'])).toEqual([`inside.example:${target.port}`]);
   });
 
-  it('learns nothing about what is there: a closed port, an unknown host and a forbidden address fail alike', async () => {
+  it('reveals nothing: a closed port, an unknown host and a forbidden address fail with the same error', async () => {
     const closed = await harness.receiver();
     const { port } = closed;
     await closed.stop();
@@ -84,7 +84,7 @@ describe('a webhook to an address inside', () => {
     expect(outcomes).toEqual(outcomes.map(() => ({ kind: 'failed', error: NO_ANSWER })));
   });
 
-  it('reaches a name that resolves into an allowed network', async () => {
+  it('reaches a name that resolves to an allowed network', async () => {
     const actionId = await harness.givenAction(`http://localhost:${target.port}/`);
     const before = target.connections;
     const notifier = await delivering({ WEBHOOK_ALLOWED_NETWORKS: '127.0.0.1/32' });
@@ -93,7 +93,7 @@ describe('a webhook to an address inside', () => {
     await notifier.stop();
   });
 
-  it('does not follow a redirect to one', async () => {
+  it('is not sent through a redirect', async () => {
     const inside = await harness.receiver();
     const redirecting = await harness.receiver(status(302, { location: inside.url }));
     const actionId = await harness.givenAction(redirecting.url);
@@ -107,7 +107,7 @@ describe('a webhook to an address inside', () => {
     await notifier.stop();
   });
 
-  it('is not sent over plain http where that is not allowed any more', async () => {
+  it('is not sent over plain http once that is no longer allowed', async () => {
     const before = target.connections;
     const actionId = await harness.givenAction(target.url);
     const notifier = await delivering({ WEBHOOK_ALLOW_HTTP: 'false' });

@@ -39,7 +39,7 @@ function verified({ body, headers }: ReceivedWebhook, account = ACCOUNT): unknow
 const POLLING = { WEBHOOK_POLL_MS: '100' };
 
 describe('a webhook', () => {
-  it('tells how an action ended, signed with the secret of its account', async () => {
+  it('describes how an action ended, signed with the secret of its account', async () => {
     const receiver = await harness.receiver();
     const actionId = await harness.givenAction(receiver.url);
     await start();
@@ -75,7 +75,7 @@ describe('a webhook', () => {
     expect(callback).not.toHaveProperty('dueAt');
   });
 
-  it('goes out when the action ends, at the event that tells it, and not before', async () => {
+  it('is sent at the event of the end of its action, and not before', async () => {
     const receiver = await harness.receiver();
     const actionId = await harness.givenAction(
       receiver.url,
@@ -97,7 +97,7 @@ describe('a webhook', () => {
     expect(verified(receiver.received[1]!)).toMatchObject({ type: 'action.cancelled', data: { actionId } });
   });
 
-  it('is delivered once by several instances', async () => {
+  it('is delivered once when several instances run', async () => {
     const receiver = await harness.receiver();
     const urls = Array.from({ length: 20 }, () => receiver.url);
     const actionIds = await Promise.all(urls.map((url) => harness.givenAction(url)));
@@ -109,7 +109,7 @@ describe('a webhook', () => {
     expect(ids.sort()).toEqual(actionIds.map((actionId) => `msg_${actionId}`).sort());
   });
 
-  it('is not delivered where no secret is configured', async () => {
+  it('is not delivered when no secret is configured', async () => {
     const receiver = await harness.receiver();
     const actionId = await harness.givenAction(receiver.url);
     const silent = await start({ WEBHOOK_SECRET: '', ...POLLING });
@@ -125,7 +125,7 @@ describe('a webhook', () => {
 });
 
 describe('a webhook whose receiver fails', () => {
-  it('is tried again, with the same id and body, until the receiver is there', async () => {
+  it('is retried with the same id and body until the receiver answers', async () => {
     const down = await harness.receiver();
     const { port, url } = down;
     await down.stop();
@@ -142,7 +142,7 @@ describe('a webhook whose receiver fails', () => {
     expect(up.received.map(({ headers }) => headers['webhook-id'])).toEqual([`msg_${actionId}`]);
   });
 
-  it('is tried again after a 500, and a repetition is the same', async () => {
+  it('is retried after a 500 with the same content', async () => {
     const receiver = await harness.receiver((response, count) =>
       status(count < 3 ? 500 : 200)(response, count),
     );
@@ -155,7 +155,7 @@ describe('a webhook whose receiver fails', () => {
     expect(new Set(same).size).toBe(1);
   });
 
-  it('is given up after the last try, and says why without the body of the answer', async () => {
+  it('is given up after the last try, with an error that omits the body of the answer', async () => {
     const receiver = await harness.receiver((response) => response.writeHead(500).end('a secret of theirs'));
     const actionId = await harness.givenAction(receiver.url);
     await start({ ...POLLING, WEBHOOK_MAX_ATTEMPTS: '2' });
@@ -179,7 +179,7 @@ describe('a webhook whose receiver fails', () => {
     expect(callback.dueAt!.getTime() - Date.now()).toBeLessThanOrEqual(600_000);
   });
 
-  it('is given up at once when the receiver is gone', async () => {
+  it('is given up at once when the receiver answers 410', async () => {
     const receiver = await harness.receiver(status(410));
     const actionId = await harness.givenAction(receiver.url);
     await start(POLLING);
@@ -189,7 +189,7 @@ describe('a webhook whose receiver fails', () => {
     });
   });
 
-  it('ends with its time, whatever the receiver does', async () => {
+  it('ends each try at its timeout, whatever the receiver does', async () => {
     const silent = await harness.receiver(() => undefined);
     const actionId = await harness.givenAction(silent.url);
     await start({ ...POLLING, WEBHOOK_TIMEOUT_MS: '200', WEBHOOK_MAX_ATTEMPTS: '2' });
@@ -199,7 +199,7 @@ describe('a webhook whose receiver fails', () => {
     });
   });
 
-  it('counts as delivered with the status, however long or endless the body is', async () => {
+  it('counts as delivered at a 2xx status, even if the body never ends', async () => {
     const endless = await harness.receiver((response) => {
       response.writeHead(200);
       const pour = (): void => {
@@ -215,7 +215,7 @@ describe('a webhook whose receiver fails', () => {
     expect([endless.received.length, dribbling.received.length]).toEqual([1, 1]);
   });
 
-  it('does not hold up those of other accounts', async () => {
+  it('does not delay the webhooks of other accounts', async () => {
     const silent = await harness.receiver(() => undefined);
     const receiver = await harness.receiver();
     const slow = Array.from({ length: 8 }, () =>
@@ -232,8 +232,8 @@ describe('a webhook whose receiver fails', () => {
   });
 });
 
-describe('the index of the claim', () => {
-  it('holds only what is to be delivered', async () => {
+describe('the index for claiming webhooks', () => {
+  it('holds only webhooks that are still to be delivered', async () => {
     const indexes = await harness.notifiers.database.actions.indexes();
     const index = indexes.find(({ name }) => name === 'status_1_callback.dueAt_1_accountId_1');
     expect(index).toMatchObject({ partialFilterExpression: { 'callback.dueAt': { $exists: true } } });

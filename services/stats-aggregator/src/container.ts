@@ -162,6 +162,6 @@ export async function startStatsAggregator(
     context,
   );
   releasers.push(CONSUMER, () => consumer.stop());
-  log.info({ adminPort: admin.port }, 'ready');
+  log.info({ adminPort: admin.port }, 'Service ready');
   return admin.port;
 }

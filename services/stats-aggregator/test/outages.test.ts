@@ -47,7 +47,7 @@ describe('a part that goes away in the middle of a chunk', () => {
         await eventually('it is not ready', () => !service.context.health.ready);
         const atOutage = await harness.database.actions.findOne({ _id: actionId });
         expect(atOutage?.status).toBe('processing');
-        link.mend();
+        link.restore();
       }
       const action = await harness.awaitStatus(actionId, 'completed');
       await eventually('it is ready', () => service.context.health.ready);

@@ -41,7 +41,7 @@ describe('docs/guarantees.md', () => {
     expect(absent).toEqual([]);
   });
 
-  it('names only code that exists, where it gives the whole path', () => {
+  it('names only code that exists where it gives a whole path', () => {
     const paths = [...document.matchAll(/`((?:libs|services|tools)\/[^`]+)`/g)].map(([, path = '']) => path);
     expect(paths.filter((path) => !existsSync(join(workspaceRoot, path)))).toEqual([]);
   });

@@ -32,14 +32,14 @@ afterEach(() => {
 });
 
 describe('a worker of jest', () => {
-  it('ends by itself when its work is done', async () => {
+  it('exits by itself when its work is done', async () => {
     const worker = await startWorker();
     const ended = once(worker, 'exit');
     worker.send('end');
     expect(await ended).toEqual([0, null]);
   });
 
-  it('ends in the middle of its work when its jest has ended', async () => {
+  it('exits in the middle of its work when its parent process has exited', async () => {
     const worker = await startWorker();
     const ended = once(worker, 'exit');
     worker.disconnect();

@@ -131,7 +131,7 @@ const documented = (document.split('\n## By dependency and kind of fault\n')[1] 
   );
 
 describe('docs/operations/outages.md', () => {
-  it('has a row for each dependency and kind of fault, with what the adapters recognise it by', () => {
+  it('has a row for each dependency and kind of fault, with the codes that identify it', () => {
     expect(documented).toEqual(rows.map(({ cells }) => cells));
   });
 

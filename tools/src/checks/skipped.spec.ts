@@ -33,7 +33,7 @@ const reportOf = (status: string, fullName: string): Report => ({
 });
 
 describe('skipped checks', () => {
-  it('are those that were noted, in their order, each with its reason in one line', () => {
+  it('are listed in the order in which they were noted, each with its reason on one line', () => {
     const env = { BULK_SKIPPED_CHECKS: file };
     noteSkipped({ name: 'audit', reason: 'the registry has none' }, env);
     noteSkipped({ name: 'the images are built', reason: 'no engine:\n  it does not start\n' }, env);
@@ -44,7 +44,7 @@ describe('skipped checks', () => {
     expect(readFileSync(file, 'utf8').trimEnd().split('\n')).toHaveLength(2);
   });
 
-  it('are tests that are marked as skipped, too, with the reason that was noted where there is one', () => {
+  it('include tests that are marked as skipped, with their reason if one was noted', () => {
     noteSkipped({ name: 'the images are built', reason: 'no engine' }, { BULK_SKIPPED_CHECKS: file });
     const reports = [reportOf('pending', 'the images are built'), reportOf('todo', 'is to come')];
     expect(skippedChecks(file, reports)).toEqual([
@@ -53,7 +53,7 @@ describe('skipped checks', () => {
     ]);
   });
 
-  it('are none where all were made', () => {
+  it('are empty when all checks ran', () => {
     expect(skippedChecks(file, [reportOf('failed', 'fails')])).toEqual([]);
   });
 });

@@ -30,7 +30,7 @@ const folders = workspaces
   .filter((folder) => existsSync(join(workspaceRoot, folder, 'package.json')));
 
 describe('the targets of Nx', () => {
-  it('run the unit tests of a workspace that has some', () => {
+  it('run the unit tests of every workspace that has any', () => {
     const files = ['libs/a/package.json', 'libs/a/src/deep/a.spec.ts', 'libs/ab/package.json'];
     const targets = createNodes(files).map(([file, { projects }]) => [
       file,
@@ -42,7 +42,7 @@ describe('the targets of Nx', () => {
     ]);
   });
 
-  it('check together the types of each file that tsconfig.json includes', () => {
+  it('together check the types of every file in tsconfig.json', () => {
     const { config } = ts.readConfigFile(join(workspaceRoot, 'tsconfig.json'), (file) =>
       ts.sys.readFile(file),
     ) as { config: unknown };

@@ -11,7 +11,7 @@ const withoutRedis = {
 };
 
 describe('runningEnvironment', () => {
-  it('looks for Redis, too, where all parts are needed', async () => {
+  it('searches for Redis when all parts are needed', async () => {
     await expect(runningEnvironment(withoutRedis, ALL_PARTS)).rejects.toMatchObject({
       code: 'NOT_UP',
       message: expect.stringContaining('REDIS_URL is not set and the local stack no-such-stack is not up'),
@@ -20,7 +20,7 @@ describe('runningEnvironment', () => {
     expect(await runningEnvironment(env, ALL_PARTS)).toEqual(env);
   });
 
-  it('asks for no Redis where the tool does without', async () => {
+  it('does not search for Redis when the tool does not need it', async () => {
     expect(await runningEnvironment(withoutRedis)).toEqual(withoutRedis);
   });
 });

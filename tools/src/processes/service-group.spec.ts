@@ -23,7 +23,7 @@ async function whereTheyListen(env: Readonly<Record<string, string>>): Promise<s
 }
 
 describe('ServiceGroup', () => {
-  it('starts services that only this machine reaches', async () => {
+  it('starts services that only this machine can reach', async () => {
     expect(await whereTheyListen({})).toEqual(SERVICES.map(() => '127.0.0.1 127.0.0.1'));
   });
 

@@ -11,7 +11,7 @@ import { ServiceProcess } from './service-process.ts';
  */
 const SCRIPT = `
   let asked = 0;
-  const components = { mongodb: { state: 'waiting', reason: 'nobody there' } };
+  const components = { mongodb: { state: 'waiting', reason: 'connection refused' } };
   require('http').createServer((_, response) => {
     asked += 1;
     const ready = asked > Number(process.env.READY_AFTER);
@@ -58,7 +58,7 @@ async function spawn(script = SCRIPT, readyAfter = 0): Promise<ServiceProcess> {
 }
 
 describe('ServiceProcess', () => {
-  it('waits until the service is ready, asks it to end, keeps its output', async () => {
+  it('waits until the service is ready, asks it to stop and keeps its output', async () => {
     const child = await spawn(SCRIPT, 3);
     await child.waitUntilReady(15_000);
     expect(child.running).toBe(true);
@@ -68,15 +68,15 @@ describe('ServiceProcess', () => {
     expect(child.tail()).toBe('hello\ngoodbye');
   });
 
-  it('says what a service waits for that is not ready in time', async () => {
+  it('names the unavailable dependency of a service that is not ready in time', async () => {
     const child = await spawn(SCRIPT, 1_000);
     await expect(child.waitUntilReady(1_500)).rejects.toMatchObject({
       code: 'SERVICE_NOT_READY',
-      message: expect.stringContaining('waits for mongodb: nobody there'),
+      message: expect.stringContaining('waits for mongodb: connection refused'),
     });
   });
 
-  it('tells an unforeseen end, with the tail of the log', async () => {
+  it('reports an unexpected exit with the end of the log', async () => {
     const child = await spawn("console.log('the reason'); process.exit(78)");
     await expect(child.waitUntilReady(15_000)).rejects.toMatchObject({
       code: 'SERVICE_DIED',
@@ -85,7 +85,7 @@ describe('ServiceProcess', () => {
     expect((await child.died).message).toContain('the reason');
   });
 
-  it('ends a service that was stalled, and one that does not end when asked', async () => {
+  it('ends a stalled service and one that ignores the request to stop', async () => {
     const stalled = await spawn();
     await stalled.waitUntilReady(15_000);
     expect(stalled.suspend()).toBe(true);
@@ -96,7 +96,7 @@ describe('ServiceProcess', () => {
     expect(await deaf.stop(200)).toEqual({ code: null, signal: 'SIGKILL' });
   });
 
-  it('does not take a kill that was asked for as a death', async () => {
+  it('does not report a requested kill as a failure', async () => {
     const child = await spawn();
     await child.waitUntilReady(15_000);
     await child.kill();

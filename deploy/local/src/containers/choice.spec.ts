@@ -28,7 +28,7 @@ async function choose(
 }
 
 describe('chooseTestStack without TEST_STACK', () => {
-  it('takes the local stack when no engine answers', async () => {
+  it('chooses the local stack when no engine answers', async () => {
     expect(await choose({}, nobody)).toEqual({
       kind: 'local',
       line: 'local stack (no Docker engine answers)',
@@ -36,21 +36,21 @@ describe('chooseTestStack without TEST_STACK', () => {
     });
   });
 
-  it('takes the local stack when an image is not at hand, and names it', async () => {
+  it('chooses the local stack when an image is missing, and names it', async () => {
     expect(await choose({}, { engine, missing: ['mongo:8'] })).toMatchObject({
       kind: 'local',
       line: 'local stack (Docker 28.2.2 answers, but has no image mongo:8)',
     });
   });
 
-  it('takes containers when the engine has all images', async () => {
+  it('chooses containers when the engine has all images', async () => {
     expect(await choose({}, { engine, missing: [] })).toMatchObject({
       kind: 'containers',
       line: 'containers (Docker 28.2.2 answers and has all images)',
     });
   });
 
-  it('takes the URLs when all four are given, and asks no engine', async () => {
+  it('chooses the URLs when all four are given, and asks no engine', async () => {
     expect(await choose(urls, { engine, missing: [] })).toEqual({
       kind: 'urls',
       line: 'parts given by URL (all four)',
@@ -67,13 +67,13 @@ describe('chooseTestStack without TEST_STACK', () => {
     });
   });
 
-  it('takes an empty TEST_STACK for an absent one', async () => {
+  it('treats an empty TEST_STACK as absent', async () => {
     expect(await choose({ TEST_STACK: ' ' }, nobody)).toMatchObject({ kind: 'local' });
   });
 });
 
 describe('chooseTestStack with TEST_STACK', () => {
-  it('takes the local stack whatever is at hand', async () => {
+  it('chooses the local stack in every environment', async () => {
     expect(await choose({ TEST_STACK: 'local' }, { engine, missing: [] })).toEqual({
       kind: 'local',
       line: 'local stack (TEST_STACK=local)',
@@ -81,7 +81,7 @@ describe('chooseTestStack with TEST_STACK', () => {
     });
   });
 
-  it('takes containers also when images have to be pulled, and says which', async () => {
+  it('chooses containers even when images must be pulled, and says which', async () => {
     expect(
       await choose({ TEST_STACK: 'containers' }, { engine, missing: ['mongo:8', 'redis:7.4'] }),
     ).toMatchObject({
@@ -97,14 +97,14 @@ describe('chooseTestStack with TEST_STACK', () => {
     });
   });
 
-  it('takes the URLs when all four are there', async () => {
+  it('chooses the URLs when all four are given', async () => {
     expect(await choose({ ...urls, TEST_STACK: 'urls' }, nobody)).toMatchObject({
       kind: 'urls',
       asked: undefined,
     });
   });
 
-  it('refuses URLs that are not all there, and names the others', async () => {
+  it('refuses an incomplete set of URLs and names the missing ones', async () => {
     const { KAFKA_BROKERS, MONGODB_URI } = urls;
     await expect(choose({ KAFKA_BROKERS, MONGODB_URI, TEST_STACK: 'urls' }, nobody)).rejects.toMatchObject({
       code: 'BAD_ENVIRONMENT',

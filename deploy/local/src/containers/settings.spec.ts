@@ -13,13 +13,13 @@ const standard = {
 };
 
 describe('readTestStackSettings', () => {
-  it('has the official images, which variables replace', () => {
+  it('uses the official images, which variables replace', () => {
     expect(readTestStackSettings({}).images).toEqual(standard);
     const mirrored = readTestStackSettings({ TEST_IMAGE_KAFKA: 'mirror.example:5000/apache/kafka:4.1.1' });
     expect(mirrored.images).toEqual({ ...standard, kafka: 'mirror.example:5000/apache/kafka:4.1.1' });
   });
 
-  it('bounds the start', () => {
+  it('bounds the time of the start', () => {
     expect(readTestStackSettings({}).startMs).toBe(300_000);
     expect(readTestStackSettings({ TEST_CONTAINERS_START_MS: '20000' }).startMs).toBe(20_000);
   });
@@ -44,7 +44,7 @@ describe('the README of the local stack', () => {
     ]),
   );
 
-  it('says of each variable what the schema says', () => {
+  it('describes each variable as the schema does', () => {
     const defaults = testStackSchema.parse({});
     const expected = Object.entries(testStackSchema.shape).map(([name, schema]) => {
       const value = defaults[name as keyof typeof defaults];

@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { provideFolder, sha256, verifyPinned } from './artifacts.ts';
 import type { ProvisionContext } from './tools.ts';
 
-describe('the cache of downloads', () => {
+describe('the download cache', () => {
   let cache: string;
   let context: ProvisionContext;
   let fills: number;
@@ -28,7 +28,7 @@ describe('the cache of downloads', () => {
     expect(fills).toBe(1);
   });
 
-  it('downloads again what was altered since', async () => {
+  it('downloads a file again that was altered since', async () => {
     const folder = await provideFolder(context, { name: 'tool', fill });
     writeFileSync(join(folder, 'jar'), 'contenT');
     await provideFolder(context, { name: 'tool', fill });
@@ -36,7 +36,7 @@ describe('the cache of downloads', () => {
     expect(readFileSync(join(folder, 'jar'), 'utf8')).toBe('content');
   });
 
-  it('leaves nothing of a download that failed', async () => {
+  it('keeps nothing of a failed download', async () => {
     const broken = async (folder: string): Promise<void> => {
       await fill(folder);
       throw new Error('line cut');
@@ -45,7 +45,7 @@ describe('the cache of downloads', () => {
     expect(readdirSync(cache)).toEqual([]);
   });
 
-  it('takes pinned files, and refuses altered, missing or additional ones', async () => {
+  it('accepts pinned files and refuses altered, missing or additional ones', async () => {
     const folder = join(cache, 'plain');
     mkdirSync(folder);
     await fill(folder);

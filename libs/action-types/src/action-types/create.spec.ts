@@ -6,7 +6,7 @@ import { CreateHandler } from './create.ts';
 const handler = new CreateHandler();
 
 describe('CreateHandler', () => {
-  it('validates its config as the fields that it sets', async () => {
+  it('accepts as config the fields to set and refuses invalid values', async () => {
     const config = { set: { status: 'active', ownerId: 'u7' } };
     await expect(handler.validatePayload({ entityType: contact, config })).resolves.toEqual(config);
     const refused = handler.validatePayload({ entityType: contact, config: { set: { status: 'asleep' } } });
@@ -16,7 +16,7 @@ describe('CreateHandler', () => {
     });
   });
 
-  it("hands on the whole entity: the entity's own fields win, null is absent", async () => {
+  it('passes on the whole entity: its own fields win over the config and null means absent', async () => {
     const store = new AnsweringStore();
     const config = { set: { ownerId: 'u7', city: 'Bonn', score: null } };
     await process(handler, config, { c1: { lastName: 'A', ownerId: 'u8', city: null } }, store);
@@ -37,7 +37,7 @@ describe('CreateHandler', () => {
       'expectedVersion: an entity that is to be created has no version',
     ],
     [{ expectedVersion: null }, 'has no version; name or lastName: required'],
-  ])('fails %j and says %s', async (fields, message) => {
+  ])('fails for %j with the message %s', async (fields, message) => {
     const store = new AnsweringStore();
     const [outcome] = await process(handler, {}, { c1: fields }, store);
     expect(outcome).toMatchObject({ status: 'failure', code: 'INVALID_ENTITY' });
@@ -45,14 +45,14 @@ describe('CreateHandler', () => {
     expect(store.changes).toEqual([]);
   });
 
-  it('says what became of each', async () => {
+  it('reports the outcome of each entity', async () => {
     const store = new AnsweringStore({ c1: { kind: 'exists' }, c2: { kind: 'unique-violation' } });
     const sent = { c1: { lastName: 'A' }, c2: { lastName: 'A' }, c3: { lastName: 'A' } };
     const outcomes = await process(handler, {}, sent, store);
     expect(outcomes.map(({ code }) => code)).toEqual(['ENTITY_EXISTS', 'UNIQUE_VIOLATION', null]);
   });
 
-  it('has no use for an expected version', () => {
+  it('reports an expected version as an unknown field', () => {
     expect(handler.unknownFields(['id', 'ref', 'email', 'expectedVersion', 'x'], contact)).toEqual([
       'expectedVersion',
       'x',

@@ -6,7 +6,7 @@ import { DeleteHandler } from './delete.ts';
 const handler = new DeleteHandler();
 
 describe('DeleteHandler', () => {
-  it('takes no config', async () => {
+  it('accepts only an empty config', async () => {
     await expect(handler.validatePayload({ entityType: contact, config: {} })).resolves.toEqual({});
     const refused = handler.validatePayload({ entityType: contact, config: { set: {} } });
     await expect(refused).rejects.toMatchObject({
@@ -15,7 +15,7 @@ describe('DeleteHandler', () => {
     });
   });
 
-  it('takes an id, and perhaps a version', async () => {
+  it('accepts an id with an optional version', async () => {
     const store = new AnsweringStore();
     const outcomes = await process(handler, {}, { c1: {}, c2: { expectedVersion: 4 } }, store);
     expect(outcomes.map(({ status }) => status)).toEqual(['success', 'success']);
@@ -25,7 +25,7 @@ describe('DeleteHandler', () => {
     ]);
   });
 
-  it('names each other field, known or not', async () => {
+  it('fails and names every other field, known or not', async () => {
     const store = new AnsweringStore();
     const [outcome] = await process(handler, {}, { c1: { lastName: 'A', x: 1, expectedVersion: 0 } }, store);
     expect(outcome).toEqual({
@@ -37,7 +37,7 @@ describe('DeleteHandler', () => {
     expect(store.changes).toEqual([]);
   });
 
-  it('says what became of each', async () => {
+  it('reports the outcome of each entity', async () => {
     const store = new AnsweringStore({
       c1: { kind: 'not-found' },
       c2: { kind: 'version-conflict', version: 5 },
@@ -47,7 +47,7 @@ describe('DeleteHandler', () => {
     expect(outcomes[1]?.message).toBe('expected version 4, and the contact has version 5');
   });
 
-  it('has no use for fields', () => {
+  it('reports entity fields as unknown fields', () => {
     expect(handler.unknownFields(['id', 'ref', 'expectedVersion', 'email'])).toEqual(['email']);
   });
 });

@@ -7,7 +7,7 @@ import { UpdateHandler } from './update.ts';
 const handler = new UpdateHandler();
 
 describe('UpdateHandler.validatePayload', () => {
-  it('takes fields to set on all', async () => {
+  it('accepts fields to set on all entities', async () => {
     const config = { set: { ownerId: 'u7', city: null } };
     await expect(handler.validatePayload({ entityType: contact, config })).resolves.toEqual(config);
     await expect(handler.validatePayload({ entityType: contact, config: {} })).resolves.toEqual({});
@@ -29,7 +29,7 @@ describe('UpdateHandler.validatePayload', () => {
 });
 
 describe('UpdateHandler', () => {
-  it('hands on what is to change, and the version that is expected', async () => {
+  it('passes on the changes and the expected version', async () => {
     const store = new AnsweringStore();
     const sent = { c1: { city: null, ownerId: 'u8', expectedVersion: 3 }, c2: {} };
     const outcomes = await process(handler, { set: { ownerId: 'u7' } }, sent, store);
@@ -40,7 +40,7 @@ describe('UpdateHandler', () => {
     ]);
   });
 
-  it('names every fault of an entity, and writes nothing of it', async () => {
+  it('names every fault of an entity and changes nothing', async () => {
     const store = new AnsweringStore();
     const outcomes = await process(
       handler,
@@ -63,12 +63,15 @@ describe('UpdateHandler', () => {
     expect(store.changes).toEqual([]);
   });
 
-  it.each([0, -1, 1.5, null, '1', true, 2 ** 53])('takes no expectedVersion %j', async (expectedVersion) => {
-    const [outcome] = await process(handler, {}, { c1: { city: 'Bonn', expectedVersion } });
-    expect(outcome).toMatchObject({ code: 'INVALID_ENTITY' });
-  });
+  it.each([0, -1, 1.5, null, '1', true, 2 ** 53])(
+    'refuses the expectedVersion %j',
+    async (expectedVersion) => {
+      const [outcome] = await process(handler, {}, { c1: { city: 'Bonn', expectedVersion } });
+      expect(outcome).toMatchObject({ code: 'INVALID_ENTITY' });
+    },
+  );
 
-  it('says what became of each', async () => {
+  it('reports the outcome of each entity', async () => {
     const store = new AnsweringStore({
       c1: { kind: 'not-found' },
       c2: { kind: 'unique-violation' },
@@ -85,7 +88,7 @@ describe('UpdateHandler', () => {
     ]);
   });
 
-  it('has no use for names that are neither fields nor what every entity carries', () => {
+  it('reports names as unknown that are neither entity fields nor fields of every entity', () => {
     const names = ['id', 'ref', 'lastName', 'shoeSize', 'expectedVersion', 'toString', 'version'];
     expect(handler.unknownFields(names, contact)).toEqual(['shoeSize', 'toString', 'version']);
   });

@@ -6,7 +6,7 @@ import { UpsertHandler } from './upsert.ts';
 const handler = new UpsertHandler();
 
 describe('UpsertHandler', () => {
-  it('hands on both what to change and what to add', async () => {
+  it('passes on both the change and the new record', async () => {
     const store = new AnsweringStore();
     await process(handler, { set: { ownerId: 'u7' } }, { c1: { lastName: 'A', city: null } }, store);
     expect(store.changes[0]).toEqual({
@@ -19,7 +19,7 @@ describe('UpsertHandler', () => {
     });
   });
 
-  it('adds nothing where a required field is missing or a version is expected', async () => {
+  it('creates nothing when a required field is missing or a version is expected', async () => {
     const store = new AnsweringStore();
     await process(handler, {}, { c1: { score: 1 }, c2: { lastName: 'A', expectedVersion: 2 } }, store);
     expect(store.changes.slice(0, 2)).toEqual([
@@ -28,7 +28,7 @@ describe('UpsertHandler', () => {
     ]);
   });
 
-  it('says why one that does not exist was not created', async () => {
+  it('says why an entity that does not exist was not created', async () => {
     const store = new AnsweringStore({
       c1: { kind: 'not-found' },
       c2: { kind: 'not-found' },
@@ -47,7 +47,7 @@ describe('UpsertHandler', () => {
     ]);
   });
 
-  it('fails what is invalid whether it exists or not', async () => {
+  it('fails for an invalid entity whether it exists or not', async () => {
     const store = new AnsweringStore();
     const sent = { c1: { lastName: null }, c2: { email: 'nobody', expectedVersion: 0 }, c3: {} };
     const outcomes = await process(handler, {}, sent, store);
@@ -57,7 +57,7 @@ describe('UpsertHandler', () => {
     expect(store.changes).toEqual([]);
   });
 
-  it('has use for fields and an expected version', () => {
+  it('accepts fields and an expected version as known fields', () => {
     expect(handler.unknownFields(['id', 'email', 'expectedVersion', 'x'], contact)).toEqual(['x']);
   });
 });

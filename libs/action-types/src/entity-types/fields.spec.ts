@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { email } from './fields.ts';
 
-describe('an e-mail address', () => {
+describe('the e-mail field', () => {
   it.each([
     'a@b.example',
     'ada+tag@exa-mple.co.uk',
@@ -9,7 +9,7 @@ describe('an e-mail address', () => {
     '用户@例子.广告',
     "o'neil@example.com",
     'x_y@xn--mller-kva.example',
-  ])('%s is taken', (text) => {
+  ])('accepts %s', (text) => {
     expect(email.safeParse(text).success).toBe(true);
   });
 
@@ -29,7 +29,7 @@ describe('an e-mail address', () => {
     'a@b.example\n',
     'a@b.example, c@d.example',
     `${'a'.repeat(250)}@b.example`,
-  ])('%j is refused', (text) => {
+  ])('refuses %j', (text) => {
     expect(email.safeParse(text).success).toBe(false);
   });
 });

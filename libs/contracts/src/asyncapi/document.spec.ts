@@ -23,18 +23,18 @@ const document = z
 const { messages } = document.components;
 
 describe('the AsyncAPI document', () => {
-  it('has a channel for every topic, and the WebSocket', () => {
+  it('has a channel for every topic and for the WebSocket', () => {
     const addresses = Object.values(document.channels).map(({ address }) => address);
     expect(addresses.sort()).toEqual([...allTopics(topics), '/'].sort());
   });
 
-  it('has the Avro schema of every message as it is registered', () => {
+  it('contains the Avro schema of every message as registered', () => {
     for (const { name, avro } of Object.values(MESSAGES)) {
       expect(messages[name]).toMatchObject({ payload: { schema: avro } });
     }
   });
 
-  it('says what every message and every frame means', () => {
+  it('describes every message and every frame', () => {
     const silent = Object.keys(messages).filter((name) => messages[name]?.summary === undefined);
     expect(silent).toEqual([]);
     expect(Object.keys(messages)).toEqual(expect.arrayContaining(['subscribe', 'error', 'actionUpdate']));
@@ -45,14 +45,14 @@ describe('the AsyncAPI document', () => {
     expect(messages['BatchResult']).toHaveProperty('headers.properties.generation');
   });
 
-  it('says which services produce to a topic and consume it', () => {
+  it('says which services produce to and consume each topic', () => {
     expect(document.channels['progress']).toMatchObject({
       'x-contract': { producers: ['intake', 'stats-aggregator'], consumers: ['notifier'] },
     });
     expect(document.channels['deadLetters']).toMatchObject({ 'x-contract': { consumers: [] } });
   });
 
-  it('says in how many partitions a topic is and how long it is kept', () => {
+  it('says the partitions and the retention of each topic', () => {
     expect(document.channels['results']?.bindings).toMatchObject({
       kafka: { partitions: 4, topicConfiguration: { 'retention.ms': 7_200_000 } },
     });

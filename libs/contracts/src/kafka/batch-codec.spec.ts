@@ -30,7 +30,7 @@ const message = entityBatchEncoder(
 )({ batchNo: 5, entities: encodeEntities(entities) });
 
 describe('an entity batch', () => {
-  it('means the same after it was encoded and decoded', () => {
+  it('keeps its content when encoded and decoded', () => {
     expect(decodeEntityBatch(MESSAGES.entityBatch.schema.parse(message))).toEqual({
       identity,
       config,
@@ -40,7 +40,7 @@ describe('an entity batch', () => {
     });
   });
 
-  it('is applied for real, by the default retry policy, when no mode is given', () => {
+  it('is applied for real, with the default retry policy, when it names no mode', () => {
     const plain = entityBatchEncoder(identity, config)({ batchNo: 0, entities: [] });
     expect(decodeEntityBatch(plain)).toMatchObject({ dryRun: false, cancelled: false, retry: null });
   });
@@ -49,7 +49,7 @@ describe('an entity batch', () => {
     ['a config', { ...message, config: '[]' }],
     ['fields', { ...message, entities: [{ position: 0, id: 'c0', ref: null, fields: '{' }] }],
     ['a retry policy', { ...message, retry: { maxAttempts: -1, initialDelayMs: null, maxDelayMs: null } }],
-  ])('is malformed with %s that is none', (_what, malformed) => {
+  ])('is malformed if %s is invalid', (_what, malformed) => {
     expect(() => decodeEntityBatch(malformed)).toThrow(MalformedMessageError);
   });
 });
@@ -62,7 +62,7 @@ describe('a batch result', () => {
   ];
   const result = encodeBatchResult({ identity, batchNo: 5 }, source, outcomes, new Date(0));
 
-  it('keeps its outcomes when it is encoded and decoded', () => {
+  it('keeps its outcomes when encoded and decoded', () => {
     expect(decodeOutcomes(MESSAGES.batchResult.schema.parse(result))).toEqual(outcomes);
   });
 

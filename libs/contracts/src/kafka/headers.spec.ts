@@ -5,7 +5,7 @@ import { batchNameOf, generationOf, headerText } from './headers.ts';
 const ACTION = '0191c2f0-0000-7000-8000-000000000001';
 
 describe('batchNameOf', () => {
-  it('reads the headers of a batch, of a result, and of one that was sent twice', () => {
+  it('reads the headers of a batch, of a result and of a repeated send', () => {
     expect(batchNameOf({ 'action-id': Buffer.from(ACTION), 'batch-no': Buffer.from('7') })).toEqual({
       actionId: ACTION,
       batchNo: 7,
@@ -22,16 +22,16 @@ describe('batchNameOf', () => {
     [{ 'action-id': ACTION }],
     [{ 'action-id': ACTION, 'batch-no': '-1' }],
     [{ 'action-id': ACTION, 'batch-no': '99999999999' }],
-    [{ 'action-id': 'a stranger', 'batch-no': '1' }],
+    [{ 'action-id': 'not-an-id', 'batch-no': '1' }],
     [{ 'result-id': ACTION }],
     [{ 'result-id': ':1' }],
-  ])('says nothing of %j', (headers) => {
+  ])('returns undefined for %j', (headers) => {
     expect(batchNameOf(headers)).toBeUndefined();
   });
 });
 
 describe('generationOf', () => {
-  it('is 0 where no header tells', () => {
+  it('returns 0 when the header is absent', () => {
     expect(generationOf({})).toBe(0);
     expect(generationOf({ generation: Buffer.from('3') })).toBe(3);
   });
@@ -42,7 +42,7 @@ describe('generationOf', () => {
 });
 
 describe('headerText', () => {
-  it('is the last value, as text', () => {
+  it('returns the last value as text', () => {
     expect(headerText({ who: [Buffer.from('a'), 'b'] }, 'who')).toBe('b');
     expect(headerText({ who: [] }, 'who')).toBeUndefined();
   });

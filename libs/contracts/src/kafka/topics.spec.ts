@@ -48,7 +48,7 @@ describe('the table of topics', () => {
     });
   });
 
-  it('gives two topics two names, and two services two groups', () => {
+  it('gives every topic and every group its own name', () => {
     const names = allTopics(NAMES);
     expect(new Set(names).size).toBe(names.length);
     const services = new Map<string, string>();
@@ -62,7 +62,7 @@ describe('the table of topics', () => {
     }
   });
 
-  it('puts every message on a topic', () => {
+  it('assigns every message to a topic', () => {
     const carried = new Set(topicsOf(NAMES).map(({ message }) => message.name));
     expect([...carried].sort()).toEqual(
       Object.values(MESSAGES)
@@ -71,7 +71,7 @@ describe('the table of topics', () => {
     );
   });
 
-  it('takes partitions and retention from the setting of each topic, or from the row', () => {
+  it("takes partitions and retention from the topic's setting, or else from its row", () => {
     const sizeOf = (name: string): [number, number] => [
       partitionsOf(named(name), SETTINGS),
       retentionHoursOf(named(name), SETTINGS),
@@ -82,11 +82,11 @@ describe('the table of topics', () => {
     expect(sizeOf('test.progress')).toEqual([4, 1]);
   });
 
-  it('words the purpose of a topic for its lane', () => {
+  it('describes the purpose of a topic for its lane', () => {
     expect(named('test.entity-batches.low').purpose).toContain('the low lane');
   });
 
-  it('knows no topic of another installation', () => {
+  it('recognizes no topic of another installation', () => {
     expect(topicNamed(NAMES, 'other.results')).toBeUndefined();
   });
 });

@@ -7,7 +7,7 @@ describe('callbackUrlSchema', () => {
     'http://localhost:8080/',
     'https://[::1]/x',
     'HTTPS://EXAMPLE.COM',
-  ])('takes %s', (url) => {
+  ])('accepts %s', (url) => {
     expect(callbackUrlSchema.parse(url)).toBe(url);
   });
 

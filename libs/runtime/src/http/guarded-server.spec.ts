@@ -57,7 +57,7 @@ afterEach(async () => {
 });
 
 describe('GuardedServer', () => {
-  it.each(HOSTILE_REQUESTS)('refuses $what in the envelope, and still answers', async ({ bytes, status }) => {
+  it.each(HOSTILE_REQUESTS)('refuses $what in the envelope and still answers', async ({ bytes, status }) => {
     const answer = await rawRequest(port, bytes, {
       until: (text) => text.endsWith('}') || text.includes('}\r\n'),
     });
@@ -86,7 +86,7 @@ describe('GuardedServer', () => {
     await broken;
   });
 
-  it('lets a body take longer than its time limit while it arrives', async () => {
+  it('accepts a body that keeps arriving beyond its time limit', async () => {
     let received = '';
     handle = (request, response) => {
       request.on('data', (chunk: Buffer) => (received += chunk.toString()));
@@ -104,7 +104,7 @@ describe('GuardedServer', () => {
     expect(connection.answer).toMatch(/^HTTP\/1.1 200 /);
   });
 
-  it('refuses a body that stops halfway with 408, after bytes that arrived in time', async () => {
+  it('refuses a body that stops halfway with 408', async () => {
     handle = (request, response) => void request.resume().on('end', () => response.end());
     const connection = open('POST / HTTP/1.1\r\nhost: h\r\ntransfer-encoding: chunked\r\n\r\n1\r\nx\r\n');
     await delay(200);
@@ -113,7 +113,7 @@ describe('GuardedServer', () => {
     expect(connection.answer).toMatch(/^HTTP\/1.1 408 /);
   });
 
-  it('does not hold a pause of its own reading against a client', async () => {
+  it('does not count its own pause in reading against a client', async () => {
     let resume: () => void = () => undefined;
     handle = (request, response) => {
       resume = () => void request.resume().on('end', () => response.end('all of it'));
@@ -127,7 +127,7 @@ describe('GuardedServer', () => {
     await eventually('the answer', () => connection.answer.includes('all of it'));
   });
 
-  it('never writes a refusal into an answer that is under way', async () => {
+  it('never writes a refusal into an answer under way', async () => {
     let finish: () => void = () => undefined;
     handle = (_request, response) => {
       response.write('first half, ');
@@ -141,7 +141,7 @@ describe('GuardedServer', () => {
     expect(connection.answer).toMatch(/first half, .*second half\r\n0\r\n\r\nHTTP\/1.1 400 /s);
   });
 
-  it('outlives a handler that throws, at once or later, and an answer to a client that is gone', async () => {
+  it('survives a handler that throws, at once or later, and an answer to a disconnected client', async () => {
     const plain = handle;
     handle = () => {
       throw new Error('at once');

@@ -32,7 +32,7 @@ describe('originForm', () => {
     '/a#b',
     '//a@xn--#/',
     'http://h/#',
-  ])('does not read %j', (target) => {
+  ])('refuses %j', (target) => {
     expect(originForm(target)).toBeUndefined();
   });
 });

@@ -5,7 +5,7 @@ import { DisjointBatches } from './disjoint-batches.ts';
 import type { MessageProcessor } from './message-processor.ts';
 import { newWork, type MessageWork } from './message-work.ts';
 
-/** Is told what a call of `BatchConsumer.process` did. */
+/** Receives what a call of `BatchConsumer.process` did. */
 export interface ProcessObserver extends Turn {
   /** Records that a message could not be read, or that a step after its application failed. */
   failed(): void;

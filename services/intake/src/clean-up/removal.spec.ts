@@ -4,12 +4,12 @@ import { removalGroups } from './removal.ts';
 const action = (_id: string, batchCount: number) => ({ _id, batchCount });
 
 describe('removalGroups', () => {
-  it('puts small actions together and keeps a large action alone', () => {
+  it('groups small actions together and keeps a large action alone', () => {
     const actions = [action('a', 1), action('b', 499), action('c', 1), action('d', 10_000), action('e', 3)];
     expect(removalGroups(actions)).toEqual([['a', 'b'], ['c'], ['d'], ['e']]);
   });
 
-  it('makes no group of no action', () => {
+  it('returns no group when there is no action', () => {
     expect(removalGroups([])).toEqual([]);
   });
 });

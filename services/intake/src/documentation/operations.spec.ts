@@ -14,20 +14,20 @@ function documented(list: readonly Operation[]): string[] {
 }
 
 describe('the documented operations', () => {
-  it('have the ids under which they are declared', () => {
+  it('have operation ids that equal the keys of their declarations', () => {
     expect(Object.entries(OPERATIONS).map(([id, { operationId }]) => [id, operationId])).toEqual(
       Object.keys(OPERATIONS).map((id) => [id, id]),
     );
   });
 
-  it('have each a name of its own', () => {
+  it('have unique names', () => {
     const all = operations;
     const ids = all.map(({ operationId }) => operationId);
     expect(new Set(ids).size).toBe(ids.length);
     expect(new Set(documented(all)).size).toBe(all.length);
   });
 
-  it.each(operations)('$operationId shows answers that its own schemas accept', (operation) => {
+  it.each(operations)('$operationId has examples that match its schemas', (operation) => {
     for (const [mediaType, { schema, examples }] of bodiesOf(operation)) {
       expect(Object.keys(examples)).not.toEqual([]);
       for (const { value } of Object.values(examples)) {
@@ -41,8 +41,8 @@ function bodiesOf({ body, success }: Operation): [string, Body][] {
   return [...Object.entries(body ?? {}), ...Object.entries(success.content)];
 }
 
-describe('the document', () => {
-  it('can be made of all operations, and refers to nothing that it lacks', () => {
+describe('the OpenAPI document', () => {
+  it('includes every operation and resolves every reference', () => {
     const document = createOpenApiDocument({ catalog: catalogOf(registry), operations, version: '1' });
     const text = JSON.stringify(document);
     const references = new Set(
@@ -61,7 +61,7 @@ describe('the examples of POST /bulk-actions', () => {
   const known = registry.handlers.map(({ actionType }) => actionType);
   const shown = Object.entries(REQUESTS).filter(([, { value }]) => known.includes(value.actionType));
 
-  it.each(shown)('%s is accepted as it is', async (_name, { value }) => {
+  it.each(shown)('includes %s, which the API accepts unchanged', async (_name, { value }) => {
     const { parameters, entities } = await parseCreateRequest(
       { rest: value, entities: value.entities },
       { maxEntities: 100, maxEntityBytes: 1_000 },

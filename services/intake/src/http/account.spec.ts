@@ -13,7 +13,7 @@ function refusal(header: string | undefined, parameter: string | undefined): Inv
 }
 
 describe('resolveAccount', () => {
-  it('takes the header, or the parameter, or both when they agree', () => {
+  it('returns the account of the header, of the parameter, or of both when they agree', () => {
     expect(resolveAccount({ header: 'acme', parameter: undefined })).toBe('acme');
     expect(resolveAccount({ header: undefined, parameter: 'acme' })).toBe('acme');
     expect(resolveAccount({ header: 'acme', parameter: 'acme' })).toBe('acme');
@@ -27,13 +27,13 @@ describe('resolveAccount', () => {
     ['ac:me', undefined, 'INVALID_ACCOUNT', 'x-account-id'],
     [undefined, 'ac me', 'INVALID_ACCOUNT', 'accountId'],
     ['a'.repeat(65), undefined, 'INVALID_ACCOUNT', 'x-account-id'],
-  ])('refuses header %p with parameter %p as %s, naming %s', (header, parameter, code, field) => {
+  ])('fails for header %p and parameter %p with %s, naming %s', (header, parameter, code, field) => {
     expect(refusal(header, parameter)).toMatchObject({ code, issues: [{ field }] });
   });
 });
 
 describe('requestIdOf', () => {
-  it('keeps a printable, short id and makes a new one otherwise', () => {
+  it('keeps a short, printable id and creates a new id otherwise', () => {
     expect(requestIdOf('req-7')).toBe('req-7');
     for (const bad of [undefined, '', 'two words', 'x'.repeat(129), 'tab\t']) {
       expect(requestIdOf(bad)).toMatch(/^[0-9a-f-]{36}$/);

@@ -52,7 +52,7 @@ function envelope(log: Logger): Middleware {
     });
     try {
       await next();
-      log.debug(facts(), 'request answered');
+      log.debug(facts(), 'Request answered');
     } catch (error) {
       const { status, headers, body } = toErrorResponse(error);
       ctx.set(headers);
@@ -61,9 +61,9 @@ function envelope(log: Logger): Middleware {
       // An outage ends by itself. Only an unforeseen error needs an operator.
       if (error instanceof ServiceStoppingError)
         log.info(facts(), 'Request refused: the service is stopping');
-      else if (status === 503) log.warn({ ...facts(), err: error }, 'request failed, a dependency is down');
-      else if (status >= 500) log.error({ ...facts(), err: error }, 'request failed');
-      else log.debug({ ...facts(), code: body.error.code }, 'request refused');
+      else if (status === 503) log.warn({ ...facts(), err: error }, 'Request failed; dependency unavailable');
+      else if (status >= 500) log.error({ ...facts(), err: error }, 'Request failed');
+      else log.debug({ ...facts(), code: body.error.code }, 'Request refused');
     }
   };
 }

@@ -4,7 +4,7 @@ import { Budget } from './budget.ts';
 const budget = (): Budget => new Budget({ total: 10, perAccount: 6, unit: 'bytes' });
 
 describe('Budget', () => {
-  it('refuses an account with 429 beyond its part, and everyone with 503 beyond the total', () => {
+  it("refuses with 429 beyond an account's share and with 503 beyond the total", () => {
     const all = budget();
     all.open('a').take(6);
     expect(() => all.open('a').take(1)).toThrow(
@@ -18,7 +18,7 @@ describe('Budget', () => {
     expect(all.held).toBe(10);
   });
 
-  it('has the room of a share again once the share is released, and only once', () => {
+  it('frees the room of a share exactly once when the share is released twice', () => {
     const all = budget();
     const share = all.open('a');
     share.take(2);

@@ -4,7 +4,7 @@ import { CodedError, InvalidInputError } from '@bulk/domain';
 import { toErrorResponse } from './error-response.ts';
 
 describe('toErrorResponse', () => {
-  it('names the fields of bad input, twenty at most, and says how many more there are', () => {
+  it('names at most twenty fields of invalid input and says how many more there are', () => {
     const issues = Array.from({ length: 25 }, (_, i) => ({
       field: `entities[${i}].id`,
       message: 'expected',
@@ -17,12 +17,12 @@ describe('toErrorResponse', () => {
     expect(body.error.message).toBe('the request is invalid; 5 more faults are not listed');
   });
 
-  it('gives a refusal its own status and headers', () => {
+  it('keeps the status and headers of a refusal', () => {
     const response = toErrorResponse(new RestError('METHOD_NOT_ALLOWED', 'm', { headers: { allow: 'GET' } }));
     expect(response).toMatchObject({ status: 405, headers: { allow: 'GET' }, body: { success: false } });
   });
 
-  it('says of a fault that will pass that it will, and when to come again', () => {
+  it('answers 503 with Retry-After when a fault is temporary', () => {
     const response = toErrorResponse(
       new CodedError('STORE_UNAVAILABLE', 'mongodb://u:secret@h', { retryable: true }),
     );
@@ -31,7 +31,7 @@ describe('toErrorResponse', () => {
   });
 
   it.each([new Error('secret'), new CodedError('X', 'secret'), 'secret', undefined])(
-    'tells nothing of the insides of %p',
+    'reveals no internals of %p',
     (error) => {
       const response = toErrorResponse(error);
       expect(response).toMatchObject({ status: 500, body: { error: { code: 'INTERNAL' } } });

@@ -6,7 +6,7 @@ import { rateLimitConfigShape } from './rate-limit-config.ts';
 const load = (env: Record<string, string>) => loadConfig(z.object(rateLimitConfigShape), env);
 
 describe('rateLimitConfigShape', () => {
-  it('allows 10,000 requests a minute when nothing is said', () => {
+  it('allows 10,000 requests a minute by default', () => {
     expect(load({})).toMatchObject({
       RATE_LIMIT_MAX: 10_000,
       RATE_LIMIT_WINDOW_MS: 60_000,
@@ -25,7 +25,7 @@ describe('rateLimitConfigShape', () => {
     },
   );
 
-  it('takes an account named as a part of every object', () => {
+  it('accepts an account named like a member of every object', () => {
     expect(load({ RATE_LIMIT_ACCOUNTS: '__proto__=5' }).RATE_LIMIT_ACCOUNTS?.get('__proto__')).toBe(5);
     expect(load({ RATE_LIMIT_ACCOUNTS: 'acme=5' }).RATE_LIMIT_ACCOUNTS?.get('constructor')).toBeUndefined();
   });

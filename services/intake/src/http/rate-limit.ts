@@ -90,12 +90,12 @@ export class RateLimit {
         return Promise.resolve();
       });
     } catch (error) {
-      if (!this.#away) log.warn({ err: error, whenAway }, 'Redis is away, the rate limit cannot be kept');
+      if (!this.#away) log.warn({ err: error, whenAway }, 'Rate limit unavailable: Redis does not answer');
       this.#away = true;
       if (whenAway === 'open') return undefined;
       throw new RestError('RATE_LIMIT_UNAVAILABLE', 'the rate limit cannot be checked now, try again');
     }
-    if (this.#away) log.info('Redis is there again, the rate limit is kept');
+    if (this.#away) log.info('Rate limit recovered');
     this.#away = false;
     return passed;
   }

@@ -9,7 +9,7 @@ const usage = { actions: 5, bytes: 900, rows: 90, day: '2026-12-31' };
 const now = new Date('2026-12-31T23:59:00.500Z');
 
 describe('the quotas of an account', () => {
-  it('show only what is configured, and leave out what the request itself has taken', () => {
+  it('include only configured quotas and exclude what the request itself holds', () => {
     expect(statesOf({ 'rows-per-day': 100 }, usage, { ...NOTHING, 'rows-per-day': 30 })).toEqual([
       { quota: 'rows-per-day', limit: 100, used: 60, resetsAt: new Date('2027-01-01T00:00:00Z') },
     ]);
@@ -23,11 +23,11 @@ describe('the quotas of an account', () => {
     [{ ...NOTHING, 'staged-bytes': 101, 'rows-per-day': 11 }, 'staged-bytes'],
     [{ ...NOTHING, 'unfinished-actions': 1 }, 'unfinished-actions'],
     [NOTHING, undefined],
-  ])('has room for %j unless it is %s', (more, exceeded) => {
+  ])('have room for %j unless the exceeded quota is %s', (more, exceeded) => {
     expect(exceededBy(limits, usage, more)).toBe(exceeded);
   });
 
-  it('count the days of UTC', () => {
+  it('count days in UTC', () => {
     expect(dayOf(new Date('2026-11-25T23:30:00-02:00'))).toBe('2026-11-26');
   });
 });
@@ -39,7 +39,7 @@ describe('the refusal for a quota', () => {
     return new QuotaExceededError(state, requested, states, now);
   };
 
-  it('says when a daily quota is free again, rounded up', () => {
+  it('says when a daily quota is free again, rounded up to a second', () => {
     const { message, retryAfterSeconds, details } = refusal('rows-per-day', 11);
     expect(retryAfterSeconds).toBe(60);
     expect(details).toEqual({
@@ -54,7 +54,7 @@ describe('the refusal for a quota', () => {
     );
   });
 
-  it('says what frees room if nobody knows when', () => {
+  it('says what frees room when no time can be given', () => {
     const { message, retryAfterSeconds } = refusal('staged-bytes', 200);
     expect(retryAfterSeconds).toBeUndefined();
     expect(message).toBe(
@@ -62,7 +62,7 @@ describe('the refusal for a quota', () => {
     );
   });
 
-  it('asks to split what is larger than the quota, instead of to wait', () => {
+  it('asks to split a request that is larger than the quota', () => {
     const { message, retryAfterSeconds } = refusal('rows-per-day', 101);
     expect(retryAfterSeconds).toBeUndefined();
     expect(message).toContain(
@@ -74,12 +74,12 @@ describe('the refusal for a quota', () => {
 describe('the settings of quotas', () => {
   const schema = z.object(quotaConfigShape).superRefine(checkQuotaConfig);
 
-  it('are no quotas unless they are set', () => {
+  it('are off by default', () => {
     expect(quotaLimitsOf(loadConfig(schema, {}))).toBeUndefined();
     expect(quotaLimitsOf(loadConfig(schema, { QUOTA_ROWS_PER_DAY: '7' }))).toEqual({ 'rows-per-day': 7 });
   });
 
-  it('are refused with a quota of bytes that has no quota of actions beside it', () => {
+  it('refuse a quota of bytes without a quota of actions', () => {
     expect(() => loadConfig(schema, { QUOTA_STAGED_BYTES: '5000' })).toThrow(
       /QUOTA_STAGED_BYTES.*expected QUOTA_UNFINISHED_ACTIONS as well/,
     );

@@ -43,7 +43,7 @@ async function positions(merged: AsyncIterable<Item>, limit = Number.POSITIVE_IN
 }
 
 describe('mergeByPosition', () => {
-  it('gives everything after a position once, in order', async () => {
+  it('yields every item after a position once, in ascending order', async () => {
     await fc.assert(
       fc.asyncProperty(dealt, async ({ owners, bucketSize, after }) => {
         const sources = [0, 1, 2, 3, 4].map((owner) => reading(bucketsOf(owners, owner, bucketSize)));
@@ -53,7 +53,7 @@ describe('mergeByPosition', () => {
     );
   });
 
-  it('gives everything before a position once, from the highest to the lowest', async () => {
+  it('yields every item before a position once, in descending order', async () => {
     await fc.assert(
       fc.asyncProperty(dealt, async ({ owners, bucketSize, after }) => {
         const sources = [0, 1, 2, 3, 4].map((owner) => {
@@ -66,7 +66,7 @@ describe('mergeByPosition', () => {
     );
   });
 
-  it('reads no further than it was asked, and lets go of every source', async () => {
+  it('reads no further than requested and closes every source', async () => {
     const all = Array.from({ length: 1_000 }, (_, position) => [{ position }]);
     let read = 0;
     let closed = 0;
@@ -82,7 +82,7 @@ describe('mergeByPosition', () => {
     expect(closed).toBe(1);
   });
 
-  it('of no sources is nothing', async () => {
+  it('yields nothing when there are no sources', async () => {
     expect(await positions(mergeByPosition([]))).toEqual([]);
   });
 });

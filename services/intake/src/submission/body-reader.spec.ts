@@ -23,8 +23,8 @@ async function read(chunks: readonly string[]): Promise<{ text: string; error: u
   }
 }
 
-describe('the reader of a body', () => {
-  it('gives a body that has exactly the limit', async () => {
+describe('BodyReader', () => {
+  it('accepts a body of exactly the limit', async () => {
     expect(await read([BODY.slice(0, LIMIT)])).toEqual({ text: 'abcdefghij', error: undefined });
   });
 
@@ -33,7 +33,7 @@ describe('the reader of a body', () => {
     ['in two parts', [BODY.slice(0, 4), BODY.slice(4)]],
     ['in parts of which one ends at the limit', [BODY.slice(0, LIMIT), BODY.slice(LIMIT)]],
     ['byte by byte', Array.from(BODY)],
-  ])('gives the same part of a body that is too large when it arrives %s', async (_how, chunks) => {
+  ])('yields the same part of a body over the limit when it arrives %s', async (_how, chunks) => {
     const { text, error } = await read(chunks);
     expect(text).toBe('abcdefghij');
     expect(error).toMatchObject({ status: 413, code: 'PAYLOAD_TOO_LARGE' });

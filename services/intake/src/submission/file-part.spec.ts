@@ -51,26 +51,26 @@ async function refusalOf(work: Promise<unknown>): Promise<CodedError> {
 }
 
 describe('openFormFile', () => {
-  it('gives the exact bytes of the file, in whatever chunks the body comes', async () => {
+  it('yields the exact bytes of the file however the body is split into chunks', async () => {
     const body = bodyOf([partOf('contacts.csv')]);
     for (let size = 1; size <= body.length; size += 1) expect(await textOf(await open(body, size))).toBe(CSV);
   });
 
   it.each<[string, Part, string, string | undefined]>([
     ['its own content type', partOf('x.bin', CSV, 'Content-Type: text/csv; charset=windows-1252'), 'text/csv', 'windows-1252'],
-    ['the name, where its type says nothing', partOf('CONTACTS.CSV', CSV, 'Content-Type: application/octet-stream'), 'text/csv', undefined],
-    ['the name, where Excel gives the type', partOf('c.csv', CSV, 'content-type: application/vnd.ms-excel'), 'text/csv', undefined],
+    ['its name when its type is generic', partOf('CONTACTS.CSV', CSV, 'Content-Type: application/octet-stream'), 'text/csv', undefined],
+    ['its name when Excel sets the type', partOf('c.csv', CSV, 'content-type: application/vnd.ms-excel'), 'text/csv', undefined],
     ['.ndjson', partOf('c.ndjson'), 'application/x-ndjson', undefined],
     ['.jsonl.gz', partOf('c.jsonl.gz', gzipSync(CSV)), 'application/x-ndjson', undefined],
     ['.csv.gz with a type of gzip', partOf('c.csv.gz', gzipSync(CSV), 'Content-Type: application/gzip'), 'text/csv', undefined],
-    ['a name in quotes that are escaped', partOf('a \\"b\\"; name=\\"x.csv'), 'text/csv', undefined],
-  ])('knows a file by %s', async (_what, part, mediaType, charset) => {
+    ['a name with escaped quotes', partOf('a \\"b\\"; name=\\"x.csv'), 'text/csv', undefined],
+  ])('identifies a file by %s', async (_what, part, mediaType, charset) => {
     const file = await open(bodyOf([part]));
     expect([file.mediaType, file.charset]).toEqual([mediaType, charset]);
     expect(await textOf(file)).toBe(CSV);
   }); // prettier-ignore
 
-  it('has the same digest for the same file behind another boundary', async () => {
+  it('computes the same digest for the same file with another boundary', async () => {
     const body = bodyOf([partOf('c.csv')]);
     const other = Buffer.from(body.toString('latin1').replaceAll(BOUNDARY, 'other'), 'latin1');
     const files = [await open(body), await open(other, 64, 'multipart/form-data; boundary="other"')];
@@ -92,8 +92,8 @@ describe('openFormFile', () => {
     ['a boundary that continues', bodyOf([good], `--${BOUNDARY}x`), /within the content/],
     ['no closing boundary', bodyOf([good], ''), /without the closing boundary/],
     ['an end within the headers', bodyOf([good]).subarray(0, 60), /within the headers/],
-    ['headers that are none', bodyOf([{ headers: ['no header'], content: CSV }]), /"name: value"/],
-    ['a disposition twice', bodyOf([{ headers: [...good.headers, ...good.headers], content: CSV }]), /once/],
+    ['malformed headers', bodyOf([{ headers: ['no header'], content: CSV }]), /"name: value"/],
+    ['a repeated disposition', bodyOf([{ headers: [...good.headers, ...good.headers], content: CSV }]), /once/],
     ['no disposition', bodyOf([{ headers: ['Content-Type: text/csv'], content: CSV }]), /form-data/],
     ['base64', bodyOf([partOf('c.csv', 'aWQK', 'Content-Transfer-Encoding: base64')]), /without content-transfer-encoding/],
     ['headers without end', bodyOf([partOf('c.csv', CSV, `x: ${'x'.repeat(20_000)}`)]), /at most 16384 bytes/],
@@ -105,12 +105,12 @@ describe('openFormFile', () => {
     }
   }); // prettier-ignore
 
-  it('refuses a file of an unknown type, and a type of the request without a boundary', async () => {
+  it('refuses a file of an unknown type and a request type without a boundary', async () => {
     expect((await refusalOf(open(bodyOf([partOf('c.xlsx')])))).code).toBe('UNSUPPORTED_MEDIA_TYPE');
     expect((await refusalOf(open(bodyOf([good]), 64, 'multipart/form-data'))).code).toBe('INVALID_MULTIPART');
   });
 
-  it('bounds what a small compressed file becomes, and refuses one that is no gzip', async () => {
+  it('bounds the size of a decompressed file and refuses invalid gzip', async () => {
     const bomb = bodyOf([partOf('c.csv.gz', gzipSync('\n'.repeat(500_000)))]);
     expect((await refusalOf(open(bomb).then(textOf))).code).toBe('PAYLOAD_TOO_LARGE');
     expect((await refusalOf(open(bodyOf([partOf('c.csv.gz')])).then(textOf))).code).toBe('INVALID_GZIP');

@@ -36,7 +36,7 @@ const spaced = fc
   );
 
 describe('readJsonBody', () => {
-  it('reads what JSON.parse reads, in whatever pieces it arrives', async () => {
+  it('returns what JSON.parse returns however the body is split', async () => {
     await fc.assert(
       fc.asyncProperty(spaced, fc.integer({ min: 1, max: 50 }), async (text, chunkBytes) => {
         expect(await whole(text, chunkBytes)).toEqual(JSON.parse(text));
@@ -77,7 +77,7 @@ describe('readJsonBody', () => {
     '}',
     '{"entities":[1]},{}',
     '{"entities":[{"a":1]}',
-  ])('refuses %j as no JSON', async (text) => {
+  ])('refuses %j as invalid JSON', async (text) => {
     await expect(whole(text)).rejects.toMatchObject({ code: 'INVALID_JSON' });
     expect(() => void JSON.parse(text === '"text"' || text === '7' ? '{' : text)).toThrow();
   });
@@ -88,7 +88,7 @@ describe('readJsonBody', () => {
     });
   });
 
-  it('refuses a repeated key, too many entities, deep nesting and a large rest while it reads', async () => {
+  it('refuses a repeated key, too many entities, deep nesting and a large remainder while it reads', async () => {
     const endless = (head: string, piece: string): Buffer => Buffer.from(head + piece.repeat(500_000));
     const cases: [Buffer, object][] = [
       [Buffer.from('{"dryRun":true,"dryRun":false}'), { issues: [{ field: 'dryRun' }] }],
@@ -99,12 +99,12 @@ describe('readJsonBody', () => {
     for (const [body, refusal] of cases) await expect(read(body, 16_384)).rejects.toMatchObject(refusal);
   });
 
-  it('refuses an entity far above its limit before it is parsed', async () => {
+  it('refuses an entity far above its limit before parsing it', async () => {
     const { entities } = await read(`{"entities":[{"id":"a","x":[${'1,'.repeat(4_000)}1]}]}`, 1_000);
     expect(() => [...entities!]).toThrow(expect.objectContaining({ code: 'ENTITY_TOO_LARGE' }));
   });
 
-  it('takes what a body holds from its share, and stops when there is no room', async () => {
+  it('charges its share for what it holds and stops when there is no room', async () => {
     const small = new Budget({ total: 100, perAccount: 100, unit: 'bytes' });
     const reader = {
       async *bytes(): AsyncGenerator<Buffer> {

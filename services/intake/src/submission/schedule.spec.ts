@@ -11,7 +11,7 @@ describe('startOf', () => {
     ['a time with an offset as the same instant', '2027-06-02T00:00:00+05:30', '2027-06-01T18:30:00.000Z'],
     ['a time in the past', '0001-01-01T00:00:00Z', '0001-01-01T00:00:00.000Z'],
     ['a time one year ahead over a leap day', '2028-06-01T12:00:00Z', '2028-06-01T12:00:00.000Z'],
-  ])('takes %s', (_what, given, expected) => {
+  ])('accepts %s', (_what, given, expected) => {
     expect(startOf(given, OPTIONS)?.toISOString() ?? null).toBe(expected);
   });
 
@@ -43,12 +43,12 @@ describe('instantSchema', () => {
     '9999-12-31T23:59:59.999Z',
     '0001-01-01T05:00:00+05:00',
     '0000-12-31T20:00:00-05:00',
-  ])('takes %s, which lies in the years 0001 to 9999 of UTC', (text) =>
+  ])('accepts %s, which is within the years 0001 to 9999 in UTC', (text) =>
     expect(instantSchema.safeParse(text).success).toBe(true),
   );
 
   it.each(['0001-01-01T00:00:00+00:01', '9999-12-31T23:59:59-00:01', '0000-06-01T00:00:00Z'])(
-    'refuses %s, which leaves the years 0001 to 9999 once its offset is applied',
+    'refuses %s, which is outside the years 0001 to 9999 in UTC',
     (text) => {
       const issues = instantSchema.safeParse(text).error?.issues.map(({ message }) => message);
       expect(issues).toEqual(['expected an instant in the years 0001 to 9999 of UTC']);

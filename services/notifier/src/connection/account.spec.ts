@@ -9,7 +9,7 @@ function account(path: string, header?: string): string | undefined {
 }
 
 describe('accountOf', () => {
-  it('takes the header, else the query, else none', () => {
+  it('returns the account of the header, else of the query, else undefined', () => {
     expect(account('/', 'acme')).toBe('acme');
     expect(account('/?accountId=acme')).toBe('acme');
     expect(account('/?accountId=acme&accountId=acme', 'acme')).toBe('acme');
@@ -24,7 +24,7 @@ describe('accountOf', () => {
     ['an empty parameter', '/?accountId=', 'acme', 'query accountId'],
     ['two that differ', '/?accountId=other', 'acme', 'query accountId'],
     ['two parameters that differ', '/?accountId=a&accountId=b', undefined, 'query accountId'],
-  ])('refuses %s, naming it', (_what, path, header, field) => {
+  ])('refuses %s and names it', (_what, path, header, field) => {
     expect(() => account(path, header)).toThrow(
       expect.objectContaining({ code: 'INVALID_ACCOUNT', issues: [expect.objectContaining({ field })] }),
     );

@@ -39,14 +39,14 @@ describe('parseClientFrame', () => {
   it.each([
     ['not JSON', '{', 'INVALID_JSON', '(frame)'],
     ['empty', '', 'INVALID_JSON', '(frame)'],
-    ['no object', '[]', 'INVALID_FRAME', '(frame)'],
+    ['a list', '[]', 'INVALID_FRAME', '(frame)'],
     ['null', 'null', 'INVALID_FRAME', '(frame)'],
     ['an unknown event', JSON.stringify({ event: 'dance', data: ID }), 'INVALID_FRAME', 'event'],
     ['no event', JSON.stringify({ data: ID }), 'INVALID_FRAME', 'event'],
     ['no id', JSON.stringify({ event: 'subscribe' }), 'INVALID_FRAME', 'data'],
-    ['a bad id', JSON.stringify({ event: 'subscribe', data: 'x' }), 'INVALID_FRAME', 'data'],
+    ['an invalid id', JSON.stringify({ event: 'subscribe', data: 'x' }), 'INVALID_FRAME', 'data'],
     [
-      'an id that is none',
+      'an id that is an object',
       JSON.stringify({ event: 'unsubscribe', data: { $ne: 1 } }),
       'INVALID_FRAME',
       'data',
@@ -64,7 +64,7 @@ describe('parseClientFrame', () => {
       'data.since',
     ],
     [
-      'data where there is none',
+      'unexpected data',
       JSON.stringify({ event: 'unsubscribeAccount', data: {} }),
       'INVALID_FRAME',
       '(frame)',
@@ -81,7 +81,7 @@ describe('parseClientFrame', () => {
     expect(refusal(() => parseClientFrame(bytes, true)).code).toBe('INVALID_FRAME');
   });
 
-  it('refuses whatever else comes with a coded error', () => {
+  it('refuses any other input with a coded error', () => {
     fc.assert(
       fc.property(fc.oneof(fc.string(), fc.json(), fc.uint8Array().map(String)), (text) => {
         expect(['INVALID_JSON', 'INVALID_FRAME']).toContain(refusal(() => parse(text)).code);
@@ -92,7 +92,7 @@ describe('parseClientFrame', () => {
 
 describe('errorFrame', () => {
   it.each(['unreachable', 'authorisation', 'request'] as const)(
-    'says nothing of what a driver says when a dependency fails: %s',
+    "reveals nothing of a driver's message when a dependency fails: %s",
     (fault) => {
       const error = new DependencyError(
         'STORE_UNAVAILABLE',
@@ -107,7 +107,7 @@ describe('errorFrame', () => {
     },
   );
 
-  it('carries code, message, the action and whether to try again', () => {
+  it('carries the code, the message, the action and whether a retry helps', () => {
     const frame = errorFrame(new CodedError('SOME_CODE', 'why', { retryable: true, details: { limit: 1 } }), {
       actionId: ID,
     });

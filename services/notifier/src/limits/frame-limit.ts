@@ -111,14 +111,15 @@ export class FrameLimit {
     try {
       const answer = await redis.eval(TAKE, 1, `${prefix}frames:${accountId}`, window.id, wanted, windowMs);
       const [count, leftMs] = takenSchema.parse(answer);
-      if (this.#isUnavailable) log.info('Redis recovered, frames count over all instances');
+      if (this.#isUnavailable) log.info('Frame limit recovered: frames count over all instances');
       this.#isUnavailable = false;
       window.endsAt = now() + Math.max(leftMs, 1);
       window.granted = Math.max(window.granted, wanted - Math.max(0, count - max));
       // Nothing is left for this instance until the window ends.
       if (window.granted <= window.spent) window.spent = max;
     } catch (error) {
-      if (!this.#isUnavailable) log.warn({ err: error }, 'Redis unavailable, frames count per instance');
+      if (!this.#isUnavailable)
+        log.warn({ err: error }, 'Frame limit degraded: Redis unavailable, frames count per instance');
       this.#isUnavailable = true;
       this.#restsUntil = now() + REST_MS;
     } finally {

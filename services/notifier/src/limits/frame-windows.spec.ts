@@ -18,7 +18,7 @@ describe('FrameWindows', () => {
     expect(windows.of('a')).toEqual({ spent: 0, granted: 0, endsAt: 2_000 });
   });
 
-  it('forgets windows that have ended, and the oldest one beyond its number of keys', () => {
+  it('drops expired windows, and the oldest window beyond its number of keys', () => {
     const { clock, windows } = given(2);
     const [a, b] = [windows.of('a'), windows.of('b')];
     windows.of('c');

@@ -76,7 +76,7 @@ export class ProgressFeed {
           await this.#process(chunk);
           return DONE;
         } catch (error) {
-          log.warn({ err: error }, 'progress events wait');
+          log.warn({ err: error }, 'Progress events delayed; retrying');
           throw error;
         }
       },
@@ -148,7 +148,7 @@ export class ProgressFeed {
       return await this.#options.codec.decode(MESSAGES.actionProgress, value);
     } catch (error) {
       if (!(error instanceof MalformedMessageError)) throw error;
-      this.#options.log.warn({ err: error, topic, partition, offset }, 'skipped an undecodable message');
+      this.#options.log.warn({ err: error, topic, partition, offset }, 'Undecodable message skipped');
       return undefined;
     }
   }

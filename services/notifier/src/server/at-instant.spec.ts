@@ -16,7 +16,7 @@ describe('atInstant', () => {
     jest.useRealTimers();
   });
 
-  it('runs once at its time, not before', () => {
+  it('runs once at its time and not before', () => {
     atInstant(new Date(5_000), run);
     jest.advanceTimersByTime(4_999);
     expect(runs).toBe(0);
@@ -31,7 +31,7 @@ describe('atInstant', () => {
     expect(runs).toBe(1);
   });
 
-  it('waits longer than a timer can, and to the end of time', () => {
+  it('waits longer than a timer can, up to the latest possible date', () => {
     const cancel = atInstant(new Date(8.64e15), run);
     atInstant(new Date(100 * DAY_MS), run);
     jest.advanceTimersByTime(100 * DAY_MS - 1);
@@ -42,14 +42,14 @@ describe('atInstant', () => {
     expect(jest.getTimerCount()).toBe(0);
   });
 
-  it('heeds a clock that was set', () => {
+  it('follows a change of the system clock', () => {
     atInstant(new Date(10 * DAY_MS), run);
     jest.setSystemTime(10 * DAY_MS);
     jest.advanceTimersByTime(3_600_000);
     expect(runs).toBe(1);
   });
 
-  it('does not run when it is cancelled', () => {
+  it('does not run after it was cancelled', () => {
     atInstant(new Date(5_000), run)();
     jest.advanceTimersByTime(DAY_MS);
     expect(runs).toBe(0);

@@ -18,7 +18,7 @@ describe('checkOrigin', () => {
   it.each([
     ['another host', 'https://evil.example'],
     ['a subdomain of the host', 'https://x.bulk.example.com'],
-    ['a host that begins alike', 'https://bulk.example.com.evil.example'],
+    ['a host with the same prefix', 'https://bulk.example.com.evil.example'],
     ['the host as a user', 'https://bulk.example.com@evil.example'],
     ['a listed host on another port', 'https://app.example.com:444'],
     ['a page without an origin', 'null'],

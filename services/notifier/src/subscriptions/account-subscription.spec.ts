@@ -67,7 +67,7 @@ function given(maxActions = 100) {
 }
 
 describe('AccountSubscription', () => {
-  it('sends nothing while it is held, then the newest of snapshot and events, oldest first', () => {
+  it('sends nothing while held, then the newest of snapshot and events, oldest action first', () => {
     const { account, sent, lookedUp } = given();
     account.offer(state('b', 3));
     account.offer(state('b', 2));
@@ -79,7 +79,7 @@ describe('AccountSubscription', () => {
     expect(lookedUp).toEqual(['d']);
   });
 
-  it('believes an unfinished newcomer only when MongoDB confirms it', () => {
+  it('shows a new unfinished action only when MongoDB confirms it', () => {
     const { account, sent, lookedUp } = given();
     account.open([], AT);
     account.offer(state('a', 1));
@@ -89,7 +89,7 @@ describe('AccountSubscription', () => {
     expect(sent).toEqual(['a2', 'a3']);
   });
 
-  it('shows no end from before it began, but for the difference of clocks in what comes live', () => {
+  it('shows no end from before its start, within a tolerance for clocks in live events', () => {
     const { account, sent } = given();
     account.open([], AT);
     account.confirm(state('a', LAST, { finishedAt: AT - 1 }));
@@ -100,7 +100,7 @@ describe('AccountSubscription', () => {
     expect(sent).toEqual(['c6', 'd6']);
   });
 
-  it('shows no end from before it began that a resync reads while it is held', () => {
+  it('shows no end from before its start when a resync reads it while held', () => {
     const { account, sent } = given();
     account.confirm(state('a', LAST, { finishedAt: AT - 1 }));
     account.confirm(state('b', LAST, { finishedAt: AT }));
@@ -109,7 +109,7 @@ describe('AccountSubscription', () => {
     expect(sent).toEqual(['b6', 'c6']);
   });
 
-  it('is not taken in by a snapshot that is older than an end it has shown', () => {
+  it('ignores a snapshot that is older than an end it has shown', () => {
     const { account, sent } = given();
     account.open([state('a', 1)], AT);
     account.offer(state('a', LAST));
@@ -117,7 +117,7 @@ describe('AccountSubscription', () => {
     expect(sent).toEqual(['a1', 'a6']);
   });
 
-  it('is ended where it would track too many, held or open; what has ended makes room', () => {
+  it('overflows when it would track too many actions, held or open, and not through ended ones', () => {
     const held = given(2);
     for (const actionId of ['a', 'b', 'c', 'd']) held.account.offer(state(actionId, 1));
     expect(held.overflows()).toBe(1);
@@ -135,7 +135,7 @@ describe('AccountSubscription', () => {
     expect(sent).toEqual(['a1', 'b1', 'a6', 'c1']);
   });
 
-  it('keeps one state per action while the sink is not ready, the end included', () => {
+  it('keeps one state per action while the sink is not ready, final states included', () => {
     const { account, sink, sent, live } = given();
     account.open([state('a', 1), state('b', 1)], AT);
     sink.ready = false;
@@ -148,7 +148,7 @@ describe('AccountSubscription', () => {
     expect(live.size).toBe(1);
   });
 
-  it('never goes back, repeats no end, and ends on the truth, whatever comes in whatever order', () => {
+  it('never goes back, repeats no end and converges on the stored state, whatever the order of its input', () => {
     const actions = ['a', 'b', 'c', 'd'];
     const step = fc.record({
       kind: fc.constantFrom('write', 'event', 'read', 'congest', 'drain', 'again'),

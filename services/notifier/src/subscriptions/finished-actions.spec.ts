@@ -6,7 +6,7 @@ const state = (actionId: string, version: number): ProgressState =>
   ({ actionId, version }) as Partial<ProgressState> as ProgressState;
 
 describe('FinishedActions', () => {
-  it('knows of each connection what it was sent, and of no other one', () => {
+  it('records separately for each connection what it was sent', () => {
     const finished = new FinishedActions(10);
     const [a, b, other] = [finished.view('acme'), finished.view('acme'), finished.view('other')];
     a.add(state('x', 7));
@@ -15,7 +15,7 @@ describe('FinishedActions', () => {
     expect([a, b].map((view) => view.versionOf('x'))).toEqual([7, 7]);
   });
 
-  it('forgets that an older version was sent, once there is a newer one', () => {
+  it('forgets an older version once a newer version was sent', () => {
     const finished = new FinishedActions(10);
     const [a, b] = [finished.view('acme'), finished.view('acme')];
     a.add(state('x', 7));
@@ -24,7 +24,7 @@ describe('FinishedActions', () => {
     expect([a, b].map((view) => view.versionOf('x'))).toEqual([-1, 8]);
   });
 
-  it('forgets the action that was added the longest ago, for every connection', () => {
+  it('forgets the oldest action for every connection when it is full', () => {
     const finished = new FinishedActions(3);
     const [a, b] = [finished.view('acme'), finished.view('acme')];
     for (const id of ['x', 'y', 'z']) for (const view of [a, b]) view.add(state(id, 1));
@@ -33,7 +33,7 @@ describe('FinishedActions', () => {
     expect(['x', 'y', 'z', 'new'].map((id) => b.versionOf(id))).toEqual([-1, 1, 1, -1]);
   });
 
-  it('remembers nothing of an account that nobody follows any more', () => {
+  it('forgets an account without subscriptions', () => {
     const finished = new FinishedActions(3);
     const views = [finished.view('acme'), finished.view('acme')];
     views[0]!.add(state('x', 1));
@@ -42,7 +42,7 @@ describe('FinishedActions', () => {
     expect(finished.view('acme').versionOf('x')).toBe(-1);
   });
 
-  it('holds 500 dashboards of an account in less memory than 5 of them took by themselves', () => {
+  it('holds 500 dashboards of one account in less memory than 5 separate ones', () => {
     const finished = new FinishedActions(10_000);
     const views = Array.from({ length: 500 }, () => finished.view('acme'));
     const before = process.memoryUsage();

@@ -34,7 +34,7 @@ function subscriptionTo(actionId: string) {
 }
 
 describe('SubscriptionHub', () => {
-  it('gives a state to the subscriptions of its action, and forgets those removed', () => {
+  it('passes a state to the subscriptions of its action, except removed ones', () => {
     const hub = new SubscriptionHub();
     const a1 = subscriptionTo('a');
     const a2 = subscriptionTo('a');
@@ -53,7 +53,7 @@ describe('SubscriptionHub', () => {
     expect(hub.unsettledActionIds()).toEqual([]);
   });
 
-  it('knows of which actions somebody waits for more', () => {
+  it('returns the actions for which a subscription still expects updates', () => {
     const hub = new SubscriptionHub();
     hub.add(subscriptionTo('done').subscription);
     hub.add(subscriptionTo('running').subscription);

@@ -17,7 +17,7 @@ function given() {
 }
 
 describe('SnapshotSpacing', () => {
-  it('delays a snapshot until the interval since the last one of its subject has passed', () => {
+  it('delays a snapshot until the interval since the last snapshot of its subject has passed', () => {
     const { clock, spacing } = given();
     spacing.shown('a');
     clock.now = 300;
@@ -26,7 +26,7 @@ describe('SnapshotSpacing', () => {
     expect(spacing.delayOf('a')).toBe(0);
   });
 
-  it('keeps one postponed snapshot of a subject, and none that is cancelled', () => {
+  it('keeps one postponed snapshot of a subject and drops cancelled ones', () => {
     const { clock, timers, spacing } = given();
     const shown: string[] = [];
     spacing.shown('a');
@@ -44,7 +44,7 @@ describe('SnapshotSpacing', () => {
     expect(timers[2]?.isCancelled).toBe(true);
   });
 
-  it('takes a snapshot for shown only if it was shown after it was asked for, though a timer ends early', () => {
+  it('counts a snapshot as shown only if it was shown after the request, even if a timer fires early', () => {
     const { clock, spacing } = given();
     spacing.shown('a');
     clock.now = 999.5;

@@ -90,7 +90,7 @@ describe('Subscription', () => {
     expect(newer.versions()).toEqual([9]);
   });
 
-  it('sends a final state at once and is settled', () => {
+  it('sends a final state at once and is then settled', () => {
     const { subscription, versions } = given();
     subscription.open(state(1));
     subscription.offer(state(2));
@@ -126,7 +126,7 @@ describe('Subscription', () => {
     expect(versions()).toEqual([1]);
   });
 
-  it('leaves no timer behind and sends nothing when it is closed', () => {
+  it('leaves no timer behind and sends nothing after it is closed', () => {
     const { subscription, scheduler, versions } = given();
     subscription.open(state(1));
     subscription.offer(state(2));
@@ -138,7 +138,7 @@ describe('Subscription', () => {
     expect(versions()).toEqual([1]);
   });
 
-  it('never goes back, keeps the rate, and ends on the newest, whatever comes in whatever order', () => {
+  it('never goes back, keeps the rate and ends on the newest state, whatever the order of its input', () => {
     const step = fc.oneof(
       fc.record({
         kind: fc.constant('offer' as const),

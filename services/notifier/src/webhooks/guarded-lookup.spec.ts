@@ -24,7 +24,7 @@ function asLookupAddress(address: string): LookupAddress {
 }
 
 describe('guardedLookup', () => {
-  it('gives the permitted addresses only', () => {
+  it('returns only the permitted addresses', () => {
     expect(looked(['127.0.0.1', '8.8.8.8', '::1', '10.1.0.1'])).toEqual([
       { address: '8.8.8.8', family: 4 },
       { address: '10.1.0.1', family: 4 },
@@ -40,18 +40,18 @@ describe('guardedLookup', () => {
     },
   );
 
-  it('checks each look-up anew', () => {
+  it('checks the addresses again at each lookup', () => {
     expect(looked(['8.8.8.8'])).toEqual([{ address: '8.8.8.8', family: 4 }]);
     expect(looked(['10.0.0.1'])).toBeInstanceOf(ForbiddenAddressError);
   });
 
-  it('refuses localhost as this machine resolves it', async () => {
+  it('refuses localhost as the local resolver resolves it', async () => {
     const lookup = guardedLookup(new NetworkPolicy([]));
     const error = await new Promise((resolve) => lookup('localhost', { all: true }, resolve));
     expect(error).toBeInstanceOf(ForbiddenAddressError);
   });
 
-  it('passes on that a name does not resolve', () => {
+  it('passes on the error of a name that does not resolve', () => {
     const error = Object.assign(new Error('getaddrinfo ENOTFOUND host'), { code: 'ENOTFOUND' });
     expect(looked(error)).toBe(error);
   });

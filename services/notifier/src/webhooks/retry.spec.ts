@@ -10,7 +10,7 @@ const failed = (retryAfter?: string): SendResult => ({ kind: 'failed', error: 'H
 const after = (ms: number) => ({ kind: 'retry', at: new Date(NOW.getTime() + ms), error: 'HTTP 500' });
 
 describe('settlementOf', () => {
-  it('waits twice as long after each failure, up to the bound, with full jitter', () => {
+  it('doubles the delay after each failure, up to the bound, with full jitter', () => {
     const delays = [1, 2, 3].map((attempts) => settlementOf(failed(), attempts, RULES, NOW, () => 0.5));
     expect(delays).toEqual([after(500), after(1_000), after(1_500)]);
     expect(settlementOf(failed(), 3, RULES, NOW, () => 0)).toEqual(after(0));
@@ -26,7 +26,7 @@ describe('settlementOf', () => {
     expect(settlementOf(failed('0'), 1, RULES, NOW, () => 0.5)).toEqual(after(500));
   });
 
-  it('tries no more what is refused, and counts nothing that we broke off', () => {
+  it('gives up on a refusal and does not count a try that the notifier aborted', () => {
     expect(settlementOf({ kind: 'refused', error: 'no' }, 1, RULES, NOW)).toEqual({
       kind: 'given-up',
       error: 'no',
@@ -35,7 +35,7 @@ describe('settlementOf', () => {
     expect(settlementOf({ kind: 'delivered' }, 4, RULES, NOW)).toEqual({ kind: 'delivered' });
   });
 
-  it('goes on for about a day by default', () => {
+  it('keeps trying for about a day by default', () => {
     const config = loadConfig(notifierConfigSchema, {});
     const rules = {
       maxAttempts: config.WEBHOOK_MAX_ATTEMPTS,
@@ -64,7 +64,7 @@ describe('retryAfterMs', () => {
   });
 
   it.each([undefined, '', '-5', '1.5', 'soon', '9999999999', 'Xyz, never', '2026-11-24T12:01:00Z'])(
-    'makes nothing of %p',
+    'returns undefined for %p',
     (header) => {
       expect(retryAfterMs(header, NOW)).toBeUndefined();
     },

@@ -21,7 +21,7 @@ const ACTION: EndedAction = {
 };
 
 describe('toWebhookEvent', () => {
-  it('tells how the action ended', () => {
+  it('describes how the action ended', () => {
     const event = toWebhookEvent(ACTION);
     expect(webhookEventSchema.parse(event)).toEqual(event);
     expect(event).toEqual({
@@ -48,7 +48,7 @@ describe('toWebhookEvent', () => {
     });
   });
 
-  it('is the same each time, also where nothing says when the action ended', () => {
+  it('returns the same event each time, even if the action has no recorded end', () => {
     const cancelled = { ...ACTION, status: 'cancelled' as const, startedAt: null, finishedAt: null };
     expect(toWebhookEvent(cancelled)).toEqual(toWebhookEvent(cancelled));
     expect(toWebhookEvent(cancelled)).toMatchObject({
@@ -58,7 +58,7 @@ describe('toWebhookEvent', () => {
   });
 
   it.each(['staging', 'pending', 'queued', 'processing', 'paused'] as const)(
-    'is not there for %s',
+    'returns undefined for %s',
     (status) => {
       expect(() => toWebhookEvent({ ...ACTION, status })).toThrow(
         /is (staging|pending|queued|processing|paused)/,
@@ -71,7 +71,7 @@ describe('signWebhook', () => {
   const id = webhookId(ACTION._id);
   const body = JSON.stringify({ name: 'Zoë', text: '…' });
 
-  it('is verified by the library of the specification, and only with the secret of the account', () => {
+  it("passes the verification of the standard library, with only the account's secret", () => {
     const { headers } = signWebhook(id, body, SECRET, new Date());
     expect(new Webhook(SECRET).verify(body, headers)).toEqual(JSON.parse(body));
     const other = new Webhook(accountWebhookSecret('m'.repeat(32), 'other'));
@@ -79,7 +79,7 @@ describe('signWebhook', () => {
     expect(() => new Webhook(SECRET).verify(`${body} `, headers)).toThrow(WebhookVerificationError);
   });
 
-  it('gives the very signature of the library', () => {
+  it('returns exactly the signature of the standard library', () => {
     const now = new Date('2026-11-24T12:00:05.900Z');
     expect(signWebhook(id, body, SECRET, now).headers).toEqual({
       'webhook-id': `msg_${ACTION._id}`,

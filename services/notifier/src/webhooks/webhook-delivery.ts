@@ -95,14 +95,16 @@ export class WebhookDelivery {
         this.#begin(claimed, term);
       }
     } catch (error) {
-      log.warn({ err: error }, 'cannot look for webhooks to deliver now');
+      log.warn({ err: error }, 'Search for due webhooks failed; retrying later');
     }
   }
 
   #begin(claimed: ClaimedWebhook, term: LeaseTerm): void {
     const { log } = this.#options;
     const running = this.#deliver(claimed, term)
-      .catch((error: unknown) => log.error({ actionId: claimed.action._id, err: error }, 'a webhook fails'))
+      .catch((error: unknown) =>
+        log.error({ actionId: claimed.action._id, err: error }, 'Webhook delivery failed'),
+      )
       .finally(() => {
         this.#active.delete(running);
         // There is room for another webhook now.

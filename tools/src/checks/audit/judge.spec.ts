@@ -57,8 +57,8 @@ function exception(advisoryId: string, until = '2026-12-31'): AuditException {
   };
 }
 
-describe('an audit', () => {
-  it('has a fault for each advisory, once', () => {
+describe('the judgement of an audit', () => {
+  it('has one fault for each advisory', () => {
     const verdict = judge(REPORT, [], TODAY);
     expect(verdict).toMatchObject({
       kind: 'judged',
@@ -70,7 +70,7 @@ describe('an audit', () => {
     });
   });
 
-  it('leaves to an exception what it names, and no more', () => {
+  it('excludes exactly what an exception names', () => {
     expect(judge(REPORT, [exception('GHSA-8hc4-vh64-cxmj')], TODAY)).toMatchObject({
       faults: [expect.stringContaining('GHSA-wf5p-g6vw-rhxx')],
       excepted: [expect.stringContaining('GHSA-8hc4-vh64-cxmj')],
@@ -87,12 +87,12 @@ describe('an audit', () => {
     expect(judge(REPORT, exceptions, TODAY)).toMatchObject({ faults: [expect.stringContaining(fault)] });
   });
 
-  it.each(['2026-11-24', '2027-02-22'])('believes an exception until %s', (until) => {
+  it.each(['2026-11-24', '2027-02-22'])('accepts an exception until %s', (until) => {
     const exceptions = [exception('GHSA-8hc4-vh64-cxmj', until), exception('GHSA-wf5p-g6vw-rhxx')];
     expect(judge(REPORT, exceptions, TODAY)).toMatchObject({ faults: [] });
   });
 
-  it('is clean without advisories, and then no exception is needed', () => {
+  it('is clean without advisories and then needs no exception', () => {
     expect(judge(CLEAN, [], TODAY)).toEqual({ kind: 'judged', faults: [], excepted: [] });
     expect(judge(CLEAN, [exception('GHSA-8hc4-vh64-cxmj')], TODAY)).toMatchObject({
       faults: [expect.stringContaining('needed no more')],
@@ -113,13 +113,13 @@ describe('an audit', () => {
     ['{}', 'no report that is understood'],
     ['{"auditReportVersion":3,"vulnerabilities":{}}', 'no report that is understood'],
     ['npm error', 'no report that is understood'],
-  ])('that was not made is never clean: %s', (output, reason) => {
+  ])('is never clean when the audit did not run: %s', (output, reason) => {
     expect(judge(output, [], TODAY)).toEqual({ kind: 'unknown', reason: expect.stringContaining(reason) });
   });
 });
 
-describe('the exceptions of this repository', () => {
-  it('can be read', () => {
+describe('the audit exceptions of this repository', () => {
+  it('are valid', () => {
     const text = readFileSync(join(root, 'audit-exceptions.json'), 'utf8');
     expect(exceptionsSchema.safeParse(JSON.parse(text)).error).toBeUndefined();
   });

@@ -27,7 +27,7 @@ function faultOf(file: string, text: string, target: string): string | undefined
 }
 
 describe('the Markdown files', () => {
-  it('are found', () => {
+  it('exist', () => {
     expect(files).toEqual(
       expect.arrayContaining(['README.md', 'docs/guarantees.md', 'docs/reference/cli.md']),
     );

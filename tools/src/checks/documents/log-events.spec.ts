@@ -20,7 +20,7 @@ const sources = ['services', 'libs']
   );
 
 describe('docs/reference/log-events.md', () => {
-  it('lists log lines, each of them once', () => {
+  it('lists each log line once', () => {
     expect(listed.length).toBeGreaterThan(20);
     expect(new Set(listed).size).toBe(listed.length);
   });

@@ -14,14 +14,14 @@ describe('linksOf', () => {
 });
 
 describe('anchorsOf', () => {
-  it('forms anchors as GitHub does and numbers repeated headings', () => {
+  it('derives anchors as GitHub does and numbers repeated headings', () => {
     const text = '# A `b.c`: d & E\n\n## [Link](x)\n\n## Link\n';
     expect([...anchorsOf(text)]).toEqual(['a-bc-d--e', 'link', 'link-1']);
   });
 });
 
 describe('proseLines', () => {
-  it('leaves out what cannot be broken: tables, code, citations and links', () => {
+  it('omits what cannot be wrapped: tables, code, quotations and links', () => {
     const text = `prose\n| a |\n${fence}\ncode\n${fence}\n- \`a/b.test.ts\`: "title"\n[a](b)\n- item\n`;
     expect(proseLines(text).filter((line) => line !== '')).toEqual(['prose', '- item']);
   });

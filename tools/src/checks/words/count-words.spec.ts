@@ -3,7 +3,7 @@ import { countWords, excesses, lowered, sumCounts } from './count-words.ts';
 import { markdownProse, sourceProse } from './prose.ts';
 
 describe('countWords', () => {
-  it('counts each form of a word, but a dead letter is not a letter', () => {
+  it('counts each form of a word, but not letter in dead letter', () => {
     expect(
       countWords('Redis is away. A letter; a dead letter; dead-letters. It goes on and went on.'),
     ).toEqual({
@@ -13,7 +13,7 @@ describe('countWords', () => {
     });
   });
 
-  it('adds counts up over files', () => {
+  it('sums up the counts of files', () => {
     expect(sumCounts([{ away: 1 }, { away: 2, mend: 1 }])).toEqual({ away: 3, mend: 1 });
   });
 });
@@ -32,13 +32,13 @@ describe('the ratchet', () => {
 });
 
 describe('prose', () => {
-  it('of Markdown leaves out code and targets of links', () => {
+  it('of Markdown excludes code and targets of links', () => {
     expect(countWords(markdownProse('`away` [x](away.md)\n```\naway\n```\nIt is away.'))).toEqual({
       away: 1,
     });
   });
 
-  it('of TypeScript is comments and texts, not names, imports or regular expressions', () => {
+  it('of TypeScript consists of comments and texts, not names, imports or regular expressions', () => {
     const source = [
       "import { away } from './away.ts';",
       '/** It is away. */',

@@ -31,12 +31,12 @@ function subjects(faults: readonly PlannedFault[]): Map<string, Set<string>> {
 describe('planFault', () => {
   const brokers = ['kafka', 'kafka-2', 'kafka-3'] as const;
 
-  it('plans the same faults for the same text, and others for another', () => {
+  it('plans the same faults for the same text and others for another text', () => {
     expect(planned('a', target(brokers))).toEqual(planned('a', target(brokers)));
     expect(planned('a', target(brokers))).not.toEqual(planned('b', target(brokers)));
   });
 
-  it('breaks every broker, part and instance, and moves leaders, when there are three brokers', () => {
+  it('hits every broker, dependency and instance, and moves leaders, when there are three brokers', () => {
     const linked = new Set([...brokers, 'mongo', 'redis']);
     const parts = new Set([...linked, 'registry']);
     const instances = new Set(INSTANCES);
@@ -53,7 +53,7 @@ describe('planFault', () => {
     );
   });
 
-  it('takes MongoDB away for longer than a try and the time in place, now and then', () => {
+  it('sometimes stops MongoDB for longer than a try and all retries in place', () => {
     const outages = planned('outages', target(brokers), 300).filter(
       (fault) => fault.kind === 'link' && fault.part === 'mongo' && fault.lastsMs >= 4_000,
     );

@@ -10,7 +10,7 @@ export interface Fault {
   /** Time from the fault until it is fixed, in ms. */
   readonly lastsMs: number;
   inject(): Promise<void>;
-  mend(): Promise<void>;
+  restore(): Promise<void>;
 }
 
 /** The parts that a fault may hit. */
@@ -129,7 +129,7 @@ function killed({ services }: ChaosTarget, instance: string, lastsMs: number): F
     inject: async () => {
       await services.member(instance).kill();
     },
-    mend: async () => {
+    restore: async () => {
       await services.relaunch(instance);
     },
   };
@@ -143,7 +143,7 @@ function stopped({ services }: ChaosTarget, instance: string, lastsMs: number): 
     inject: async () => {
       await services.member(instance).stop();
     },
-    mend: async () => {
+    restore: async () => {
       await services.relaunch(instance);
     },
   };
@@ -158,7 +158,7 @@ function stalled({ services }: ChaosTarget, instance: string, lastsMs: number): 
       services.member(instance).suspend();
       return Promise.resolve();
     },
-    mend: () => {
+    restore: () => {
       services.member(instance).wake();
       return Promise.resolve();
     },
@@ -176,9 +176,9 @@ function unlinked({ links }: ChaosTarget, part: ProcessName, mode: LinkMode, las
       else link?.[mode]();
       return Promise.resolve();
     },
-    mend: () => {
+    restore: () => {
       link?.delay(0);
-      link?.mend();
+      link?.restore();
       return Promise.resolve();
     },
   };
@@ -190,7 +190,7 @@ function halted({ stack }: ChaosTarget, part: ProcessName, signal: EndSignal, la
     subject: part,
     lastsMs,
     inject: () => stack.halt(part, signal),
-    mend: () => stack.resume(part),
+    restore: () => stack.resume(part),
   };
 }
 
@@ -205,7 +205,7 @@ function frozen({ stack }: ChaosTarget, part: ProcessName, lastsMs: number): Fau
     subject: part,
     lastsMs,
     inject: () => send('SIGSTOP'),
-    mend: () => send('SIGCONT'),
+    restore: () => send('SIGCONT'),
   };
 }
 
@@ -217,6 +217,6 @@ function moved({ leaders }: ChaosTarget, lastsMs: number): Fault {
     inject: async () => {
       await leaders?.beginMove();
     },
-    mend: () => Promise.resolve(),
+    restore: () => Promise.resolve(),
   };
 }

@@ -96,8 +96,8 @@ async function breakThings(
   const random = randomFor(`${text} faults`);
   const seen: string[] = [];
   let open: Fault[] = [];
-  const mend = async (): Promise<void> => {
-    for (const fault of open) await fault.mend();
+  const restore = async (): Promise<void> => {
+    for (const fault of open) await fault.restore();
     open = [];
   };
   try {
@@ -113,10 +113,10 @@ async function breakThings(
       open.push(fault);
       await fault.inject();
       await delay(fault.lastsMs, signal);
-      if (!overlaps) await mend();
+      if (!overlaps) await restore();
     }
   } finally {
-    await mend();
+    await restore();
   }
   for (const { name, running } of target.services.members) {
     // As an orchestrator restarts a service that gave up.

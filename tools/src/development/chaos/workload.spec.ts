@@ -5,12 +5,12 @@ import { planWorkload } from './workload.ts';
 const SIZE = { chains: 6, length: 3, positions: 300 };
 
 describe('the workload of a round', () => {
-  it('is the same for the same text, and another for another', () => {
+  it('is the same for the same text and different for another text', () => {
     expect(planWorkload('a', contact, SIZE)).toEqual(planWorkload('a', contact, SIZE));
     expect(planWorkload('a', contact, SIZE)).not.toEqual(planWorkload('b', contact, SIZE));
   });
 
-  it('has outcomes of many kinds, and chains that share no entity', () => {
+  it('has outcomes of many kinds and chains that share no entity', () => {
     const chains = Array.from({ length: 10 }, (_, i) => planWorkload(`many-${i}`, contact, SIZE)).flat();
     const codes = new Set(
       chains.flatMap(({ actions }) => actions.flatMap(({ outcomes }) => outcomes.map(({ code }) => code))),

@@ -27,7 +27,7 @@ describe('prettyLine', () => {
     expect(prettyLine('x', JSON.stringify(entry), false)).toMatch(/fatal no\nError: no\n {2}at x$/);
   });
 
-  it.each(['not JSON', '42', '{"msg":"no level"}'])('passes on what is no entry: %s', (line) => {
+  it.each(['not JSON', '42', '{"msg":"no level"}'])('passes on a line that is no log entry: %s', (line) => {
     expect(prettyLine('intake', line, false)).toBe(`intake           ${line}`);
   });
 });

@@ -34,7 +34,7 @@ function frames(...texts: string[]): Buffer {
 }
 
 describe('judge', () => {
-  it('passes a refusal and an acceptance in the envelope, and reads what was accepted', () => {
+  it('passes a refusal and an acceptance in the envelope, and returns what was accepted', () => {
     expect(judged(answer(400, REFUSAL))).toEqual({
       breaches: [],
       statuses: [400],
@@ -50,7 +50,7 @@ describe('judge', () => {
     ['a 503', answer(503, REFUSAL), {}],
     ['a refusal without the envelope', answer(400, '{"error":"no"}'), {}],
     ['a refusal in plain text', answer(400, 'no', 'text/plain'), {}],
-    ['a body that is no JSON', answer(200, '{'), {}],
+    ['a body that is not JSON', answer(200, '{'), {}],
     ['a success without the envelope', answer(200, '{"a":1}'), {}],
     ['bytes that are no HTTP', 'hello', {}],
     ['an answer that is broken off', answer(200, '{}').slice(0, -1), { endedByServer: true }],
@@ -58,7 +58,7 @@ describe('judge', () => {
     ['a connection that is closed without an answer', '', { endedByServer: true }],
     ['a connection that stays open', '', { ending: 'wait', isWhole: false, gaveUp: true } as const],
     ['a frame without the form', frames('{"event":"x"}'), {}],
-    ['a frame that is no WebSocket', Buffer.concat([frames(), Buffer.from([0xff, 0xff])]), {}],
+    ['an invalid WebSocket frame', Buffer.concat([frames(), Buffer.from([0xff, 0xff])]), {}],
     [
       'a frame about a fault of ours',
       frames('{"event":"error","data":{"code":"INTERNAL_ERROR","message":"x"}}'),
@@ -69,11 +69,11 @@ describe('judge', () => {
       Buffer.concat([frames(), Buffer.from([0x88, 2, 1011 >> 8, 1011 & 0xff])]),
       {},
     ],
-  ])('finds fault with %s', (_what, received, more) => {
+  ])('reports a fault for %s', (_what, received, more) => {
     expect(judged(received, more).breaches).not.toEqual([]);
   });
 
-  it('holds a connection that the client itself cut off against nobody', () => {
+  it('reports no fault for a connection that the client itself cut off', () => {
     for (const ending of ['reset', 'close'] as const) {
       expect(judged('HTTP/1.1 200', { ending, endedByServer: true })).toMatchObject({
         breaches: [],

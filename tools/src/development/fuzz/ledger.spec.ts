@@ -32,7 +32,7 @@ const ofCase = (index: number, total = 1) => ({
 });
 
 describe('compareWithLedger', () => {
-  it('passes what is stored as it was promised, and what a client that left may have brought about', async () => {
+  it('passes what is stored as promised, and what a disconnected client may have caused', async () => {
     const accepted = [{ actionId: 'a0', total: 1 }];
     const left = judged(1, { isSettled: false });
     expect(await breachesOf([judged(0, { accepted }), left], { stored: [ofCase(0), ofCase(1)] })).toEqual([]);
@@ -52,12 +52,12 @@ describe('compareWithLedger', () => {
     ],
     ['an action that is stored although it was refused', judged(0), { stored: [ofCase(0)] }],
     [
-      'an action of nobody when no client has left',
+      'an unknown action when no client disconnected',
       judged(0),
       { stored: [{ actionId: 'b', accountId: 'other', total: 1 }] },
     ],
     ['outcomes that do not add up', judged(0), { breaches: ['position 1 has more than one outcome'] }],
-  ])('finds fault with %s', async (_what, one, report) => {
+  ])('reports a fault for %s', async (_what, one, report) => {
     expect(await breachesOf([one], report)).toHaveLength(1);
   });
 });

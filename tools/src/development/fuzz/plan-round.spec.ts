@@ -27,7 +27,7 @@ describe('planRound', () => {
     expect(digest(plan(1, 1))).not.toBe(digest(plan(2, 1)));
   });
 
-  it('attacks every port and every route in every kind within a few rounds', () => {
+  it('attacks every port and every route with every kind within a few rounds', () => {
     const cases = [0, 1, 2, 3, 4].flatMap((round) => plan(7, round));
     expect(new Set(cases.map(({ kind }) => kind))).toEqual(new Set(KINDS));
     expect(new Set(cases.map(({ door }) => door))).toEqual(new Set(DOORS));
@@ -37,7 +37,7 @@ describe('planRound', () => {
     expect(routes.length).toBeGreaterThan(10);
   });
 
-  it('gives each case an account of its own that is as long as the text that it replaces', () => {
+  it('gives each case its own account name, as long as the text that it replaces', () => {
     expect(accountOfCase({ round: 3, index: 12 })).toHaveLength(CASE_ACCOUNT.length);
     const all = Buffer.concat(plan(1, 3).flatMap(({ steps }) => steps.map(({ bytes }) => bytes)));
     expect(all.includes(CASE_ACCOUNT)).toBe(false);
@@ -46,7 +46,7 @@ describe('planRound', () => {
 });
 
 describe('replaced', () => {
-  it('finds a text that is cut in two, and leaves all other bytes as they are', () => {
+  it('finds a text that is split in two and leaves all other bytes unchanged', () => {
     const steps = [
       { bytes: Buffer.from([0xff, 0x61]), pauseMs: 5 },
       { bytes: Buffer.from([0x62, 0xfe, 0x00]) },

@@ -113,7 +113,7 @@ async function attack(flaw: Flaw): Promise<RoundReport> {
 }
 
 describe('runRound', () => {
-  it('finds nothing when a server does all that it should', async () => {
+  it('finds nothing when a server behaves correctly', async () => {
     const report = await attack('none');
     expect(report.findings).toEqual([]);
     expect(report.statuses).toEqual(new Map([[404, CASES.length]]));
@@ -131,7 +131,7 @@ describe('runRound', () => {
     expect(findings.map((finding) => finding.breach)).toContainEqual(expect.stringMatching(breach));
   });
 
-  it('names the case at fault with its bytes, as they were sent', async () => {
+  it('names the case at fault with the bytes that were sent', async () => {
     const { findings } = await attack('500');
     expect(findings.map(({ placed }) => placed?.index).sort()).toEqual(
       CASES.map(({ index }) => index).sort(),

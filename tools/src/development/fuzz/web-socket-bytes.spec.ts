@@ -12,7 +12,7 @@ const server = (opcode: number, payload: Buffer, final = true): Buffer =>
   clientFrame({ ...BITS, opcode, payload, final, isMasked: false });
 
 describe('clientFrame', () => {
-  it('masks the payload, and lies about its length when told to', () => {
+  it('masks the payload, and states a wrong length on request', () => {
     expect(clientFrame({ ...BITS, payload: Buffer.from('abcd') })).toEqual(
       Buffer.from([0x81, 0x84, 1, 2, 3, 4, 0x61 ^ 1, 0x62 ^ 2, 0x63 ^ 3, 0x64 ^ 4]),
     );
@@ -22,7 +22,7 @@ describe('clientFrame', () => {
 });
 
 describe('readServerFrames', () => {
-  it('reads frames with every form of length, and leaves out one that is cut off', () => {
+  it('reads frames with every form of length and omits a frame that is cut off', () => {
     const payloads = [5, 200, 70_000].map((length) => Buffer.alloc(length, 'x'));
     const bytes = Buffer.concat(payloads.map((payload) => server(OPCODES.text, payload)));
     const { frames, fault } = readServerFrames(
@@ -42,7 +42,7 @@ describe('readServerFrames', () => {
       'follows a close',
       Buffer.concat([server(OPCODES.close, Buffer.alloc(0)), server(OPCODES.text, Buffer.from('x'))]),
     ],
-  ])('finds fault with a frame that %s', (_what, bytes) => {
+  ])('reports a fault for a frame that %s', (_what, bytes) => {
     expect(readServerFrames(bytes).fault).toBeDefined();
   });
 });

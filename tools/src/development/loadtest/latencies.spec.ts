@@ -4,7 +4,7 @@ import { inParallel } from './in-parallel.ts';
 import { describeLatencies, percentile } from './latencies.ts';
 
 describe('percentile', () => {
-  it('is a value which that share of the values does not exceed, and the lowest such', () => {
+  it('returns the lowest value that the given share of values does not exceed', () => {
     fc.assert(
       fc.property(
         fc.array(fc.double({ noNaN: true }), { minLength: 1 }),
@@ -19,13 +19,13 @@ describe('percentile', () => {
     );
   });
 
-  it('is described in milliseconds', () => {
+  it('is shown in milliseconds', () => {
     expect(describeLatencies([4, 1, 3, 2])).toBe('p50 2 ms · p90 4 ms · p99 4 ms · max 4 ms');
   });
 });
 
 describe('inParallel', () => {
-  it('calls for each index once, never more at a time than allowed', async () => {
+  it('calls for each index once, within the maximum concurrency', async () => {
     await fc.assert(
       fc.asyncProperty(fc.nat(30), fc.integer({ min: 1, max: 8 }), async (count, concurrency) => {
         const seen: number[] = [];
@@ -43,7 +43,7 @@ describe('inParallel', () => {
     );
   });
 
-  it('ends at the first error', async () => {
+  it('stops at the first error', async () => {
     const seen: number[] = [];
     const work = (index: number): Promise<void> => {
       seen.push(index);

@@ -4,13 +4,13 @@ import { hasPassed, type NodeRun, readFigures, tableOf } from './verdict.ts';
 const figures = { passed: 12, failed: 0, skipped: 0 };
 const good: NodeRun = { version: '24.21.0', suite: 'unit', figures, exitCode: 0, seconds: 41.4 };
 
-describe('the figures of a run of tests', () => {
-  it('are those of its last line, not those of a suite', () => {
+describe('the figures of a test run', () => {
+  it('are read from its last line, not from a suite', () => {
     const output = 'PASS a.spec.ts\nunit: 3 passed, 1 failed\n12 passed, 0 failed\n';
     expect(readFigures(output)).toEqual(figures);
   });
 
-  it('have the number of skipped checks when there are any', () => {
+  it('include the number of skipped checks when there are any', () => {
     expect(readFigures('12 passed, 1 failed, 2 skipped\n')).toEqual({ passed: 12, failed: 1, skipped: 2 });
   });
 
@@ -19,8 +19,8 @@ describe('the figures of a run of tests', () => {
   });
 });
 
-describe('a run of tests', () => {
-  it('has passed when it ended well with tests that passed', () => {
+describe('the verdict of a test run', () => {
+  it('is passed when the run exited with 0 and tests passed', () => {
     expect(hasPassed(good)).toBe(true);
   });
 
@@ -29,13 +29,13 @@ describe('a run of tests', () => {
     ['no test passed', { figures: { ...figures, passed: 0 } }],
     ['it ended with an exit code although no test failed', { exitCode: 1 }],
     ['it gave no figures', { figures: undefined }],
-  ])('has failed when %s', (_what, change) => {
+  ])('is failed when %s', (_what, change) => {
     expect(hasPassed({ ...good, ...change })).toBe(false);
   });
 });
 
-describe('the table of runs', () => {
-  it('has a row for each run, with its verdict', () => {
+describe('the table of test runs', () => {
+  it('has a row for each run with its verdict', () => {
     const cut: NodeRun = { ...good, suite: 'integration', figures: undefined, exitCode: 143, seconds: 601 };
     expect(tableOf([good, cut])).toEqual([
       'Node     suite        passed  failed  skipped  seconds  verdict',

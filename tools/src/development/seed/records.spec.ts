@@ -9,7 +9,7 @@ describe.each([
   ['companies', SAMPLE_COMPANIES],
   ['leads', SAMPLE_LEADS],
 ])('sample %s', (_name, sample) => {
-  it('fit their entity type and depend on their number alone', () => {
+  it('fit their entity type and depend only on their number', () => {
     fc.assert(
       fc.property(fc.integer({ min: 1, max: 10_000_000 }), (number) => {
         const document = documentOf('demo', sample, number);
@@ -21,14 +21,14 @@ describe.each([
 });
 
 describe('sample companies', () => {
-  it('have domains of their own, since the domain is unique', () => {
+  it('have unique domains', () => {
     const domains = Array.from({ length: 2_000 }, (_, i) => SAMPLE_COMPANIES.fieldsOf(i + 1)['domain']);
     expect(new Set(domains).size).toBe(2_000);
   });
 });
 
 describe('randomFor', () => {
-  it('stays in [0, 1), and gives the same numbers for the same text', () => {
+  it('stays in [0, 1) and returns the same numbers for the same text', () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const numbers = Array.from({ length: 20 }, randomFor(text));

@@ -22,7 +22,7 @@ describe('the action file', () => {
     expect(expected.untouched.size).toBe(100);
   });
 
-  it('is the same each time it is written, and is read back as it was', () => {
+  it('is the same each time it is written and is read back unchanged', () => {
     const folder = mkdtempSync(join(tmpdir(), 'bulk-action-file-'));
     try {
       const [a, b] = [join(folder, 'a'), join(folder, 'b')];
@@ -35,7 +35,7 @@ describe('the action file', () => {
     }
   });
 
-  it('is judged by the tally as the entity type judges it', () => {
+  it('is tallied as the entity type judges it', () => {
     for (const row of actionRows(2_000)) {
       const { fields } = toEntity(0, row);
       const { failure } = expectationOf([row], 10_000_000);
@@ -53,7 +53,7 @@ describe('expectationOf', () => {
     { maxLength: 60 },
   );
 
-  it('gives every row one outcome, and every id one outcome that is no duplicate', () => {
+  it('gives every row one outcome, and every id one outcome that is not a duplicate', () => {
     fc.assert(
       fc.property(rows, (given) => {
         const { total, success, failure, skipped } = expectationOf(given, 20);
@@ -63,7 +63,7 @@ describe('expectationOf', () => {
     );
   });
 
-  it('keeps what the first row of an id says', () => {
+  it('keeps the values of the first row of an id', () => {
     const { changed } = expectationOf(
       [
         { id: 'contact-1', score: 1 },

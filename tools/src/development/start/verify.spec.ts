@@ -28,7 +28,7 @@ const stats: ActionStats = {
 const logs: LogSummary = { ...right, actionId, codes: { DUPLICATE_ENTITY: 1, ENTITY_NOT_FOUND: 1 } };
 
 describe('differences', () => {
-  it('are none when counts, logs and file agree', () => {
+  it('are empty when counts, logs and file agree', () => {
     expect(differences(stats, logs, expected)).toEqual([]);
   });
 
@@ -38,12 +38,12 @@ describe('differences', () => {
     ]);
   });
 
-  it('name a code that nobody expected', () => {
+  it('name an unexpected code', () => {
     const surprising = { ...logs, codes: { ...logs.codes, DEAD_LETTERED: 1 } };
     expect(differences(stats, surprising, expected)).toEqual(['DEAD_LETTERED: 1, and the file implies 0']);
   });
 
-  it('name counts that have drifted from the logs', () => {
+  it('name counts that differ from the logs', () => {
     expect(differences(stats, { ...logs, skipped: 0 }, expected)).toEqual([
       'skipped: the counts say 1, the logs say 0',
     ]);

@@ -17,7 +17,7 @@ const read = (file: string) => readFileSync(join(root, file), 'utf8');
 const documents = await apiDocuments(root);
 
 describe('the documentation in the repository', () => {
-  it('has the table of endpoints that the OpenAPI document gives (else: npm run docs)', async () => {
+  it('has the table of endpoints of the OpenAPI document (else: npm run docs)', async () => {
     const reference = read(REST_API_FILE);
     expect(await withEndpointTable(reference, documents, root)).toBe(reference);
   });
@@ -26,13 +26,13 @@ describe('the documentation in the repository', () => {
     expect(await asyncApiText(documents, root)).toBe(read(ASYNCAPI_FILE));
   });
 
-  it('has the reference of the WebSocket that the AsyncAPI document gives (else: npm run docs)', async () => {
+  it('has the WebSocket reference of the AsyncAPI document (else: npm run docs)', async () => {
     expect(await websocketText(documents, root)).toBe(read(WEBSOCKET_FILE));
   });
 });
 
 describe('the table of endpoints', () => {
-  it('has a row for each operation, with its query, its bodies and its statuses', () => {
+  it('has a row for each operation with its query, bodies and statuses', () => {
     const get = {
       summary: 'Things',
       parameters: [
@@ -53,7 +53,7 @@ describe('the table of endpoints', () => {
     ]);
   });
 
-  it('refuses an operation that does not say what it does', () => {
+  it('refuses an operation without a description', () => {
     expect(() => endpointTable({ paths: { '/things': { get: { responses: {} } } } })).toThrow('summary');
   });
 });

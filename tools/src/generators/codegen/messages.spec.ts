@@ -10,7 +10,7 @@ import { generateMessages, MESSAGES_FILE } from './messages.ts';
 const root = resolve(import.meta.dirname, '../../../..');
 
 describe('generated messages', () => {
-  it('are what schemas/*.avsc give (else: npm run codegen)', async () => {
+  it('equal the output for schemas/*.avsc (else: npm run codegen)', async () => {
     expect(await generateMessages(root)).toBe(readFileSync(join(root, MESSAGES_FILE), 'utf8'));
   });
 
@@ -38,7 +38,7 @@ describe('generated messages', () => {
 });
 
 describe('avroToZod', () => {
-  it('declares inner types first and each once', () => {
+  it('declares inner types first, each once', () => {
     const inner = { type: 'record', name: 'Inner', fields: [{ name: 'n', type: 'int' }] };
     const outer = {
       type: 'record',
@@ -56,7 +56,7 @@ describe('avroToZod', () => {
   });
 
   it.each([[['string', 'int']], ['Undeclared'], [{ type: 'record', fields: [] }]])(
-    'refuses what it does not know: %j',
+    'refuses an unknown schema: %j',
     (type) => {
       expect(() => avroToZod(type, new Set())).toThrow('not supported by the generator');
     },

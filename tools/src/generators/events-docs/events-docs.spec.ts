@@ -11,11 +11,11 @@ const { asyncapi } = await apiDocuments(root);
 const text = await eventsText(asyncapi, root);
 
 describe('docs/reference/events.md', () => {
-  it('is what the AsyncAPI document gives (else: npm run docs)', () => {
+  it('equals the output for the AsyncAPI document (else: npm run docs)', () => {
     expect(readFileSync(join(root, EVENTS_FILE), 'utf8')).toBe(text);
   });
 
-  it('has every field of every schema, with its meaning', () => {
+  it('describes every field of every schema', () => {
     for (const file of readdirSync(join(root, 'schemas'))) {
       const schema: unknown = JSON.parse(readFileSync(join(root, 'schemas', file), 'utf8'));
       const { name } = z.object({ name: z.string() }).parse(schema);
@@ -28,7 +28,7 @@ describe('docs/reference/events.md', () => {
     }
   });
 
-  it('has every topic', () => {
+  it('contains every topic', () => {
     const { channels } = z
       .object({ channels: z.record(z.string(), z.object({ address: z.string() })) })
       .parse(asyncapi);
@@ -39,7 +39,7 @@ describe('docs/reference/events.md', () => {
 });
 
 describe('the fields of a schema', () => {
-  it('are named by their path, with type and default, down to the records within', () => {
+  it('are named by their path, with type and default, including inner records', () => {
     const item = {
       type: 'record',
       name: 'Item',
@@ -60,7 +60,7 @@ describe('the fields of a schema', () => {
     ]);
   });
 
-  it('are refused where one does not say what it means', () => {
+  it('are refused when one has no description', () => {
     const fields = [{ name: 'mute', type: 'string' }];
     expect(() => fieldRows({ type: 'record', name: 'Whole', fields })).toThrow('doc');
   });

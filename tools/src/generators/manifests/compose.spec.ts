@@ -54,13 +54,13 @@ const { services, volumes } = composeSchema.parse(
 );
 
 describe('deploy/compose.yaml', () => {
-  it('runs everything, each image in a version', () => {
+  it('runs every service, with each image in a fixed version', () => {
     const parts = ['kafka', 'schema-registry', 'mongodb', 'redis'];
     expect(Object.keys(services).sort()).toEqual([...parts, ...CONFIGURED].sort());
     for (const { image } of Object.values(services)) expect(image).toMatch(/^[\w./-]+:(?!latest$)[\w.-]+$/);
   });
 
-  it('waits only for what there is, and where it says so for its health', () => {
+  it('waits only for services that exist, and for health only where a health check is declared', () => {
     for (const { depends_on } of Object.values(services)) {
       for (const [other, wish] of Object.entries(depends_on)) {
         expect(Object.keys(services)).toContain(other);
@@ -74,7 +74,7 @@ describe('deploy/compose.yaml', () => {
   describe.each(CONFIGURED)('%s', (name) => {
     const service = services[name]!;
 
-    it('has only variables that it reads, values that it accepts, and all it needs', async () => {
+    it('has only variables that it reads, accepted values and all required settings', async () => {
       const schema = await configSchema(name);
       const given = service.environment;
       expect(Object.keys(given).filter((variable) => !(variable in schema.shape))).toEqual([]);
@@ -89,7 +89,7 @@ describe('deploy/compose.yaml', () => {
       expect(service.healthcheck?.test.join(' ')).toContain(`:${ADMIN_PORT ?? 0}/readyz`);
     });
 
-    it('is built from its target, and may do as little as in Kubernetes', () => {
+    it('is built from its target with the same restrictions as in Kubernetes', () => {
       expect(service.image).toBe(imageReference(name, 'dev'));
       expect(service.build).toEqual({ context: '..', dockerfile: 'deploy/images/Dockerfile', target: name });
       expect(existsSync(join(folder, '..', service.build!.dockerfile))).toBe(true);

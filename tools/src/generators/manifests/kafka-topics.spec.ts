@@ -5,7 +5,7 @@ import { workspaceRoot } from '@bulk/local-stack';
 import { kafkaTopicsText, TOPICS_FILE } from './kafka-topics.ts';
 
 describe('the Kubernetes manifest of the topics', () => {
-  it('is what the table of topics gives (else: npm run codegen)', () => {
+  it('equals the output for the table of topics (else: npm run codegen)', () => {
     expect(readFileSync(join(workspaceRoot, TOPICS_FILE), 'utf8')).toBe(kafkaTopicsText(workspaceRoot));
   });
 });

@@ -8,12 +8,12 @@ const root = resolve(import.meta.dirname, '../../../..');
 const services = await declaredInstruments(root);
 
 describe('the table of metrics', () => {
-  it('in docs/reference/metrics.md is the one that the code gives (else: npm run docs)', async () => {
+  it('in docs/reference/metrics.md equals the one of the code (else: npm run docs)', async () => {
     const text = readFileSync(join(root, METRICS_FILE), 'utf8');
     expect(await withMetricsTable(text, root)).toBe(text);
   });
 
-  it('has one row for what several services have, and refuses two meanings of a name', () => {
+  it('has one row for a metric of several services and refuses two meanings of a name', () => {
     const one = { name: 'bulk_a_total', type: 'counter', help: 'A.', labels: ['code'] } as const;
     const table = metricsTable([
       { service: 'x', declared: [one] },
@@ -34,7 +34,7 @@ describe('the table of metrics', () => {
 });
 
 describe('the instruments of every service', () => {
-  it('are those of four services', () => {
+  it('belong to four services', () => {
     expect(services.map(({ service }) => service)).toEqual([
       'handler',
       'intake',

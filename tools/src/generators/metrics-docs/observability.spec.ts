@@ -61,8 +61,8 @@ for (const { declared, exposed } of services) {
 }
 const METRIC = /\b(?:bulk|nodejs|process)_[a-z0-9_]+/g;
 
-describe('rules and dashboard', () => {
-  it.each(queries)('%s asks for what some service has', (_title, expr) => {
+describe('alert rules and dashboard', () => {
+  it.each(queries)('query only metrics that a service has: %s', (_title, expr) => {
     const names = expr.match(METRIC) ?? [];
     expect(names.length).toBeGreaterThan(0);
     expect(names.filter((name) => !series.has(name))).toEqual([]);
@@ -74,13 +74,13 @@ describe('rules and dashboard', () => {
     expect(used.filter((label) => !labels.has(label))).toEqual([]);
   });
 
-  it('would notice a name that is not there', () => {
+  it('are checked by a parser that detects an unknown name', () => {
     expect('rate(bulk_no_such_thing_total[5m])'.match(METRIC)!.some((name) => series.has(name))).toBe(false);
   });
 });
 
 describe('the alert rules', () => {
-  it('each have a runbook of their own name, and a test in which they fire and one in which they do not', () => {
+  it('have a runbook of the same name, a test in which they fire and a test in which they do not', () => {
     const tests = testsSchema
       .parse(parse(read('alerts.test.yml')))
       .tests.flatMap((one) => one.alert_rule_test);
@@ -97,7 +97,7 @@ describe('the alert rules', () => {
 });
 
 describe('the dashboard', () => {
-  it('has panels of their own ids, and a choice of data source', () => {
+  it('has panels with unique ids and a choice of data source', () => {
     const ids = dashboard.panels.map(({ id }) => id);
     expect(new Set(ids).size).toBe(ids.length);
     expect(dashboard.templating.list).toEqual([
@@ -105,7 +105,7 @@ describe('the dashboard', () => {
     ]);
   });
 
-  it('shows every metric that is declared', () => {
+  it('shows every declared metric', () => {
     const shown = new Set(
       queries
         .flatMap(([, expr]) => expr.match(METRIC) ?? [])
@@ -117,7 +117,7 @@ describe('the dashboard', () => {
 });
 
 describe('the documentation of operations', () => {
-  it('names metrics and variables that there are', () => {
+  it('names only metrics and variables that exist', () => {
     const folder = join(root, 'docs', 'operations');
     // outages.spec.ts checks the codes of outages.md.
     const text = readdirSync(folder)

@@ -36,22 +36,22 @@ function linesOf(name: string): string[] {
 
 /** Checks what would otherwise need a build, which requires an engine and a base image. */
 describe.each(IMAGES)('the image of %s', (name) => {
-  it('has a target of its own', () => {
+  it('has its own target', () => {
     expect(stages.get(name)?.from).toBe('runtime');
   });
 
-  it('runs as a user by number, who is not root', () => {
+  it('runs as a numeric user who is not root', () => {
     const users = linesOf(name).filter((line) => line.startsWith('USER '));
     expect(users).toEqual([`USER ${IMAGE_USER}`]);
     expect(IMAGE_USER).toMatch(/^[1-9]\d{3,}:[1-9]\d{3,}$/);
   });
 
-  it('has Node as process 1, which gets the signals', () => {
+  it('runs Node as process 1, which receives the signals', () => {
     const entries = linesOf(name).filter((line) => /^(ENTRYPOINT|CMD|STOPSIGNAL) /.test(line));
     expect(entries).toEqual(['STOPSIGNAL SIGTERM', 'ENTRYPOINT ["node", "--enable-source-maps", "main.js"]']);
   });
 
-  it('holds its own build and nothing else', () => {
+  it('contains its own build and nothing else', () => {
     const folder = name === 'installer' ? 'tools' : `services/${name}`;
     const copies = linesOf(name).filter((line) => /^(COPY|ADD|RUN) /.test(line));
     expect(copies).toEqual([`COPY --from=build /build/${folder}/dist ./`]);
@@ -59,7 +59,7 @@ describe.each(IMAGES)('the image of %s', (name) => {
 });
 
 describe('the Dockerfile', () => {
-  it('takes one base image by an argument, with a version and never "latest"', () => {
+  it('takes one base image from an argument, with a version and never "latest"', () => {
     const base = /^ARG BASE_IMAGE=(\S+)$/.exec(instructions[0] ?? '')?.[1];
     expect(base).toMatch(/^[^:]+:\d[\w.-]*$/);
     const foreign = [...stages.values()].map(({ from }) => from).filter((from) => !stages.has(from));
@@ -67,17 +67,17 @@ describe('the Dockerfile', () => {
     expect(instructions.join('\n')).not.toContain('latest');
   });
 
-  it('has a base with the declared version of Node', () => {
+  it('uses a base with the declared version of Node', () => {
     expect(instructions[0]).toBe(`ARG BASE_IMAGE=node:${readNodeVersions().images.version}-bookworm-slim`);
   });
 
-  it('installs by the lock', () => {
+  it('installs from the lock file', () => {
     const installs = instructions.filter((line) => /npm (ci|i|install)\b/.test(line));
     expect(installs.every((line) => line.includes('npm ci'))).toBe(true);
     expect(installs.some((line) => line.includes('npm ci --omit=dev'))).toBe(true);
   });
 
-  it('gets neither packages, builds, secrets nor history from the folder', () => {
+  it('receives neither packages, builds, secrets nor history from the folder', () => {
     const lines = readFileSync(join(workspaceRoot, '.dockerignore'), 'utf8').split('\n');
     expect(lines[1]).toBe('**');
     for (const pattern of ['**/node_modules', '**/dist', '**/.env*']) expect(lines).toContain(pattern);

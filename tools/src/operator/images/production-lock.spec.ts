@@ -24,8 +24,8 @@ function lockFor(
 }
 const placesOf = (lock: Lock): string[] => Object.keys(lock.packages).filter((place) => place !== '');
 
-describe('the lock of a production build', () => {
-  it('has what the bundle imports and all that needs, as it is in the workspace, and nothing else', () => {
+describe('the lock file of a production build', () => {
+  it('has exactly the imports of the bundle and their dependencies, as in the workspace', () => {
     const lock = lockFor({
       'node_modules/a': {
         version: '1.0.0',
@@ -53,7 +53,7 @@ describe('the lock of a production build', () => {
     expect(lock.packages['']).toMatchObject({ name: '@bulk/x', dependencies: { a: '1.0.0' } });
   });
 
-  it('moves what only that workspace has to the root of the build', () => {
+  it('moves packages of the workspace alone to the root of the build', () => {
     const lock = lockFor({
       'services/x/node_modules/a': { version: '1.0.0', dependencies: { b: '1' } },
       'node_modules/a': { version: '9.0.0' },
@@ -63,7 +63,7 @@ describe('the lock of a production build', () => {
     expect(placesOf(lock)).toEqual(['node_modules/a', 'node_modules/b']);
   });
 
-  it('takes required peers, optional dependencies where they are, and no optional peers', () => {
+  it('includes required peers and present optional dependencies, but no optional peers', () => {
     const a = {
       version: '1.0.0',
       peerDependencies: { peer: '1', extra: '1' },
@@ -78,7 +78,7 @@ describe('the lock of a production build', () => {
     ]);
   });
 
-  it('refuses what is not there, and two packages at one place', () => {
+  it('refuses missing packages, and two packages at one place', () => {
     expect(() => lockFor({})).toThrow('a, needed by services/x, is not in package-lock.json');
     expect(() =>
       lockFor(

@@ -32,11 +32,11 @@ export async function install(config: InstallConfig, log: Logger, signal: AbortS
   const done = new AbortController();
   const either = AbortSignal.any([signal, timeout, done.signal]);
   const dependencies = new DependencyWatch({ ...PROBES, health, signal: either });
-  const fail = (error: unknown): void => log.error({ err: error }, 'unexpected');
+  const fail = (error: unknown): void => log.error({ err: error }, 'Installation failed unexpectedly');
   const context = { log, health, dependencies, releasers, signal: either, fail };
   try {
     await openDatabase('bulk-installer', config, createRegistry().entityTypes, context);
-    log.info('indexes are there');
+    log.info('Indexes ready');
     const { kafka, topics } = await openMessaging('bulk-installer', config, context);
     const changed = await openDependency(
       'topic times',
@@ -44,7 +44,7 @@ export async function install(config: InstallConfig, log: Logger, signal: AbortS
       context,
     );
     if (changed.length > 0) log.info({ topics: changed }, 'Retention of topics changed');
-    log.info('topics and schemas are there');
+    log.info('Topics and schemas ready');
   } catch (error) {
     signal.throwIfAborted();
     if (timeout.aborted) throw new NotInstalledError(config.INSTALL_TIMEOUT_MS, waitingFor(health));

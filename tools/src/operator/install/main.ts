@@ -23,6 +23,6 @@ try {
   await install(config, log, abort.signal);
   process.exit(0);
 } catch (error) {
-  log.fatal({ err: error }, 'not installed');
+  log.fatal({ err: error }, 'Installation failed');
   process.exit(1);
 }

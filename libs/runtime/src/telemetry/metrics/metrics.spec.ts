@@ -5,7 +5,7 @@ const build = { BUILD_VERSION: '1.2.3', BUILD_REVISION: 'abc' };
 const given = () => new Metrics({ service: 'tested', build: { version: '1', revision: 'r' } });
 
 describe('the registry of a service', () => {
-  it('tells build, process, event loop and readiness, all under the name of the service', async () => {
+  it('exposes build, process, event loop and readiness under the name of the service', async () => {
     const metrics = serviceMetrics('tested', build, {
       ready: false,
       report: () => ({ components: { kafka: { state: 'ready' }, mongodb: { state: 'waiting' } } }),
@@ -22,7 +22,7 @@ describe('the registry of a service', () => {
     expect(text).toMatch(/^process_resident_memory_bytes\{service="tested"\} /m);
   });
 
-  it('is its own: two services in one process do not meet', async () => {
+  it('is separate for each service in a process', async () => {
     const [one, other] = [given(), given()];
     one.counter({ name: 'bulk_things_total', help: 'Things.' }).inc(3);
     expect(await one.expose()).toContain('bulk_things_total{service="tested"} 3');
@@ -42,7 +42,7 @@ describe('the registry of a service', () => {
     expect(text).not.toContain('partition="0"');
   });
 
-  it('leaves a gauge out that cannot be read, or not in time, and tells the others', async () => {
+  it('omits a gauge that fails or is late and exposes the others', async () => {
     const metrics = given();
     metrics.sampled({ name: 'bulk_broken', help: 'Rejects.' }, () => Promise.reject(new Error('away')));
     metrics.sampled({ name: 'bulk_late', help: 'Hangs.' }, () => new Promise<never>(() => undefined));
@@ -52,7 +52,7 @@ describe('the registry of a service', () => {
     expect(text).toContain('bulk_good{service="tested"} 5');
   });
 
-  it('bounds a label to what is known', () => {
+  it('bounds a label to its known values', () => {
     const codes = bounded(['A', 'B']);
     expect(['A', 'C', ''].map(codes)).toEqual(['A', 'other', 'other']);
   });
