@@ -5,9 +5,10 @@ interface Item {
   readonly name: string;
   readonly operations: number;
   readonly bytes: number;
+  readonly rank: number;
 }
 
-const item = (name: string, operations = 1, bytes = 1): Item => ({ name, operations, bytes });
+const item = (name: string, operations = 1, bytes = 1, rank = 0): Item => ({ name, operations, bytes, rank });
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Notes the groups, and ends each of them when asked. */
@@ -48,6 +49,15 @@ describe('GroupCommit', () => {
     expect(groups).toEqual(['a', 'b']);
     await end();
     expect(groups).toEqual(['a', 'b', 'cd']);
+  });
+
+  it('lets work of a lower rank pass what waits, and keeps the order within a rank', async () => {
+    const { groups, commit, end } = recorder({ operations: 2 });
+    const ranks = { a: 5, b: 5, c: 1, d: 5, e: 1, f: 3 };
+    for (const [name, rank] of Object.entries(ranks)) commit.add(item(name, 1, 1, rank));
+    await turn();
+    for (let i = 0; i < 3; i += 1) await end();
+    expect(groups).toEqual(['ce', 'fa', 'bd']);
   });
 
   it('bounds a group by its operations and by its bytes, and gives what is too large a group alone', async () => {

@@ -1,5 +1,7 @@
-/** The size of work that becomes part of a group. */
-export interface Sized {
+/** Work that becomes part of a group. */
+export interface GroupItem {
+  /** Work of a lower rank goes first; work of one rank in the order in which it came. */
+  readonly rank: number;
   readonly operations: number;
   /** Approximate size on the wire. */
   readonly bytes: number;
@@ -15,12 +17,12 @@ export interface GroupLimits {
 }
 
 /**
- * Collects work and commits it in groups, in the order in which it came.
+ * Collects work and commits it in groups, in the order of its rank.
  *
  * A group holds the work of one turn of the event loop. While the maximum number of groups is under way, further work
  * waits and joins the next group. So nothing waits for a timer, and groups grow under load.
  */
-export class GroupCommit<Item extends Sized> {
+export class GroupCommit<Item extends GroupItem> {
   readonly #limits: GroupLimits;
   readonly #commit: (group: readonly Item[]) => Promise<void>;
   #waiting: Item[] = [];
@@ -34,7 +36,8 @@ export class GroupCommit<Item extends Sized> {
   }
 
   add(item: Item): void {
-    this.#waiting.push(item);
+    const last = this.#waiting.findLastIndex(({ rank }) => rank <= item.rank);
+    this.#waiting.splice(last + 1, 0, item);
     this.#schedule();
   }
 

@@ -1,9 +1,9 @@
 import type { WriteScope } from '@bulk/action-types';
-import type { ChangeResult, EntityChange } from '@bulk/domain';
+import type { ChangeResult, EntityChange, Lane } from '@bulk/domain';
 import type { AnyBulkWriteOperation } from 'mongodb';
 import { entityKey, type EntityDocument } from './documents.ts';
 import { operationOf } from './entity-operation.ts';
-import type { Sized } from './group-commit.ts';
+import type { GroupItem } from './group-commit.ts';
 
 /** The result of a change, or the order to write an upsert that met a tombstone as a creation. */
 export type WrittenChange = ChangeResult | 'revive';
@@ -11,17 +11,24 @@ export type WrittenChange = ChangeResult | 'revive';
 /** Time after which a write that waits confirms again that its partition is owned, in ms. */
 const CONFIRMED_FOR_MS = 1_000;
 
+/**
+ * How long the writes of a lane let later writes of more urgent lanes pass, in ms. A newcomer in a lane above a busy one
+ * then waits for what MongoDB works on and not for what waits, and no lane waits for ever.
+ */
+const PATIENCE_MS: Readonly<Record<Lane, number>> = { high: 0, normal: 200, low: 1_000 };
+
 /** Approximate size of an operation without its fields: filter, fence, times. */
 const OPERATION_BYTES = 300;
 /** Approximate size of a field with a value that is neither a text nor a list. */
 const FIELD_BYTES = 32;
 
 /** The changes of one caller, on their way into a bulk write that other callers may share. */
-export class PendingWrite implements Sized {
+export class PendingWrite implements GroupItem {
   readonly scope: WriteScope;
   readonly changes: readonly EntityChange[];
   readonly items: readonly AnyBulkWriteOperation<EntityDocument>[];
   readonly bytes: number;
+  readonly rank: number;
   readonly results: Promise<readonly WrittenChange[]>;
   #resolve: (results: readonly WrittenChange[]) => void = () => undefined;
   #reject: (reason: unknown) => void = () => undefined;
@@ -30,6 +37,7 @@ export class PendingWrite implements Sized {
   constructor(scope: WriteScope, changes: readonly EntityChange[]) {
     this.scope = scope;
     this.changes = changes;
+    this.rank = performance.now() + PATIENCE_MS[scope.at.lane];
     this.items = changes.map((change) => operationOf(scope, change));
     this.bytes = changes.reduce((sum, change) => sum + OPERATION_BYTES + bytesOf(change), 0);
     this.results = new Promise((resolve, reject) => {
