@@ -67,6 +67,7 @@ describe('a batch that waits for longer than the in-place budget', () => {
     const service = await harness.start(withActionType('own', dependency.type));
     await harness.awaitResults(1, next);
     expect(await harness.resultsOf(late)).toEqual([]);
+    await postponed(1);
     dependency.away = false;
     const [result] = await harness.awaitResults(1, late);
     expect(result!.source).toEqual({
