@@ -22,7 +22,7 @@ const variables = z.object({
   ),
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },
-    4,
+    12,
     'Maximum number of groups of batches that one process handles at the same time, over all lanes. Each group is of another partition. Higher values raise throughput and the load on MongoDB.',
   ),
   GROUP_BATCHES: integer(

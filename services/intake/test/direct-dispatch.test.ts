@@ -87,7 +87,7 @@ describe('an action that an idle instance accepts', () => {
     expect(scheduled.dispatch.lease).toBeNull();
     one.wake();
     await done(waiting._id);
-    expect(one.firstLease()).toBeDefined();
+    await eventually('its place is free again', () => one.firstLease());
     expect(one.firstLease()).toBeUndefined();
   });
 

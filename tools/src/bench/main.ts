@@ -28,7 +28,12 @@ program
   .command('action', { isDefault: true })
   .description('one large action end to end, and the raw speed of the same writes')
   .option('--contacts <n>', 'contacts', wholeNumber(1, 1_000_000), 100_000)
-  .option('--concurrency <n>', 'bulk writes at the same time', wholeNumber(1, 100), 4)
+  .option(
+    '--concurrency <n>',
+    'groups of handler, and raw bulk writes, at the same time',
+    wholeNumber(1, 100),
+    4,
+  )
   .addOption(stackOption())
   .action((options: BenchOptions) => runCommand((context) => benchAction(options, context)));
 
@@ -40,7 +45,12 @@ program
   .option('--contacts <n>', 'contacts', wholeNumber(100, 1_000_000), 100_000)
   .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
   .option('--small-runs <n>', 'actions of 100 entities per round', wholeNumber(1, 1_000), 15)
-  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .option(
+    '--concurrency <n>',
+    'groups of batches that handler processes at the same time',
+    wholeNumber(1, 100),
+    12,
+  )
   .option('--peer-concurrency <n>', 'jobs that the peer processes at the same time', wholeNumber(1, 100), 8)
   .addOption(stackOption())
   .action((options: CompareOptions) => runCommand((context) => benchCompare(options, context)));
@@ -51,7 +61,12 @@ program
   .option('--contacts <n>', 'contacts', wholeNumber(100, 1_000_000), 100_000)
   .option('--batch-size <n>', 'entities of a batch', wholeNumber(1, 1_000), 100)
   .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
-  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .option(
+    '--concurrency <n>',
+    'groups of batches that handler processes at the same time',
+    wholeNumber(1, 100),
+    12,
+  )
   .option('--peer-concurrency <n>', 'jobs that the peer processes at the same time', wholeNumber(1, 100), 8)
   .addOption(stackOption())
   .action((options: NoopOptions) => runCommand((context) => benchNoop(options, context)));
@@ -60,7 +75,12 @@ program
   .command('small')
   .description('100 entities alone, stage by stage')
   .option('--runs <n>', 'actions, one after the other', wholeNumber(1, 10_000), 50)
-  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .option(
+    '--concurrency <n>',
+    'groups of batches that handler processes at the same time',
+    wholeNumber(1, 100),
+    12,
+  )
   .addOption(stackOption())
   .action((options: SmallOptions) => runCommand((context) => benchSmall(options, context)));
 
@@ -71,7 +91,12 @@ program
   .option('--accounts <n>', 'accounts that share them', wholeNumber(1, 1_000), 50)
   .option('--requests <n>', 'requests at the same time', wholeNumber(1, 1_000), 50)
   .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
-  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .option(
+    '--concurrency <n>',
+    'groups of batches that handler processes at the same time',
+    wholeNumber(1, 100),
+    12,
+  )
   .addOption(stackOption())
   .action((options: ManySmallOptions) => runCommand((context) => benchManySmall(options, context)));
 
@@ -111,7 +136,12 @@ program
   .option('--large <n>', 'entities of the large action', wholeNumber(1_000, 10_000_000), 1_000_000)
   .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
   .option('--intakes <n>', 'instances of intake; small actions go to the last one', wholeNumber(1, 10), 1)
-  .option('--concurrency <n>', 'batches that handler processes at the same time', wholeNumber(1, 100), 4)
+  .option(
+    '--concurrency <n>',
+    'groups of batches that handler processes at the same time',
+    wholeNumber(1, 100),
+    12,
+  )
   .addOption(stackOption())
   .action((options: FairnessOptions) => runCommand((context) => benchFairness(options, context)));
 

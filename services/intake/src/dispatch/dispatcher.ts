@@ -216,7 +216,9 @@ export class Dispatcher implements DirectDispatch {
       const batches = next.nextWindow(this.#inFlight.roomFor(next));
       this.#inFlight.published(next, batches);
       const step = { of: next, batches };
-      this.#steps.start(step, () => this.#step(step));
+      // Only now may the next step of the action start, and its state be read.
+      const onEnded = (): void => this.#loop.wake();
+      this.#steps.start(step, () => this.#step(step), onEnded);
     }
   }
 
@@ -420,7 +422,6 @@ export class Dispatcher implements DirectDispatch {
     }
     step.batches = dispatch.nextBatch - before;
     this.#inFlight.published(dispatch, step.batches - reserved);
-    this.#loop.wake();
   }
 
   /** @returns whether the action is no longer dispatched here. */

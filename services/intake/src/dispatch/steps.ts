@@ -50,11 +50,19 @@ export class Steps<T extends Contender> {
     return !here.some((other) => isRival(other, one, one.lane));
   }
 
-  /** Starts a step. @param work never rejects. */
-  start(step: Step<T>, work: () => Promise<void>): void {
+  /**
+   * Starts a step.
+   *
+   * @param work never rejects.
+   * @param onEnded called when the step no longer counts as under way.
+   */
+  start(step: Step<T>, work: () => Promise<void>, onEnded: () => void): void {
     this.#running.set(
       step,
-      work().finally(() => this.#running.delete(step)),
+      work().finally(() => {
+        this.#running.delete(step);
+        onEnded();
+      }),
     );
   }
 

@@ -13,9 +13,12 @@ export interface PlatformSideOptions {
   readonly installation: MeasuredInstallation;
   readonly contacts: number;
   readonly batchSize: number;
-  /** Number of batches that handler processes at the same time, and of raw bulk writes. */
+  /** Number of groups of batches that handler processes at the same time. */
   readonly concurrency: number;
 }
+
+/** Number of raw bulk writes at the same time. More of them are not faster. */
+const RAW_CONCURRENCY = 4;
 
 /** Creates our own side of the comparison. */
 export function platformSide(options: PlatformSideOptions, { signal }: CommandContext): Side {
@@ -51,7 +54,7 @@ export function platformSide(options: PlatformSideOptions, { signal }: CommandCo
         accountId: RAW_ACCOUNT,
         contacts,
         batchSize,
-        concurrency,
+        concurrency: RAW_CONCURRENCY,
         run: rawRuns++,
       }),
   };
