@@ -5,7 +5,7 @@ interface Admission {
   underWay: Promise<void> | undefined;
 }
 
-/** Asks whether the messages of a topic may be processed. Partitions share the answers. */
+/** Asks whether the messages of a topic may be processed. One answer holds for all messages fetched before its question. */
 export class Admissions {
   readonly #admit: ((topic: string) => Promise<void>) | undefined;
   readonly #topics = new Map<string, Admission>();
@@ -15,17 +15,17 @@ export class Admissions {
   }
 
   /**
-   * Resolves with the answer to a question that was asked at `since` or later.
+   * Resolves if a message that was fetched at `fetchedAt` may be processed.
    *
-   * @returns the time of the question, in ms on the monotonic clock.
+   * @returns the time of the question. All messages that were fetched by then may be processed.
    * @throws the error of the refusal.
    */
-  async admit(topic: string, since: number): Promise<number> {
+  async admit(topic: string, fetchedAt: number): Promise<number> {
     if (this.#admit === undefined) return Infinity;
     const admission = this.#topics.get(topic) ?? { askedAt: -Infinity, underWay: undefined };
     this.#topics.set(topic, admission);
-    while (admission.askedAt < since) {
-      // The question under way may have been asked too early. Its successor was not.
+    while (admission.askedAt < fetchedAt) {
+      // A question that was asked before the fetch does not answer for it, but its successor does.
       if (admission.underWay === undefined) await (admission.underWay = this.#ask(topic, admission));
       else await admission.underWay;
     }

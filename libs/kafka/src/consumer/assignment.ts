@@ -14,14 +14,6 @@ import { Places } from './places.ts';
 /** Longest wait for the last commit of an assignment, in ms. Messages that are not committed are delivered again. */
 const COMMIT_MS = 5_000;
 
-/**
- * How old the answer may be that admits messages which follow those before them without a gap, in ms.
- *
- * The question is whether the topic was replaced. Even if it was, these messages are judged rightly: their offsets are
- * above all that were processed of their partition.
- */
-const ADMITTED_MS = 1_000;
-
 export interface AssignmentParts {
   readonly options: ChunkConsumerOptions;
   readonly membership: Membership;
@@ -90,13 +82,12 @@ export class Assignment {
       worker = this.#workerOf(topic, partition, () => payload.pause());
       this.#workers.set(key, worker);
     }
-    const askedSince =
-      performance.now() - (worker.end === Number(batch.messages[0]?.offset) ? ADMITTED_MS : 0);
+    const fetchedAt = performance.now();
     const end = Number(batch.lastOffset()) + 1;
     const last = batch.messages.length - 1;
     const messages = batch.messages.map((message, i) =>
       // What follows the last message are records that consumers do not get.
-      this.#queued(topic, partition, message, { askedSince, next: i === last ? end : undefined }),
+      this.#queued(topic, partition, message, { fetchedAt, next: i === last ? end : undefined }),
     );
     worker.append(messages, Number(batch.highWatermark));
   }
@@ -112,7 +103,7 @@ export class Assignment {
 
   async #end(limitMs: number): Promise<void> {
     this.#state = 'ending';
-    const ends = [...this.#workers.values()].map((worker) => worker.finish());
+    const ends = [...this.#workers.values()].map((worker) => worker.end());
     const { membership } = this.#parts;
     if (membership.isCurrent()) await within(limitMs, Promise.all(ends));
     for (const worker of this.#workers.values()) worker.seal();
@@ -145,7 +136,7 @@ export class Assignment {
     topic: string,
     partition: number,
     message: KafkaMessage,
-    { askedSince, next }: { askedSince: number; next: number | undefined },
+    { fetchedAt, next }: { fetchedAt: number; next: number | undefined },
   ): QueuedMessage {
     const own = received(topic, partition, message);
     const dueAt = this.#parts.options.dueAt?.(own) ?? 0;
@@ -155,7 +146,7 @@ export class Assignment {
       next: next ?? own.offset + 1,
       dueSince: Math.max(Number(message.timestamp), dueAt),
       dueAt,
-      askedSince,
+      fetchedAt,
     };
   }
 }

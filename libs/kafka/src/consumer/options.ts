@@ -33,8 +33,7 @@ export interface ChunkConsumerOptions {
   readonly dueAt?: (message: ReceivedMessage) => number;
   /**
    * Resolves if the messages that were fetched from a topic before the call may be processed. Partitions share calls.
-   * Messages that follow those before them without a gap are admitted by an answer that is up to a second older. If it
-   * rejects, it is called again after a second, and the messages wait.
+   * If it rejects, it is called again after a second, and the messages wait.
    */
   readonly admit?: (topic: string) => Promise<void>;
   /** Called when the consumer has failed for good. The process should end and be restarted. */

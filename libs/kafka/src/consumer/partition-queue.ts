@@ -11,8 +11,8 @@ export interface QueuedMessage {
   readonly dueSince: number;
   /** When the message becomes due, in ms since the epoch; 0 means at once. */
   readonly dueAt: number;
-  /** From when on the question whether it may be processed must have been asked, in ms on the monotonic clock. */
-  readonly askedSince: number;
+  /** When the message was fetched, in ms on the monotonic clock. */
+  readonly fetchedAt: number;
 }
 
 /** Stops and resumes the fetches of a partition. */

@@ -47,7 +47,6 @@ export class PartitionWorker {
   readonly #loop: Promise<void>;
   #isSealed = false;
   #highWatermark = 0;
-  #end: number | undefined;
   /** Number of tries in a row that threw. */
   #tries = 0;
   /** Number of messages of the chunk whose try failed; its next try gets no others. */
@@ -70,14 +69,8 @@ export class PartitionWorker {
     return this.#ending.signal.aborted;
   }
 
-  /** Offset after the last message that was appended; undefined before the first. */
-  get end(): number | undefined {
-    return this.#end;
-  }
-
   append(messages: readonly QueuedMessage[], highWatermark: number): void {
     if (this.#isEnding) return;
-    this.#end = messages.at(-1)?.next ?? this.#end;
     const wasEmpty = this.#queue.head === undefined;
     this.#queue.append(messages);
     this.#highWatermark = highWatermark;
@@ -86,7 +79,7 @@ export class PartitionWorker {
   }
 
   /** Takes no new chunk and ends all waits. @returns when the chunk under way has ended, or the next try is due. */
-  finish(): Promise<void> {
+  end(): Promise<void> {
     this.#ending.abort();
     this.#onMessages();
     return this.#loop;
@@ -135,7 +128,7 @@ export class PartitionWorker {
       return undefined;
     }
     try {
-      return await this.#parts.admissions.admit(this.#parts.held.topic, head.askedSince);
+      return await this.#parts.admissions.admit(this.#parts.held.topic, head.fetchedAt);
     } catch (error) {
       const { topic, partition } = this.#parts.held;
       this.#parts.options.log.debug({ topic, partition, err: error }, 'Messages not admitted');
@@ -150,7 +143,7 @@ export class PartitionWorker {
     const now = Date.now();
     const messages = this.#queue.first(
       this.#failed ?? options.chunkSize,
-      ({ askedSince, dueAt }) => askedSince <= admittedAt && dueAt <= now,
+      ({ fetchedAt, dueAt }) => fetchedAt <= admittedAt && dueAt <= now,
     );
     const chunk = this.#chunkOf(messages);
     this.#startedAt ??= performance.now();
