@@ -201,32 +201,7 @@ describe('a partition of a ChunkConsumer', () => {
 });
 
 describe('the admission of messages by a ChunkConsumer', () => {
-  it('is asked at most once a second while no offset is missing, and again after a gap', async () => {
-    const own = await installation();
-    const seen: number[] = [];
-    let asked = 0;
-    await consume(own, {
-      admit: () => {
-        asked += 1;
-        return Promise.resolve();
-      },
-      process: ({ messages }) => {
-        seen.push(...messages.map(({ offset }) => offset));
-        return Promise.resolve(DONE);
-      },
-    });
-    await send(own, 0, 1);
-    await eventually('the first message', () => seen.length === 1);
-    const startedAt = performance.now();
-    const before = asked;
-    for (let n = 2; n <= 6; n += 1) {
-      await send(own, 0, 1);
-      await eventually(`message ${n}`, () => seen.length === n);
-    }
-    expect(asked - before).toBeLessThanOrEqual(Math.ceil((performance.now() - startedAt) / 1_000));
-  });
-
-  it('holds back messages of another offset than the next one until it is given', async () => {
+  it('holds back what was fetched until it is given', async () => {
     const own = await installation();
     await send(own, 0, 3);
     const seen: number[] = [];
