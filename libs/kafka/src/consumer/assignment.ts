@@ -1,6 +1,6 @@
 import { delay } from '@bulk/runtime';
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs';
-import type { Membership } from '../kafkajs-patches/memberships.ts';
+import type { Membership, PartitionOffset } from '../kafkajs-patches/memberships.ts';
 import type { Admissions } from './admissions.ts';
 import { received } from './chunk.ts';
 import type { ChunksUnderWay } from './chunks-under-way.ts';
@@ -41,7 +41,7 @@ export class Assignment {
     const { membership, options } = parts;
     this.#places = new Places(options.concurrency);
     this.#commits = new OffsetCommits(
-      (offsets) => membership.commit(offsets),
+      (offsets) => this.#commit(offsets),
       options.commitIntervalMs,
       options.log,
     );
@@ -111,6 +111,18 @@ export class Assignment {
     clearInterval(this.#heartbeats);
     if (membership.isCurrent()) await within(COMMIT_MS, this.#commits.close());
     else this.#commits.discard();
+  }
+
+  /**
+   * Commits positions of topics that are admitted. A position in a topic that was replaced would make the group skip
+   * the first messages of the new one.
+   */
+  async #commit(offsets: readonly PartitionOffset[]): Promise<void> {
+    const { admissions, membership } = this.#parts;
+    const now = performance.now();
+    const topics = new Set(offsets.map(({ topic }) => topic));
+    await Promise.all([...topics].map((topic) => admissions.admit(topic, now)));
+    await membership.commit(offsets);
   }
 
   #workerOf(topic: string, partition: number, pause: () => () => void): PartitionWorker {
