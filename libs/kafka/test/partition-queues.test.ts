@@ -97,6 +97,22 @@ function countRequests(own: TestInstallation): {
   return { kafka, sizes };
 }
 
+/** Gives access to the kafkajs consumers that are created through the client. */
+function watchConsumers(own: TestInstallation): { kafka: TestInstallation['kafka']; consumers: Consumer[] } {
+  const consumers: Consumer[] = [];
+  const kafka = new Proxy(own.kafka, {
+    get: (target, name): unknown => {
+      if (name !== 'consumer') return (Reflect.get(target, name, target) as () => unknown).bind(target);
+      return (config: ConsumerConfig): Consumer => {
+        const consumer = target.consumer(config);
+        consumers.push(consumer);
+        return consumer;
+      };
+    },
+  });
+  return { kafka, consumers };
+}
+
 function deferred(): { promise: Promise<void>; resolve: () => void } {
   let resolve = (): void => undefined;
   const promise = new Promise<void>((done) => (resolve = done));
@@ -197,6 +213,32 @@ describe('a partition of a ChunkConsumer', () => {
     expect(offsets).toEqual(['0,1,2', '1,2,3']);
     expect(tries[1]![0]).toBe(tries[0]![1]);
     await eventually('the commit', async () => (await committed(own)).get(0) === 4);
+  });
+});
+
+describe('a ChunkConsumer that stops after a crash', () => {
+  it('stays stopped when kafkajs restarts it by its timer', async () => {
+    const own = await installation();
+    const { kafka, consumers } = watchConsumers(own);
+    const consumer = await consume(own, { kafka, process: () => Promise.resolve(DONE) });
+    await send(own, 0, 1);
+    await eventually('the commit', async () => (await committed(own)).get(0) === 1);
+    let fetches = 0;
+    const [watched] = consumers;
+    watched!.on(watched!.events.FETCH_START, () => (fetches += 1));
+    const crash = new Promise((resolve) => watched!.on(watched!.events.CRASH, resolve));
+    const error = Object.assign(new Error('a crash'), {
+      name: 'KafkaJSNumberOfRetriesExceeded',
+      retryTime: 500,
+    });
+    jest.spyOn(ConsumerGroup.prototype, 'heartbeat').mockRejectedValue(error);
+    await crash;
+    jest.restoreAllMocks();
+    await consumer.stop();
+    const stoppedAt = performance.now();
+    const before = fetches;
+    await eventually('the time of the restart has passed', () => performance.now() - stoppedAt > 2_000);
+    expect(fetches - before).toBeLessThanOrEqual(1);
   });
 });
 

@@ -4,12 +4,16 @@ import { attachHooks, membershipOf, type Membership } from '../kafkajs-patches/m
 import { Admissions } from './admissions.ts';
 import { Assignment } from './assignment.ts';
 import { ChunksUnderWay } from './chunks-under-way.ts';
+import { ConsumerStoppingError } from './interruptions.ts';
 import { NO_INSTRUMENTS, watchConsumer, type ConsumerInstruments } from './instruments.ts';
 import type { ChunkConsumerOptions } from './options.ts';
 import { Positions } from './positions.ts';
 
 export type { Chunk, ReceivedMessage } from './chunk.ts';
 export type { ChunkConsumerOptions } from './options.ts';
+
+/** Time between two fetches that kafkajs asks for while the consumer stops, in ms. */
+const STOPPED_FETCH_MS = 50;
 
 /**
  * Time that a broker holds a fetch while a partition is paused, or while positions are not known yet, in ms. What ends
@@ -44,6 +48,7 @@ const SHORT_WAIT_MS = 100;
 export class ChunkConsumer {
   readonly #options: ChunkConsumerOptions;
   readonly #consumer: Consumer;
+  #isStopped = false;
   readonly #stopping = new AbortController();
   readonly #instruments: Pick<ConsumerInstruments, 'recorder' | 'lag'>;
   readonly #admissions: Admissions;
@@ -79,7 +84,7 @@ export class ChunkConsumer {
         initialRetryTime: 100,
         maxRetryTime: 2_000,
         retries: 8,
-        restartOnFailure: () => Promise.resolve(true),
+        restartOnFailure: () => Promise.resolve(!this.#stopping.signal.aborted),
       },
     });
     this.#positions = new Positions(this.#consumer, () => options.onPositioned?.());
@@ -106,6 +111,7 @@ export class ChunkConsumer {
     this.#stopping.abort();
     await this.#drained;
     await this.#consumer.disconnect();
+    this.#isStopped = true;
     await this.#unwatch?.();
   }
 
@@ -168,7 +174,10 @@ export class ChunkConsumer {
     const { signal } = this.#stopping;
     const heldMs = this.#lastBatchAt + this.#options.config.KAFKA_FETCH_LINGER_MS - performance.now();
     if (heldMs > 0) await delay(heldMs, signal);
-    if (signal.aborted) await this.#drained;
+    if (!signal.aborted) return;
+    await this.#drained;
+    // kafkajs fetches again at once until its stop has reached it, and an empty answer takes no time.
+    await delay(STOPPED_FETCH_MS);
   }
 
   #takeOver(membership: Membership): void {
@@ -185,6 +194,8 @@ export class ChunkConsumer {
   }
 
   async #giveAway(): Promise<void> {
+    // kafkajs restarts after a crash by a timer that its own disconnect does not cancel.
+    if (this.#isStopped) throw new ConsumerStoppingError();
     const assignment = this.#assignment;
     if (assignment === undefined) return;
     const { config, log, groupId } = this.#options;
