@@ -48,7 +48,6 @@ const SHORT_WAIT_MS = 100;
 export class ChunkConsumer {
   readonly #options: ChunkConsumerOptions;
   readonly #consumer: Consumer;
-  #isStopped = false;
   readonly #stopping = new AbortController();
   readonly #instruments: Pick<ConsumerInstruments, 'recorder' | 'lag'>;
   readonly #admissions: Admissions;
@@ -111,7 +110,6 @@ export class ChunkConsumer {
     this.#stopping.abort();
     await this.#drained;
     await this.#consumer.disconnect();
-    this.#isStopped = true;
     await this.#unwatch?.();
   }
 
@@ -193,9 +191,14 @@ export class ChunkConsumer {
     });
   }
 
+  /** @throws ConsumerStoppingError if the consumer must not join again. kafkajs then ends its consumer. */
   async #giveAway(): Promise<void> {
+    await this.#endAssignment();
     // kafkajs restarts after a crash by a timer that its own disconnect does not cancel.
-    if (this.#isStopped) throw new ConsumerStoppingError();
+    if (this.#stopping.signal.aborted) throw new ConsumerStoppingError();
+  }
+
+  async #endAssignment(): Promise<void> {
     const assignment = this.#assignment;
     if (assignment === undefined) return;
     const { config, log, groupId } = this.#options;
