@@ -14,9 +14,9 @@ export interface LaneConsumersOptions extends Omit<ChunkConsumerOptions, 'groupI
 /**
  * Runs a consumer for each lane, all behind one gate.
  *
- * A single consumer that pauses topics would not do. kafkajs fetches again only when everything
- * that it fetched is processed, so a batch of lane high would not even be fetched before the
- * fetched batches of the other lanes are done. Each consumer has a group of its own, because
+ * A single consumer would not do: the answer to a fetch holds messages of all lanes, so a batch of
+ * lane high would wait for the large messages of the others, and a partition of lane low that waits
+ * for a retry would share the bound of its memory. Each consumer has a group of its own, because
  * kafkajs assigns all topics of a group among all of its members, whatever each has subscribed to.
  */
 export class LaneConsumers {
