@@ -73,9 +73,8 @@ export interface StagingOptions {
 const MAX_BATCH_BYTES = 4_194_304;
 
 /**
- * How long a sign of life holds for the writes that follow it, in ms. The insertion of an upload is
- * its first. It is below every time after which an upload without a sign of life counts as broken
- * off.
+ * How long the insertion of an upload counts as the sign of life of its first write, in ms. It is
+ * below every time after which an upload without a sign of life counts as broken off.
  */
 const SIGN_OF_LIFE_MS = 500;
 /** Maximum number of staged batches, and their bytes, that the dispatch gets without reading them. */
@@ -182,7 +181,7 @@ export class StagingArea {
     let total = 0;
     let held = 0;
     let unclaimed = { rows: 0, bytes: 0 };
-    let aliveAt = insertedAt;
+    let isFirst = true;
     let size = 0;
     let batches: StagedBatchDocument[] = [];
     const write = async (): Promise<void> => {
@@ -190,7 +189,8 @@ export class StagingArea {
       await quota?.add(unclaimed.rows, unclaimed.bytes);
       unclaimed = { rows: 0, bytes: 0 };
       for (const some of chunksOf(group, groupBatches)) {
-        if (!this.#isFresh(aliveAt)) aliveAt = await this.#signOfLife(identity.actionId);
+        if (!isFirst || !this.#isFresh(insertedAt)) await this.#signOfLife(identity.actionId);
+        isFirst = false;
         const documents = some.map((batch) => toStagedBatch(identity.actionId, batch));
         await stored(this.#database.stagedBatches.insertMany(documents, { ordered: false }));
         const isSmall = size <= HANDED_OVER_BYTES && batcher.batchCount <= HANDED_OVER_BATCHES;
@@ -217,8 +217,8 @@ export class StagingArea {
     return { total, batchCount: batcher.batchCount, batches };
   }
 
-  #isFresh(aliveAt: Date): boolean {
-    const age = this.#options.now().getTime() - aliveAt.getTime();
+  #isFresh(insertedAt: Date): boolean {
+    const age = this.#options.now().getTime() - insertedAt.getTime();
     return age >= 0 && age < SIGN_OF_LIFE_MS;
   }
 
@@ -226,16 +226,16 @@ export class StagingArea {
    * Shows that the upload is alive, before its batches are written, so that the janitor does not
    * take them for those of a dead upload.
    *
-   * @returns the time of the sign.
    * @throws StagingExpiredError if the upload counts as broken off; StoreError.
    */
-  async #signOfLife(actionId: string): Promise<Date> {
-    const updatedAt = this.#options.now();
+  async #signOfLife(actionId: string): Promise<void> {
     const alive = await stored(
-      this.#database.actions.updateOne({ _id: actionId, ...unclaimedUpload() }, { $set: { updatedAt } }),
+      this.#database.actions.updateOne(
+        { _id: actionId, ...unclaimedUpload() },
+        { $set: { updatedAt: this.#options.now() } },
+      ),
     );
     if (alive.matchedCount === 0) throw new StagingExpiredError(actionId);
-    return updatedAt;
   }
 
   async #accept(
