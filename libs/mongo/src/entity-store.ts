@@ -79,10 +79,11 @@ export class MongoEntityStore implements EntityStore {
   async #commit(collection: string, group: readonly PendingWrite[]): Promise<void> {
     const stale = group.filter(({ isStale }) => isStale);
     const fresh = stale.length === 0 ? group : group.filter((write) => !stale.includes(write));
-    await Promise.all([
-      this.#writeGroup(collection, fresh),
-      confirmed(stale).then((again) => this.#writeGroup(collection, again)),
-    ]);
+    // A question that hangs must not hold back the writes of others.
+    void confirmed(stale).then((again) => {
+      for (const write of again) this.#groupsOf(collection).add(write);
+    });
+    await this.#writeGroup(collection, fresh);
   }
 
   async #writeGroup(collection: string, group: readonly PendingWrite[]): Promise<void> {
@@ -92,10 +93,21 @@ export class MongoEntityStore implements EntityStore {
     // Otherwise the fault lies in the documents of an unknown write. Written alone, each gets its own results: what the
     // group has changed already is recognised by its fence.
     for (const write of group) {
-      const own = common ?? (await this.#attempt(collection, [write]));
+      const own = common ?? (await this.#attemptAlone(collection, write));
       if (own !== undefined) write.fail(own);
       if (isRetryable(own)) common = own;
     }
+  }
+
+  /** @returns the error of the write; `undefined` if it is settled. */
+  async #attemptAlone(collection: string, write: PendingWrite): Promise<unknown> {
+    try {
+      // The writes in front of it may have taken long.
+      if (write.isStale) await write.confirm();
+    } catch (error) {
+      return error;
+    }
+    return this.#attempt(collection, [write]);
   }
 
   /** @returns the error that concerns the group as a whole, if there is one; then no write of it is settled. */

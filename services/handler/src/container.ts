@@ -104,7 +104,16 @@ export async function createContainer(
       maxDelayMs: config.RETRY_MAX_DELAY_MS,
     };
     const monotonic = (): number => performance.now();
-    const opener = new BatchOpener({ topics, codec, policyOf: retryPolicies(config, registry), now });
+    const whole = new Set(
+      registry.handlers.filter((type) => type.processBatch !== undefined).map(({ actionType }) => actionType),
+    );
+    const opener = new BatchOpener({
+      topics,
+      codec,
+      policyOf: retryPolicies(config, registry),
+      isWhole: (actionType) => whole.has(actionType),
+      now,
+    });
     const reporter = new ResultReporter({ producer, topics, now, recorder });
     const endedActions = new EndedActions(database, { marginMs: config.REDELIVERY_MARGIN_MS, now });
     const processor = new MessageProcessor({

@@ -1,3 +1,4 @@
+import { ProduceError } from '@bulk/kafka';
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '@bulk/domain';
@@ -103,9 +104,9 @@ describe('a send that hangs', () => {
     expect(dispatch.nextBatch).toBeGreaterThan(0);
   });
 
-  it('hands back the lease of a hanging announcement as one that may have published its window', async () => {
+  it('publishes no batch after a hanging announcement once the lease is handed back', async () => {
     const stuck = await accepted('a', 50);
-    const { actions, entityBatches } = harness.installation.topics;
+    const { actions } = harness.installation.topics;
     const sends: string[] = [];
     const { producer, hanging, release } = hangingProducer(harness.producer, (topic) => {
       sends.push(topic);
@@ -115,16 +116,39 @@ describe('a send that hangs', () => {
     one.wake();
     await eventually('the announcement hangs', () => hanging() === 1);
     await one.stop(1);
-    const { lease } = (await find(stuck._id)).dispatch;
-    expect(lease?.until.getTime()).toBeLessThanOrEqual(Date.now());
+    expect((await find(stuck._id)).dispatch.lease).toBeNull();
     release();
     await one.stop();
-    // The window went with the announcement, and nothing after both.
-    expect([...sends].sort()).toEqual([actions, entityBatches.normal].sort());
-    expect((await find(stuck._id)).dispatch).toMatchObject({ nextBatch: 0, done: false });
-    dispatcherOf(harness).wake();
-    await done(stuck._id);
-    expect((await find(stuck._id)).dispatch.mayBePublished).toBeGreaterThan(0);
+    expect(sends).toEqual([actions]);
+  });
+
+  it('announces an action before any of its batches, also if the announcement fails at first', async () => {
+    const action = await accepted('a', 50);
+    const { actions, entityBatches } = harness.installation.topics;
+    const sends: string[] = [];
+    const failing = new Proxy(harness.producer, {
+      get: (target, name): unknown => {
+        const own: unknown = Reflect.get(target, name, target);
+        if (name !== 'send') return typeof own === 'function' ? (own.bind(target) as unknown) : own;
+        return async (...[topic, messages]: Parameters<typeof target.send>) => {
+          sends.push(topic);
+          if (sends.length === 1) throw new ProduceError(topic, new Error('no leader'));
+          return target.send(topic, messages);
+        };
+      },
+    });
+    const one = dispatcherOf(harness, { producer: failing, retryDelayMs: 50 });
+    one.wake();
+    await eventually('the announcement fails', () => sends.length === 1);
+    await eventually('the dispatch is done', async () => {
+      one.wake();
+      return (await find(action._id)).dispatch.done;
+    });
+    expect(sends.filter((topic) => topic !== harness.installation.topics.progress).slice(0, 3)).toEqual([
+      actions,
+      actions,
+      entityBatches.normal,
+    ]);
   });
 });
 

@@ -115,8 +115,9 @@ export async function startStatsAggregator(
 
   const container = await createContainer(config, context, measured);
   const results = container.get(TOKENS.consumer);
+  const known = container.get(TOKENS.known);
   const pace = new CountingPace({
-    known: container.get(TOKENS.known),
+    known,
     intervalMs: config.COUNTING_INTERVAL_MS,
     chunkSize: config.CHUNK_SIZE,
     now: () => performance.now(),
@@ -149,7 +150,10 @@ export async function startStatsAggregator(
         },
         // The counts refer to offsets of this very topic.
         admit: () => dependencies.during([KAFKA_TOPICS], () => guard.confirm()),
-        onAssigned: () => health.set(CONSUMER, 'ready'),
+        onAssigned: () => {
+          known.clear();
+          health.set(CONSUMER, 'ready');
+        },
         onInterrupted: (error) => health.set(CONSUMER, 'waiting', String(error)),
         onCrash: fail,
         instruments: {

@@ -120,9 +120,14 @@ export class Assignment {
   async #commit(offsets: readonly PartitionOffset[]): Promise<void> {
     const { admissions, membership } = this.#parts;
     const now = performance.now();
-    const topics = new Set(offsets.map(({ topic }) => topic));
-    await Promise.all([...topics].map((topic) => admissions.admit(topic, now)));
-    await membership.commit(offsets);
+    const topics = [...new Set(offsets.map(({ topic }) => topic))];
+    const answers = await Promise.allSettled(topics.map((topic) => admissions.admit(topic, now)));
+    const admitted = new Set(topics.filter((_topic, i) => answers[i]?.status === 'fulfilled'));
+    const committable = offsets.filter(({ topic }) => admitted.has(topic));
+    if (committable.length > 0) await membership.commit(committable);
+    // One topic that is refused must not keep the others from their commits.
+    const refused = answers.find((answer) => answer.status === 'rejected');
+    if (refused?.status === 'rejected') throw refused.reason;
   }
 
   #workerOf(topic: string, partition: number, pause: () => () => void): PartitionWorker {

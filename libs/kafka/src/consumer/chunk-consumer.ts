@@ -206,6 +206,8 @@ export class ChunkConsumer {
     const { hanging } = assignment;
     if (hanging.length === 0 || this.#stopping.signal.aborted) return;
     log.warn({ groupId, chunks: hanging.length }, 'Consumer leaves its group: chunk exceeds its time');
+    this.#instruments.lag.clear();
+    this.#options.onInterrupted?.(new Error('a chunk exceeds its time'));
     await this.#membership?.leave().catch((error: unknown) => {
       log.debug({ err: error, groupId }, 'Group not left; the session ends by its timeout');
     });

@@ -18,6 +18,11 @@ export interface Chunk {
   /** Offset of the next message that will be appended to the partition, as of the last fetch. */
   readonly highWatermark: number;
   /**
+   * Starts the time that `KAFKA_MAX_PROCESSING_MS` bounds again. Call it when the work starts, if the chunk had to wait
+   * for its turn.
+   */
+  started(): void;
+  /**
    * Sends a heartbeat if none was answered within the heartbeat interval.
    *
    * @throws PartitionLostError if the member has joined its group again or left it.

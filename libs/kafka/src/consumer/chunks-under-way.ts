@@ -1,7 +1,7 @@
 /** A call of `process` that has not returned. */
 export interface ChunkUnderWay {
-  /** When it started, in ms on the monotonic clock. */
-  readonly since: number;
+  /** When its work started, in ms on the monotonic clock. */
+  since: number;
   /** Resolves when it has returned. */
   readonly ended: Promise<void>;
   /** The assignment that it belongs to. */
@@ -27,16 +27,19 @@ export class ChunksUnderWay {
    * Records a chunk.
    *
    * @param owner the assignment that the chunk belongs to.
-   * @returns a function to call when it has ended.
+   * @returns `started`, to call when its work starts after a wait for its turn, and `ended`, to call at its end.
    */
-  add(partition: string, owner: object): () => void {
+  add(partition: string, owner: object): { readonly started: () => void; readonly ended: () => void } {
     let resolve = (): void => undefined;
     const ended = new Promise<void>((settle) => (resolve = settle));
-    const chunk = { owner, since: performance.now(), ended };
+    const chunk: ChunkUnderWay = { owner, since: performance.now(), ended };
     this.#chunks.set(partition, chunk);
-    return () => {
-      if (this.#chunks.get(partition) === chunk) this.#chunks.delete(partition);
-      resolve();
+    return {
+      started: () => (chunk.since = performance.now()),
+      ended: () => {
+        if (this.#chunks.get(partition) === chunk) this.#chunks.delete(partition);
+        resolve();
+      },
     };
   }
 

@@ -145,9 +145,9 @@ export class PartitionWorker {
       this.#failed ?? options.chunkSize,
       ({ fetchedAt, dueAt }) => fetchedAt <= admittedAt && dueAt <= now,
     );
-    const chunk = this.#chunkOf(messages);
+    const { started, ended } = underWay.add(this.#key, owner);
+    const chunk = this.#chunkOf(messages, started);
     this.#startedAt ??= performance.now();
-    const ended = underWay.add(this.#key, owner);
     try {
       const disposition = await options.process(chunk);
       if (disposition.kind === 'done') return this.#done(messages.length);
@@ -206,13 +206,14 @@ export class PartitionWorker {
     );
   }
 
-  #chunkOf(messages: readonly QueuedMessage[]): Chunk {
+  #chunkOf(messages: readonly QueuedMessage[], started: () => void): Chunk {
     const { held } = this.#parts;
     return {
       topic: held.topic,
       partition: held.partition,
       messages: messages.map(({ message }) => message),
       highWatermark: this.#highWatermark,
+      started,
       heartbeat: async () => {
         assertHeld(held);
         await held.heartbeat();

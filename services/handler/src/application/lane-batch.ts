@@ -9,6 +9,8 @@ export interface LaneBatch extends BatchAt {
   readonly firstTriedAt: number;
   /** How often the batch was put into a retry topic. */
   readonly postponed: number;
+  /** Whether its action type processes entities one by one, so that the batch is a group of its own. */
+  readonly isAlone: boolean;
 }
 
 /** What a result says of its batch in addition to the outcomes. */

@@ -97,7 +97,7 @@ beforeEach(() => {
     recorder: { applied: none, retried: none },
     log,
   });
-  const opener = new BatchOpener({ topics, codec, policyOf: () => POLICY, now });
+  const opener = new BatchOpener({ topics, codec, policyOf: () => POLICY, isWhole: () => true, now });
   const reporter = new ResultReporter({
     producer: {
       send: (_topic, messages) => {
@@ -184,6 +184,7 @@ function chunkOf(messages: readonly ReceivedMessage[]): Chunk {
     partition: 0,
     messages,
     highWatermark: messages.length,
+    started: () => undefined,
     heartbeat: go,
     confirmOwnership: go,
   };

@@ -29,6 +29,9 @@ export interface BatchConsumerOptions {
  * of this batch is already in Kafka (see SupersededError). A crash anywhere leads to a redelivery and
  * never to a gap (G2).
  *
+ * A batch whose action type processes entities one by one is a group of its own: such types call
+ * other systems, and a group of them would take as many times longer than a batch, in one go.
+ *
  * Each message of a group goes its own way. One that must wait holds back neither the application
  * nor the results of the others, and one that is done is not touched again.
  */
@@ -91,10 +94,11 @@ export class BatchConsumer {
     const batches = new DisjointBatches();
     for (const work of works) {
       const batch = await this.#processor.open(work).catch(() => undefined);
-      if (group.length > 0 && (batch === undefined || !batches.add(batch.content))) break;
+      const joins = batch !== undefined && !batch.isAlone;
+      if (group.length > 0 && (!joins || !batches.add(batch.content))) break;
       group.push(work);
       work.group = group;
-      if (batch === undefined) break;
+      if (!joins) break;
       if (group.length === 1) batches.add(batch.content);
     }
     return group;

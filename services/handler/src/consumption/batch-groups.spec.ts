@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 import type { EntityBatchContent } from '@bulk/contracts';
-import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
+import { DONE, PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
 import fc from 'fast-check';
 import { BatchProgress } from '../application/batch-progress.ts';
 import type { LaneBatch } from '../application/lane-batch.ts';
@@ -16,6 +16,8 @@ type Given = Pick<EntityBatchContent, 'batchNo'> & {
 
 /** Message → its batch. A message without one cannot be decoded. */
 let batches: Map<ReceivedMessage, Given>;
+/** The messages whose action types process entities one by one. */
+let alone: Set<ReceivedMessage>;
 /** What a try does with a message. By default it is done. */
 let effect: (work: MessageWork) => void;
 /** The offsets of each call of `process`. */
@@ -30,6 +32,7 @@ beforeEach(() => {
 
 function reset(): void {
   batches = new Map();
+  alone = new Set();
   tried = [];
   time = 0;
   effect = (work) => {
@@ -75,6 +78,7 @@ function laneBatch(
     progress: new BatchProgress(),
     firstTriedAt: 0,
     postponed: 0,
+    isAlone: alone.has(message),
   };
 }
 
@@ -104,6 +108,7 @@ function process(messages: readonly ReceivedMessage[]): ReturnType<BatchConsumer
     partition: 0,
     messages,
     highWatermark: 0,
+    started: () => undefined,
     heartbeat: go,
     confirmOwnership: go,
   };
@@ -164,6 +169,15 @@ describe('a group', () => {
     expect(sizes.has(1)).toBe(true);
   });
 
+  it('holds a single batch if its action type processes entities one by one', async () => {
+    const messages = messagesOf(['a'], ['b'], ['c'], ['d']);
+    alone.add(messages[1]!);
+    expect(await process(messages)).toMatchObject({ done: 1 });
+    expect(await process(messages.slice(1))).toMatchObject({ done: 1 });
+    expect(await process(messages.slice(2))).toEqual(DONE);
+    expect(tried).toEqual([[0], [1], [2, 3]]);
+  });
+
   it('is followed by the next one at once when all of it is done', async () => {
     const messages = messagesOf(['a'], ['b'], ['a', 'c'], ['d']);
     expect(await process(messages)).toEqual({ kind: 'retry', done: 2, afterMs: 0 });
@@ -216,6 +230,7 @@ describe('a group', () => {
         partition: 0,
         messages,
         highWatermark: 0,
+        started: () => undefined,
         heartbeat: go,
         confirmOwnership: go,
       },

@@ -17,6 +17,8 @@ export interface BatchOpenerOptions {
   readonly topics: TopicNames;
   readonly codec: Pick<MessageCodec, 'decode'>;
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
+  /** Returns whether an action type processes a batch as a whole. */
+  readonly isWhole: (actionType: string) => boolean;
   readonly now: () => Date;
 }
 
@@ -30,7 +32,7 @@ export class BatchOpener {
 
   /** @throws MalformedMessageError; RegistryUnavailableError. */
   async open(received: ReceivedMessage): Promise<LaneBatch> {
-    const { policyOf, now } = this.#options;
+    const { policyOf, isWhole, now } = this.#options;
     const overtaken = this.#isRetry(received);
     const waited = overtaken ? decodeRetryHeaders(received) : undefined;
     const message = waited?.message ?? received;
@@ -41,6 +43,7 @@ export class BatchOpener {
       at: this.#lanePosition(message),
       generation: generationOf(message.headers),
       policy: policyOf(content),
+      isAlone: !isWhole(content.identity.actionType),
       overtaken,
       progress: waited === undefined ? new BatchProgress() : BatchProgress.from(waited.progress),
       firstTriedAt: waited?.firstTriedAt ?? now().getTime(),

@@ -99,6 +99,7 @@ export async function startConsumers(
           permits: config.PARTITION_CONCURRENCY,
           weights: byLane(config.LANE_WEIGHTS),
           heartbeatMs: config.KAFKA_HEARTBEAT_INTERVAL_MS,
+          maxWorkMs: config.KAFKA_MAX_PROCESSING_MS,
         }),
       }),
     ),

@@ -49,7 +49,10 @@ export class LaneConsumers {
               gate.pass(
                 lane,
                 () => chunk.heartbeat(),
-                (turn) => process(chunk, turn),
+                (turn) => {
+                  chunk.started();
+                  return process(chunk, turn);
+                },
               ),
           }),
         );

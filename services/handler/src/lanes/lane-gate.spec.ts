@@ -3,8 +3,8 @@ import type { Lane } from '@bulk/domain';
 import { ConsumerStoppingError } from '@bulk/kafka';
 import { LaneGate } from './lane-gate.ts';
 
-const gateOf = (permits: number, heartbeatMs = 1_000) =>
-  new LaneGate({ permits, heartbeatMs, weights: { high: 2, normal: 1, low: 1 } });
+const gateOf = (permits: number, heartbeatMs = 1_000, maxWorkMs = 60_000) =>
+  new LaneGate({ permits, heartbeatMs, maxWorkMs, weights: { high: 2, normal: 1, low: 1 } });
 const noHeartbeat = (): Promise<void> => Promise.resolve();
 
 /** Work that is under way until `end` is called. */
@@ -26,6 +26,32 @@ function work(): { run: () => Promise<void>; end: () => void; begun: () => boole
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('the gate', () => {
+  it('takes the permit back from work that exceeds its time, once', async () => {
+    const gate = gateOf(1, 1_000, 20);
+    const [hanging, next, last] = [work(), work(), work()];
+    const hung = gate.pass('low', noHeartbeat, hanging.run);
+    const passed = gate.pass('low', noHeartbeat, next.run);
+    const waiting = gate.pass('high', noHeartbeat, last.run);
+    while (!last.begun()) await new Promise((resolve) => setTimeout(resolve, 1));
+    expect(next.begun()).toBe(false);
+    last.end();
+    await waiting;
+    await settle();
+    expect(next.begun()).toBe(true);
+    hanging.end();
+    await hung;
+    // The permit of the hanging work is not given a second time.
+    const another = work();
+    const other = gate.pass('low', noHeartbeat, another.run);
+    await settle();
+    expect(another.begun()).toBe(false);
+    next.end();
+    await passed;
+    await settle();
+    another.end();
+    await other;
+  });
+
   it('admits as many as there are permits, and the next when one leaves, also by an error', async () => {
     const gate = gateOf(2);
     const [a, b, c] = [work(), work(), work()];

@@ -15,7 +15,12 @@ export interface LaneGateOptions {
   readonly weights: LaneWeights;
   /** Longest time between heartbeats of a waiting group, in ms. */
   readonly heartbeatMs: number;
+  /** Time after which work counts as hanging and its permit goes to others, in ms. */
+  readonly maxWorkMs: number;
 }
+
+/** Longest timer of Node, in ms. */
+const MAX_TIMER_MS = 2_147_483_647;
 
 /** A group that waits. Waiting → admitted, refused (the gate closed) or gone. */
 class Waiting {
@@ -62,11 +67,20 @@ export class LaneGate {
     const took = (batches: number): void => {
       tried = Math.max(1, batches);
     };
+    let left = false;
+    const leave = (): void => {
+      if (left) return;
+      left = true;
+      this.#shares.charge(lane, tried - 1);
+      this.#leave();
+    };
+    // Work that hangs must not keep its permit: its partition is given away and comes back.
+    const timer = setTimeout(leave, Math.min(this.#options.maxWorkMs, MAX_TIMER_MS)).unref();
     try {
       return await work({ took });
     } finally {
-      this.#shares.charge(lane, tried - 1);
-      this.#leave();
+      clearTimeout(timer);
+      leave();
     }
   }
 

@@ -229,19 +229,21 @@ export class ActionDispatch {
   async #step(atMost: number): Promise<StepResult> {
     const { store, leaseMs, monotonic, onChanged } = this.#options;
     const { cancelled } = this.#progress;
-    const window = await this.#readWindow(
-      cancelled ? Math.min(atMost, this.#skipFrom - this.#nextBatch) : atMost,
-    );
+    const first = this.#nextBatch === 0;
+    // The action must not end unannounced, so its announcement is confirmed before any batch is sent.
+    const [window] = await Promise.all([
+      this.#readWindow(cancelled ? Math.min(atMost, this.#skipFrom - this.#nextBatch) : atMost),
+      first ? this.#announce() : undefined,
+    ]);
     // Nothing may come between this check and `#inDoubt`: a lease that is handed back before it
     // counts as not published.
     if (!(await this.#holdsLease()) || this.#handedBack) return 'stopped';
     const at = monotonic();
     this.#inDoubt = true;
-    const first = this.#nextBatch === 0;
     const nextBatch = this.#nextBatch + window.length;
-    const sending = [this.#publish(window, cancelled), ...(first ? [this.#announce()] : [])];
+    const sending = this.#publish(window, cancelled);
     this.#reader.readAhead(nextBatch);
-    await allOf(sending);
+    await sending;
     const done = nextBatch >= this.#action.batchCount;
     const renewedAt = monotonic();
     const after = await store.advance(this.actionId, this.owner, nextBatch, done);
@@ -337,10 +339,4 @@ export class ActionDispatch {
     await this.#options.producer.send(this.#options.topics.entityBatches[lane], messages);
     this.#options.onPublished?.(lane, window.length);
   }
-}
-
-/** Waits for all sends, whatever becomes of them. @throws the first error. */
-async function allOf(sends: readonly Promise<void>[]): Promise<void> {
-  const failed = (await Promise.allSettled(sends)).find(({ status }) => status === 'rejected');
-  if (failed?.status === 'rejected') throw failed.reason;
 }

@@ -51,6 +51,16 @@ export class KnownActions {
     if (leastRecent !== undefined) this.#known.delete(leastRecent);
   }
 
+  /**
+   * Drops all states.
+   *
+   * Call it when the group assigns partitions: another instance may have counted, and given up,
+   * results of a partition that returns.
+   */
+  clear(): void {
+    this.#known.clear();
+  }
+
   /** Drops the state of an action, so that the next count reads it. */
   forget(actionId: string): void {
     this.#known.delete(actionId);
