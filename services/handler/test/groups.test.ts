@@ -87,11 +87,13 @@ describe('a batch of a group that waits', () => {
     const ids = idsIn(0, 4) as [string, string, string, string];
     const calls: string[] = [];
     let isHeld = true;
+    const process = ({ id }: Entity) => {
+      calls.push(id);
+      return Promise.resolve(isHeld && id === ids[1] ? retryLater('held') : success());
+    };
     const registry = withActionType('own', {
-      process: ({ id }) => {
-        calls.push(id);
-        return Promise.resolve(isHeld && id === ids[1] ? retryLater('held') : success());
-      },
+      process,
+      processBatch: (entities) => Promise.all(entities.map(process)),
     });
     const batches = ids.map((id) => ({ ...update([id], ''), actionType: 'own', retry: { maxAttempts: 20 } }));
     await harness.publish(...batches);
