@@ -110,7 +110,7 @@ async function stall(mark: string): Promise<boolean> {
   await expectEntities(mark, last.entities);
   await expectAccounts(actionId, first);
   await expectAccounts(later, last);
-  return zombie.tail(1_000).includes('left in the middle');
+  return zombie.tail(1_000).includes('Chunk left');
 }
 
 describe('a handler stalled past its session in the middle of an action', () => {
