@@ -1,3 +1,5 @@
+import { firstWithin } from '@bulk/domain';
+
 /** Work that becomes part of a group. */
 export interface GroupItem {
   /** Work of a lower rank goes first; work of one rank in the order in which it came. */
@@ -61,15 +63,11 @@ export class GroupCommit<Item extends GroupItem> {
 
   /** Removes the items of the next group from the front. */
   #take(): Item[] {
-    let count = 0;
-    let operations = 0;
-    let bytes = 0;
-    for (const item of this.#waiting) {
-      operations += item.operations;
-      bytes += item.bytes;
-      if (count > 0 && (operations > this.#limits.operations || bytes > this.#limits.bytes)) break;
-      count += 1;
-    }
-    return this.#waiting.splice(0, count);
+    const { operations, bytes } = this.#limits;
+    const group = firstWithin(this.#waiting, [
+      { sizeOf: (item) => item.operations, max: operations },
+      { sizeOf: (item) => item.bytes, max: bytes },
+    ]);
+    return this.#waiting.splice(0, group.length);
   }
 }

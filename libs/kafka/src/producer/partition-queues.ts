@@ -1,3 +1,4 @@
+import { firstWithin } from '@bulk/domain';
 import type { RecordMetadata } from 'kafkajs';
 import type { PlacedMessage } from './partition-chooser.ts';
 import { ProduceError } from './produce-error.ts';
@@ -180,12 +181,11 @@ export class PartitionQueues {
     const loads: Load[] = [];
     let total = 0;
     for (const queue of queues) {
-      const count = fitting(queue.waiting, maxPartitionBytes);
-      const parcels = queue.waiting.slice(0, count);
+      const parcels = firstWithin(queue.waiting, [{ sizeOf: ({ bytes }) => bytes, max: maxPartitionBytes }]);
       const bytes = parcels.reduce((sum, parcel) => sum + parcel.bytes, 0);
       if (loads.length > 0 && total + bytes > maxRequestBytes) continue;
       total += bytes;
-      queue.waiting.splice(0, count);
+      queue.waiting.splice(0, parcels.length);
       this.#ready.delete(queue);
       loads.push({ queue, parcels });
     }
@@ -232,16 +232,6 @@ export class PartitionQueues {
 
 function isSuspect({ suspect, waiting: [first] }: Queue): boolean {
   return suspect || first?.suspect === true;
-}
-
-/** Returns the number of parcels, from the first on, that fit into a record batch: at least one. */
-function fitting(parcels: readonly Parcel[], maxBytes: number): number {
-  let bytes = 0;
-  const end = parcels.findIndex((parcel, i) => {
-    bytes += parcel.bytes;
-    return i > 0 && bytes > maxBytes;
-  });
-  return end < 0 ? parcels.length : end;
 }
 
 function bytesOf(messages: readonly PlacedMessage[]): number {

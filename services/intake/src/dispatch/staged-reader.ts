@@ -1,3 +1,4 @@
+import { firstWithin } from '@bulk/domain';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 
 /** What one read in advance holds at most. It bounds the memory that an action takes. */
@@ -97,10 +98,9 @@ function within(
   extraBytes: number,
   least = 1,
 ): readonly StagedBatch[] {
-  let bytes = 0;
-  const end = batches.findIndex((batch, i) => {
-    bytes += bytesOf(batch) + extraBytes;
-    return i >= least && (i >= limits.batches || bytes > limits.bytes);
-  });
-  return end < 0 ? batches : batches.slice(0, end);
+  const sizes = [
+    { sizeOf: () => 1, max: limits.batches },
+    { sizeOf: (batch: StagedBatch) => bytesOf(batch) + extraBytes, max: limits.bytes },
+  ];
+  return firstWithin(batches, sizes, least);
 }

@@ -1,4 +1,4 @@
-import { CodedError, isRetryable } from '@bulk/domain';
+import { CodedError, firstWithin, isRetryable } from '@bulk/domain';
 import { DONE, type Chunk, type DeadLetters, type Disposition, type ReceivedMessage } from '@bulk/kafka';
 import type { Logger } from '@bulk/runtime';
 import type { Accountant } from '../accounting/accountant.ts';
@@ -46,7 +46,8 @@ export class ResultConsumer {
    * @throws the error after which the consumer tries the chunk again.
    */
   async process(chunk: Chunk): Promise<Disposition> {
-    const messages = upToBytes(chunk.messages, this.#options.maxBytes);
+    const max = this.#options.maxBytes;
+    const messages = firstWithin(chunk.messages, [{ sizeOf: ({ value }) => value?.length ?? 0, max }]);
     try {
       await this.#processAll(chunk.partition, messages);
     } catch (error) {
@@ -204,16 +205,6 @@ function placeOf({ topic, partition, offset }: ReceivedMessage): {
   offset: number;
 } {
   return { topic, partition, offset };
-}
-
-/** Returns the first messages that together do not exceed a size, and at least one. */
-function upToBytes(messages: readonly ReceivedMessage[], maxBytes: number): readonly ReceivedMessage[] {
-  let bytes = 0;
-  const end = messages.findIndex(({ value }, i) => {
-    bytes += value?.length ?? 0;
-    return i > 0 && bytes > maxBytes;
-  });
-  return end === -1 ? messages : messages.slice(0, end);
 }
 
 /** Codes of faults in the message itself. A further try of the whole chunk cannot help. */
