@@ -22,6 +22,26 @@ const UPLOAD_SIZES = [10_000, 100_000, 1_000_000];
 const stackOption = (): Option =>
   new Option('--stack <name>', 'stack of the benchmark, emptied first').default(DEFAULT_STACK);
 
+const numberOption = (
+  flags: string,
+  description: string,
+  [min, max]: [number, number],
+  fallback: number,
+): Option => new Option(flags, description).argParser(wholeNumber(min, max)).default(fallback);
+
+/** Options that several benchmarks have. */
+const contactsOption = (): Option => numberOption('--contacts <n>', 'contacts', [100, 1_000_000], 100_000);
+const roundsOption = (): Option => numberOption('--runs <n>', 'rounds; the medians count', [1, 100], 3);
+const concurrencyOption = (): Option =>
+  numberOption(
+    '--concurrency <n>',
+    'groups of batches that handler processes at the same time',
+    [1, 100],
+    12,
+  );
+const peerConcurrencyOption = (): Option =>
+  numberOption('--peer-concurrency <n>', 'jobs that the peer processes at the same time', [1, 100], 8);
+
 const program = new Command('bench').description('figures, on a stack of its own').showHelpAfterError();
 
 program
@@ -42,32 +62,22 @@ program
   .description(
     'the platform and a peer (the simple design, with BullMQ) in turn: ratios, goals, cost of a batch',
   )
-  .option('--contacts <n>', 'contacts', wholeNumber(100, 1_000_000), 100_000)
-  .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
+  .addOption(contactsOption())
+  .addOption(roundsOption())
   .option('--small-runs <n>', 'actions of 100 entities per round', wholeNumber(1, 1_000), 15)
-  .option(
-    '--concurrency <n>',
-    'groups of batches that handler processes at the same time',
-    wholeNumber(1, 100),
-    12,
-  )
-  .option('--peer-concurrency <n>', 'jobs that the peer processes at the same time', wholeNumber(1, 100), 8)
+  .addOption(concurrencyOption())
+  .addOption(peerConcurrencyOption())
   .addOption(stackOption())
   .action((options: CompareOptions) => runCommand((context) => benchCompare(options, context)));
 
 program
   .command('noop')
   .description('an action that writes nothing: what the platform itself costs per batch, and the peer')
-  .option('--contacts <n>', 'contacts', wholeNumber(100, 1_000_000), 100_000)
+  .addOption(contactsOption())
   .option('--batch-size <n>', 'entities of a batch', wholeNumber(1, 1_000), 100)
-  .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
-  .option(
-    '--concurrency <n>',
-    'groups of batches that handler processes at the same time',
-    wholeNumber(1, 100),
-    12,
-  )
-  .option('--peer-concurrency <n>', 'jobs that the peer processes at the same time', wholeNumber(1, 100), 8)
+  .addOption(roundsOption())
+  .addOption(concurrencyOption())
+  .addOption(peerConcurrencyOption())
   .addOption(stackOption())
   .action((options: NoopOptions) => runCommand((context) => benchNoop(options, context)));
 
@@ -75,12 +85,7 @@ program
   .command('small')
   .description('100 entities alone, stage by stage')
   .option('--runs <n>', 'actions, one after the other', wholeNumber(1, 10_000), 50)
-  .option(
-    '--concurrency <n>',
-    'groups of batches that handler processes at the same time',
-    wholeNumber(1, 100),
-    12,
-  )
+  .addOption(concurrencyOption())
   .addOption(stackOption())
   .action((options: SmallOptions) => runCommand((context) => benchSmall(options, context)));
 
@@ -90,13 +95,8 @@ program
   .option('--actions <n>', 'small actions', wholeNumber(1, 100_000), 1_000)
   .option('--accounts <n>', 'accounts that share them', wholeNumber(1, 1_000), 50)
   .option('--requests <n>', 'requests at the same time', wholeNumber(1, 1_000), 50)
-  .option('--runs <n>', 'rounds; the medians count', wholeNumber(1, 100), 3)
-  .option(
-    '--concurrency <n>',
-    'groups of batches that handler processes at the same time',
-    wholeNumber(1, 100),
-    12,
-  )
+  .addOption(roundsOption())
+  .addOption(concurrencyOption())
   .addOption(stackOption())
   .action((options: ManySmallOptions) => runCommand((context) => benchManySmall(options, context)));
 
@@ -136,12 +136,7 @@ program
   .option('--large <n>', 'entities of the large action', wholeNumber(1_000, 10_000_000), 1_000_000)
   .option('--runs <n>', 'small actions per situation', wholeNumber(1, 1_000), 15)
   .option('--intakes <n>', 'instances of intake; small actions go to the last one', wholeNumber(1, 10), 1)
-  .option(
-    '--concurrency <n>',
-    'groups of batches that handler processes at the same time',
-    wholeNumber(1, 100),
-    12,
-  )
+  .addOption(concurrencyOption())
   .addOption(stackOption())
   .action((options: FairnessOptions) => runCommand((context) => benchFairness(options, context)));
 
