@@ -8,6 +8,7 @@ export * from './health.ts';
 export * from './http/guarded-server.ts';
 export * from './http/protocol-refusal.ts';
 export * from './logger.ts';
+export * from './places.ts';
 export * from './releasers.ts';
 export * from './retention.ts';
 export * from './run-service.ts';

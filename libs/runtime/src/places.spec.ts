@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
-import { EntitySlots } from './entity-slots.ts';
+import { Places } from './places.ts';
 
-describe('EntitySlots', () => {
-  it('runs at most as much work at the same time as there are slots, also after an error', async () => {
-    const slots = new EntitySlots(2);
+describe('Places', () => {
+  it('runs at most as much work at the same time as there are places, also after an error', async () => {
+    const places = new Places(2);
     let now = 0;
     let most = 0;
     const runs = Array.from({ length: 7 }, (_, i) =>
-      slots.run(async () => {
+      places.run(async () => {
         most = Math.max(most, (now += 1));
         await new Promise((resolve) => setImmediate(resolve));
         now -= 1;

@@ -1,4 +1,4 @@
-import { delay } from '@bulk/runtime';
+import { Places, settledWithin } from '@bulk/runtime';
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs';
 import type { Membership, PartitionOffset } from '../kafkajs-patches/memberships.ts';
 import type { Admissions } from './admissions.ts';
@@ -9,7 +9,6 @@ import { OffsetCommits } from './offset-commits.ts';
 import type { ChunkConsumerOptions } from './options.ts';
 import type { QueuedMessage } from './partition-queue.ts';
 import { PartitionWorker } from './partition-worker.ts';
-import { Places } from './places.ts';
 
 /** Longest wait for the last commit of an assignment, in ms. Messages that are not committed are delivered again. */
 const COMMIT_MS = 5_000;
@@ -105,11 +104,11 @@ export class Assignment {
     this.#state = 'ending';
     const ends = [...this.#workers.values()].map((worker) => worker.end());
     const { membership } = this.#parts;
-    if (membership.isCurrent()) await within(limitMs, Promise.all(ends));
+    if (membership.isCurrent()) await settledWithin(limitMs, Promise.all(ends));
     for (const worker of this.#workers.values()) worker.seal();
     this.#state = 'sealed';
     clearInterval(this.#heartbeats);
-    if (membership.isCurrent()) await within(COMMIT_MS, this.#commits.close());
+    if (membership.isCurrent()) await settledWithin(COMMIT_MS, this.#commits.close());
     else this.#commits.discard();
   }
 
@@ -174,14 +173,4 @@ function sizeOf({ key, value, headers }: KafkaMessage): number {
     ([name, content]) => name.length + [content].flat().reduce((sum, each) => sum + (each?.length ?? 0), 0),
   );
   return ofHeaders.reduce((sum, bytes) => sum + bytes, (key?.length ?? 0) + (value?.length ?? 0));
-}
-
-/** Waits for work, at most `ms`. */
-async function within(ms: number, work: Promise<unknown>): Promise<void> {
-  const over = new AbortController();
-  try {
-    await Promise.race([work, delay(ms, over.signal)]);
-  } finally {
-    over.abort();
-  }
 }

@@ -1,4 +1,4 @@
-import { delay } from '@bulk/runtime';
+import { delay, settledWithin } from '@bulk/runtime';
 import { PartitionAssigners, type Consumer, type EachBatchPayload } from 'kafkajs';
 import { attachHooks, membershipOf, type Membership } from '../kafkajs-patches/memberships.ts';
 import { Admissions } from './admissions.ts';
@@ -211,10 +211,7 @@ export class ChunkConsumer {
     await this.#membership?.leave().catch((error: unknown) => {
       log.debug({ err: error, groupId }, 'Group not left; the session ends by its timeout');
     });
-    const waiting = new AbortController();
-    const signal = AbortSignal.any([waiting.signal, this.#stopping.signal]);
-    await Promise.race([Promise.all(hanging), delay(config.KAFKA_SESSION_TIMEOUT_MS, signal)]);
-    waiting.abort();
+    await settledWithin(config.KAFKA_SESSION_TIMEOUT_MS, Promise.all(hanging), this.#stopping.signal);
   }
 
   #isHanging(): boolean {

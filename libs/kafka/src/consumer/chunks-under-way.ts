@@ -13,7 +13,7 @@ export interface ChunkUnderWay {
  *
  * A chunk outlives its membership if it takes longer than the handover. The next owner of its partition in this process
  * waits for it, so that a partition is processed once at a time. A chunk that exceeds the maximum time is taken for
- * hanging, and nobody waits for it.
+ * hanging, and its successor does not wait for it.
  */
 export class ChunksUnderWay {
   readonly #maxMs: number;

@@ -1,4 +1,4 @@
-import { backoffDelay, delay } from '@bulk/runtime';
+import { backoffDelay, delay, type Places } from '@bulk/runtime';
 import type { Admissions } from './admissions.ts';
 import type { Chunk } from './chunk.ts';
 import type { ChunksUnderWay } from './chunks-under-way.ts';
@@ -8,7 +8,6 @@ import type { ChunkConsumerOptions } from './options.ts';
 import { assertHeld, confirmOwnership, isLostPartition, PartitionLostError } from './ownership.ts';
 import type { HeldPartition } from './ownership.ts';
 import { PartitionQueue, type FetchSwitch, type QueuedMessage } from './partition-queue.ts';
-import type { Places } from './places.ts';
 
 /** Time between two questions whether a topic may be processed, in ms. */
 const NOT_ADMITTED_MS = 1_000;

@@ -17,10 +17,9 @@ import {
   type RetryRequest,
 } from '@bulk/domain';
 import type { FirstPositions } from '@bulk/redis';
-import type { Logger } from '@bulk/runtime';
+import { type Logger, Places } from '@bulk/runtime';
 import type { BatchProgress } from './batch-progress.ts';
 import { splitDuplicates } from './duplicates.ts';
-import { EntitySlots } from './entity-slots.ts';
 import { eachEntity, processGuarded } from './process-entity.ts';
 
 /** Thrown when an action type breaks its contract. A retry does not help: its code is at fault. */
@@ -68,7 +67,7 @@ export interface BatchAt {
    * Bounds the entities that are processed one by one, over all batches that share it. Absent for a
    * batch that is applied alone.
    */
-  readonly slots?: EntitySlots | undefined;
+  readonly slots?: Places | undefined;
 }
 
 /**
@@ -162,7 +161,7 @@ export class BatchApplier {
       }
     }
     const faults: { error: unknown; position: number }[] = [];
-    await eachEntity(open, entityConcurrency, slots ?? new EntitySlots(entityConcurrency), async (entity) =>
+    await eachEntity(open, entityConcurrency, slots ?? new Places(entityConcurrency), async (entity) =>
       take(
         entity.position,
         await processGuarded(handler, entity, config, context, overtaken, (error, { position }) =>

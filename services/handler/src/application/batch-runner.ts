@@ -7,10 +7,9 @@ import {
   type BackoffOptions,
 } from '@bulk/domain';
 import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
-import type { Logger } from '@bulk/runtime';
+import type { Logger, Places } from '@bulk/runtime';
 import type { BatchApplier } from './batch-applier.ts';
 import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
-import type { EntitySlots } from './entity-slots.ts';
 import { FenceAheadOfLogError } from './fence-ahead-of-log-error.ts';
 import type { LaneBatch } from './lane-batch.ts';
 
@@ -75,7 +74,7 @@ export class BatchRunner {
    * @param slots bounds the entities that the batches of a group process one by one at a time.
    * @throws PartitionLostError if the partition is lost: the caller must leave the batch as it is.
    */
-  async try(batch: LaneBatch, chunk: Chunk, tries: Tries, slots?: EntitySlots): Promise<RunEnd | Again> {
+  async try(batch: LaneBatch, chunk: Chunk, tries: Tries, slots?: Places): Promise<RunEnd | Again> {
     const { inPlaceMs, monotonic, recorder } = this.#options;
     tries.until ??= monotonic() + inPlaceMs;
     const step = await this.#step(batch, chunk, tries, slots);
@@ -92,7 +91,7 @@ export class BatchRunner {
     batch: LaneBatch,
     chunk: Chunk,
     tries: Tries,
-    slots: EntitySlots | undefined,
+    slots: Places | undefined,
   ): Promise<RunEnd | Again> {
     try {
       return await this.#apply(batch, chunk, slots);
@@ -103,7 +102,7 @@ export class BatchRunner {
     }
   }
 
-  async #apply(batch: LaneBatch, chunk: Chunk, slots: EntitySlots | undefined): Promise<RunEnd | Again> {
+  async #apply(batch: LaneBatch, chunk: Chunk, slots: Places | undefined): Promise<RunEnd | Again> {
     await chunk.confirmOwnership();
     const { applier, monotonic, recorder, watched } = this.#options;
     const confirmOwnership = (): Promise<void> => chunk.confirmOwnership();

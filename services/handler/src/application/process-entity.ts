@@ -14,7 +14,7 @@ import {
   type Outcome,
   type RetryRequest,
 } from '@bulk/domain';
-import type { EntitySlots } from './entity-slots.ts';
+import type { Places } from '@bulk/runtime';
 
 const UNEXPECTED = 'the action type failed on this entity in an unexpected way';
 const NO_ANSWER = 'a system that the action type calls for this entity did not answer';
@@ -67,7 +67,7 @@ export async function processGuarded(
 export async function eachEntity(
   entities: readonly Entity[],
   concurrency: number,
-  slots: Pick<EntitySlots, 'run'>,
+  slots: Pick<Places, 'run'>,
   process: (entity: Entity) => Promise<void>,
 ): Promise<void> {
   const errors: unknown[] = [];

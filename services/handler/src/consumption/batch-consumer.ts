@@ -1,5 +1,5 @@
 import { DONE, type Chunk, type Disposition, type ReceivedMessage } from '@bulk/kafka';
-import { EntitySlots } from '../application/entity-slots.ts';
+import { Places } from '@bulk/runtime';
 import type { Turn } from '../lanes/lane-gate.ts';
 import { DisjointBatches } from './disjoint-batches.ts';
 import type { MessageProcessor } from './message-processor.ts';
@@ -12,7 +12,10 @@ export interface ProcessObserver extends Turn {
 }
 
 export interface BatchConsumerOptions {
-  /** Maximum number of entities of a group that are processed one by one at the same time. */
+  /**
+   * Maximum number of entities of a group that are processed one by one at the same time. Without a
+   * bound that its batches share, a group would call other systems as many times more often.
+   */
   readonly entityConcurrency: number;
   /** Monotonic clock, in ms. */
   readonly monotonic: () => number;
@@ -57,7 +60,7 @@ export class BatchConsumer {
     const now = monotonic();
     const due = group.filter((work) => !work.isDone && work.dueAt <= now);
     observer?.took?.(due.length);
-    const slots = new EntitySlots(entityConcurrency);
+    const slots = new Places(entityConcurrency);
     const owned: Chunk = { ...chunk, confirmOwnership: shared(() => chunk.confirmOwnership()) };
     const tried = await Promise.allSettled(due.map((work) => this.#processor.try(work, owned, slots)));
     const interrupted = tried.find((one) => one.status === 'rejected');

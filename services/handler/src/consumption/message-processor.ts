@@ -7,12 +7,11 @@ import {
   type Chunk,
   type ReceivedMessage,
 } from '@bulk/kafka';
-import type { DependencyWatch, Logger } from '@bulk/runtime';
+import type { DependencyWatch, Logger, Places } from '@bulk/runtime';
 import { TRACEPARENT, withSpan } from '@bulk/runtime/telemetry';
 import type { BatchRecorder } from '../application/batch-recorder.ts';
 import type { BatchRunner } from '../application/batch-runner.ts';
 import type { EndedActions } from '../application/ended-actions.ts';
-import type { EntitySlots } from '../application/entity-slots.ts';
 import { reportedBatchOf, type LaneBatch } from '../application/lane-batch.ts';
 import type { ResultReporter } from '../application/result-reporter.ts';
 import type { UnprocessableBatches } from '../dead-letters/unprocessable-batches.ts';
@@ -70,7 +69,7 @@ export class MessageProcessor {
    * @returns whether a step other than the application of the batch failed.
    * @throws PartitionLostError, ConsumerStoppingError: the message must be left as it is.
    */
-  async try(work: MessageWork, chunk: Chunk, slots: EntitySlots): Promise<boolean> {
+  async try(work: MessageWork, chunk: Chunk, slots: Places): Promise<boolean> {
     try {
       await inSpanOf(work.message, async () => {
         const end = work.end ?? (await this.#run(work, chunk, slots));
@@ -87,7 +86,7 @@ export class MessageProcessor {
   }
 
   /** Applies the batch once. @returns `undefined` if it needs another try. */
-  async #run(work: MessageWork, chunk: Chunk, slots: EntitySlots): Promise<WorkEnd | undefined> {
+  async #run(work: MessageWork, chunk: Chunk, slots: Places): Promise<WorkEnd | undefined> {
     const { dependencies, endedActions, runner, monotonic } = this.#options;
     const batch = await dependencies.during([], async () => {
       const opened = await this.open(work);

@@ -19,9 +19,6 @@ export interface LaneGateOptions {
   readonly maxWorkMs: number;
 }
 
-/** Longest timer of Node, in ms. */
-const MAX_TIMER_MS = 2_147_483_647;
-
 /** A group that waits. Waiting → admitted, refused (the gate closed) or gone. */
 class Waiting {
   admitted = false;
@@ -75,7 +72,7 @@ export class LaneGate {
       this.#leave();
     };
     // Work that hangs must not keep its permit: its partition is given away and comes back.
-    const timer = setTimeout(leave, Math.min(this.#options.maxWorkMs, MAX_TIMER_MS)).unref();
+    const timer = setTimeout(leave, this.#options.maxWorkMs).unref();
     try {
       return await work({ took });
     } finally {

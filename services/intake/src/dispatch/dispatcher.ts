@@ -1,7 +1,7 @@
 import { isRetryable, LANES, messageOf, type Lane } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB, type ActionDocument } from '@bulk/mongo';
-import { delay, UNTIL_WOKEN, WorkerLoop, type Health, type Logger } from '@bulk/runtime';
+import { settledWithin, UNTIL_WOKEN, WorkerLoop, type Health, type Logger } from '@bulk/runtime';
 import { Adoption } from './adoption.ts';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
@@ -179,11 +179,9 @@ export class Dispatcher implements DirectDispatch {
    * drops the second copies.
    */
   async stop(patienceMs = STOP_PATIENCE_MS): Promise<void> {
-    const waited = new AbortController();
     const stepsEnded = this.#loop.stop().then(() => this.#steps.ended());
     const ended = Promise.all([stepsEnded, this.#skipped.stop()]);
-    await Promise.race([ended, delay(patienceMs, waited.signal)]);
-    waited.abort();
+    await settledWithin(patienceMs, ended);
     await Promise.all(this.#active.map((dispatch) => this.#release(dispatch)));
     this.#active = [];
   }

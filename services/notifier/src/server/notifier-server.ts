@@ -4,7 +4,7 @@ import { AccountForbiddenError, UnauthenticatedError, type Authenticator } from 
 import { CLOSE_CODES } from '@bulk/contracts';
 import { CodedError, InvalidInputError } from '@bulk/domain';
 import {
-  delay,
+  settledWithin,
   GuardedServer,
   refuseConnection,
   refuseRequest,
@@ -124,9 +124,7 @@ export class NotifierServer {
     }
     if (this.#connections.size > 0) {
       const empty = new Promise<void>((resolve) => (this.#onEmpty = resolve));
-      const waited = new AbortController();
-      await Promise.race([empty, delay(this.#options.closeTimeoutMs, waited.signal)]);
-      waited.abort();
+      await settledWithin(this.#options.closeTimeoutMs, empty);
     }
     for (const connection of this.#connections) connection.terminate();
     await closed;

@@ -1,5 +1,5 @@
 import { connect, type Socket } from 'node:net';
-import { delay } from '@bulk/runtime';
+import { delay, settledWithin } from '@bulk/runtime';
 import type { FuzzCase } from './fuzz-case.ts';
 import { isComplete, readAnswers } from './http-answer.ts';
 import type { Exchange } from './judge.ts';
@@ -107,9 +107,7 @@ class RawClient {
   }
 
   async #nextChange(limitMs: number): Promise<void> {
-    const abort = new AbortController();
     const change = new Promise<void>((resolve) => (this.#wake = resolve));
-    await Promise.race([change, delay(limitMs, abort.signal)]);
-    abort.abort();
+    await settledWithin(limitMs, change);
   }
 }
