@@ -1,19 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
-import { z } from 'zod';
-import { consumerConfigShape } from '../src/client/config.ts';
-import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
-import { DONE } from '../src/consumer/disposition.ts';
+import type { ChunkConsumer, Chunk } from '../src/consumer/chunk-consumer.ts';
+import { startWorker, type Work } from './consume.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {
   for (const installation of installations.splice(0)) await installation.dispose();
-});
-
-const config = loadConfig(z.object(consumerConfigShape), {
-  KAFKA_SESSION_TIMEOUT_MS: '6000',
-  KAFKA_HEARTBEAT_INTERVAL_MS: '500',
 });
 
 async function topicWith(count: number): Promise<TestInstallation> {
@@ -29,34 +21,8 @@ async function topicWith(count: number): Promise<TestInstallation> {
   return installation;
 }
 
-type Behaviour = Partial<Omit<ChunkConsumerOptions, 'process'>> & {
-  process: (chunk: Chunk) => Promise<void>;
-};
-
-async function consume(installation: TestInstallation, behaviour: Behaviour): Promise<ChunkConsumer> {
-  const consumer = await ChunkConsumer.start({
-    kafka: installation.kafka,
-    groupId: `${installation.env['TOPIC_PREFIX']!}group`,
-    topics: [installation.topics.actions],
-    config,
-    chunkSize: 4,
-    concurrency: 1,
-    fromBeginning: true,
-    commitIntervalMs: 50,
-    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    onCrash: (error) => {
-      throw error;
-    },
-    log: silentLogger(),
-    ...behaviour,
-    process: async (chunk) => {
-      await behaviour.process(chunk);
-      return DONE;
-    },
-  });
-  installation.onDispose(() => consumer.stop());
-  return consumer;
-}
+const consume = (own: TestInstallation, work: Work): Promise<ChunkConsumer> =>
+  startWorker(own, { topics: [own.topics.actions], chunkSize: 4, concurrency: 1, ...work });
 const values = (chunk: Chunk): number[] => chunk.messages.map(({ value }) => Number(String(value)));
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 

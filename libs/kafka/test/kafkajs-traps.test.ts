@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { loadConfig, silentLogger } from '@bulk/runtime';
+import { silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import {
   KafkaJSError,
@@ -10,20 +10,15 @@ import {
   type Kafka,
   type ProducerConfig,
 } from 'kafkajs';
-import { z } from 'zod';
-import { consumerConfigShape } from '../src/client/config.ts';
-import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
-import { DONE } from '../src/consumer/disposition.ts';
+import type { Chunk } from '../src/consumer/chunk-consumer.ts';
 import { MessageProducer } from '../src/producer/message-producer.ts';
+import { SESSION_MS, startWorker } from './consume.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {
   jest.restoreAllMocks();
   for (const installation of installations.splice(0)) await installation.dispose();
 });
-
-/** The shortest session that the broker allows. */
-const SESSION_MS = 6_000;
 
 async function installation(): Promise<TestInstallation> {
   const created = await TestInstallation.create('traps');
@@ -41,39 +36,6 @@ async function send(own: TestInstallation, topic: string, values: readonly Buffe
 
 const numbers = (count: number): Buffer[] => Array.from({ length: count }, (_, i) => Buffer.from(String(i)));
 const values = (chunk: Chunk): number[] => chunk.messages.map(({ value }) => Number(String(value)));
-
-async function consume(
-  own: TestInstallation,
-  behaviour: Partial<Omit<ChunkConsumerOptions, 'process'>> & { process: (chunk: Chunk) => Promise<void> },
-  env: Readonly<Record<string, string>> = {},
-): Promise<ChunkConsumer> {
-  const consumer = await ChunkConsumer.start({
-    kafka: own.kafka,
-    groupId: `${own.env['TOPIC_PREFIX']!}group`,
-    topics: [own.topics.results],
-    config: loadConfig(z.object(consumerConfigShape), {
-      KAFKA_SESSION_TIMEOUT_MS: String(SESSION_MS),
-      KAFKA_HEARTBEAT_INTERVAL_MS: '500',
-      ...env,
-    }),
-    chunkSize: 1,
-    concurrency: 3,
-    fromBeginning: true,
-    commitIntervalMs: 50,
-    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    onCrash: (error) => {
-      throw error;
-    },
-    log: silentLogger(),
-    ...behaviour,
-    process: async (chunk) => {
-      await behaviour.process(chunk);
-      return DONE;
-    },
-  });
-  own.onDispose(() => consumer.stop());
-  return consumer;
-}
 
 /** A client whose consumers pass through `wrap`, to inject faults of kafkajs itself and to observe it. */
 function withConsumers(kafka: Kafka, wrap: (consumer: Consumer, config: ConsumerConfig) => Consumer): Kafka {
@@ -111,7 +73,7 @@ describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
     await send(own, own.topics.results, numbers(1));
     const crashes: unknown[] = [];
     const error = new KafkaJSNonRetriableError('for good');
-    await consume(own, {
+    await startWorker(own, {
       kafka: withConsumers(own.kafka, failingOnce(error)),
       process: () => Promise.resolve(),
       onCrash: (crash) => crashes.push(crash),
@@ -128,7 +90,7 @@ describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
     // An error that kafkajs does not retry in place.
     const error = Object.assign(new KafkaJSError('gone'), { name: 'KafkaJSNoBrokerAvailableError' });
     const kafka = withConsumers(own.kafka, failingOnce(error));
-    await consume(own, {
+    await startWorker(own, {
       kafka,
       process: (chunk) => {
         for (const value of values(chunk)) seen.add(value);
@@ -146,7 +108,7 @@ describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
     await send(own, own.topics.results, numbers(1));
     const errors: Error[] = [new TypeError('a bug'), new KafkaJSNonRetriableError('for good')];
     const seen: number[] = [];
-    await consume(own, {
+    await startWorker(own, {
       process: (chunk) => {
         const error = errors.shift();
         if (error !== undefined) return Promise.reject(error);
@@ -164,7 +126,7 @@ describe('work that is longer than the session (tulios/kafkajs#447, #624)', () =
     await send(own, own.topics.results, numbers(1));
     const processed: number[] = [];
     let joins = 0;
-    await consume(own, {
+    await startWorker(own, {
       process: async (chunk) => {
         // The group of a topic that has just been created may assign its partitions again at the start.
         joins = 0;
@@ -210,7 +172,7 @@ describe('what is fetched ahead', () => {
     });
     let goOn = (): void => undefined;
     const blocked = new Promise<void>((resolve) => (goOn = resolve));
-    await consume(
+    await startWorker(
       own,
       {
         kafka,

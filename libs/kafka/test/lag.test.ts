@@ -1,22 +1,13 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
-import { z } from 'zod';
-import { consumerConfigShape } from '../src/client/config.ts';
-import { ChunkConsumer } from '../src/consumer/chunk-consumer.ts';
-import { DONE } from '../src/consumer/disposition.ts';
 import { ConsumerLag } from '../src/consumer/lag.ts';
+import { startWorker } from './consume.ts';
 
 let installation: TestInstallation;
 beforeAll(async () => {
   installation = await TestInstallation.create('lag');
 });
 afterAll(() => installation.dispose());
-
-const config = loadConfig(z.object(consumerConfigShape), {
-  KAFKA_SESSION_TIMEOUT_MS: '6000',
-  KAFKA_HEARTBEAT_INTERVAL_MS: '500',
-});
 
 /** A group member that works on each message for the duration of `work`. */
 async function member(work: () => Promise<void>): Promise<{
@@ -26,23 +17,8 @@ async function member(work: () => Promise<void>): Promise<{
 }> {
   const lag = new ConsumerLag();
   const told = { commits: 0, messages: 0, assigned: 0 };
-  const consumer = await ChunkConsumer.start({
-    kafka: installation.kafka,
-    groupId: `${installation.env['TOPIC_PREFIX']!}group`,
-    topics: [installation.topics.results], // three partitions
-    config,
-    chunkSize: 1,
-    concurrency: 3,
-    fromBeginning: true,
-    commitIntervalMs: 50,
-    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    process: async () => {
-      await work();
-      return DONE;
-    },
-    onCrash: (error) => {
-      throw error;
-    },
+  const consumer = await startWorker(installation, {
+    process: work,
     instruments: {
       lag,
       lagIntervalMs: 100,
@@ -53,10 +29,8 @@ async function member(work: () => Promise<void>): Promise<{
         assigned: () => (told.assigned += 1),
       },
     },
-    log: silentLogger(),
   });
   const stop = (): Promise<void> => consumer.stop();
-  installation.onDispose(stop);
   return { lag, told, stop };
 }
 

@@ -1,21 +1,16 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import type { Consumer, ConsumerConfig } from 'kafkajs';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
-import { z } from 'zod';
-import { consumerConfigShape } from '../src/client/config.ts';
-import { ChunkConsumer, type Chunk, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
-import { DONE } from '../src/consumer/disposition.ts';
+import type { Chunk } from '../src/consumer/chunk-consumer.ts';
 import { PartitionLostError } from '../src/consumer/ownership.ts';
+import { HEARTBEAT_MS, startWorker } from './consume.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {
   jest.restoreAllMocks();
   for (const installation of installations.splice(0)) await installation.dispose();
 });
-
-const HEARTBEAT_MS = 500;
 
 /** Three partitions with two messages each. */
 async function installation(): Promise<TestInstallation> {
@@ -27,36 +22,6 @@ async function installation(): Promise<TestInstallation> {
     await producer.send({ topic: own.topics.results, messages: [{ value: 'x', partition }] });
   await producer.disconnect();
   return own;
-}
-
-async function consume(
-  own: TestInstallation,
-  options: Partial<Omit<ChunkConsumerOptions, 'process'>> & { process: (chunk: Chunk) => Promise<void> },
-): Promise<void> {
-  const consumer = await ChunkConsumer.start({
-    kafka: own.kafka,
-    groupId: `${own.env['TOPIC_PREFIX']!}group`,
-    topics: [own.topics.results],
-    config: loadConfig(z.object(consumerConfigShape), {
-      KAFKA_SESSION_TIMEOUT_MS: '6000',
-      KAFKA_HEARTBEAT_INTERVAL_MS: String(HEARTBEAT_MS),
-    }),
-    chunkSize: 1,
-    concurrency: 3,
-    fromBeginning: true,
-    commitIntervalMs: 50,
-    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    onCrash: (error) => {
-      throw error;
-    },
-    log: silentLogger(),
-    ...options,
-    process: async (chunk) => {
-      await options.process(chunk);
-      return DONE;
-    },
-  });
-  own.onDispose(() => consumer.stop());
 }
 
 describe('Chunk.confirmOwnership', () => {
@@ -73,7 +38,7 @@ describe('Chunk.confirmOwnership', () => {
     const seen = new Set<number>();
     const answers: unknown[] = [];
     const processed: number[] = [];
-    await consume(own, {
+    await startWorker(own, {
       process: async (chunk: Chunk) => {
         if (isFree) {
           processed.push(chunk.partition);
@@ -87,7 +52,7 @@ describe('Chunk.confirmOwnership', () => {
       },
     });
     await eventually('all three are processed at once', () => seen.size === 3);
-    const second = consume(own, {
+    const second = startWorker(own, {
       process: ({ partition }) => {
         processed.push(partition);
         return Promise.resolve();
@@ -123,7 +88,7 @@ describe('Chunk.confirmOwnership', () => {
     });
     const asked: number[] = [];
     const now = Date.now.bind(Date);
-    await consume(own, {
+    await startWorker(own, {
       kafka: counting,
       concurrency: 1,
       process: async (chunk) => {

@@ -1,12 +1,10 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import type { Consumer, ConsumerConfig } from 'kafkajs';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
-import { z } from 'zod';
-import { consumerConfigShape } from '../src/client/config.ts';
-import { ChunkConsumer, type ChunkConsumerOptions } from '../src/consumer/chunk-consumer.ts';
+import type { ChunkConsumer } from '../src/consumer/chunk-consumer.ts';
 import { DONE, type Disposition } from '../src/consumer/disposition.ts';
+import { groupOf, startConsumer, type Behaviour } from './consume.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {
@@ -21,8 +19,6 @@ async function installation(): Promise<TestInstallation> {
   return own;
 }
 
-const groupOf = (own: TestInstallation): string => `${own.env['TOPIC_PREFIX']!}group`;
-
 /** Sends `count` messages of `bytes` to a partition. */
 async function send(own: TestInstallation, partition: number, count: number, bytes = 1): Promise<void> {
   const producer = own.kafka.producer();
@@ -36,34 +32,11 @@ async function send(own: TestInstallation, partition: number, count: number, byt
   await producer.disconnect();
 }
 
-async function consume(
+const consume = (
   own: TestInstallation,
-  options: Partial<ChunkConsumerOptions> & Pick<ChunkConsumerOptions, 'process'>,
-  env: Readonly<Record<string, string>> = {},
-): Promise<ChunkConsumer> {
-  const consumer = await ChunkConsumer.start({
-    kafka: own.kafka,
-    groupId: groupOf(own),
-    topics: [own.topics.results],
-    config: loadConfig(z.object(consumerConfigShape), {
-      KAFKA_SESSION_TIMEOUT_MS: '6000',
-      KAFKA_HEARTBEAT_INTERVAL_MS: '500',
-      ...env,
-    }),
-    chunkSize: 10,
-    concurrency: 3,
-    fromBeginning: true,
-    commitIntervalMs: 50,
-    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
-    onCrash: (error) => {
-      throw error;
-    },
-    log: silentLogger(),
-    ...options,
-  });
-  own.onDispose(() => consumer.stop());
-  return consumer;
-}
+  options: Behaviour,
+  env?: Readonly<Record<string, string>>,
+): Promise<ChunkConsumer> => startConsumer(own, { chunkSize: 10, ...options }, env);
 
 async function committed(own: TestInstallation): Promise<Map<number, number>> {
   const admin = own.kafka.admin();
