@@ -9,6 +9,7 @@ import { SAMPLE_CONTACTS } from '../development/seed/records.ts';
 import { seedSampleData } from '../development/seed/sample-data.ts';
 import { atMost, goalText, verdictsOn, type Goal, type Verdicts } from './measure/goals.ts';
 import { timesOf, type Times } from './measure/medians.ts';
+import { runThroughStages, stagesLine, type Stages } from './measure/stages.ts';
 import { benchInstallation, mongoEngine, type StackOption } from './installation.ts';
 
 const LARGE_ACCOUNT = 'bench-large';
@@ -111,7 +112,7 @@ async function measure(bench: Bench): Promise<void> {
       () => `an action of ${thousands(options.large)} entities is under way`,
     );
     const before = await outcomesOf(large, actionId);
-    const measured: (readonly [Situation, Times])[] = [];
+    const measured: (readonly [Situation, readonly Stages[]])[] = [];
     for (const situation of SITUATIONS) {
       const client = clients.get(situation.accountId) ?? small;
       measured.push([
@@ -128,21 +129,24 @@ async function measure(bench: Bench): Promise<void> {
 
 function report(
   { screen, verdicts }: Bench,
-  alone: Times,
-  measured: readonly (readonly [Situation, Times])[],
+  alone: readonly Stages[],
+  measured: readonly (readonly [Situation, readonly Stages[]])[],
   largeRate: number,
 ): void {
   screen.line();
   screen.labelled('alone', textOf(alone));
-  for (const [{ name, goal }, times] of measured) {
-    const ratio = times.median / alone.median;
+  screen.labelled('', stagesLine(alone));
+  for (const [{ name, goal }, runs] of measured) {
+    const ratio = durationsOf(runs).median / durationsOf(alone).median;
     const aim = goal === undefined ? '' : ` (${goalText(ratio, goal, '×', verdicts)})`;
-    screen.labelled(name, `${textOf(times)}, ${ratio.toFixed(2)}× alone${aim}`);
+    screen.labelled(name, `${textOf(runs)}, ${ratio.toFixed(2)}× alone${aim}`);
+    screen.labelled('', stagesLine(runs));
   }
   screen.labelled('large', `${thousands(largeRate)} entities/s while the small ones run`);
 }
 
-function textOf({ median, slowest }: Times): string {
+function textOf(runs: readonly Stages[]): string {
+  const { median, slowest } = durationsOf(runs);
   return `${Math.round(median)} ms (median; slowest ${Math.round(slowest)} ms)`;
 }
 
@@ -180,29 +184,27 @@ async function outcomesOf(client: BulkClient, actionId: string): Promise<{ proce
   return { processed, at: performance.now() };
 }
 
-async function runSmalls(client: BulkClient, priority: Lane, bench: Bench): Promise<Times> {
-  const times: number[] = [];
-  for (let i = 0; i < bench.options.runs; i += 1) times.push(await runSmall(client, priority, bench));
-  return timesOf(times);
+async function runSmalls(client: BulkClient, priority: Lane, bench: Bench): Promise<readonly Stages[]> {
+  const runs: Stages[] = [];
+  for (let i = 0; i < bench.options.runs; i += 1) runs.push(await runSmall(client, priority, bench));
+  return runs;
 }
 
-/**
- * @returns time from the request until the last outcome was counted, by the clock of this machine,
- * in ms.
- */
-async function runSmall(client: BulkClient, priority: Lane, { options, signal }: Bench): Promise<number> {
+function runSmall(client: BulkClient, priority: Lane, { options, signal }: Bench): Promise<Stages> {
   const entities = Array.from({ length: options.small }, (_, i) => ({
     id: SAMPLE_CONTACTS.idOf(i + 1),
     score: i % 101,
   }));
-  const askedAt = Date.now();
-  const { actionId } = await client.createAction({ actionType: 'update', priority, entities });
-  const end = await client.waitForCompletion(actionId, { timeoutMs: SMALL_TIMEOUT_MS, signal });
-  const { finishedAt } = await client.getAction(actionId);
-  if (end.success !== options.small || finishedAt === null) {
-    throw new CodedError('UNEXPECTED_OUTCOME', `${end.success} of ${options.small} succeeded`);
-  }
-  return Date.parse(finishedAt) - askedAt;
+  return runThroughStages(
+    client,
+    { actionType: 'update', priority, entities },
+    { timeoutMs: SMALL_TIMEOUT_MS, signal },
+  );
+}
+
+/** Summarizes the times from the request until the last outcome was counted. */
+function durationsOf(runs: readonly Stages[]): Times {
+  return timesOf(runs.map(({ finished }) => finished));
 }
 
 /** Yields NDJSON of contacts that do not exist yet. */

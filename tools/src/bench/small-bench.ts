@@ -1,5 +1,4 @@
 import type { BulkClient } from '@bulk/client';
-import { CodedError } from '@bulk/domain';
 import type { CommandContext } from '../console/command.ts';
 import { Screen } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
@@ -14,7 +13,8 @@ import { measuredInstallation, meteredOf } from './measured-installation.ts';
 import { costTable } from './measure/costs.ts';
 import { goalText, verdictsOn } from './measure/goals.ts';
 import { timesOf } from './measure/medians.ts';
-import { figure, tableLines } from './measure/table.ts';
+import { runThroughStages, stageLines, type Stages } from './measure/stages.ts';
+import { tableLines } from './measure/table.ts';
 
 export interface SmallOptions extends StackOption {
   /** Number of actions, one after the other. */
@@ -23,16 +23,6 @@ export interface SmallOptions extends StackOption {
 }
 
 const WARM_UP = 3;
-
-/** Times since the request, in ms, in the order in which they pass. */
-const STAGES = [
-  ['accepted', 'answered with 202'],
-  ['queued', 'all batches are in Kafka'],
-  ['started', 'the first outcome is counted'],
-  ['finished', 'the last outcome is counted'],
-  ['seen', 'the subscriber has the completed frame'],
-] as const;
-type Stages = Readonly<Record<(typeof STAGES)[number][0], number>>;
 
 /** Measures an action of 100 entities on an idle installation, stage by stage. */
 export async function benchSmall(options: SmallOptions, context: CommandContext): Promise<void> {
@@ -71,13 +61,7 @@ export async function benchSmall(options: SmallOptions, context: CommandContext)
     screen.line();
     screen.labelled('MongoDB', await mongoEngine(stack));
     if (!verdicts.given) screen.labelled('', verdicts.reason);
-    for (const [stage, meaning] of STAGES) {
-      const { median, slowest } = timesOf(stages.map((each) => each[stage]));
-      screen.labelled(
-        stage,
-        `after ${figure(median)} ms (median; slowest ${figure(slowest)} ms): ${meaning}`,
-      );
-    }
+    for (const [stage, text] of stageLines(stages)) screen.labelled(stage, text);
     const { median } = timesOf(stages.map(({ seen }) => seen));
     const ratio = (median / GOALS.smallMs.value).toFixed(2);
     screen.labelled('ratio', `${ratio} of the goal (${goalText(median, GOALS.smallMs, ' ms', verdicts)})`);
@@ -89,24 +73,11 @@ export async function benchSmall(options: SmallOptions, context: CommandContext)
   }
 }
 
-/** Runs one action. All clocks are that of this machine. */
-async function runSmall(client: BulkClient, shift: number, signal: AbortSignal): Promise<Stages> {
+function runSmall(client: BulkClient, shift: number, signal: AbortSignal): Promise<Stages> {
   const entities = entitiesOf(SMALL, shift + WARM_UP);
-  const askedAt = Date.now();
-  const { actionId } = await client.createAction({ actionType: 'update', entities });
-  const acceptedAt = Date.now();
-  const end = await client.waitForCompletion(actionId, { timeoutMs: ACTION_TIMEOUT_MS, signal });
-  const seenAt = Date.now();
-  if (end.success !== SMALL)
-    throw new CodedError('UNEXPECTED_OUTCOME', `${end.success} of ${SMALL} succeeded`);
-  const { queuedAt, startedAt, finishedAt } = await client.getAction(actionId);
-  const since = (instant: string | null): number =>
-    instant === null ? Number.NaN : Date.parse(instant) - askedAt;
-  return {
-    accepted: acceptedAt - askedAt,
-    queued: since(queuedAt),
-    started: since(startedAt),
-    finished: since(finishedAt),
-    seen: seenAt - askedAt,
-  };
+  return runThroughStages(
+    client,
+    { actionType: 'update', entities },
+    { timeoutMs: ACTION_TIMEOUT_MS, signal },
+  );
 }
