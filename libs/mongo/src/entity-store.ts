@@ -36,7 +36,7 @@ const PRIMARY_INDEX = '_id_';
  * of CPU per batch alone, 3.1 ms with these bounds, 2.6 ms with one bulk write of 800 at a time) and the stand-in for
  * MongoDB the same. They make a small batch wait longer for those in front of it.
  */
-const DEFAULT_LIMITS: GroupLimits = { concurrency: 2, operations: 400, bytes: 4_194_304 };
+const DEFAULT_LIMITS: GroupLimits = { concurrency: 2, operations: 200, bytes: 4_194_304 };
 
 /**
  * Stores entities in MongoDB, each with a fence per lane (G5).

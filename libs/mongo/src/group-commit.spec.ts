@@ -6,9 +6,16 @@ interface Item {
   readonly operations: number;
   readonly bytes: number;
   readonly rank: number;
+  readonly urgency: number;
 }
 
-const item = (name: string, operations = 1, bytes = 1, rank = 0): Item => ({ name, operations, bytes, rank });
+const item = (name: string, operations = 1, bytes = 1, rank = 0, urgency = 0): Item => ({
+  name,
+  operations,
+  bytes,
+  rank,
+  urgency,
+});
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 /** Notes the groups, and ends each of them when asked. */
@@ -49,6 +56,24 @@ describe('GroupCommit', () => {
     expect(groups).toEqual(['a', 'b']);
     await end();
     expect(groups).toEqual(['a', 'b', 'cd']);
+  });
+
+  it('starts one more group for work that is more urgent than all that is under way', async () => {
+    const { groups, commit, end } = recorder({ concurrency: 2 });
+    for (const name of 'abc') {
+      commit.add(item(name, 1, 1, 5, 1));
+      await turn();
+    }
+    commit.add(item('u', 1, 1, 1, 0));
+    await turn();
+    expect(groups).toEqual(['a', 'b', 'u']);
+    // A second one must wait, because urgent work is under way.
+    commit.add(item('v', 1, 1, 1, 0));
+    await turn();
+    expect(groups).toHaveLength(3);
+    for (let i = 0; i < 3; i += 1) await end();
+    // It does not share its group with what is less urgent.
+    expect(groups).toEqual(['a', 'b', 'u', 'v', 'c']);
   });
 
   it('lets work of a lower rank pass what waits, and keeps the order within a rank', async () => {

@@ -1,5 +1,5 @@
 import type { WriteScope } from '@bulk/action-types';
-import type { ChangeResult, EntityChange, Lane } from '@bulk/domain';
+import { LANES, type ChangeResult, type EntityChange, type Lane } from '@bulk/domain';
 import type { AnyBulkWriteOperation } from 'mongodb';
 import { entityKey, type EntityDocument } from './documents.ts';
 import { operationOf } from './entity-operation.ts';
@@ -29,6 +29,8 @@ export class PendingWrite implements GroupItem {
   readonly items: readonly AnyBulkWriteOperation<EntityDocument>[];
   readonly bytes: number;
   readonly rank: number;
+  /** The place of the lane, the most urgent first. */
+  readonly urgency: number;
   readonly results: Promise<readonly WrittenChange[]>;
   #resolve: (results: readonly WrittenChange[]) => void = () => undefined;
   #reject: (reason: unknown) => void = () => undefined;
@@ -38,6 +40,7 @@ export class PendingWrite implements GroupItem {
     this.scope = scope;
     this.changes = changes;
     this.rank = performance.now() + PATIENCE_MS[scope.at.lane];
+    this.urgency = LANES.indexOf(scope.at.lane);
     this.items = changes.map((change) => operationOf(scope, change));
     this.bytes = changes.reduce((sum, change) => sum + OPERATION_BYTES + bytesOf(change), 0);
     this.results = new Promise((resolve, reject) => {
