@@ -146,17 +146,17 @@ const variables = z.object({
   DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: integer(
     { min: 1, max: 100_000 },
     200,
-    'Maximum number of batches in flight per account and lane. The limit shrinks when several accounts share the lane.',
+    'Maximum number of full batches (of BATCH_SIZE entities) in flight per account and lane. The limit shrinks when several accounts share the lane.',
   ),
   DISPATCH_IN_FLIGHT_LANE_BATCHES: integer(
     { min: 2, max: 1_000_000 },
     1_000,
-    'Maximum number of batches in flight per lane. The dispatcher finds the current limit, up to this one, from the latency of the batches.',
+    'Maximum number of full batches (of BATCH_SIZE entities) in flight per lane. The batches of a small action count as parts of one. The dispatcher finds the current limit, up to this one, from the latency of the batches.',
   ),
   DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: integer(
     { min: 2, max: 100_000 },
-    12,
-    'Minimum number of batches that may be in flight per lane, and the limit at the start. Two for each partition of the lane are a good value. Higher values raise throughput at the start and make small actions wait longer.',
+    10,
+    'Minimum number of full batches (of BATCH_SIZE entities) that may be in flight per lane, and the limit at the start. One to two for each partition of the lane are a good value. Higher values raise throughput at the start and make small actions wait longer.',
   ),
   DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT: integer(
     { min: 110, max: 10_000 },

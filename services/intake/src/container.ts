@@ -195,6 +195,7 @@ function bindFeatures(
         producer: resolution.get(TOKENS.producer),
         topics: resolution.get(TOKENS.topics),
         window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
+        batchSize: config.BATCH_SIZE,
         maxInFlight: config.DISPATCH_IN_FLIGHT_BATCHES,
         maxPostponed: config.DISPATCH_POSTPONED_BATCHES,
         parallelWindows: config.DISPATCH_PARALLEL_WINDOWS,

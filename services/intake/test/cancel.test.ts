@@ -33,6 +33,7 @@ const optionsOf = (store: DispatchStore): ActionDispatchOptions => ({
   window: { batches: WINDOW, bytes: 1_000_000 },
   maxInFlight: 1_000,
   maxPostponed: 1_000,
+  batchSize: 1,
   onChanged: () => undefined,
   leaseMs: LEASE_MS,
   monotonic: () => performance.now(),

@@ -31,6 +31,7 @@ const options = (store: DispatchStore) => ({
   window: { batches: 3, bytes: 1_000_000 },
   maxInFlight: 1_000,
   maxPostponed: 1_000,
+  batchSize: 1,
   onChanged: () => undefined,
   leaseMs: LEASE_MS,
   monotonic: () => performance.now(),

@@ -14,6 +14,8 @@ export function dispatcherOf(harness: IntakeHarness, options: Partial<Dispatcher
     producer: harness.producer,
     topics: harness.installation.topics,
     window: { batches: 2, bytes: 1_000_000 },
+    // Every batch counts as a full one.
+    batchSize: 1,
     maxInFlight: 1_000,
     maxPostponed: 1_000,
     ...limits(1_000, 10_000),

@@ -196,7 +196,8 @@ describe('the window of a lane', () => {
     dispatcher({
       window: { batches: 10, bytes: 1_000_000 },
       maxInFlightOfAccount: 1_000,
-      laneWindow: { min: 4, max: 100, tolerance: 2, probeEveryMs: 10_000 },
+      // Whatever the latency on this machine, it does not make the window shrink.
+      laneWindow: { min: 4, max: 100, tolerance: 1_000, probeEveryMs: 600_000 },
     }).wake();
     await eventually('another size is shared', async () => {
       const inFlight = await harness.database.actions.find({ 'dispatch.inFlight': true }).toArray();

@@ -61,11 +61,11 @@ describe('batches in retry topics', () => {
     const { batchCount } = (await harness.database.actions.findOne({ _id }))!;
     await eventually('all are published', async () => (await nextBatch(_id)) === batchCount);
     const store = new DispatchStore(harness.database, LEASE_MS, () => new Date());
-    expect(await store.inFlight(60_000)).toMatchObject([{ accountId: 'a', batches: batchCount }]);
+    expect(await store.inFlight(60_000, 1)).toMatchObject([{ accountId: 'a', batches: batchCount }]);
     for (let batchNo = 0; batchNo < batchCount; batchNo += 1) {
       await markPostponed(harness.database, _id, batchNo);
     }
-    expect(await store.inFlight(60_000)).toEqual([]);
+    expect(await store.inFlight(60_000, 1)).toEqual([]);
     expect(await harness.database.actions.findOne({ _id })).not.toHaveProperty('dispatch.inFlight');
   });
 });

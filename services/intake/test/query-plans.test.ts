@@ -78,7 +78,7 @@ async function askEverything(): Promise<void> {
   expect(await dispatch.findDue()).toEqual({ actions: [], complete: true });
   await dispatch.claim('me/2', { lane: 'high' });
   await dispatch.claim('me/3', { lane: 'normal', after: 'a', except: ['acme', 'b'] });
-  await dispatch.inFlight(60_000);
+  await dispatch.inFlight(60_000, 1);
   await dispatch.look([_id, randomUUID()]);
   await dispatch.readWindow(_id, 0, { batches: 3, bytes: 1_000_000 });
   await dispatch.advance(_id, 'me/1', 3, false);

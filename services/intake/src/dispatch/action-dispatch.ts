@@ -4,6 +4,7 @@ import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, DispatchState } from '@bulk/mongo';
 import { withSpan } from '@bulk/runtime/telemetry';
 import { batchMessages } from './batch-message.ts';
+import { batchWeight } from './batch-weight.ts';
 import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
 import { StagedReader } from './staged-reader.ts';
@@ -23,6 +24,8 @@ export interface ActionDispatchOptions {
   readonly producer: MessageProducer;
   readonly topics: TopicNames;
   readonly window: WindowLimits;
+  /** Number of entities of a full batch. */
+  readonly batchSize: number;
   /**
    * Maximum number of batches of an action in flight. A pause or a cancellation cannot stop these
    * batches.
@@ -60,6 +63,8 @@ interface Sent {
 export class ActionDispatch {
   /** Monotonic time of the claim, in ms. */
   readonly claimedAt: number;
+  /** How much each of the action's batches counts in flight. */
+  readonly batchWeight: number;
   readonly #action: ActionDocument;
   readonly #options: ActionDispatchOptions;
   #owner: string;
@@ -92,6 +97,7 @@ export class ActionDispatch {
     this.#action = action;
     this.#options = options;
     this.#progress = progressOfDocument(action);
+    this.batchWeight = batchWeight(action, options.batchSize);
     this.#config = JSON.stringify(action.config);
     const { _id: actionId, batchCount } = action;
     // Each batch's message carries the config.

@@ -134,14 +134,16 @@ export class DispatchStore {
    * Returns how much is in flight, published by any instance, and how much of it has not moved for
    * `staleMs`.
    *
+   * @param batchSize number of entities of a full batch: the unit of the amounts.
+   *
    * Reads only the actions that have batches in flight.
    *
    * @throws StoreError.
    */
-  inFlight(staleMs: number): Promise<ShareInFlight[]> {
+  inFlight(staleMs: number, batchSize: number): Promise<ShareInFlight[]> {
     return stored(
       this.#database.actions
-        .aggregate<ShareInFlight>(sharesInFlight(instantAfter(this.#now(), -staleMs)))
+        .aggregate<ShareInFlight>(sharesInFlight(instantAfter(this.#now(), -staleMs), batchSize))
         .toArray(),
     );
   }

@@ -22,7 +22,7 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly concurrency: number;
   /** Maximum number of windows of a lane that are published at the same time. */
   readonly parallelWindows: number;
-  /** Maximum number of batches in flight per account and lane. */
+  /** Limit of what is in flight per account and lane, in full batches. */
   readonly maxInFlightOfAccount: number;
   /** Limits of the batches in flight per lane. */
   readonly laneWindow: LaneWindowOptions;
@@ -244,7 +244,7 @@ export class Dispatcher implements DirectDispatch {
    * @returns whether that succeeded.
    */
   async #look(): Promise<boolean> {
-    const { store, staleMs, health, log, monotonic } = this.#options;
+    const { store, staleMs, batchSize, health, log, monotonic } = this.#options;
     const now = monotonic();
     if (now - this.#lookedAt > 2 * LOOK_WITHIN_MS) this.#lastWindows.clear();
     this.#lookedAt = now;
@@ -256,7 +256,7 @@ export class Dispatcher implements DirectDispatch {
     try {
       const [states, shares] = await Promise.all([
         store.look([...resting.map(({ actionId }) => actionId), ...this.#lastWindows.actionIds]),
-        store.inFlight(staleMs),
+        store.inFlight(staleMs, batchSize),
         this.#windows.exchange(store.windows, now),
       ]);
       for (const dispatch of resting) {

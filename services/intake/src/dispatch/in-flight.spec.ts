@@ -1,12 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 import type { Lane } from '@bulk/domain';
 import fc from 'fast-check';
+import { batchWeight } from './batch-weight.ts';
 import { InFlight } from './in-flight.ts';
 
-const of = (actionId: string, accountId: string, lane: Lane = 'normal') => ({ actionId, accountId, lane });
+const of = (actionId: string, accountId: string, lane: Lane = 'normal') => ({
+  actionId,
+  accountId,
+  lane,
+  batchWeight: 1,
+});
 
 const inFlightOf = (account: number, lane: number): InFlight =>
   new InFlight({ account, laneAt: () => lane, staleMs: 60_000 });
+
+/** An action whose entities are spread over six partitions. */
+const SMALL = { total: 100, batchCount: 6 };
 
 describe('what is in flight', () => {
   it('of an account alone in its lane is bounded by its limit, and leaves two batches of the lane to others', () => {
@@ -68,6 +77,18 @@ describe('what is in flight', () => {
     expect(inFlight.roomFor(of('1', 'a'))).toBe(0);
     inFlight.note([], [of('1', 'a')], 20);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(10);
+  });
+
+  it('counts the batches of a small action as parts of a full one, so that it is published at once', () => {
+    const inFlight = inFlightOf(100, 12);
+    const [large, small] = [of('1', 'a'), { ...of('2', 'b'), batchWeight: batchWeight(SMALL, 100) }];
+    inFlight.note([{ lane: 'normal', accountId: 'a', batches: 10, stale: 0 }], [large], 0);
+    inFlight.arrived(small);
+    expect(inFlight.roomFor(small)).toBe(6);
+    inFlight.published(small, 6);
+    expect(inFlight.roomFor(small)).toBe(0);
+    for (let left = 6; left > 0; left -= 1) inFlight.published(small, -1);
+    expect(inFlight.roomFor(small)).toBe(6);
   });
 
   it('never exceeds the limits, and a newcomer always has room beside those that use their parts', () => {

@@ -3,14 +3,19 @@ import type { ShareInFlight } from './shares-in-flight.ts';
 import { StaleBatches, type Allowance } from './stale-batches.ts';
 import { shareOf, type Contender } from './turns.ts';
 
-/** Limits of the batches in flight. */
+/** Limits of the batches in flight, in full batches. */
 export interface InFlightLimits {
-  /** Maximum number of batches of one account in one lane. */
+  /** Limit of one account in one lane. */
   readonly account: number;
-  /** The current maximum number of batches of all accounts in a lane. */
+  /** The current limit of all accounts in a lane. */
   readonly laneAt: (lane: Lane) => number;
   /** Time without an outcome after which a batch is stale, in ms. */
   readonly staleMs: number;
+}
+
+/** A contender and how much each of its batches counts: see `batchWeight`. */
+export interface Publisher extends Contender {
+  readonly batchWeight: number;
 }
 
 /** The state of a lane as of the last look. */
@@ -20,7 +25,7 @@ interface LaneState extends Allowance {
   readonly accounts: number;
 }
 
-/** Numbers of batches in flight: all of them, and the stale ones among them. */
+/** What is in flight, in full batches: all of it, and the stale part. */
 interface Used {
   batches: number;
   stale: number;
@@ -34,18 +39,25 @@ const NOTHING: Readonly<Used> = { batches: 0, stale: 0 };
  */
 const PATIENCE_MS = 1_000;
 
-/** Batches of a lane's limit that its accounts leave to newcomers. */
+/** Full batches of a lane's limit that its accounts leave to newcomers. */
 const NEWCOMERS = 2;
+
+/** Sums of weights may be off by less than this. */
+const ROUNDING = 1e-6;
 
 /**
  * Decides how much may be published into the lanes.
  *
  * A newcomer has to wait for what is in a lane's partitions. So the amount in flight is kept small,
  * and each account gets an equal part of it, with two batches left over for newcomers. The last of
- * them is only for an account without batches in flight. An account without batches in flight in a lane may publish one batch whatever the others have there.
+ * them is only for an account without batches in flight. An account without batches in flight in a
+ * lane may publish one batch whatever the others have there.
  * It may do so at once if it is new, otherwise after it has waited for a second, so that many
  * accounts keep to the limit while there is room in turn. The limit and the number of accounts
  * bound what is in flight.
+ *
+ * All amounts are in full batches. The small batches of a small action count as parts of one, so that
+ * an action of up to one full batch is published at once.
  *
  * The amount in flight comes from the actions' documents, as of the last look, and from what was
  * published here since. Several instances may each use the same room between two looks. Then the
@@ -104,17 +116,17 @@ export class InFlight {
     this.#actions.set(share, Math.max(0, (this.#actions.get(share) ?? 0) - 1));
   }
 
-  /** Adds batches to what is in flight. */
-  published(share: Pick<Contender, 'lane' | 'accountId'>, batches: number): void {
-    this.#add(share, batches, 0);
-    if (batches > 0) this.#publishedAt.set(shareOf(share), this.#now);
+  /** Adds a number of batches of a contender to what is in flight. */
+  published(publisher: Pick<Publisher, 'lane' | 'accountId' | 'batchWeight'>, batches: number): void {
+    this.#add(publisher, batches * publisher.batchWeight, 0);
+    if (batches > 0) this.#publishedAt.set(shareOf(publisher), this.#now);
   }
 
   /**
    * Returns the number of batches that this contender may publish at its turn; 0 if it has no room
    * at present.
    */
-  roomFor(contender: Contender): number {
+  roomFor(contender: Publisher): number {
     const state = this.#lanes.get(contender.lane);
     if (state === undefined) return 0;
     const { limit, leftOut, moves, accounts } = state;
@@ -127,8 +139,9 @@ export class InFlight {
     const most = inLane.stale > 0 ? limit : Math.max(1, limit - 1);
     const left = Math.min(most - counted(inLane, leftOut), part - counted(used, limit));
     const turn = Math.max(1, Math.floor(part / Math.max(1, this.#actions.get(share) ?? 1)));
-    const isIdle = used.batches - (moves ? used.stale : 0) <= 0;
-    return Math.max(isIdle && this.#hasWaited(share) ? 1 : 0, Math.min(left, turn));
+    const isIdle = used.batches - (moves ? used.stale : 0) < ROUNDING;
+    const room = Math.max(isIdle && this.#hasWaited(share) ? 1 : 0, Math.min(left, turn));
+    return Math.floor(room / contender.batchWeight + ROUNDING);
   }
 
   #hasWaited(share: string): boolean {
@@ -159,7 +172,7 @@ export class InFlight {
   }
 }
 
-/** Returns the number of batches that count against a limit. */
+/** Returns how much counts against a limit. */
 function counted({ batches, stale }: Readonly<Used>, leftOut: number): number {
   return batches - Math.min(stale, leftOut);
 }

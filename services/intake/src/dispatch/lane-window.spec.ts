@@ -96,6 +96,16 @@ describe('the window of a lane', () => {
     expect(lane.window.sizeAt(lane.now)).toBe(OPTIONS.min);
   });
 
+  it('is not interrupted by probes where it holds nothing back', () => {
+    const lane = new Lane({ parallel: 100, workMs: 50, delayMs: 50 });
+    const sizes = new Set<number>();
+    for (let second = 0; second < 60; second += 0.1) {
+      lane.runFor(100, 3);
+      sizes.add(lane.window.sizeAt(lane.now));
+    }
+    expect([...sizes]).toEqual([OPTIONS.min]);
+  });
+
   it('stays within its bounds, whatever is told', () => {
     fc.assert(
       fc.property(

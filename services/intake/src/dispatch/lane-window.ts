@@ -44,7 +44,8 @@ export interface Measured {
  * concurrency. The shortest time seen is that of a batch which waits for no other; a batch spends
  * the excess in a queue. That ratio changes the window, at most once per latency, because a change
  * shows no earlier. At intervals the queue is allowed to run dry for a moment (as in BBR's
- * ProbeRTT, 2016), so that the latency of a lasting queue is not taken for that of an idle lane.
+ * ProbeRTT, 2016), so that the latency of a lasting queue is not taken for that of an idle lane. A
+ * lane in which the window holds nothing back has no lasting queue and is not interrupted.
  */
 export class LaneWindow {
   readonly #options: LaneWindowOptions;
@@ -54,6 +55,8 @@ export class LaneWindow {
   #shortest = Number.POSITIVE_INFINITY;
   #probedAt = Number.NEGATIVE_INFINITY;
   #probeEnd = Number.NEGATIVE_INFINITY;
+  /** Whether the window has kept batches from being published since the last probe. */
+  #hasHeld = false;
   /** Moving average of the times, in ms. */
   #latencyMs: number | undefined;
   /** Times since the last change, in ms. */
@@ -92,6 +95,7 @@ export class LaneWindow {
    * grow.
    */
   observe(times: readonly number[], held: boolean, now: number): void {
+    this.#hasHeld ||= held;
     if (times.length === 0) return;
     const taken = times.map((time) => Math.max(SHORTEST_MS, time));
     this.#shortest = Math.min(this.#shortest, ...taken);
@@ -102,7 +106,7 @@ export class LaneWindow {
     if (now < this.#probeEnd) return;
     const mean = meanOf(this.#times);
     if (now - this.#changedAt >= mean) this.#change((this.#options.tolerance * atRest) / mean, held, now);
-    if (now - this.#probedAt >= this.#options.probeEveryMs) this.#probe(atRest, now);
+    if (now - this.#probedAt >= this.#options.probeEveryMs) this.#renewRest(atRest, now);
   }
 
   /** Returns what was measured here since the last call or `adopt`; `undefined` if nothing was. */
@@ -138,11 +142,14 @@ export class LaneWindow {
     this.#measured = true;
   }
 
-  #probe(atRest: number, now: number): void {
+  /** Starts a new span for the latency on an idle lane, with a probe if the lane may have a queue. */
+  #renewRest(atRest: number, now: number): void {
     this.#probedAt = now;
-    this.#probeEnd = now + PROBE_LENGTH * atRest;
     this.#before = this.#shortest;
     this.#shortest = Number.POSITIVE_INFINITY;
+    if (!this.#hasHeld) return;
+    this.#hasHeld = false;
+    this.#probeEnd = now + PROBE_LENGTH * atRest;
     this.#times = [];
     // The first times after the probe belong to the probe's own batches.
     this.#changedAt = this.#probeEnd;

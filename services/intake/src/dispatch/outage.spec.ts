@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import { InFlight } from './in-flight.ts';
+import { InFlight, type Publisher } from './in-flight.ts';
 import { LaneWindow } from './lane-window.ts';
 import type { ShareInFlight } from './shares-in-flight.ts';
-import { Turns, type Contender } from './turns.ts';
+import { Turns } from './turns.ts';
 
 const STALE_MS = 60_000;
 const LOOK_EVERY_MS = 200;
@@ -25,7 +25,7 @@ class Lane {
   readonly #window = new LaneWindow({ min: 12, max: 1_000, tolerance: 1.5, probeEveryMs: 10_000 });
   readonly #inFlight: InFlight;
   readonly #turns = new Turns();
-  readonly #contenders = new Map<string, Contender>();
+  readonly #contenders = new Map<string, Publisher>();
   readonly #movedAt = new Map<string, number>();
   readonly #perMs: number;
   #queue: Sent[] = [];
@@ -50,7 +50,7 @@ class Lane {
   }
 
   join(accountId: string): void {
-    this.#contenders.set(accountId, { accountId, actionId: accountId, lane: 'normal' });
+    this.#contenders.set(accountId, { accountId, actionId: accountId, lane: 'normal', batchWeight: 1 });
   }
 
   leave(accountId: string): void {

@@ -1,14 +1,15 @@
 import type { Lane } from '@bulk/domain';
 import { BATCHES_IN_FLIGHT } from '@bulk/mongo';
 import type { Document } from 'mongodb';
+import { batchWeightOf } from './batch-weight.ts';
 
-/** How many batches of an account are in flight in a lane. */
+/** How much of an account is in flight in a lane, in full batches: see `batchWeight`. */
 export interface ShareInFlight {
   readonly lane: Lane;
   readonly accountId: string;
   /** Batches that are published and neither counted nor postponed. */
   readonly batches: number;
-  /** Those of the batches whose action has not moved for long. */
+  /** The part of it whose action has not moved for long. */
   readonly stale: number;
 }
 
@@ -16,11 +17,18 @@ export interface ShareInFlight {
  * Builds the pipeline that reads the shares in flight. It reads only actions that have batches in
  * flight.
  */
-export function sharesInFlight(staleBefore: Date): Document[] {
+export function sharesInFlight(staleBefore: Date, batchSize: number): Document[] {
   const isStale = { $lt: ['$updatedAt', staleBefore] };
   return [
     { $match: { 'dispatch.inFlight': true } },
-    { $project: { lane: 1, accountId: 1, updatedAt: 1, batches: BATCHES_IN_FLIGHT } },
+    {
+      $project: {
+        lane: 1,
+        accountId: 1,
+        updatedAt: 1,
+        batches: { $multiply: [BATCHES_IN_FLIGHT, batchWeightOf(batchSize)] },
+      },
+    },
     {
       $group: {
         _id: { lane: '$lane', accountId: '$accountId' },
