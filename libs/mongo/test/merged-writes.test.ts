@@ -148,14 +148,25 @@ describe('MongoEntityStore, batches written at the same time', () => {
     const writes = (store: EntityStore, ...more: EntityChange[]) =>
       Promise.all([
         store.write(scope(7, 'normal'), [update('a1', { lastName: 'B' })]),
-        store.write(scope(3, 'high'), [update('b1', { lastName: 'B' }), ...more]),
-        store.write(scope(9, 'low', contact, 'other'), [create('c1', { lastName: 'B' })]),
+        store.write(scope(3), [update('b1', { lastName: 'B' }), ...more]),
+        store.write(scope(9, 'normal', contact, 'other'), [create('c1', { lastName: 'B' })]),
       ]);
     expect(await fixture.operationsOf(writes)).toEqual(['bulkWrite']);
     expect((await fixture.stored('a1'))?.fence).toEqual({ normal: { partition: 1, offset: 7 } });
-    expect((await fixture.stored('b1'))?.fence).toEqual({ high: { partition: 1, offset: 3 } });
+    expect((await fixture.stored('b1'))?.fence).toEqual({ normal: { partition: 1, offset: 3 } });
     const gone = update('gone', { lastName: 'B' });
     expect(await fixture.operationsOf((store) => writes(store, gone))).toEqual(['bulkWrite', 'find']);
+  });
+
+  it('sends one bulk write for each lane, so that none waits for the documents of another', async () => {
+    for (const id of ['a1', 'b1']) await fixture.given('acme', id, { lastName: 'A' });
+    const operations = await fixture.operationsOf((store) =>
+      Promise.all([
+        store.write(scope(7, 'normal'), [update('a1', { lastName: 'B' })]),
+        store.write(scope(3, 'high'), [update('b1', { lastName: 'B' })]),
+      ]),
+    );
+    expect(operations).toEqual(['bulkWrite', 'bulkWrite']);
   });
 
   it('reports only the superseded batch as superseded (G5)', async () => {

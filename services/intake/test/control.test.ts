@@ -195,6 +195,7 @@ describe('cancel', () => {
   it('skips what is not in flight and gives the same answer when repeated', async () => {
     const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
     await published(_id, WINDOW);
+    await eventually('it is queued', async () => (await stored(_id)).status === 'queued');
     const cancelled = await control(_id, 'cancel');
     expect(cancelled).toMatchObject({ status: 200, body: { data: { status: 'queued', cancelling: true } } });
     expect((await control(_id, 'cancel')).body.data).toMatchObject({ cancelling: true });

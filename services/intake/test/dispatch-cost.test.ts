@@ -10,7 +10,6 @@ import {
 } from '@bulk/mongo';
 import { QueryPlans } from '@bulk/testing';
 import { Claims, type Claim } from '../src/dispatch/claims.ts';
-import { batchWeight } from '../src/dispatch/batch-weight.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { LEASE_MS } from './dispatcher.ts';
 import { IntakeHarness } from './harness.ts';
@@ -97,9 +96,6 @@ describe('the search for due actions among thousands that are scheduled, paused 
     expect(await store.inFlight(60_000, 1)).toEqual([
       { lane: 'normal', accountId: 'due', batches: 3, stale: 0 },
     ]);
-    // In the database as in the process, the batches of a small action count as parts of a full one.
-    const [share] = await store.inFlight(60_000, 1_000);
-    expect(share?.batches).toBeCloseTo(3 * batchWeight(due, 1_000), 10);
     await store.look([due._id]);
     await store.release(due._id, owner);
 

@@ -3,6 +3,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { Lane } from '@bulk/domain';
 import { markPostponed, type ActionDocument } from '@bulk/mongo';
 import { eventually } from '@bulk/testing';
+import { batchWeight } from '../src/dispatch/batch-weight.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { dispatcherOf, LEASE_MS, limits } from './dispatcher.ts';
 import { IntakeHarness } from './harness.ts';
@@ -58,10 +59,13 @@ describe('batches in retry topics', () => {
     const { _id } = await accepted('a', 30);
     const one = dispatcherOf(harness);
     one.wake();
-    const { batchCount } = (await harness.database.actions.findOne({ _id }))!;
+    const { batchCount, total } = (await harness.database.actions.findOne({ _id }))!;
     await eventually('all are published', async () => (await nextBatch(_id)) === batchCount);
     const store = new DispatchStore(harness.database, LEASE_MS, () => new Date());
     expect(await store.inFlight(60_000, 1)).toMatchObject([{ accountId: 'a', batches: batchCount }]);
+    // In the database as in the process, small batches count as parts of a full one.
+    const [share] = await store.inFlight(60_000, 1_000);
+    expect(share?.batches).toBeCloseTo(batchCount * batchWeight({ total, batchCount }, 1_000), 10);
     for (let batchNo = 0; batchNo < batchCount; batchNo += 1) {
       await markPostponed(harness.database, _id, batchNo);
     }
