@@ -5,8 +5,8 @@ import { handlerConfigSchema, handlerTimes } from './config.ts';
 const HOUR_MS = 3_600_000;
 const timesOf = (env: Record<string, string>) => handlerTimes(loadConfig(handlerConfigSchema, env));
 
-describe('the times of handler', () => {
-  it('follow the retention of Kafka where nothing else is set', () => {
+describe('the time limits of handler', () => {
+  it('follow the retention of Kafka by default', () => {
     expect(timesOf({})).toEqual({ retryMaxAgeMs: 24 * HOUR_MS, firstPositionsMs: 278 * HOUR_MS });
     expect(timesOf({ KAFKA_RETENTION_HOURS: '336' })).toEqual({
       retryMaxAgeMs: 48 * HOUR_MS,
@@ -14,7 +14,7 @@ describe('the times of handler', () => {
     });
   });
 
-  it('may be set as long as they agree with the retention of Kafka', () => {
+  it('are accepted when they agree with the retention of Kafka', () => {
     expect(timesOf({ RETRY_MAX_AGE_MS: '60000', FIRST_POSITIONS_TTL_HOURS: '720' })).toEqual({
       retryMaxAgeMs: 60_000,
       firstPositionsMs: 720 * HOUR_MS,

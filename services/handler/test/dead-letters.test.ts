@@ -55,7 +55,7 @@ describe('a batch that cannot be read', () => {
         });
       },
     ],
-  ])('(%s) has its positions fail, by its headers and what was staged', async (_what, value) => {
+  ])('fails at every position that its headers and the staged batch identify (%s)', async (_what, value) => {
     const actionId = randomUUID();
     const ids = idsIn(1, 3);
     const entities = ids.map((id, i) => entity(i * 2, id, { lastName: 'After' }, i === 1 ? 'row 1' : null));
@@ -94,7 +94,7 @@ describe('a batch that cannot be read', () => {
     });
   });
 
-  it('has no outcome where nothing tells its positions, and the partition goes on', async () => {
+  it('gets no outcome when its positions are unknown, and the partition continues', async () => {
     const [actionId, elsewhere, end] = [randomUUID(), randomUUID(), randomUUID()];
     const [id] = idsIn(0, 1) as [string];
     await harness.givenContacts([id]);
@@ -118,8 +118,8 @@ describe('a batch that cannot be read', () => {
   });
 });
 
-describe('a batch that can be read and not processed', () => {
-  it('tells its action in the headers of its letter although its own headers do not, and keeps its generation', async () => {
+describe('a readable batch that cannot be processed', () => {
+  it('is dead-lettered with headers that name its action although its own do not, and keeps its generation', async () => {
     const actionId = randomUUID();
     const [id] = idsIn(0, 1) as [string];
     await harness.publish({

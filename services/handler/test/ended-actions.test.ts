@@ -42,8 +42,8 @@ async function givenAction(actionId: string, status: ActionStatus): Promise<void
 }
 const keysOf = (): Promise<string[]> => redis.keys(`${prefix}firsts:*`);
 
-describe('a group that starts from the beginning of a lane', () => {
-  it('applies, claims and reports nothing of the actions that have ended', async () => {
+describe('a consumer group that starts from the beginning of a lane', () => {
+  it('applies, claims and reports no batch of an ended action', async () => {
     const [made, gone, last] = idsIn(0, 3) as [string, string, string];
     const [creation, update, deletion, later] = Array.from({ length: 4 }, () => newActionId(1_000)) as [
       string,
@@ -79,7 +79,7 @@ describe('a group that starts from the beginning of a lane', () => {
     expect(harness.deadLetters.messages).toEqual([]);
   });
 
-  it('drops what retry topics still hold of actions that have ended', async () => {
+  it('drops the batches of ended actions from retry topics', async () => {
     const [id, last] = idsIn(0, 2) as [string, string];
     await harness.givenContacts([id, last]);
     const [ended, open] = [newActionId(1_000), newActionId(1_000)];
@@ -180,7 +180,7 @@ describe('a group that starts from the beginning of a lane', () => {
 });
 
 describe('EndedActions', () => {
-  it('asks MongoDB once per margin while an action lasts, and never while it is young or after its end', async () => {
+  it('queries MongoDB once per margin while an action runs, and never while it is young or after its end', async () => {
     const looks: unknown[] = [];
     const database = await harness.installation.database((command) => {
       if (command['find'] === 'actions') looks.push(command);
@@ -206,7 +206,7 @@ describe('EndedActions', () => {
     expect([await ask(), looks.length]).toEqual([true, 2]);
   });
 
-  it('does not take a batch for a repetition whose action nobody knows', async () => {
+  it('does not treat a batch of an unknown action as a repetition', async () => {
     const actions = new EndedActions(harness.database, { marginMs: 100, now: () => new Date() });
     const identity = { actionId: randomUUID() };
     expect(await actions.isRepetition({ identity, batchNo: 0, generation: 0 })).toBe(false);

@@ -21,7 +21,7 @@ function actionType(
 }
 
 describe('a poison message', () => {
-  it('goes to the dead letters whole, and the partition goes on (G6)', async () => {
+  it('is dead-lettered unchanged, and the partition continues (G6)', async () => {
     const [id] = idsIn(2, 1) as [string];
     await harness.givenContacts([id]);
     const topic = harness.installation.topics.entityBatches.normal;
@@ -57,7 +57,7 @@ describe('a poison message', () => {
     expect(String(letter.message.headers?.['dead-letter-code'])).toBe('MALFORMED_MESSAGE');
   });
 
-  it('that can be read has its positions fail, so that the action completes', async () => {
+  it('fails at every position when it can be read, so that its action completes', async () => {
     const actionId = randomUUID();
     const ids = idsIn(0, 2);
     await harness.publish({
@@ -77,8 +77,8 @@ describe('a poison message', () => {
   });
 });
 
-describe('an action type of one’s own', () => {
-  it('fails only the entity that its code breaks on', async () => {
+describe('a custom action type', () => {
+  it('fails only the entity for which its code throws', async () => {
     const ids = idsIn(0, 5);
     const actionId = randomUUID();
     const registry = actionType('touchy', ({ id }) =>
@@ -99,7 +99,7 @@ describe('an action type of one’s own', () => {
     expect(result!.outcomes[2]!.message).toBe('the action type failed on this entity in an unexpected way');
   });
 
-  it('whose processBatch breaks is taken apart in the last try, entity by entity', async () => {
+  it('is applied entity by entity in the last try when its processBatch throws', async () => {
     const ids = idsIn(1, 3);
     const actionId = randomUUID();
     let batches = 0;
@@ -128,7 +128,7 @@ describe('an action type of one’s own', () => {
     ]);
   });
 
-  it('that says its fault will pass is tried again for as long as it takes', async () => {
+  it('is retried without limit while it reports a transient fault', async () => {
     const [id] = idsIn(2, 1) as [string];
     const actionId = randomUUID();
     let calls = 0;
@@ -152,7 +152,7 @@ describe('an action type of one’s own', () => {
   });
 });
 
-describe('a batch that a later owner has overtaken', () => {
+describe('a batch overtaken by a later owner of its partition', () => {
   it('reports nothing and changes nothing (G5)', async () => {
     const [id, next] = idsIn(0, 2) as [string, string];
     await harness.givenContacts([id, next]);
@@ -170,7 +170,7 @@ describe('a batch that a later owner has overtaken', () => {
     expect((await harness.contact(id))?.['lastName']).toBe('Owner');
   });
 
-  it('is not mistaken for one whose topic was created anew: that is said, and its positions fail', async () => {
+  it('is distinguished from a batch of a topic that was created again, which is dead-lettered with its own code', async () => {
     const [id] = idsIn(0, 1) as [string];
     await harness.givenContacts([id]);
     await harness.database

@@ -64,7 +64,7 @@ describe('the batches of a chunk', () => {
     });
   });
 
-  it('skip the duplicates of an action that lie in two of them (G4)', async () => {
+  it('skip duplicates of an action across two batches (G4)', async () => {
     const [twice, once] = idsIn(0, 2) as [string, string];
     await harness.givenContacts([twice, once]);
     const actionId = randomUUID();
@@ -82,8 +82,8 @@ describe('the batches of a chunk', () => {
   });
 });
 
-describe('a batch of a group that waits', () => {
-  it('delays no result of the others, which are neither applied nor reported again', async () => {
+describe('a waiting batch of a group', () => {
+  it('delays no result of the other batches, which are neither applied nor reported again', async () => {
     const ids = idsIn(0, 4) as [string, string, string, string];
     const calls: string[] = [];
     let isHeld = true;
@@ -109,7 +109,7 @@ describe('a batch of a group that waits', () => {
     expect(calls.filter((id) => id !== ids[1]).sort()).toEqual([ids[0], ids[2], ids[3]].sort());
   });
 
-  it('is reported once more than the others are when its handler dies, each with its first outcome (G2)', async () => {
+  it('is completed after a restart of its handler, and every batch keeps its first outcomes (G2)', async () => {
     const ids = idsIn(0, 3) as [string, string, string];
     await harness.givenContacts(ids);
     let isHeld = true;
@@ -155,7 +155,7 @@ describe('a batch of a group that waits', () => {
   });
 });
 
-describe('a message of a chunk that cannot be processed', () => {
+describe('an unprocessable message of a chunk', () => {
   it('is dead-lettered alone, and its neighbours are reported once', async () => {
     const ids = idsIn(0, 4) as [string, string, string, string];
     await harness.givenContacts(ids);
@@ -217,7 +217,7 @@ class UnansweredUpdate extends UpdateHandler {
 
 describe('a handler that dies between the writes of a group and their results', () => {
   it.each(['1', '2', '16'])(
-    'leaves every batch to its successor, which reports each once, with groups of %s (G2)',
+    'leaves every batch to its successor, which reports each batch once, with groups of %s (G2)',
     async (size) => {
       const ids = idsIn(0, 10);
       const known = ids.slice(0, 9);

@@ -43,7 +43,7 @@ function mailing(outbox: Outbox, fallsAt: string): ActionRegistry {
 }
 
 describe('the idempotency token of a position', () => {
-  it('is the same when its batch is tried again and when it is redelivered, and is nobody else’s', async () => {
+  it('stays the same when its batch is retried or redelivered, and belongs to no other position', async () => {
     const outbox = new Outbox();
     const [one, two, three] = idsIn(1, 3) as [string, string, string];
     const registry = mailing(outbox, two);

@@ -94,7 +94,7 @@ function expectOrder(): void {
 }
 
 describe('the lanes', () => {
-  it('get their shares while all of them wait, and the rest when one is through', async () => {
+  it('get their shares while all of them wait, and the rest when one lane is done', async () => {
     const EACH = 30;
     const TOTAL = EACH * PARTITIONS;
     for (const lane of ['low', 'normal', 'high'] as const) await publish(lane, EACH);
@@ -112,7 +112,7 @@ describe('the lanes', () => {
     expectOrder();
   });
 
-  it('above is before what waits in the one below', async () => {
+  it('are served by urgency, so that a higher lane overtakes waiting batches of a lower lane', async () => {
     const BELOW = 60 * PARTITIONS;
     const low = await publish('low', 60);
     await start('16,4,1');
@@ -127,14 +127,14 @@ describe('the lanes', () => {
     expectOrder();
   });
 
-  it('hand back what waits when handler stops, and lose nothing', async () => {
+  it('hand back waiting batches when handler stops, and lose none', async () => {
     let open = (): void => undefined;
     opened = new Promise((resolve) => {
       open = resolve;
     });
     const actionIds = [await publish('high', 4), await publish('low', 4)];
     const service = await start('16,4,1');
-    await eventually('as many are inside as may be', () => most.atOnce === PERMITS);
+    await eventually('all permits are taken', () => most.atOnce === PERMITS);
     const stopped = harness.stop();
     open();
     await stopped;

@@ -15,7 +15,7 @@ beforeEach(async () => {
 afterEach(() => harness.installation.dispose());
 
 describe('handler', () => {
-  it('resolves its root', async () => {
+  it('resolves its composition root', async () => {
     const service = inProcessService();
     const config = loadConfig(handlerConfigSchema, harness.installation.env);
     const container = await createContainer(config, service.context);
@@ -25,7 +25,7 @@ describe('handler', () => {
     await service.stop();
   });
 
-  it('is ready when it consumes, and not while it stops', async () => {
+  it('is ready while it consumes, and unready while it stops', async () => {
     const service = await harness.start();
     expect(service.context.health.report()).toMatchObject({ ready: true });
     await harness.stop();
@@ -33,7 +33,7 @@ describe('handler', () => {
     expect(service.failures).toEqual([]);
   });
 
-  it('two of them share the partitions, and every batch has one result', async () => {
+  it('shares the partitions with a second handler, and every batch has one result', async () => {
     const actionId = randomUUID();
     const second = new HarnessTwin(harness);
     await harness.start();

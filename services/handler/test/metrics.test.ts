@@ -11,7 +11,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-it('tells of a real action what became of it, with labels that no id gets into', async () => {
+it('records the outcomes of an action as metrics, with no id in a label', async () => {
   const actionId = randomUUID();
   const tried = new Set<string>();
   await harness.start(
@@ -47,7 +47,7 @@ it('tells of a real action what became of it, with labels that no id gets into',
   ]);
   await harness.awaitResults(2, actionId);
 
-  const metrics = await eventually('the end of it all', async () => {
+  const metrics = await eventually('all batches are done', async () => {
     const exposition = await Exposition.scrape(harness.adminPort);
     const sum = (name: string): number =>
       LANES.reduce((all, consumer) => all + exposition.sum(name, { consumer }), 0);

@@ -52,7 +52,7 @@ describe('a dry run', () => {
     ['delete', [entity(0, three, {}), entity(1, gone, {}), entity(2, one, { expectedVersion: 44 })]],
   ];
 
-  it('changes nothing at all, and foretells what the action then does', async () => {
+  it('changes nothing and predicts what the action then does', async () => {
     await harness.givenContacts([one, two, three]);
     for (const [actionType, entities] of cases) {
       const before = await harness.contacts();
@@ -68,7 +68,7 @@ describe('a dry run', () => {
     }
   });
 
-  it('tells an action type that it is one', async () => {
+  it('informs the action type that it is a dry run', async () => {
     const [dry, real] = [randomUUID(), randomUUID()];
     const batch = { batchNo: 0, partition: 0, actionType: 'notify', entities: [entity(0, one, {})] };
     await harness.publish({ ...batch, actionId: dry, dryRun: true }, { ...batch, actionId: real });
@@ -81,7 +81,7 @@ describe('a dry run', () => {
 });
 
 describe('a batch of a cancelled action', () => {
-  it('has each of its positions skipped, and nothing is looked at or changed', async () => {
+  it('skips every position without validation or changes', async () => {
     const [id] = idsIn(1, 1, 'cancel') as [string];
     await harness.givenContacts([id]);
     const before = await harness.contacts();
@@ -118,7 +118,7 @@ describe('a batch of a cancelled action', () => {
     expect(await harness.contacts()).toEqual(before);
   });
 
-  it('is dropped where it is the second copy: the first, from before the cancelling, has counted', async () => {
+  it('is dropped when its first copy was published before the cancellation and has counted', async () => {
     const [id] = idsIn(2, 1, 'copies') as [string];
     await harness.givenContacts([id]);
     const batch: GivenBatch = {

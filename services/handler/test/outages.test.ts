@@ -77,9 +77,9 @@ const CASES = (['kafka', 'redis', 'mongodb'] as const).flatMap((part) =>
   AWAY.map((away) => ({ part, away })),
 );
 
-describe('a part that goes away in the middle of a batch', () => {
+describe('a dependency that fails in the middle of a batch', () => {
   it.each(CASES)(
-    '$part, $away: each position has its outcome once, entities are those of the model, nothing is restarted',
+    'leaves one outcome for every position and the entities of the model, without a restart ($part, $away)',
     async ({ part, away }) => {
       const { link, env } = await linkTo(part, harness.installation.env);
       harness.installation.onDispose(() => link.close());

@@ -12,7 +12,7 @@ afterAll(() => harness.installation.dispose());
 const rename = { lastName: 'After' };
 
 describe('update', () => {
-  it('gives each position its outcome, with ref and order kept', async () => {
+  it('returns an outcome for each position, with its ref and in order', async () => {
     const [known, unknown, invalid, twice, cleared] = idsIn(0, 5, 'mix') as [
       string,
       string,
@@ -59,7 +59,7 @@ describe('update', () => {
     expect((await harness.contact(invalid))?.version).toBe(1);
   });
 
-  it('fails an entity that changes nothing, and lets config.set change it', async () => {
+  it('fails an entity without changes, unless config.set changes it', async () => {
     const [plain, set, own] = idsIn(1, 3, 'set') as [string, string, string];
     await harness.givenContacts([plain, set, own]);
     const [without, withSet] = [randomUUID(), randomUUID()];
@@ -80,7 +80,7 @@ describe('update', () => {
     expect((await harness.contact(own))?.['ownerId']).toBe('u8');
   });
 
-  it('recognises a duplicate in a later batch of the same action, and not in another action', async () => {
+  it('recognises a duplicate in a later batch of the same action, but not in another action', async () => {
     const [id] = idsIn(2, 1, 'dup') as [string];
     await harness.givenContacts([id]);
     const [one, other] = [randomUUID(), randomUUID()];
@@ -105,7 +105,7 @@ describe('update', () => {
     expect(await harness.contact(id)).toMatchObject({ score: 24, version: 26 });
   });
 
-  it('drops the second copy of a batch that was published twice: one result, one change, also after later changes', async () => {
+  it('drops the second copy of a batch that was published twice, also after later changes', async () => {
     const [id] = idsIn(1, 1, 'copy') as [string];
     await harness.givenContacts([id]);
     const [one, later] = [randomUUID(), randomUUID()];

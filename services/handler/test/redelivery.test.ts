@@ -43,7 +43,7 @@ describe('a redelivery', () => {
     expect(await harness.contact(known)).toEqual(before);
   });
 
-  it('finds its own record, version and tombstone (G2)', async () => {
+  it('recognises its own record, version and tombstone (G2)', async () => {
     const ids = idsIn(0, 7);
     const [updated, deleted, upserted] = ids as [string, string, string];
     const [made, added, there, gone] = ids.slice(3) as [string, string, string, string];
@@ -86,7 +86,7 @@ describe('a redelivery', () => {
     expect(await harness.contacts()).toEqual(before);
   });
 
-  it('of a create does not bring back what a later batch has deleted (G5)', async () => {
+  it('of a create does not restore an entity that a later batch has deleted (G5)', async () => {
     const [id, other] = idsIn(0, 2) as [string, string];
     const [creation, deletion] = [randomUUID(), randomUUID()];
     await harness.publish(
@@ -119,7 +119,7 @@ describe('a redelivery', () => {
     expect(await harness.contacts()).toEqual(before);
   });
 
-  it('of a batch that was left half done finishes it', async () => {
+  it('finishes a batch that was left half done', async () => {
     const ids = idsIn(1, 6);
     await harness.givenContacts(ids);
     const actionId = randomUUID();

@@ -41,7 +41,7 @@ describe('a Redis that answers but refuses work', () => {
     });
   });
 
-  it('makes batches wait and handler unready until there is memory again, and fails no entity', async () => {
+  it('makes batches wait and handler unready until it has memory again, and fails no entity', async () => {
     const ids = idsIn(0, 3);
     await harness.givenContacts(ids);
     const actionId = randomUUID();
@@ -70,8 +70,8 @@ describe('a Redis that answers but refuses work', () => {
   });
 });
 
-describe('what a customer reads', () => {
-  it('is never the text of an unexpected error, nor of a call that an action type makes', async () => {
+describe('an error message for the customer', () => {
+  it('never contains the text of an unexpected error or of a failed call by an action type', async () => {
     const ids = idsIn(0, 3);
     const actionId = randomUUID();
     const errors = [
@@ -101,7 +101,7 @@ describe('what a customer reads', () => {
     expect(result!.outcomes[2]!.message).toBe('the account has no seat left');
   });
 
-  it('is never the text of what a batch is given up for', async () => {
+  it('never contains the text of the error for which a batch is dead-lettered', async () => {
     const [id] = idsIn(0, 1) as [string];
     const actionId = randomUUID();
     // An action type that this handler does not know makes the batch fail as a whole.

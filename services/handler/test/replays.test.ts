@@ -9,7 +9,7 @@ beforeEach(async () => {
 afterEach(() => harness.installation.dispose());
 
 describe('a replay', () => {
-  it('is applied once for each generation, reports it, and comes again as it came first', async () => {
+  it('is applied once per generation, reports its generation, and repeats its outcomes when redelivered', async () => {
     const [id, other] = idsIn(0, 2) as [string, string];
     await harness.givenContacts([id, other]);
     const actionId = randomUUID();
@@ -53,7 +53,7 @@ describe('a replay', () => {
     expect(await harness.contact(id)).toMatchObject({ version: 4 });
   });
 
-  it('of a batch whose entities another batch of its action has taken leaves them to that one', async () => {
+  it('leaves entities to another batch of its action that has claimed them first', async () => {
     const [id, other] = idsIn(1, 2) as [string, string];
     await harness.givenContacts([id, other]);
     const actionId = randomUUID();

@@ -34,7 +34,7 @@ class Calls {
 }
 
 describe('an entity that fails', () => {
-  it('and says it may pass is tried again, and the others of its batch are not', async () => {
+  it('with a transient error is retried without the other entities of its batch', async () => {
     const ids = idsIn(0, 4);
     const calls = new Calls();
     const actionId = await publishOwn(ids);
@@ -56,7 +56,7 @@ describe('an entity that fails', () => {
     expect(ids.map((id) => calls.byId.get(id))).toEqual([1, 3, 1, 1]);
   });
 
-  it('by a network fault of its own call is tried again', async () => {
+  it('with a network fault of its own call is retried', async () => {
     const ids = idsIn(0, 2);
     const calls = new Calls();
     const actionId = await publishOwn(ids);
@@ -76,7 +76,7 @@ describe('an entity that fails', () => {
     ]);
   });
 
-  it('for good is its failure at once, with its own code', async () => {
+  it('with a permanent error gets a failure at once, with its own code', async () => {
     const ids = idsIn(0, 3);
     const calls = new Calls();
     const actionId = await publishOwn(ids);
@@ -101,7 +101,7 @@ describe('an entity that fails', () => {
     expect(harness.deadLetters.messages).toHaveLength(0);
   });
 
-  it('each time it may be tried is RETRIES_EXHAUSTED, with its last message', async () => {
+  it('in every try gets RETRIES_EXHAUSTED with its last message', async () => {
     const ids = idsIn(0, 2);
     const calls = new Calls();
     const actionId = await publishOwn(ids);
@@ -126,7 +126,7 @@ describe('an entity that fails', () => {
 });
 
 describe('the retry policy', () => {
-  it('is that of the action, else of its type, else of the installation', async () => {
+  it('comes from the action, else from its type, else from the installation', async () => {
     const [id] = idsIn(0, 1) as [string];
     const batch = { batchNo: 0, partition: 0, entities: [entity(0, id, {})] };
     const [own, types, greedy] = [randomUUID(), randomUUID(), randomUUID()];
@@ -147,7 +147,7 @@ describe('the retry policy', () => {
 });
 
 describe('processBatch', () => {
-  it('is asked again only for the entities for which it has asked', async () => {
+  it('is called again only with the entities for which it requested a retry', async () => {
     const ids = idsIn(0, 4);
     const asked: string[][] = [];
     const actionId = await publishOwn(ids);
@@ -173,7 +173,7 @@ describe('processBatch', () => {
     ]);
   });
 
-  it('that says nothing will mend it is taken apart at once', async () => {
+  it('is replaced by single calls at once when it throws a permanent error', async () => {
     const ids = idsIn(0, 3);
     let batches = 0;
     const actionId = await publishOwn(ids);
@@ -196,7 +196,7 @@ describe('processBatch', () => {
     ]);
   });
 
-  it('that breaks on a retry leaves what is settled', async () => {
+  it('keeps settled outcomes when it throws in a retry', async () => {
     const ids = idsIn(0, 2);
     let batches = 0;
     const actionId = await publishOwn(ids);
@@ -229,7 +229,7 @@ describe('a long wait in place', () => {
     });
   });
 
-  it('keeps the session: heartbeats go on, nothing is redelivered', async () => {
+  it('keeps the session by heartbeats, so that nothing is redelivered', async () => {
     const ids = idsIn(0, 1);
     const calls = new Calls();
     const actionId = await publishOwn(ids);

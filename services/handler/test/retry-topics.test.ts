@@ -55,7 +55,7 @@ async function publish(actionType: string, ids: readonly string[]): Promise<stri
 }
 
 describe('a batch that waits for longer than the in-place budget', () => {
-  it('lets its partition go on, is tried when it is due, and is told under its place in the lane', async () => {
+  it('lets its partition continue, is tried when it is due, and is reported with its place in the lane', async () => {
     // The wait is longer than the session: heartbeats continue while the partition of the retry
     // topic is paused.
     await given({ RETRY_TIERS_MS: '8000,9000,10000' });
@@ -86,7 +86,7 @@ describe('a batch that waits for longer than the in-place budget', () => {
     expect(harness.deadLetters.messages).toHaveLength(0);
   });
 
-  it('does not undo what a later action has done meanwhile (G5)', async () => {
+  it('does not undo the changes of a later action (G5)', async () => {
     await given();
     const [contested, alone] = idsIn(0, 2) as [string, string];
     await harness.givenContacts([contested, alone]);
@@ -105,7 +105,7 @@ describe('a batch that waits for longer than the in-place budget', () => {
     expect(await harness.contact(alone)).toMatchObject({ lastName: 'Late', version: 2 });
   });
 
-  it('keeps what was settled before it had to wait, whatever has become of it since', async () => {
+  it('keeps the outcomes that were settled before it waited, whatever has changed since', async () => {
     await given();
     const [done, held] = idsIn(0, 2) as [string, string];
     await harness.givenContacts([done, held]);
@@ -138,7 +138,7 @@ describe('a batch that waits for longer than the in-place budget', () => {
     expect(await harness.contact(done)).toMatchObject({ lastName: 'Newer' });
   });
 
-  it('is recorded in its action before it waits, so that the dispatch of the others goes on', async () => {
+  it('is recorded in its action before it waits, so that the dispatch of the other batches continues', async () => {
     await given();
     const [id] = idsIn(0, 1) as [string];
     await harness.givenContacts([id]);
@@ -170,7 +170,7 @@ describe('a batch that waits for longer than the in-place budget', () => {
     await harness.awaitResults(1, actionId);
   });
 
-  it('is taken up by another instance where its own has gone', async () => {
+  it('is processed by another instance after its own has stopped', async () => {
     await given();
     const [id] = idsIn(0, 1) as [string];
     await harness.givenContacts([id]);
@@ -186,7 +186,7 @@ describe('a batch that waits for longer than the in-place budget', () => {
     expect(await harness.contact(id)).toMatchObject({ lastName: 'Late', version: 2 });
   });
 
-  it('goes one tier further each time, and is a dead letter when it has waited for too long', async () => {
+  it('moves one tier further each time, and is dead-lettered when it has waited for too long', async () => {
     await given({ RETRY_TIERS_MS: '200,300,400', RETRY_MAX_AGE_MS: '6000' });
     const [id] = idsIn(0, 1) as [string];
     const late = await publish('own', [id]);

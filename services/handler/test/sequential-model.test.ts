@@ -98,8 +98,8 @@ function note(what: string): void {
   happened.set(what, (happened.get(what) ?? 0) + 1);
 }
 
-describe('the batches of a lane, against the sequential model', () => {
-  it('come to the same, however they are foretold, redelivered and delivered late', async () => {
+describe('the batches of a lane', () => {
+  it('match the sequential model, however they are predicted, redelivered and delivered late', async () => {
     await fc.assert(
       fc.asyncProperty(batches, async (given) => {
         const accountId = `a-${randomUUID()}`;

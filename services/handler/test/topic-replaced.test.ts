@@ -47,7 +47,7 @@ async function migrate(): Promise<void> {
 }
 
 describe('a lane’s topic that was deleted and created again, with more messages than before', () => {
-  it('is noticed at the start: nothing of it is processed or swallowed until the migration is done', async () => {
+  it('is detected at the start, and none of its messages is processed or skipped until the migration is done', async () => {
     await harness.start();
     await harness.awaitResults(2, ...(await publish(2)));
     await harness.stop();
@@ -69,7 +69,7 @@ describe('a lane’s topic that was deleted and created again, with more message
     );
   });
 
-  it('is noticed by a running handler, too', async () => {
+  it('is detected by a running handler', async () => {
     const { context, failures } = await harness.start();
     await harness.awaitResults(2, ...(await publish(2)));
     await harness.installation.recreateTopic(topic);

@@ -116,7 +116,7 @@ async function allResults(actionId: string): Promise<BatchResult[]> {
 
 describe('a handler that stalled past its session while its partitions moved', () => {
   it.each<Stage>(['before its write', 'after its write'])(
-    '%s: changes no entity that a later owner has changed, and produces no outcome',
+    'changes no entity that a later owner has changed and produces no outcome (%s)',
     async (stage) => {
       const ids = idsIn(0, 3);
       await harness.givenContacts(ids);
@@ -145,7 +145,7 @@ describe('a handler that stalled past its session while its partitions moved', (
     },
   );
 
-  it('does not make a change that was refused, though another lane has made it possible since', async () => {
+  it('does not make a refused change that another lane has made possible since', async () => {
     const [id] = idsIn(0, 1) as [string];
     const [late, creation] = [randomUUID(), randomUUID()];
     await harness.publish(renaming(late, [id], 'Late'));
@@ -188,9 +188,9 @@ async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promi
   return { done: container.get(TOKENS.consumer).process(chunk) };
 }
 
-describe('a handler that was overtaken and does not know it', () => {
+describe('a handler that was overtaken without noticing', () => {
   it.each<Stage>(['before its write', 'after its write'])(
-    'having stalled %s: changes nothing, and what it reports repeats what was reported',
+    'changes nothing after a stall %s, and its report repeats the reported outcomes',
     async (stage) => {
       const ids = idsIn(0, 3);
       await harness.givenContacts(ids);

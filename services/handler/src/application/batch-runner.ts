@@ -112,7 +112,7 @@ export class BatchRunner {
     );
     if (applied.kind !== 'waiting') return applied;
     const delayMs = backoffDelay(batch.progress.requests, batch.policy);
-    const error = new RetryableError('an entity asks for another try');
+    const error = new RetryableError('an entity requested a retry');
     return { kind: 'again', reason: 'entity', delayMs, error };
   }
 
@@ -126,17 +126,17 @@ export class BatchRunner {
     const { message, progress, policy } = batch;
     const where = { topic: message.topic, partition: message.partition, offset: message.offset };
     if (isRetryable(error)) {
-      if (outages === 1) log.warn({ ...where, err: error }, 'a batch waits for a dependency');
+      if (outages === 1) log.warn({ ...where, err: error }, 'Batch waiting for dependency');
       return { kind: 'again', reason: 'dependency', delayMs: backoffDelay(outages, backoff), error };
     }
     const fault = error instanceof SupersededError ? await this.#fenceFault(error, message, chunk) : error;
     if (fault === undefined) {
-      log.warn(where, 'superseded: a later owner of the partition is ahead, nothing reported');
+      log.warn(where, 'Batch superseded by a later owner; not reported');
       return { kind: 'superseded' };
     }
     progress.faults += 1;
     if (progress.faults >= policy.maxAttempts) return { kind: 'given-up', error: fault };
-    log.warn({ ...where, attempts: progress.attempts, err: fault }, 'a batch failed and is tried again');
+    log.warn({ ...where, attempts: progress.attempts, err: fault }, 'Batch failed; retrying');
     return { kind: 'again', reason: 'fault', delayMs: backoffDelay(progress.faults, policy), error: fault };
   }
 

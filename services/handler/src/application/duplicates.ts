@@ -25,5 +25,8 @@ export function splitDuplicates(entities: readonly Entity[], first: readonly num
 }
 
 function duplicateOf(position: number): Outcome {
-  return skipped(OUTCOME_CODES.DUPLICATE_ENTITY, `the same entity is at position ${position}, which counts`);
+  return skipped(
+    OUTCOME_CODES.DUPLICATE_ENTITY,
+    `the entity already occurs at position ${position}; only its first position is processed`,
+  );
 }

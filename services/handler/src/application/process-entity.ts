@@ -43,7 +43,7 @@ export async function processGuarded(
   } catch (error) {
     if (error instanceof SupersededError) {
       if (!overtaken) throw error;
-      return failure(OUTCOME_CODES.SUPERSEDED, 'a later action has changed it');
+      return failure(OUTCOME_CODES.SUPERSEDED, 'a later action has changed this entity');
     }
     if (isRetryable(error)) {
       if (error instanceof CodedError && !(error instanceof RetryableError)) throw error;

@@ -61,7 +61,7 @@ const kinds = async (...reports: readonly Promise<void>[]): Promise<string[]> =>
   (await Promise.allSettled(reports)).map(({ status }) => status);
 
 describe('ResultReporter', () => {
-  it('sends the results of one action together, and each action by itself', async () => {
+  it('sends the results of one action together, and those of another action separately', async () => {
     expect(await kinds(report('a', 0), report('b', 0), report('a', 1), report('a', 2))).toEqual(
       Array.from({ length: 4 }, () => 'fulfilled'),
     );
@@ -81,14 +81,14 @@ describe('ResultReporter', () => {
     expect(reported).toBe(1);
   });
 
-  it('shares a send up to a number of bytes that every broker accepts', async () => {
+  it('limits a shared send to the number of bytes that every broker accepts', async () => {
     const ref = 'r'.repeat(60_000);
     const reports = [0, 1, 2, 3, 4].map((batchNo) => report('a', batchNo, ref));
     expect(await kinds(...reports)).toEqual(Array.from({ length: 5 }, () => 'fulfilled'));
     expect(sends).toEqual([['a:0', 'a:1'], ['a:2', 'a:3'], ['a:4']]);
   });
 
-  it('fails only the result that cannot be encoded', async () => {
+  it('fails only a result that cannot be encoded', async () => {
     failure = (ids) => (ids.includes('a:1') ? new MalformedMessageError('not a result') : undefined);
     expect(await kinds(report('a', 0), report('a', 1), report('a', 2))).toEqual([
       'fulfilled',

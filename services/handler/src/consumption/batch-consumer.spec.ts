@@ -212,7 +212,7 @@ const unsent = (type: string): ProduceError =>
 
 describe('BatchConsumer', () => {
   it.each([13, 18, 371, 8_000, 14_031, 987_654])(
-    'waits while the store refuses everybody by code %d, and fails no entity',
+    'waits while the store refuses every client with code %d, and fails no entity',
     async (code) => {
       storeErrors = Array.from({ length: 12 }, () => refusal(code));
       await deliver(VALID);
@@ -228,14 +228,14 @@ describe('BatchConsumer', () => {
     },
   );
 
-  it('does not let a command that the store always refuses block its partition, nor its text reach the customer', async () => {
+  it('fails the entities of a batch that the store always refuses, without the text of the refusal', async () => {
     storeErrors = Array.from({ length: 12 }, () => refusal(9));
     await deliver(VALID);
     expect(results[0]!.outcomes.map(({ code }) => code)).toEqual(['PROCESSING_ERROR', 'PROCESSING_ERROR']);
     expect(JSON.stringify(results)).not.toContain('crm');
   });
 
-  it('tries only the report again when it is not confirmed: what is settled is neither processed nor judged again', async () => {
+  it('retries only the report when it is not confirmed, and processes no settled entity again', async () => {
     reportErrors = ['REQUEST_TIMED_OUT', 'TOPIC_AUTHORIZATION_FAILED', 'KAFKA_STORAGE_ERROR', 'UNKNOWN'].map(
       unsent,
     );
@@ -260,7 +260,7 @@ describe('BatchConsumer', () => {
     expect(results).toHaveLength(1);
   });
 
-  it('reports only the batch again whose report failed, and applies none of its group again', async () => {
+  it('retries only the failed report of a group, and applies no batch again', async () => {
     const batches = ['a', 'b', 'c'].map((name) => ({
       ...VALID,
       actionId: name,
@@ -274,7 +274,7 @@ describe('BatchConsumer', () => {
     expect(buried).toEqual([]);
   });
 
-  it('does not let one batch that fails make the others of its group wait', async () => {
+  it('completes the other batches of a group before one that fails', async () => {
     const batches = ['a', 'unknown', 'c'].map((name) => ({
       ...VALID,
       actionId: name,

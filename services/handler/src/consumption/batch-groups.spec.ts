@@ -131,8 +131,8 @@ function collide(one: Given, other: Given): boolean {
   return one.ids.some((id) => other.ids.includes(id));
 }
 
-describe('a group', () => {
-  it('is the longest run of messages at the head of which no two name one entity', async () => {
+describe('a group of batches', () => {
+  it('is the longest run of messages at the head of the partition in which no entity occurs twice', async () => {
     const sizes = new Set<number>();
     await fc.assert(
       fc.asyncProperty(
@@ -178,7 +178,7 @@ describe('a group', () => {
     expect(tried).toEqual([[0], [1], [2, 3]]);
   });
 
-  it('is followed by the next one at once when all of it is done', async () => {
+  it('is followed at once by the next group when all of its messages are done', async () => {
     const messages = messagesOf(['a'], ['b'], ['a', 'c'], ['d']);
     expect(await process(messages)).toEqual({ kind: 'retry', done: 2, afterMs: 0 });
     expect(await process(messages.slice(2))).toEqual({ kind: 'done' });
@@ -188,7 +188,7 @@ describe('a group', () => {
     ]);
   });
 
-  it('commits the messages before the first that waits, and tries only what is not done', async () => {
+  it('commits the messages before the first waiting one, and tries only unfinished messages', async () => {
     const messages = messagesOf(['a'], ['b'], ['c'], ['d']);
     effect = (work) => {
       work.isDone = work.message.offset % 2 === 0;
@@ -206,7 +206,7 @@ describe('a group', () => {
     expect(tried).toEqual([[0, 1, 2, 3], [1], [3]]);
   });
 
-  it('takes no further messages while one of it waits', async () => {
+  it('takes no further messages while one of its messages waits', async () => {
     const messages = messagesOf(['a'], ['b'], ['c']);
     const open = messages.slice(0, 2);
     effect = (work) => {
@@ -239,7 +239,7 @@ describe('a group', () => {
     expect(took).toEqual([3]);
   });
 
-  it('ends as a whole when the partition is lost, after the work on all its messages has ended', async () => {
+  it('ends when the partition is lost, after the work on all of its messages has ended', async () => {
     const lost = new PartitionLostError('t', 0, undefined);
     let ended = 0;
     consumer = new BatchConsumer(

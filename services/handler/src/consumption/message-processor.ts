@@ -124,7 +124,7 @@ export class MessageProcessor {
     if (kind !== 'published-twice') return;
     const { at, content, generation } = batch;
     const { batchNo, identity } = content;
-    log.info({ ...at, actionId: identity.actionId, batchNo, generation }, 'second copy of a batch dropped');
+    log.info({ ...at, actionId: identity.actionId, batchNo, generation }, 'Second copy of batch dropped');
   }
 
   async #send(work: MessageWork, end: WorkEnd): Promise<void> {
@@ -150,7 +150,7 @@ export class MessageProcessor {
     recorder.ended(at.lane, 'postponed');
     log.warn(
       { ...at, postponed: postponed + 1, attempts: progress.attempts, err: error },
-      'a batch waits in a retry topic',
+      'Batch postponed to retry topic',
     );
     return true;
   }
@@ -178,14 +178,14 @@ export class MessageProcessor {
     const where = { topic, partition, offset, attempts: work.outages + work.faults + 1 };
     if (isRetryable(error)) {
       work.outages += 1;
-      if (work.outages === 1) log.warn({ ...where, err: error }, 'a batch waits for a dependency');
+      if (work.outages === 1) log.warn({ ...where, err: error }, 'Batch waiting for dependency');
       again('dependency', work.outages);
       return;
     }
     work.faults += 1;
     const isGivenUp = work.end?.kind === 'unprocessable';
     if (isGivenUp || (!(error instanceof MalformedMessageError) && work.faults < maxAttempts)) {
-      log.warn({ ...where, err: error }, 'a batch failed and is tried again');
+      log.warn({ ...where, err: error }, 'Batch failed; retrying');
       again('fault', work.faults);
       return;
     }

@@ -87,10 +87,7 @@ export class UnprocessableBatches {
     if (state.isDeadLettered) return;
     const { topic, partition, offset } = message;
     const { log, deadLetters } = this.#options;
-    log.error(
-      { topic, partition, offset, attempts, err: error },
-      'a batch is given up: see the dead letters',
-    );
+    log.error({ topic, partition, offset, attempts, err: error }, 'Batch dead-lettered');
     const batch = reported && { actionId: reported.identity.actionId, batchNo: reported.batchNo };
     await deadLetters.bury({ message, error, attempts, batch });
     state.isDeadLettered = true;

@@ -25,8 +25,8 @@ function work(): { run: () => Promise<void>; end: () => void; begun: () => boole
 }
 const settle = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
-describe('the gate', () => {
-  it('takes the permit back from work that exceeds its time, once', async () => {
+describe('the lane gate', () => {
+  it('withdraws the permit of work that exceeds its time limit, once', async () => {
     const gate = gateOf(1, 1_000, 20);
     const [hanging, next, last] = [work(), work(), work()];
     const hung = gate.pass('low', noHeartbeat, hanging.run);
@@ -52,7 +52,7 @@ describe('the gate', () => {
     await other;
   });
 
-  it('admits as many as there are permits, and the next when one leaves, also by an error', async () => {
+  it('admits one group per permit, and the next one when a group ends or fails', async () => {
     const gate = gateOf(2);
     const [a, b, c] = [work(), work(), work()];
     const first = gate.pass('low', noHeartbeat, () => a.run().then(() => Promise.reject(new Error('bad'))));
@@ -69,7 +69,7 @@ describe('the gate', () => {
     await Promise.all(others);
   });
 
-  it('admits the waiting by the weights of their lanes, and of a lane in order', async () => {
+  it('admits waiting groups by the weights of their lanes, and in order within a lane', async () => {
     const gate = gateOf(1);
     const blocking = work();
     const order: string[] = [];
@@ -94,7 +94,7 @@ describe('the gate', () => {
     for (let n = 2; n <= 4; n += 1) expect(place(`normal ${n}`)).toBeGreaterThan(place(`normal ${n - 1}`));
   });
 
-  it('sends heartbeats for one that waits, and lets go of it where its partition is lost', async () => {
+  it('sends heartbeats for a waiting group, and drops the group when its partition is lost', async () => {
     const gate = gateOf(1, 5);
     const [inside, lost, next] = [work(), work(), work()];
     const passes = [gate.pass('low', noHeartbeat, inside.run)];
@@ -114,7 +114,7 @@ describe('the gate', () => {
     await Promise.all(passes);
   });
 
-  it('gives the permit on that came while the partition was found to be lost', async () => {
+  it('passes on a permit that was granted while its group lost the partition', async () => {
     const gate = gateOf(1, 5);
     const [inside, lost, next] = [work(), work(), work()];
     const first = gate.pass('low', noHeartbeat, inside.run);
@@ -133,7 +133,7 @@ describe('the gate', () => {
     expect([lost.begun(), next.begun()]).toEqual([false, true]);
   });
 
-  it('charges a turn for each batch that it tried, so that larger groups get no larger share', async () => {
+  it('charges a lane for each batch that it tried, so that larger groups get no larger share', async () => {
     const gate = gateOf(1);
     const blocking = work();
     const order: Lane[] = [];
@@ -158,7 +158,7 @@ describe('the gate', () => {
     expect(Math.abs(normal - 40)).toBeLessThanOrEqual(16);
   });
 
-  it('refuses who waits and who comes when it closes; who is inside finishes', async () => {
+  it('refuses waiting and new groups when it closes, and lets admitted groups finish', async () => {
     const gate = gateOf(1);
     const [inside, waiting] = [work(), work()];
     const first = gate.pass('high', noHeartbeat, inside.run);

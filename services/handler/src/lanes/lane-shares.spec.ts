@@ -16,19 +16,19 @@ function turns(shares: LaneShares, waiting: readonly Lane[], n: number): Lane[] 
 const count = (taken: readonly Lane[], lane: Lane): number => taken.filter((one) => one === lane).length;
 
 describe('the shares of lanes', () => {
-  it('are their weights while all of them wait', () => {
+  it('equal their weights while all lanes wait', () => {
     const taken = turns(new LaneShares(WEIGHTS), LANES, 21 * 10);
     expect(LANES.map((lane) => count(taken, lane))).toEqual([160, 40, 10]);
   });
 
-  it('go to those that wait, by their weights', () => {
+  it('are divided among the waiting lanes by their weights', () => {
     const taken = turns(new LaneShares(WEIGHTS), ['normal', 'low'], 50);
     expect([count(taken, 'normal'), count(taken, 'low')]).toEqual([40, 10]);
     expect(turns(new LaneShares(WEIGHTS), ['low'], 3)).toEqual(['low', 'low', 'low']);
     expect(new LaneShares(WEIGHTS).next([])).toBeUndefined();
   });
 
-  it('let a lane that comes overtake at once, but not catch up on its rest', () => {
+  it('let a returning lane overtake at once, but not catch up on its idle time', () => {
     const shares = new LaneShares(WEIGHTS);
     turns(shares, ['low'], 1_000);
     shares.begin('high');
@@ -37,7 +37,7 @@ describe('the shares of lanes', () => {
     expect(count(taken, 'low')).toBeGreaterThanOrEqual(1);
   });
 
-  it('are kept over any stretch, for any weights, and nobody starves', () => {
+  it('hold over any stretch and for any weights, and no lane starves', () => {
     const weight = fc.integer({ min: 1, max: 100 });
     fc.assert(
       fc.property(
