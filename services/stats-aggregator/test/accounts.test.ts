@@ -21,8 +21,8 @@ afterEach(() => harness.installation.dispose());
 
 const numbers = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-describe('the accounts of an action', () => {
-  it('are complete at the end: a log per batch, counts and codes that equal them, one last event', async () => {
+describe('the logs and counts of an action', () => {
+  it('are complete at the end, with a log per batch, equal counts and codes, and one last event', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 200);
     await harness.start();
@@ -42,7 +42,7 @@ describe('the accounts of an action', () => {
     expect(versions).toEqual([...versions].sort((a, b) => a - b));
   });
 
-  it('do not change when everything is delivered again, and the state is told again', async () => {
+  it('do not change when everything is delivered again, and the state is published again', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 100);
     await harness.start();
@@ -62,7 +62,7 @@ describe('the accounts of an action', () => {
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 
-  it('drop a batch that comes at another offset, next to the first and much later', async () => {
+  it('exclude a copy of a batch at another offset, next to the first copy and much later', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 40);
     await harness.start();
@@ -76,7 +76,7 @@ describe('the accounts of an action', () => {
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 
-  it('survive instances that come and go in the middle', async () => {
+  it('are exact although instances start and stop in the middle', async () => {
     const actionIds = numbers(6).map(() => randomUUID());
     for (const actionId of actionIds) await harness.givenAction(actionId, 300);
     const first = await harness.start();
@@ -93,14 +93,14 @@ describe('the accounts of an action', () => {
   });
 });
 
-describe('a crash between the steps', () => {
+describe('results after a crash or a stall', () => {
   const source = (offset: number) => ({ partition: 0, offset });
 
-  it('between logs and counts: the next run counts what the first one logged', async () => {
+  it('are counted by the next run when the first one only logged them', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 30);
     const logs = numbers(3).map((n) => toBatchLog(harness.result(actionId, n), source(n)));
-    await new LogStore(harness.database).store(logs.slice(0, 2)); // and died
+    await new LogStore(harness.database).store(logs.slice(0, 2)); // It crashed after that.
     const accountant = new Accountant(
       new LogStore(harness.database),
       new ActionCounts(harness.database, () => new Date()),
@@ -110,7 +110,7 @@ describe('a crash between the steps', () => {
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 
-  it('two at the same chunk, at the same time, count it once', async () => {
+  it('are counted once when two instances process the same chunk at the same time', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 300);
     const all = numbers(30).map((n) => toBatchLog(harness.result(actionId, n), source(n)));
@@ -126,13 +126,13 @@ describe('a crash between the steps', () => {
   });
 });
 
-describe('the status', () => {
+describe('the status of an action', () => {
   const CASES = ACTION_STATUSES.flatMap((status) => [
     { status, skipped: 0 },
     { status, skipped: 1 },
   ]);
 
-  it.each(CASES)('of a $status action moves as the rules of the domain say', async ({ status, skipped }) => {
+  it.each(CASES)('moves from $status as the rules of the domain say', async ({ status, skipped }) => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20, { status });
     const counts = new ActionCounts(harness.database, () => new Date());
@@ -153,7 +153,7 @@ describe('the status', () => {
 });
 
 describe('a poison message', () => {
-  it('goes to the dead letters alone; its neighbours count (G6)', async () => {
+  it('is dead-lettered alone, and its neighbours count (G6)', async () => {
     const [known, unknown] = [randomUUID(), randomUUID()];
     await harness.givenAction(known, 30);
     const beyond = harness.result(known, 7);
@@ -191,7 +191,7 @@ describe('a poison message', () => {
 });
 
 describe('stats-aggregator', () => {
-  it('resolves its root, is ready when it consumes, and stops in order', async () => {
+  it('resolves its composition root, is ready while it consumes, and stops in order', async () => {
     const root = inProcessService();
     const config = loadConfig(statsAggregatorConfigSchema, harness.installation.env);
     const container = await createContainer(config, root.context);

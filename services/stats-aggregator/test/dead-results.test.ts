@@ -43,8 +43,8 @@ async function lettersArrived(n: number): Promise<void> {
   await eventually(`${n} dead letters`, () => harness.deadLetters.messages.length >= n);
 }
 
-describe('a result that is given up', () => {
-  it('has its positions fail, so that the action completes; a replay replaces that', async () => {
+describe('a result that is dead-lettered', () => {
+  it('fails at its positions, so that the action completes, until a replay replaces the outcomes', async () => {
     const actionId = randomUUID();
     await staged(actionId, 3);
     const beyond = harness.result(actionId, 7).outcomes;
@@ -79,7 +79,7 @@ describe('a result that is given up', () => {
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('does not touch what its batch has, nor where everything is delivered again', async () => {
+  it('does not change existing outcomes of its batch, also when everything is delivered again', async () => {
     const actionId = randomUUID();
     await staged(actionId, 2);
     const [first, second] = [harness.result(actionId, 0), harness.result(actionId, 1)];
@@ -99,7 +99,7 @@ describe('a result that is given up', () => {
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('of an action that there is not, or without the staged batch, is a dead letter and nothing else', async () => {
+  it('of an unknown action or without the staged batch fails no position', async () => {
     const [unknown, purged, end] = [randomUUID(), randomUUID(), randomUUID()];
     await harness.givenAction(purged, 10);
     await staged(end, 1);

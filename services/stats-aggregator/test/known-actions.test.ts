@@ -88,7 +88,7 @@ describe('an instance that knows an action', () => {
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('reads the action again before it refuses a result that does not fit what it knows', async () => {
+  it('reads the action again before it refuses a result that contradicts its memory', async () => {
     const actionId = randomUUID();
     // Counts that a person has changed by hand.
     await harness.givenAction(actionId, 40, { counts: { success: 20, failure: 0, skipped: 0 } });
@@ -104,7 +104,7 @@ describe('an instance that knows an action', () => {
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('publishes the status that an action has since been given', async () => {
+  it('publishes a status that the action got from another service', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 40);
     const accountant = instance();
@@ -119,19 +119,19 @@ describe('an instance that knows an action', () => {
   });
 });
 
-describe('a crash of another instance', () => {
-  it('after the logs of a chunk leaves them to be counted by an instance that knows the action', async () => {
+describe('another instance that crashes', () => {
+  it('after the logs of a chunk leaves the count to an instance that knows the action', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 40);
     const accountant = instance();
     const logs = logsOf(actionId, 4);
     await accountant.account(0, logs.slice(0, 1));
-    await new LogStore(harness.database).store(logs.slice(1, 3)); // and died
+    await new LogStore(harness.database).store(logs.slice(1, 3)); // It crashed after that.
     await accountant.account(0, logs.slice(1));
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('after the count of a chunk leaves its event to an instance that knows an older state', async () => {
+  it('after the count of a chunk leaves the event to an instance that knows an older state', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 40);
     const accountant = instance();
@@ -139,7 +139,7 @@ describe('a crash of another instance', () => {
     const chunk = await chunkOf(actionId, 4);
     const rest = { ...chunk, messages: chunk.messages.slice(1) };
     expect(await consumer.process({ ...chunk, messages: chunk.messages.slice(0, 1) })).toEqual(DONE);
-    await instance().account(0, logsOf(actionId, 4).slice(1)); // and died before it published the end
+    await instance().account(0, logsOf(actionId, 4).slice(1)); // It crashed before it published the end.
     const ended = await action(actionId);
     expect(ended.status).toBe('completed');
 

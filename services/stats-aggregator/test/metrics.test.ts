@@ -16,7 +16,7 @@ const scraped = (what: string, done: (exposition: Exposition) => boolean): Promi
     return done(exposition) ? exposition : undefined;
   });
 
-it('tells what was counted, what was a repetition, and which actions have ended', async () => {
+it('reports counted results, repetitions and ended actions as metrics', async () => {
   const actionId = randomUUID();
   await harness.givenAction(actionId, 20);
   await harness.start();

@@ -18,9 +18,9 @@ afterEach(() => harness.installation.dispose());
 
 const CASES = (['mongodb', 'kafka'] as const).flatMap((part) => AWAY.map((away) => ({ part, away })));
 
-describe('a part that goes away in the middle of a chunk', () => {
+describe('a dependency that fails in the middle of a chunk', () => {
   it.each(CASES)(
-    '$part, $away: each result counts once, the last state is told, and nothing is restarted',
+    'leaves each result counted once and the last state published, without a restart ($part, $away)',
     async ({ part, away }) => {
       const { link, env } = await linkTo(part, harness.installation.env);
       harness.installation.onDispose(() => link.close());

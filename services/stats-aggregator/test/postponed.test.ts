@@ -19,7 +19,7 @@ const passed = (actionId: string, offset: number) =>
   });
 
 describe('a postponed batch', () => {
-  it('is postponed no more when its result is counted, or comes again', async () => {
+  it('is no longer postponed when its result is counted or repeated', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 50, { dispatch: { nextBatch: 4, done: false, lease: null } });
     for (const batchNo of [1, 2]) await markPostponed(harness.database, actionId, batchNo);
@@ -47,7 +47,7 @@ describe('a postponed batch', () => {
 });
 
 describe('an action that ends', () => {
-  it('leaves the indexes of the dispatch, even if its dispatch died before it had recorded the last window', async () => {
+  it('leaves the indexes of the dispatch, even if its dispatcher died before it recorded the last window', async () => {
     const actionId = randomUUID();
     const lease = { owner: 'dead/1', until: new Date(1_000) };
     await harness.givenAction(actionId, 20, {

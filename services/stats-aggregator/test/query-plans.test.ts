@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => harness.installation.dispose());
 
-it('every query of stats-aggregator is answered by an index', async () => {
+it('every query of stats-aggregator uses an index', async () => {
   const actionId = randomUUID();
   await harness.givenAction(actionId, 20);
   const accountant = new Accountant(new LogStore(database), new ActionCounts(database, () => new Date()));

@@ -24,7 +24,7 @@ const batchesOf = (actionId: string, n: number): BatchLog[] =>
   numbers(n).map((i) => toBatchLog(harness.result(actionId, i), { partition: 0, offset: i }));
 
 describe('reconciliation', () => {
-  it('finds nothing where all is well, and leaves it alone', async () => {
+  it('finds no drift in correct counts, and does not change them', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 30);
     await accountant.account(0, batchesOf(actionId, 3));
@@ -40,7 +40,7 @@ describe('reconciliation', () => {
     expect(await harness.database.actions.findOne({ _id: actionId })).toEqual(before);
   });
 
-  it('finds drift that was made by hand and repairs it, raising the version', async () => {
+  it('finds and repairs manual changes of the counts, and raises the version', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 30);
     await accountant.account(0, batchesOf(actionId, 3));
@@ -69,7 +69,7 @@ describe('reconciliation', () => {
     expect((await reconcile(harness.database, actionId))?.drift).toEqual([]);
   });
 
-  it('tells gaps, and takes no log for counted that is still to be counted', async () => {
+  it('reports gaps, and ignores logs that are still to be counted', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 40);
     const [a, b, c] = batchesOf(actionId, 3) as [BatchLog, BatchLog, BatchLog];
@@ -81,7 +81,7 @@ describe('reconciliation', () => {
     expect(await harness.database.actions.findOne({ _id: actionId })).toMatchObject({ countedBatches: 3 });
   });
 
-  it('does not harm an action that is counted at the same time', async () => {
+  it('does not disturb an action that is counted at the same time', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 400);
     let counting = true;

@@ -93,8 +93,8 @@ async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
   };
 }
 
-describe('counts never exceed the total', () => {
-  it('when a batch that the action does not have repeats the positions of another', async () => {
+describe('counts of an action', () => {
+  it('exclude an unknown batch that repeats the positions of another', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     await harness.publish(harness.result(actionId, 0), claiming(actionId, 9, 0), harness.result(actionId, 1));
@@ -105,7 +105,7 @@ describe('counts never exceed the total', () => {
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 
-  it('when a batch names a position that the action does not have', async () => {
+  it('exclude a batch with a position that the action does not have', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     await harness.publish(
@@ -121,7 +121,7 @@ describe('counts never exceed the total', () => {
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 
-  it('not even by two results from different partitions, each of which would fit alone', async () => {
+  it('never exceed the total, although each of two results from different partitions would fit alone', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     const counts = new ActionCounts(harness.database, () => new Date());
@@ -130,7 +130,7 @@ describe('counts never exceed the total', () => {
     expect(states.filter((state) => state !== undefined)).toHaveLength(1);
   });
 
-  it('when a batch names more positions than are left: it is put away, and leaves no log', async () => {
+  it('exclude a batch with more positions than are left, which is dead-lettered and leaves no log', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     const { outcomes } = harness.result(actionId, 0);
@@ -146,8 +146,8 @@ describe('counts never exceed the total', () => {
   });
 });
 
-describe('a result that was given up', () => {
-  it('leaves no log behind, not even when it comes again after its successors, and counts when replayed', async () => {
+describe('a result that was dead-lettered', () => {
+  it('leaves no log, also when it is redelivered after its successors, and counts when replayed', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 30);
     const [a, b, c] = [0, 1, 2].map((n) => harness.result(actionId, n));
@@ -156,7 +156,7 @@ describe('a result that was given up', () => {
     const logged = (batchNo: number) =>
       harness.database.actionLogs.countDocuments({ _id: `${actionId}:${batchNo}` });
 
-    counts.faults = 2; // of the chunk, and of the message alone
+    counts.faults = 2; // one for the chunk, and one for the message alone
     const first = await chunkOf(a!);
     expect(await consumer.process(first)).toEqual(DONE);
     expect(await letters(1)).toMatchObject([{ code: 'STORE_FAILED', offset: 0 }]);
@@ -172,7 +172,7 @@ describe('a result that was given up', () => {
     expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   });
 
-  it('keeps its log when another instance has counted it after all', async () => {
+  it('keeps its log when another instance has counted it', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 10);
     const log = toBatchLog(harness.result(actionId, 0), { partition: 0, offset: 4 });
@@ -186,7 +186,7 @@ describe('a result that was given up', () => {
     ).toBeUndefined();
   });
 
-  it('does not take the log of the first copy of its batch with it', async () => {
+  it('does not remove the log of the first copy of its batch', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 10);
     const at = (offset: number) => toBatchLog(harness.result(actionId, 0), { partition: 0, offset });
@@ -210,8 +210,8 @@ class FailingLogs extends LogStore {
   }
 }
 
-describe('a store that refuses everybody', () => {
-  it.each([13, 371, 987_654])('has results wait, and dead-letters none: code %d', async (code) => {
+describe('a store that refuses every client', () => {
+  it.each([13, 371, 987_654])('makes results wait and dead-letters none (code %d)', async (code) => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     const counts = new Failing(harness.database, () => new Date());
@@ -227,7 +227,7 @@ describe('a store that refuses everybody', () => {
     expect(harness.deadLetters.messages).toEqual([]);
   });
 
-  it('does not have a bad result dead-lettered again in each round of what follows', async () => {
+  it('causes one dead letter for a bad result, however often its log cannot be removed', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     const logs = new FailingLogs(harness.database);
@@ -251,10 +251,10 @@ describe('a store that refuses everybody', () => {
   });
 });
 
-describe('a fault that will pass', () => {
+describe('a transient fault', () => {
   const away = new CodedError('STORE_UNAVAILABLE', 'away', { retryable: true });
 
-  it('is waited for however often it was tried, of a whole chunk or of a part', async () => {
+  it('is retried without limit, for a whole chunk and for a split chunk', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     const counts = new Failing(harness.database, () => new Date());
@@ -280,7 +280,7 @@ describe('a fault that will pass', () => {
 });
 
 describe('a message that fails for an unknown reason', () => {
-  it('has all of its tries although it joined a chunk that was tried before', async () => {
+  it('gets all of its tries although it joined a chunk that was tried before', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     const counts = new Failing(harness.database, () => new Date());

@@ -39,7 +39,7 @@ async function applied(actionId: string): Promise<number | undefined> {
 }
 
 describe("a replay's result", () => {
-  it('replaces the outcomes of its batch: the counts move, the completed action stays so and its version rises', async () => {
+  it('replaces the outcomes of its batch, changes the counts and raises the version, and the action stays completed', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 30);
     await harness.start();
@@ -66,7 +66,7 @@ describe("a replay's result", () => {
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('is dropped where the same or a higher generation is there, and everything is delivered again', async () => {
+  it('is dropped when its batch has the same or a higher generation, also when everything is delivered again', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     await harness.start();
@@ -92,7 +92,7 @@ describe("a replay's result", () => {
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('counts the same difference wherever the process died, in whatever company it is delivered again', async () => {
+  it('counts the same difference wherever the process died, and in whatever chunk it is redelivered', async () => {
     const given = (actionId: string): BatchLog[] =>
       [
         deadLettered(actionId, 0),
@@ -106,7 +106,7 @@ describe("a replay's result", () => {
         const actionId = randomUUID();
         await harness.givenAction(actionId, 20);
         const all = given(actionId);
-        await new LogStore(harness.database).store(all.slice(0, died)); // and died before it counted them
+        await new LogStore(harness.database).store(all.slice(0, died)); // It crashed before it counted them.
         const one = accountant();
         for (let i = 0; i < all.length; i += size) await one.account(0, all.slice(i, i + size));
         expect(await breaches(actionId)).toEqual([]);
@@ -118,7 +118,7 @@ describe("a replay's result", () => {
     }
   });
 
-  it('that a stalled owner and the new one count at the same time is counted once', async () => {
+  it('is counted once when a stalled owner and the new owner count it at the same time', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 100);
     const numbers = Array.from({ length: 10 }, (_, n) => n);
@@ -135,7 +135,7 @@ describe("a replay's result", () => {
     expect((await action(actionId)).counts).toEqual({ success: 100, failure: 0, skipped: 0 });
   });
 
-  it('counts once where the results topic was given more partitions in between', async () => {
+  it('counts once when the results topic got more partitions in between', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 10);
     await Promise.all([
@@ -149,7 +149,7 @@ describe("a replay's result", () => {
     });
   });
 
-  it('with other positions than its batch has is refused, and changes nothing', async () => {
+  it('with other positions than those of its batch is refused and changes nothing', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 20);
     await accountant().account(0, [at(deadLettered(actionId, 0), 0), at(harness.result(actionId, 1), 1)]);
@@ -160,7 +160,7 @@ describe("a replay's result", () => {
     expect(await breaches(actionId)).toEqual([]);
   });
 
-  it('that is given up brings back what it had replaced; the replaced one, given up, leaves it alone', async () => {
+  it('restores the outcomes that it had replaced when it is given up, but stays when the replaced result is given up', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 10);
     const [dead, replay] = [at(deadLettered(actionId, 0), 0), at(replayed(actionId, 0), 1)];

@@ -10,7 +10,7 @@ beforeEach(async () => {
 afterEach(() => harness.installation.dispose());
 
 describe('a results topic that was deleted and created again, with more messages than before', () => {
-  it('is noticed by a running stats-aggregator: it counts and drops nothing of it until somebody has acted', async () => {
+  it('is detected by a running stats-aggregator, which neither counts nor drops a result until an operator has acted', async () => {
     const { results } = harness.installation.topics;
     const actionId = randomUUID();
     await harness.givenAction(actionId, 60);

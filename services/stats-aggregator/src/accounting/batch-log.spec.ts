@@ -28,7 +28,7 @@ const result = (outcomes: Outcome[]): BatchResult => ({
 const source = { partition: 1, offset: 7 };
 
 describe('toBatchLog', () => {
-  it('counts the outcomes and keeps both places: of the batch in its lane, of the result in its topic', () => {
+  it('counts the outcomes and keeps the positions of the batch in its lane and of the result in its topic', () => {
     const failed = outcome(9, { status: 'failure', code: 'ENTITY_NOT_FOUND', message: 'm' });
     const log = toBatchLog(result([outcome(4), failed]), source);
     expect(log).toMatchObject({ batchNo: 3, lanePartition: 2, source, at: new Date(1_700_000_000_000) });
@@ -47,7 +47,7 @@ describe('toBatchLog', () => {
     expect(() => toBatchLog(result(outcomes), source)).toThrow(MalformedMessageError);
   });
 
-  it('keeps the generation, and refuses one that there cannot be', () => {
+  it('keeps the generation, and refuses an impossible one', () => {
     expect(toBatchLog({ ...result([outcome(1)]), generation: 2 }, source).generation).toBe(2);
     expect(() => toBatchLog({ ...result([outcome(1)]), generation: -1 }, source)).toThrow(
       MalformedMessageError,

@@ -134,7 +134,7 @@ class Model {
 }
 
 describe('deltaOf', () => {
-  it('counts what is logged and each batch once, whatever is repeated, replayed or given up and wherever the process dies', () => {
+  it('counts logged outcomes and each batch once, whatever is repeated, replayed or given up and wherever the process dies', () => {
     fc.assert(
       fc.property(topic, run, (partitions, steps) => {
         const model = new Model(partitions);
@@ -152,7 +152,7 @@ describe('deltaOf', () => {
     );
   });
 
-  it('never has counts ahead of the logs', () => {
+  it('never lets the counts get ahead of the logs', () => {
     fc.assert(
       fc.property(topic, run, (partitions, steps) => {
         const model = new Model(partitions);
@@ -171,7 +171,7 @@ describe('deltaOf', () => {
   });
   const replaced: Tally = { ...EMPTY_TALLY, codes: { OF_GENERATION_0: -1, OF_GENERATION_1: 1 } };
 
-  it('has nothing to say of what was counted before', () => {
+  it('returns undefined for results that were counted before', () => {
     const version = at(5);
     expect(deltaOf([{ batchNo: 0, source: version.source, versions: [version] }], { 0: 5 })).toBeUndefined();
     expect(deltaOf([], {})).toBeUndefined();
@@ -187,7 +187,7 @@ describe('deltaOf', () => {
     });
   });
 
-  it('counts the difference that a replacement makes, and no batch again', () => {
+  it('counts the difference that a replacement makes, and counts no batch again', () => {
     const versions = [at(2), at(9, 1)];
     const replacement = { batchNo: 0, source: { partition: 0, offset: 9 }, versions };
     expect(deltaOf([replacement], { 0: 8 })).toEqual({
@@ -208,7 +208,7 @@ describe('deltaOf', () => {
     expect(deltaOf([first], { 0: 1 })).toMatchObject({ tally: tallyOf({ batchNo: 0, generation: 0 }) });
   });
 
-  it('names the other partitions that it depends on', () => {
+  it('names the other partitions on which the delta depends', () => {
     const versions = [at(2, 0, 1), at(9, 1)];
     const replacement = { batchNo: 0, source: { partition: 0, offset: 9 }, versions };
     expect(deltaOf([replacement], { 0: 8, 1: 4 })).toEqual({

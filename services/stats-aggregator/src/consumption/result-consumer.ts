@@ -87,13 +87,13 @@ export class ResultConsumer {
     try {
       if (isRetryable(error)) throw error;
       if (!isPermanent(error) && attempts < maxAttempts) {
-        log.warn({ ...where, err: error }, 'results failed and are tried again');
+        log.warn({ ...where, err: error }, 'Results failed; retrying');
         throw error;
       }
       await this.#takeApart(chunk);
     } catch (failure) {
       if (isRetryable(failure) && attempts === 1) {
-        log.warn({ ...where, err: failure }, 'results wait for a dependency');
+        log.warn({ ...where, err: failure }, 'Results waiting for dependency');
       }
       throw failure;
     }
@@ -144,7 +144,7 @@ export class ResultConsumer {
     } catch (error) {
       const isLast = isPermanent(error) || attempts >= maxAttempts;
       if (isRetryable(error) || !isLast) throw error;
-      logger.error({ ...placeOf(message), err: error }, 'a result is given up: see the dead letters');
+      logger.error({ ...placeOf(message), err: error }, 'Result dead-lettered');
       // A crash after the dead letter writes a second one. In the other order the message could be
       // lost.
       await deadLetters.bury({ message, error, attempts });
