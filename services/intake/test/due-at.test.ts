@@ -145,7 +145,7 @@ describe('the due time of an action', () => {
     const second = await accepted();
     await harness.database.actions.updateOne({ _id: second }, { $unset: { 'dispatch.dueAt': '' } });
     ahead = 60_000;
-    await eventually('what the other has accepted is dispatched', () => {
+    await eventually('the action of the other instance is dispatched', () => {
       one.wake();
       return isDone(second);
     });

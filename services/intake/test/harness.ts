@@ -230,7 +230,7 @@ export class IntakeHarness {
    * dispatched.
    */
   async traces(): Promise<Record<string, number>> {
-    await eventually('what was accepted is dispatched', async () => {
+    await eventually('every accepted action is dispatched', async () => {
       const waiting = { status: { $ne: 'staging' as const }, scheduledFor: null, 'dispatch.done': false };
       return (await this.database.actions.countDocuments(waiting)) === 0;
     });

@@ -433,7 +433,7 @@ export class Dispatcher implements DirectDispatch {
       if (result === 'stopped') await this.#end(dispatch);
       else {
         this.#lastWindows.add(dispatch, this.#options.monotonic());
-        log.info({ actionId }, 'dispatched');
+        log.info({ actionId }, 'Action dispatched');
       }
     } catch (error) {
       await this.#postpone(dispatch, error);
@@ -449,9 +449,8 @@ export class Dispatcher implements DirectDispatch {
       this.#failedAt = monotonic();
       health.set(KAFKA_PRODUCER, 'waiting', error.message);
     }
-    if (isRetryable(error))
-      log.warn({ actionId, err: error }, 'a dispatch is interrupted and taken up again');
-    else log.error({ actionId, err: error }, 'a dispatch fails');
+    if (isRetryable(error)) log.warn({ actionId, err: error }, 'Dispatch interrupted; retrying later');
+    else log.error({ actionId, err: error }, 'Dispatch failed permanently');
     try {
       await dispatch.postpone(retryDelayMs);
     } catch (failure) {

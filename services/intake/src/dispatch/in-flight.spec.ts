@@ -17,8 +17,8 @@ const inFlightOf = (account: number, lane: number): InFlight =>
 /** An action whose entities are spread over six partitions. */
 const SMALL = { total: 100, batchCount: 6 };
 
-describe('what is in flight', () => {
-  it('of an account alone in its lane is bounded by its limit, and leaves two batches of the lane to others', () => {
+describe('the limit of batches in flight', () => {
+  it('leaves an account alone in its lane its own limit, and two batches of the lane to others', () => {
     const inFlight = inFlightOf(8, 100);
     inFlight.note([], [of('1', 'a')], 0);
     expect(inFlight.roomFor(of('1', 'a'))).toBe(8);
@@ -32,7 +32,7 @@ describe('what is in flight', () => {
     expect(wide.roomFor(of('1', 'a'))).toBe(38);
   });
 
-  it('is counted by lane', () => {
+  it('applies to each lane separately', () => {
     const inFlight = inFlightOf(8, 16);
     inFlight.note(
       [{ lane: 'low', accountId: 'a', batches: 8, stale: 0 }],
@@ -43,7 +43,7 @@ describe('what is in flight', () => {
     expect(inFlight.roomFor(of('2', 'a', 'high'))).toBe(8);
   });
 
-  it('is shared among accounts, those of other instances too, and among the actions of an account', () => {
+  it('is shared among all accounts, also those of other instances, and among the actions of an account', () => {
     const inFlight = inFlightOf(100, 40);
     const here = [of('1', 'a'), of('2', 'a'), of('3', 'b')];
     inFlight.note([{ lane: 'normal', accountId: 'elsewhere', batches: 3, stale: 0 }], here, 0);
@@ -63,7 +63,7 @@ describe('what is in flight', () => {
     expect(inFlight.roomFor(of('2', 'b'))).toBe(20);
   });
 
-  it('lets an account with nothing in flight publish one batch into a full lane, and no second one', () => {
+  it('lets an account with nothing in flight publish one batch into a full lane, but no second one', () => {
     // A fresh instance has a window of 12, while another one has 29 batches in flight.
     const inFlight = inFlightOf(10, 12);
     inFlight.note(
@@ -91,7 +91,7 @@ describe('what is in flight', () => {
     expect(inFlight.roomFor(small)).toBe(6);
   });
 
-  it('never exceeds the limits, and a newcomer always has room beside those that use their parts', () => {
+  it('is never exceeded, and a newcomer always has room when the others use their shares', () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 50 }),

@@ -64,7 +64,7 @@ describe('the window of a lane', () => {
     { parallel: 4, workMs: 20, delayMs: 200 },
     { parallel: 40, workMs: 1_000, delayMs: 100 },
     { parallel: 1, workMs: 50, delayMs: 50 },
-  ])('keeps handlers busy ($parallel × $workMs ms) without a long queue, for minutes', (servers) => {
+  ])('keeps handlers busy for minutes without a long queue ($parallel × $workMs ms)', (servers) => {
     const lane = new Lane(servers);
     lane.runFor(60_000);
     for (let minute = 0; minute < 5; minute += 1) {
@@ -76,7 +76,7 @@ describe('the window of a lane', () => {
     }
   });
 
-  it('follows handlers that become slower, and faster again', () => {
+  it('adapts to handlers that become slower and then faster again', () => {
     const lane = new Lane({ parallel: 8, workMs: 50, delayMs: 50 });
     lane.runFor(30_000);
     const before = lane.window.sizeAt(lane.now);
@@ -90,7 +90,7 @@ describe('the window of a lane', () => {
     expect(lane.window.sizeAt(lane.now)).toBeLessThan(before * 2);
   });
 
-  it('does not grow where less is published than it lets', () => {
+  it('does not grow while less is published than it allows', () => {
     const lane = new Lane({ parallel: 100, workMs: 50, delayMs: 50 });
     lane.runFor(60_000, 3);
     expect(lane.window.sizeAt(lane.now)).toBe(OPTIONS.min);
@@ -106,7 +106,7 @@ describe('the window of a lane', () => {
     expect([...sizes]).toEqual([OPTIONS.min]);
   });
 
-  it('stays within its bounds, whatever is told', () => {
+  it('stays within its bounds for any measurements', () => {
     fc.assert(
       fc.property(
         fc.array(

@@ -117,7 +117,7 @@ class Lane {
 }
 
 describe('an outage of the handlers', () => {
-  it('does not let the number of batches in flight grow, and a newcomer waits briefly afterwards', () => {
+  it('does not increase the number of batches in flight, and a newcomer waits briefly afterwards', () => {
     const lane = new Lane({ perSecond: 200 });
     const accounts = Array.from({ length: 100 }, (_, i) => `account-${i}`);
     for (const accountId of accounts) lane.join(accountId);
@@ -136,7 +136,7 @@ describe('an outage of the handlers', () => {
     expect(lane.runFor(60_000)).toBeLessThanOrEqual(2 * before + accounts.length);
   });
 
-  it('of an hour keeps what is in flight below twice the limit of the lane', () => {
+  it('keeps the batches in flight below twice the limit of the lane when it lasts an hour', () => {
     const lane = new Lane({ perSecond: 200 });
     lane.join('large');
     lane.runFor(30_000);
@@ -145,8 +145,8 @@ describe('an outage of the handlers', () => {
   });
 });
 
-describe('a batch that is stuck for good', () => {
-  it('does not close its lane, though all that was in flight is stuck', () => {
+describe('a batch that is stuck permanently', () => {
+  it('does not close its lane, although all batches in flight are stuck', () => {
     const lane = new Lane({ perSecond: 200 });
     lane.join('a');
     // More than the account's part, and none of these batches moves.

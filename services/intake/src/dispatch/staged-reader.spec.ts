@@ -48,14 +48,14 @@ describe('a reader of staged batches', () => {
     expect(reads).toEqual([0, 2]);
   });
 
-  it('starts with the batches that are held, and reads what follows them', async () => {
+  it('starts with the batches in memory, and reads the batches that follow', async () => {
     const { reader, reads } = given(1, [batch(0), batch(1)]);
     expect(numbers(await reader.take(0, ofUpTo(10)))).toEqual([0, 1]);
     expect(numbers(await reader.take(2, ofUpTo(2)))).toEqual([2, 3]);
     expect(reads).toEqual([2]);
   });
 
-  it('drops what is held when the dispatch continues elsewhere', async () => {
+  it('drops the batches in memory when the dispatch continues elsewhere', async () => {
     const { reader } = given();
     await reader.take(0, ofUpTo(1));
     reader.readAhead(1);
@@ -63,7 +63,7 @@ describe('a reader of staged batches', () => {
     expect(numbers(await reader.take(3, ofUpTo(1)))).toEqual([3]);
   });
 
-  it('keeps the limit of bytes for what it holds and for what it returns', async () => {
+  it('keeps within the limit of bytes in memory and in each result', async () => {
     const { reader, reads } = given(100_000);
     reader.readAhead(1);
     expect(numbers(await reader.take(1, ofUpTo(10, 150_000)))).toEqual([1]);
@@ -71,7 +71,7 @@ describe('a reader of staged batches', () => {
     expect(reads).toEqual([1]);
   });
 
-  it('reads no batches ahead that would not fit, and drops one that does not', async () => {
+  it('reads no batches ahead that would not fit, and drops a batch that does not fit', async () => {
     const { reader, reads } = given(300_000);
     reader.readAhead(0);
     expect(numbers(await reader.take(0, ofUpTo(1)))).toEqual([0]);
@@ -96,7 +96,7 @@ describe('a reader of staged batches', () => {
     expect(lengths).toEqual([50, 3]);
   });
 
-  it('reads nothing ahead behind the last batch', () => {
+  it('reads nothing ahead after the last batch', () => {
     const { reader, reads } = given();
     reader.readAhead(BATCHES);
     expect(reads).toEqual([]);

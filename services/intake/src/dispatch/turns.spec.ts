@@ -12,23 +12,23 @@ const take = (turns: Turns, contenders: readonly Contender[], n: number): string
   Array.from({ length: n }, () => turns.take(contenders)!.actionId);
 
 describe('turns', () => {
-  it('go round over accounts, and of an account over its actions', () => {
+  it('rotate over accounts, and over the actions of an account', () => {
     const contenders = [of('a1', 'a'), of('a2', 'a'), of('a3', 'a'), of('b1', 'b')];
     expect(take(new Turns(), contenders, 8)).toEqual(['a1', 'b1', 'a2', 'b1', 'a3', 'b1', 'a1', 'b1']);
   });
 
-  it('go round over lanes, whoever is in them', () => {
+  it('rotate over lanes, whatever accounts they contain', () => {
     const contenders = [of('n1', 'a'), of('n2', 'b'), of('h1', 'a', 'high')];
     expect(take(new Turns(), contenders, 6)).toEqual(['n1', 'h1', 'n2', 'h1', 'n1', 'h1']);
   });
 
-  it('let a newcomer be next', () => {
+  it('go to a newcomer next', () => {
     const turns = new Turns();
     take(turns, [of('a1', 'a'), of('a2', 'a')], 7);
     expect(turns.take([of('a1', 'a'), of('a2', 'a'), of('b1', 'b')])?.actionId).toBe('b1');
   });
 
-  it('do not take an account for a newcomer at each of its small actions', () => {
+  it('do not treat an account as a newcomer at each of its small actions', () => {
     const turns = new Turns();
     const large = of('l', 'large');
     let served = 0;
@@ -40,11 +40,11 @@ describe('turns', () => {
     expect(served).toBeGreaterThanOrEqual(49);
   });
 
-  it('are nobody’s where there is nobody', () => {
+  it('go to no contender when there is none', () => {
     expect(new Turns().take<Contender>([])).toBeUndefined();
   });
 
-  it('differ by one at most among the accounts of a lane, and among the actions of an account', () => {
+  it('differ by at most one among the accounts of a lane, and among the actions of an account', () => {
     const contender = fc.record({
       actionId: fc.uuid(),
       accountId: fc.constantFrom('a', 'b', 'c', 'd'),
