@@ -27,7 +27,7 @@ const values = (chunk: Chunk): number[] => chunk.messages.map(({ value }) => Num
 const upTo = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
 describe('ChunkConsumer', () => {
-  it('hands over every message once, in order, in chunks of at most the size', async () => {
+  it('delivers every message once, in order, in chunks of at most the maximum size', async () => {
     const installation = await topicWith(30);
     const seen: number[] = [];
     const sizes: number[] = [];
@@ -43,7 +43,7 @@ describe('ChunkConsumer', () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(4);
   });
 
-  it('tries a chunk again in its place until it goes well, whatever kind of error it throws', async () => {
+  it('retries a chunk in place until it succeeds, whatever kind of error is thrown', async () => {
     const installation = await topicWith(6);
     const done: number[] = [];
     const tried: number[][] = [];
@@ -62,7 +62,7 @@ describe('ChunkConsumer', () => {
     expect(new Set(tried.slice(0, 4).map(String)).size).toBe(1);
   });
 
-  it('commits only what is done: a successor gets the rest, from the chunk that was under way', async () => {
+  it('commits only finished chunks, and a successor starts with the chunk that was under way', async () => {
     const installation = await topicWith(12);
     const first: number[] = [];
     let fails = 0;
@@ -118,7 +118,7 @@ describe('ChunkConsumer', () => {
     expect(rest).toEqual([4, 5, 6, 7]);
   });
 
-  it('sees whatever is appended after it is positioned, from the end of the topic', async () => {
+  it('sees every message that is appended after it is positioned at the end of the topic', async () => {
     const installation = await topicWith(5);
     const seen: number[] = [];
     await new Promise<void>((resolve, reject) => {

@@ -68,7 +68,7 @@ const failingOnce =
   };
 
 describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
-  it('tells of a crash that kafkajs does not restart from, instead of staying down in silence', async () => {
+  it('reports a crash from which kafkajs does not restart', async () => {
     const own = await installation();
     await send(own, own.topics.results, numbers(1));
     const crashes: unknown[] = [];
@@ -82,7 +82,7 @@ describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
     expect(String(crashes[0])).toContain('for good');
   });
 
-  it('starts again by itself after any other, and says when it is away and back', async () => {
+  it('restarts by itself after any other crash, and reports when it is interrupted and back', async () => {
     const own = await installation();
     await send(own, own.topics.results, numbers(3));
     const events: string[] = [];
@@ -103,7 +103,7 @@ describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
     expect(events).toEqual(['assigned', 'away', 'assigned']);
   });
 
-  it('lets no error of ours out to it, one that kafkajs would stop for neither', async () => {
+  it('hides the errors of processing from kafkajs, also those for which kafkajs would stop', async () => {
     const own = await installation();
     await send(own, own.topics.results, numbers(1));
     const errors: Error[] = [new TypeError('a bug'), new KafkaJSNonRetriableError('for good')];
@@ -121,7 +121,7 @@ describe('a consumer that crashes (tulios/kafkajs#885, #1443, #1445)', () => {
 });
 
 describe('work that is longer than the session (tulios/kafkajs#447, #624)', () => {
-  it('keeps its partition, in one go as in waits for a retry', async () => {
+  it('keeps its partition', async () => {
     const own = await installation();
     await send(own, own.topics.results, numbers(1));
     const processed: number[] = [];
@@ -151,11 +151,11 @@ describe('work that is longer than the session (tulios/kafkajs#447, #624)', () =
   });
 });
 
-describe('what is fetched ahead', () => {
+describe('the memory for fetched messages', () => {
   const BOUND = 1_000_000;
   const MESSAGE = 100_000;
 
-  it('is bounded, over all partitions and however many are processed side by side', async () => {
+  it('is bounded over all partitions, however many are processed concurrently', async () => {
     const own = await installation();
     await send(
       own,
@@ -197,7 +197,7 @@ describe('what is fetched ahead', () => {
 });
 
 describe('an idle connection (tulios/kafkajs#1704, #1751)', () => {
-  it('sets no timer of a negative time, and does not look for requests a thousand times a second', async () => {
+  it('sets no timer with a negative time, and does not check for requests a thousand times a second', async () => {
     const own = await installation();
     const timers = jest.spyOn(globalThis, 'setTimeout');
     const admin = own.kafka.admin();
@@ -214,7 +214,7 @@ describe('an idle connection (tulios/kafkajs#1704, #1751)', () => {
 });
 
 describe('transactions (tulios/kafkajs#296, #304)', () => {
-  it('are not used: a producer is idempotent, one request at a time, and has no transactional id', async () => {
+  it('are not used by a producer, which is idempotent with one request at a time', async () => {
     const own = await installation();
     const created: (ProducerConfig | undefined)[] = [];
     const kafka = new Proxy(own.kafka, {

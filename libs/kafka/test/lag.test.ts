@@ -42,7 +42,7 @@ async function produce(count: number): Promise<void> {
   await producer.disconnect();
 }
 
-it('a stalled consumer’s lag grows, is gone when it goes on, and goes with its partitions', async () => {
+it('the lag of a stalled consumer grows, is zero after it continues, and moves with its partitions', async () => {
   let goOn = (): void => undefined;
   const stall = new Promise<void>((resolve) => (goOn = resolve));
   const first = await member(() => stall);
@@ -52,7 +52,7 @@ it('a stalled consumer’s lag grows, is gone when it goes on, and goes with its
   await eventually('it works on the first message', () => (ofFirst()?.messages ?? 0) === 2);
   // The fetch under way reports two messages. Only the broker reports those that follow.
   await produce(3);
-  await eventually('it knows of what it cannot fetch', () => ofFirst()?.messages === 5);
+  await eventually('it reports messages that it cannot fetch', () => ofFirst()?.messages === 5);
   const { seconds } = ofFirst()!;
   expect(seconds).toBeGreaterThan(0);
   await eventually('its age grows', () => ofFirst()!.seconds > seconds);
@@ -68,12 +68,12 @@ it('a stalled consumer’s lag grows, is gone when it goes on, and goes with its
 
   const second = await member(() => Promise.resolve());
   const ownedBy = (lag: ConsumerLag) => lag.read().map(({ partition }) => partition);
-  await eventually('each partition is one member’s', () => {
+  await eventually('each partition has one owner', () => {
     const all = [...ownedBy(first.lag), ...ownedBy(second.lag)].sort();
     return all.join() === '0,1,2' && ownedBy(second.lag).length > 0;
   });
   expect(first.told.assigned).toBe(2);
-  await eventually('the second knows where its partitions stand', () =>
+  await eventually('the second member knows its positions', () =>
     second.lag.read().every(({ messages }) => messages === 0),
   );
   await second.stop();

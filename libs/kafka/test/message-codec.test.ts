@@ -30,13 +30,13 @@ const progress: ActionProgress = {
 };
 
 describe('MessageCodec', () => {
-  it('gives back what it was given, in Confluent’s wire format', async () => {
+  it('decodes what it has encoded, in Confluent’s wire format', async () => {
     const bytes = await codec.encode(installation.topics.progress, progress);
     expect(bytes[0]).toBe(0);
     expect(await codec.decode(MESSAGES.actionProgress, bytes)).toEqual(progress);
   });
 
-  it('carries bytes untouched', async () => {
+  it('preserves bytes', async () => {
     const letter: DeadLetter = {
       service: 'handler',
       code: 'X',
@@ -58,7 +58,7 @@ describe('MessageCodec', () => {
     expect(Buffer.from(read.headers['h']!)).toEqual(Buffer.from([7]));
   });
 
-  it('registers again without a change, as every service does at its start', async () => {
+  it('changes nothing when it registers again, as every service does at its start', async () => {
     const again = await installation.codec();
     const bytes = await again.encode(installation.topics.progress, progress);
     expect(bytes).toEqual(await codec.encode(installation.topics.progress, progress));
@@ -73,7 +73,7 @@ describe('MessageCodec', () => {
     await expect(codec.decode(MESSAGES.actionProgress, bytes)).rejects.toThrow(MalformedMessageError);
   });
 
-  it('refuses a body cut short, and another message than expected', async () => {
+  it('refuses a truncated body and an unexpected message type', async () => {
     const bytes = await codec.encode(installation.topics.progress, progress);
     await expect(codec.decode(MESSAGES.actionProgress, bytes.subarray(0, 30))).rejects.toThrow(
       MalformedMessageError,
@@ -81,7 +81,7 @@ describe('MessageCodec', () => {
     await expect(codec.decode(MESSAGES.entityBatch, bytes)).rejects.toThrow(MalformedMessageError);
   });
 
-  it('refuses to encode what does not fit, and a topic that is not ours', async () => {
+  it('refuses to encode an invalid value, and a value for an unknown topic', async () => {
     await expect(codec.encode(installation.topics.progress, { ...progress, total: 'ten' })).rejects.toThrow();
     await expect(codec.encode('elsewhere', progress)).rejects.toThrow(MalformedMessageError);
   });

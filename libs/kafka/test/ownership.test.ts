@@ -25,7 +25,7 @@ async function installation(): Promise<TestInstallation> {
 }
 
 describe('Chunk.confirmOwnership', () => {
-  it('notices that its member has joined again while a chunk was processed, and leaves the new offsets alone', async () => {
+  it('detects that its member has joined again while a chunk was processed, and does not change the new offsets', async () => {
     const own = await installation();
     const groups: ConsumerGroup[] = [];
     const fetch = Object.getOwnPropertyDescriptor(ConsumerGroup.prototype, 'fetch')!
@@ -45,7 +45,7 @@ describe('Chunk.confirmOwnership', () => {
           return;
         }
         seen.add(chunk.partition);
-        await eventually('it goes on', () => isFree, { everyMs: 5 });
+        await eventually('the fetch continues', () => isFree, { everyMs: 5 });
         const answer: unknown = await chunk.confirmOwnership().catch((error: unknown) => error);
         answers.push(answer);
         if (answer instanceof Error) throw answer;

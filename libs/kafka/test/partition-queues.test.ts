@@ -128,7 +128,7 @@ describe('a partition of a ChunkConsumer', () => {
     expect(seen).toEqual([0, 1, 2, 3, 4]);
   });
 
-  it('takes a place for processing only: with one place, others pass while it waits', async () => {
+  it('takes a place only for processing, so that others pass while it waits', async () => {
     const own = await installation();
     let isWaiting = false;
     const seen: number[] = [];
@@ -147,7 +147,7 @@ describe('a partition of a ChunkConsumer', () => {
     await eventually('both others', () => seen.length === 2);
   });
 
-  it('gives a chunk the messages up to the first that is not due, and holds up no other partition', async () => {
+  it('gives a chunk the messages before the first one that is not due, and delays no other partition', async () => {
     const own = await installation();
     await send(own, 0, 4);
     await send(own, 1, 1);
@@ -168,7 +168,7 @@ describe('a partition of a ChunkConsumer', () => {
     expect(times[2]).toBeGreaterThanOrEqual(dueAt);
   });
 
-  it('is retried after the done messages, with the same objects and with those that came meanwhile', async () => {
+  it('is retried after the finished messages, with the same objects and with new messages', async () => {
     const own = await installation();
     await send(own, 0, 3);
     const tries: (readonly object[])[] = [];
@@ -216,7 +216,7 @@ describe('a ChunkConsumer that stops after a crash', () => {
 });
 
 describe('the admission of messages by a ChunkConsumer', () => {
-  it('holds back what was fetched until it is given', async () => {
+  it('holds fetched messages back until it is granted', async () => {
     const own = await installation();
     await send(own, 0, 3);
     const seen: number[] = [];
@@ -304,7 +304,7 @@ describe('the queue of a partition', () => {
 });
 
 describe('a fetch', () => {
-  it('that follows one with messages is held back, so that messages under load share fetches', async () => {
+  it('is held back after a fetch with messages, so that messages under load share fetches', async () => {
     const own = await installation();
     const chunks: number[] = [];
     await send(own, 0, 1);
@@ -384,7 +384,7 @@ describe('commits', () => {
 });
 
 describe('a rebalance', () => {
-  it('with full queues loses nothing and repeats no chunk that ends in time', async () => {
+  it('loses nothing with full queues and repeats no chunk that ends in time', async () => {
     const own = await installation();
     const EACH = 60;
     for (const partition of [0, 1, 2]) await send(own, partition, EACH);
@@ -411,7 +411,7 @@ describe('a rebalance', () => {
     );
   });
 
-  it('ends the wait of a retry, and commits what is done of its chunk and nothing else', async () => {
+  it('ends the wait for a retry, and commits only the finished messages of its chunk', async () => {
     const own = await installation();
     await send(own, 0, 5);
     let tries = 0;
@@ -434,7 +434,7 @@ describe('a rebalance', () => {
     expect([rest, tries]).toEqual([[2, 3, 4], 1]);
   });
 
-  it('is not held up by a chunk that outlasts it, whose late result moves no position', async () => {
+  it('is not delayed by a chunk that outlasts it, whose late result moves no position', async () => {
     const own = await installation();
     await send(own, 0, 1);
     const [late, successor] = [deferred(), deferred()];

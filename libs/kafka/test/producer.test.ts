@@ -33,10 +33,10 @@ const send = (name: string): Promise<void> =>
     { key: null, value: Buffer.from(name), partition: 0, headers: {} },
   ]);
 
-describe('sends side by side', () => {
+describe('concurrent sends', () => {
   // kafkajs gives the sequence number of a send whose answer is missing to the next send. The broker takes that for a
   // repetition.
-  it('are all there when they are confirmed, also where the answer to one of them is lost', async () => {
+  it('have all arrived when they are confirmed, also if the answer to one of them is lost', async () => {
     const reader = await TopicReader.open(installation.kafka, [installation.topics.results]);
     installation.onDispose(() => reader.close());
     await send('first');

@@ -18,7 +18,7 @@ export class TopicReplacedError extends CodedError {
   constructor(topic: string) {
     super(
       TOPIC_REPLACED,
-      `topic ${topic} was deleted and created again; nothing of it is processed until the migration in docs/architecture/exactly-once.md ("Fixed at creation") is done`,
+      `topic ${topic} was deleted and created again; none of its messages is processed until the migration in docs/architecture/exactly-once.md ("Fixed at creation") is done`,
       { retryable: true },
     );
   }

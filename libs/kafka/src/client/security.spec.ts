@@ -17,11 +17,11 @@ const config = (env: Readonly<Record<string, string>>) => loadConfig(kafkaConfig
 const SASL = { KAFKA_SASL_MECHANISM: 'scram-sha-512', KAFKA_SASL_USERNAME: 'bulk' };
 
 describe('access to the brokers', () => {
-  it('is plain where nothing is set', () => {
+  it('is unencrypted and anonymous by default', () => {
     expect(brokerAccess(config({}))).toEqual({ brokers: ['127.0.0.1:9092'] });
   });
 
-  it('has TLS, certificates and credentials', () => {
+  it('uses the configured TLS, certificates and credentials', () => {
     const env = {
       ...SASL,
       KAFKA_TLS: 'true',
@@ -39,7 +39,7 @@ describe('access to the brokers', () => {
 });
 
 describe('access to the Schema Registry', () => {
-  it('takes credentials out of the URL', () => {
+  it('moves credentials out of the URL', () => {
     const url = 'https://us%40er:pa%3Ass@registry:8081/apis/ccompat/v7';
     expect(registryAccess(config({ SCHEMA_REGISTRY_URL: url }))).toEqual({
       host: 'https://registry:8081/apis/ccompat/v7',
@@ -47,7 +47,7 @@ describe('access to the Schema Registry', () => {
     });
   });
 
-  it('has those of the variables, and certificates', () => {
+  it('uses the configured credentials and certificates', () => {
     const env = {
       SCHEMA_REGISTRY_URL: 'https://registry',
       SCHEMA_REGISTRY_USERNAME: 'bulk',
@@ -63,7 +63,7 @@ describe('access to the Schema Registry', () => {
   });
 });
 
-describe('a combination that cannot be meant', () => {
+describe('a contradictory combination of settings', () => {
   const file404 = '/nowhere/at/all';
   it.each<[Record<string, string>, string]>([
     [{ KAFKA_TLS_CA_FILE: 'FILE' }, 'KAFKA_TLS_CA_FILE: expected KAFKA_TLS=true as well'],
@@ -88,7 +88,7 @@ describe('a combination that cannot be meant', () => {
       },
       'SCHEMA_REGISTRY_USERNAME: expected no credentials in SCHEMA_REGISTRY_URL',
     ],
-  ])('%j is refused, naming the variable and no value', (env, message) => {
+  ])('is refused with the variable and without a value: %j', (env, message) => {
     const whole = Object.fromEntries(
       Object.entries(env).map(([name, value]) => [name, value === 'FILE' ? file : value]),
     );

@@ -155,7 +155,7 @@ export class ChunkConsumer {
   #take(payload: EachBatchPayload): Promise<void> {
     const { batch } = payload;
     const assignment = this.#assignment;
-    // What is not resolved is fetched again by the member that owns the partition then.
+    // The next owner of the partition fetches again what is not resolved.
     if (assignment?.accepts(membershipOf(batch)) === true) {
       this.#lastBatchAt = performance.now();
       assignment.append(payload);

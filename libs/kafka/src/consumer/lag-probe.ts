@@ -49,7 +49,7 @@ export class LagProbe {
       try {
         await this.#look();
       } catch (error) {
-        log.debug({ err: error }, 'cannot look how far the logs are now');
+        log.debug({ err: error }, 'Ends of the logs not read; retrying');
         await this.#close();
       }
     }

@@ -18,7 +18,7 @@ function given(): { lag: ConsumerLag; at: (ms: number) => void; read: () => (num
 }
 
 describe('the lag of a consumer', () => {
-  it('is not known in messages before the place is', () => {
+  it('is unknown in messages until the position is known', () => {
     const { lag, read } = given();
     expect(read()).toEqual([undefined, 0]);
     lag.reached(TOPIC, 0, 7);
@@ -27,7 +27,7 @@ describe('the lag of a consumer', () => {
     expect(read()).toEqual([2, 0]);
   });
 
-  it('grows in seconds while a message is worked on, and in messages by what the broker says', () => {
+  it('grows in seconds while a message is processed, and in messages as the broker reports', () => {
     const { lag, at, read } = given();
     lag.atHead(TOPIC, 0, 3, 99_000, 5);
     expect(read()).toEqual([2, 1]);
@@ -37,7 +37,7 @@ describe('the lag of a consumer', () => {
     expect(read()).toEqual([897, 61]);
   });
 
-  it('is gone when all is processed', () => {
+  it('is zero when every message is processed', () => {
     const { lag, at, read } = given();
     lag.atHead(TOPIC, 0, 3, 99_000, 5);
     lag.processed(TOPIC, 0, 5, 99_500);
@@ -45,7 +45,7 @@ describe('the lag of a consumer', () => {
     expect(read()).toEqual([0, 0]);
   });
 
-  it('grows also where the stalled consumer has not seen what came, from when all was processed', () => {
+  it('grows for messages that a stalled consumer has not fetched, from the time when it had processed all', () => {
     const { lag, at, read } = given();
     lag.processed(TOPIC, 0, 5, 40_000);
     at(110_000);
@@ -57,7 +57,7 @@ describe('the lag of a consumer', () => {
     expect(read()).toEqual([3, 90]);
   });
 
-  it('counts from the last processed message where it never caught up', () => {
+  it('counts from the last processed message when the consumer never caught up', () => {
     const { lag, at, read } = given();
     lag.atHead(TOPIC, 0, 0, 10_000, 50);
     at(400_000);
@@ -65,7 +65,7 @@ describe('the lag of a consumer', () => {
     expect(read()).toEqual([40, 20]);
   });
 
-  it('does not count the seconds of what is not due', () => {
+  it('does not count seconds for messages that are not due', () => {
     const { lag, at, read } = given();
     lag.atHead(TOPIC, 0, 0, 130_000, 1);
     expect(read()).toEqual([1, 0]);
@@ -73,14 +73,14 @@ describe('the lag of a consumer', () => {
     expect(read()).toEqual([1, 5]);
   });
 
-  it('is not older than what it knows: a late answer of the broker makes it no smaller than nothing', () => {
+  it('never becomes negative by a late answer of the broker', () => {
     const { lag, read } = given();
     lag.processed(TOPIC, 0, 9, 99_000);
     lag.reached(TOPIC, 0, 4);
     expect(read()).toEqual([0, 0]);
   });
 
-  it('disappears with the partition, and stays with one that is kept', () => {
+  it('disappears with a lost partition, and stays for a kept one', () => {
     const { lag } = given();
     lag.assigned({ [TOPIC]: [0, 1] });
     lag.atHead(TOPIC, 1, 2, 99_000, 3);

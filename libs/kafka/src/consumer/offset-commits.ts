@@ -64,7 +64,7 @@ export class OffsetCommits {
       // A newer position of the same partition stays.
       for (const [key, offset] of offsets) if (!this.#pending.has(key)) this.#pending.set(key, offset);
       const level = isLostPartition(error) ? 'debug' : 'warn';
-      this.#log[level]({ err: error, partitions: offsets.length }, 'Offset commit failed; trying again');
+      this.#log[level]({ err: error, partitions: offsets.length }, 'Offset commit failed; retrying');
     }
   }
 }

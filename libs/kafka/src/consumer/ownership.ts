@@ -3,7 +3,7 @@ import { CodedError } from '@bulk/domain';
 /** Thrown when another member owns a partition, or may own it. The chunk must be left as it is, for the new owner. */
 export class PartitionLostError extends CodedError {
   constructor(topic: string, partition: number, cause: unknown) {
-    super('PARTITION_LOST', `${topic}/${partition} is, or may be, someone else's`, {
+    super('PARTITION_LOST', `another member owns ${topic}/${partition}, or may own it`, {
       retryable: true,
       cause,
     });
@@ -14,7 +14,7 @@ export class PartitionLostError extends CodedError {
 export interface HeldPartition {
   readonly topic: string;
   readonly partition: number;
-  /** Returns whether the member has neither given the partition away nor joined its group again. */
+  /** Returns whether the member has neither given up the partition nor joined its group again. */
   readonly isHeld: () => boolean;
   /** Sends a heartbeat if one is due. @throws kafkajs' error. */
   readonly heartbeat: () => Promise<void>;
@@ -34,7 +34,7 @@ export async function confirmOwnership(held: HeldPartition): Promise<void> {
   assertHeld(held);
 }
 
-/** @throws PartitionLostError if the member has given the partition away or joined its group again. */
+/** @throws PartitionLostError if the member has given up the partition or joined its group again. */
 export function assertHeld({ topic, partition, isHeld }: HeldPartition): void {
   if (!isHeld()) throw new PartitionLostError(topic, partition, undefined);
 }

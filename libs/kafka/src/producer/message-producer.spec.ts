@@ -124,8 +124,8 @@ function movesInBetween(cluster: FakeCluster): void {
   };
 }
 
-describe('a send whose partition moves to a broker that has answered already (tulios/kafkajs#1303)', () => {
-  it('is confirmed only when every message is there', async () => {
+describe('a send whose partition moves to a broker that has already answered (tulios/kafkajs#1303)', () => {
+  it('is confirmed only when every message has arrived', async () => {
     const cluster = new FakeCluster([A, B]);
     const producer = await connect(cluster);
     movesInBetween(cluster);
@@ -133,7 +133,7 @@ describe('a send whose partition moves to a broker that has answered already (tu
     expect(new Set(cluster.log)).toEqual(new Set(['zero', 'one']));
   });
 
-  it('is confirmed only when every message is there, where messages name no partition', async () => {
+  it('is confirmed only when every message has arrived, also if messages name no partition', async () => {
     const cluster = new FakeCluster([A, B]);
     const producer = await connect(cluster);
     movesInBetween(cluster);
@@ -148,7 +148,7 @@ describe('a send whose partition moves to a broker that has answered already (tu
 });
 
 describe('a send that kafkajs resolves without one of its partitions', () => {
-  it('fails as one to be repeated when the topic has no such partition, and the others are there', async () => {
+  it('fails with a retryable error when the topic lacks the partition, and the others have arrived', async () => {
     const cluster = new FakeCluster([A, B]);
     const producer = await connect(cluster);
     await expect(producer.forward(TOPIC, [raw(0, 'zero'), raw(7, 'seven')])).rejects.toMatchObject({

@@ -34,9 +34,9 @@ export interface ProducerOptions {
 /**
  * Sends messages with acks of all in-sync replicas, idempotently within a session (see ProducerSessions).
  *
- * Messages of one partition are sent in the order of the calls. What is asked for while a request is under way shares
- * the next one, and brokers are independent of each other (see PartitionQueues). The messages of a failed send may have arrived: the receiver
- * recognises a repetition (G2, G3), whichever producer sends it.
+ * Messages of one partition are sent in the order of the calls. Sends that are requested while a request is under way
+ * share the next request, and brokers are independent of each other (see PartitionQueues). The messages of a failed
+ * send may have arrived: the receiver recognises a repetition (G2, G3), whichever producer sends it.
  *
  * There is no transactional id. With one, a successor would wait until the broker has ended the transaction of the
  * producer before it (CONCURRENT_TRANSACTIONS, #296, #304). Exactly-once comes from identities, not from transactions.

@@ -61,7 +61,7 @@ const message = (partition: number, value: string): { partition: number; value: 
 });
 
 describe('the sends of a partition', () => {
-  it('are made one after the other, in the order of the calls, while other leaders continue', async () => {
+  it('run one after the other in the order of the calls, while other leaders continue', async () => {
     const { queues, sent } = given({ leaderOf: (_, partition) => partition });
     const first = queues.send(TOPIC, [message(0, 'a')]);
     await turn();
@@ -83,7 +83,7 @@ describe('the sends of a partition', () => {
     expect(await fateOf(third)).toBe('confirmed');
   });
 
-  it('share a request with those of the same leader that are ready at the same time, over all topics', async () => {
+  it('share a request with simultaneous sends to the same leader, over all topics', async () => {
     const { queues, sent } = given({ leaderOf: (_, partition) => partition % 2 });
     void queues.send(TOPIC, [message(0, 'a'), message(1, 'b')]);
     void queues.send(TOPIC, [message(2, 'c')]);
@@ -98,7 +98,7 @@ describe('the sends of a partition', () => {
     ]);
   });
 
-  it('wait while a request to their leader is under way, and then go together in the order of the calls', async () => {
+  it('wait while a request to their leader is under way, and then share a request in the order of the calls', async () => {
     const { queues, sent } = given({ leaderOf: () => 7 });
     const first = queues.send(TOPIC, [message(0, 'a')]);
     await turn();
@@ -128,7 +128,7 @@ describe('the sends of a partition', () => {
   });
 });
 
-describe('a partition that cannot be sent to', () => {
+describe('a partition that accepts no messages', () => {
   it('fails its own call and no other, and is sent alone from then on, until it succeeds', async () => {
     const { queues, sent } = given();
     const bad = queues.send(TOPIC, [message(0, 'bad')]);
@@ -164,7 +164,7 @@ describe('a partition that cannot be sent to', () => {
     expect(sent[6]).toMatchObject({ partitions: [0, 1], apart: false });
   });
 
-  it('does not make the messages of others refused when a message of its own is', async () => {
+  it('does not cause the refusal of other messages when its own message is refused', async () => {
     const { queues, sent } = given();
     const large = queues.send(TOPIC, [message(0, 'large')]);
     const small = queues.send(TOPIC, [message(1, 'small')]);
@@ -179,7 +179,7 @@ describe('a partition that cannot be sent to', () => {
     expect(await fateOf(small)).toBe('confirmed');
   });
 
-  it('holds up what waits behind it no longer than the time limit of that', async () => {
+  it('delays the messages behind it no longer than their own time limit', async () => {
     const { queues, sent, at } = given();
     const stuck = queues.send(TOPIC, [message(0, 'stuck')]);
     await turn();
@@ -199,7 +199,7 @@ describe('a partition that cannot be sent to', () => {
 });
 
 describe('a request of several calls that fails', () => {
-  it('is repeated call by call, so that only the call to blame fails', async () => {
+  it('is repeated call by call, so that only the faulty call fails', async () => {
     const { queues, sent } = given();
     void queues.send(TOPIC, [message(0, 'first')]);
     await turn();
@@ -225,7 +225,7 @@ describe('a request of several calls that fails', () => {
 });
 
 describe('a send for which no producer can be opened', () => {
-  it('fails at once with its cause, and no partition is to blame', async () => {
+  it('fails at once with its cause, and marks no partition as failed', async () => {
     const { queues, sent } = given();
     const sending = queues.send(TOPIC, [message(0, 'a'), message(1, 'b')]);
     await turn();

@@ -48,7 +48,7 @@ const to = (...partitions: number[]): TopicMessages[] => [
 const turn = (): Promise<void> => new Promise((resolve) => setImmediate(resolve));
 
 describe('a session in which a send failed', () => {
-  it('gets no further sends, and closes when those under way are confirmed', async () => {
+  it('gets no further sends, and closes when the sends under way are confirmed', async () => {
     const { sessions, producers } = given();
     const other = sessions.send(to(1), SHARED);
     const failing = sessions.send(to(0), SHARED);
@@ -65,7 +65,7 @@ describe('a session in which a send failed', () => {
     expect(producers.map(({ connected }) => connected)).toEqual([false, true]);
   });
 
-  it('is also one whose answer leaves a partition out', async () => {
+  it('includes a session whose answer omits a partition', async () => {
     const { sessions, producers } = given();
     const leftOut = sessions.send(to(0, 1), SHARED);
     await turn();
@@ -75,10 +75,10 @@ describe('a session in which a send failed', () => {
     expect(producers[0]?.connected).toBe(false);
   });
 
-  it('is also one whose answer does not come in time', async () => {
+  it('includes a session whose answer does not arrive in time', async () => {
     const { sessions, producers } = given();
     await expect(sessions.send(to(0), { ...SHARED, timeoutMs: 5 })).rejects.toThrow('in time');
-    // kafkajs is still at it.
+    // kafkajs is still sending.
     expect(producers[0]?.connected).toBe(true);
     producers[0]?.sends[0]?.fail(new Error('no leader'));
     await turn();
@@ -87,7 +87,7 @@ describe('a session in which a send failed', () => {
 });
 
 describe('a session for partitions that fail', () => {
-  it('leaves the shared one alone, and closes when it has nothing to do', async () => {
+  it('does not affect the shared session, and closes when it is idle', async () => {
     const { sessions, producers } = given();
     const well = sessions.send(to(1), SHARED);
     const failing = sessions.send(to(0), APART);
@@ -111,7 +111,7 @@ describe('a session for partitions that fail', () => {
 });
 
 describe('closed sessions', () => {
-  it('fail what is under way, and open no more', async () => {
+  it('fail the sends under way, and do not open again', async () => {
     const { sessions, producers } = given();
     const sending = sessions.send(to(0), SHARED);
     await turn();

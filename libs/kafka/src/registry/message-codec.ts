@@ -129,7 +129,10 @@ export class MessageCodec {
       const resolver = reader.createResolver(writer);
       resolve = (body) => reader.fromBuffer(body, resolver) as unknown;
     } catch (cause) {
-      throw new MalformedMessageError(`expected a ${type.name}, schema ${schemaId} is another`, cause);
+      throw new MalformedMessageError(
+        `expected a ${type.name}, found schema id ${schemaId} of another type`,
+        cause,
+      );
     }
     this.#readers.set(key, resolve);
     return resolve;
