@@ -31,7 +31,7 @@ export async function connectRedis(config: RedisConfig, log: Logger): Promise<Re
   let lastError: Error | undefined;
   redis.on('error', (error: Error) => {
     lastError = error;
-    log.debug({ reason: error.message }, 'redis connection error');
+    log.debug({ reason: error.message }, 'Redis connection failed');
   });
   try {
     await redis.connect();
@@ -54,7 +54,7 @@ export function connectRedisInBackground(config: RedisConfig, commandTimeoutMs: 
     enableOfflineQueue: false,
     autoResendUnfulfilledCommands: false,
   });
-  redis.on('error', (error: Error) => log.debug({ reason: error.message }, 'redis connection error'));
+  redis.on('error', (error: Error) => log.debug({ reason: error.message }, 'Redis connection failed'));
   // The first try may fail. The client continues to try, and emits `ready`.
   redis.connect().catch(() => undefined);
   return redis;

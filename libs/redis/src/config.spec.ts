@@ -11,7 +11,7 @@ describe('the configuration of Redis', () => {
     ],
     [{ REDIS_TLS_CA_FILE: import.meta.filename }, 'REDIS_TLS_CA_FILE: expected REDIS_TLS=true'],
     [{ REDIS_PASSWORD: 'hidden', REDIS_PASSWORD_FILE: import.meta.filename }, 'found both'],
-  ])('refuses %j, naming the variable and no value', (env, message) => {
+  ])('refuses %j with the variable and without a value', (env, message) => {
     expect(() => loadConfig(redisConfigSchema, env)).toThrow(message);
     expect(() => loadConfig(redisConfigSchema, env)).not.toThrow('hidden');
   });
@@ -19,7 +19,7 @@ describe('the configuration of Redis', () => {
   it.each<[Record<string, string>]>([
     [{ REDIS_PASSWORD: 'hidden' }],
     [{ REDIS_URL: 'rediss://host', REDIS_TLS_CA_FILE: import.meta.filename }],
-  ])('takes %j', (env) => {
+  ])('accepts %j', (env) => {
     expect(loadConfig(redisConfigSchema, env)).toMatchObject({ REDIS_PREFIX: 'bulk:' });
   });
 });

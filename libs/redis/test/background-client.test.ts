@@ -26,8 +26,8 @@ async function failsAfter(): Promise<number> {
   return Date.now() - begin;
 }
 
-describe('a client in the background', () => {
-  it('fails at once while Redis is away, in time while it hangs, and connects by itself', async () => {
+describe('a background client of Redis', () => {
+  it('fails at once while Redis is unavailable, in time while Redis hangs, and reconnects by itself', async () => {
     expect(await failsAfter()).toBeLessThan(TIMEOUT_MS);
     link.restore();
     await eventually('the first connection', () => redis.ping());
@@ -37,7 +37,7 @@ describe('a client in the background', () => {
     const underWay = expect(redis.ping()).rejects.toThrow();
     link.break();
     await underWay;
-    await eventually('that it noticed', () => redis.status !== 'ready');
+    await eventually('the lost connection is noticed', () => redis.status !== 'ready');
     expect(await failsAfter()).toBeLessThan(TIMEOUT_MS);
 
     link.restore();
@@ -45,8 +45,8 @@ describe('a client in the background', () => {
   });
 });
 
-describe('a client that a service cannot do without', () => {
-  it('gives a connection up that has gone dead, and has a new one', async () => {
+describe('a client of Redis that a service requires', () => {
+  it('replaces a dead connection', async () => {
     const config = loadConfig(redisConfigSchema, {
       REDIS_URL: `redis://127.0.0.1:${link.port}`,
       REDIS_TIMEOUT_MS: String(TIMEOUT_MS),

@@ -59,7 +59,7 @@ async function run(firsts: FirstPositions, actionId: string): Promise<void> {
   }
 }
 
-it('three actions of 200,000 entities in a row fit into a Redis of 12 MB that evicts nothing', async () => {
+it('three actions of 200,000 entities in a row fit into a Redis of 12 MB without eviction', async () => {
   const firsts = new FirstPositions(redis, PREFIX, 3_600);
   const actionIds = Array.from({ length: 3 }, (_, i) => `0191c2f0-0000-7000-8000-00000000000${i}`);
   for (const [i, actionId] of actionIds.entries()) {

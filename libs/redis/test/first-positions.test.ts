@@ -40,7 +40,7 @@ const claimOf = (
 const newAction = (): string => `a${(action += 1)}`;
 
 describe('FirstPositions.claim', () => {
-  it('gives each entity to its first position, within a batch and from batch to batch', async () => {
+  it('returns the first position of each entity, within a batch and across batches', async () => {
     const id = newAction();
     const one = await firsts.claim(claimOf(0, 10, [[0, 'x'], [3, 'y'], [5, 'x']], id)); // prettier-ignore
     expect(one).toEqual({ kind: 'claimed', first: [0, 3, 0] });
@@ -48,14 +48,14 @@ describe('FirstPositions.claim', () => {
     expect(two).toEqual({ kind: 'claimed', first: [3, 8] });
   });
 
-  it('knows a redelivered batch again: its positions stay its own', async () => {
+  it('recognises a redelivered batch, whose positions stay its own', async () => {
     const id = newAction();
     const claim = claimOf(0, 10, [[0, 'x'], [1, 'x']], id); // prettier-ignore
     const first = await firsts.claim(claim);
     expect(await firsts.claim(claim)).toEqual(first);
   });
 
-  it('tells the second copy of a batch that was published twice', async () => {
+  it('recognises the second copy of a batch that was published twice', async () => {
     const id = newAction();
     await firsts.claim(claimOf(4, 10, [[0, 'x']], id));
     expect(await firsts.claim(claimOf(4, 12, [[0, 'x']], id))).toEqual({
@@ -64,7 +64,7 @@ describe('FirstPositions.claim', () => {
     });
   });
 
-  it('does not take a replay for a second copy, and leaves the first positions as they are', async () => {
+  it('does not treat a replay as a second copy, and keeps the first positions', async () => {
     const id = newAction();
     await firsts.claim(claimOf(0, 10, [[0, 'x']], id));
     await firsts.claim(claimOf(1, 11, [[1, 'y']], id));
@@ -81,7 +81,7 @@ describe('FirstPositions.claim', () => {
     expect(await firsts.claim(claimOf(0, 10, [[0, 'x']], id))).toEqual({ kind: 'claimed', first: [0] });
   });
 
-  it('keeps actions apart, and entity ids that look like batch numbers', async () => {
+  it('separates actions, and entity ids that look like batch numbers', async () => {
     const id = newAction();
     await firsts.claim(claimOf(0, 1, [[0, '0'], [1, 'b:0']], id)); // prettier-ignore
     const other = await firsts.claim(claimOf(0, 2, [[0, '0']], newAction()));
@@ -89,7 +89,7 @@ describe('FirstPositions.claim', () => {
     expect(await firsts.claim(claimOf(1, 3, [[2, 'b:0']], id))).toEqual({ kind: 'claimed', first: [1] });
   });
 
-  it('answers as a plain map does when an action has thousands of entities and names many of them again', async () => {
+  it('returns the same as a plain map when an action has thousands of entities and repeats many of them', async () => {
     const id = newAction();
     const model = new Map<string, number>();
     const claims: { claim: BatchClaim; first: number[] }[] = [];
@@ -113,7 +113,7 @@ describe('FirstPositions.claim', () => {
     expect(model.size).toBeGreaterThan(5_000);
   });
 
-  it('keeps a batch of 1,000 entities, and positions up to the highest of an int', async () => {
+  it('stores a batch of 1,000 entities, and positions up to the highest of an int', async () => {
     const id = newAction();
     const highest = 2_147_483_647;
     const entities = Array.from({ length: 1_000 }, (_, i): [number, string] => [highest - 999 + i, `c${i}`]);
@@ -143,7 +143,7 @@ describe('FirstPositions.claim', () => {
     ]);
   });
 
-  it('claims as before when Redis has lost its scripts, as after a restart', async () => {
+  it('still claims when Redis has lost its scripts, as after a restart', async () => {
     const id = newAction();
     await firsts.claim(claimOf(0, 10, [[0, 'x']], id));
     await redis.script('FLUSH');
@@ -153,7 +153,7 @@ describe('FirstPositions.claim', () => {
     for (const claim of claims) expect(await claim).toEqual({ kind: 'claimed', first: [0] });
   });
 
-  it('sends the script once, and then its digest alone', async () => {
+  it('sends the script once, and then only its digest', async () => {
     const id = newAction();
     const own = await OwnRedis.start();
     try {
@@ -218,7 +218,7 @@ describe('FirstPositions.claim', () => {
     expect(ttl).toBeLessThanOrEqual(60);
   });
 
-  it('says that Redis is away, as a fault that passes', async () => {
+  it('fails with a retryable error when Redis is unavailable', async () => {
     const away = {
       ...loadConfig(redisConfigSchema, {}),
       REDIS_URL: 'redis://127.0.0.1:1',
@@ -235,7 +235,7 @@ describe('FirstPositions.claim', () => {
 });
 
 describe('releaseFirstPositions', () => {
-  it('removes all that is held of the given actions, in every partition, and of no other action', async () => {
+  it('removes the positions of the given actions in every partition, and of no other action', async () => {
     const [one, two, kept] = [newAction(), newAction(), newAction()];
     for (const id of [one, two, kept]) {
       for (const partition of [0, 1, 2])

@@ -49,7 +49,7 @@ async function as(user: string, rights: readonly string[]): Promise<Redis> {
 }
 
 describe('Redis that refuses to record first positions', () => {
-  it('is out of memory where it is full and evicts nothing, and serves again with more memory', async () => {
+  it('causes an outage when it is full without eviction, and serves again with more memory', async () => {
     await admin.config('SET', 'maxmemory', '1');
     expectOutage(await claimBy(admin), 'out-of-memory');
     expect(await admin.ping()).toBe('PONG');
@@ -57,7 +57,7 @@ describe('Redis that refuses to record first positions', () => {
     expect(await claimBy(admin)).toMatchObject({ kind: 'claimed' });
   });
 
-  it('lacks a right where the user may not run scripts, or may not write', async () => {
+  it('causes an outage when the user may not run scripts or write', async () => {
     for (const [user, rights] of [
       ['reader', ['+@all', '-eval', '-evalsha']],
       ['writer', ['+@all', '-hset', '-hsetnx']],
@@ -68,7 +68,7 @@ describe('Redis that refuses to record first positions', () => {
     }
   });
 
-  it('asks for a password where the user is gone, and names a wrong one', async () => {
+  it('causes an outage when the password is wrong', async () => {
     await admin.call('ACL', 'SETUSER', 'rotated', 'reset', 'on', '>other');
     const url = own.url.replace('redis://', 'redis://rotated:secret@');
     const config = loadConfig(redisConfigSchema, { REDIS_URL: url });
@@ -76,12 +76,12 @@ describe('Redis that refuses to record first positions', () => {
     expectOutage(refusal, 'authentication');
   });
 
-  it('is read-only where it has become a replica', async () => {
+  it('causes an outage when it has become a replica', async () => {
     await admin.call('REPLICAOF', '127.0.0.1', '1');
     expectOutage(await claimBy(admin), 'read-only');
   });
 
-  it('does not make its batch wait for ever where the key of one action holds something else', async () => {
+  it('fails permanently when the key of one action has another type', async () => {
     const actionId = randomUUID();
     await admin.set(`refusals:firsts:${actionId}:0`, 'no hash');
     expect(await claimBy(admin, actionId)).toMatchObject({
