@@ -16,7 +16,7 @@ describe('the configuration of MongoDB', () => {
       { MONGODB_URI: 'mongodb://host/admin' },
       'MONGODB_DATABASE: expected a database; MONGODB_URI names admin',
     ],
-  ])('refuses %j, naming the variable and no value', (env, message) => {
+  ])('refuses %j with the variable and without a value', (env, message) => {
     expect(() => loadConfig(mongoConfigSchema, env)).toThrow(message);
     expect(() => loadConfig(mongoConfigSchema, env)).not.toThrow(/hid:?den/);
   });
@@ -25,7 +25,7 @@ describe('the configuration of MongoDB', () => {
     [{ MONGODB_USERNAME: 'bulk', MONGODB_PASSWORD: 'hidden' }],
     [{ MONGODB_URI: 'mongodb://host/?tls=true', MONGODB_TLS_CA_FILE: import.meta.filename }],
     [{ MONGODB_URI: 'mongodb://bulk:hid%3Aden@a:1,b:2/db?replicaSet=rs&authSource=admin' }],
-  ])('takes %j', (env) => {
+  ])('accepts %j', (env) => {
     expect(() => loadConfig(mongoConfigSchema, env)).not.toThrow();
   });
 

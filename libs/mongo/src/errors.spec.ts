@@ -24,7 +24,7 @@ const socketError = (code: string): Error => Object.assign(new Error('socket'), 
 describe('mongoFault', () => {
   it.each<[string, unknown, FaultKind]>([
     ['a lost connection', new MongoNetworkError('gone'), 'unreachable'],
-    ['a pipe that is broken', socketError('EPIPE'), 'unreachable'],
+    ['a broken pipe', socketError('EPIPE'), 'unreachable'],
     [
       'a bulk write whose connection ended',
       new MongoBulkWriteError(new MongoNetworkError('connection 1 closed'), resultWith()),
@@ -35,23 +35,23 @@ describe('mongoFault', () => {
     ['a bulk write without the right', new MongoBulkWriteError(server(13), resultWith()), 'authorisation'],
     ['a rotated password', server(18), 'authentication'],
     ['a write block', server(371), 'write-block'],
-    ['a write block, told of each write', bulk(371, 371), 'write-block'],
+    ['a write block, reported for each write', bulk(371, 371), 'write-block'],
     ['a quota', server(8_000), 'quota'],
     ['a full disk', bulk(14_031), 'disk-full'],
     ['a full disk among duplicates', bulk(DUPLICATE_KEY, 14_031), 'disk-full'],
-    ['a code that nobody knows', server(987_654), 'unknown'],
-    ['a write with a code that nobody knows', bulk(DUPLICATE_KEY, 987_654), 'unknown'],
+    ['an unknown code', server(987_654), 'unknown'],
+    ['a write with an unknown code', bulk(DUPLICATE_KEY, 987_654), 'unknown'],
     ['a duplicate key', bulk(DUPLICATE_KEY), 'request'],
     ['documents that break a rule or are too large', bulk(121, 10_334, 17_419), 'request'],
-    ['a command of ours that is not valid', server(2), 'request'],
-    ['a command of ours that cannot be read', server(9), 'request'],
+    ['an invalid command of the platform', server(2), 'request'],
+    ['an unparsable command of the platform', server(9), 'request'],
     ['a document that the driver refuses', new MongoInvalidArgumentError('too large'), 'request'],
     ['a bug inside a bulk write', new MongoBulkWriteError(new TypeError('a bug'), resultWith()), 'request'],
     ['a bug', new TypeError('a bug'), 'request'],
-    ['a file that is not there', socketError('ENOENT'), 'request'],
+    ['a missing file', socketError('ENOENT'), 'request'],
     ['a text', 'a string', 'request'],
     ['nothing', undefined, 'request'],
-  ])('takes %s as what it is', (_, error, fault) => {
+  ])('classifies %s', (_, error, fault) => {
     expect(mongoFault(error)).toBe(fault);
     expect(isStoreOutage(error)).toBe(fault !== 'request');
     expect(new StoreError(error)).toMatchObject(

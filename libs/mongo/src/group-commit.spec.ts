@@ -38,7 +38,7 @@ function recorder(limits: Partial<GroupLimits> = {}) {
 }
 
 describe('GroupCommit', () => {
-  it('commits what comes in one turn of the event loop as one group, in its order', async () => {
+  it('commits the work of one turn of the event loop as one group, in order', async () => {
     const { groups, commit } = recorder();
     for (const name of 'ab') commit.add(item(name));
     await Promise.resolve();
@@ -47,7 +47,7 @@ describe('GroupCommit', () => {
     expect(groups).toEqual(['abc']);
   });
 
-  it('collects while the maximum number of groups is under way, and commits all of it with the next', async () => {
+  it('collects work while the maximum number of groups is under way, and commits it as the next group', async () => {
     const { groups, commit, end } = recorder({ concurrency: 2 });
     for (const name of 'abcd') {
       commit.add(item(name));
@@ -76,7 +76,7 @@ describe('GroupCommit', () => {
     expect(groups).toEqual(['a', 'b', 'u', 'v', 'c']);
   });
 
-  it('lets work of a lower rank pass what waits, and keeps the order within a rank', async () => {
+  it('lets work of a lower rank pass waiting work, and keeps the order within a rank', async () => {
     const { groups, commit, end } = recorder({ operations: 2 });
     const ranks = { a: 5, b: 5, c: 1, d: 5, e: 1, f: 3 };
     for (const [name, rank] of Object.entries(ranks)) commit.add(item(name, 1, 1, rank));
@@ -85,7 +85,7 @@ describe('GroupCommit', () => {
     expect(groups).toEqual(['ce', 'fa', 'bd']);
   });
 
-  it('bounds a group by its operations and by its bytes, and gives what is too large a group alone', async () => {
+  it('bounds a group by operations and bytes, and commits work that is too large alone', async () => {
     const { groups, commit, end } = recorder();
     const given = [
       item('a', 6),

@@ -35,7 +35,7 @@ export interface Reconciliation {
 /** Thrown when an action keeps changing during the repair of its counts. Nothing was changed. */
 export class ReconcileContendedError extends CodedError {
   constructor(actionId: string) {
-    super('RECONCILE_CONTENDED', `action ${actionId} keeps changing: repair it when it rests`, {
+    super('RECONCILE_CONTENDED', `action ${actionId} keeps changing; repair its counts when it is idle`, {
       retryable: true,
     });
   }

@@ -32,7 +32,7 @@ describe('MongoEntityStore, create', () => {
     });
   });
 
-  it('leaves an entity that is there alone, also one that a batch of another lane has made', async () => {
+  it('does not change an existing entity, also if a batch of another lane has created it', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old' });
     await fixture.write(scope(1, 'low'), [create('c2', { lastName: 'Low' })]);
     const before = await fixture.all();
@@ -41,12 +41,12 @@ describe('MongoEntityStore, create', () => {
     expect((await fixture.all()).slice(0, 2)).toEqual(before);
   });
 
-  it("does not meet another account's entity of the same id", async () => {
+  it("does not conflict with another account's entity of the same id", async () => {
     await fixture.given('other', 'c1', { lastName: 'Theirs' });
     expect(await fixture.write(scope(1), [create('c1', { lastName: 'Mine' })])).toEqual(['applied']);
   });
 
-  it('finds its own record on a replay, and changes nothing', async () => {
+  it('recognises its own record on a replay, and changes nothing', async () => {
     await fixture.given('acme', 'c2', { lastName: 'Old' });
     const changes = [create('c1', { lastName: 'New' }), create('c2', { lastName: 'New' })];
     expect(await fixture.write(scope(5), changes)).toEqual(['applied', 'exists']);
@@ -69,7 +69,7 @@ describe('MongoEntityStore, create', () => {
     expect(await fixture.stored('k2', company)).toBeNull();
   });
 
-  it('revives what was deleted: the version goes on, the fences stay, nothing else comes back', async () => {
+  it('revives a deleted entity with the next version and its fences, and no other field', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old', city: 'Bonn', version: 7 });
     await fixture.write(scope(900, 'low'), [update('c1', { score: 1 })]);
     await fixture.write(scope(5), [remove('c1')]);
@@ -88,7 +88,7 @@ describe('MongoEntityStore, create', () => {
     });
   });
 
-  it('fails where what it would revive has the unique value of another', async () => {
+  it('fails when the revived entity would have the unique value of another', async () => {
     await fixture.given('acme', 'k1', { name: 'One', domain: 'one.example' }, company);
     await fixture.given('acme', 'k2', { name: 'Two' }, company);
     await fixture.write(companies(1), [remove('k2')]);
@@ -98,7 +98,7 @@ describe('MongoEntityStore, create', () => {
     expect(await fixture.stored('k2', company)).toEqual(tombstone);
   });
 
-  it('of a stalled handler brings nothing back and reports nothing (G5)', async () => {
+  it('restores nothing and reports nothing when its handler had stalled (G5)', async () => {
     await fixture.write(scope(5), [create('c1', { lastName: 'First' })]);
     await fixture.write(scope(6), [remove('c1')]);
     const tombstone = await fixture.stored('c1');

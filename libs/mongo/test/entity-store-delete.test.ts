@@ -11,7 +11,7 @@ beforeEach(() => fixture.clear());
 afterAll(() => fixture.installation.dispose());
 
 describe('MongoEntityStore, delete', () => {
-  it('leaves a tombstone: identity, version and fences, and no field of any kind', async () => {
+  it('leaves a tombstone with identity, version and fences, but without any field', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old', city: 'Bonn', byHand: { deep: true }, version: 4 });
     await fixture.write(scope(900, 'low'), [update('c1', { score: 1 })]);
     expect(await fixture.write(scope(5), [remove('c1')])).toEqual(['applied']);
@@ -27,13 +27,13 @@ describe('MongoEntityStore, delete', () => {
     });
   });
 
-  it('leaves a fence also on an entity that had none', async () => {
+  it('leaves a fence on an entity that had none', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old' });
     await fixture.write(scope(5), [remove('c1')]);
     expect((await fixture.stored('c1'))?.fence).toEqual({ normal: { partition: 1, offset: 5 } });
   });
 
-  it('finds its own tombstone on a replay, and changes nothing', async () => {
+  it('recognises its own tombstone on a replay, and changes nothing', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old' });
     const changes = [remove('c1', 1), remove('gone')];
     expect(await fixture.write(scope(5), changes)).toEqual(['applied', 'not-found']);
@@ -42,7 +42,7 @@ describe('MongoEntityStore, delete', () => {
     expect(await fixture.all()).toEqual(first);
   });
 
-  it('makes the entity absent for later batches: to update, to delete, also with a version', async () => {
+  it('makes the entity absent for later updates and deletes, also with an expected version', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old' });
     await fixture.write(scope(5), [remove('c1')]);
     const tombstone = await fixture.stored('c1');
@@ -63,7 +63,7 @@ describe('MongoEntityStore, delete', () => {
   });
 
   // An update takes over the value, because the local SecantusDB frees such a value for updates and not for inserts.
-  it('gives unique values up', async () => {
+  it('frees unique values', async () => {
     const at = (offset: number) => scope(offset, 'normal', company);
     await fixture.given('acme', 'k1', { name: 'One', domain: 'one.example' }, company);
     await fixture.given('acme', 'k2', { name: 'Two' }, company);
@@ -72,7 +72,7 @@ describe('MongoEntityStore, delete', () => {
     expect(await fixture.write(at(2), changes)).toEqual(['applied']);
   });
 
-  it('of a stalled handler does not remove what was created again (G5)', async () => {
+  it('does not remove an entity that was created again while its handler stalled (G5)', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old' });
     await fixture.write(scope(5), [remove('c1')]);
     await fixture.write(scope(6), [create('c1', { lastName: 'New' })]);
@@ -80,7 +80,7 @@ describe('MongoEntityStore, delete', () => {
     expect(await fixture.stored('c1')).toMatchObject({ lastName: 'New', version: 3 });
   });
 
-  it('keeps tombstones for longer than a batch can come, by an index that holds no living entity', async () => {
+  it('keeps tombstones for longer than a batch can arrive, by an index without living entities', async () => {
     const indexes = await fixture.database.entities('contacts').indexes();
     expect(indexes).toContainEqual(
       expect.objectContaining({

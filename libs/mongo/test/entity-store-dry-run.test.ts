@@ -22,7 +22,7 @@ afterAll(() => fixture.installation.dispose());
 const at = (offset: number) => scope(offset, 'normal', company);
 
 describe('DryRunEntityStore', () => {
-  it('foretells every result of every kind, and changes nothing at all', async () => {
+  it('predicts every result of every kind, and changes nothing', async () => {
     await fixture.given('acme', 'one', { name: 'One', domain: 'one.example', version: 3 }, company);
     await fixture.given('acme', 'two', { name: 'Two', domain: 'two.example' }, company);
     await fixture.given('acme', 'three', { name: 'Three' }, company);
@@ -82,7 +82,7 @@ describe('DryRunEntityStore', () => {
     expect(await fixture.write(at(9), [], fixture.dryRun)).toEqual([]);
   });
 
-  it('knows unique values of several fields, and of lists, as MongoDB does', async () => {
+  it('compares unique values of several fields and of lists as MongoDB does', async () => {
     const seats = (offset: number) => scope(offset, 'normal', seat);
     await fixture.write(seats(1), [
       create('s1', { room: 'A', numbers: [1, 2] }),
@@ -108,7 +108,7 @@ describe('DryRunEntityStore', () => {
     ]);
   });
 
-  it('reports nothing where a later batch has changed an entity', async () => {
+  it('reports nothing when a later batch has changed an entity', async () => {
     await fixture.write(at(9), [create('one', { name: 'One' })]);
     const zombie = fixture.write(at(8), [update('one', { name: 'Late' })], fixture.dryRun);
     await expect(zombie).rejects.toThrow(SupersededError);

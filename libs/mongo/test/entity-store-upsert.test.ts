@@ -11,7 +11,7 @@ beforeEach(() => fixture.clear());
 afterAll(() => fixture.installation.dispose());
 
 describe('MongoEntityStore, upsert', () => {
-  it('changes what is there and adds what is not, in one round trip', async () => {
+  it('changes existing entities and adds absent ones, in one round trip', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old', city: 'Bonn', score: 3 });
     const changes = [
       upsert('c1', { lastName: 'New' }, { lastName: 'New', status: 'active' }, ['city']),
@@ -46,21 +46,21 @@ describe('MongoEntityStore, upsert', () => {
     ]);
   });
 
-  it('adds nothing where there is no whole record', async () => {
+  it('adds nothing without a whole record', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old' });
     const changes = [upsert('c1', { score: 1 }, null), upsert('c2', { score: 1 }, null)];
     expect(await fixture.write(scope(5), changes)).toEqual(['applied', 'not-found']);
     expect(await fixture.stored('c2')).toBeNull();
   });
 
-  it('adds nothing where a version is expected', async () => {
+  it('adds nothing when a version is expected', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old', version: 2 });
     const changes = ['c1', 'c2'].map((id) => ({ ...upsert(id, { lastName: 'New' }), expectedVersion: 3 }));
     expect(await fixture.write(scope(5), changes)).toEqual(['version-conflict 2', 'not-found']);
     expect(await fixture.stored('c2')).toBeNull();
   });
 
-  it('answers on a replay as the first run did, and changes nothing', async () => {
+  it('returns the results of the first run on a replay, and changes nothing', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old', version: 2 });
     const changes = [
       { ...upsert('c1', { lastName: 'New' }), expectedVersion: 2 },
@@ -74,7 +74,7 @@ describe('MongoEntityStore, upsert', () => {
     expect(await fixture.all()).toEqual(first);
   });
 
-  it('revives what was deleted, and recognises that on a replay', async () => {
+  it('revives a deleted entity, and recognises its own change on a replay', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old', city: 'Bonn', version: 4 });
     await fixture.given('acme', 'c2', { lastName: 'Old' });
     await fixture.write(scope(5), [remove('c1')]);
@@ -101,13 +101,13 @@ describe('MongoEntityStore, upsert', () => {
     expect(await fixture.all()).toEqual(first);
   });
 
-  it('takes what was deleted as absent where there is no whole record', async () => {
+  it('treats a deleted entity as absent without a whole record', async () => {
     await fixture.given('acme', 'c1', { lastName: 'Old' });
     await fixture.write(scope(5), [remove('c1')]);
     expect(await fixture.write(scope(6), [upsert('c1', { score: 1 }, null)])).toEqual(['not-found']);
   });
 
-  it('fails only the entity whose unique value belongs to another: to change, to add, to revive', async () => {
+  it('fails only the entity whose unique value belongs to another, if it is changed, added or revived', async () => {
     const at = (offset: number) => scope(offset, 'normal', company);
     await fixture.given('acme', 'k1', { name: 'One', domain: 'one.example' }, company);
     await fixture.given('acme', 'k2', { name: 'Two' }, company);
@@ -121,7 +121,7 @@ describe('MongoEntityStore, upsert', () => {
     expect(await fixture.all(company)).toEqual(before);
   });
 
-  it('of a stalled handler brings nothing back and reports nothing (G5)', async () => {
+  it('restores nothing and reports nothing when its handler had stalled (G5)', async () => {
     await fixture.write(scope(5), [upsert('c1', { lastName: 'First' })]);
     await fixture.write(scope(6), [remove('c1')]);
     const tombstone = await fixture.stored('c1');

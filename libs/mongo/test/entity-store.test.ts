@@ -16,7 +16,7 @@ const write: EntityFixture['write'] = (...args) => fixture.write(...args);
 describe('MongoEntityStore, update', () => {
   beforeEach(() => fixture.clear());
 
-  it('sets and clears fields, raises the version, leaves the fence and the rest alone', async () => {
+  it('sets and clears fields, raises the version, and does not change other fields', async () => {
     await given('acme', 'c1', { lastName: 'Old', city: 'Bonn', score: 3 });
     const results = await write(scope(5), [set('c1', { lastName: 'New' }, ['city'])]);
     expect(results).toEqual(['applied']);
@@ -33,7 +33,7 @@ describe('MongoEntityStore, update', () => {
     });
   });
 
-  it('answers in the order of the changes, also when some entities are not there', async () => {
+  it('returns results in the order of the changes, also when some entities are absent', async () => {
     await given('acme', 'c2', { lastName: 'A' });
     await given('acme', 'c4', { lastName: 'A' });
     const changes = ['c1', 'c2', 'c3', 'c4'].map((id) => set(id, { lastName: 'B' }));
@@ -48,7 +48,7 @@ describe('MongoEntityStore, update', () => {
     expect(theirs?.['lastName']).toBe('Theirs');
   });
 
-  it('changes nothing on a replay and answers as the first run did', async () => {
+  it('changes nothing on a replay and returns the results of the first run', async () => {
     await given('acme', 'c1', { lastName: 'A' });
     const changes = [set('c1', { lastName: 'B' }), set('gone', { lastName: 'B' })];
     expect(await write(scope(7), changes)).toEqual(['applied', 'not-found']);
@@ -57,7 +57,7 @@ describe('MongoEntityStore, update', () => {
     expect(await stored('c1')).toEqual(first);
   });
 
-  it('finishes a batch of which a crash left a part undone', async () => {
+  it('finishes a batch that a crash left incomplete', async () => {
     await given('acme', 'c1', { lastName: 'A' });
     await given('acme', 'c2', { lastName: 'A' });
     await write(scope(7), [set('c1', { lastName: 'B' })]);
@@ -67,14 +67,14 @@ describe('MongoEntityStore, update', () => {
     expect((await stored('c2'))?.version).toBe(2);
   });
 
-  it('refuses a batch that a later one of its lane has overtaken, and changes nothing', async () => {
+  it('refuses a batch that a later batch of its lane has overtaken, and changes nothing', async () => {
     await given('acme', 'c1', { lastName: 'A' });
     await write(scope(9), [set('c1', { lastName: 'Later' })]);
     await expect(write(scope(8), [set('c1', { lastName: 'Earlier' })])).rejects.toThrow(SupersededError);
     expect((await stored('c1'))?.['lastName']).toBe('Later');
   });
 
-  it('keeps a fence per lane: lanes do not order each other', async () => {
+  it('keeps a fence per lane, so that lanes do not order each other', async () => {
     await given('acme', 'c1', { lastName: 'A' });
     await write(scope(900, 'low'), [set('c1', { lastName: 'Low' })]);
     expect(await write(scope(2, 'high'), [set('c1', { lastName: 'High' })])).toEqual(['applied']);
@@ -107,7 +107,7 @@ describe('MongoEntityStore, update', () => {
     await expect(update).resolves.toEqual(['applied']);
   });
 
-  it('changes only an entity of the expected version, and says which it has', async () => {
+  it('changes only an entity of the expected version, and returns the actual version', async () => {
     await given('acme', 'c1', { lastName: 'A', version: 4 });
     await given('acme', 'c2', { lastName: 'A', version: 4 });
     const changes = [
@@ -122,7 +122,7 @@ describe('MongoEntityStore, update', () => {
     expect(await stored('c2')).toMatchObject({ lastName: 'A', version: 4 });
   });
 
-  it('is one round trip where every change finds its entity, and two where one does not', async () => {
+  it('takes one round trip when every change finds its entity, and two otherwise', async () => {
     await given('acme', 'c1', { lastName: 'A' });
     await given('acme', 'c2', { lastName: 'A' });
     const changes = [set('c1', { lastName: 'B' }), set('c2', { lastName: 'B' })];

@@ -96,7 +96,7 @@ const callers = fc
   .map(([count, ...all]) => all.slice(0, count));
 
 describe('MongoEntityStore, batches written at the same time', () => {
-  it('gives each batch the results and the entities that it would have if it were written alone', async () => {
+  it('gives each batch the same results and entities as if it were written alone', async () => {
     const seen = new Set<string>();
     const sent = { batches: 0, commands: 0 };
     const observed = await fixture.installation.database(({ update: collection }) => {

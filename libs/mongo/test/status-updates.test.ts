@@ -121,7 +121,7 @@ function checkDerived(before: ActionDocument, after: ActionDocument): void {
 describe.each(ACTION_STATUSES)('the updates of an action that is %s', (status) => {
   const finishedAt = isFinal(status) ? CREATED : null;
 
-  it('move it after a publication as the rule of the domain says', async () => {
+  it('move it after a publication as the rules of the domain say', async () => {
     for (const milestone of MILESTONES) {
       const actionId = await givenAction({ status, finishedAt, ...times[milestone] });
       const before = await find(actionId);
@@ -131,7 +131,7 @@ describe.each(ACTION_STATUSES)('the updates of an action that is %s', (status) =
     }
   });
 
-  it('move it after outcomes as the rule of the domain says, also where they were skipped', async () => {
+  it('move it after outcomes as the rules of the domain say, also when they were skipped', async () => {
     for (const stage of OUTCOME_STAGES) {
       const tally = outcomes[stage];
       const counting = { tally, batches: 1, upTo };
@@ -172,7 +172,7 @@ const step = fc.oneof(
     .map((counts) => ({ kind: 'count', ...counts }) as const),
 );
 
-it('leads an action through any life as the rules of the domain do', async () => {
+it('leads an action through any sequence of steps as the rules of the domain say', async () => {
   await fc.assert(
     fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 15 }), async (steps) => {
       const actionId = await givenAction();

@@ -19,7 +19,7 @@ async function lifetimeOfTombstones(): Promise<number | undefined> {
   return indexes.find(({ key }) => Object.keys(key).join() === 'deletedAt')?.expireAfterSeconds;
 }
 
-it('keeps tombstones longer than Kafka keeps any copy of a batch', async () => {
+it('keeps tombstones for longer than Kafka keeps any copy of a batch', async () => {
   await ensureIndexes(database, [contact], { KAFKA_RETENTION_HOURS: 168 });
   expect(await lifetimeOfTombstones()).toBe(278 * HOUR_S);
 });
@@ -32,7 +32,7 @@ it('changes the lifetime of tombstones in an existing index when the retention h
   expect(await lifetimeOfTombstones()).toBe(554 * HOUR_S);
 });
 
-it('leaves the lifetime of tombstones as it is when the retention is not known', async () => {
+it('does not change the lifetime of tombstones when the retention is unknown', async () => {
   await ensureIndexes(database, [contact], { KAFKA_RETENTION_HOURS: 336 });
   await ensureIndexes(database, [contact]);
   expect(await lifetimeOfTombstones()).toBe(554 * HOUR_S);

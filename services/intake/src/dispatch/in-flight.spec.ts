@@ -79,7 +79,7 @@ describe('the limit of batches in flight', () => {
     expect(inFlight.roomFor(of('1', 'a'))).toBe(10);
   });
 
-  it('counts the batches of a small action as parts of a full one, so that it is published at once', () => {
+  it('counts the batches of a small action as parts of a full one and lets them go at once', () => {
     const inFlight = inFlightOf(100, 12);
     const [large, small] = [of('1', 'a'), { ...of('2', 'b'), batchWeight: batchWeight(SMALL, 100) }];
     inFlight.note([{ lane: 'normal', accountId: 'a', batches: 10, stale: 0 }], [large], 0);
