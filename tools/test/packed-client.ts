@@ -61,7 +61,7 @@ export class PackedClient {
         '--loglevel=silent',
       ]);
       const [packed] = packedSchema.parse(JSON.parse(output));
-      if (packed === undefined) throw new Error('npm pack has packed nothing');
+      if (packed === undefined) throw new Error('npm pack produced no package');
       const unreachable = await installIn(folder, packed.filename);
       if (unreachable === undefined)
         return new PackedClient(

@@ -1,6 +1,6 @@
 /*
- * How another system reads the results of bulk actions: one JSON line on standard output per outcome. A stranger's
- * program: it knows the topic's contract (docs/reference/events.md) and nothing of the platform's code.
+ * Shows how another system reads the results of bulk actions. This external client prints one JSON line on standard
+ * output per outcome. It knows the topic's contract (docs/reference/events.md) and none of the platform's code.
  */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { SchemaRegistry } from '@kafkajs/confluent-schema-registry';

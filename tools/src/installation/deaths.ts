@@ -28,7 +28,7 @@ export function deathOf(stack: RunningStack): AbortSignal {
   const abort = new AbortController();
   void stack.closed.then((error) =>
     abort.abort(
-      error ?? new CodedError('STACK_CLOSED', `the stack ${stack.name} was stopped by somebody else`),
+      error ?? new CodedError('STACK_CLOSED', `the stack ${stack.name} was stopped by another process`),
     ),
   );
   return abort.signal;

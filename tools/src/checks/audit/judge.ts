@@ -68,7 +68,7 @@ export function judge(output: string, exceptions: readonly AuditException[], tod
     faults: [
       ...found.filter((each) => !isExcepted(each)).map(line),
       ...exceptions.flatMap((exception) => faultsOf(exception, today)),
-      ...unneeded.map((exception) => `${nameOf(exception)} is needed no more: remove it`),
+      ...unneeded.map((exception) => `${nameOf(exception)} is no longer needed: remove it`),
     ],
     excepted: found.filter(isExcepted).map(line),
   };
@@ -92,9 +92,7 @@ function nameOf({ advisory, package: name }: AuditException): string {
 function refusalIn(output: string): string {
   const refusal = z.object({ message: z.string() }).safeParse(parsed(output));
   if (refusal.success) return refusal.data.message;
-  return output.trim() === ''
-    ? 'npm audit printed nothing'
-    : 'npm audit printed no report that is understood';
+  return output.trim() === '' ? 'npm audit printed nothing' : 'npm audit printed an unknown report';
 }
 
 function parsed(text: string): unknown {

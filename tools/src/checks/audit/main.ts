@@ -35,7 +35,7 @@ if (!exceptions.success) {
 }
 const verdict = judge(await npmAudit(), exceptions.data, new Date());
 if (verdict.kind === 'unknown') {
-  noteSkipped({ name: 'audit', reason: `nothing is known of the dependencies: ${verdict.reason}` });
+  noteSkipped({ name: 'audit', reason: `the audit has no result: ${verdict.reason}` });
   process.exit(EXIT.unknown);
 }
 for (const line of verdict.excepted) console.log(`audit: excepted: ${line}`);

@@ -94,7 +94,7 @@ function readBody(bytes: Buffer, { status, headers, end }: Head): Body | string 
   const given = headers.get('content-length');
   if (given === undefined && isNextAnswer(bytes, end)) return none;
   if (given === undefined) return { body: bytes.subarray(end), end: bytes.length, isWhole: true };
-  if (!/^\d{1,15}$/.test(given)) return `a length that is no number: ${given}`;
+  if (!/^\d{1,15}$/.test(given)) return `a length that is not a number: ${given}`;
   const length = Number(given);
   if (length > 0 && (isLast || isNextAnswer(bytes, end))) return none;
   const to = Math.min(end + length, bytes.length);

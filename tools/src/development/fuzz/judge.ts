@@ -75,7 +75,7 @@ function answerBreaches(answer: HttpAnswer, { door }: FuzzCase): string[] {
   // A compressed body is one of the documentation's files.
   if (headers.has('content-encoding')) return [];
   const value = parsed(text);
-  if (value === undefined) return [`status ${status} with a body that is no JSON: ${text.slice(0, SHOWN)}`];
+  if (value === undefined) return [`status ${status} with a body that is not JSON: ${text.slice(0, SHOWN)}`];
   // The admin ports answer probes in their own form.
   if (door.endsWith('.admin')) return [];
   const isEnveloped =
@@ -87,16 +87,16 @@ function answerBreaches(answer: HttpAnswer, { door }: FuzzCase): string[] {
 
 function frameBreaches(bytes: Buffer): string[] {
   const { frames, fault } = readServerFrames(bytes);
-  const breaches = fault === undefined ? [] : [`what comes is no WebSocket: ${fault}`];
+  const breaches = fault === undefined ? [] : [`the received bytes are not WebSocket frames: ${fault}`];
   for (const { opcode, payload } of frames) {
     if (opcode === OPCODES.close && payload.length >= 2 && payload.readUInt16BE(0) === INTERNAL_ERROR)
       breaches.push(`the server closed with ${INTERNAL_ERROR}`);
     if (opcode !== OPCODES.text) continue;
     const text = payload.toString('utf8');
     const frame = serverFrameSchema.safeParse(parsed(text));
-    if (!frame.success) breaches.push(`a frame without the form: ${text.slice(0, SHOWN)}`);
+    if (!frame.success) breaches.push(`a frame of an unknown form: ${text.slice(0, SHOWN)}`);
     else if (frame.data.event === 'error' && isOurFault(frame.data.data))
-      breaches.push(`a frame that says that the server is at fault: ${text.slice(0, SHOWN)}`);
+      breaches.push(`a frame that reports a fault of the server: ${text.slice(0, SHOWN)}`);
   }
   return breaches;
 }

@@ -79,7 +79,7 @@ export async function compareWithLedger(
   if (nobodys > open)
     found.push({
       placed: undefined,
-      breach: `${nobodys} actions are stored that nobody was promised; ${open} clients left before their answer came`,
+      breach: `${nobodys} stored actions were not promised to any client; ${open} clients left before their answer came`,
     });
   return found;
 }

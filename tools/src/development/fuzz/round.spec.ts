@@ -122,7 +122,7 @@ describe('runRound', () => {
   it.each([
     ['500', /^status 500/],
     ['dies', /has ended/],
-    ['keeps sockets', /keeps 15 sockets of clients that are gone/],
+    ['keeps sockets', /keeps 15 sockets of disconnected clients/],
     ['keeps memory', /heapBytes grew/],
     ['is not ready', /readyz answers 503/],
     ['hangs', /livez answers nothing/],

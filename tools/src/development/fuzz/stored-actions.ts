@@ -58,7 +58,7 @@ export class StoredActions implements Ledger {
         await Promise.all(open.filter(({ isHeld }) => isHeld).map((action) => this.#cancel(action)));
         if (open.length === 0) return true;
         throw new Error(
-          `${open.length} actions do not end, among them ${open[0]?.actionId ?? ''} of ${open[0]?.accountId ?? ''}`,
+          `${open.length} actions do not end, for example ${open[0]?.actionId ?? ''} of ${open[0]?.accountId ?? ''}`,
         );
       },
       { timeoutMs: END_MS, everyMs: 200 },
@@ -121,7 +121,7 @@ export class StoredActions implements Ledger {
       },
       { timeoutMs: REMOVAL_MS, everyMs: 200 },
     ).catch(() => undefined);
-    return left.map((actionId) => `staged batches of ${actionId} are left, which is no action`);
+    return left.map((actionId) => `staged batches of ${actionId} are left, although it is not an action`);
   }
 
   async #cancel({ actionId, accountId }: StoredAction): Promise<void> {

@@ -113,7 +113,7 @@ export function vitalBreaches(
   const breaches: string[] = [];
   if (now.live !== 200) breaches.push(`${name}: /livez answers ${now.live || 'nothing'}`);
   if (now.ready !== 200) breaches.push(`${name}: /readyz answers ${now.ready || 'nothing'}`);
-  if (now.orphans > 0) breaches.push(`${name} keeps ${now.orphans} sockets of clients that are gone`);
+  if (now.orphans > 0) breaches.push(`${name} keeps ${now.orphans} sockets of disconnected clients`);
   for (const what of ['heapBytes', 'residentBytes', 'descriptors'] as const) {
     const more = now[what] - base[what];
     if (more <= bounds[what]) continue;

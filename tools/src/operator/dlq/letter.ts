@@ -30,7 +30,7 @@ export class LetterNotFoundError extends CodedError {
   constructor(id: string) {
     super(
       'DEAD_LETTER_NOT_FOUND',
-      `there is no dead letter ${id} (any more); npm run dlq -- list --all shows them`,
+      `there is no dead letter ${id}; list all of them with: npm run dlq -- list --all`,
     );
   }
 }

@@ -60,7 +60,7 @@ async function write(lines: readonly string[]): Promise<void> {
 }
 
 filtered(command('list', 'lists the dead letters that are not replayed or dropped yet'))
-  .option('--all', 'includes those that are', false)
+  .option('--all', 'includes replayed and dropped ones', false)
   .action((options: Options) => {
     chosen = async ({ desk }) => {
       let count = 0;
@@ -91,7 +91,7 @@ filtered(
   ),
 )
   .argument('[partition:offset...]', 'the dead letters', letterIds)
-  .option('--again', 'includes what was replayed or dropped: the entities are changed once more', false)
+  .option('--again', 'includes replayed and dropped dead letters, which changes their entities again', false)
   .action((ids: string[] | undefined, options: Options) => {
     chosen = async ({ desk }) => {
       const selection = { ids: ids ?? [], filter: filterOf(options) };
@@ -124,7 +124,7 @@ function report<T>({ done, refused }: Done<T>, { json }: Options, line: (one: T)
   if (refused.length === 0) return;
   throw new CodedError(
     'LETTERS_REFUSED',
-    `${refused.length} of ${done.length + refused.length} were left as they are`,
+    `${refused.length} of ${done.length + refused.length} were not changed`,
   );
 }
 

@@ -17,7 +17,7 @@ export class AlreadyMarkedError extends CodedError {
   constructor(id: string, { state, at }: MarkDocument) {
     super(
       'ALREADY_MARKED',
-      `dead letter ${id} was ${state} at ${at.toISOString()}; --again replays it once more`,
+      `dead letter ${id} was ${state} at ${at.toISOString()}; --again replays it again`,
     );
   }
 }
@@ -112,11 +112,11 @@ export class Replayer {
       if (cause instanceof CodedError && cause.retryable) throw cause;
       throw new NotReplayableError(
         letter.id,
-        'a result that cannot be decoded cannot be raised to another generation; its positions can be retried: POST /bulk-actions/:id/retry',
+        'a result that cannot be decoded cannot get another generation; its positions can be retried: POST /bulk-actions/:id/retry',
       );
     });
     if (result.outcomes.every(({ code }) => code === OUTCOME_CODES.DEAD_LETTERED)) {
-      throw new NotReplayableError(letter.id, 'it says that its batch is a dead letter: replay that one');
+      throw new NotReplayableError(letter.id, 'its batch is a dead letter too: replay that dead letter');
     }
     return codec.encode(topics.results, { ...result, generation });
   }

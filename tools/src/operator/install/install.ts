@@ -8,7 +8,7 @@ import type { InstallConfig } from './config.ts';
 /** Thrown when not everything exists in time. The message says what it waited for. */
 export class NotInstalledError extends CodedError {
   constructor(timeoutMs: number, waitingFor: string) {
-    super('NOT_INSTALLED', `not everything was there after ${timeoutMs} ms: ${waitingFor}`);
+    super('NOT_INSTALLED', `the installation was not complete after ${timeoutMs} ms: ${waitingFor}`);
   }
 }
 

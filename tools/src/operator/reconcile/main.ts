@@ -14,7 +14,7 @@ const program = new Command('reconcile')
   )
   .addArgument(new Argument('[actionId]', 'one action').argParser(argument(actionIdSchema)))
   .option('--all', 'all actions that have ended', false)
-  .option('--running', 'with --all: those that have not, too', false)
+  .option('--running', 'with --all: also actions that have not ended', false)
   .option('--repair', 'set counts, codes and status to what the logs say; logs are never touched', false)
   .option('--json', 'a line of JSON for each action', false)
   .showHelpAfterError();
@@ -47,5 +47,6 @@ await runCommand(async ({ signal, releasers }) => {
     }
   }
   if (!options.json) console.log(`${checked} actions checked, ${wrong} with faults`);
-  if (wrong > 0) throw new CodedError('DRIFT', `${wrong} of ${checked} actions had accounts that differ`);
+  if (wrong > 0)
+    throw new CodedError('DRIFT', `${wrong} of ${checked} actions have counts that differ from their logs`);
 });

@@ -7,7 +7,7 @@ export function faultsOf({ drift, missing, surplus, status }: Reconciliation): s
   return [
     ...drift.map(({ what, counted, logged }) => `${what}: counted ${counted}, logged ${logged}`),
     ...(gaps.length === 0 ? [] : [`no outcome: ${gaps.map(rangeOf).join(', ')}`]),
-    ...(surplus === 0 ? [] : [`outcomes too many: ${surplus}`]),
+    ...(surplus === 0 ? [] : [`surplus outcomes: ${surplus}`]),
   ];
 }
 
