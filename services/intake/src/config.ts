@@ -2,7 +2,7 @@ import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { checkKafkaConfig, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
-import { integer, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
+import { integer, optionalInteger, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
 import { webhookConfigShape } from '@bulk/webhooks';
 import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import cron from 'node-cron';
@@ -153,10 +153,9 @@ const variables = z.object({
     1_000,
     'Maximum number of full batches (of BATCH_SIZE entities) in flight per lane. The batches of a small action count as parts of one. The dispatcher finds the current limit, up to this one, from the latency of the batches.',
   ),
-  DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: integer(
+  DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: optionalInteger(
     { min: 2, max: 100_000 },
-    10,
-    'Minimum number of full batches (of BATCH_SIZE entities) that may be in flight per lane, and the limit at the start. One to two for each partition of the lane are a good value. Higher values raise throughput at the start and make small actions wait longer.',
+    'Minimum number of full batches (of BATCH_SIZE entities) that may be in flight per lane, and the limit at the start. Higher values raise throughput and make small actions wait longer. Default: five for each three partitions of a lane (KAFKA_LANE_PARTITIONS), 10 with 6 partitions.',
   ),
   DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT: integer(
     { min: 110, max: 10_000 },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { LaneWindow } from './lane-window.ts';
+import { LaneWindow, minWindowOf } from './lane-window.ts';
 
 const OPTIONS = { min: 4, max: 500, tolerance: 2, probeEveryMs: 10_000 };
 
@@ -57,6 +57,16 @@ class Lane {
 }
 
 const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0) / numbers.length;
+
+describe('the minimum window', () => {
+  it.each([
+    [1, 2],
+    [6, 10],
+    [48, 80],
+  ])('of a lane with %d partitions is %d batches', (partitions, batches) => {
+    expect(minWindowOf(partitions)).toBe(batches);
+  });
+});
 
 describe('the window of a lane', () => {
   it.each([

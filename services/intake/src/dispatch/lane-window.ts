@@ -1,11 +1,27 @@
 export interface LaneWindowOptions {
-  /** Minimum number of batches in flight outside probes, and the initial size of the window. */
+  /** Minimum number of full batches in flight outside probes, and the initial size of the window. */
   readonly min: number;
   readonly max: number;
   /** Target latency of a batch, as a multiple of its latency on an idle lane; above 1. */
   readonly tolerance: number;
   /** How often the latency on an idle lane is measured again, in ms. */
   readonly probeEveryMs: number;
+}
+
+/** Full batches of the smallest window for each partition of a lane. */
+const MIN_PER_PARTITION = 5 / 3;
+
+/**
+ * Returns the minimum window of a lane, in full batches, if the configuration names none.
+ *
+ * Each partition works on one group of batches at a time, so a window that does not grow with the partitions leaves
+ * handlers idle. With 6 partitions, 12 batches instead of 10 made updates 8 % faster, and a small action in the same
+ * lane took more than three times as long as alone.
+ *
+ * @param partitions number of partitions of a lane.
+ */
+export function minWindowOf(partitions: number): number {
+  return Math.max(2, Math.ceil(partitions * MIN_PER_PARTITION));
 }
 
 /** Shorter times count as this one, in ms, so that ratios stay finite. */
