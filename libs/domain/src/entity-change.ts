@@ -50,8 +50,9 @@ export type EntityChange = UpdateChange | CreateChange | UpsertChange | DeleteCh
  * - `not-found`: there is no such entity.
  * - `exists`: the entity to create exists already.
  * - `unique-violation`: a unique value belongs to another entity.
+ * - `refused`: the database refuses the entity as it would become. A retry would not change that.
  * - `version-conflict`: the entity has another version than expected, namely `version`.
  */
 export type ChangeResult =
-  | { readonly kind: 'applied' | 'not-found' | 'exists' | 'unique-violation' }
+  | { readonly kind: 'applied' | 'not-found' | 'exists' | 'unique-violation' | 'refused' }
   | { readonly kind: 'version-conflict'; readonly version: number };

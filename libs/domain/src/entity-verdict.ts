@@ -20,6 +20,7 @@ interface ChangeScope {
 
 export const APPLIED: ChangeResult = Object.freeze({ kind: 'applied' });
 export const UNIQUE_VIOLATION: ChangeResult = Object.freeze({ kind: 'unique-violation' });
+export const REFUSED: ChangeResult = Object.freeze({ kind: 'refused' });
 
 /** Returns whether the entity exists, and is not only the tombstone of a deleted one. */
 export function isLiving<State extends EntityState>(stored: State | undefined): stored is State {

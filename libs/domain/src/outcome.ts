@@ -12,7 +12,7 @@ export const OUTCOME_CODES = {
   ENTITY_EXISTS: 'ENTITY_EXISTS',
   /** The entity does not have the version that the caller expects (`expectedVersion`). */
   VERSION_CONFLICT: 'VERSION_CONFLICT',
-  /** A field is unknown, of the wrong type or out of range; or there is nothing to change. */
+  /** A field is unknown, of the wrong type or out of range; there is nothing to change; the database refuses it. */
   INVALID_ENTITY: 'INVALID_ENTITY',
   /** The same entity was named at an earlier position of this action. */
   DUPLICATE_ENTITY: 'DUPLICATE_ENTITY',

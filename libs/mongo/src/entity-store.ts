@@ -4,6 +4,7 @@ import {
   isLiving,
   isRetryable,
   recordOf,
+  REFUSED,
   RetryableError,
   UNIQUE_VIOLATION,
   verdictOf,
@@ -12,10 +13,11 @@ import {
   type EntityState,
 } from '@bulk/domain';
 import { MongoBulkWriteError, type AnyBulkWriteOperation } from 'mongodb';
+import { answerOf, unsendable, type BulkAnswer, type Refusal } from './bulk-answer.ts';
 import type { Database } from './database.ts';
 import type { EntityDocument } from './documents.ts';
 import { readStates } from './entity-states.ts';
-import { DocumentRefusedError, DUPLICATE_KEY, isStoreOutage, StoreError } from './errors.ts';
+import { isStoreOutage } from './errors.ts';
 import { GroupCommit, type GroupLimits } from './group-commit.ts';
 import { PendingWrite, type WrittenChange } from './pending-write.ts';
 
@@ -27,6 +29,8 @@ export class EntityChangedError extends RetryableError {
     });
   }
 }
+
+const NONE: ReadonlyMap<number, Refusal> = new Map();
 
 /** The index that every collection has. A collision in it is one with the entity itself. */
 const PRIMARY_INDEX = '_id_';
@@ -46,7 +50,8 @@ const DEFAULT_LIMITS: GroupLimits = { concurrency: 2, operations: 200, bytes: 4_
  * distinguishes a replay from a missing entity. The common case costs one round trip.
  *
  * Batches of one collection that are written at the same time share a bulk write. Each operation keeps the fence of its
- * own batch, and each batch gets its own results, as if the batches had been written one by one at the same time.
+ * own batch, and each batch gets its own results, as if the batches had been written one by one at the same time. If
+ * MongoDB refuses documents, it names their operations: only their entities are refused, and nothing is written again.
  */
 export class MongoEntityStore implements EntityStore {
   readonly #database: Database;
@@ -90,8 +95,8 @@ export class MongoEntityStore implements EntityStore {
     const fault = await this.#attempt(collection, group);
     if (fault === undefined) return;
     let common = group.length === 1 || isRetryable(fault) ? fault : undefined;
-    // Otherwise the fault lies in the documents of an unknown write. Written alone, each gets its own results: what the
-    // group has changed already is recognised by its fence.
+    // Otherwise MongoDB refused the command without naming an operation. Written alone, each write gets its own results:
+    // what the group has changed already is recognised by its fence.
     for (const write of group) {
       const own = common ?? (await this.#attemptAlone(collection, write));
       if (own !== undefined) write.fail(own);
@@ -139,20 +144,42 @@ export class MongoEntityStore implements EntityStore {
     }
   }
 
+  /** @throws StoreError if some operation has no answer. */
   async #bulkWrite(
     collection: string,
-    operations: AnyBulkWriteOperation<EntityDocument>[],
-  ): Promise<BulkWritten> {
+    operations: readonly AnyBulkWriteOperation<EntityDocument>[],
+  ): Promise<BulkAnswer> {
+    const entities = this.#database.entities(collection);
     try {
       // Each operation is atomic and has its own conditions, so the order does not matter, and a refused write does not
       // stop the others.
-      const { matchedCount, upsertedCount } = await this.#database
-        .entities(collection)
-        .bulkWrite(operations, { ordered: false });
-      return { done: matchedCount + upsertedCount, refusals: new Map() };
+      const { matchedCount, upsertedCount } = await entities.bulkWrite(operations, { ordered: false });
+      return { done: matchedCount + upsertedCount, refusals: NONE };
     } catch (error) {
-      return { done: -1, refusals: refusalsOf(error) };
+      const isSent = error instanceof MongoBulkWriteError || isStoreOutage(error);
+      const refusals = isSent ? NONE : unsendable(entities, operations);
+      if (refusals.size === 0) return answerOf(error);
+      return await this.#writeOthers(collection, operations, refusals);
     }
+  }
+
+  /** Writes the operations that the driver can send. The others keep their refusals. */
+  async #writeOthers(
+    collection: string,
+    operations: readonly AnyBulkWriteOperation<EntityDocument>[],
+    refusals: ReadonlyMap<number, Refusal>,
+  ): Promise<BulkAnswer> {
+    const sent = [...operations.entries()].filter(([i]) => !refusals.has(i));
+    if (sent.length === 0) return { done: -1, refusals };
+    const answer = await this.#bulkWrite(
+      collection,
+      sent.map(([, operation]) => operation),
+    );
+    const others = [...answer.refusals].map(([i, refusal]): [number, Refusal] => [
+      sent[i]?.[0] ?? -1,
+      refusal,
+    ]);
+    return { done: -1, refusals: new Map([...refusals, ...others]) };
   }
 
   /** Writes the upserts that met a tombstone again, as creations. This is rare. */
@@ -195,42 +222,23 @@ async function confirmed(writes: readonly PendingWrite[]): Promise<PendingWrite[
   return owned.flat();
 }
 
-interface BulkWritten {
-  /** Number of changes that were made; -1 if some were refused. */
-  readonly done: number;
-  /** Index of a change → the unique index that refused it; empty if the server does not name the index. */
-  readonly refusals: ReadonlyMap<number, string>;
-}
-
-/** Returns the result of a change in a bulk write that did not make all changes, from what is stored after it. */
+/**
+ * Returns the result of a change in a bulk write that did not make all changes, from what is stored after it. The fence
+ * comes before a refusal: an earlier run may have made a change that MongoDB refuses by now.
+ *
+ * @throws StoreError if the state of the server, or a fault of ours, prevented the change.
+ */
 function resultOf(
   scope: WriteScope,
   change: EntityChange,
   stored: EntityState | undefined,
-  refusedBy: string | undefined,
+  refusal: Refusal | undefined,
 ): WrittenChange {
+  if (refusal?.kind === 'failed') throw refusal.error;
   const verdict = verdictOf(scope, change, stored);
   if (verdict !== undefined) return verdict;
+  if (refusal?.kind === 'document') return REFUSED;
   if (change.kind === 'upsert' && stored !== undefined && !isLiving(stored)) return 'revive';
-  if (refusedBy !== undefined && refusedBy !== PRIMARY_INDEX) return UNIQUE_VIOLATION;
+  if (refusal !== undefined && refusal.index !== PRIMARY_INDEX) return UNIQUE_VIOLATION;
   throw new EntityChangedError(scope.entityType.name, change.entityId);
-}
-
-/**
- * Returns the operations that a unique index refused.
- *
- * @throws DocumentRefusedError if MongoDB refused documents for another reason that lies in them.
- * @throws StoreError for any other failure.
- */
-function refusalsOf(error: unknown): Map<number, string> {
-  if (!(error instanceof MongoBulkWriteError) || !error.result.hasWriteErrors()) throw new StoreError(error);
-  const errors = error.result.getWriteErrors();
-  if (errors.some(({ code }) => code !== DUPLICATE_KEY))
-    throw isStoreOutage(error) ? new StoreError(error) : new DocumentRefusedError(error);
-  return new Map(errors.map(({ index, errmsg }) => [index, indexName(errmsg)]));
-}
-
-/** `E11000 duplicate key error collection: bulk.contacts index: _id_ dup key: { … }` */
-function indexName(message: string | undefined): string {
-  return / index: (\S+) /.exec(message ?? '')?.[1] ?? '';
 }

@@ -1,4 +1,4 @@
-import { DependencyError, isNetworkError, messageOf, PermanentError, type FaultKind } from '@bulk/domain';
+import { DependencyError, isNetworkError, messageOf, type FaultKind } from '@bulk/domain';
 import {
   MongoBulkWriteError,
   MongoError,
@@ -7,25 +7,35 @@ import {
   MongoNetworkError,
   MongoServerError,
   MongoServerSelectionError,
+  type WriteError,
 } from 'mongodb';
 
 /** Server code of a value that a unique index refused. */
 export const DUPLICATE_KEY = 11_000;
 
 /**
- * Kind of fault → server codes. A code in none of these lists is `unknown`. Only the codes of `request` are the fault
- * of a document or a command: a server that refuses every request must never turn entities into failures.
+ * Kind of fault → server codes. The code of a command in none of these lists is `unknown`, and only the codes of
+ * `request` are the fault of a command: a server that refuses every request must never turn entities into failures.
+ *
+ * An error of a single write is the other way round: it is the fault of the document unless its code names a state of
+ * the server.
  */
 export const MONGO_CODES: Readonly<Partial<Record<FaultKind, readonly number[]>>> = {
   unreachable: [6, 7, 50, 89, 202, 262, 9_001],
-  // Also a shutdown, a write conflict, and a write that no majority has confirmed.
-  election: [64, 91, 100, 112, 134, 189, 10_058, 10_107, 11_600, 11_602, 13_435, 13_436],
+  // Also a shutdown, a lock or a write conflict, a move of the collection, and a write that no majority has confirmed.
+  election: [
+    24, 46, 64, 91, 100, 107, 112, 117, 134, 150, 189, 249, 290, 314, 325, 332, 355, 365, 10_058, 10_107,
+    11_600, 11_601, 11_602, 13_388, 13_435, 13_436,
+  ],
   authentication: [11, 18, 391],
   authorisation: [13],
-  quota: [8_000],
+  // Also a limit of requests: 462 of MongoDB, 16500 of services that speak its protocol.
+  quota: [462, 8_000, 16_500],
   'write-block': [371],
   'disk-full': [14_031],
   'out-of-memory': [146],
+  // An internal error, an error of the storage engine, too many open files.
+  unknown: [1, 8, 264],
   request: [
     // A value, a type, an operator or a path that is not valid.
     2,
@@ -87,17 +97,6 @@ export class StoreError extends DependencyError {
   }
 }
 
-/** Thrown when MongoDB refuses documents themselves, for a reason that a retry would not change. */
-export class DocumentRefusedError extends PermanentError {
-  constructor(cause: unknown) {
-    super(
-      'INVALID_ENTITY',
-      'the database refused the entity as it would become: it is too large, or breaks a rule of its collection',
-      { cause },
-    );
-  }
-}
-
 /**
  * Returns why MongoDB failed an operation. An error that comes neither from MongoDB nor from the network is a fault of
  * ours.
@@ -128,16 +127,41 @@ export function isStoreOutage(error: unknown): boolean {
 }
 
 /**
- * Returns the fault of a bulk write. Each refused write has its own code, and one that concerns the whole store
- * decides.
+ * Returns the error of each write that MongoDB refused, if MongoDB answered every operation of a bulk write.
+ *
+ * The driver sends a large bulk write as several commands. If one of them fails as a whole, later ones are not sent,
+ * although the driver's error names the writes that earlier ones refused. A write that no majority has confirmed may
+ * be undone, so a write concern error leaves the other operations without an answer too.
+ *
+ * @returns `undefined` if some operation has no answer.
  */
+export function refusedWrites(error: unknown): readonly WriteError[] | undefined {
+  if (!(error instanceof MongoBulkWriteError) || error.errorResponse instanceof Error) return undefined;
+  const { result, writeErrors } = error;
+  // The driver sets `writeErrors` only when it has sent every command.
+  const isAnswered =
+    [writeErrors].flat().length > 0 && result.isOk() && result.getWriteConcernError() === undefined;
+  return isAnswered ? result.getWriteErrors() : undefined;
+}
+
+/** Returns the fault of one write of a bulk write. It is the document's own unless its code names a state of the server. */
+export function writeFault(code: number): FaultKind {
+  return KIND_OF_CODE.get(code) ?? 'request';
+}
+
+/** Returns the fault of a bulk write. If a write met a state of the server, that state decides. */
 function bulkWriteFault(error: MongoBulkWriteError): FaultKind {
-  if (error.result.hasWriteErrors()) {
-    const kinds = error.result.getWriteErrors().map(({ code }) => KIND_OF_CODE.get(code) ?? 'unknown');
-    return kinds.find((kind) => kind !== 'request') ?? 'request';
+  const refused = refusedWrites(error);
+  if (refused !== undefined)
+    return refused.map(({ code }) => writeFault(code)).find((kind) => kind !== 'request') ?? 'request';
+  const { errorResponse, result } = error;
+  const concern = result.getWriteConcernError();
+  if (concern !== undefined) {
+    const kind = KIND_OF_CODE.get(Number(concern.code));
+    // No write concern is the fault of a document.
+    return kind === undefined || kind === 'request' ? 'unknown' : kind;
   }
   // If its connection ended, a bulk write counts as failed, with the network's fault inside.
-  const { errorResponse } = error;
   if (errorResponse instanceof Error) return mongoFault(errorResponse);
   return knownKind(error) ?? 'unknown';
 }

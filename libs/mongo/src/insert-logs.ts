@@ -1,7 +1,6 @@
-import { MongoBulkWriteError } from 'mongodb';
 import type { Database } from './database.ts';
 import type { ActionLogDocument } from './documents.ts';
-import { DUPLICATE_KEY, StoreError } from './errors.ts';
+import { DUPLICATE_KEY, refusedWrites, StoreError } from './errors.ts';
 
 /**
  * Stores the logs of batches that have none yet, and leaves the others as they are.
@@ -17,10 +16,9 @@ export async function insertLogs(
     await actionLogs.insertMany([...logs], { ordered: false });
     return [];
   } catch (error) {
-    if (!(error instanceof MongoBulkWriteError) || !error.result.hasWriteErrors())
+    const refused = refusedWrites(error);
+    if (refused === undefined || refused.some(({ code }) => code !== DUPLICATE_KEY))
       throw new StoreError(error);
-    const errors = error.result.getWriteErrors();
-    if (errors.some(({ code }) => code !== DUPLICATE_KEY)) throw new StoreError(error);
-    return errors.flatMap(({ index }) => logs[index]?._id ?? []);
+    return refused.flatMap(({ index }) => logs[index]?._id ?? []);
   }
 }

@@ -8,7 +8,7 @@ import { mongoConfigSchema } from '../src/config.ts';
 import { Database } from '../src/database.ts';
 import { entityKey } from '../src/documents.ts';
 import { MongoEntityStore } from '../src/entity-store.ts';
-import { DocumentRefusedError, StoreError } from '../src/errors.ts';
+import { StoreError } from '../src/errors.ts';
 import { create, EntityFixture, remove, scope, update, upsert } from './entity-fixture.ts';
 
 let fixture: EntityFixture;
@@ -132,11 +132,11 @@ describe('MongoEntityStore, batches written at the same time', () => {
       { numRuns: 60, endOnFailure: true },
     );
     expect([...seen].sort()).toEqual([
-      'INVALID_ENTITY',
       'SUPERSEDED',
       'applied',
       'exists',
       'not-found',
+      'refused',
       'unique-violation',
       'version-conflict',
     ]);
@@ -206,13 +206,76 @@ describe('MongoEntityStore, batches written at the same time', () => {
       fixture.store.write(at, [update('c', { name: { toBSON: () => unsendable() } })]),
     ]);
     expect(settled[0]).toEqual({ status: 'fulfilled', value: [{ kind: 'applied' }] });
-    expect(settled[1]).toMatchObject({ reason: expect.any(DocumentRefusedError) });
+    expect(settled[1]).toEqual({ status: 'fulfilled', value: [{ kind: 'refused' }] });
     expect(settled[2]).toMatchObject({ reason: expect.any(StoreError) });
     expect(await fixture.all(company)).toMatchObject([
       { id: 'a', name: 'After', version: 2 },
       { id: 'b', name: 'Before', version: 1 },
       { id: 'c', name: 'Before', version: 1 },
     ]);
+  });
+
+  it('names each refused entity among many batches in one bulk write, and applies all others once', async () => {
+    await fixture.given('acme', 'owner', { name: 'Owner', domain: 'taken.example' }, company);
+    const ids = Array.from({ length: 12 }, (_, i) => `e${String(i).padStart(2, '0')}`);
+    for (const id of ids) await fixture.given('acme', id, { name: 'Before' }, company);
+    // `$inc` refuses a version that is no number.
+    await fixture.given('acme', 'text', { name: 'Before', version: 'text' }, company);
+    const refused: Readonly<Record<string, Record<string, unknown>>> = {
+      e01: { name: 'Refused' },
+      e05: { name: 'After', domain: 'taken.example' },
+      // The driver cannot send this one.
+      e10: { name: 'x'.repeat(17_000_000) },
+    };
+    const batches = [...ids.map((id) => [id]), ['e20', 'text', 'e21']].map((names) =>
+      names.map((id) =>
+        id === 'e20' || id === 'e21'
+          ? create(id, { name: 'After' })
+          : update(id, refused[id] ?? { name: 'After' }),
+      ),
+    );
+    const { store, commands } = await observedStore();
+    const write = (): Promise<unknown[]> =>
+      Promise.all(batches.map((changes, i) => store.write(scope(i, 'normal', company), changes)));
+    const first = await write();
+    expect(commands).toEqual(['update', 'find']);
+    expect(first).toEqual([
+      ...ids.map((id) => [{ kind: KINDS[id] ?? 'applied' }]),
+      [{ kind: 'applied' }, { kind: 'refused' }, { kind: 'applied' }],
+    ]);
+    const stored = await fixture.all(company);
+    for (const id of ids) {
+      const isRefused = id in refused;
+      expect(stored.find((one) => one.id === id)).toMatchObject({
+        name: isRefused ? 'Before' : 'After',
+        version: isRefused ? 1 : 2,
+      });
+    }
+    // A redelivery of all of them.
+    expect(await write()).toEqual(first);
+    expect(await fixture.all(company)).toEqual(stored);
+  });
+
+  it('finds the refused entity of a batch that the driver sends as several commands', async () => {
+    const ids = Array.from({ length: 20 }, (_, i) => `e${String(i).padStart(2, '0')}`);
+    for (const id of ids) await fixture.given('acme', id, { name: 'Before' }, company);
+    const { store, commands } = await observedStore();
+    const results = await store.write(
+      scope(5, 'normal', company),
+      ids.map((id) => update(id, { name: id === 'e18' ? 'Refused' : 'After', note: 'x'.repeat(1_000_000) })),
+    );
+    expect(commands).toEqual(['update', 'update', 'find']);
+    expect(results).toEqual(ids.map((id) => ({ kind: id === 'e18' ? 'refused' : 'applied' })));
+  });
+
+  it('takes a change for applied that an earlier run has made, although MongoDB refuses it by now', async () => {
+    const at = scope(5, 'normal', company);
+    expect(await fixture.write(at, [create('a', { name: 'New' }), upsert('b', { name: 'New' })])).toEqual([
+      'applied',
+      'applied',
+    ]);
+    const changes = [create('a', { name: 'Refused' }), upsert('b', { name: 'Refused' })];
+    expect(await fixture.write(at, changes)).toEqual(['applied', 'applied']);
   });
 
   it('fails every batch with a retryable error when MongoDB is unavailable', async () => {
@@ -250,6 +313,25 @@ describe('MongoEntityStore, batches written at the same time', () => {
     expect((await fixture.stored('a1'))?.['lastName']).toBe('A');
   });
 });
+
+/** Entity → the kind of its result, unless it is applied. */
+const KINDS: Readonly<Record<string, string>> = {
+  e01: 'refused',
+  e05: 'unique-violation',
+  e10: 'refused',
+};
+
+/** Bounds that put all writes of a turn of the event loop into one bulk write. */
+const ONE_GROUP = { concurrency: 1, operations: 1_000, bytes: 1_000_000_000 };
+
+/** Returns a store, and the names of the commands that it sends for companies. */
+async function observedStore(): Promise<{ store: EntityStore; commands: string[] }> {
+  const commands: string[] = [];
+  const database = await fixture.installation.database((command) => {
+    for (const name of ['update', 'find']) if (command[name] === company.collection) commands.push(name);
+  });
+  return { store: new MongoEntityStore(database, ONE_GROUP), commands };
+}
 
 function unsendable(): never {
   throw new RangeError('not to be sent');

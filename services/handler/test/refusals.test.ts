@@ -70,6 +70,52 @@ describe('a Redis that answers but refuses work', () => {
   });
 });
 
+describe('a document that MongoDB refuses', () => {
+  it('fails its entity at the first try, and is delivered again with the same outcomes', async () => {
+    const [kept, refused, other] = idsIn(0, 3) as [string, string, string];
+    await harness.givenContacts([kept, refused, other]);
+    const validator = { lastName: { $ne: 'Refused' } };
+    await harness.database.db.command({ collMod: 'contacts', validator });
+    const actionId = randomUUID();
+    const rename = (position: number, id: string, lastName: string) => entity(position, id, { lastName });
+    // The batches share a group, and their writes share a bulk write.
+    await harness.publish(
+      {
+        actionId,
+        batchNo: 0,
+        partition: 0,
+        entities: [rename(0, kept, 'After'), rename(1, refused, 'Refused')],
+      },
+      { actionId, batchNo: 1, partition: 0, entities: [rename(2, other, 'After')] },
+    );
+    await harness.start();
+    const first = await harness.awaitResults(2, actionId);
+    const byBatch = first.toSorted((a, b) => a.batchNo - b.batchNo);
+    expect(byBatch.map(({ outcomes }) => outcomes.map(({ code, attempts }) => [code, attempts]))).toEqual([
+      [
+        [null, 1],
+        ['INVALID_ENTITY', 1],
+      ],
+      [[null, 1]],
+    ]);
+    await harness.stop();
+    await harness.rewind();
+    await harness.start();
+    const again = (await harness.awaitResults(4, actionId)).slice(2);
+    expect(again.toSorted((a, b) => a.batchNo - b.batchNo).map(({ outcomes }) => outcomes)).toEqual(
+      byBatch.map(({ outcomes }) => outcomes),
+    );
+    expect((await harness.contacts()).map(({ id, version }) => [id, version]).sort()).toEqual(
+      [
+        [kept, 2],
+        [refused, 1],
+        [other, 2],
+      ].sort(),
+    );
+    expect(harness.deadLetters.messages).toEqual([]);
+  });
+});
+
 describe('an error message for the customer', () => {
   it('never contains the text of an unexpected error or of a failed call by an action type', async () => {
     const ids = idsIn(0, 3);

@@ -62,6 +62,11 @@ function toOutcome(result: ChangeResult | undefined, plan: Plan, entityType: str
         OUTCOME_CODES.UNIQUE_VIOLATION,
         `another ${entityType} has this value of a unique field`,
       );
+    case 'refused':
+      return failure(
+        OUTCOME_CODES.INVALID_ENTITY,
+        `the database refused the ${entityType} as it would become: it is too large, or breaks a rule of its collection`,
+      );
     case 'version-conflict':
       return failure(
         OUTCOME_CODES.VERSION_CONFLICT,

@@ -46,10 +46,24 @@ describe('CreateHandler', () => {
   });
 
   it('reports the outcome of each entity', async () => {
-    const store = new AnsweringStore({ c1: { kind: 'exists' }, c2: { kind: 'unique-violation' } });
-    const sent = { c1: { lastName: 'A' }, c2: { lastName: 'A' }, c3: { lastName: 'A' } };
-    const outcomes = await process(handler, {}, sent, store);
-    expect(outcomes.map(({ code }) => code)).toEqual(['ENTITY_EXISTS', 'UNIQUE_VIOLATION', null]);
+    const store = new AnsweringStore({
+      c1: { kind: 'exists' },
+      c2: { kind: 'unique-violation' },
+      c3: { kind: 'refused' },
+    });
+    const ids = ['c1', 'c2', 'c3', 'c4'];
+    const outcomes = await process(
+      handler,
+      {},
+      Object.fromEntries(ids.map((id) => [id, { lastName: 'A' }])),
+      store,
+    );
+    expect(outcomes.map(({ code }) => code)).toEqual([
+      'ENTITY_EXISTS',
+      'UNIQUE_VIOLATION',
+      'INVALID_ENTITY',
+      null,
+    ]);
   });
 
   it('reports an expected version as an unknown field', () => {
