@@ -64,3 +64,40 @@ export const startWorker = (
     },
     env,
   );
+
+/** Sends `count` messages of `bytes` to a partition. */
+export async function send(
+  own: TestInstallation,
+  partition: number,
+  count: number,
+  bytes = 1,
+): Promise<void> {
+  const producer = own.kafka.producer();
+  await producer.connect();
+  // One record set each, so that a fetch can be cut between any two.
+  for (let i = 0; i < count; i += 1)
+    await producer.send({
+      topic: own.topics.results,
+      messages: [{ value: Buffer.alloc(bytes), partition }],
+    });
+  await producer.disconnect();
+}
+
+/** Returns the committed offset of each partition of the results topic; -1 if there is none. */
+export async function committed(own: TestInstallation): Promise<Map<number, number>> {
+  const admin = own.kafka.admin();
+  await admin.connect();
+  try {
+    const [offsets] = await admin.fetchOffsets({ groupId: groupOf(own), topics: [own.topics.results] });
+    return new Map(offsets?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+/** Returns a promise, and the function that resolves it. */
+export function deferred(): { promise: Promise<void>; resolve: () => void } {
+  let resolve = (): void => undefined;
+  const promise = new Promise<void>((done) => (resolve = done));
+  return { promise, resolve };
+}

@@ -4,7 +4,7 @@ import type { Consumer, ConsumerConfig } from 'kafkajs';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import type { ChunkConsumer } from '../src/consumer/chunk-consumer.ts';
 import { DONE, type Disposition } from '../src/consumer/disposition.ts';
-import { groupOf, startConsumer, type Behaviour } from './consume.ts';
+import { committed, deferred, groupOf, send, startConsumer, type Behaviour } from './consume.ts';
 
 const installations: TestInstallation[] = [];
 afterEach(async () => {
@@ -19,35 +19,11 @@ async function installation(): Promise<TestInstallation> {
   return own;
 }
 
-/** Sends `count` messages of `bytes` to a partition. */
-async function send(own: TestInstallation, partition: number, count: number, bytes = 1): Promise<void> {
-  const producer = own.kafka.producer();
-  await producer.connect();
-  // One record set each, so that a fetch can be cut between any two.
-  for (let i = 0; i < count; i += 1)
-    await producer.send({
-      topic: own.topics.results,
-      messages: [{ value: Buffer.alloc(bytes), partition }],
-    });
-  await producer.disconnect();
-}
-
 const consume = (
   own: TestInstallation,
   options: Behaviour,
   env?: Readonly<Record<string, string>>,
 ): Promise<ChunkConsumer> => startConsumer(own, { chunkSize: 10, ...options }, env);
-
-async function committed(own: TestInstallation): Promise<Map<number, number>> {
-  const admin = own.kafka.admin();
-  await admin.connect();
-  try {
-    const [offsets] = await admin.fetchOffsets({ groupId: groupOf(own), topics: [own.topics.results] });
-    return new Map(offsets?.partitions.map(({ partition, offset }) => [partition, Number(offset)]));
-  } finally {
-    await admin.disconnect();
-  }
-}
 
 /** Counts the requests of the consumers of an installation by name, and their answers' bytes. */
 function countRequests(own: TestInstallation): {
@@ -84,12 +60,6 @@ function watchConsumers(own: TestInstallation): { kafka: TestInstallation['kafka
     },
   });
   return { kafka, consumers };
-}
-
-function deferred(): { promise: Promise<void>; resolve: () => void } {
-  let resolve = (): void => undefined;
-  const promise = new Promise<void>((done) => (resolve = done));
-  return { promise, resolve };
 }
 
 describe('a partition of a ChunkConsumer', () => {

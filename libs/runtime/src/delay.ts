@@ -14,6 +14,21 @@ export async function settledWithin(ms: number, work: Promise<unknown>, signal?:
   }
 }
 
+/** Returns the result of `work`, or `undefined` as soon as the signal aborts. @throws the error of `work`. */
+export async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | undefined> {
+  let onAbort = (): void => undefined;
+  const aborted = new Promise<undefined>((resolve) => {
+    onAbort = () => resolve(undefined);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
+  try {
+    return await Promise.race([work, aborted]);
+  } finally {
+    signal.removeEventListener('abort', onAbort);
+  }
+}
+
 /** Waits for `ms` milliseconds. If the signal aborts, it ends early, without an error. */
 export async function delay(ms: number, signal?: AbortSignal): Promise<void> {
   try {

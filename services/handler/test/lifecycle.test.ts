@@ -1,12 +1,13 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { success, type Outcome } from '@bulk/domain';
 import { loadConfig } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
 import { BatchApplier } from '../src/application/batch-applier.ts';
 import { handlerConfigSchema } from '../src/config.ts';
 import { BatchConsumer } from '../src/consumption/batch-consumer.ts';
 import { createContainer, TOKENS } from '../src/container.ts';
-import { entity, HandlerHarness, idsIn } from './harness.ts';
+import { entity, HandlerHarness, idsIn, withActionType } from './harness.ts';
 
 let harness: HandlerHarness;
 beforeEach(async () => {
@@ -63,6 +64,46 @@ describe('handler', () => {
     expect(results.every(({ outcomes }) => outcomes[0]!.status === 'success')).toBe(true);
     const versions = await harness.database.entities('contacts').distinct('version');
     expect(versions).toEqual([2]);
+  });
+});
+
+describe('a handler that is asked to stop while an entity hangs', () => {
+  it('leaves the groups within its grace time, and another handler applies the batch', async () => {
+    const [id] = idsIn(0, 1) as [string];
+    const actionId = randomUUID();
+    let isHanging = false;
+    let release = (): void => undefined;
+    const released = new Promise<Outcome>((resolve) => (release = () => resolve(success())));
+    const registry = (process: () => Promise<Outcome>) => withActionType('call', { process });
+    // Longer than the whole test may take.
+    const session = { KAFKA_SESSION_TIMEOUT_MS: '30000' };
+    const service = await harness.start(
+      registry(() => {
+        isHanging = true;
+        return released;
+      }),
+      session,
+    );
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 0,
+      actionType: 'call',
+      entities: [entity(0, id, {})],
+    });
+    await eventually('the entity hangs', () => isHanging);
+    const since = performance.now();
+    await service.stop(4_000);
+    expect(performance.now() - since).toBeLessThan(4_000);
+    await harness.start(
+      registry(() => Promise.resolve(success())),
+      session,
+    );
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(performance.now() - since).toBeLessThan(20_000);
+    expect(result!.outcomes.map(({ status }) => status)).toEqual(['success']);
+    release();
+    expect(service.failures).toEqual([]);
   });
 });
 

@@ -181,6 +181,7 @@ async function deluded(stalling: StallingUpdate): Promise<{ readonly done: Promi
     partition,
     messages: [{ topic, partition, offset, key: message.key, value: message.value, headers: {} }],
     highWatermark: offset + 1,
+    ending: new AbortController().signal,
     started: () => undefined,
     heartbeat: () => Promise.resolve(),
     confirmOwnership: () => Promise.resolve(),

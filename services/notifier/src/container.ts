@@ -193,7 +193,7 @@ export async function startNotifier(
   releasers.push('webhooks', () => webhooks.stop());
   webhooks.start();
   const feed = container.get(TOKENS.feed);
-  releasers.push('progress feed', () => feed.stop());
+  releasers.push('progress feed', (limitMs) => feed.stop(limitMs));
   await openDependency(PROGRESS_FEED, () => feed.start(), context);
   const server = container.get(TOKENS.server);
   const hub = container.get(TOKENS.hub);

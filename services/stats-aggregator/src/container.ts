@@ -165,7 +165,7 @@ export async function startStatsAggregator(
       }),
     context,
   );
-  releasers.push(CONSUMER, () => consumer.stop());
+  releasers.push(CONSUMER, (limitMs) => consumer.stop(limitMs));
   log.info({ adminPort: admin.port }, 'Service ready');
   return admin.port;
 }

@@ -215,6 +215,7 @@ async function chunkOf(actionId: string, batches: number): Promise<Chunk> {
       })),
     ),
     highWatermark: batches,
+    ending: new AbortController().signal,
     started: () => undefined,
     heartbeat: nothing,
     confirmOwnership: nothing,

@@ -70,3 +70,31 @@ describe('a dependency that fails in the middle of a chunk', () => {
     },
   );
 });
+
+describe('a stats-aggregator that is asked to stop while MongoDB does not answer', () => {
+  it('leaves its group within its grace time, and another instance counts the results', async () => {
+    const { link, env } = await linkTo('mongodb', harness.installation.env);
+    harness.installation.onDispose(() => link.close());
+    // Longer than the whole test may take.
+    const session = { KAFKA_SESSION_TIMEOUT_MS: '30000' };
+    const service = await harness.start({ ...env, ...session });
+    const actionId = randomUUID();
+    await harness.givenAction(actionId, 20);
+    await harness.publish(harness.result(actionId, 0));
+    await eventually(
+      'the first result is counted',
+      async () => (await harness.database.actions.findOne({ _id: actionId }))?.countedBatches === 1,
+    );
+    link.blackHole();
+    await harness.publish(harness.result(actionId, 1));
+    await eventually('it is not ready', () => !service.context.health.ready);
+    const since = performance.now();
+    await service.stop(4_000);
+    expect(performance.now() - since).toBeLessThan(4_000);
+    await harness.start(session);
+    await harness.awaitStatus(actionId, 'completed');
+    expect(performance.now() - since).toBeLessThan(20_000);
+    expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
+    expect(service.failures).toEqual([]);
+  });
+});

@@ -87,6 +87,7 @@ async function chunkOf(...results: BatchResult[]): Promise<Chunk> {
     partition: 0,
     messages,
     highWatermark: messages.length,
+    ending: new AbortController().signal,
     started: () => undefined,
     heartbeat,
     confirmOwnership: heartbeat,

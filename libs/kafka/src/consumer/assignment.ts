@@ -1,4 +1,4 @@
-import { Places, settledWithin } from '@bulk/runtime';
+import { Places, settledWithin, unlessAborted } from '@bulk/runtime';
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs';
 import type { Membership, PartitionOffset } from '../kafkajs-patches/memberships.ts';
 import type { Admissions } from './admissions.ts';
@@ -12,6 +12,14 @@ import { PartitionWorker } from './partition-worker.ts';
 
 /** Longest wait for the last commit of an assignment, in ms. Messages that are not committed are delivered again. */
 const COMMIT_MS = 5_000;
+
+/** How long the end of an assignment may wait, in ms. */
+export interface EndLimits {
+  /** Longest wait for the chunks under way. */
+  readonly chunksMs: number;
+  /** Longest wait for the last commit. @default 5,000 */
+  readonly commitMs?: number;
+}
 
 export interface AssignmentParts {
   readonly options: ChunkConsumerOptions;
@@ -33,6 +41,9 @@ export class Assignment {
   readonly #commits: OffsetCommits;
   readonly #heartbeats: NodeJS.Timeout;
   #state: 'open' | 'ending' | 'sealed' = 'open';
+  /** Aborts when the chunks under way are waited for no more. */
+  readonly #chunksLeft = new AbortController();
+  #commitMs = COMMIT_MS;
   #ended: Promise<void> | undefined;
 
   constructor(parts: AssignmentParts) {
@@ -92,23 +103,30 @@ export class Assignment {
   }
 
   /**
-   * Takes no new chunk, waits up to `limitMs` for the chunks under way, commits, and drops the queues. It never
-   * rejects.
+   * Takes no new chunk, waits for the chunks under way, commits, and drops the queues. It never rejects.
+   *
+   * @param limits may shorten an end that is under way, and never extend it.
    */
-  end(limitMs: number): Promise<void> {
-    this.#ended ??= this.#end(limitMs);
-    return this.#ended;
+  async end({ chunksMs, commitMs = COMMIT_MS }: EndLimits): Promise<void> {
+    this.#commitMs = Math.min(this.#commitMs, commitMs);
+    const timer = setTimeout(() => this.#chunksLeft.abort(), chunksMs);
+    this.#ended ??= this.#end();
+    try {
+      await this.#ended;
+    } finally {
+      clearTimeout(timer);
+    }
   }
 
-  async #end(limitMs: number): Promise<void> {
+  async #end(): Promise<void> {
     this.#state = 'ending';
     const ends = [...this.#workers.values()].map((worker) => worker.end());
     const { membership } = this.#parts;
-    if (membership.isCurrent()) await settledWithin(limitMs, Promise.all(ends));
+    if (membership.isCurrent()) await unlessAborted(Promise.all(ends), this.#chunksLeft.signal);
     for (const worker of this.#workers.values()) worker.seal();
     this.#state = 'sealed';
     clearInterval(this.#heartbeats);
-    if (membership.isCurrent()) await settledWithin(COMMIT_MS, this.#commits.close());
+    if (membership.isCurrent()) await settledWithin(this.#commitMs, this.#commits.close());
     else this.#commits.discard();
   }
 

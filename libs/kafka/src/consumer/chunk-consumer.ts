@@ -12,6 +12,9 @@ import { Positions } from './positions.ts';
 export type { Chunk, ReceivedMessage } from './chunk.ts';
 export type { ChunkConsumerOptions } from './options.ts';
 
+/** Longest part of a stop that is kept for the last commit and for leaving the group, in ms. */
+const LEAVE_MS = 8_000;
+
 /** Time between two fetches that kafkajs asks for while the consumer stops, in ms. */
 const STOPPED_FETCH_MS = 50;
 
@@ -102,11 +105,18 @@ export class ChunkConsumer {
   }
 
   /**
-   * Stops the consumer: it takes no new chunk, waits for the chunks under way, commits, and leaves the group. A chunk
-   * that takes longer than the session timeout is left; its messages are delivered again.
+   * Stops the consumer: it takes no new chunk, waits for the chunks under way, commits what is done, and leaves the
+   * group. Other members get its partitions at once.
+   *
+   * A chunk that takes too long is left uncommitted, and its messages are delivered again. The wait for it is at most
+   * the session timeout, and leaves time to commit and to leave the group within `limitMs`.
+   *
+   * @param limitMs time limit of the stop, in ms. @default no limit
    */
-  async stop(): Promise<void> {
-    this.#drained = this.#assignment?.end(this.#options.config.KAFKA_SESSION_TIMEOUT_MS) ?? this.#drained;
+  async stop(limitMs = Infinity): Promise<void> {
+    const leaveMs = Math.min(limitMs / 2, LEAVE_MS);
+    const chunksMs = Math.min(limitMs - leaveMs, this.#options.config.KAFKA_SESSION_TIMEOUT_MS);
+    this.#drained = this.#assignment?.end({ chunksMs, commitMs: leaveMs / 2 }) ?? this.#drained;
     this.#stopping.abort();
     await this.#drained;
     await this.#consumer.disconnect();
@@ -118,7 +128,7 @@ export class ChunkConsumer {
     const { CRASH, GROUP_JOIN } = this.#consumer.events;
     this.#consumer.on(CRASH, ({ payload }) => {
       // kafkajs has left the group.
-      void this.#assignment?.end(0);
+      void this.#assignment?.end({ chunksMs: 0 });
       if (this.#stopping.signal.aborted) return;
       if (payload.restart) onInterrupted?.(payload.error);
       else onCrash(payload.error);
@@ -202,7 +212,8 @@ export class ChunkConsumer {
     const assignment = this.#assignment;
     if (assignment === undefined) return;
     const { config, log, groupId } = this.#options;
-    await assignment.end(Math.min(config.KAFKA_HANDOVER_MS, config.KAFKA_SESSION_TIMEOUT_MS / 2));
+    const chunksMs = Math.min(config.KAFKA_HANDOVER_MS, config.KAFKA_SESSION_TIMEOUT_MS / 2);
+    await assignment.end({ chunksMs });
     const { hanging } = assignment;
     if (hanging.length === 0 || this.#stopping.signal.aborted) return;
     log.warn({ groupId, chunks: hanging.length }, 'Consumer leaves its group: chunk exceeds its time');

@@ -18,6 +18,11 @@ export interface Chunk {
   /** Offset of the next message that will be appended to the partition, as of the last fetch. */
   readonly highWatermark: number;
   /**
+   * Aborts when the member is about to lose the partition. A chunk whose work has started may finish. One that
+   * still waits for its turn should throw ConsumerStoppingError.
+   */
+  readonly ending: AbortSignal;
+  /**
    * Starts the time that `KAFKA_MAX_PROCESSING_MS` bounds again. Call it when the work starts, if the chunk had to wait
    * for its turn.
    */

@@ -1,4 +1,4 @@
-import { backoffDelay, delay, type Places } from '@bulk/runtime';
+import { backoffDelay, delay, unlessAborted, type Places } from '@bulk/runtime';
 import type { Admissions } from './admissions.ts';
 import type { Chunk } from './chunk.ts';
 import type { ChunksUnderWay } from './chunks-under-way.ts';
@@ -127,7 +127,11 @@ export class PartitionWorker {
       return undefined;
     }
     try {
-      return await this.#parts.admissions.admit(this.#parts.held.topic, head.fetchedAt);
+      // The answer may take long, and the end of the membership must not wait for it.
+      return await unlessAborted(
+        this.#parts.admissions.admit(this.#parts.held.topic, head.fetchedAt),
+        signal,
+      );
     } catch (error) {
       const { topic, partition } = this.#parts.held;
       this.#parts.options.log.debug({ topic, partition, err: error }, 'Messages not admitted');
@@ -212,6 +216,7 @@ export class PartitionWorker {
       partition: held.partition,
       messages: messages.map(({ message }) => message),
       highWatermark: this.#highWatermark,
+      ending: this.#ending.signal,
       started,
       heartbeat: async () => {
         assertHeld(held);

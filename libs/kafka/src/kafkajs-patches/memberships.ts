@@ -1,3 +1,4 @@
+import { unlessAborted } from '@bulk/runtime';
 import ConsumerGroup from 'kafkajs/src/consumer/consumerGroup.js';
 import { KafkaJSProtocolError } from 'kafkajs/src/errors.js';
 
@@ -121,7 +122,7 @@ export function followMemberships(): void {
     this.maxWaitTime = hooks.maxWaitMs();
     this.maxBytesPerPartition = hooks.maxBytesPerPartition();
     const membership = current.get(this);
-    const batches = await unlessAborted(fetch.call(this, nodeId), hooks.stopped);
+    const batches = (await unlessAborted(fetch.call(this, nodeId), hooks.stopped)) ?? [];
     if (membership !== undefined) for (const batch of batches) ofBatches.set(batch, membership);
     return batches;
   };
@@ -174,20 +175,6 @@ function byTopic(offsets: readonly PartitionOffset[]): TopicOffsets {
     partitions.push({ partition, offset: String(offset) });
   }
   return [...topics].map(([topic, partitions]) => ({ topic, partitions }));
-}
-
-/** Returns the fetched batches, or none as soon as the signal aborts. */
-async function unlessAborted<T>(fetching: Promise<T[]>, signal: AbortSignal): Promise<T[]> {
-  let onAbort = (): void => undefined;
-  const aborted = new Promise<T[]>((resolve) => {
-    onAbort = () => resolve([]);
-    signal.addEventListener('abort', onAbort, { once: true });
-  });
-  try {
-    return await Promise.race([fetching, aborted]);
-  } finally {
-    signal.removeEventListener('abort', onAbort);
-  }
 }
 
 /**

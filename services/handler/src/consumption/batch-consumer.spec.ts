@@ -184,6 +184,7 @@ function chunkOf(messages: readonly ReceivedMessage[]): Chunk {
     partition: 0,
     messages,
     highWatermark: messages.length,
+    ending: new AbortController().signal,
     started: () => undefined,
     heartbeat: go,
     confirmOwnership: go,

@@ -37,6 +37,10 @@ export interface ConsumersOptions {
   readonly metrics: Pick<HandlerMetrics, 'consumer' | 'lags'>;
 }
 
+interface Stoppable {
+  stop(limitMs: number): Promise<void>;
+}
+
 /** Joins the groups of the lanes and of the retry topics, and registers how they are left. */
 export async function startConsumers(
   { kafka, topics, batches, confirmTopics, metrics }: ConsumersOptions,
@@ -75,11 +79,11 @@ export async function startConsumers(
   const failedIn = (chunk: Chunk) => (): void =>
     metrics.consumer(laneOfTopic(topics, chunk.topic) ?? 'retries').failed();
   // All consumers stop together, so that each receives the signal at once.
-  const running: { stop(): Promise<void> }[] = [];
-  releasers.push(CONSUMERS, async () => {
-    await Promise.all(running.map((consumer) => consumer.stop()));
+  const running: Stoppable[] = [];
+  releasers.push(CONSUMERS, async (limitMs) => {
+    await Promise.all(running.map((consumer) => consumer.stop(limitMs)));
   });
-  const open = async (name: string, start: () => Promise<{ stop(): Promise<void> }>): Promise<void> => {
+  const open = async (name: string, start: () => Promise<Stoppable>): Promise<void> => {
     running.push(await openDependency(name, start, context));
   };
   await Promise.all([

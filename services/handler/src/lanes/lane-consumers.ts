@@ -46,14 +46,10 @@ export class LaneConsumers {
             groupId: groupOf(lane),
             topics: [topicOf(lane)],
             process: (chunk) =>
-              gate.pass(
-                lane,
-                () => chunk.heartbeat(),
-                (turn) => {
-                  chunk.started();
-                  return process(chunk, turn);
-                },
-              ),
+              gate.pass(lane, chunk, (turn) => {
+                chunk.started();
+                return process(chunk, turn);
+              }),
           }),
         );
       }),
@@ -64,16 +60,20 @@ export class LaneConsumers {
     throw failed.reason;
   }
 
-  /** Finishes the batches under way, hands back those that wait, and leaves the groups. */
-  async stop(): Promise<void> {
+  /**
+   * Finishes the batches under way, hands back those that wait, and leaves the groups.
+   *
+   * @param limitMs time limit in ms. Batches that take too long are handed back unfinished.
+   */
+  async stop(limitMs: number): Promise<void> {
     // The consumers stop before the gate closes, so that a batch whose wait ends is not tried
     // again.
-    const stopped = this.#stopConsumers();
+    const stopped = this.#stopConsumers(limitMs);
     this.#gate.close();
     await stopped;
   }
 
-  async #stopConsumers(): Promise<void> {
-    await Promise.all(this.#consumers.map((consumer) => consumer.stop()));
+  async #stopConsumers(limitMs?: number): Promise<void> {
+    await Promise.all(this.#consumers.map((consumer) => consumer.stop(limitMs)));
   }
 }

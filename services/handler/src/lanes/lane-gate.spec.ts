@@ -5,7 +5,12 @@ import { LaneGate } from './lane-gate.ts';
 
 const gateOf = (permits: number, heartbeatMs = 1_000, maxWorkMs = 60_000) =>
   new LaneGate({ permits, heartbeatMs, maxWorkMs, weights: { high: 2, normal: 1, low: 1 } });
-const noHeartbeat = (): Promise<void> => Promise.resolve();
+/** A group of messages that waits at the gate. */
+const groupOf = (heartbeat: () => Promise<void>, ending = new AbortController().signal) => ({
+  heartbeat,
+  ending,
+});
+const group = () => groupOf(() => Promise.resolve());
 
 /** Work that is under way until `end` is called. */
 function work(): { run: () => Promise<void>; end: () => void; begun: () => boolean } {
@@ -29,9 +34,9 @@ describe('the lane gate', () => {
   it('withdraws the permit of work that exceeds its time limit, once', async () => {
     const gate = gateOf(1, 1_000, 20);
     const [hanging, next, last] = [work(), work(), work()];
-    const hung = gate.pass('low', noHeartbeat, hanging.run);
-    const passed = gate.pass('low', noHeartbeat, next.run);
-    const waiting = gate.pass('high', noHeartbeat, last.run);
+    const hung = gate.pass('low', group(), hanging.run);
+    const passed = gate.pass('low', group(), next.run);
+    const waiting = gate.pass('high', group(), last.run);
     while (!last.begun()) await new Promise((resolve) => setTimeout(resolve, 1));
     expect(next.begun()).toBe(false);
     last.end();
@@ -42,7 +47,7 @@ describe('the lane gate', () => {
     await hung;
     // The permit of the hanging work is not given a second time.
     const another = work();
-    const other = gate.pass('low', noHeartbeat, another.run);
+    const other = gate.pass('low', group(), another.run);
     await settle();
     expect(another.begun()).toBe(false);
     next.end();
@@ -55,8 +60,8 @@ describe('the lane gate', () => {
   it('admits one group per permit, and the next one when a group ends or fails', async () => {
     const gate = gateOf(2);
     const [a, b, c] = [work(), work(), work()];
-    const first = gate.pass('low', noHeartbeat, () => a.run().then(() => Promise.reject(new Error('bad'))));
-    const others = [b, c].map((one) => gate.pass('low', noHeartbeat, one.run));
+    const first = gate.pass('low', group(), () => a.run().then(() => Promise.reject(new Error('bad'))));
+    const others = [b, c].map((one) => gate.pass('low', group(), one.run));
     const failed = expect(first).rejects.toThrow('bad');
     await settle();
     expect([a, b, c].map((one) => one.begun())).toEqual([true, true, false]);
@@ -73,10 +78,10 @@ describe('the lane gate', () => {
     const gate = gateOf(1);
     const blocking = work();
     const order: string[] = [];
-    const passes = [gate.pass('low', noHeartbeat, blocking.run)];
+    const passes = [gate.pass('low', group(), blocking.run)];
     const wait = (lane: Lane, n: number): void => {
       passes.push(
-        gate.pass(lane, noHeartbeat, () => {
+        gate.pass(lane, group(), () => {
           order.push(`${lane} ${n}`);
           return Promise.resolve();
         }),
@@ -97,15 +102,15 @@ describe('the lane gate', () => {
   it('sends heartbeats for a waiting group, and drops the group when its partition is lost', async () => {
     const gate = gateOf(1, 5);
     const [inside, lost, next] = [work(), work(), work()];
-    const passes = [gate.pass('low', noHeartbeat, inside.run)];
+    const passes = [gate.pass('low', group(), inside.run)];
     let beats = 0;
     const heartbeat = (): Promise<void> => {
       beats += 1;
       return beats < 3 ? Promise.resolve() : Promise.reject(new Error('lost'));
     };
-    await expect(gate.pass('high', heartbeat, lost.run)).rejects.toThrow('lost');
+    await expect(gate.pass('high', groupOf(heartbeat), lost.run)).rejects.toThrow('lost');
     expect(beats).toBe(3);
-    passes.push(gate.pass('low', noHeartbeat, next.run));
+    passes.push(gate.pass('low', group(), next.run));
     inside.end();
     await settle();
     await settle();
@@ -117,19 +122,19 @@ describe('the lane gate', () => {
   it('passes on a permit that was granted while its group lost the partition', async () => {
     const gate = gateOf(1, 5);
     const [inside, lost, next] = [work(), work(), work()];
-    const first = gate.pass('low', noHeartbeat, inside.run);
+    const first = gate.pass('low', group(), inside.run);
     const second = gate.pass(
       'low',
-      async () => {
+      groupOf(async () => {
         inside.end();
         await first;
         throw new Error('lost');
-      },
+      }),
       lost.run,
     );
     await expect(second).rejects.toThrow('lost');
     next.end();
-    await gate.pass('low', noHeartbeat, next.run);
+    await gate.pass('low', group(), next.run);
     expect([lost.begun(), next.begun()]).toEqual([false, true]);
   });
 
@@ -137,10 +142,10 @@ describe('the lane gate', () => {
     const gate = gateOf(1);
     const blocking = work();
     const order: Lane[] = [];
-    const passes = [gate.pass('low', noHeartbeat, blocking.run)];
+    const passes = [gate.pass('low', group(), blocking.run)];
     const wait = (lane: Lane, size: number): void => {
       passes.push(
-        gate.pass(lane, noHeartbeat, (turn) => {
+        gate.pass(lane, group(), (turn) => {
           turn.took(size);
           order.push(lane);
           return Promise.resolve();
@@ -158,14 +163,32 @@ describe('the lane gate', () => {
     expect(Math.abs(normal - 40)).toBeLessThanOrEqual(16);
   });
 
+  it('refuses a group that waits when its member is about to lose the partition, and admits the others', async () => {
+    const gate = gateOf(1);
+    const [inside, refused, next] = [work(), work(), work()];
+    const ending = new AbortController();
+    const leaving = groupOf(() => Promise.resolve(), ending.signal);
+    const first = gate.pass('low', leaving, inside.run);
+    const second = gate.pass('low', leaving, refused.run);
+    const third = gate.pass('low', group(), next.run);
+    ending.abort();
+    await expect(second).rejects.toThrow(ConsumerStoppingError);
+    await expect(gate.pass('low', leaving, refused.run)).rejects.toThrow(ConsumerStoppingError);
+    expect(next.begun()).toBe(false);
+    inside.end();
+    next.end();
+    await Promise.all([first, third]);
+    expect([refused.begun(), next.begun()]).toEqual([false, true]);
+  });
+
   it('refuses waiting and new groups when it closes, and lets admitted groups finish', async () => {
     const gate = gateOf(1);
     const [inside, waiting] = [work(), work()];
-    const first = gate.pass('high', noHeartbeat, inside.run);
-    const second = gate.pass('high', noHeartbeat, waiting.run);
+    const first = gate.pass('high', group(), inside.run);
+    const second = gate.pass('high', group(), waiting.run);
     gate.close();
     await expect(second).rejects.toThrow(ConsumerStoppingError);
-    await expect(gate.pass('low', noHeartbeat, waiting.run)).rejects.toThrow(ConsumerStoppingError);
+    await expect(gate.pass('low', group(), waiting.run)).rejects.toThrow(ConsumerStoppingError);
     inside.end();
     await first;
     expect(waiting.begun()).toBe(false);

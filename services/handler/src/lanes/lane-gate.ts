@@ -1,5 +1,5 @@
 import { LANES, type Lane } from '@bulk/domain';
-import { ConsumerStoppingError } from '@bulk/kafka';
+import { ConsumerStoppingError, type Chunk } from '@bulk/kafka';
 import { delay } from '@bulk/runtime';
 import { LaneShares, type LaneWeights } from './lane-shares.ts';
 
@@ -53,13 +53,17 @@ export class LaneGate {
   /**
    * Runs `work` when it is this lane's turn.
    *
-   * @param heartbeat called while the batch waits. If it rejects, because the partition is lost,
-   * the wait ends with its error.
-   * @throws ConsumerStoppingError if the gate closes before that; what `heartbeat` and `work`
-   * throw.
+   * @param group its `heartbeat` is called while it waits. If `heartbeat` rejects, because the
+   * partition is lost, the wait ends with its error. The wait also ends when `ending` aborts.
+   * @throws ConsumerStoppingError if `ending` aborts or the gate closes before that; what `heartbeat`
+   * and `work` throw.
    */
-  async pass<T>(lane: Lane, heartbeat: () => Promise<void>, work: (turn: Turn) => Promise<T>): Promise<T> {
-    await this.#enter(lane, heartbeat);
+  async pass<T>(
+    lane: Lane,
+    group: Pick<Chunk, 'heartbeat' | 'ending'>,
+    work: (turn: Turn) => Promise<T>,
+  ): Promise<T> {
+    await this.#enter(lane, group);
     let tried = 1;
     const took = (batches: number): void => {
       tried = Math.max(1, batches);
@@ -87,22 +91,29 @@ export class LaneGate {
     for (const lane of LANES) for (const one of this.#waiting[lane].splice(0)) one.settled.abort();
   }
 
-  async #enter(lane: Lane, heartbeat: () => Promise<void>): Promise<void> {
-    if (this.#closed) throw new ConsumerStoppingError();
+  async #enter(lane: Lane, { heartbeat, ending }: Pick<Chunk, 'heartbeat' | 'ending'>): Promise<void> {
+    if (this.#closed || ending.aborted) throw new ConsumerStoppingError();
     const queue = this.#waiting[lane];
     const one = new Waiting();
     if (queue.length === 0) this.#shares.begin(lane);
     queue.push(one);
     this.#admit();
-    for (;;) {
-      await delay(this.#options.heartbeatMs, one.settled.signal);
-      if (one.settled.signal.aborted) break;
-      try {
+    const onEnding = (): void => {
+      if (queue.includes(one)) queue.splice(queue.indexOf(one), 1);
+      one.settled.abort();
+    };
+    ending.addEventListener('abort', onEnding, { once: true });
+    try {
+      for (;;) {
+        await delay(this.#options.heartbeatMs, one.settled.signal);
+        if (one.settled.signal.aborted) break;
         await heartbeat();
-      } catch (error) {
-        this.#giveUp(queue, one);
-        throw error;
       }
+    } catch (error) {
+      this.#giveUp(queue, one);
+      throw error;
+    } finally {
+      ending.removeEventListener('abort', onEnding);
     }
     if (!one.admitted) throw new ConsumerStoppingError();
   }

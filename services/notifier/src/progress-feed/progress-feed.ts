@@ -89,10 +89,14 @@ export class ProgressFeed {
     await positioned;
   }
 
-  /** Leaves and deletes the group. Otherwise the broker would remove it later. */
-  async stop(): Promise<void> {
+  /**
+   * Leaves and deletes the group. Otherwise the broker would remove it later.
+   *
+   * @param limitMs time limit in ms.
+   */
+  async stop(limitMs: number): Promise<void> {
     const { kafka, groupId, log } = this.#options;
-    await this.#consumer?.stop();
+    await this.#consumer?.stop(limitMs / 2);
     const admin = kafka.admin({ retry: { retries: 1 } });
     try {
       await admin.connect();
