@@ -196,7 +196,10 @@ class AnyIntake {
       try {
         return await question(client);
       } catch (error) {
-        const ours = error instanceof NetworkError || (error instanceof BulkApiError && error.status >= 500);
+        // A request that a fault interrupted may keep its idempotency key for a while (409).
+        const ours =
+          error instanceof NetworkError ||
+          (error instanceof BulkApiError && (error.status >= 500 || error.retryable));
         if (!ours || performance.now() - this.#state.mendedAt > STANDSTILL_MS) throw error;
       }
       await delay(POLL_MS, this.#signal);
