@@ -4,6 +4,7 @@ import type {
   AccountQuotaDocument,
   ActionDocument,
   ActionLogDocument,
+  DeadLetterMarkDocument,
   DispatchLaneDocument,
   EntityDocument,
   StagedBatchDocument,
@@ -28,6 +29,7 @@ export class Database {
   readonly actionLogs: Collection<ActionLogDocument>;
   readonly dispatchLanes: Collection<DispatchLaneDocument>;
   readonly accountQuotas: Collection<AccountQuotaDocument>;
+  readonly deadLetterMarks: Collection<DeadLetterMarkDocument>;
   readonly #client: MongoClient;
 
   private constructor(client: MongoClient, db: Db) {
@@ -38,6 +40,7 @@ export class Database {
     this.actionLogs = db.collection('action_logs');
     this.dispatchLanes = db.collection('dispatch_lanes');
     this.accountQuotas = db.collection('account_quotas');
+    this.deadLetterMarks = db.collection('dead_letter_marks');
   }
 
   /**

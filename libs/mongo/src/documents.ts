@@ -139,6 +139,24 @@ export interface DispatchLaneDocument {
 }
 
 /**
+ * Collection `dead_letter_marks`: what an operator did with a dead letter. `npm run dlq` writes it, and stats-aggregator
+ * reads it to find the dead letters that still wait.
+ */
+export interface DeadLetterMarkDocument {
+  /** `partition:offset` in the topic of dead letters. */
+  readonly _id: string;
+  /** `replaying`: a replay was started, and may have been broken off before or after it was sent. */
+  readonly state: 'replaying' | 'replayed' | 'dropped';
+  readonly at: Date;
+  /** The generation of the last replay; `null` if there was none. */
+  readonly generation: number | null;
+  /**
+   * When the dead letter was written. Distinguishes it from one in the same place of a topic that was created again.
+   */
+  readonly failedAt: number;
+}
+
+/**
  * Collection `account_quotas`: one document per account, with the part of its quotas that its work uses. intake writes
  * it if a quota is configured. Every update keeps the sums equal to the holds.
  */

@@ -8,7 +8,7 @@ import {
   bounded,
   SECONDS,
   serviceMetrics,
-  type BuildConfig,
+  type IdentityConfig,
   type Metrics,
   type Readiness,
 } from '@bulk/runtime/telemetry';
@@ -38,8 +38,8 @@ const DEAD_LETTER_CODES = [
 const outcomeCodes = bounded(Object.values(OUTCOME_CODES));
 
 /** Declares the instruments of handler. */
-export function createHandlerMetrics(build: BuildConfig, readiness: Readiness): HandlerMetrics {
-  const metrics = serviceMetrics('handler', build, readiness);
+export function createHandlerMetrics(identity: IdentityConfig, readiness: Readiness): HandlerMetrics {
+  const metrics = serviceMetrics('handler', identity, readiness);
   const lags = {
     high: new ConsumerLag(),
     normal: new ConsumerLag(),

@@ -79,7 +79,8 @@ it('records the outcomes of an action as metrics, with no id in a label', async 
 
   expect(metrics.labelsWith([actionId, known!, absent!, moody!, 'acme'])).toEqual([]);
   const health = { ready: true, report: () => ({ components: {} }) };
-  const declared = createHandlerMetrics({ BUILD_VERSION: '', BUILD_REVISION: '' }, health).metrics.described;
+  const declared = createHandlerMetrics({ BUILD_VERSION: '', BUILD_REVISION: '', TOPIC_PREFIX: '' }, health)
+    .metrics.described;
   for (const { name, type } of declared) expect([name, metrics.types.get(name)]).toEqual([name, type]);
   expect([...metrics.types.keys()]).toContain('nodejs_eventloop_lag_p99_seconds');
 });

@@ -6,12 +6,12 @@ import {
   OTHER,
   SECONDS,
   serviceMetrics,
-  type BuildConfig,
+  type IdentityConfig,
   type Metrics,
   type Readiness,
 } from '@bulk/runtime/telemetry';
 import type { CreateRecorder } from './submission/create-recorder.ts';
-import type { UnfinishedActions } from './dispatch/unfinished-actions.ts';
+import { addGauges, type IntakeGauges } from './gauges.ts';
 import type { HttpRecorder } from './http/measure.ts';
 import type { Quota } from './quotas/quota.ts';
 
@@ -29,12 +29,6 @@ export interface DispatchRecorder {
   ended(action: Pick<ActionDocument, 'lane'>): void;
 }
 
-/** Values that are read at each scrape. */
-export interface IntakeGauges {
-  readonly dispatch: () => { readonly actions: number; readonly batches: number };
-  readonly unfinished: () => Promise<readonly UnfinishedActions[]>;
-}
-
 /** Everything that intake measures. */
 export interface IntakeMetrics {
   readonly metrics: Metrics;
@@ -45,17 +39,19 @@ export interface IntakeMetrics {
   readonly rateLimited: () => void;
   /** Records a refused request because a quota of its account has no room. */
   readonly quotaExceeded: (quota: Quota) => void;
+  /** Runs a search for missing batches and records how it ended. @throws what the search throws. */
+  readonly swept: <T>(search: () => Promise<T>) => Promise<T>;
   /** Reads these gauges from now on. */
   readonly watch: (gauges: IntakeGauges) => void;
 }
 
 /** Declares the instruments of intake. */
 export function createIntakeMetrics(
-  build: BuildConfig,
+  identity: IdentityConfig,
   readiness: Readiness,
   now: () => Date = () => new Date(),
 ): IntakeMetrics {
-  const metrics = serviceMetrics('intake', build, readiness);
+  const metrics = serviceMetrics('intake', identity, readiness);
   const limited = metrics.counter({
     name: 'bulk_http_rate_limited_requests_total',
     help: 'Requests that were refused with 429 because their account has made too many.',
@@ -72,6 +68,7 @@ export function createIntakeMetrics(
     dispatch: dispatchRecorder(metrics),
     rateLimited: () => limited.inc(),
     quotaExceeded: (quota) => exceeded.inc({ quota }),
+    swept: sweepRecorder(metrics),
     watch: addGauges(metrics, now),
   };
 }
@@ -163,42 +160,22 @@ function dispatchRecorder(metrics: Metrics): DispatchRecorder {
   };
 }
 
-function addGauges(metrics: Metrics, now: () => Date): IntakeMetrics['watch'] {
-  let watched: IntakeGauges | undefined;
-  let asked: Promise<readonly UnfinishedActions[]> | undefined;
-  // Both gauges are read at the same time and share one query.
-  const unfinished = (): Promise<readonly UnfinishedActions[]> =>
-    (asked ??= (watched?.unfinished() ?? Promise.resolve([])).finally(() => (asked = undefined)));
-  metrics.sampled(
-    { name: 'bulk_dispatch_actions', help: 'Actions that this instance dispatches now.' },
-    () => (watched === undefined ? [] : [{ labels: {}, value: watched.dispatch().actions }]),
-  );
-  metrics.sampled(
-    {
-      name: 'bulk_dispatch_in_flight_batches',
-      help: 'Published batches without a counted outcome, of the actions that this instance dispatches now.',
-    },
-    () => (watched === undefined ? [] : [{ labels: {}, value: watched.dispatch().batches }]),
-  );
-  metrics.sampled(
-    {
-      name: 'bulk_actions_unfinished',
-      help: 'Actions of the installation that are due and have not ended, by status, without paused ones. Every instance reports the same value.',
-      labels: ['status'],
-    },
-    async () => (await unfinished()).map(({ status, count }) => ({ labels: { status }, value: count })),
-  );
-  metrics.sampled(
-    {
-      name: 'bulk_actions_stalled_seconds',
-      help: 'Seconds since the last progress of the most stalled unfinished action, by status. Every instance reports the same value.',
-      labels: ['status'],
-    },
-    async () =>
-      (await unfinished()).map(({ status, oldestUpdate }) => ({
-        labels: { status },
-        value: Math.max(0, now().getTime() - oldestUpdate.getTime()) / 1_000,
-      })),
-  );
-  return (gauges) => (watched = gauges);
+function sweepRecorder(metrics: Metrics): IntakeMetrics['swept'] {
+  const sweeps = metrics.counter({
+    name: 'bulk_gap_sweeps_total',
+    help: 'Searches for batches that were published and are not in Kafka, by result: done, failed (the next one continues).',
+    labels: ['result'],
+  });
+  // The counter starts at 0, so that the first failure is an increase.
+  for (const result of ['done', 'failed']) sweeps.inc({ result }, 0);
+  return async (search) => {
+    try {
+      const found = await search();
+      sweeps.inc({ result: 'done' });
+      return found;
+    } catch (error) {
+      sweeps.inc({ result: 'failed' });
+      throw error;
+    }
+  };
 }

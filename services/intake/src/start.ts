@@ -7,7 +7,7 @@ import { findUnfinishedActions } from './dispatch/unfinished-actions.ts';
 import { createContainer, TOKENS, type ContainerOptions } from './container.ts';
 import type { Dispatcher } from './dispatch/dispatcher.ts';
 import { startHttpServer } from './http/server.ts';
-import { createIntakeMetrics } from './metrics.ts';
+import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
 import type { FirstPositionRelease } from './clean-up/first-position-release.ts';
 import type { FirstPositionRenewal } from './clean-up/first-position-renewal.ts';
 
@@ -51,9 +51,10 @@ export async function startIntake(
   const database = container.get(TOKENS.database);
   measured.watch({
     dispatch: () => dispatcher.inFlight,
-    unfinished: () => findUnfinishedActions(database, new Date()),
+    windows: () => dispatcher.windowSizes,
+    unfinished: () => findUnfinishedActions(database, config.DISPATCH_POSTPONED_BATCHES, new Date()),
   });
-  schedule(config, context, dispatcher, container);
+  schedule(config, context, dispatcher, container, measured.swept);
   scheduleFirstPositions(
     context,
     container.get(TOKENS.firstPositionRelease),
@@ -88,6 +89,7 @@ function schedule(
   { log, releasers }: ServiceContext,
   dispatcher: Dispatcher,
   container: Container,
+  swept: IntakeMetrics['swept'],
 ): void {
   const janitor = container.get(TOKENS.janitor);
   const sweeper = container.get(TOKENS.gapSweeper);
@@ -105,7 +107,7 @@ function schedule(
     ),
     cron.schedule(
       config.GAP_SWEEP_CRON,
-      later(() => sweeper.sweep(), 'Search for missing batches interrupted'),
+      later(() => swept(() => sweeper.sweep()), 'Search for missing batches interrupted'),
       { noOverlap: true },
     ),
   ];

@@ -51,8 +51,15 @@ it('reports requests by pattern and status, acceptance and dispatch as metrics',
   expect(metrics.sum('bulk_idempotent_replays_total')).toBe(1);
   expect(metrics.sum('bulk_http_rate_limited_requests_total')).toBe(1);
   expect(metrics.sum('bulk_actions_stalled_seconds', { status: 'queued' })).toBeGreaterThan(0);
+  expect(metrics.sum('bulk_actions_oldest_seconds', { status: 'queued' })).toBeGreaterThan(0);
+  expect(metrics.sum('bulk_entities_unfinished', { lane: 'normal' })).toBe(25);
+  for (const lane of ['high', 'normal', 'low'])
+    expect(metrics.values('bulk_dispatch_window_batches', { lane })[0]).toBeGreaterThan(0);
+  expect(metrics.values('bulk_gap_sweeps_total', { result: 'failed' })).toEqual([0]);
+  expect(new Set(metrics.samples.map(({ labels }) => labels['installation'])).size).toBe(1);
   expect(metrics.labelsWith([actionId, 'acme', 'greedy', 'wp-admin', 'c0'])).toEqual([]);
   const health = { ready: true, report: () => ({ components: {} }) };
-  const declared = createIntakeMetrics({ BUILD_VERSION: '', BUILD_REVISION: '' }, health).metrics.described;
+  const declared = createIntakeMetrics({ BUILD_VERSION: '', BUILD_REVISION: '', TOPIC_PREFIX: '' }, health)
+    .metrics.described;
   for (const { name, type } of declared) expect([name, metrics.types.get(name)]).toEqual([name, type]);
 });

@@ -100,6 +100,7 @@ export async function createContainer(
       config,
       publish: (progress) => {
         hub.publish(progress);
+        measured.progressed((Date.now() - progress.updatedAt) / 1_000);
         if (isFinal(progress.status)) webhooks.wake();
       },
       onPositioned: () => resync.request(),

@@ -4,7 +4,7 @@ import {
   bounded,
   SECONDS,
   serviceMetrics,
-  type BuildConfig,
+  type IdentityConfig,
   type Metrics,
   type Readiness,
 } from '@bulk/runtime/telemetry';
@@ -24,6 +24,8 @@ export interface NotifierMetrics {
   readonly webhooks: WebhookRecorder;
   readonly lag: ConsumerLag;
   readonly consumer: ConsumerRecorder;
+  /** Records the age of a progress event when it is handed to the subscribers, in seconds. */
+  readonly progressed: (seconds: number) => void;
   /** Reads these gauges from now on. */
   readonly watch: (gauges: NotifierGauges) => void;
 }
@@ -41,18 +43,28 @@ const REFUSALS = [
 ];
 
 /** Declares the instruments of notifier. */
-export function createNotifierMetrics(build: BuildConfig, readiness: Readiness): NotifierMetrics {
-  const metrics = serviceMetrics('notifier', build, readiness);
+export function createNotifierMetrics(identity: IdentityConfig, readiness: Readiness): NotifierMetrics {
+  const metrics = serviceMetrics('notifier', identity, readiness);
   const lag = new ConsumerLag();
   const consumer = addConsumers(metrics, { progress: () => lag.read() })('progress');
   return {
     metrics,
     lag,
     consumer,
+    progressed: progressRecorder(metrics),
     connections: connectionRecorder(metrics),
     webhooks: webhookRecorder(metrics),
     watch: addGauges(metrics),
   };
+}
+
+function progressRecorder(metrics: Metrics): NotifierMetrics['progressed'] {
+  const ages = metrics.histogram({
+    name: 'bulk_progress_age_seconds',
+    help: 'Age of a progress event when this instance hands it to its subscribers: time since the counts of the action changed. Clocks of the services must agree.',
+    buckets: SECONDS,
+  });
+  return (seconds) => ages.observe(Math.max(0, seconds));
 }
 
 function addGauges(metrics: Metrics): NotifierMetrics['watch'] {
@@ -121,5 +133,7 @@ function webhookRecorder(metrics: Metrics): WebhookRecorder {
     labels: ['result'],
     buckets: SECONDS,
   });
+  // The histogram starts at 0, so that the first webhook that is given up is an increase.
+  for (const result of ['delivered', 'retry', 'given-up', 'handed-back']) tries.zero({ result });
   return { tried: (result, seconds) => tries.observe({ result }, seconds) };
 }

@@ -43,6 +43,8 @@ it('reports connections, subscriptions and frames as metrics', async () => {
     const known = lag.length === 3 && lag.every((n) => n === 0);
     return known && exposition.sum('bulk_consumer_messages_total') === 3 ? exposition : undefined;
   });
+  expect(metrics.sum('bulk_progress_age_seconds_count')).toBe(3);
+  expect(metrics.sum('bulk_webhook_duration_seconds_count', { result: 'given-up' })).toBe(0);
   expect(metrics.values('bulk_websocket_connections')).toEqual([1]);
   expect(metrics.values('bulk_websocket_subscriptions', { kind: 'action' })).toEqual([1]);
   expect(metrics.values('bulk_websocket_subscriptions', { kind: 'account' })).toEqual([1]);
@@ -56,7 +58,8 @@ it('reports connections, subscriptions and frames as metrics', async () => {
   expect(metrics.sum('bulk_websocket_frames_dropped_total', { reason: 'slow_client' })).toBe(0);
   expect(metrics.labelsWith([actionId, ACCOUNT])).toEqual([]);
   const health = { ready: true, report: () => ({ components: {} }) };
-  const declared = createNotifierMetrics({ BUILD_VERSION: '', BUILD_REVISION: '' }, health).metrics.described;
+  const declared = createNotifierMetrics({ BUILD_VERSION: '', BUILD_REVISION: '', TOPIC_PREFIX: '' }, health)
+    .metrics.described;
   for (const { name, type } of declared) expect([name, metrics.types.get(name)]).toEqual([name, type]);
 
   client.socket.terminate();

@@ -23,6 +23,9 @@ import { CountingPace } from './consumption/counting-pace.ts';
 import { DeadResults } from './consumption/dead-results.ts';
 import { ResultConsumer } from './consumption/result-consumer.ts';
 import { createStatsAggregatorMetrics, type StatsAggregatorMetrics } from './metrics.ts';
+import { Latest } from './upkeep/latest.ts';
+import { storedBytes } from './upkeep/stored-bytes.ts';
+import { WaitingLetters } from './upkeep/waiting-letters.ts';
 
 export const TOKENS = {
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
@@ -102,6 +105,33 @@ export async function createContainer(
   return container;
 }
 
+/** Time between two reads of what gauges show of Kafka and MongoDB, in ms. */
+const UPKEEP_EVERY_MS = 60_000;
+
+/** Reads at intervals what waits for an operator, and how much is stored. */
+function watchUpkeep(
+  { watch }: StatsAggregatorMetrics,
+  container: Container,
+  config: StatsAggregatorConfig,
+  { log, releasers }: ServiceContext,
+): void {
+  const database = container.get(TOKENS.database);
+  const topic = container.get(TOKENS.topics).deadLetters;
+  const waiting = new WaitingLetters(container.get(TOKENS.kafka), database, topic, () => new Date());
+  const every = { intervalMs: UPKEEP_EVERY_MS, log };
+  const letters = new Latest({ ...every, name: 'dead letters', read: () => waiting.read() });
+  const bytes = new Latest({ ...every, name: 'stored bytes', read: () => storedBytes(database) });
+  for (const one of [letters, bytes]) {
+    one.start();
+    releasers.push('gauges', () => one.stop());
+  }
+  watch({
+    deadLetters: () => letters.value,
+    storedBytes: () => bytes.value,
+    retentionSeconds: config.KAFKA_RETENTION_HOURS * 3_600,
+  });
+}
+
 /** Starts stats-aggregator. Resolves with the admin port once it consumes. */
 export async function startStatsAggregator(
   config: Readonly<StatsAggregatorConfig>,
@@ -123,6 +153,7 @@ export async function startStatsAggregator(
     now: () => performance.now(),
   });
   const database = container.get(TOKENS.database);
+  watchUpkeep(measured, container, config, context);
   const topic = container.get(TOKENS.topics).results;
   const guard = await openTopicGuard(
     container.get(TOKENS.kafka),

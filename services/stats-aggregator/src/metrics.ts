@@ -6,11 +6,12 @@ import {
   addDedupeHits,
   SECONDS,
   serviceMetrics,
-  type BuildConfig,
+  type IdentityConfig,
   type Metrics,
   type Readiness,
 } from '@bulk/runtime/telemetry';
 import type { AccountRecorder } from './accounting/account-recorder.ts';
+import { addGauges, type StatsAggregatorGauges } from './gauges.ts';
 
 /** Everything that stats-aggregator measures. */
 export interface StatsAggregatorMetrics {
@@ -20,19 +21,23 @@ export interface StatsAggregatorMetrics {
   readonly consumer: ConsumerRecorder;
   /** Records that a message was dead-lettered, with the code of the cause. */
   readonly buried: (code: string) => void;
+  /** Reads these gauges from now on. */
+  readonly watch: (gauges: StatsAggregatorGauges) => void;
 }
 
 /** The platform's codes for dead-lettered results. */
 const DEAD_LETTER_CODES = ['MALFORMED_MESSAGE', 'ACTION_NOT_FOUND', 'PROCESSING_ERROR', 'STORE_FAILED'];
+/** Maximum number of entities of a small action, for which an objective sets a time. */
+const SMALL_ACTION = 10_000;
 /** Covers actions of a hundred entities up to actions of millions. */
 const ACTION_SECONDS = [0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 900, 3_600, 14_400];
 
 /** Declares the instruments of stats-aggregator. */
 export function createStatsAggregatorMetrics(
-  build: BuildConfig,
+  identity: IdentityConfig,
   readiness: Readiness,
 ): StatsAggregatorMetrics {
-  const metrics = serviceMetrics('stats-aggregator', build, readiness);
+  const metrics = serviceMetrics('stats-aggregator', identity, readiness);
   const lag = new ConsumerLag();
   return {
     metrics,
@@ -40,6 +45,7 @@ export function createStatsAggregatorMetrics(
     consumer: addConsumers(metrics, { results: () => lag.read() })('results'),
     accounts: accountRecorder(metrics),
     buried: addDeadLetters(metrics, DEAD_LETTER_CODES),
+    watch: addGauges(metrics),
   };
 }
 
@@ -65,9 +71,12 @@ function accountRecorder(metrics: Metrics): AccountRecorder {
   });
   const duration = metrics.histogram({
     name: 'bulk_stats_action_duration_seconds',
-    help: 'Time from the acceptance of an action, or from its scheduled time, to its end.',
+    help: 'Time from the acceptance of an action, or from its scheduled time, to its end, without pauses that followed its first outcome, by size: small (up to 10,000 entities), large.',
+    labels: ['size'],
     buckets: ACTION_SECONDS,
   });
+  // The histogram starts at 0, so that the first action that ends is an increase.
+  for (const size of ['small', 'large']) duration.zero({ size });
   const deduped = addDedupeHits(metrics);
   return {
     accounted: (seconds) => account.observe(seconds),
@@ -77,9 +86,9 @@ function accountRecorder(metrics: Metrics): AccountRecorder {
     },
     redelivered: (results) => deduped('redelivered_result', results),
     repeated: (results) => deduped('second_copy', results),
-    finished: (status, seconds) => {
+    finished: (status, total, seconds) => {
       finished.inc({ status });
-      duration.observe(seconds);
+      duration.observe({ size: total <= SMALL_ACTION ? 'small' : 'large' }, seconds);
     },
   };
 }

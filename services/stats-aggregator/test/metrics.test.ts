@@ -38,7 +38,8 @@ it('reports counted results, repetitions and ended actions as metrics', async ()
   );
   expect(outcomes).toEqual([11, 7, 2]);
   expect(metrics.sum('bulk_stats_actions_finished_total', { status: 'completed' })).toBe(1);
-  expect(metrics.sum('bulk_stats_action_duration_seconds_count')).toBe(1);
+  expect(metrics.sum('bulk_stats_action_duration_seconds_count', { size: 'small' })).toBe(1);
+  expect(metrics.sum('bulk_stats_action_duration_seconds_count', { size: 'large' })).toBe(0);
   expect(metrics.sum('bulk_stats_account_duration_seconds_count')).toBeGreaterThan(0);
   expect(metrics.sum('bulk_dedupe_hits_total', { kind: 'second_copy' })).toBe(1);
   expect(metrics.sum('bulk_dead_letters_total', { code: 'ACTION_NOT_FOUND' })).toBe(1);
@@ -46,16 +47,20 @@ it('reports counted results, repetitions and ended actions as metrics', async ()
   expect(metrics.labelsWith([actionId, 'acme'])).toEqual([]);
 
   const health = { ready: true, report: () => ({ components: {} }) };
-  const build = { BUILD_VERSION: '', BUILD_REVISION: '' };
-  const declared = createStatsAggregatorMetrics(build, health).metrics.described;
+  const identity = { BUILD_VERSION: '', BUILD_REVISION: '', TOPIC_PREFIX: '' };
+  const declared = createStatsAggregatorMetrics(identity, health).metrics.described;
   for (const { name, type } of declared) expect([name, metrics.types.get(name)]).toEqual([name, type]);
 
   await harness.stop();
   await harness.rewind();
   await harness.start();
   const again = await scraped('the redelivery', (exposition) => {
-    return exposition.sum('bulk_consumer_messages_total') === 4;
+    const read = exposition.values('bulk_dead_letters_waiting').length > 0;
+    return read && exposition.sum('bulk_consumer_messages_total') === 4;
   });
   expect(again.sum('bulk_dedupe_hits_total', { kind: 'redelivered_result' })).toBe(3);
   expect(again.sum('bulk_stats_batches_total')).toBe(0);
+  expect(again.values('bulk_dead_letters_waiting')).toEqual([1]);
+  expect(again.values('bulk_dead_letters_oldest_seconds')[0]).toBeLessThan(300);
+  expect(again.values('bulk_retention_seconds')).toEqual([604_800]);
 });

@@ -5,6 +5,13 @@ import { KafkaUnavailableError } from '../client/errors.ts';
 /** Partition → an offset in it. */
 export type Offsets = Readonly<Record<string, number>>;
 
+/** The messages that a partition holds: from `low`, below `high`. */
+export interface OffsetRange {
+  readonly partition: number;
+  readonly low: number;
+  readonly high: number;
+}
+
 /** Reads the current log ends and the committed offsets of groups from the broker. */
 export class Consumption {
   readonly #admin: Admin;
@@ -33,6 +40,24 @@ export class Consumption {
   async ends(topic: string): Promise<Offsets> {
     const offsets = await this.#admin.fetchTopicOffsets(topic);
     return Object.fromEntries(offsets.map(({ partition, high }) => [String(partition), Number(high)]));
+  }
+
+  /** Returns which messages a topic holds now, by partition. @throws kafkajs' error. */
+  async ranges(topic: string): Promise<OffsetRange[]> {
+    const offsets = await this.#admin.fetchTopicOffsets(topic);
+    return offsets.map(({ partition, low, high }) => ({ partition, low: Number(low), high: Number(high) }));
+  }
+
+  /**
+   * Returns the offset of the first message with this time or a later one, by partition. Without such a message, that
+   * is the end of the log.
+   *
+   * @param time in ms since the epoch.
+   * @throws kafkajs' error.
+   */
+  async firstSince(topic: string, time: number): Promise<Offsets> {
+    const offsets = await this.#admin.fetchTopicOffsetsByTimestamp(topic, time);
+    return Object.fromEntries(offsets.map(({ partition, offset }) => [String(partition), Number(offset)]));
   }
 
   /**

@@ -130,6 +130,11 @@ export class Dispatcher implements DirectDispatch {
     return { actions: this.#active.length, batches };
   }
 
+  /** Maximum number of batches in flight in each lane now. All instances share the windows. */
+  get windowSizes(): [Lane, number][] {
+    return this.#windows.sizesAt(this.#options.monotonic());
+  }
+
   /** Signals that an action may be due. Returns at once. */
   wake(): void {
     this.#awake = true;

@@ -26,6 +26,11 @@ export class LaneWindows {
     return this.#windows.get(lane)?.sizeAt(now) ?? this.#options.min;
   }
 
+  /** Returns the size of the window of each lane at this monotonic time, in ms. */
+  sizesAt(now: number): [Lane, number][] {
+    return [...this.#windows].map(([lane, window]) => [lane, window.sizeAt(now)]);
+  }
+
   /** How long batches of a lane take at present, in ms; `undefined` if none was measured here. */
   latencyOf(lane: Lane): number | undefined {
     return this.#windows.get(lane)?.latencyMs;

@@ -1,50 +1,99 @@
-import { BEGUN_STATUSES, DISPATCHED_STATUSES } from '@bulk/domain';
-import { stored, type ActionDocument, type Database } from '@bulk/mongo';
-import type { Filter } from 'mongodb';
+import { BEGUN_STATUSES, DISPATCHED_STATUSES, LANES } from '@bulk/domain';
+import { POSTPONED_BATCHES, stored, type ActionDocument, type Database } from '@bulk/mongo';
+import type { Document, Filter } from 'mongodb';
 import { z } from 'zod';
 
 /** The unfinished actions of one status, of all accounts. */
 export interface UnfinishedActions {
   readonly status: string;
   readonly count: number;
-  /** Time of the last progress of the most stalled action. */
-  readonly oldestUpdate: Date;
+  /** The earliest time at which one of them was accepted, or at which its schedule let it start. */
+  readonly oldestDue: Date;
+  /** Time of the last progress of the most stalled action; null if all wait for retries. */
+  readonly oldestUpdate: Date | null;
 }
 
-const rowSchema = z.array(z.object({ _id: z.string(), count: z.int(), oldestUpdate: z.date() }));
+/** The unfinished actions of all accounts. */
+export interface Unfinished {
+  readonly byStatus: readonly UnfinishedActions[];
+  /** The number of entities without an outcome in each lane. */
+  readonly byLane: readonly { readonly lane: string; readonly entities: number }[];
+}
+
+const rowsSchema = z.array(
+  z.object({
+    _id: z.object({ status: z.string(), lane: z.string() }),
+    count: z.int(),
+    entities: z.int(),
+    oldestDue: z.date(),
+    oldestUpdate: z.date().nullable(),
+  }),
+);
 
 /**
  * Counts the actions that are under way, and finds how long they have stood still.
  *
  * These are the actions that wait for their turn, are published or are processed. Actions that wait
- * on purpose (paused, scheduled) do not count.
+ * on purpose (paused, scheduled) do not count. An action that waits only for batches in retry
+ * topics counts, but does not stand still.
  *
+ * @param maxPostponed number of batches in retry topics beyond which the dispatch of an action waits.
  * @throws StoreError.
  */
-export async function findUnfinishedActions(database: Database, now: Date): Promise<UnfinishedActions[]> {
-  const rows = await Promise.all(
+export async function findUnfinishedActions(
+  database: Database,
+  maxPostponed: number,
+  now: Date,
+): Promise<Unfinished> {
+  const group = unfinishedGroup(maxPostponed);
+  const found = await Promise.all(
     situationsUnderWay(now).map((situation) =>
-      stored(
-        database.actions
-          .aggregate([
-            { $match: situation },
-            { $group: { _id: '$status', count: { $sum: 1 }, oldestUpdate: { $min: '$updatedAt' } } },
-          ])
-          .toArray(),
-      ),
+      stored(database.actions.aggregate([{ $match: situation }, { $group: group }]).toArray()),
     ),
   );
-  const found = new Map<string, UnfinishedActions>();
-  for (const { _id: status, count, oldestUpdate } of rowSchema.parse(rows.flat())) {
-    const other = found.get(status);
-    found.set(status, {
-      status,
-      count: count + (other?.count ?? 0),
-      oldestUpdate:
-        other !== undefined && other.oldestUpdate < oldestUpdate ? other.oldestUpdate : oldestUpdate,
-    });
-  }
-  return [...found.values()];
+  const rows = rowsSchema.parse(found.flat());
+  const statuses = [...new Set(rows.map(({ _id }) => _id.status))];
+  return {
+    byStatus: statuses.map((status) => {
+      const own = rows.filter(({ _id }) => _id.status === status);
+      return {
+        status,
+        count: own.reduce((sum, { count }) => sum + count, 0),
+        oldestDue: earliest(own.map(({ oldestDue }) => oldestDue)) ?? now,
+        oldestUpdate: earliest(own.flatMap(({ oldestUpdate }) => oldestUpdate ?? [])),
+      };
+    }),
+    byLane: LANES.map((lane) => ({
+      lane,
+      entities: rows.filter(({ _id }) => _id.lane === lane).reduce((sum, { entities }) => sum + entities, 0),
+    })),
+  };
+}
+
+function unfinishedGroup(maxPostponed: number): Document & { readonly _id: Document } {
+  const waitsForRetries = {
+    $and: [
+      { $gt: [POSTPONED_BATCHES, 0] },
+      { $ne: [{ $ifNull: ['$dispatch.inFlight', false] }, true] },
+      { $or: ['$dispatch.done', { $gte: [POSTPONED_BATCHES, maxPostponed] }] },
+    ],
+  };
+  return {
+    _id: { status: '$status', lane: '$lane' },
+    count: { $sum: 1 },
+    entities: {
+      $sum: { $subtract: ['$total', { $add: ['$counts.success', '$counts.failure', '$counts.skipped'] }] },
+    },
+    // `$max` and `$min` ignore null.
+    oldestDue: { $min: { $max: ['$createdAt', '$scheduledFor'] } },
+    oldestUpdate: {
+      $min: { $cond: [waitsForRetries, null, { $max: ['$updatedAt', '$scheduledFor'] }] },
+    },
+  };
+}
+
+function earliest(instants: readonly Date[]): Date | null {
+  return instants.reduce<Date | null>((a, b) => (a !== null && a <= b ? a : b), null);
 }
 
 /**

@@ -16,8 +16,8 @@ export interface AccountRecorder {
   redelivered(results: number): void;
   /** Records results of batches that already have another result. */
   repeated(results: number): void;
-  /** Records that an action has ended, and how long after it was accepted. */
-  finished(status: StoredStatus, seconds: number): void;
+  /** Records that an action of `total` entities has ended, and how long it took since it was accepted. */
+  finished(status: StoredStatus, total: number, seconds: number): void;
 }
 
 export const NO_RECORDER: AccountRecorder = {

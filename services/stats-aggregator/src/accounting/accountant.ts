@@ -142,7 +142,7 @@ export class Accountant {
 
   #note(before: CountedAction, after: CountedAction, { batches, tally }: Delta): void {
     this.#recorder.counted(batches, tally);
-    const { status, createdAt, scheduledFor, finishedAt } = after;
+    const { status, total, createdAt, scheduledFor, finishedAt, pausedMs = 0 } = after;
     if (finishedAt === null) {
       this.#known.keep({ action: after, countedAt: performance.now() });
       return;
@@ -151,7 +151,7 @@ export class Accountant {
     this.#known.forget(after._id);
     if (!hasJustEnded(before, after, finishedAt)) return;
     const since = Math.max(createdAt.getTime(), scheduledFor?.getTime() ?? 0);
-    this.#recorder.finished(status, Math.max(0, finishedAt.getTime() - since) / 1_000);
+    this.#recorder.finished(status, total, Math.max(0, finishedAt.getTime() - since - pausedMs) / 1_000);
   }
 }
 

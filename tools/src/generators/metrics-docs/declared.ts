@@ -1,10 +1,10 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
-import type { BuildConfig, DescribedInstrument, Metrics, Readiness } from '@bulk/runtime/telemetry';
+import type { DescribedInstrument, IdentityConfig, Metrics, Readiness } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 
-type CreateMetrics = (build: BuildConfig, readiness: Readiness) => { readonly metrics: Metrics };
+type CreateMetrics = (identity: IdentityConfig, readiness: Readiness) => { readonly metrics: Metrics };
 
 const moduleSchema = z.record(z.string(), z.unknown());
 const isCreator = (value: unknown): value is CreateMetrics => typeof value === 'function';
@@ -35,7 +35,7 @@ export async function declaredInstruments(workspaceRoot: string): Promise<Servic
   const found: ServiceInstruments[] = [];
   // One after the other, so that shared imports are loaded once.
   for (const { service, file } of files) {
-    const { metrics } = (await creatorOf(file))(NO_BUILD, NOT_READY);
+    const { metrics } = (await creatorOf(file))(NO_IDENTITY, NOT_READY);
     found.push({ service, declared: metrics.described, exposed: typesIn(await metrics.expose()) });
   }
   return found;
@@ -62,5 +62,9 @@ function typesIn(exposition: string): Map<string, string> {
   );
 }
 
-const NO_BUILD: BuildConfig = { BUILD_VERSION: 'dev', BUILD_REVISION: 'unknown' };
+const NO_IDENTITY: IdentityConfig = {
+  BUILD_VERSION: 'dev',
+  BUILD_REVISION: 'unknown',
+  TOPIC_PREFIX: 'bulk.',
+};
 const NOT_READY: Readiness = { ready: false, report: () => ({ components: {} }) };

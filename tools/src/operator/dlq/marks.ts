@@ -1,31 +1,16 @@
-import { stored, type Database } from '@bulk/mongo';
+import { stored, type Database, type DeadLetterMarkDocument } from '@bulk/mongo';
 import type { Collection } from 'mongodb';
 import type { Letter } from './letter.ts';
 
-/** `replaying`: a replay was started, and may have been broken off before or after it was sent. */
-export type MarkState = 'replaying' | 'replayed' | 'dropped';
-
-/** A document of the collection `dead_letter_marks`: what was done with a dead letter. */
-export interface MarkDocument {
-  /** `partition:offset` in the topic of dead letters. */
-  readonly _id: string;
-  readonly state: MarkState;
-  readonly at: Date;
-  /** The generation of the last replay; `null` if there was none. */
-  readonly generation: number | null;
-  /**
-   * When the dead letter was written. Distinguishes it from one in the same place of a topic that
-   * was created again.
-   */
-  readonly failedAt: number;
-}
+export type MarkDocument = DeadLetterMarkDocument;
+export type MarkState = MarkDocument['state'];
 
 /** Stores in MongoDB what was done with dead letters. */
 export class Marks {
   readonly #marks: Collection<MarkDocument>;
 
   constructor(database: Database) {
-    this.#marks = database.db.collection('dead_letter_marks');
+    this.#marks = database.deadLetterMarks;
   }
 
   /** Reads the marks of these dead letters. @throws StoreError. */

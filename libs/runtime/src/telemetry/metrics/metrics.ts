@@ -31,6 +31,10 @@ export interface DescribedInstrument {
 export interface MetricsOptions {
   /** Value of the label `service` of every metric. */
   readonly service: string;
+  /**
+   * Value of the label `installation` of every metric, so that rules can tell two installations of one Prometheus apart.
+   */
+  readonly installation: string;
   /** The running build, as labels of `bulk_build_info`. */
   readonly build: { readonly version: string; readonly revision: string };
 }
@@ -52,8 +56,8 @@ export class Metrics {
   readonly #registry = new Registry();
   readonly #described: DescribedInstrument[] = [];
 
-  constructor({ service, build }: MetricsOptions) {
-    this.#registry.setDefaultLabels({ service });
+  constructor({ service, installation, build }: MetricsOptions) {
+    this.#registry.setDefaultLabels({ service, installation });
     collectDefaultMetrics({ register: this.#registry });
     this.gauge({
       name: 'bulk_build_info',

@@ -2,20 +2,29 @@ import { bounded, OTHER } from './bounded.ts';
 import { Metrics } from './metrics.ts';
 import { addReadiness, type Readiness } from './readiness.ts';
 
-/** The running build, from the configuration. */
-export interface BuildConfig {
+/** Identifies the running build and its installation, from the configuration. */
+export interface IdentityConfig {
   readonly BUILD_VERSION: string;
   readonly BUILD_REVISION: string;
+  readonly TOPIC_PREFIX: string;
 }
 
 /** Creates the metrics of a service, with those of every service: process, build, readiness. */
-export function serviceMetrics(service: string, build: BuildConfig, readiness: Readiness): Metrics {
+export function serviceMetrics(service: string, identity: IdentityConfig, readiness: Readiness): Metrics {
   const metrics = new Metrics({
     service,
-    build: { version: build.BUILD_VERSION, revision: build.BUILD_REVISION },
+    installation: installationOf(identity.TOPIC_PREFIX),
+    build: { version: identity.BUILD_VERSION, revision: identity.BUILD_REVISION },
   });
   addReadiness(metrics, readiness);
   return metrics;
+}
+
+/**
+ * Returns the value of the label `installation`: the prefix of the installation's topics without its last separators.
+ */
+export function installationOf(topicPrefix: string): string {
+  return topicPrefix.replace(/[._-]+$/, '') || 'default';
 }
 
 /**
