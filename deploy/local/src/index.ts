@@ -11,7 +11,7 @@ export { installPackage } from './provision/apt.ts';
 export { type BackgroundBuild, buildMongoInBackground } from './provision/background-build.ts';
 export { provideChromium } from './provision/chromium.ts';
 export { provideExamplePython } from './provision/example-python.ts';
-export { providePromtool } from './provision/promtool.ts';
+export { provideAmtool, providePromtool } from './provision/promtool.ts';
 export { provideJava } from './provision/java.ts';
 export { provideKafka } from './provision/maven.ts';
 export { provideRedis } from './provision/redis.ts';

@@ -30,7 +30,7 @@ export function addGauges(metrics: Metrics, now: () => Date): (gauges: IntakeGau
   metrics.sampled(
     {
       name: 'bulk_dispatch_window_batches',
-      help: 'Maximum number of batches in flight in a lane, as measured. Every instance reports about the same value.',
+      help: 'Maximum number of full batches (of BATCH_SIZE entities) in flight in a lane, as measured. Every instance reports about the same value.',
       labels: ['lane'],
     },
     () => (watched?.windows() ?? []).map(([lane, value]) => ({ labels: { lane }, value })),

@@ -16,8 +16,8 @@ it('finds the dead letters that wait and the age of the oldest, without reading 
   expect(await waiting.read()).toEqual({ count: 0, oldestAt: undefined });
 
   const writtenAt = Date.now();
-  const letter = { key: null, value: Buffer.from('letter'), partition: 0, headers: {} };
-  await producer.forward(topic, [letter, letter, letter]);
+  const message = { key: null, value: Buffer.from('dead'), partition: 0, headers: {} };
+  await producer.forward(topic, [message, message, message]);
   const all = await waiting.read();
   expect(all.count).toBe(3);
   expect(Math.abs(all.oldestAt!.getTime() - writtenAt)).toBeLessThan(2 * 60_000);

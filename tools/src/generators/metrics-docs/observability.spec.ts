@@ -10,26 +10,46 @@ const root = resolve(import.meta.dirname, '../../../..');
 const read = (file: string) => readFileSync(join(root, 'deploy', 'observability', file), 'utf8');
 const services = await declaredInstruments(root);
 
-const ruleSchema = z.strictObject({
+const alertSchema = z.strictObject({
   alert: z.string().regex(/^Bulk[A-Za-z]+$/),
   expr: z.string(),
   for: z.string().optional(),
-  labels: z.strictObject({ severity: z.enum(['warning', 'critical']) }),
+  keep_firing_for: z.string().optional(),
+  labels: z.strictObject({ severity: z.enum(['none', 'warning', 'critical']) }),
   annotations: z.strictObject({ summary: z.string(), description: z.string(), runbook_url: z.string() }),
 });
-const rulesSchema = z.object({ groups: z.array(z.object({ rules: z.array(ruleSchema) })) });
+const recordSchema = z.strictObject({
+  record: z.string().regex(/^bulk(:[a-z0-9_]+)+$/),
+  expr: z.string(),
+  labels: z.record(z.string(), z.string()).optional(),
+});
+const rulesSchema = z.object({
+  groups: z.array(z.object({ name: z.string(), rules: z.array(z.union([alertSchema, recordSchema])) })),
+});
 const testsSchema = z.object({
+  group_eval_order: z.array(z.string()),
   tests: z.array(
     z.object({
-      alert_rule_test: z.array(z.object({ alertname: z.string(), exp_alerts: z.array(z.unknown()) })),
+      alert_rule_test: z
+        .array(
+          z.object({
+            alertname: z.string(),
+            exp_alerts: z.array(z.object({ exp_labels: z.record(z.string(), z.string()) })),
+          }),
+        )
+        .default([]),
     }),
   ),
 });
-const panelSchema = z.object({
+const contentSchema = z.object({
   id: z.int(),
   title: z.string().min(1),
+  type: z.string(),
+  description: z.string().optional(),
+  collapsed: z.boolean().optional(),
   targets: z.array(z.object({ expr: z.string().min(1) })).default([]),
 });
+const panelSchema = contentSchema.extend({ panels: z.array(contentSchema).default([]) });
 const dashboardSchema = z.object({
   uid: z.string(),
   schemaVersion: z.int(),
@@ -37,36 +57,55 @@ const dashboardSchema = z.object({
   templating: z.object({ list: z.array(z.object({ name: z.string(), type: z.string() })) }),
 });
 
-const { rules } = rulesSchema.parse(parse(read('alerts.yml'))).groups[0]!;
+const { groups } = rulesSchema.parse(parse(read('alerts.yml')));
+const rules = groups.flatMap((group) => group.rules);
+const alerts = rules.filter((rule) => 'alert' in rule);
+const records = rules.filter((rule) => 'record' in rule);
 const dashboard = dashboardSchema.parse(JSON.parse(read('dashboard.json')));
+const panels = dashboard.panels.flatMap((panel) => [panel, ...panel.panels]);
 const queries = [
-  ...rules.map(({ alert, expr }) => [alert, expr] as const),
-  ...dashboard.panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const)),
+  ...rules.map((rule) => ['alert' in rule ? rule.alert : rule.record, rule.expr] as const),
+  ...panels.flatMap(({ title, targets }) => targets.map(({ expr }) => [title, expr] as const)),
 ];
 
 /**
  * Every series that a service exposes → its labels. Those of prom-client for the process use none.
  */
 const series = new Map<string, Set<string>>();
+/** Labels of every metric, and those that the target of a scrape has. */
+const COMMON = ['service', 'installation', 'namespace', 'job', 'instance', 'le'];
 for (const { declared, exposed } of services) {
   for (const [name, type] of exposed) {
     const labels = declared.find((instrument) => instrument.name === name)?.labels ?? [];
     const suffixes = type === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
     for (const suffix of suffixes) {
-      const known = series.get(`${name}${suffix}`) ?? new Set(['service', 'instance', 'le']);
+      const known = series.get(`${name}${suffix}`) ?? new Set(COMMON);
       for (const label of labels) known.add(label);
       series.set(`${name}${suffix}`, known);
     }
   }
 }
 const METRIC = /\b(?:bulk|nodejs|process)_[a-z0-9_]+/g;
+/** Names that come from recording rules, from Prometheus itself, or from Kubernetes. */
+const OTHER = /\b(?:bulk:[a-z0-9_:]+|up\b|ALERTS\b|vector\(|(?:kube|container)_\w+)/g;
+/** Their labels. */
+const OTHER_LABELS = [
+  ...['objective', 'window', 'status', 'alertstate', 'alertname', 'severity'],
+  ...['horizontalpodautoscaler', 'job_name', 'pod', 'container', 'resource'],
+];
 
 describe('alert rules and dashboard', () => {
   it.each(queries)('query only metrics that a service has: %s', (_title, expr) => {
     const names = expr.match(METRIC) ?? [];
-    expect(names.length).toBeGreaterThan(0);
+    const others = expr.match(OTHER) ?? [];
+    expect(names.length + others.length).toBeGreaterThan(0);
     expect(names.filter((name) => !series.has(name))).toEqual([]);
-    const labels = new Set(names.flatMap((name) => [...(series.get(name) ?? [])]));
+    const recorded = others.filter((name) => name.startsWith('bulk:'));
+    expect(recorded.filter((name) => !records.some(({ record }) => record === name))).toEqual([]);
+    const labels = new Set([
+      ...names.flatMap((name) => [...(series.get(name) ?? [])]),
+      ...(others.length > 0 ? [...COMMON, ...OTHER_LABELS] : []),
+    ]);
     const used = [
       ...[...expr.matchAll(/\bby \(([^)]*)\)/g)].flatMap(([, list = '']) => list.split(/,\s*/)),
       ...[...expr.matchAll(/[{,]\s*([a-z_]+)(?:=~|!~|!=|=)"/g)].map(([, label = '']) => label),
@@ -79,30 +118,79 @@ describe('alert rules and dashboard', () => {
   });
 });
 
+const TESTS = ['alerts', 'objectives', 'planned', 'outage', 'days'].map((name) => `${name}.test.yml`);
+
 describe('the alert rules', () => {
-  it('have a runbook of the same name, a test in which they fire and a test in which they do not', () => {
-    const tests = testsSchema
-      .parse(parse(read('alerts.test.yml')))
-      .tests.flatMap((one) => one.alert_rule_test);
+  const tested = TESTS.map((file) => testsSchema.parse(parse(read(file))));
+
+  it('have a runbook of the same name, whose address has a base that the user sets', () => {
     const runbooks = readFileSync(join(root, 'docs', 'operations', 'runbooks.md'), 'utf8').split('\n');
-    for (const { alert, annotations } of rules) {
+    const base = '{{ with $externalLabels.runbooks }}{{ . }}{{ else }}https://example.com/runbooks{{ end }}';
+    for (const { alert, annotations } of alerts) {
       expect(runbooks).toContain(`### ${alert}`);
-      expect(annotations.runbook_url).toBe(`docs/operations/runbooks.md#${alert.toLowerCase()}`);
+      expect(annotations.runbook_url).toBe(`${base}#${alert.toLowerCase()}`);
+    }
+    const sections = runbooks.filter((line) => /^### Bulk/.test(line)).map((line) => line.slice(4));
+    expect(sections.filter((name) => !alerts.some(({ alert }) => alert === name))).toEqual([]);
+  });
+
+  it('have a test in which they fire, and one in which they do not', () => {
+    const tests = tested.flatMap((file) => file.tests).flatMap((one) => one.alert_rule_test);
+    for (const { alert, labels } of alerts) {
       const fires = tests
         .filter(({ alertname }) => alertname === alert)
-        .map(({ exp_alerts }) => exp_alerts.length > 0);
-      expect([alert, new Set(fires)]).toEqual([alert, new Set([true, false])]);
+        .map(({ exp_alerts }) =>
+          exp_alerts.some(({ exp_labels }) => exp_labels['severity'] === labels.severity),
+        );
+      expect([alert, labels.severity, new Set(fires)]).toEqual([
+        alert,
+        labels.severity,
+        new Set([true, false]),
+      ]);
     }
+  });
+
+  it('keep namespace and installation wherever they aggregate', () => {
+    // Metrics of Kubernetes know no installation.
+    const mixed = groups
+      .filter(({ name }) => name !== 'bulk-kubernetes')
+      .flatMap((group) => group.rules)
+      .flatMap(({ expr }) => [...expr.matchAll(/\bby \(([^)]*)\)/g)].map(([, list = '']) => list))
+      .filter((list) => !/^namespace, (installation|job)\b/.test(list));
+    expect(mixed).toEqual([]);
+  });
+
+  it('are tested in the order of their groups', () => {
+    for (const { group_eval_order } of tested)
+      expect(group_eval_order).toEqual(groups.map(({ name }) => name));
   });
 });
 
 describe('the dashboard', () => {
-  it('has panels with unique ids and a choice of data source', () => {
-    const ids = dashboard.panels.map(({ id }) => id);
-    expect(new Set(ids).size).toBe(ids.length);
-    expect(dashboard.templating.list).toEqual([
-      expect.objectContaining({ name: 'datasource', type: 'datasource' }),
+  it('chooses data source, namespace, installation and instance, and links to runbooks', () => {
+    expect(dashboard.templating.list.map(({ name, type }) => [name, type])).toEqual([
+      ['datasource', 'datasource'],
+      ['namespace', 'query'],
+      ['installation', 'query'],
+      ['instance', 'query'],
+      ['runbooks', 'constant'],
     ]);
+    const unfiltered = panels
+      .flatMap(({ targets }) => targets)
+      .filter(({ expr }) => !expr.includes('$installation') || !expr.includes('$namespace'));
+    expect(unfiltered).toEqual([]);
+  });
+
+  it('opens with whether the platform is well, and everything else collapsed', () => {
+    const [first, ...rows] = dashboard.panels.filter(({ type }) => type === 'row');
+    expect([first!.title, first!.collapsed]).toEqual(['Is it well?', false]);
+    expect(rows.filter(({ collapsed }) => collapsed !== true)).toEqual([]);
+  });
+
+  it('has panels with unique ids, each with a description', () => {
+    const ids = panels.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(ids.length);
+    expect(panels.filter(({ type, description }) => type !== 'row' && description === undefined)).toEqual([]);
   });
 
   it('shows every declared metric', () => {

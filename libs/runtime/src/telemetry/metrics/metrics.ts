@@ -32,7 +32,7 @@ export interface MetricsOptions {
   /** Value of the label `service` of every metric. */
   readonly service: string;
   /**
-   * Value of the label `installation` of every metric, so that rules can tell two installations of one Prometheus apart.
+   * Value of the label `installation` of every metric, so that rules distinguish installations of one Prometheus.
    */
   readonly installation: string;
   /** The running build, as labels of `bulk_build_info`. */
