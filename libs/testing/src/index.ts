@@ -10,6 +10,7 @@ export * from './lossy-producer.ts';
 export * from './query-plans.ts';
 export * from './sequential-model.ts';
 export * from './service-context.ts';
+export { type TestCodec } from './shared-codec.ts';
 export * from './stack-urls.ts';
 export * from './token-issuer.ts';
 export * from './topic-reader.ts';

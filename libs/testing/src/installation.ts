@@ -12,7 +12,16 @@ import {
 import { Database, mongoConfigSchema } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { eventually } from './eventually.ts';
+import { sharedCodec, type TestCodec } from './shared-codec.ts';
 import { testUrls } from './stack-urls.ts';
+import { TopicReader } from './topic-reader.ts';
+
+/** The clients with which most tests act as the other services. */
+export interface TestClients {
+  readonly database: Database;
+  readonly codec: TestCodec;
+  readonly producer: MessageProducer;
+}
 
 /**
  * An installation of its own on the shared real parts: topics, database and keys have a unique name, so that test files
@@ -25,6 +34,9 @@ export class TestInstallation {
   readonly kafka: Kafka;
   readonly #config: KafkaConfig;
   readonly #cleanups: (() => Promise<void>)[] = [];
+  /** Closes the clients, which do not depend on each other. */
+  readonly #closings: (() => Promise<void>)[] = [];
+  #hasTopics = false;
 
   private constructor(name: string, extra: Readonly<Record<string, string>>) {
     const id = `${name}-${randomBytes(4).toString('hex')}`;
@@ -37,6 +49,8 @@ export class TestInstallation {
       KAFKA_RESULTS_PARTITIONS: '3',
       ADMIN_PORT: '0',
       LOG_LEVEL: 'warn',
+      // A consumer cannot stop or join again before its fetch has ended.
+      KAFKA_FETCH_MAX_WAIT_MS: '100',
       ...extra,
     };
     this.#config = loadConfig(kafkaConfigSchema, this.env);
@@ -53,7 +67,7 @@ export class TestInstallation {
   static async create(name: string, extra: Readonly<Record<string, string>> = {}): Promise<TestInstallation> {
     const self = new TestInstallation(name, extra);
     await ensureTopics(self.kafka, self.topics, self.#config);
-    self.#cleanups.push(() => self.#deleteTopics());
+    self.#hasTopics = true;
     return self;
   }
 
@@ -70,15 +84,32 @@ export class TestInstallation {
     await ensureTopics(this.kafka, this.topics, this.#config);
   }
 
-  /** Returns a codec with every schema registered. */
+  /** Opens the usual clients at the same time. `dispose` closes them. */
+  async clients(): Promise<TestClients> {
+    const messaging = async (): Promise<Pick<TestClients, 'codec' | 'producer'>> => {
+      const codec = await sharedCodec(this.#config);
+      return { codec, producer: await this.producer(codec) };
+    };
+    const [database, { codec, producer }] = await Promise.all([this.database(), messaging()]);
+    return { database, codec, producer };
+  }
+
+  /** Returns a reader of these topics, which `dispose` closes. */
+  async reader(topics: readonly string[]): Promise<TopicReader> {
+    const reader = await TopicReader.open(this.kafka, topics);
+    this.#closings.push(() => reader.close());
+    return reader;
+  }
+
+  /** Returns a codec with every schema registered under the subjects of this installation, as a service has. */
   codec(): Promise<MessageCodec> {
     return MessageCodec.register(this.#config, this.topics);
   }
 
   /** Returns a producer that `dispose` disconnects. */
-  async producer(codec: MessageCodec): Promise<MessageProducer> {
+  async producer(codec: Pick<TestCodec, 'encode'>): Promise<MessageProducer> {
     const producer = await MessageProducer.connect(this.kafka, codec, silentLogger());
-    this.#cleanups.push(() => producer.disconnect());
+    this.#closings.push(() => producer.disconnect());
     return producer;
   }
 
@@ -90,20 +121,23 @@ export class TestInstallation {
   async database(onCommand?: (command: Readonly<Record<string, unknown>>) => void): Promise<Database> {
     const config = loadConfig(mongoConfigSchema, this.env);
     const database = await Database.connect('test', config, onCommand);
-    this.#cleanups.push(async () => {
+    this.#closings.push(async () => {
       await database.db.dropDatabase();
       await database.close();
     });
     return database;
   }
 
-  /** Registers a cleanup for `dispose`, which runs the last one first. */
+  /** Registers a cleanup for `dispose`, which runs the last one first, and all before it closes the clients. */
   onDispose(cleanup: () => Promise<void>): void {
     this.#cleanups.push(cleanup);
   }
 
   async dispose(): Promise<void> {
     for (let next = this.#cleanups.pop(); next !== undefined; next = this.#cleanups.pop()) await next();
+    await Promise.all(this.#closings.splice(0).map((close) => close()));
+    if (this.#hasTopics) await this.#deleteTopics();
+    this.#hasTopics = false;
   }
 
   async #deleteTopics(): Promise<void> {

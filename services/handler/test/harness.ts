@@ -14,15 +14,16 @@ import {
   type RetryOverride,
   type RetryRequest,
 } from '@bulk/domain';
-import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import type { MessageProducer } from '@bulk/kafka';
 import { entityKey, type ActionDocument, type Database, type EntityDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
   eventually,
   inProcessService,
   TestInstallation,
-  TopicReader,
   type InProcessService,
+  type TestCodec,
+  type TopicReader,
 } from '@bulk/testing';
 import { z } from 'zod';
 import { handlerConfigSchema, type HandlerConfig } from '../src/config.ts';
@@ -55,7 +56,7 @@ export class HandlerHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
   readonly producer: MessageProducer;
-  readonly codec: MessageCodec;
+  readonly codec: TestCodec;
   readonly results: TopicReader;
   readonly deadLetters: TopicReader;
   adminPort = 0;
@@ -64,7 +65,7 @@ export class HandlerHarness {
   private constructor(
     installation: TestInstallation,
     database: Database,
-    codec: MessageCodec,
+    codec: TestCodec,
     producer: MessageProducer,
     results: TopicReader,
     deadLetters: TopicReader,
@@ -88,17 +89,13 @@ export class HandlerHarness {
       COMMIT_INTERVAL_MS: '50',
       ...extra,
     });
-    const codec = await installation.codec();
-    const harness = new HandlerHarness(
-      installation,
-      await installation.database(),
-      codec,
-      await installation.producer(codec),
-      await TopicReader.open(installation.kafka, [installation.topics.results]),
-      await TopicReader.open(installation.kafka, [installation.topics.deadLetters]),
-    );
-    installation.onDispose(() => harness.results.close());
-    installation.onDispose(() => harness.deadLetters.close());
+    const { topics } = installation;
+    const [{ database, codec, producer }, results, deadLetters] = await Promise.all([
+      installation.clients(),
+      installation.reader([topics.results]),
+      installation.reader([topics.deadLetters]),
+    ]);
+    const harness = new HandlerHarness(installation, database, codec, producer, results, deadLetters);
     installation.onDispose(() => harness.stop());
     return harness;
   }

@@ -1,14 +1,15 @@
 import { MESSAGES, type EntityBatch } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
-import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import type { MessageProducer } from '@bulk/kafka';
 import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import {
   eventually,
   inProcessService,
   TestInstallation,
-  TopicReader,
   type InProcessService,
+  type TestCodec,
+  type TopicReader,
 } from '@bulk/testing';
 import type { Admin } from 'kafkajs';
 import { intakeConfigSchema, type IntakeConfig } from '../src/config.ts';
@@ -42,7 +43,7 @@ export interface Answer {
 export class IntakeHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
-  readonly codec: MessageCodec;
+  readonly codec: TestCodec;
   readonly producer: MessageProducer;
   readonly lanes: TopicReader;
   readonly submitted: TopicReader;
@@ -53,7 +54,7 @@ export class IntakeHarness {
   private constructor(
     installation: TestInstallation,
     database: Database,
-    codec: MessageCodec,
+    codec: TestCodec,
     producer: MessageProducer,
     lanes: TopicReader,
     submitted: TopicReader,
@@ -82,24 +83,15 @@ export class IntakeHarness {
       DISPATCH_IN_FLIGHT_LANE_BATCHES: '100000',
       DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: '100000',
     });
-    const codec = await installation.codec();
-    const { topics, kafka } = installation;
-    const harness = new IntakeHarness(
-      installation,
-      await installation.database(),
-      codec,
-      await installation.producer(codec),
-      await TopicReader.open(
-        kafka,
-        LANES.map((lane) => topics.entityBatches[lane]),
-      ),
-      await TopicReader.open(kafka, [topics.actions]),
-    );
-    await ensureIndexes(harness.database, []);
-    await harness.#admin.connect();
+    const { topics } = installation;
+    const [{ database, codec, producer }, lanes, submitted] = await Promise.all([
+      installation.clients(),
+      installation.reader(LANES.map((lane) => topics.entityBatches[lane])),
+      installation.reader([topics.actions]),
+    ]);
+    const harness = new IntakeHarness(installation, database, codec, producer, lanes, submitted);
+    await Promise.all([ensureIndexes(harness.database, []), harness.#admin.connect()]);
     installation.onDispose(() => harness.#admin.disconnect());
-    installation.onDispose(() => harness.lanes.close());
-    installation.onDispose(() => harness.submitted.close());
     return harness;
   }
 

@@ -6,10 +6,16 @@ import {
   type ActionUpdate,
   type ServerFrame,
 } from '@bulk/contracts';
-import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, Database } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
-import { eventually, inProcessService, TestInstallation, type InProcessService } from '@bulk/testing';
+import {
+  eventually,
+  inProcessService,
+  TestInstallation,
+  type InProcessService,
+  type TestCodec,
+} from '@bulk/testing';
 import { WebSocket, type ClientOptions } from 'ws';
 import { notifierConfigSchema } from '../src/config.ts';
 import { startNotifier } from '../src/container.ts';
@@ -29,13 +35,13 @@ export interface RunningNotifier extends InProcessService {
 export class NotifierHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
-  readonly codec: MessageCodec;
+  readonly codec: TestCodec;
   readonly producer: MessageProducer;
 
   private constructor(
     installation: TestInstallation,
     database: Database,
-    codec: MessageCodec,
+    codec: TestCodec,
     producer: MessageProducer,
   ) {
     this.installation = installation;
@@ -57,9 +63,8 @@ export class NotifierHarness {
       WS_RATE_LIMIT_UNNAMED_MAX: '10000000',
       PORT: '0',
     });
-    const codec = await installation.codec();
-    const database = await installation.database();
-    return new NotifierHarness(installation, database, codec, await installation.producer(codec));
+    const { database, codec, producer } = await installation.clients();
+    return new NotifierHarness(installation, database, codec, producer);
   }
 
   /**

@@ -1,13 +1,14 @@
 import { MESSAGES, type ActionProgress, type BatchResult } from '@bulk/contracts';
-import type { MessageCodec, MessageProducer } from '@bulk/kafka';
+import type { MessageProducer } from '@bulk/kafka';
 import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
   eventually,
   inProcessService,
   TestInstallation,
-  TopicReader,
   type InProcessService,
+  type TestCodec,
+  type TopicReader,
 } from '@bulk/testing';
 import { statsAggregatorConfigSchema } from '../src/config.ts';
 import { startStatsAggregator, statsAggregatorGroup } from '../src/container.ts';
@@ -19,7 +20,7 @@ import { startStatsAggregator, statsAggregatorGroup } from '../src/container.ts'
 export class AggregatorHarness {
   readonly installation: TestInstallation;
   readonly database: Database;
-  readonly codec: MessageCodec;
+  readonly codec: TestCodec;
   readonly producer: MessageProducer;
   readonly progress: TopicReader;
   readonly deadLetters: TopicReader;
@@ -30,7 +31,7 @@ export class AggregatorHarness {
   private constructor(
     installation: TestInstallation,
     database: Database,
-    codec: MessageCodec,
+    codec: TestCodec,
     producer: MessageProducer,
     progress: TopicReader,
     deadLetters: TopicReader,
@@ -52,18 +53,14 @@ export class AggregatorHarness {
       COMMIT_INTERVAL_MS: '50',
       CHUNK_SIZE: '5',
     });
-    const codec = await installation.codec();
-    const harness = new AggregatorHarness(
-      installation,
-      await installation.database(),
-      codec,
-      await installation.producer(codec),
-      await TopicReader.open(installation.kafka, [installation.topics.progress]),
-      await TopicReader.open(installation.kafka, [installation.topics.deadLetters]),
-    );
+    const { topics } = installation;
+    const [{ database, codec, producer }, progress, deadLetters] = await Promise.all([
+      installation.clients(),
+      installation.reader([topics.progress]),
+      installation.reader([topics.deadLetters]),
+    ]);
+    const harness = new AggregatorHarness(installation, database, codec, producer, progress, deadLetters);
     await ensureIndexes(harness.database, []);
-    installation.onDispose(() => harness.progress.close());
-    installation.onDispose(() => harness.deadLetters.close());
     installation.onDispose(() => harness.stop());
     return harness;
   }

@@ -7,7 +7,7 @@ import { toBatchLog, type BatchLog } from '../accounting/batch-log.ts';
 
 export interface CountedResultsOptions {
   readonly topics: TopicNames;
-  readonly codec: MessageCodec;
+  readonly codec: Pick<MessageCodec, 'decode'>;
   readonly accountant: Accountant;
   readonly producer: MessageProducer;
 }
