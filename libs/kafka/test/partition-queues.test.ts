@@ -70,10 +70,6 @@ describe('a partition of a ChunkConsumer', () => {
   ])('delays no other partition of its broker when it %s', async (_case, stuck) => {
     const own = await installation();
     const release = deferred();
-    own.onDispose(() => {
-      release.resolve();
-      return Promise.resolve();
-    });
     const seen: number[] = [];
     let isStuck = false;
     // One place: a partition that waits must not hold it. One that hangs has a place of its own.
@@ -88,6 +84,11 @@ describe('a partition of a ChunkConsumer', () => {
         seen.push(...messages.map(({ offset }) => offset));
         return Promise.resolve(DONE);
       },
+    });
+    // The consumer stops after this, and would wait for the chunk.
+    own.onDispose(() => {
+      release.resolve();
+      return Promise.resolve();
     });
     await send(own, 0, 2);
     await eventually('partition 0 is stuck', () => isStuck);
