@@ -27,11 +27,11 @@ const { noteSkipped } = await import('./src/checks/skipped.ts');
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (path) => join(root, 'node_modules', ...path.split('/'));
 
-/** What each run gives to jest. Two workers on two cores; the end-to-end tests have the machine to themselves. */
+/** What each run gives to jest, for two cores. End-to-end tests run one by one, because each starts many processes. */
 const RUNS = {
-  unit: { needsStack: false, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=20000'] },
-  integration: { needsStack: true, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=60000'] },
-  e2e: { needsStack: true, needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
+  unit: { needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=20000'] },
+  integration: { needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=60000'] },
+  e2e: { needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
 };
 
 /** As in `npm run lint:words`. */
@@ -73,14 +73,13 @@ let stack;
 
 try {
   if (suite === 'all') await check();
-  for (const name of names) {
-    ending.signal.throwIfAborted();
-    const run = RUNS[name];
-    if (run.needsBuild) await build();
-    if (run.needsStack) stack ??= await startParts();
-    addRun(name, await runJest(name, run, stack?.env ?? {}));
-    if (suite === 'all' && name === 'unit') await runUnitTestsOnNodeOfImages();
-  }
+  if (names.includes('unit')) addRun('unit', await runJest('unit', RUNS.unit, {}));
+  if (suite === 'all') await runUnitTestsOnNodeOfImages();
+  const others = names.filter((name) => name !== 'unit');
+  if (others.some((name) => RUNS[name].needsBuild)) await build();
+  if (others.length > 0) stack = await startParts();
+  // Both wait for much of their time: for sessions, leases, elections and new processes.
+  await atOnce(...others.map(async (name) => addRun(name, await runJest(name, RUNS[name], stack.env))));
   if (totals.passed + totals.failed === 0) problems.push('no test was run');
 } catch (error) {
   totals.failed += 1;
