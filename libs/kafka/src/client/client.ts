@@ -6,6 +6,7 @@ import { mendDeadConnections } from '../kafkajs-patches/dead-connections.ts';
 import { followMemberships } from '../kafkajs-patches/memberships.ts';
 import { acceptLeaderlessPartitions } from '../kafkajs-patches/leaderless-partitions.ts';
 import { mendRequestQueue } from '../kafkajs-patches/request-queue.ts';
+import { endStoppedFetchers } from '../kafkajs-patches/stopped-fetchers.ts';
 
 /**
  * Matches messages that kafkajs logs at too high a level. It recovers from these faults by itself, on a broker that has
@@ -23,6 +24,7 @@ export function createKafka(clientId: string, config: KafkaConfig, log: Logger):
   mendRequestQueue();
   mendDeadConnections();
   followMemberships();
+  endStoppedFetchers();
   acceptLeaderlessPartitions();
   return new Kafka({
     clientId,

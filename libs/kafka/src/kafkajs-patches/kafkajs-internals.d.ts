@@ -86,6 +86,17 @@ declare module 'kafkajs/src/consumer/consumerGroup.js' {
   }
 }
 
+/** The part that `stopped-fetchers.ts` fixes. */
+declare module 'kafkajs/src/consumer/runner.js' {
+  export default class Runner {
+    constructor(options: object);
+    running: boolean;
+    start(): Promise<void>;
+    stop(): Promise<void>;
+    fetch(nodeId: number): Promise<unknown>;
+  }
+}
+
 /** The part that `leaderless-partitions.ts` fixes. */
 declare module 'kafkajs/src/protocol/requests/metadata/v6/response.js' {
   interface Metadata {
