@@ -1,5 +1,5 @@
-import { KafkaJSError } from 'kafkajs';
 import Runner from 'kafkajs/src/consumer/runner.js';
+import { KafkaJSError } from 'kafkajs/src/errors.js';
 
 let ends = false;
 
