@@ -1,12 +1,12 @@
 import { HEADERS, type ActionSubmitted, type TopicNames } from '@bulk/contracts';
 import { CodedError, LeaseTerm, type Lane } from '@bulk/domain';
-import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, DispatchState } from '@bulk/mongo';
 import { withSpan } from '@bulk/runtime/telemetry';
 import { batchMessages } from './batch-message.ts';
 import { batchWeight } from './batch-weight.ts';
 import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
-import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
+import type { DispatchPort, DispatchProducer } from './dispatch-ports.ts';
+import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
 import { StagedReader } from './staged-reader.ts';
 
 /**
@@ -20,8 +20,8 @@ export class StagedBatchMissingError extends CodedError {
 }
 
 export interface ActionDispatchOptions {
-  readonly store: DispatchStore;
-  readonly producer: MessageProducer;
+  readonly store: DispatchPort;
+  readonly producer: DispatchProducer;
   readonly topics: TopicNames;
   readonly window: WindowLimits;
   /** Number of entities of a full batch. */

@@ -1,6 +1,6 @@
 import { LANES, type Lane } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
-import type { DispatchStore } from './dispatch-store.ts';
+import type { DispatchPort } from './dispatch-ports.ts';
 import type { Due } from './due-actions.ts';
 import { shareOf, type Contender } from './turns.ts';
 
@@ -19,7 +19,7 @@ export interface Leased extends Contender {
 }
 
 export interface ClaimsOptions {
-  readonly store: DispatchStore;
+  readonly store: DispatchPort;
   /** Name of this instance. No other instance has ever had the same name. */
   readonly instanceId: string;
   /** Monotonic clock, in ms. */

@@ -1,7 +1,15 @@
 import { isRetryable, LANES, messageOf, type Lane } from '@bulk/domain';
 import { KAFKA_PRODUCER, ProduceError } from '@bulk/kafka';
 import { MONGODB, type ActionDocument } from '@bulk/mongo';
-import { settledWithin, UNTIL_WOKEN, WorkerLoop, type Health, type Logger } from '@bulk/runtime';
+import {
+  settledWithin,
+  systemScheduler,
+  UNTIL_WOKEN,
+  WorkerLoop,
+  type Health,
+  type Logger,
+  type Scheduler,
+} from '@bulk/runtime';
 import { Adoption } from './adoption.ts';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
@@ -38,6 +46,8 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly onEnded?: (action: ActionDocument) => void;
   /** Called when a fault interrupts a dispatch; never throws. */
   readonly onFailed?: () => void;
+  /** Timers of the dispatcher. @default systemScheduler */
+  readonly scheduler?: Scheduler;
   readonly health: Health;
   readonly log: Logger;
 }
@@ -110,7 +120,8 @@ export class Dispatcher implements DirectDispatch {
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
-    this.#loop = new WorkerLoop({ round: () => this.#round() });
+    const { scheduler = systemScheduler } = options;
+    this.#loop = new WorkerLoop({ round: () => this.#round(), scheduler });
     this.#claims = new Claims({ ...options, holdMs: options.leaseMs * HOLD_PART });
     this.#skipped = new SkippedActions({ ...options, store: options.store.skips });
     const { laneWindow, maxInFlightOfAccount, staleMs, instanceId, monotonic } = options;

@@ -42,7 +42,7 @@ export class LaneWindows {
   }
 
   /** Shares the windows with the other instances, if an exchange is due. @throws StoreError. */
-  async exchange(shared: SharedWindows, now: number): Promise<void> {
+  async exchange(shared: Pick<SharedWindows, 'exchange'>, now: number): Promise<void> {
     if (now - this.#exchangedAt < EXCHANGE_EVERY_MS) return;
     this.#exchangedAt = now;
     const adopted = await shared.exchange(this.#instanceId, LANES, (lane) =>

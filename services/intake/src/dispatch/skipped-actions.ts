@@ -2,10 +2,11 @@ import { isFinal, isRetryable, renewalInterval, type ActionStatus, type Lane } f
 import type { ActionDocument } from '@bulk/mongo';
 import { UNTIL_WOKEN, WorkerLoop, type Logger } from '@bulk/runtime';
 import { StagedBatchMissingError, type ActionDispatch } from './action-dispatch.ts';
-import type { SkippedRun, SkipStore } from './skip-store.ts';
+import type { SkipPort } from './dispatch-ports.ts';
+import type { SkippedRun } from './skip-store.ts';
 
 export interface SkippedActionsOptions {
-  readonly store: SkipStore;
+  readonly store: SkipPort;
   /** Called with each state of an action that skipping causes; never throws. */
   readonly onChanged: (action: ActionDocument) => void;
   /** Called when batches are skipped and counted; never throws. */
