@@ -40,7 +40,7 @@ const PRIMARY_INDEX = '_id_';
  * of CPU per batch alone, 3.1 ms with these bounds, 2.6 ms with one bulk write of 800 at a time) and the stand-in for
  * MongoDB the same. They make a small batch wait longer for those in front of it.
  */
-const DEFAULT_LIMITS: GroupLimits = { concurrency: 2, operations: 200, bytes: 4_194_304 };
+export const ENTITY_WRITE_LIMITS: GroupLimits = { concurrency: 2, operations: 200, bytes: 4_194_304 };
 
 /**
  * Stores entities in MongoDB, each with a fence per lane (G5).
@@ -60,7 +60,7 @@ export class MongoEntityStore implements EntityStore {
   readonly #groups = new Map<string, GroupCommit<PendingWrite>>();
 
   /** @param limits bounds of the bulk writes of a collection. */
-  constructor(database: Database, limits: GroupLimits = DEFAULT_LIMITS) {
+  constructor(database: Database, limits: GroupLimits = ENTITY_WRITE_LIMITS) {
     this.#database = database;
     this.#limits = limits;
   }

@@ -15,7 +15,7 @@ const CONFIRMED_FOR_MS = 1_000;
  * How long the writes of a lane let later writes of more urgent lanes pass, in ms. A newcomer in a lane above a busy one
  * then waits for what MongoDB works on and not for what waits, and no lane waits for ever.
  */
-const PATIENCE_MS: Readonly<Record<Lane, number>> = { high: 0, normal: 200, low: 1_000 };
+export const PATIENCE_MS: Readonly<Record<Lane, number>> = { high: 0, normal: 200, low: 1_000 };
 
 /** Approximate size of an operation without its fields: filter, fence, times. */
 const OPERATION_BYTES = 300;

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander';
-import { wholeNumber } from '../console/arguments.ts';
+import { decimal, wholeNumber } from '../console/arguments.ts';
 import { runCommand } from '../console/command.ts';
 import { benchAction, type BenchOptions } from './action-bench.ts';
 import { benchBrokers, type BrokersOptions } from './brokers-bench.ts';
@@ -12,6 +12,8 @@ import { DEFAULT_STACK, type StackOption } from './installation.ts';
 import { benchManySmall, type ManySmallOptions } from './many-small-bench.ts';
 import { benchNoop, type NoopOptions } from './noop-bench.ts';
 import { benchScale, type ScaleOptions } from './scale-bench.ts';
+import { benchSimulate, type SimulateOptions } from './simulate-bench.ts';
+import { PARAMETER_NAMES, PARAMETERS } from './simulate/model/parameters.ts';
 import { benchSmall, type SmallOptions } from './small-bench.ts';
 import { benchSubscribers, type SubscribersOptions } from './subscribers-bench.ts';
 import { benchUploads } from './upload-bench.ts';
@@ -176,5 +178,20 @@ program
   .option('--rows <n>', 'rows of the upload', wholeNumber(1_000, 10_000_000), 1_000_000)
   .addOption(stackOption())
   .action((options: InputsOptions) => runCommand((context) => benchInputs(options, context)));
+
+const simulateCommand = program
+  .command('simulate')
+  .description('a cluster in virtual time, around the real dispatcher: throughput and what bounds it')
+  .addOption(numberOption('--seed <n>', 'seed of the random numbers', [0, 4_294_967_295], 1))
+  .addOption(numberOption('--records <n>', 'entities of the large action', [10_000, 10_000_000], 200_000))
+  .option('--no-sweep', 'leave out the changes of single parameters')
+  .action((options: SimulateOptions) => runCommand((context) => benchSimulate(options, context)));
+for (const name of PARAMETER_NAMES) {
+  const { cluster, what, source } = PARAMETERS[name];
+  const flag = name.replaceAll(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+  simulateCommand.addOption(
+    new Option(`--${flag} <n>`, `${what} (${source})`).argParser(decimal(0, 1_000_000)).default(cluster),
+  );
+}
 
 await program.parseAsync();

@@ -21,3 +21,15 @@ export function wholeNumber(min: number, max: number): (text: string) => number 
       .refine((n) => n >= min && n <= max, expected),
   );
 }
+
+/** Reads a number within bounds, with or without decimals. */
+export function decimal(min: number, max: number): (text: string) => number {
+  const expected = `expected a number from ${min} to ${max}`;
+  return argument(
+    z
+      .string()
+      .regex(/^\d{1,15}(\.\d{1,6})?$/, expected)
+      .transform(Number)
+      .refine((n) => n >= min && n <= max, expected),
+  );
+}

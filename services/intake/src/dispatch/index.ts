@@ -1,8 +1,9 @@
 /** The dispatch, for the simulation of a cluster (`npm run bench -- simulate`). */
+export { batchWeight } from './batch-weight.ts';
 export type { DispatchPort, DispatchProducer, SkipPort } from './dispatch-ports.ts';
 export { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 export type { ClaimScope, StagedBatch, WindowLimits } from './dispatch-store.ts';
 export { Dispatcher, type DispatcherOptions } from './dispatcher.ts';
 export type { Due } from './due-actions.ts';
-export type { Measured } from './lane-window.ts';
+export { minWindowOf, type Measured } from './lane-window.ts';
 export type { ShareInFlight } from './shares-in-flight.ts';
