@@ -43,8 +43,10 @@ it('a consumer that stops while its brokers change fetches no more', async () =>
     return Runner.prototype.fetch.call(runner, nodeId);
   };
   await runner.start();
-  await new Promise((resolve) => setTimeout(resolve, 50));
+  for (const deadline = performance.now() + 10_000; stopped === undefined && performance.now() < deadline;)
+    await new Promise((resolve) => setImmediate(resolve));
   await stopped;
+  for (let turns = 0; turns < 100; turns += 1) await new Promise((resolve) => setImmediate(resolve));
   expect(stopped).toBeDefined();
   expect(fetches).toBeLessThan(10);
 });
