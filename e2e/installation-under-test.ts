@@ -31,6 +31,7 @@ export class InstallationUnderTest {
     instances: NonNullable<ServiceGroupOptions['instances']> = {},
     args: NonNullable<ServiceGroupOptions['args']> = {},
     extra: Readonly<Record<string, string>> = {},
+    extraEnv: NonNullable<ServiceGroupOptions['extraEnv']> = {},
   ): Promise<InstallationUnderTest> {
     const installation = await TestInstallation.create('e2e', {
       KAFKA_SESSION_TIMEOUT_MS: '6000',
@@ -50,6 +51,7 @@ export class InstallationUnderTest {
       mode: 'built',
       instances,
       args,
+      extraEnv,
       output: (instance) => ({ kind: 'file', path: join(folder, `${instance}.log`) }),
     });
     installation.onDispose(() => services.stop());

@@ -2,9 +2,12 @@ import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
 import { OWN_PARTS, resetStack, startStack, type RunningStack } from '@bulk/local-stack';
+import { UNFINISHED_STATUSES } from '@bulk/domain';
 import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
 import { ServiceProcess } from '@bulk/tools';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { FAILURES, LoadBalancer } from './load-balancer.ts';
+import { isSuccess, KINDS, Traffic } from './traffic.ts';
 
 const SIZE = 2_000;
 const STACK = `outages-${process.pid}`;
@@ -16,7 +19,7 @@ beforeAll(async () => {
   const env = { ...process.env, ...OWN_PARTS, STACK_MONGO_DURABLE: 'true' };
   stack = await startStack({ name: STACK, env });
   system = await InstallationUnderTest.start(
-    { handler: 2, 'stats-aggregator': 2 },
+    { intake: 2, handler: 2, 'stats-aggregator': 2 },
     {},
     {
       KAFKA_BROKERS: stack.urls.kafkaBrokers,
@@ -26,6 +29,7 @@ beforeAll(async () => {
       READINESS_PROBE_INTERVAL_MS: '200',
       READINESS_PROBE_TIMEOUT_MS: '3000',
     },
+    { intake: { MONGODB_TIMEOUT_MS: '5000' } },
   );
 }, 180_000);
 afterAll(async () => {
@@ -34,26 +38,32 @@ afterAll(async () => {
   await resetStack(STACK);
 }, 120_000);
 
-interface Readiness {
+interface HealthReport {
   readonly ready: boolean;
+  readonly healthy: boolean;
   readonly components: Readonly<Record<string, { readonly state: string } | undefined>>;
 }
 
-async function readiness({ launch }: ServiceProcess): Promise<Readiness> {
-  const response = await fetch(`http://127.0.0.1:${launch.adminPort}/readyz`);
-  const report = (await response.json()) as Readiness;
-  expect(response.status).toBe(report.ready ? 200 : 503);
+async function reportOf({ launch }: ServiceProcess): Promise<HealthReport> {
+  const response = await fetch(`http://127.0.0.1:${launch.adminPort}/healthz`);
+  const report = (await response.json()) as HealthReport;
+  expect(response.status).toBe(report.healthy ? 200 : 503);
   return report;
+}
+
+/** Returns the status of `/readyz`. */
+async function readiness({ launch }: ServiceProcess): Promise<number> {
+  return (await fetch(`http://127.0.0.1:${launch.adminPort}/readyz`)).status;
 }
 
 const says = (service: ServiceProcess, component: string, state: string): Promise<unknown> =>
   eventually(
     `${service.name}: ${component} is ${state}`,
-    async () => (await readiness(service)).components[component]?.state === state,
+    async () => (await reportOf(service)).components[component]?.state === state,
   );
 
-const isReady = (service: ServiceProcess): Promise<unknown> =>
-  eventually(`${service.name} is ready`, async () => (await readiness(service)).ready);
+const isHealthy = (service: ServiceProcess): Promise<unknown> =>
+  eventually(`${service.name} is healthy`, async () => (await reportOf(service)).healthy);
 
 function linesOf({ output }: ServiceProcess['launch']): string[] {
   return output.kind === 'file' ? readFileSync(output.path, 'utf8').trimEnd().split('\n') : [];
@@ -70,7 +80,7 @@ function logged({ launch }: ServiceProcess, message: string, dependency: string,
 const isInstanceOf = (instance: string, service: string): boolean =>
   instance === service || (/^-\d+$/.test(instance.slice(service.length)) && instance.startsWith(service));
 
-/** The killed part, its name on `/readyz`, and the services that always need it. */
+/** The killed part, its name on `/healthz`, and the services that always need it. */
 const OUTAGES = [
   { part: 'redis', component: 'redis', needs: ['handler'] },
   { part: 'mongo', component: 'mongodb', needs: ['intake', 'handler', 'stats-aggregator', 'notifier'] },
@@ -109,7 +119,7 @@ async function expectExact(
 
 describe('a dependency killed and restarted in the middle of an action', () => {
   it.each(OUTAGES)(
-    'restarts no service, changes readiness, and the action completes exactly ($part)',
+    'restarts no service, is reported, and the action completes exactly ($part)',
     async ({ part, component, needs }) => {
       const members = [...system.services.members];
       const pids = members.map(({ pid }) => pid);
@@ -126,9 +136,14 @@ describe('a dependency killed and restarted in the middle of an action', () => {
       expect(atDeath.counts.success).toBeLessThan(SIZE / 2);
       await stack.halt(part, 'SIGKILL');
       const affected = members.filter(({ name }) => needs.some((service) => isInstanceOf(name, service)));
-      for (const member of affected) await says(member, component, 'waiting');
+      for (const member of affected) {
+        await says(member, component, 'waiting');
+        // Callers reach intake and notifier through a load balancer that follows readiness.
+        const stays = ['intake', 'notifier'].some((service) => isInstanceOf(member.name, service));
+        expect([member.name, await readiness(member)]).toEqual([member.name, stays ? 200 : 503]);
+      }
       await stack.resume(part);
-      for (const member of members) await isReady(member);
+      for (const member of members) await isHealthy(member);
       expect(await done).toMatchObject({ status: 'completed', processed: SIZE });
       await expectExact(actionId, part, model);
       expect(members.map((member) => member.running && member.pid)).toEqual(pids);
@@ -142,6 +157,70 @@ describe('a dependency killed and restarted in the middle of an action', () => {
   );
 });
 
+describe('two intakes behind a load balancer that follows /readyz', () => {
+  /** Number of answers to each kind of request after which an outage has lasted long enough. */
+  const ENOUGH = 10;
+
+  it('answer every request in the envelope while Kafka and then MongoDB are killed', async () => {
+    const intakes = system.services.members.filter(({ name }) => isInstanceOf(name, 'intake'));
+    const balancer = await LoadBalancer.start(
+      intakes.map(({ name, launch: { adminPort } }) => ({ url: system.services.urlOf(name), adminPort })),
+    );
+    const traffic = new Traffic(balancer.url, 'behind', 5);
+    const enough = (phase: string): Promise<unknown> => {
+      // So often that the load balancer had left out an endpoint that is not ready.
+      const probes = balancer.probes + 3 * FAILURES * intakes.length;
+      return eventually(
+        `enough is answered: ${phase}`,
+        () => balancer.probes > probes && KINDS.every((kind) => traffic.in(phase, kind).length >= ENOUGH),
+        { timeoutMs: 60_000 },
+      );
+    };
+    const during = async (part: 'kafka' | 'mongo', component: string): Promise<void> => {
+      await stack.halt(part, 'SIGKILL');
+      for (const intake of intakes) await says(intake, component, 'waiting');
+      traffic.enter(part);
+      await enough(part);
+      expect(balancer.size).toBe(intakes.length);
+    };
+    const recover = async (part: 'kafka' | 'mongo'): Promise<void> => {
+      await stack.resume(part);
+      for (const member of system.services.members) await isHealthy(member);
+    };
+    try {
+      await enough('before');
+      await during('kafka', 'kafka');
+      await recover('kafka');
+      traffic.enter('between');
+      await during('mongo', 'mongodb');
+      traffic.enter('recovery');
+      await recover('mongo');
+      traffic.enter('end');
+      await enough('end');
+    } finally {
+      await traffic.stop();
+      await balancer.close();
+    }
+    expect(traffic.answers.filter(({ code }) => code === 'bare')).toEqual([]);
+    for (const phase of ['before', 'kafka', 'end'])
+      expect([phase, traffic.in(phase).filter((answer) => !isSuccess(answer))]).toEqual([phase, []]);
+    expect(traffic.in('mongo').filter(isSuccess)).toEqual([]);
+    for (const answer of traffic.answers.filter((each) => !isSuccess(each)))
+      expect(answer).toMatchObject({ status: 503, code: 'DEPENDENCY_UNAVAILABLE', retryAfter: '5' });
+    const accepted = traffic.answers.flatMap(({ actionId }) => (actionId === undefined ? [] : [actionId]));
+    await eventually(
+      'no action is unfinished',
+      async () => {
+        const unfinished = { accountId: 'behind', status: { $in: [...UNFINISHED_STATUSES] } };
+        return (await system.database.actions.countDocuments(unfinished)) === 0;
+      },
+      { timeoutMs: 60_000 },
+    );
+    for (const actionId of accepted)
+      expect([actionId, (await checkAccounting(system.database, actionId)).breaches]).toEqual([actionId, []]);
+  }, 180_000);
+});
+
 describe('services started before their dependencies', () => {
   /** In the order in which a service waits for them. */
   const NEEDS: Readonly<Record<string, readonly string[]>> = {
@@ -151,7 +230,7 @@ describe('services started before their dependencies', () => {
     notifier: ['mongodb', 'kafka', 'schema registry'],
   };
 
-  it('report what they wait for, once in the log and on /readyz, and continue by themselves', async () => {
+  it('report what they wait for, once in the log and on /healthz, and continue by themselves', async () => {
     const former = [...system.services.members];
     for (const exit of await Promise.all(former.map((member) => member.stop())))
       expect(exit).toEqual({ code: 0, signal: null });
@@ -167,12 +246,13 @@ describe('services started before their dependencies', () => {
         const waiting = started.filter((member) => needsOf(member).includes(component));
         for (const member of waiting) {
           await says(member, component, 'waiting');
+          expect([member.name, await readiness(member)]).toEqual([member.name, 503]);
           await eventually(`${member.name} has logged that it waits`, () => waits(member, component) === 1);
         }
         await stack.resume(part);
         for (const member of waiting) await says(member, component, 'ready');
       }
-      for (const member of started) await isReady(member);
+      for (const member of started) await isHealthy(member);
       for (const member of started) {
         const seen = needsOf(member).map((name) => [name, waits(member, name)]);
         expect([member.name, seen]).toEqual([member.name, needsOf(member).map((name) => [name, 1])]);

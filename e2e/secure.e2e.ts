@@ -184,7 +184,8 @@ describe('an installation with authentication everywhere', () => {
       expect(await ask(actions)).toBe(503);
       for (const { launch } of system.services.members) {
         const admin = `http://127.0.0.1:${launch.adminPort}`;
-        await eventually(`${launch.name} is not ready`, async () => (await ask(`${admin}/readyz`)) === 503);
+        await eventually(`${launch.name} reports it`, async () => (await ask(`${admin}/healthz`)) === 503);
+        await ask(`${admin}/readyz`);
         await ask(`${admin}/metrics`);
       }
     } finally {

@@ -17,7 +17,7 @@ export interface Messaging {
   readonly producing: ProducerOptions;
 }
 
-/** Names on `/readyz`. */
+/** Names on `/healthz`. */
 export const KAFKA = 'kafka';
 export const SCHEMA_REGISTRY = 'schema registry';
 export const KAFKA_PRODUCER = 'kafka producer';

@@ -5,7 +5,7 @@ import { Database } from './database.ts';
 import { STORE_UNAVAILABLE } from './errors.ts';
 import { ensureIndexes } from './indexes.ts';
 
-/** Name of the database on `/readyz`. */
+/** Name of the database on `/healthz`. */
 export const MONGODB = 'mongodb';
 
 /**

@@ -3,7 +3,7 @@ import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisConfig } from './config.ts';
 import { REDIS_UNAVAILABLE, RedisError } from './errors.ts';
 
-/** Name of Redis on `/readyz`. */
+/** Name of Redis on `/healthz`. */
 export const REDIS = 'redis';
 
 /**

@@ -6,15 +6,17 @@ import { createLogger, type Logger } from './logger.ts';
 const TOKEN = 'correct-horse-battery-staple';
 let lines: string[];
 let log: Logger;
+let health: Health;
 let server: AdminServer;
 beforeEach(async () => {
   lines = [];
   const options = { service: 'test', level: 'info', format: 'json' } as const;
   log = createLogger(options, { write: (line) => lines.push(line) });
+  health = new Health();
   const metrics = { contentType: 'text/plain', expose: () => Promise.resolve('') };
   server = await startAdminServer(
     { ADMIN_HOST: '127.0.0.1', ADMIN_PORT: 0, ADMIN_TOKEN: TOKEN },
-    { health: new Health(), metrics, log },
+    { health, metrics, log },
   );
 });
 afterEach(() => server.close());
@@ -67,5 +69,31 @@ describe('the log level of a running service', () => {
     expect((await fetch(`http://127.0.0.1:${server.port}/log-level`, { headers })).status).toBe(200);
     expect((await put(`Bearer ${TOKEN}`)).status).toBe(200);
     expect(log.level).toBe('debug');
+  });
+});
+
+describe('the probes', () => {
+  const statusOf = async (path: string): Promise<number> =>
+    (await fetch(`http://127.0.0.1:${server.port}${path}`)).status;
+
+  it('distinguish life, readiness and health', async () => {
+    const seen = async (): Promise<number[]> =>
+      Promise.all(['/livez', '/readyz', '/healthz'].map((path) => statusOf(path)));
+    health.set('http', 'waiting');
+    health.keepReadiness();
+    expect(await seen()).toEqual([200, 503, 503]);
+    health.set('http', 'ready');
+    expect(await seen()).toEqual([200, 200, 200]);
+    health.set('mongodb', 'waiting', 'connection refused');
+    expect(await seen()).toEqual([200, 200, 503]);
+    const report: unknown = await (await fetch(`http://127.0.0.1:${server.port}/healthz`)).json();
+    expect(report).toEqual({
+      ready: true,
+      healthy: false,
+      stopping: false,
+      components: { http: { state: 'ready' }, mongodb: { state: 'waiting', reason: 'connection refused' } },
+    });
+    health.stop();
+    expect(await seen()).toEqual([200, 503, 503]);
   });
 });

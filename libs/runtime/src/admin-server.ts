@@ -52,7 +52,8 @@ const LIMITS: ServerLimits = {
 
 /**
  * Serves a service's own state on a port of its own, separate from its users: `/livez` (200 while the event loop
- * turns), `/readyz` (200, or 503 with the components that it waits for), `/metrics` and `/log-level`.
+ * turns), `/readyz` (200, or 503 while it is to get no work), `/healthz` (200, or 503 while a component is not ready),
+ * `/metrics` and `/log-level`.
  */
 export async function startAdminServer(
   config: AdminServerConfig,
@@ -82,6 +83,8 @@ async function answerTo(
       return json(200, { live: true });
     case '/readyz':
       return json(health.ready ? 200 : 503, health.report());
+    case '/healthz':
+      return json(health.healthy ? 200 : 503, health.report());
     case '/metrics':
       try {
         return { status: 200, contentType: metrics.contentType, body: await metrics.expose() };
@@ -97,7 +100,7 @@ async function answerTo(
         return json(400, { error: messageOf(error) });
       }
     default:
-      return json(404, { error: 'expected /livez, /readyz, /metrics or /log-level' });
+      return json(404, { error: 'expected /livez, /readyz, /healthz, /metrics or /log-level' });
   }
 }
 

@@ -132,12 +132,12 @@ export const runtimeConfigShape = {
   READINESS_PROBE_TIMEOUT_MS: integer(
     { min: 50, max: 600_000 },
     5_000,
-    'Maximum wait for the answer to a probe, in ms. After it /readyz reports the dependency as unavailable.',
+    'Maximum wait for the answer to a probe, in ms. After it /healthz reports the dependency as unavailable.',
   ),
   READINESS_REFUSAL_MS: integer(
     { min: 0, max: 86_400_000 },
     300_000,
-    'How long /readyz reports a dependency that answers but refused work (a missing right, a full disk), in ms, unless work succeeds earlier.',
+    'How long /healthz reports a dependency that answers but refused work (a missing right, a full disk), in ms, unless work succeeds earlier.',
   ),
   BUILD_VERSION: z
     .string()

@@ -4,7 +4,7 @@ import { backgroundScheduler } from './scheduler.ts';
 import { WorkerLoop } from './worker-loop.ts';
 
 export interface WatchedDependency {
-  /** Its name on `/readyz`. */
+  /** Its name on `/healthz`. */
   readonly name: string;
   /** Code of the errors that real work gets while the dependency is unavailable. */
   readonly code?: string;
@@ -15,7 +15,7 @@ export interface WatchedDependency {
    *
    * - `idle`: whenever no work has used it for an interval.
    * - `away`: only after work has failed, until the dependency is back. Use it for a dependency that is needed so
-   *   rarely that its outage alone must not make the service not ready.
+   *   rarely that its outage alone must not make the service unhealthy.
    *
    * @default 'idle'
    */
@@ -53,7 +53,7 @@ interface Watched extends WatchedDependency {
 }
 
 /**
- * Keeps `/readyz` up to date with the outages of a service's dependencies after its start. It uses the errors and
+ * Keeps `/healthz` up to date with the outages of a service's dependencies after its start. It uses the errors and
  * successes of real work, and a probe if there is no work. A dependency has at most one probe at a time.
  *
  * A probe detects whether a dependency answers, not whether it does the work. After a refusal (a missing right, a full

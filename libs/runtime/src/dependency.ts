@@ -14,7 +14,7 @@ const PATIENCE_MS = 2_000;
 const BACKOFF = { initialDelayMs: 200, maxDelayMs: 5_000 };
 
 /**
- * Opens a dependency, with retries until it is available: services start in any order. Until then `/readyz` names the
+ * Opens a dependency, with retries until it is available: services start in any order. Until then `/healthz` names the
  * dependency, and one log line does.
  *
  * @throws the signal's reason if the service is stopped first.

@@ -19,7 +19,7 @@ export interface ServiceContext {
 
 export interface RunServiceOptions {
   readonly log: Logger;
-  /** Removes secrets from the output of `/readyz`. */
+  /** Removes secrets from the output of `/readyz` and `/healthz`. */
   readonly redact?: Redact;
   /** Maximum time from the signal to the end of the process, in ms. */
   readonly graceMs: number;

@@ -54,7 +54,7 @@ describe('a secret in the error of a client', () => {
     expect(JSON.parse(lines.join(''))).toMatchObject({ msg: '[redacted]', args: ['[redacted]'] });
   });
 
-  it('is removed from /readyz', () => {
+  it('is removed from /readyz and /healthz', () => {
     const health = new Health(undefined, redact);
     health.set('redis', 'waiting', error.message);
     expect(health.report().components).toEqual({

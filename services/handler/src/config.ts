@@ -18,7 +18,7 @@ const variables = z.object({
   ADMIN_PORT: integer(
     { min: 0, max: 65_535 },
     3_102,
-    'Port of /livez, /readyz and /metrics; 0: any free one.',
+    'Port of /livez, /readyz, /healthz and /metrics; 0: any free one.',
   ),
   PARTITION_CONCURRENCY: integer(
     { min: 1, max: 1_000 },

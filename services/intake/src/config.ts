@@ -29,7 +29,7 @@ const variables = z.object({
   ADMIN_PORT: integer(
     { min: 0, max: 65_535 },
     3_100,
-    'Port of /livez, /readyz and /metrics; 0: any free one.',
+    'Port of /livez, /readyz, /healthz and /metrics; 0: any free one.',
   ),
   BODY_LIMIT_BYTES: integer(
     { min: 1_024, max: 1_073_741_824 },

@@ -39,6 +39,7 @@ export async function startIntake(
 ): Promise<IntakePorts> {
   const { log, health, releasers } = context;
   health.set('http', 'waiting');
+  health.keepReadiness();
   const measured = createIntakeMetrics(config, health);
   const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());

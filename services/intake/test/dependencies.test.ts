@@ -11,7 +11,7 @@ afterAll(() => harness.installation.dispose());
 const action = { actionType: 'update', entities: entitiesOf(25) };
 
 describe('intake while MongoDB is unavailable', () => {
-  it('refuses requests as retryable, names the cause on /readyz, and recovers by itself', async () => {
+  it('refuses requests as retryable, names the cause on /healthz, stays ready, and recovers by itself', async () => {
     const uri = new URL(harness.installation.env['MONGODB_URI']!);
     const link = await BreakableLink.to(uri.hostname, Number(uri.port));
     harness.installation.onDispose(() => link.close());
@@ -26,11 +26,14 @@ describe('intake while MongoDB is unavailable', () => {
       expect([answer.status, answer.body.error?.code]).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
       expect(answer.headers.get('retry-after')).toBe('5');
     }
-    await eventually('not ready', () => !service.context.health.ready);
-    expect(service.context.health.report().components['mongodb']).toMatchObject({ state: 'waiting' });
+    await eventually('not healthy', () => !service.context.health.healthy);
+    expect(service.context.health.report()).toMatchObject({
+      ready: true,
+      components: { mongodb: { state: 'waiting' } },
+    });
 
     link.restore();
-    await eventually('ready', () => service.context.health.ready);
+    await eventually('healthy', () => service.context.health.healthy);
     expect(await harness.traces()).toEqual(before);
     const again = await harness.post(action);
     expect(again.status).toBe(202);

@@ -64,7 +64,7 @@ describe('an upload that loses MongoDB in the middle', () => {
       expect([refused.status, answer.error?.code]).toEqual([503, 'DEPENDENCY_UNAVAILABLE']);
       expect(refused.headers.get('retry-after')).toBe('5');
       link.restore();
-      await eventually('ready', () => service.context.health.ready);
+      await eventually('healthy', () => service.context.health.healthy);
       expect((await harness.get('/bulk-actions')).body.pagination?.['total']).toBe(0);
       expect(await swept()).toEqual({ actions: 0, staged: 0, submitted: 0, batches: 0 });
 
@@ -108,7 +108,12 @@ describe('a dispatch that loses Kafka in the middle', () => {
       link.delay(0);
       const meanwhile = await post();
       if (fault !== 'hang') {
-        await eventually('not ready', () => !service.context.health.ready);
+        await eventually('Kafka is reported', () => !service.context.health.healthy);
+        // A load balancer that follows readiness keeps sending uploads.
+        expect(service.context.health.ready).toBe(true);
+        expect(await harness.post({ actionType: 'update', entities: entitiesOf(1) })).toMatchObject({
+          status: 202,
+        });
         expect((await harness.database.actions.findOne({ _id: underWay }))?.dispatch.done).toBe(false);
         link.restore();
       }
@@ -129,7 +134,7 @@ describe('a dispatch that loses Kafka in the middle', () => {
           return (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done;
         });
       }
-      await eventually('ready', () => service.context.health.ready);
+      await eventually('healthy', () => service.context.health.healthy);
       expect(service.failures).toEqual([]);
     },
   );

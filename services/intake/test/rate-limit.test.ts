@@ -172,7 +172,7 @@ describe('the rate limit', () => {
   it('is off when it is 0, and then needs no Redis', async () => {
     const { ask, service } = await start({ RATE_LIMIT_MAX: '0', REDIS_URL: 'redis://127.0.0.1:1' });
     expect((await ask(newAccount())).headers.get('ratelimit-limit')).toBeNull();
-    expect(service.context.health.ready).toBe(true);
+    expect(service.context.health.healthy).toBe(true);
   });
 });
 
@@ -204,25 +204,25 @@ describe('the rate limit while Redis is unavailable', () => {
       const { status, headers } = await intake.ask(account);
       expect([status, headers.get('ratelimit-limit')]).toEqual([PASSED, null]);
     }
-    expect(intake.service.context.health.ready).toBe(true);
+    expect(intake.service.context.health.healthy).toBe(true);
     link.restore();
     await limitIsKept(intake);
     expect(intake.service.failures).toEqual([]);
   });
 
-  it('refuses requests when it is closed, reports that on /readyz, and recovers afterwards', async () => {
+  it('refuses requests when it is closed, reports that on /healthz, and recovers afterwards', async () => {
     const intake = await start({ ...throughLink, RATE_LIMIT_WHEN_REDIS_IS_AWAY: 'closed' });
     const { health } = intake.service.context;
     await limitIsKept(intake);
-    expect(health.ready).toBe(true);
+    expect(health.healthy).toBe(true);
     link.break();
     const { status, headers, error } = await intake.ask(newAccount());
     expect([status, error.code]).toEqual([503, 'RATE_LIMIT_UNAVAILABLE']);
     expect(Number(headers.get('retry-after'))).toBeGreaterThanOrEqual(1);
-    await eventually('not ready', () => !health.ready);
-    expect(health.report().components['redis']).toMatchObject({ state: 'waiting' });
+    await eventually('not healthy', () => !health.healthy);
+    expect(health.report()).toMatchObject({ ready: true, components: { redis: { state: 'waiting' } } });
     link.restore();
-    await eventually('ready', () => health.ready);
+    await eventually('healthy', () => health.healthy);
     await limitIsKept(intake);
     expect(intake.service.failures).toEqual([]);
   });

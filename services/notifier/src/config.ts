@@ -41,7 +41,7 @@ const variables = z.object({
   ADMIN_PORT: integer(
     { min: 0, max: 65_535 },
     3_104,
-    'Port of /livez, /readyz and /metrics; 0: any free one.',
+    'Port of /livez, /readyz, /healthz and /metrics; 0: any free one.',
   ),
   INTAKE_PUBLIC_URL: z
     .url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' })

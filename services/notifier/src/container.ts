@@ -182,6 +182,7 @@ export async function startNotifier(
 ): Promise<NotifierPorts> {
   const { log, health, releasers } = context;
   health.set('websocket', 'waiting');
+  health.keepReadiness();
   const measured = createNotifierMetrics(config, health);
   const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
   releasers.push('admin server', () => admin.close());

@@ -131,7 +131,7 @@ describe('notifier', () => {
     expect(notifier.failures).toEqual([]);
   });
 
-  it('reports to clients and on /readyz that MongoDB is unavailable, and recovers', async () => {
+  it('reports to clients and on /healthz that MongoDB is unavailable, stays ready, and recovers', async () => {
     const actionId = await harness.givenAction();
     const uri = new URL(harness.installation.env['MONGODB_URI']!);
     const link = await BreakableLink.to(uri.hostname, Number(uri.port));
@@ -144,8 +144,13 @@ describe('notifier', () => {
     });
     const client = await harness.connect(notifier);
     link.break();
-    await eventually('not ready', () => !notifier.context.health.ready);
-    expect(notifier.context.health.report().components['mongodb']).toMatchObject({ state: 'waiting' });
+    await eventually('not healthy', () => !notifier.context.health.healthy);
+    expect(notifier.context.health.report()).toMatchObject({
+      ready: true,
+      components: { mongodb: { state: 'waiting' } },
+    });
+    // A load balancer that follows readiness still sends connections.
+    await harness.connect(notifier);
     client.send('subscribe', actionId);
     const [error] = await eventually('the refusal', () => client.errors().length > 0 && client.errors());
     expect(error).toMatchObject({ code: 'STORE_UNAVAILABLE', details: { actionId, retryable: true } });
@@ -158,7 +163,7 @@ describe('notifier', () => {
     expect(client.frames.map(({ event }) => event)).toEqual(['error', 'error']);
 
     link.restore();
-    await eventually('ready', () => notifier.context.health.ready);
+    await eventually('healthy', () => notifier.context.health.healthy);
     await client.subscribe(actionId);
     await harness.publish({ actionId, version: 2 });
     await client.awaitVersion(actionId, 2);
@@ -168,7 +173,7 @@ describe('notifier', () => {
     link.break();
     const unseen = await harness.givenAction();
     await harness.publish({ actionId: unseen, version: 2 });
-    await eventually('not ready', () => !notifier.context.health.ready);
+    await eventually('not healthy', () => !notifier.context.health.healthy);
     link.restore();
     await client.awaitVersion(unseen, 1);
     expect(notifier.failures).toEqual([]);

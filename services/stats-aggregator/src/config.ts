@@ -13,7 +13,7 @@ const variables = z.object({
   ADMIN_PORT: integer(
     { min: 0, max: 65_535 },
     3_103,
-    'Port of /livez, /readyz and /metrics; 0: any free one.',
+    'Port of /livez, /readyz, /healthz and /metrics; 0: any free one.',
   ),
   CHUNK_SIZE: integer(
     { min: 1, max: 1_000 },

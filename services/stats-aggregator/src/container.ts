@@ -36,7 +36,7 @@ export const TOKENS = {
   consumer: Symbol('ResultConsumer') as ServiceIdentifier<ResultConsumer>,
 } as const;
 
-/** Name of the consumer on `/readyz`. */
+/** Name of the consumer on `/healthz`. */
 const CONSUMER = 'consumer';
 /** The dependencies that have answered once a chunk is processed. */
 const USED = [MONGODB, KAFKA_PRODUCER];

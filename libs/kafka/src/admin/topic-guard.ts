@@ -3,7 +3,7 @@ import { openDependency, type ServiceContext } from '@bulk/runtime';
 import type { Kafka } from 'kafkajs';
 import { TopicIds, type TopicIdsByName } from './topic-ids.ts';
 
-/** Name on `/readyz`. */
+/** Name on `/healthz`. */
 export const KAFKA_TOPICS = 'kafka topics';
 
 /** Code of a TopicReplacedError. */

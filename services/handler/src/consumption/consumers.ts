@@ -10,7 +10,7 @@ import type { HandlerMetrics } from '../metrics.ts';
 import { dueAt } from '../retry/retry-headers.ts';
 import type { BatchConsumer } from './batch-consumer.ts';
 
-/** The consumers of the lanes during the start. On `/readyz` each consumer has its own name. */
+/** The consumers of the lanes during the start. On `/healthz` each consumer has its own name. */
 const CONSUMERS = 'consumers';
 const RETRY_CONSUMER = 'retry consumer';
 
@@ -23,7 +23,7 @@ function consumerOf(lane: Lane): string {
   return `consumer of lane ${lane}`;
 }
 
-/** Reports on `/readyz` that no lane is consumed yet. */
+/** Reports on `/healthz` that no lane is consumed yet. */
 export function awaitConsumers({ health }: Pick<ServiceContext, 'health'>): void {
   for (const lane of LANES) health.set(consumerOf(lane), 'waiting');
 }

@@ -7,7 +7,7 @@ import { RateLimit } from './rate-limit.ts';
  * Opens the rate limit of a configuration; `undefined` if no account has a limit.
  *
  * It waits for Redis no longer than a request would: intake starts without Redis. If requests are
- * refused while Redis is unavailable, `/readyz` reports so for the whole outage.
+ * refused while Redis is unavailable, `/healthz` reports so for the whole outage.
  *
  * @param onLimited called for each request that is refused.
  */

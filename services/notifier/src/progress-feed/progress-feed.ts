@@ -31,7 +31,7 @@ export interface ProgressFeedOptions {
   readonly log: Logger;
 }
 
-/** Name of the feed on `/readyz`. */
+/** Name of the feed on `/healthz`. */
 export const PROGRESS_FEED = 'progress feed';
 const CHUNK_SIZE = 100;
 /**

@@ -6,7 +6,7 @@ export interface Readiness {
   report(): { readonly components: Readonly<Record<string, { readonly state: string }>> };
 }
 
-/** Declares the gauges that show the state of `/readyz`. */
+/** Declares the gauges that show the state of `/readyz` and `/healthz`. */
 export function addReadiness(metrics: Metrics, readiness: Readiness): void {
   metrics.sampled({ name: 'bulk_ready', help: '1 while /readyz answers 200, else 0.' }, () => [
     { labels: {}, value: Number(readiness.ready) },
@@ -14,7 +14,7 @@ export function addReadiness(metrics: Metrics, readiness: Readiness): void {
   metrics.sampled(
     {
       name: 'bulk_dependency_ready',
-      help: '1 while /readyz reports the component as ready, else 0.',
+      help: '1 while /healthz reports the component as ready, else 0.',
       labels: ['dependency'],
     },
     () =>
