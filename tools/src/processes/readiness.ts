@@ -7,10 +7,13 @@ const reportSchema = z.object({
 /** `ready`, or what is missing. */
 export type Readiness = 'ready' | { readonly waitingFor: string };
 
+/** `/readyz`: may get work. `/healthz`: everything that the service needs is available as well. */
+export type ReadinessPath = '/readyz' | '/healthz';
+
 /** Asks a service once whether it is ready. */
-export async function probeReadiness(adminPort: number): Promise<Readiness> {
+export async function probeReadiness(adminPort: number, path: ReadinessPath = '/readyz'): Promise<Readiness> {
   try {
-    const response = await fetch(`http://127.0.0.1:${adminPort}/readyz`, {
+    const response = await fetch(`http://127.0.0.1:${adminPort}${path}`, {
       signal: AbortSignal.timeout(2_000),
     });
     const text = await response.text();
@@ -19,7 +22,7 @@ export async function probeReadiness(adminPort: number): Promise<Readiness> {
     return { waitingFor: report.success ? missing(report.data.components) : `status ${response.status}` };
   } catch (error) {
     return {
-      waitingFor: `/readyz does not answer: ${error instanceof Error ? error.message : String(error)}`,
+      waitingFor: `${path} does not answer: ${error instanceof Error ? error.message : String(error)}`,
     };
   }
 }

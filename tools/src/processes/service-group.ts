@@ -134,6 +134,14 @@ export class ServiceGroup {
     await Promise.all(waits);
   }
 
+  /** Waits until every dependency of every member is available, as after an outage. */
+  async waitUntilHealthy(): Promise<void> {
+    const waits = this.members.map((member) =>
+      member.waitUntilHealthy(this.#readyTimeoutMs, this.#options.signal),
+    );
+    await Promise.all(waits);
+  }
+
   /** Stops every member at once. Each finishes or hands back its work. Idempotent. */
   async stop(graceMs?: number): Promise<void> {
     await Promise.all(this.members.map((member) => member.stop(graceMs)));

@@ -12,7 +12,7 @@ import {
 } from '@bulk/local-stack';
 import { ServiceDiedError, ServiceNotReadyError } from './errors.ts';
 import { openLog, tailOfLog, type ServiceOutput } from './output.ts';
-import { probeReadiness } from './readiness.ts';
+import { probeReadiness, type ReadinessPath } from './readiness.ts';
 
 /** How one instance of a service is started. */
 export interface ServiceLaunch {
@@ -105,12 +105,25 @@ export class ServiceProcess {
    * @throws ServiceDiedError if the process ends before; ServiceNotReadyError at the deadline,
    * which says what it waits for.
    */
-  async waitUntilReady(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+  waitUntilReady(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#poll('/readyz', timeoutMs, signal);
+  }
+
+  /**
+   * Polls `/healthz` until it answers 200: everything that the service needs is available.
+   *
+   * @throws ServiceDiedError, ServiceNotReadyError as `waitUntilReady`.
+   */
+  waitUntilHealthy(timeoutMs: number, signal?: AbortSignal): Promise<void> {
+    return this.#poll('/healthz', timeoutMs, signal);
+  }
+
+  async #poll(path: ReadinessPath, timeoutMs: number, signal?: AbortSignal): Promise<void> {
     const deadline = Date.now() + timeoutMs;
     const end = this.died.then((error) => ({ error }));
     for (;;) {
       signal?.throwIfAborted();
-      const seen = await Promise.race([end, probeReadiness(this.launch.adminPort)]);
+      const seen = await Promise.race([end, probeReadiness(this.launch.adminPort, path)]);
       if (seen === 'ready') return;
       if (typeof seen === 'object' && 'error' in seen) throw seen.error;
       if (Date.now() >= deadline) {

@@ -126,7 +126,7 @@ async function breakThings(
       await target.services.relaunch(name);
     }
   }
-  await target.services.waitUntilReady();
+  await target.services.waitUntilHealthy();
   return seen;
 }
 

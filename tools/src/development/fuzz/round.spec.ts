@@ -7,7 +7,7 @@ import type { Ledger } from './ledger.ts';
 import { readAll, runRound, type Attackable, type RoundReport } from './round.ts';
 
 /** The fault of a server. */
-type Flaw = 'none' | '500' | 'dies' | 'keeps sockets' | 'keeps memory' | 'is not ready' | 'hangs';
+type Flaw = 'none' | '500' | 'dies' | 'keeps sockets' | 'keeps memory' | 'is not healthy' | 'hangs';
 
 /**
  * Answers each request on one port, and reports about itself on another. The flaw is in the
@@ -31,7 +31,7 @@ const SCRIPT = `
   });
   const admin = http.createServer(({ url }, response) => {
     if (url === '/livez' && flaw === 'hangs') return;
-    response.statusCode = url === '/readyz' && flaw === 'is not ready' ? 503 : 200;
+    response.statusCode = url === '/healthz' && flaw === 'is not healthy' ? 503 : 200;
     const { heapUsed, external, rss } = process.memoryUsage();
     response.end(url === '/metrics'
       ? 'nodejs_heap_size_used_bytes ' + heapUsed + '\\nnodejs_external_memory_bytes ' + external + '\\nprocess_resident_memory_bytes ' + rss + '\\n'
@@ -124,7 +124,7 @@ describe('runRound', () => {
     ['dies', /has ended/],
     ['keeps sockets', /keeps 15 sockets of disconnected clients/],
     ['keeps memory', /heapBytes grew/],
-    ['is not ready', /readyz answers 503/],
+    ['is not healthy', /healthz answers 503/],
     ['hangs', /livez answers nothing/],
   ] as const)('finds it when a server has the flaw "%s"', async (flaw, breach) => {
     const { findings } = await attack(flaw);

@@ -57,4 +57,4 @@ export function routesOf(openapi: object): Route[] {
 
 /** Paths outside of the API: the documentation of intake, and the probes of every admin port. */
 export const DOCUMENTATION_PATHS = ['/api', '/api/openapi.json', '/api/asyncapi.json', '/favicon.ico'];
-export const ADMIN_PATHS = ['/livez', '/readyz', '/metrics', '/log-level'];
+export const ADMIN_PATHS = ['/livez', '/readyz', '/healthz', '/metrics', '/log-level'];

@@ -19,9 +19,9 @@ export interface Watched {
 /** What a process holds at one moment, after a garbage collection. */
 export interface Vitals {
   readonly isRunning: boolean;
-  /** Status of `/livez` and `/readyz`; 0: no answer. */
+  /** Status of `/livez` and `/healthz`; 0: no answer. */
   readonly live: number;
-  readonly ready: number;
+  readonly healthy: number;
   /** Used heap, and the memory outside of it that the heap refers to, in bytes. */
   readonly heapBytes: number;
   readonly residentBytes: number;
@@ -62,7 +62,7 @@ const SOCKET_TABLES = { tcp: 9, tcp6: 9, udp: 9, udp6: 9, unix: 6 };
 const NOTHING: Vitals = {
   isRunning: false,
   live: 0,
-  ready: 0,
+  healthy: 0,
   heapBytes: 0,
   residentBytes: 0,
   descriptors: 0,
@@ -84,13 +84,13 @@ export async function readVitals({
     // Before the probes, whose own connections would be counted.
     const { descriptors, orphans } = openDescriptors(pid, ports);
     const live = await probe(adminPort, '/livez');
-    const ready = await probe(adminPort, '/readyz');
+    const healthy = await probe(adminPort, '/healthz');
     const metrics = await probe(adminPort, '/metrics');
     const exposed = Exposition.of(metrics.text);
     return {
       isRunning: isRunning(),
       live: live.status,
-      ready: ready.status,
+      healthy: healthy.status,
       heapBytes: exposed.sum('nodejs_heap_size_used_bytes') + exposed.sum('nodejs_external_memory_bytes'),
       residentBytes: exposed.sum('process_resident_memory_bytes'),
       descriptors,
@@ -112,7 +112,7 @@ export function vitalBreaches(
   if (!now.isRunning) return [`${name} has ended`];
   const breaches: string[] = [];
   if (now.live !== 200) breaches.push(`${name}: /livez answers ${now.live || 'nothing'}`);
-  if (now.ready !== 200) breaches.push(`${name}: /readyz answers ${now.ready || 'nothing'}`);
+  if (now.healthy !== 200) breaches.push(`${name}: /healthz answers ${now.healthy || 'nothing'}`);
   if (now.orphans > 0) breaches.push(`${name} keeps ${now.orphans} sockets of disconnected clients`);
   for (const what of ['heapBytes', 'residentBytes', 'descriptors'] as const) {
     const more = now[what] - base[what];
