@@ -238,7 +238,8 @@ export class IntakeHarness {
 
   /** Returns the number of messages in a topic, by its offsets. */
   async #messagesIn(topic: string): Promise<number> {
-    const offsets = await this.#admin.fetchTopicOffsets(topic);
+    // A broker that is short of CPU loses its leadership for a moment.
+    const offsets = await eventually('offsets', () => this.#admin.fetchTopicOffsets(topic));
     return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
   }
 }

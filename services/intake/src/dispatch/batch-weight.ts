@@ -3,6 +3,9 @@ import type { Document } from 'mongodb';
 /** Weight of the smallest batches. Each batch has a fixed cost, whatever its size. */
 const MIN_WEIGHT = 0.1;
 
+/** Sums of weights may be off by less than this. */
+export const ROUNDING = 1e-6;
+
 /** The entities of an action and how they are cut. */
 interface Cut {
   readonly total: number;

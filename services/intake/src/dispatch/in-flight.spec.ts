@@ -91,6 +91,15 @@ describe('the limit of batches in flight', () => {
     expect(inFlight.roomFor(small)).toBe(6);
   });
 
+  it('lets a full batch take a part of its room, so that small batches of its account do not starve it', () => {
+    const inFlight = inFlightOf(100, 12);
+    const large = of('1', 'a');
+    inFlight.note([{ lane: 'normal', accountId: 'a', batches: 9.5, stale: 0 }], [large], 0);
+    expect(inFlight.roomFor(large)).toBe(1);
+    inFlight.published(large, 1);
+    expect(inFlight.roomFor(large)).toBe(0);
+  });
+
   it('is never exceeded, and a newcomer always has room when the others use their shares', () => {
     fc.assert(
       fc.property(

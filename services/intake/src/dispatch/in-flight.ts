@@ -1,5 +1,6 @@
 import { LANES, type Lane } from '@bulk/domain';
 import type { ShareInFlight } from './shares-in-flight.ts';
+import { ROUNDING } from './batch-weight.ts';
 import { StaleBatches, type Allowance } from './stale-batches.ts';
 import { shareOf, type Contender } from './turns.ts';
 
@@ -41,9 +42,6 @@ const PATIENCE_MS = 1_000;
 
 /** Full batches of a lane's limit that its accounts leave to newcomers. */
 const NEWCOMERS = 2;
-
-/** Sums of weights may be off by less than this. */
-const ROUNDING = 1e-6;
 
 /**
  * Decides how much may be published into the lanes.
@@ -141,7 +139,10 @@ export class InFlight {
     const turn = Math.max(1, Math.floor(part / Math.max(1, this.#actions.get(share) ?? 1)));
     const isIdle = used.batches - (moves ? used.stale : 0) < ROUNDING;
     const room = Math.max(isIdle && this.#hasWaited(share) ? 1 : 0, Math.min(left, turn));
-    return Math.floor(room / contender.batchWeight + ROUNDING);
+    if (room < ROUNDING) return 0;
+    // A batch that exceeds the room a little gets its turn all the same. Otherwise the smaller batches of the same
+    // account would use up whatever becomes free.
+    return Math.max(1, Math.floor(room / contender.batchWeight + ROUNDING));
   }
 
   #hasWaited(share: string): boolean {

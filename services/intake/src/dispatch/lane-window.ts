@@ -89,7 +89,7 @@ export class LaneWindow {
 
   constructor(options: LaneWindowOptions) {
     this.#options = options;
-    this.#size = options.min;
+    this.#size = this.#bounded(options.min);
   }
 
   /** How long batches take at present, in ms; `undefined` if none was measured here. */

@@ -1,4 +1,5 @@
 import type { Lane } from '@bulk/domain';
+import { ROUNDING } from './batch-weight.ts';
 
 /** What the looks at a lane have shown. */
 interface Seen {
@@ -54,7 +55,7 @@ export class StaleBatches {
     const before = this.#lanes.get(lane);
     // The last look was so long ago that its result is of no use any more.
     const known = before !== undefined && now - before.at < this.#staleMs ? before : undefined;
-    const moves = known !== undefined && total < known.total;
+    const moves = known !== undefined && total < known.total - ROUNDING;
     this.#lanes.set(lane, {
       total,
       at: now,
