@@ -24,8 +24,8 @@ export const MONGO_CODES: Readonly<Partial<Record<FaultKind, readonly number[]>>
   unreachable: [6, 7, 50, 89, 202, 262, 9_001],
   // Also a shutdown, a lock or a write conflict, a move of the collection, and a write that no majority has confirmed.
   election: [
-    24, 46, 64, 91, 100, 107, 112, 117, 134, 150, 189, 249, 290, 314, 325, 332, 355, 365, 10_058, 10_107,
-    11_600, 11_601, 11_602, 13_388, 13_435, 13_436,
+    24, 46, 64, 70, 91, 100, 107, 112, 117, 133, 134, 150, 189, 249, 290, 314, 325, 332, 355, 365, 10_058,
+    10_107, 11_600, 11_601, 11_602, 13_388, 13_435, 13_436,
   ],
   authentication: [11, 18, 391],
   authorisation: [13],
@@ -34,8 +34,8 @@ export const MONGO_CODES: Readonly<Partial<Record<FaultKind, readonly number[]>>
   'write-block': [371],
   'disk-full': [14_031],
   'out-of-memory': [146],
-  // An internal error, an error of the storage engine, too many open files.
-  unknown: [1, 8, 264],
+  // An internal error, an error of the storage engine, a query that was killed, too many open files.
+  unknown: [1, 8, 175, 264],
   request: [
     // A value, a type, an operator or a path that is not valid.
     2,

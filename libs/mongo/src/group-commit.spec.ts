@@ -76,6 +76,21 @@ describe('GroupCommit', () => {
     expect(groups).toEqual(['a', 'b', 'u', 'v', 'c']);
   });
 
+  it('collects work of one urgency from behind other work, and starts urgent work from there', async () => {
+    const { groups, commit, end } = recorder();
+    commit.add(item('a', 1, 1, 0, 1));
+    await turn();
+    for (const [i, name] of ['b', 'L', 'c', 'M', 'd'].entries())
+      commit.add(item(name, 1, 1, i, name === name.toLowerCase() ? 1 : 2));
+    await end();
+    expect(groups).toEqual(['a', 'bcd']);
+    commit.add(item('u', 1, 1, 9, 0));
+    await turn();
+    expect(groups).toEqual(['a', 'bcd', 'u']);
+    for (let i = 0; i < 2; i += 1) await end();
+    expect(groups).toEqual(['a', 'bcd', 'u', 'LM']);
+  });
+
   it('lets work of a lower rank pass waiting work, and keeps the order within a rank', async () => {
     const { groups, commit, end } = recorder({ operations: 2 });
     const ranks = { a: 5, b: 5, c: 1, d: 5, e: 1, f: 3 };

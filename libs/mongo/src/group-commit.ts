@@ -48,27 +48,25 @@ export class GroupCommit<Item extends GroupItem> {
   }
 
   #schedule(): void {
-    if (this.#scheduled || !this.#mayStart()) return;
+    if (this.#scheduled || this.#next === undefined) return;
     this.#scheduled = true;
     // Runs after everything that has arrived in this turn was processed.
     setImmediate(() => {
       this.#scheduled = false;
-      while (this.#mayStart()) this.#start(this.#take());
+      for (let next = this.#next; next !== undefined; next = this.#next) this.#start(this.#take(next), next);
     });
   }
 
-  #mayStart(): boolean {
-    const [first] = this.#waiting;
-    if (first === undefined) return false;
+  /** The urgency of the next group; `undefined` if none may start. */
+  get #next(): number | undefined {
     const { concurrency } = this.#limits;
-    if (this.#underWay.length < concurrency) return true;
-    return (
-      this.#underWay.length === concurrency && this.#underWay.every((urgency) => first.urgency < urgency)
-    );
+    if (this.#underWay.length < concurrency) return this.#waiting[0]?.urgency;
+    if (this.#underWay.length > concurrency || this.#waiting.length === 0) return undefined;
+    const urgent = Math.min(...this.#waiting.map(({ urgency }) => urgency));
+    return this.#underWay.every((urgency) => urgent < urgency) ? urgent : undefined;
   }
 
-  #start(group: readonly Item[]): void {
-    const urgency = group[0]?.urgency ?? 0;
+  #start(group: readonly Item[], urgency: number): void {
     this.#underWay.push(urgency);
     void this.#commit(group).finally(() => {
       this.#underWay.splice(this.#underWay.indexOf(urgency), 1);
@@ -76,15 +74,18 @@ export class GroupCommit<Item extends GroupItem> {
     });
   }
 
-  /** Removes the items of the next group from the front. */
-  #take(): Item[] {
+  /** Removes the first items of an urgency from those that wait. */
+  #take(urgency: number): Item[] {
     const { operations, bytes } = this.#limits;
-    const { urgency } = this.#waiting[0] ?? {};
-    const others = this.#waiting.findIndex((item) => item.urgency !== urgency);
-    const group = firstWithin(others < 0 ? this.#waiting : this.#waiting.slice(0, others), [
-      { sizeOf: (item) => item.operations, max: operations },
-      { sizeOf: (item) => item.bytes, max: bytes },
-    ]);
-    return this.#waiting.splice(0, group.length);
+    const group = firstWithin(
+      this.#waiting.filter((item) => item.urgency === urgency),
+      [
+        { sizeOf: (item) => item.operations, max: operations },
+        { sizeOf: (item) => item.bytes, max: bytes },
+      ],
+    );
+    const taken = new Set(group);
+    this.#waiting = this.#waiting.filter((item) => !taken.has(item));
+    return [...group];
   }
 }
