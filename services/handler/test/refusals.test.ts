@@ -20,9 +20,8 @@ async function isReady(): Promise<boolean> {
   return (await fetch(`http://127.0.0.1:${harness.adminPort}/readyz`)).status === 200;
 }
 
-async function metric(line: string): Promise<boolean> {
-  const text = await (await fetch(`http://127.0.0.1:${harness.adminPort}/metrics`)).text();
-  return text.split('\n').some((each) => each.startsWith(line));
+async function isExposed(line: RegExp): Promise<boolean> {
+  return line.test(await (await fetch(`http://127.0.0.1:${harness.adminPort}/metrics`)).text());
 }
 
 describe('a Redis that answers but refuses work', () => {
@@ -58,7 +57,7 @@ describe('a Redis that answers but refuses work', () => {
     // Redis answers every probe meanwhile. The alert BulkServiceNotReady looks at this metric.
     for (const until = Date.now() + 1_500; Date.now() < until;) {
       expect(await isReady()).toBe(false);
-      expect(await metric('bulk_ready{service="handler"} 0')).toBe(true);
+      expect(await isExposed(/^bulk_ready\{service="handler",installation="[^"]+"\} 0$/m)).toBe(true);
       await eventually('the next look', () => true, { everyMs: 50 });
     }
     expect(await harness.resultsOf(actionId)).toEqual([]);
