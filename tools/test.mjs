@@ -27,14 +27,11 @@ const { noteSkipped } = await import('./src/checks/skipped.ts');
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (path) => join(root, 'node_modules', ...path.split('/'));
 
-/**
- * What each run gives to jest, for two cores. Integration tests use a third of them on two workers. End-to-end tests run
- * one by one, because each starts many processes.
- */
+/** What each run gives to jest. Two workers on two cores; the end-to-end tests have the machine to themselves. */
 const RUNS = {
-  unit: { needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=20000'] },
-  integration: { needsBuild: false, args: ['--maxWorkers=3', '--testTimeout=60000'] },
-  e2e: { needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
+  unit: { needsStack: false, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=20000'] },
+  integration: { needsStack: true, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=60000'] },
+  e2e: { needsStack: true, needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
 };
 
 /** As in `npm run lint:words`. */
@@ -76,18 +73,14 @@ let stack;
 
 try {
   if (suite === 'all') await check();
-  if (names.includes('unit')) await runSuite('unit');
-  const others = names.filter((name) => name !== 'unit');
-  if (others.some((name) => RUNS[name].needsBuild)) await build();
-  if (others.length > 0) stack = await startParts();
-  // These wait for much of their time: for sessions, leases, elections and new processes. The end-to-end tests take
-  // longest.
-  await atOnce(
-    ...others.map(async (name) => {
-      if (suite === 'all' && name === 'integration') await runUnitTestsOnNodeOfImages();
-      await runSuite(name);
-    }),
-  );
+  for (const name of names) {
+    ending.signal.throwIfAborted();
+    const run = RUNS[name];
+    if (run.needsBuild) await build();
+    if (run.needsStack) stack ??= await startParts();
+    addRun(name, await runJest(name, run, stack?.env ?? {}));
+    if (suite === 'all' && name === 'unit') await runUnitTestsOnNodeOfImages();
+  }
   if (totals.passed + totals.failed === 0) problems.push('no test was run');
 } catch (error) {
   totals.failed += 1;
@@ -193,9 +186,7 @@ async function runJest(name, { args }, env, binary = process.execPath) {
   return { code, ...readReport(report) };
 }
 
-async function runSuite(name) {
-  ending.signal.throwIfAborted();
-  const { code, passed, failed, report } = await runJest(name, RUNS[name], stack?.env ?? {});
+function addRun(name, { code, passed, failed, report }) {
   if (report !== undefined) reports.push(report);
   totals.passed += passed;
   totals.failed += failed;
