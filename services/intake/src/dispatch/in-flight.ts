@@ -55,7 +55,7 @@ const NEWCOMERS = 2;
  * bound what is in flight.
  *
  * All amounts are in full batches. The small batches of a small action count as parts of one, so that
- * an action of up to one full batch is published at once.
+ * an action of up to one full batch is published at once, if the lane has few partitions.
  *
  * The amount in flight comes from the actions' documents, as of the last look, and from what was
  * published here since. Several instances may each use the same room between two looks. Then the
