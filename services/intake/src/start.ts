@@ -1,5 +1,5 @@
 import type { ActionRegistry } from '@bulk/action-types';
-import { startAdminServer, type ServiceContext } from '@bulk/runtime';
+import { configuredLifetimes, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import type { Container } from 'inversify';
 import cron from 'node-cron';
 import type { IntakeConfig } from './config.ts';
@@ -50,10 +50,14 @@ export async function startIntake(
   // back.
   releasers.push('dispatcher', (limitMs) => dispatcher.stop(limitMs * HAND_BACK_PART), { atOnce: true });
   const database = container.get(TOKENS.database);
+  const retries = {
+    maxPostponed: config.DISPATCH_POSTPONED_BATCHES,
+    maxAgeMs: configuredLifetimes(config).retryAgeLimitMs,
+  };
   measured.watch({
     dispatch: () => dispatcher.inFlight,
     windows: () => dispatcher.windowSizes,
-    unfinished: () => findUnfinishedActions(database, config.DISPATCH_POSTPONED_BATCHES, new Date()),
+    unfinished: () => findUnfinishedActions(database, retries, new Date()),
   });
   schedule(config, context, dispatcher, container, measured.swept);
   scheduleFirstPositions(

@@ -111,7 +111,8 @@ const WORK = {
   'a list page of an entity type': list({ entityType: 'lead' }),
   'a list page of a priority': list({ priority: 'high' }),
   'the summary': async () => new ActionStore(database).summary(ACCOUNT),
-  'the gauge of unfinished actions': async () => findUnfinishedActions(database, 1_000, new Date()),
+  'the gauge of unfinished actions': async () =>
+    findUnfinishedActions(database, { maxPostponed: 1_000, maxAgeMs: 3_600_000 }, new Date()),
   'a page of logs': logs({}),
   'a filtered page of logs': logs({ type: 'failure' }),
   'a deep filtered page of logs': logs({ type: 'failure', after: '70' }),

@@ -51,7 +51,7 @@ async function askEverything(): Promise<void> {
   await actions.list('acme', listActionsQuerySchema.parse({ priority: 'high', skip: '10', limit: '5' }));
   await actions.find('acme', _id);
   await actions.summary('acme');
-  await findUnfinishedActions(database, 1_000, now());
+  await findUnfinishedActions(database, { maxPostponed: 1_000, maxAgeMs: 3_600_000 }, now());
   const keys = new IdempotencyKeys(database, { staleMs: 1_000, lateWriteMs: 1_000, now });
   await keys.find('acme', 'a-key');
 

@@ -4,8 +4,8 @@ import { stagedFields, type ActionDocument, type Database } from '@bulk/mongo';
 import { findUnfinishedActions } from '../src/dispatch/unfinished-actions.ts';
 import { IntakeHarness } from './harness.ts';
 
-const MAX_POSTPONED = 2;
 const HOUR_MS = 3_600_000;
+const LIMITS = { maxPostponed: 2, maxAgeMs: 4 * HOUR_MS };
 const now = new Date();
 const ago = (hours: number) => new Date(now.getTime() - hours * HOUR_MS);
 
@@ -46,7 +46,7 @@ it('takes an action that waits only for retries as unfinished and not as stalled
   await given(processing, { nextBatch: 4, done: true, postponed: [3] });
   // The dispatch rests, because as many batches wait as may wait.
   await given({ ...processing, countedBatches: 0 }, { nextBatch: 2, done: false, postponed: [0, 1] });
-  const waiting = await findUnfinishedActions(database, MAX_POSTPONED, now);
+  const waiting = await findUnfinishedActions(database, LIMITS, now);
   expect(waiting.byStatus).toEqual([
     { status: 'processing', count: 2, oldestDue: ago(5), oldestUpdate: null },
   ]);
@@ -55,17 +55,20 @@ it('takes an action that waits only for retries as unfinished and not as stalled
     { lane: 'normal', entities: 50 },
     { lane: 'low', entities: 0 },
   ]);
+  // A wait beyond the longest one is none: the batch is lost.
+  const later = await findUnfinishedActions(database, { ...LIMITS, maxAgeMs: HOUR_MS }, now);
+  expect(later.byStatus[0]?.oldestUpdate).toEqual(ago(2));
 
   // Another of its batches is in flight.
   await given(processing, { nextBatch: 5, done: true, postponed: [3], inFlight: true });
-  const { byStatus } = await findUnfinishedActions(database, MAX_POSTPONED, now);
+  const { byStatus } = await findUnfinishedActions(database, LIMITS, now);
   expect(byStatus).toEqual([{ status: 'processing', count: 3, oldestDue: ago(5), oldestUpdate: ago(2) }]);
 });
 
 it('counts the wait of a scheduled action from its time', async () => {
   await given({ status: 'pending', lane: 'high', scheduledFor: ago(1), updatedAt: ago(5) }, {});
   await given({ status: 'pending', lane: 'high', scheduledFor: new Date(now.getTime() + HOUR_MS) }, {});
-  const { byStatus, byLane } = await findUnfinishedActions(database, MAX_POSTPONED, now);
+  const { byStatus, byLane } = await findUnfinishedActions(database, LIMITS, now);
   expect(byStatus.find(({ status }) => status === 'pending')).toEqual({
     status: 'pending',
     count: 1,

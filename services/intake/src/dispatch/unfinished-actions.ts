@@ -1,4 +1,4 @@
-import { BEGUN_STATUSES, DISPATCHED_STATUSES, LANES } from '@bulk/domain';
+import { BEGUN_STATUSES, DISPATCHED_STATUSES, instantAfter, LANES } from '@bulk/domain';
 import { POSTPONED_BATCHES, stored, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document, Filter } from 'mongodb';
 import { z } from 'zod';
@@ -11,6 +11,14 @@ export interface UnfinishedActions {
   readonly oldestDue: Date;
   /** Time of the last progress of the most stalled action; null if all wait for retries. */
   readonly oldestUpdate: Date | null;
+}
+
+/** How batches may wait in retry topics. */
+export interface RetryLimits {
+  /** Number of batches in retry topics beyond which the dispatch of an action waits. */
+  readonly maxPostponed: number;
+  /** Longest time for which a batch may wait, in ms. */
+  readonly maxAgeMs: number;
 }
 
 /** The unfinished actions of all accounts. */
@@ -37,15 +45,14 @@ const rowsSchema = z.array(
  * on purpose (paused, scheduled) do not count. An action that waits only for batches in retry
  * topics counts, but does not stand still.
  *
- * @param maxPostponed number of batches in retry topics beyond which the dispatch of an action waits.
  * @throws StoreError.
  */
 export async function findUnfinishedActions(
   database: Database,
-  maxPostponed: number,
+  limits: RetryLimits,
   now: Date,
 ): Promise<Unfinished> {
-  const group = unfinishedGroup(maxPostponed);
+  const group = unfinishedGroup(limits, now);
   const found = await Promise.all(
     situationsUnderWay(now).map((situation) =>
       stored(database.actions.aggregate([{ $match: situation }, { $group: group }]).toArray()),
@@ -70,10 +77,15 @@ export async function findUnfinishedActions(
   };
 }
 
-function unfinishedGroup(maxPostponed: number): Document & { readonly _id: Document } {
+function unfinishedGroup(
+  { maxPostponed, maxAgeMs }: RetryLimits,
+  now: Date,
+): Document & { readonly _id: Document } {
   const waitsForRetries = {
     $and: [
       { $gt: [POSTPONED_BATCHES, 0] },
+      // Beyond that, the batch is not waiting but lost.
+      { $gt: ['$updatedAt', instantAfter(now, -maxAgeMs)] },
       { $ne: [{ $ifNull: ['$dispatch.inFlight', false] }, true] },
       { $or: ['$dispatch.done', { $gte: [POSTPONED_BATCHES, maxPostponed] }] },
     ],
