@@ -153,15 +153,16 @@ describe('another instance that crashes', () => {
 });
 
 describe('the results of a large action that arrive one by one', () => {
-  const INTERVAL_MS = 300;
-  const BATCHES = 400;
+  const INTERVAL_MS = 100;
+  /** So many that half of them, sent one by one, take several intervals. */
+  const BATCHES = 900;
   /** The number of batches below which nothing waits. */
   const AT_ONCE = 32;
 
   it('are counted together once per interval, and the end is published', async () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, BATCHES * 10);
-    await harness.start({ COUNTING_INTERVAL_MS: String(INTERVAL_MS), CHUNK_SIZE: '500' });
+    await harness.start({ COUNTING_INTERVAL_MS: String(INTERVAL_MS), CHUNK_SIZE: '1000' });
     let sent = 0;
     while (sent < BATCHES / 2 && (await harness.progressOf(actionId)).length < 4) {
       await harness.publish(harness.result(actionId, sent));
