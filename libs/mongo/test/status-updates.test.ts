@@ -24,7 +24,7 @@ import {
   type OutcomeStage,
   type Tally,
 } from '@bulk/domain';
-import { TestInstallation } from '@bulk/testing';
+import { CONTACT_UPDATE, TestInstallation } from '@bulk/testing';
 import fc from 'fast-check';
 import type { Document } from 'mongodb';
 import {
@@ -56,14 +56,7 @@ async function givenAction(more: Partial<ActionDocument> = {}): Promise<string> 
   const _id = randomUUID();
   await database.actions.insertOne({
     _id,
-    accountId: 'acme',
-    actionType: 'update',
-    entityType: 'contact',
-    lane: 'normal',
-    config: {},
-    dryRun: false,
-    retryOf: null,
-    scheduledFor: null,
+    ...CONTACT_UPDATE,
     ...stagedFields(CREATED),
     total: TOTAL,
     batchCount: 4,

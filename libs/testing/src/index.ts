@@ -12,6 +12,7 @@ export * from './sequential-model.ts';
 export * from './service-context.ts';
 export { type TestCodec } from './shared-codec.ts';
 export * from './stack-urls.ts';
+export * from './stored-action.ts';
 export * from './token-issuer.ts';
 export * from './topic-reader.ts';
 export * from './worst-inputs.ts';

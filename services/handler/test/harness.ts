@@ -15,9 +15,10 @@ import {
   type RetryRequest,
 } from '@bulk/domain';
 import type { MessageProducer } from '@bulk/kafka';
-import { entityKey, type ActionDocument, type Database, type EntityDocument } from '@bulk/mongo';
+import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
+  acceptedAction,
   eventually,
   inProcessService,
   TestInstallation,
@@ -165,33 +166,7 @@ export class HandlerHarness {
     partition: number,
     entities: readonly Entity[],
   ): Promise<void> {
-    const at = new Date(0);
-    const action: ActionDocument = {
-      _id: actionId,
-      accountId: 'acme',
-      actionType: 'update',
-      entityType: 'contact',
-      lane: 'normal',
-      config: {},
-      dryRun: false,
-      retryOf: null,
-      cancelRequestedAt: null,
-      status: 'queued',
-      version: 2,
-      total: entities.length,
-      batchCount: 1,
-      countedBatches: 0,
-      counts: { success: 0, failure: 0, skipped: 0 },
-      codes: {},
-      applied: {},
-      dispatch: { nextBatch: 1, done: true, lease: null },
-      scheduledFor: null,
-      createdAt: at,
-      queuedAt: at,
-      startedAt: null,
-      finishedAt: null,
-      updatedAt: at,
-    };
+    const action = acceptedAction({ _id: actionId, total: entities.length, batchCount: 1 });
     await this.database.actions.insertOne(action);
     await this.database.stagedBatches.insertOne({
       _id: `${actionId}:${batchNo}`,

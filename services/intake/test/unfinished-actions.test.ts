@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { stagedFields, type ActionDocument, type Database } from '@bulk/mongo';
+import { CONTACT_UPDATE } from '@bulk/testing';
 import { findUnfinishedActions } from '../src/dispatch/unfinished-actions.ts';
 import { IntakeHarness } from './harness.ts';
 
@@ -25,14 +26,7 @@ async function given(
   await database.actions.insertOne({
     ...staged,
     _id: randomUUID(),
-    accountId: 'acme',
-    actionType: 'update',
-    entityType: 'contact',
-    lane: 'normal',
-    config: {},
-    dryRun: false,
-    retryOf: null,
-    scheduledFor: null,
+    ...CONTACT_UPDATE,
     total: 100,
     batchCount: 4,
     ...fields,

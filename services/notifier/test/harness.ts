@@ -10,6 +10,7 @@ import type { MessageProducer } from '@bulk/kafka';
 import type { ActionDocument, Database } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
+  acceptedAction,
   eventually,
   inProcessService,
   TestInstallation,
@@ -96,33 +97,10 @@ export class NotifierHarness {
   async givenAction(state: Partial<ActionDocument> = {}): Promise<string> {
     const actionId = state._id ?? randomUUID();
     const at = new Date();
-    await this.database.actions.insertOne({
-      _id: actionId,
-      accountId: ACCOUNT,
-      actionType: 'update',
-      entityType: 'contact',
-      lane: 'normal',
-      config: {},
-      dryRun: false,
-      retryOf: null,
-      cancelRequestedAt: null,
-      status: 'processing',
-      version: 1,
-      total: 1_000,
-      batchCount: 10,
-      countedBatches: 0,
-      counts: { success: 0, failure: 0, skipped: 0 },
-      codes: {},
-      applied: {},
-      dispatch: { nextBatch: 10, done: true, lease: null },
-      scheduledFor: null,
-      createdAt: at,
-      queuedAt: at,
-      startedAt: at,
-      finishedAt: null,
-      updatedAt: at,
-      ...state,
-    });
+    const shown = { accountId: ACCOUNT, status: 'processing', version: 1, startedAt: at } as const;
+    await this.database.actions.insertOne(
+      acceptedAction({ _id: actionId, total: 1_000, batchCount: 10, ...shown, ...state }, at),
+    );
     return actionId;
   }
 

@@ -3,6 +3,7 @@ import type { MessageProducer } from '@bulk/kafka';
 import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
+  acceptedAction,
   eventually,
   inProcessService,
   TestInstallation,
@@ -93,34 +94,10 @@ export class AggregatorHarness {
   }
 
   async givenAction(actionId: string, total: number, more: Partial<ActionDocument> = {}): Promise<void> {
-    const at = new Date(0);
-    await this.database.actions.insertOne({
-      _id: actionId,
-      accountId: 'acme',
-      actionType: 'update',
-      entityType: 'contact',
-      lane: 'normal',
-      config: {},
-      dryRun: false,
-      retryOf: null,
-      cancelRequestedAt: null,
-      status: 'queued',
-      version: 2,
-      total,
-      batchCount: Math.ceil(total / 10),
-      countedBatches: 0,
-      counts: { success: 0, failure: 0, skipped: 0 },
-      codes: {},
-      applied: {},
-      dispatch: { nextBatch: 0, done: true, lease: null },
-      scheduledFor: null,
-      createdAt: at,
-      queuedAt: at,
-      startedAt: null,
-      finishedAt: null,
-      updatedAt: at,
-      ...more,
-    });
+    const dispatch = { nextBatch: 0, done: true, lease: null };
+    await this.database.actions.insertOne(
+      acceptedAction({ _id: actionId, total, batchCount: Math.ceil(total / 10), dispatch, ...more }),
+    );
   }
 
   /**
