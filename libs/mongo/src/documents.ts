@@ -138,12 +138,17 @@ export interface DispatchLaneDocument {
   readonly at: Date;
 }
 
+/** Returns the id of a dead letter: its place in the topic of dead letters. */
+export function deadLetterId(partition: number, offset: number | string): string {
+  return `${partition}:${offset}`;
+}
+
 /**
  * Collection `dead_letter_marks`: what an operator did with a dead letter. `npm run dlq` writes it, and stats-aggregator
  * reads it to find the dead letters that still wait.
  */
 export interface DeadLetterMarkDocument {
-  /** `partition:offset` in the topic of dead letters. */
+  /** See `deadLetterId`. */
   readonly _id: string;
   /** `replaying`: a replay was started, and may have been broken off before or after it was sent. */
   readonly state: 'replaying' | 'replayed' | 'dropped';

@@ -11,7 +11,7 @@ import {
   type Kafka,
 } from '@bulk/kafka';
 import { MONGODB, openDatabase, recordTopicIds, type Database } from '@bulk/mongo';
-import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
+import { configuredLifetimes, openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { Accountant } from './accounting/accountant.ts';
 import { ActionCounts } from './accounting/action-counts.ts';
@@ -128,7 +128,7 @@ function watchUpkeep(
   watch({
     deadLetters: () => letters.value,
     storedBytes: () => bytes.value,
-    retentionSeconds: config.KAFKA_RETENTION_HOURS * 3_600,
+    retentionSeconds: configuredLifetimes(config).retentionMs / 1_000,
   });
 }
 

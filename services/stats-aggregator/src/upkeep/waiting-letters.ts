@@ -1,5 +1,5 @@
 import { Consumption, type Kafka, type OffsetRange } from '@bulk/kafka';
-import { stored, type Database } from '@bulk/mongo';
+import { deadLetterId, stored, type Database } from '@bulk/mongo';
 
 /** The dead letters that no operator has replayed or dropped. */
 export interface LettersWaiting {
@@ -27,7 +27,7 @@ export class WaitingLetters {
   readonly #database: Database;
   readonly #topic: string;
   readonly #now: () => Date;
-  /** `partition:offset` → time of the message. It holds the ones that the last read asked for. */
+  /** Id of a dead letter → time of its message. It holds the ones that the last read asked for. */
   #times = new Map<string, number>();
 
   constructor(kafka: Kafka, database: Database, topic: string, now: () => Date) {
@@ -46,9 +46,9 @@ export class WaitingLetters {
       let oldest: number | undefined;
       for (const range of await consumption.ranges(this.#topic)) {
         const timeOf = async (offset: number): Promise<number> => {
-          const place = `${range.partition}:${offset}`;
-          const time = known.get(place) ?? (await this.#timeOf(range.partition, offset, consumption));
-          this.#times.set(place, time);
+          const id = deadLetterId(range.partition, offset);
+          const time = known.get(id) ?? (await this.#timeOf(range.partition, offset, consumption));
+          this.#times.set(id, time);
           return time;
         };
         const { waiting, first } = await this.#waitingIn(range, timeOf);
@@ -73,7 +73,7 @@ export class WaitingLetters {
       const start = Math.max(low, end - PAGE);
       const offsets = Array.from({ length: end - start }, (_, i) => start + i);
       const settled = await this.#settled(partition, offsets, since);
-      const open = offsets.filter((offset) => !settled.has(idOf(partition, offset)));
+      const open = offsets.filter((offset) => !settled.has(deadLetterId(partition, offset)));
       waiting += open.length;
       first = open[0] ?? first;
     }
@@ -81,7 +81,7 @@ export class WaitingLetters {
   }
 
   async #settled(partition: number, offsets: readonly number[], since: number): Promise<Set<string>> {
-    const ids = offsets.map((offset) => idOf(partition, offset));
+    const ids = offsets.map((offset) => deadLetterId(partition, offset));
     const marks = await stored(
       this.#database.deadLetterMarks
         .find(
@@ -105,9 +105,4 @@ export class WaitingLetters {
     }
     return since;
   }
-}
-
-/** Returns the id that a dead letter has in MongoDB. */
-function idOf(partition: number, offset: number): string {
-  return `${partition}:${offset}`;
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { MESSAGES } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { Kafka, MessageCodec } from '@bulk/kafka';
+import { deadLetterId } from '@bulk/mongo';
 import type { KafkaMessage } from 'kafkajs';
 import { toLetter, type Letter } from './letter.ts';
 
@@ -49,10 +50,10 @@ export async function readLetters(
   const ends = await endsOf(kafka, topic);
   if (ends.size === 0) return;
   await readTo(kafka, topic, ends, async (partition, messages) => {
-    const wanted = messages.filter(({ offset }) => ids?.has(`${partition}:${offset}`) ?? true);
+    const wanted = messages.filter(({ offset }) => ids?.has(deadLetterId(partition, offset)) ?? true);
     const letters = await Promise.all(
       wanted.map(async ({ offset, value, headers = {} }) =>
-        toLetter(`${partition}:${offset}`, await codec.decode(MESSAGES.deadLetter, value), headers),
+        toLetter(deadLetterId(partition, offset), await codec.decode(MESSAGES.deadLetter, value), headers),
       ),
     );
     if (letters.length > 0) await take(letters);
