@@ -2,6 +2,7 @@ import { once } from 'node:events';
 import { createServer, request, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { delay } from '@bulk/runtime';
+import { probeReadiness } from '@bulk/tools';
 
 /** A pod behind the load balancer. */
 export interface Endpoint {
@@ -21,7 +22,6 @@ export const BARE = 'x-bare';
 const PERIOD_MS = 200;
 /** Number of failed probes in a row after which an endpoint gets no more requests. */
 export const FAILURES = 2;
-const PROBE_TIMEOUT_MS = 2_000;
 
 /**
  * Forwards requests to the endpoints that are ready, as a Service of Kubernetes with an ingress in
@@ -80,15 +80,7 @@ export class LoadBalancer {
   async #follow(endpoint: Watched): Promise<void> {
     const { signal } = this.#stopping;
     while (!signal.aborted) {
-      const isReady = await fetch(`http://127.0.0.1:${endpoint.adminPort}/readyz`, {
-        signal: AbortSignal.timeout(PROBE_TIMEOUT_MS),
-      }).then(
-        async (response) => {
-          await response.arrayBuffer();
-          return response.ok;
-        },
-        () => false,
-      );
+      const isReady = (await probeReadiness(endpoint.adminPort)) === 'ready';
       endpoint.failures = isReady ? 0 : endpoint.failures + 1;
       this.#rounds += 1;
       await delay(PERIOD_MS, signal);

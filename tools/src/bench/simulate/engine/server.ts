@@ -1,3 +1,4 @@
+import { Places } from '@bulk/runtime';
 import type { Engine } from './engine.ts';
 import { Usage } from './usage.ts';
 
@@ -5,12 +6,11 @@ import { Usage } from './usage.ts';
 export class Server {
   readonly usage: Usage;
   readonly #engine: Engine;
-  readonly #waiting: (() => void)[] = [];
-  #free: number;
+  readonly #places: Places;
 
   constructor(engine: Engine, places: number) {
     this.#engine = engine;
-    this.#free = places;
+    this.#places = new Places(places);
     this.usage = new Usage(places, () => engine.now());
   }
 
@@ -28,15 +28,12 @@ export class Server {
   }
 
   /** Takes a place while `work` runs. */
-  async hold(work: () => Promise<void>): Promise<void> {
-    if (this.#free > 0) this.#free -= 1;
-    else await new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.usage.add(1);
-    await work();
-    this.usage.add(-1);
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free += 1;
-    else next();
+  hold(work: () => Promise<void>): Promise<void> {
+    return this.#places.run(async () => {
+      this.usage.add(1);
+      await work();
+      this.usage.add(-1);
+    });
   }
 }
 

@@ -5,7 +5,7 @@ import type { SimulatedBatch } from './actions.ts';
 import type { Installation } from './installation.ts';
 import { Fetcher, Producer } from './kafka.ts';
 import { MergedWrites } from './merged-writes.ts';
-import { Places } from './places.ts';
+import { LanePlaces } from './lane-places.ts';
 
 const WEIGHTS = { high: 16, normal: 4, low: 1 };
 
@@ -43,7 +43,7 @@ class Handler {
   readonly #installation: Installation;
   readonly #cpu: Cpu;
   readonly #producer: Producer;
-  readonly #places: Places;
+  readonly #places: LanePlaces;
   readonly #writes: MergedWrites;
   /** Lane and broker → the fetches of that lane's consumer. */
   readonly #fetchers = new Map<string, Fetcher<SimulatedBatch>>();
@@ -54,7 +54,7 @@ class Handler {
     this.#installation = installation;
     this.#cpu = world.cpu('handler CPU');
     this.#producer = new Producer(world, brokers, this.#cpu);
-    this.#places = new Places(world.usage('handler places', world.parameters.places), WEIGHTS);
+    this.#places = new LanePlaces(world.usage('handler places', world.parameters.places), WEIGHTS);
     this.#writes = new MergedWrites(world, mongo, this.#cpu);
   }
 

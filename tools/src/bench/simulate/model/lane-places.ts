@@ -3,7 +3,7 @@ import { LaneShares, type LaneWeights } from '@bulk/handler/lane-shares';
 import type { Usage } from '../engine/usage.ts';
 
 /** The places of one handler, given to its lanes by their weights, as `LaneGate` does. */
-export class Places {
+export class LanePlaces {
   readonly #usage: Usage;
   readonly #shares: LaneShares;
   readonly #waiting: Record<Lane, (() => void)[]> = { high: [], normal: [], low: [] };
