@@ -154,7 +154,7 @@ describe('another instance that crashes', () => {
 
 describe('the results of a large action that arrive one by one', () => {
   const INTERVAL_MS = 100;
-  /** So many that half of them, sent one by one, take several intervals. */
+  /** Enough that half of them, sent one by one, take several intervals. */
   const BATCHES = 900;
   /** The number of batches below which nothing waits. */
   const AT_ONCE = 32;
