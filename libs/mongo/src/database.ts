@@ -9,6 +9,7 @@ import type {
   EntityDocument,
   StagedBatchDocument,
 } from './documents.ts';
+import { endUnfinishedWrites } from './driver-patches/unfinished-writes.ts';
 
 /** Returns the TLS and credential options that the connection string does not contain. */
 function accessOf(config: MongoConfig): MongoClientOptions {
@@ -55,6 +56,7 @@ export class Database {
     config: MongoConfig,
     onCommand?: (command: Document) => void,
   ): Promise<Database> {
+    endUnfinishedWrites();
     const client = new MongoClient(config.MONGODB_URI, {
       appName,
       maxPoolSize: config.MONGODB_POOL_SIZE,
