@@ -11,8 +11,8 @@
  * are children of this process, and the kernel ends them with it, however it ends.
  */
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { register } from 'tsx/esm/api';
@@ -27,10 +27,22 @@ const { noteSkipped } = await import('./src/checks/skipped.ts');
 const root = resolve(dirname(fileURLToPath(import.meta.url)), '..');
 const bin = (path) => join(root, 'node_modules', ...path.split('/'));
 
-/** What each run gives to jest. Two workers on two cores; the end-to-end tests have the machine to themselves. */
+const CORES = Math.min(4, availableParallelism());
+
+/** How long jest may take to end after it has written its report, in ms. */
+const END_LIMIT_MS = 30_000;
+
+/**
+ * What each run gives to jest. Unit tests compute: one worker per core. Integration tests wait more than half of their
+ * time: two workers per core. The end-to-end tests have the machine to themselves.
+ */
 const RUNS = {
-  unit: { needsStack: false, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=20000'] },
-  integration: { needsStack: true, needsBuild: false, args: ['--maxWorkers=2', '--testTimeout=60000'] },
+  unit: { needsStack: false, needsBuild: false, args: [`--maxWorkers=${CORES}`, '--testTimeout=20000'] },
+  integration: {
+    needsStack: true,
+    needsBuild: false,
+    args: [`--maxWorkers=${2 * CORES}`, '--testTimeout=60000'],
+  },
   e2e: { needsStack: true, needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
 };
 
@@ -181,7 +193,7 @@ async function runJest(name, { args }, env, binary = process.execPath) {
     ],
     { ...(binary !== process.execPath && withNode(binary, process.env)), ...env },
     false,
-    { stdout: 'ignore', binary },
+    { stdout: 'ignore', binary, lastFile: report },
   );
   return { code, ...readReport(report) };
 }
@@ -246,8 +258,13 @@ function readReport(file) {
   }
 }
 
-/** Runs Node to its end, or to ours: then it is asked to end and waited for. */
-function run(args, env, silent, { stdout = 'inherit', binary = process.execPath } = {}) {
+/**
+ * Runs Node to its end, or to ours: then it is asked to end and waited for.
+ *
+ * @param lastFile what it writes last. If it does not end within `END_LIMIT_MS` afterwards, because a test has left
+ *   something open, it is killed, which is a failure.
+ */
+function run(args, env, silent, { stdout = 'inherit', binary = process.execPath, lastFile } = {}) {
   const [command, list] = tiedToUs(binary, args, process.env);
   const child = spawn(command, list, {
     cwd: root,
@@ -260,11 +277,21 @@ function run(args, env, silent, { stdout = 'inherit', binary = process.execPath 
       output = (output + chunk.toString('utf8')).slice(-20_000);
     });
   }
+  let kill;
+  const watch = setInterval(() => {
+    if (lastFile === undefined || kill !== undefined || !existsSync(lastFile)) return;
+    kill = setTimeout(() => {
+      problems.push('jest did not end after the last test: a test has left something open');
+      child.kill('SIGKILL');
+    }, END_LIMIT_MS);
+  }, 1_000);
   const end = () => child.kill('SIGTERM');
   ending.signal.addEventListener('abort', end, { once: true });
   return new Promise((settle, reject) => {
     child.once('error', reject);
     child.once('close', (code) => {
+      clearInterval(watch);
+      clearTimeout(kill);
       ending.signal.removeEventListener('abort', end);
       settle({ code: code ?? 1, output });
     });
