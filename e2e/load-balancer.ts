@@ -18,6 +18,8 @@ interface Watched extends Endpoint {
 
 /** Header of an answer that no endpoint has given. */
 export const BARE = 'x-bare';
+/** One connection for each request: a request that meets the end of an idle connection is no answer of an intake. */
+const LAST = { connection: 'close' } as const;
 /** As in the manifests, but quicker: an outage of a moment counts. */
 const PERIOD_MS = 200;
 /** Number of failed probes in a row after which an endpoint gets no more requests. */
@@ -96,7 +98,7 @@ export class LoadBalancer {
     }
     const { method, headers, url = '/' } = incoming;
     const forwarded = request(new URL(url, endpoint.url), { method, headers, agent: false }, (response) => {
-      answer.writeHead(response.statusCode ?? 502, response.headers);
+      answer.writeHead(response.statusCode ?? 502, { ...response.headers, ...LAST });
       response.pipe(answer);
     });
     forwarded.on('error', () => (answer.headersSent ? answer.destroy() : bare(answer, 502)));
@@ -105,5 +107,7 @@ export class LoadBalancer {
 }
 
 function bare(answer: ServerResponse, status: number): void {
-  answer.writeHead(status, { 'content-type': 'text/html', [BARE]: 'true' }).end('<html>Unavailable</html>');
+  answer
+    .writeHead(status, { 'content-type': 'text/html', [BARE]: 'true', ...LAST })
+    .end('<html>Unavailable</html>');
 }

@@ -7,8 +7,9 @@ export const KINDS = ['POST', 'GET'] as const;
 /** An answer that a client got. */
 export interface Answer {
   readonly kind: (typeof KINDS)[number];
+  /** 0 if there was no answer. */
   readonly status: number;
-  /** The code in the error envelope; `bare` for an answer of the load balancer itself. */
+  /** The code in the error envelope; `bare` for an answer of the load balancer itself; why there was no answer. */
   readonly code: string | undefined;
   readonly retryAfter: string | null;
   /** The action that a POST has created. */
@@ -72,13 +73,18 @@ export class Traffic {
 
   async #repeat(kind: Answer['kind']): Promise<void> {
     while (!this.#stopping.signal.aborted) {
-      await this.#ask(kind);
+      const phase = this.#phase;
+      try {
+        await this.#ask(kind, phase);
+      } catch (error) {
+        const reason = error instanceof Error ? (error.cause ?? error) : error;
+        this.#keep(phase, { kind, status: 0, code: String(reason), retryAfter: null, actionId: undefined });
+      }
       await sleep(PAUSE_MS);
     }
   }
 
-  async #ask(kind: Answer['kind']): Promise<void> {
-    const phase = this.#phase;
+  async #ask(kind: Answer['kind'], phase: string): Promise<void> {
     const headers = { 'x-account-id': this.#accountId, 'content-type': 'application/json' };
     this.#sent += 1;
     const body = { actionType: 'update', entities: [{ id: `traffic-${this.#sent}`, lastName: 'Behind' }] };
@@ -90,13 +96,16 @@ export class Traffic {
     const text = await response.text();
     const isBare = response.headers.has(BARE);
     const envelope = isBare ? {} : (JSON.parse(text) as Envelope);
-    this.answers.push({
+    this.#keep(phase, {
       kind,
       status: response.status,
       code: isBare ? 'bare' : envelope.error?.code,
       retryAfter: response.headers.get('retry-after'),
       actionId: envelope.data?.actionId,
-      phase: phase === this.#phase ? phase : undefined,
     });
+  }
+
+  #keep(phase: string, answer: Omit<Answer, 'phase'>): void {
+    this.answers.push({ ...answer, phase: phase === this.#phase ? phase : undefined });
   }
 }

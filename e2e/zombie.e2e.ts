@@ -5,7 +5,9 @@ import { MESSAGES, type BatchResult } from '@bulk/contracts';
 import {
   checkAccounting,
   eventually,
+  linkTo,
   modelAction,
+  testUrls,
   TopicReader,
   type GivenEntity,
   type ModelEntity,
@@ -17,11 +19,18 @@ const SIZE = 3_000;
 const BATCH_SIZE = 20;
 /** Maximum number of stalls. A stall between two batches proves little, so another one is tried. */
 const TRIES = 5;
+/** Delay between a handler and MongoDB in each direction, in ms, so that it is almost always in the middle of a batch. */
+const DELAY_MS = 20;
 let system: InstallationUnderTest;
+let closeLink: () => Promise<void>;
 let client: BulkClient;
 let results: TopicReader;
 beforeAll(async () => {
-  system = await InstallationUnderTest.start({ handler: 2 }, {}, { BATCH_SIZE: String(BATCH_SIZE) });
+  const { link, env } = await linkTo('mongodb', testUrls());
+  link.delay(DELAY_MS);
+  const batchSize = { BATCH_SIZE: String(BATCH_SIZE) };
+  system = await InstallationUnderTest.start({ handler: 2 }, {}, batchSize, { handler: env });
+  closeLink = () => link.close();
   client = system.client();
   results = await TopicReader.open(system.installation.kafka, [system.installation.topics.results]);
 }, 120_000);
@@ -29,6 +38,7 @@ afterAll(async () => {
   client.close();
   await results.close();
   await system.dispose();
+  await closeLink();
 });
 
 type Entities = ReadonlyMap<string, ModelEntity>;
