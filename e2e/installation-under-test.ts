@@ -1,9 +1,17 @@
 import { join } from 'node:path';
+import { expect } from '@jest/globals';
 import { contact } from '@bulk/action-types';
 import { BulkClient } from '@bulk/client';
 import { entityKey, type Database } from '@bulk/mongo';
 import { workspaceRoot } from '@bulk/local-stack';
-import { TestInstallation, type GivenEntity } from '@bulk/testing';
+import {
+  checkAccounting,
+  modelAction,
+  TestInstallation,
+  type GivenEntity,
+  type ModelEntity,
+  type ModelResult,
+} from '@bulk/testing';
 import { ServiceGroup, type ServiceGroupOptions } from '@bulk/tools';
 
 export const ACCOUNT = 'acme';
@@ -105,6 +113,32 @@ export class InstallationUnderTest {
     );
   }
 
+  /**
+   * Expects what the model says of an action that has ended: counts and logs agree, each position has its outcome, and
+   * the contacts whose ids start with `mark` have their fields and versions, so that each was changed once.
+   */
+  async expectOutcome(actionId: string, mark: string, model: ModelResult<ModelEntity>): Promise<void> {
+    await this.expectAccounts(actionId, model);
+    await this.expectContacts(mark, model.entities);
+  }
+
+  /** Expects that counts and logs of an action that has ended agree, and that each position has its outcome. */
+  async expectAccounts(actionId: string, { outcomes }: ModelResult<unknown>): Promise<void> {
+    const report = await checkAccounting(this.database, actionId);
+    expect(report.breaches).toEqual([]);
+    expect(
+      report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
+    ).toEqual(outcomes);
+  }
+
+  /** Expects the account's contacts whose ids start with `mark`: all of these, and no others. */
+  async expectContacts(mark: string, contacts: ReadonlyMap<string, ModelEntity>): Promise<void> {
+    const stored = await this.storedContacts(mark);
+    expect(stored.size).toBe(contacts.size);
+    for (const [id, { version, fields }] of contacts)
+      expect([id, stored.get(id)]).toEqual([id, { version, fields }]);
+  }
+
   dispose(): Promise<void> {
     return this.installation.dispose();
   }
@@ -134,4 +168,10 @@ export function scenario(size: number, mark: string): Scenario {
     return { id, ref, lastName: `After ${i}`, city: null, score: i % 101 };
   });
   return { before, entities };
+}
+
+/** The result of an update of contacts that existed with version 1, by the sequential model. */
+export function modelOf({ before, entities }: Scenario): ModelResult<ModelEntity> {
+  const stored = new Map([...before].map(([id, fields]) => [id, { version: 1, fields }]));
+  return modelAction('update', contact, stored, entities);
 }

@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/action-types';
-import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
-import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { eventually } from '@bulk/testing';
+import { InstallationUnderTest, scenario, modelOf } from './installation-under-test.ts';
 
 const SIZE = 4_000;
 let system: InstallationUnderTest;
@@ -23,7 +22,7 @@ describe('a process killed in the middle of an action', () => {
     'leaves one outcome for every position, equal counts and logs, and the entities of the model ($victim)',
     async ({ victim, after }) => {
       const { before, entities } = scenario(SIZE, victim);
-      const model = modelUpdate(contact, before, entities);
+      const model = modelOf({ before, entities });
       await system.givenContacts(before);
       const client = system.client();
       const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
@@ -47,18 +46,7 @@ describe('a process killed in the middle of an action', () => {
       await system.services.restart(victim);
 
       expect(await completed).toMatchObject({ status: 'completed', processed: SIZE });
-      const report = await checkAccounting(system.database, actionId);
-      expect(report.breaches).toEqual([]);
-      expect(
-        report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
-      ).toEqual(model.outcomes);
-      const stored = await system.storedContacts(victim);
-      for (const [id, fields] of model.entities) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
-      // Each was applied once: a second application would have raised the version again.
-      const changed = model.outcomes
-        .filter(({ status }) => status === 'success')
-        .map(({ entityId }) => entityId);
-      expect(changed.filter((id) => stored.get(id)?.version !== 2)).toEqual([]);
+      await system.expectOutcome(actionId, victim, model);
     },
     180_000,
   );

@@ -1,11 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { contact } from '@bulk/action-types';
 import { OWN_PARTS, resetStack, startStack, type RunningStack } from '@bulk/local-stack';
 import { UNFINISHED_STATUSES } from '@bulk/domain';
-import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
+import { checkAccounting, eventually, type ModelEntity, type ModelResult } from '@bulk/testing';
 import { ServiceProcess } from '@bulk/tools';
-import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { InstallationUnderTest, scenario, modelOf } from './installation-under-test.ts';
 import { FAILURES, LoadBalancer } from './load-balancer.ts';
 import { isSuccess, KINDS, Traffic } from './traffic.ts';
 
@@ -91,30 +90,14 @@ const OUTAGES = [
 
 async function givenAction(
   mark: string,
-): Promise<{ actionId: string; done: Promise<unknown>; model: ReturnType<typeof modelUpdate> }> {
+): Promise<{ actionId: string; done: Promise<unknown>; model: ModelResult<ModelEntity> }> {
   const { before, entities } = scenario(SIZE, mark);
   await system.givenContacts(before);
   const client = system.client();
   const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
   const done = client.waitForCompletion(actionId, { timeoutMs: 90_000 });
   done.catch(() => undefined);
-  return { actionId, done, model: modelUpdate(contact, before, entities) };
-}
-
-async function expectExact(
-  actionId: string,
-  mark: string,
-  model: ReturnType<typeof modelUpdate>,
-): Promise<void> {
-  const report = await checkAccounting(system.database, actionId);
-  expect(report.breaches).toEqual([]);
-  expect(
-    report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
-  ).toEqual(model.outcomes);
-  const stored = await system.storedContacts(mark);
-  for (const [id, fields] of model.entities) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
-  const changed = model.outcomes.filter(({ status }) => status === 'success').map(({ entityId }) => entityId);
-  expect(changed.filter((id) => stored.get(id)?.version !== 2)).toEqual([]);
+  return { actionId, done, model: modelOf({ before, entities }) };
 }
 
 describe('a dependency killed and restarted in the middle of an action', () => {
@@ -145,7 +128,7 @@ describe('a dependency killed and restarted in the middle of an action', () => {
       await stack.resume(part);
       for (const member of members) await isHealthy(member);
       expect(await done).toMatchObject({ status: 'completed', processed: SIZE });
-      await expectExact(actionId, part, model);
+      await system.expectOutcome(actionId, part, model);
       expect(members.map((member) => member.running && member.pid)).toEqual(pids);
       for (const member of affected) {
         const { name } = member;
@@ -259,7 +242,7 @@ describe('services started before their dependencies', () => {
       }
       const { actionId, done, model } = await givenAction('started');
       expect(await done).toMatchObject({ status: 'completed', processed: SIZE });
-      await expectExact(actionId, 'started', model);
+      await system.expectOutcome(actionId, 'started', model);
     } finally {
       await Promise.all(started.map((member) => member.stop()));
     }

@@ -2,8 +2,8 @@ import { once } from 'node:events';
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
-import { checkAccounting, eventually, modelUpdate } from '@bulk/testing';
-import { ACCOUNT, InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { checkAccounting, eventually } from '@bulk/testing';
+import { ACCOUNT, InstallationUnderTest, scenario, modelOf } from './installation-under-test.ts';
 
 const SIZE = 4_000;
 const GRACE_MS = 15_000;
@@ -67,7 +67,7 @@ describe('a process asked to stop in the middle of an action', () => {
     async ({ stopped, after }) => {
       const mark = stopped.join('');
       const { before, entities } = scenario(SIZE, mark);
-      const model = modelUpdate(contact, before, entities);
+      const model = modelOf({ before, entities });
       await system.givenContacts(before);
       const client = system.client();
       const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
@@ -105,16 +105,7 @@ describe('a process asked to stop in the middle of an action', () => {
       for (const name of stopped) await system.services.restart(name);
 
       expect(await completed).toMatchObject({ status: 'completed', processed: SIZE });
-      const report = await checkAccounting(system.database, actionId);
-      expect(report.breaches).toEqual([]);
-      expect(
-        report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
-      ).toEqual(model.outcomes);
-      const stored = await system.storedContacts(mark);
-      const changed = model.outcomes
-        .filter(({ status }) => status === 'success')
-        .map(({ entityId }) => entityId);
-      expect(changed.filter((id) => stored.get(id)?.version !== 2)).toEqual([]);
+      await system.expectOutcome(actionId, mark, model);
     },
     120_000,
   );

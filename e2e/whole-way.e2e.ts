@@ -5,8 +5,8 @@ import { company, contact } from '@bulk/action-types';
 import { MESSAGES, type ActionUpdate } from '@bulk/contracts';
 import { LANES, partitionOf } from '@bulk/domain';
 import { workspaceRoot } from '@bulk/local-stack';
-import { checkAccounting, eventually, modelUpdate, TopicReader } from '@bulk/testing';
-import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { eventually, TopicReader } from '@bulk/testing';
+import { InstallationUnderTest, scenario, modelOf } from './installation-under-test.ts';
 
 let system: InstallationUnderTest;
 beforeAll(async () => {
@@ -16,7 +16,7 @@ afterAll(() => system.dispose());
 
 describe('an action from POST to the last frame', () => {
   const { before, entities } = scenario(1_500, 'way');
-  const model = modelUpdate(contact, before, entities);
+  const model = modelOf({ before, entities });
   const frames: ActionUpdate[] = [];
   let actionId: string;
 
@@ -68,20 +68,11 @@ describe('an action from POST to the last frame', () => {
   });
 
   it('has the outcomes of the sequential model in its logs and counts', async () => {
-    const report = await checkAccounting(system.database, actionId);
-    expect(report.breaches).toEqual([]);
-    const logged = report.outcomes.map(({ position, entityId, status, code }) => ({
-      position,
-      entityId,
-      status,
-      code,
-    }));
-    expect(logged).toEqual(model.outcomes);
+    await system.expectAccounts(actionId, model);
   });
 
   it('leaves the entities of the sequential model', async () => {
-    const stored = await system.storedContacts('way');
-    for (const [id, fields] of model.entities) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
+    await system.expectContacts('way', model.entities);
   });
 
   it('has the same figures over REST', async () => {

@@ -3,17 +3,17 @@ import { contact } from '@bulk/action-types';
 import type { BulkClient } from '@bulk/client';
 import { MESSAGES, type BatchResult } from '@bulk/contracts';
 import {
-  checkAccounting,
   eventually,
   linkTo,
   modelAction,
   testUrls,
   TopicReader,
+  type BreakableLink,
   type GivenEntity,
   type ModelEntity,
   type ModelResult,
 } from '@bulk/testing';
-import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { InstallationUnderTest, modelOf, scenario } from './installation-under-test.ts';
 
 const SIZE = 3_000;
 const BATCH_SIZE = 20;
@@ -22,15 +22,14 @@ const TRIES = 5;
 /** Delay between a handler and MongoDB in each direction, in ms, so that it is almost always in the middle of a batch. */
 const DELAY_MS = 20;
 let system: InstallationUnderTest;
-let closeLink: () => Promise<void>;
+let link: BreakableLink;
 let client: BulkClient;
 let results: TopicReader;
 beforeAll(async () => {
-  const { link, env } = await linkTo('mongodb', testUrls());
-  link.delay(DELAY_MS);
+  const linked = await linkTo('mongodb', testUrls());
+  link = linked.link;
   const batchSize = { BATCH_SIZE: String(BATCH_SIZE) };
-  system = await InstallationUnderTest.start({ handler: 2 }, {}, batchSize, { handler: env });
-  closeLink = () => link.close();
+  system = await InstallationUnderTest.start({ handler: 2 }, {}, batchSize, { handler: linked.env });
   client = system.client();
   results = await TopicReader.open(system.installation.kafka, [system.installation.topics.results]);
 }, 120_000);
@@ -38,10 +37,8 @@ afterAll(async () => {
   client.close();
   await results.close();
   await system.dispose();
-  await closeLink();
+  await link.close();
 });
-
-type Entities = ReadonlyMap<string, ModelEntity>;
 
 async function start(entities: readonly GivenEntity[]): Promise<string> {
   const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
@@ -58,21 +55,11 @@ async function resultsOf(actionId: string): Promise<BatchResult[]> {
 }
 
 async function expectAccounts(actionId: string, model: ModelResult<ModelEntity>): Promise<void> {
-  const report = await checkAccounting(system.database, actionId);
-  expect(report.breaches).toEqual([]);
-  const brief = report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })); // prettier-ignore
-  expect(brief).toEqual(model.outcomes);
+  await system.expectAccounts(actionId, model);
   for (const { outcomes } of await resultsOf(actionId)) {
     for (const { position, entityId, status, code } of outcomes)
       expect({ position, entityId, status, code }).toEqual(model.outcomes[position]);
   }
-}
-
-async function expectEntities(mark: string, entities: Entities): Promise<void> {
-  const stored = await system.storedContacts(mark);
-  expect(stored.size).toBe(entities.size);
-  for (const [id, { version, fields }] of entities)
-    expect([id, stored.get(id)]).toEqual([id, { version, fields }]);
 }
 
 async function untilStalledIs(state: 'gone' | 'there'): Promise<void> {
@@ -95,11 +82,11 @@ async function stall(mark: string): Promise<boolean> {
   const zombie = system.services.member('handler');
   const given = scenario(SIZE, mark);
   const second = given.entities.map((entity) => ({ ...entity, lastName: 'Later', score: 7 }));
-  const before = new Map([...given.before].map(([id, fields]) => [id, { version: 1, fields }]));
-  const first = modelAction('update', contact, before, given.entities);
+  const first = modelOf(given);
   const last = modelAction('update', contact, first.entities, second);
   await system.givenContacts(given.before);
 
+  link.delay(DELAY_MS);
   const actionId = await start(given.entities);
   const done = await eventually(
     'the action is under way',
@@ -107,17 +94,18 @@ async function stall(mark: string): Promise<boolean> {
     { everyMs: 5 },
   );
   expect(zombie.suspend()).toBe(true);
+  link.delay(0);
   expect(done).toBeLessThan(SIZE / BATCH_SIZE);
   await untilStalledIs('gone');
   await client.waitForCompletion(actionId, { timeoutMs: 120_000 });
   const later = await start(second);
   await client.waitForCompletion(later, { timeoutMs: 120_000 });
-  await expectEntities(mark, last.entities);
+  await system.expectContacts(mark, last.entities);
 
   expect(zombie.wake()).toBe(true);
   await untilStalledIs('there');
   // Anything that the zombie had started has ended before it could join.
-  await expectEntities(mark, last.entities);
+  await system.expectContacts(mark, last.entities);
   await expectAccounts(actionId, first);
   await expectAccounts(later, last);
   return zombie.tail(1_000).includes('Chunk left');
