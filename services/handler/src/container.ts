@@ -180,9 +180,8 @@ export async function startHandler(
   // Fences and results refer to offsets in these topics.
   const guarded = [...Object.values(topics.entityBatches), ...Object.values(topics.retries), topics.results];
   const guard = await openTopicGuard(kafka, guarded, (ids) => recordTopicIds(database, ids), context);
-  const confirmTopics = (names: readonly string[]): Promise<void> => guard.confirm(names);
   const batches = container.get(TOKENS.consumer);
-  await startConsumers({ kafka, topics, batches, confirmTopics, metrics }, config, context);
+  await startConsumers({ kafka, topics, batches, guard, metrics }, config, context);
   log.info({ adminPort: admin.port }, 'Service ready');
   return admin.port;
 }

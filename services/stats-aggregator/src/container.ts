@@ -181,6 +181,7 @@ export async function startStatsAggregator(
         },
         // The counts refer to offsets of this very topic.
         admit: () => dependencies.during([KAFKA_TOPICS], () => guard.confirm()),
+        topicIds: guard.ids,
         onAssigned: () => {
           known.clear();
           health.set(CONSUMER, 'ready');

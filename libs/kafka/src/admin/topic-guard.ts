@@ -37,6 +37,11 @@ export class TopicGuard {
     this.#recorded = recorded;
   }
 
+  /** The ids of the topics at their first use. Consumers fetch by them. */
+  get ids(): TopicIdsByName {
+    return this.#recorded;
+  }
+
   /**
    * Resolves if a question that was asked after this call found the topics unchanged. What was fetched from a topic
    * before the call is then valid, since a topic id is never used again. Calls that arrive while a question waits share

@@ -4,6 +4,7 @@ import Decoder from 'kafkajs/src/protocol/decoder.js';
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 import { createErrorFromCode } from 'kafkajs/src/protocol/error.js';
 import { KafkaUnavailableError } from '../client/errors.ts';
+import { readCompactArray, skipTaggedFields, UUID_BYTES } from '../kafkajs-patches/flexible-versions.ts';
 
 /**
  * Topic name → topic id. A topic that is deleted and created again gets another id; its name and offsets do not show
@@ -14,7 +15,6 @@ export type TopicIdsByName = ReadonlyMap<string, string>;
 const METADATA = 3;
 /** The first version with topic ids (Kafka 2.8); every later broker answers it. kafkajs stops at version 6. */
 const VERSION = 10;
-const UUID_BYTES = 16;
 /** The id that a broker without topic ids returns. */
 const NO_ID = '0'.repeat(UUID_BYTES * 2);
 
@@ -110,41 +110,37 @@ function metadataRequest(topics: readonly string[]): object {
 /** Decodes a Metadata response. @throws kafkajs' error if a topic has one, for example because it does not exist. */
 function decodeTopicIds(bytes: Buffer): TopicIdsByName {
   const decoder = new Decoder(bytes);
-  decoder.readTaggedFields();
+  skipTaggedFields(decoder);
   decoder.readInt32(); // throttle time
-  each(decoder, () => {
+  readCompactArray(decoder, () => {
     decoder.readInt32(); // node id
     decoder.readUVarIntString(); // host
     decoder.readInt32(); // port
     decoder.readUVarIntString(); // rack
-    decoder.readTaggedFields();
+    skipTaggedFields(decoder);
   });
   decoder.readUVarIntString(); // cluster id
   decoder.readInt32(); // controller id
   const ids = new Map<string, string>();
-  each(decoder, () => {
+  readCompactArray(decoder, () => {
     const error = decoder.readInt16();
     const name = decoder.readUVarIntString() ?? '';
     const id = decoder.readBytes(UUID_BYTES).toString('hex');
     decoder.readBoolean(); // internal
-    each(decoder, () => {
+    readCompactArray(decoder, () => {
       decoder.readInt16(); // error
       decoder.readInt32(); // partition
       decoder.readInt32(); // leader
       decoder.readInt32(); // leader epoch
-      each(decoder, () => decoder.readInt32()); // replicas
-      each(decoder, () => decoder.readInt32()); // in sync
-      each(decoder, () => decoder.readInt32()); // offline
-      decoder.readTaggedFields();
+      readCompactArray(decoder, () => decoder.readInt32()); // replicas
+      readCompactArray(decoder, () => decoder.readInt32()); // in sync
+      readCompactArray(decoder, () => decoder.readInt32()); // offline
+      skipTaggedFields(decoder);
     });
     decoder.readInt32(); // authorised operations
-    decoder.readTaggedFields();
+    skipTaggedFields(decoder);
     if (error !== 0) throw createErrorFromCode(error);
     ids.set(name, id);
   });
   return ids;
-}
-
-function each(decoder: Decoder, read: () => void): void {
-  for (let left = decoder.readUVarInt() - 1; left > 0; left -= 1) read();
 }

@@ -3,6 +3,7 @@ import { Kafka, logLevel, type logCreator } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 import { brokerAccess } from './connection.ts';
 import { mendDeadConnections } from '../kafkajs-patches/dead-connections.ts';
+import { fetchTopicsById } from '../kafkajs-patches/fetch-by-id.ts';
 import { followMemberships } from '../kafkajs-patches/memberships.ts';
 import { acceptLeaderlessPartitions } from '../kafkajs-patches/leaderless-partitions.ts';
 import { mendRequestQueue } from '../kafkajs-patches/request-queue.ts';
@@ -26,6 +27,7 @@ export function createKafka(clientId: string, config: KafkaConfig, log: Logger):
   followMemberships();
   endStoppedFetchers();
   acceptLeaderlessPartitions();
+  fetchTopicsById();
   return new Kafka({
     clientId,
     ...brokerAccess(config),

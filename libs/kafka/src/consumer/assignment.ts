@@ -1,5 +1,6 @@
 import { Places, settledWithin, unlessAborted } from '@bulk/runtime';
 import type { EachBatchPayload, KafkaMessage } from 'kafkajs';
+import { wasFetchedById } from '../kafkajs-patches/fetch-by-id.ts';
 import type { Membership, PartitionOffset } from '../kafkajs-patches/memberships.ts';
 import type { Admissions } from './admissions.ts';
 import { received } from './chunk.ts';
@@ -92,7 +93,7 @@ export class Assignment {
       worker = this.#workerOf(topic, partition, () => payload.pause());
       this.#workers.set(key, worker);
     }
-    const fetchedAt = performance.now();
+    const fetchedAt = wasFetchedById(batch) ? -Infinity : performance.now();
     const end = Number(batch.lastOffset()) + 1;
     const last = batch.messages.length - 1;
     const messages = batch.messages.map((message, i) =>

@@ -1,5 +1,6 @@
 import { delay, settledWithin } from '@bulk/runtime';
 import { PartitionAssigners, type Consumer, type EachBatchPayload } from 'kafkajs';
+import { attachTopicIds } from '../kafkajs-patches/fetch-by-id.ts';
 import { attachHooks, membershipOf, type Membership } from '../kafkajs-patches/memberships.ts';
 import { Admissions } from './admissions.ts';
 import { Assignment } from './assignment.ts';
@@ -149,6 +150,9 @@ export class ChunkConsumer {
   }
 
   #attachTo(cluster: object): void {
+    const { topicIds: ids } = this.#options;
+    if (ids !== undefined)
+      attachTopicIds(cluster, { ids, refused: (topic) => this.#admissions.recheck(topic) });
     attachHooks(cluster, {
       stopped: this.#stopping.signal,
       beforeJoin: () => this.#giveAway(),

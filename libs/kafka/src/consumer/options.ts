@@ -33,9 +33,16 @@ export interface ChunkConsumerOptions {
   readonly dueAt?: (message: ReceivedMessage) => number;
   /**
    * Resolves if the messages that were fetched from a topic before the call may be processed. Partitions share calls.
-   * If it rejects, it is called again after a second, and the messages wait.
+   * If it rejects, it is called again after a second, and all messages of the topic wait.
+   *
+   * It is called after each fetch by name, when a broker refuses an id of `topicIds`, and before each commit.
    */
   readonly admit?: (topic: string) => Promise<void>;
+  /**
+   * Topic name → id of the topic whose messages may be processed. Topics are fetched by these ids if all topics of the
+   * consumer have one and the broker supports that (Kafka 3.1), and by their names otherwise.
+   */
+  readonly topicIds?: ReadonlyMap<string, string>;
   /** Called when the consumer has failed for good. The process should end and be restarted. */
   readonly onCrash: (error: unknown) => void;
   /** Called each time the group assigns partitions to this member. */

@@ -11,7 +11,10 @@ export interface QueuedMessage {
   readonly dueSince: number;
   /** When the message becomes due, in ms since the epoch; 0 means at once. */
   readonly dueAt: number;
-  /** When the message was fetched, in ms on the monotonic clock. */
+  /**
+   * From when on a question about its topic answers for the message, in ms on the monotonic clock: when it was fetched.
+   * -Infinity if Kafka has checked the id of the topic.
+   */
   readonly fetchedAt: number;
 }
 

@@ -30,32 +30,88 @@ declare module 'kafkajs/src/protocol/configSource.js' {
   export default sources;
 }
 
-/** `topic-ids.ts` encodes its request with this class. */
+/** `topic-ids.ts` and `fetch-v13.ts` encode their requests with this class. */
 declare module 'kafkajs/src/protocol/encoder.js' {
   export default class Encoder {
+    readonly buffer: Buffer;
     writeBoolean(value: boolean): this;
+    writeInt8(value: number): this;
+    writeInt32(value: number): this;
+    writeInt64(value: number | string): this;
     writeBuffer(value: Buffer): this;
     writeUVarInt(value: number): this;
     writeUVarIntString(value: string): this;
   }
 }
 
-/** `topic-ids.ts` decodes the answer with this class. */
+/** `topic-ids.ts` and `fetch-v13.ts` decode the answers with this class. */
 declare module 'kafkajs/src/protocol/decoder.js' {
   export default class Decoder {
     constructor(buffer: Buffer);
+    canReadBytes(length: number): boolean;
+    forward(size: number): void;
     readInt16(): number;
     readInt32(): number;
+    readInt64(): bigint;
     readBoolean(): boolean;
     readBytes(length: number): Buffer;
     readUVarInt(): number;
     readUVarIntString(): string | null;
-    readTaggedFields(): unknown;
   }
 }
 
 declare module 'kafkajs/src/protocol/error.js' {
   export function createErrorFromCode(code: number): Error;
+}
+
+/** The parts that `fetch-by-id.ts` fixes. */
+declare module 'kafkajs/src/cluster/index.js' {
+  import type Broker from 'kafkajs/src/broker/index.js';
+  import type BrokerPool from 'kafkajs/src/cluster/brokerPool.js';
+
+  export default class Cluster {
+    readonly brokerPool: BrokerPool;
+    findBroker(options: { readonly nodeId: string }): Promise<Broker>;
+  }
+}
+declare module 'kafkajs/src/broker/index.js' {
+  export interface FetchOptions {
+    readonly maxWaitTime: number;
+    readonly topics: readonly {
+      readonly topic: string;
+      readonly partitions: readonly {
+        readonly partition: number;
+        readonly fetchOffset: string;
+        readonly maxBytes: number;
+      }[];
+    }[];
+  }
+  /** The versions of a request that kafkajs has. */
+  export interface FetchDefinitions {
+    readonly protocol: (options: { readonly version: number }) => (options: object) => object;
+  }
+
+  export default class Broker {
+    constructor(options: object);
+    apiVersions(): Promise<Readonly<Record<number, { readonly maxVersion: number } | undefined>>>;
+    fetch(options: FetchOptions): Promise<{ readonly responses: readonly object[] }>;
+    lookupRequest(apiKey: number, definitions: FetchDefinitions): (options: object) => object;
+  }
+}
+declare module 'kafkajs/src/protocol/requests/fetch/v11/response.js' {
+  const response: { parse: <T>(answer: T) => Promise<T> };
+  export default response;
+}
+declare module 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js' {
+  /** What kafkajs makes of the records of a partition. */
+  export type Records = readonly { readonly offset: string; readonly value: Buffer | null }[];
+
+  /** Decodes what it reads as a length and as many bytes. */
+  export default function decodeMessages(decoder: {
+    readInt32(): number;
+    canReadBytes(length: number): boolean;
+    readBytes(length: number): Buffer;
+  }): Promise<Records>;
 }
 
 /** The part that `memberships.ts` fixes. */
@@ -118,6 +174,15 @@ declare module 'kafkajs/src/cluster/brokerPool.js' {
     metadataExpireAt: number | null;
     refreshMetadata(topics: string[]): Promise<void>;
   }
+}
+
+/** For tests: the whole request, with its length and its header. */
+declare module 'kafkajs/src/protocol/request.js' {
+  export default function createRequest(options: {
+    readonly correlationId: number;
+    readonly clientId: string;
+    readonly request: object;
+  }): Promise<{ readonly buffer: Buffer }>;
 }
 
 /** For tests: the sending of kafkajs, with the test's own brokers. */

@@ -1,6 +1,6 @@
 import { consumerGroups, laneOfTopic, RETRY_TIERS, type TopicNames } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
-import { ChunkConsumer, type Chunk, type Kafka } from '@bulk/kafka';
+import { ChunkConsumer, type Chunk, type Kafka, type TopicGuard } from '@bulk/kafka';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
 import type { HandlerConfig } from '../config.ts';
 import { LaneConsumers } from '../lanes/lane-consumers.ts';
@@ -33,7 +33,7 @@ export interface ConsumersOptions {
   readonly topics: TopicNames;
   readonly batches: Pick<BatchConsumer, 'process'>;
   /** Rejects if the messages of a topic must not be processed. */
-  readonly confirmTopics: (topics: readonly string[]) => Promise<void>;
+  readonly guard: Pick<TopicGuard, 'ids' | 'confirm'>;
   readonly metrics: Pick<HandlerMetrics, 'consumer' | 'lags'>;
 }
 
@@ -43,7 +43,7 @@ interface Stoppable {
 
 /** Joins the groups of the lanes and of the retry topics, and registers how they are left. */
 export async function startConsumers(
-  { kafka, topics, batches, confirmTopics, metrics }: ConsumersOptions,
+  { kafka, topics, batches, guard, metrics }: ConsumersOptions,
   config: Readonly<HandlerConfig>,
   context: ServiceContext,
 ): Promise<void> {
@@ -57,12 +57,13 @@ export async function startConsumers(
     // The results topic is confirmed too, because the counts refer to its offsets.
     admit: async (topic: string) => {
       try {
-        await confirmTopics([topic, topics.results]);
+        await guard.confirm([topic, topics.results]);
       } catch (error) {
         dependencies.failed(error);
         throw error;
       }
     },
+    topicIds: guard.ids,
     onCrash: fail,
     log,
   };
