@@ -1,9 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { createKafka, kafkaConfigSchema, MessageProducer, type Kafka } from '@bulk/kafka';
+import {
+  ChunkConsumer,
+  consumerConfigShape,
+  createKafka,
+  DONE,
+  kafkaConfigSchema,
+  MessageProducer,
+  openTopicGuard,
+  type Kafka,
+} from '@bulk/kafka';
 import { OWN_PARTS, resetStack, startStack, type RunningStack } from '@bulk/local-stack';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { eventually, KafkaLeaders, TopicReader } from '@bulk/testing';
+import { eventually, inProcessService, KafkaLeaders, TopicReader } from '@bulk/testing';
+import { z } from 'zod';
 
 const STACK = `several-brokers-${process.pid}`;
 /** Long enough for a change of leader, short enough for a test, in ms. */
@@ -86,8 +96,44 @@ describe('a partition without a leader', () => {
   }, 600_000);
 });
 
+/** Starts a consumer that fetches a topic by its id. */
+async function consumeById(topic: string): Promise<{
+  readonly values: Set<string>;
+  readonly crashes: unknown[];
+  stop: () => Promise<void>;
+}> {
+  const service = inProcessService();
+  const guard = await openTopicGuard(kafka, [topic], (ids) => Promise.resolve(ids), service.context);
+  const values = new Set<string>();
+  const crashes: unknown[] = [];
+  const consumer = await ChunkConsumer.start({
+    kafka,
+    groupId: topic,
+    topics: [topic],
+    topicIds: guard.ids,
+    config: loadConfig(z.object(consumerConfigShape), {}),
+    chunkSize: 100,
+    concurrency: 3,
+    fromBeginning: true,
+    commitIntervalMs: 500,
+    backoff: { initialDelayMs: 5, maxDelayMs: 20 },
+    admit: () => guard.confirm(),
+    process: ({ partition, messages }) => {
+      for (const { value } of messages) values.add(`${String(value)} in ${partition}`);
+      return Promise.resolve(DONE);
+    },
+    onCrash: (error) => crashes.push(error),
+    log: silentLogger(),
+  });
+  const stop = async (): Promise<void> => {
+    await consumer.stop();
+    await service.stop();
+  };
+  return { values, crashes, stop };
+}
+
 describe('changes of partition leaders', () => {
-  it('lose no confirmed message', async () => {
+  it('lose no confirmed message, also for a consumer that fetches by topic id', async () => {
     const topic = await createTopic(
       [
         [1, 2, 3],
@@ -98,6 +144,7 @@ describe('changes of partition leaders', () => {
     );
     const producer = await connect();
     const reader = await TopicReader.open(kafka, [topic]);
+    const byId = await consumeById(topic);
     const leaders = await KafkaLeaders.of(kafka, [topic]);
     const confirmed: string[] = [];
     const moved = new AbortController();
@@ -121,6 +168,8 @@ describe('changes of partition leaders', () => {
       return expected.every((each) => found.has(each));
     };
     await eventually('all that was confirmed is there', allThere, PATIENCE);
-    await Promise.all([producer.disconnect(), reader.close(), leaders.close()]);
+    await eventually('it has arrived by id', () => expected.every((each) => byId.values.has(each)), PATIENCE);
+    expect(byId.crashes).toEqual([]);
+    await Promise.all([producer.disconnect(), reader.close(), leaders.close(), byId.stop()]);
   }, 600_000);
 });
