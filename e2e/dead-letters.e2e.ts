@@ -25,9 +25,12 @@ interface Ended {
 /** Runs `npm run dlq -- …` as an operator would. */
 function dlq(...args: string[]): Promise<Ended> {
   return new Promise((resolve, reject) => {
-    const main = join(workspaceRoot, 'tools', 'src', 'operator', 'dlq', 'main.ts');
+    const main = join(workspaceRoot, 'tools', 'src', 'operator', 'ops', 'main.ts');
     const env = { PATH: process.env['PATH'], ...system.installation.env };
-    const child = spawn(process.execPath, ['--import', 'tsx', main, ...args], { cwd: workspaceRoot, env });
+    const child = spawn(process.execPath, ['--import', 'tsx', main, 'dlq', ...args], {
+      cwd: workspaceRoot,
+      env,
+    });
     const output = { stdout: '', stderr: '' };
     child.stdout.on('data', (piece: Buffer) => (output.stdout += piece.toString()));
     child.stderr.on('data', (piece: Buffer) => (output.stderr += piece.toString()));

@@ -2,7 +2,14 @@ import { setMaxListeners } from 'node:events';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { cacheFolder } from '@bulk/local-stack';
 import { noteSkipped } from '@bulk/tools/skipped-checks';
-import { buildImages, imageReference, IMAGES, openBuilder, verifyImages } from '@bulk/tools/images';
+import {
+  buildImages,
+  buildOfWorkspace,
+  imageReference,
+  IMAGES,
+  openBuilder,
+  verifyImages,
+} from '@bulk/tools/images';
 import { SERVICES } from '@bulk/tools';
 
 // BULK_TEST_BASE_IMAGE and BULK_TEST_BUILD_NETWORK name the base and network for an existing
@@ -39,15 +46,17 @@ describe(GROUP, () => {
     TITLE,
     async () => {
       const startedAt = performance.now();
-      const sizes = await buildImages(docker, { base, tag, network: builder.network });
+      const build = await buildOfWorkspace(process.env);
+      const sizes = await buildImages(docker, { base, tag, network: builder.network, build });
       say(`images: built in ${Math.round((performance.now() - startedAt) / 1_000)} s`);
       const bare = base === undefined ? 0 : await docker.sizeOf(base);
       for (const [name, bytes] of sizes) {
         say(`images: ${name} ${Math.round((bytes - bare) / MEGABYTE)} MB in addition to its base`);
         if (base !== undefined) expect(bytes - bare).toBeLessThan(OWN_LIMIT);
       }
-      // This also compares each image with the declared version of Node.
-      const { node, ends } = await verifyImages(docker, tag, builder.node);
+      // This also compares each image with the declared version of Node, and its labels and
+      // `bulk_build_info` with this build.
+      const { node, ends } = await verifyImages(docker, tag, { node: builder.node, build });
       say(`images: Node ${node}`);
       expect([...ends.keys()]).toEqual([...SERVICES]);
       expect([...ends.values()].every(({ exitCode }) => exitCode === 0)).toBe(true);

@@ -198,8 +198,8 @@ function dlqWithSmallHeap(
   ...args: string[]
 ): Promise<{ code: number | null; lines: number; stderr: string }> {
   return new Promise((resolve, reject) => {
-    const main = join(import.meta.dirname, '../src/operator/dlq/main.ts');
-    const options = [`--max-old-space-size=${HEAP_MB}`, '--import', 'tsx', main, ...args];
+    const main = join(import.meta.dirname, '../src/operator/ops/main.ts');
+    const options = [`--max-old-space-size=${HEAP_MB}`, '--import', 'tsx', main, 'dlq', ...args];
     const child = spawn(process.execPath, options, {
       env: { PATH: process.env['PATH'], ...installation.env },
     });

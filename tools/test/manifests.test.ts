@@ -15,6 +15,7 @@ import {
   neededVariables,
 } from '../src/generators/manifests/environment.ts';
 import {
+  cronJobSchema,
   kafkaTopicSchema,
   scaledObjectSchema,
   workloadSchema,
@@ -77,7 +78,10 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
   beforeAll(async () => {
     rendered = await renderOverlay(overlay, context);
     const found = rendered.manifests.filter(({ kind }) => ['Deployment', 'Job'].includes(kind));
-    workloads = new Map(found.map((each) => [each.metadata.name, workloadSchema.parse(each)]));
+    // The Job of the installer has the tag of its image in its name.
+    const nameOf = ({ kind, metadata }: Manifest): string =>
+      kind === 'Job' ? String(metadata.labels?.['app.kubernetes.io/name']) : metadata.name;
+    workloads = new Map(found.map((each) => [nameOf(each), workloadSchema.parse(each)]));
   }, PROVISIONING_MS);
 
   const named = (kind: string, name: string): Manifest | undefined =>
@@ -235,6 +239,35 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     expect(environment('notifier')['WEBHOOK_SECRET']).toBe(environment('intake')['WEBHOOK_SECRET']);
     expect(environment('notifier')['AUTH_MODE']).toBe(environment('intake')['AUTH_MODE']);
     expect(environment('handler')['REDIS_PREFIX']).toBe(environment('intake')['REDIS_PREFIX']);
+  });
+
+  it('run the installer once per version, and keep what failed for a week', () => {
+    const jobs = rendered.manifests.filter(({ kind }) => kind === 'Job');
+    const tag = containerOf('installer').image.split(':').at(-1)!;
+    expect(jobs.map(({ metadata }) => metadata.name)).toEqual([`installer-${tag}`]);
+    expect(containerOf('installer')).toMatchObject({ args: ['install'] });
+    expect(workloads.get('installer')!.spec).toMatchObject({ ttlSecondsAfterFinished: 7 * 24 * 3_600 });
+  });
+
+  it("have a suspended CronJob with the operator's commands, restricted as every pod and with its own policy", () => {
+    const { spec } = cronJobSchema.parse(named('CronJob', 'ops'));
+    expect(spec.suspend).toBe(true);
+    const { metadata, spec: pod } = spec.jobTemplate.spec.template;
+    expect(metadata.labels).toMatchObject({ 'app.kubernetes.io/name': 'ops' });
+    const selector = { podSelector: { matchLabels: { 'app.kubernetes.io/name': 'ops' } } };
+    expect(named('NetworkPolicy', 'ops')?.['spec']).toMatchObject(selector);
+    const { securityContext, automountServiceAccountToken } = podOf('installer');
+    expect(pod).toMatchObject({ securityContext, automountServiceAccountToken, serviceAccountName: 'ops' });
+    const [container] = pod.containers;
+    expect(container).toMatchObject({
+      image: containerOf('installer').image,
+      securityContext: containerOf('installer').securityContext,
+      args: ['wait'],
+    });
+    const given = environmentOf(container!, rendered.manifests, secrets);
+    const platform = environment('installer');
+    expect(given).toMatchObject(platform);
+    expect(given['REDIS_URL']).toBe(environment('handler')['REDIS_URL']);
   });
 
   it('create every topic as the services do', () => {

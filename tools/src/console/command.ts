@@ -1,7 +1,6 @@
 import { setMaxListeners } from 'node:events';
 import { CodedError } from '@bulk/domain';
-import { StackError } from '@bulk/local-stack';
-import { Releasers, silentLogger } from '@bulk/runtime';
+import { redactorOf, Releasers, secretsOf, silentLogger } from '@bulk/runtime';
 
 /** The context of a command. */
 export interface CommandContext {
@@ -58,12 +57,15 @@ function report(error: unknown, signal: AbortSignal): number {
     process.stderr.write(`\n${reason.message}\n`);
     return reason.exitCode;
   }
-  process.stderr.write(`\n${describe(error)}\n`);
+  // The error of a driver may contain a URL with its password.
+  const redact = redactorOf(secretsOf(process.env));
+  process.stderr.write(`\n${redact(describe(error))}\n`);
   return 1;
 }
 
 function describe(error: unknown): string {
-  if (error instanceof StackError) return error.toString();
+  // An error of the local stack says in its text how to fix it.
+  if (error instanceof Error && error.name === 'StackError') return error.toString();
   if (error instanceof CodedError) return `${error.code}: ${error.message}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -1,7 +1,8 @@
 import { CodedError } from '@bulk/domain';
-import { inspectStack, type Environment } from '@bulk/local-stack';
+import type { Environment } from '@bulk/local-stack';
 import { Database, mongoConfigSchema } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
+import { localStack } from './local-stack.ts';
 
 /**
  * Connects to the installation's MongoDB: that of `MONGODB_URI`, else that of the running local
@@ -16,7 +17,7 @@ export async function openDatabase(appName: string, env: Environment): Promise<D
 }
 
 async function uriOfStack(name: string): Promise<string> {
-  const found = await inspectStack(name);
+  const found = await (await localStack())?.inspectStack(name);
   const url = found?.state.parts.mongo?.url;
   if (url !== undefined) return url;
   throw new CodedError(

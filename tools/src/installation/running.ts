@@ -1,5 +1,6 @@
 import { CodedError } from '@bulk/domain';
-import { inspectStack, type Environment } from '@bulk/local-stack';
+import type { Environment } from '@bulk/local-stack';
+import { localStack } from './local-stack.ts';
 
 /** Variable of each part → its name in the local stack. */
 const PARTS = {
@@ -13,6 +14,11 @@ export type PartVariable = keyof typeof PARTS;
 const WITHOUT_REDIS: readonly PartVariable[] = ['KAFKA_BROKERS', 'SCHEMA_REGISTRY_URL', 'MONGODB_URI'];
 /** The parts that the services need. */
 export const ALL_PARTS: readonly PartVariable[] = [...WITHOUT_REDIS, 'REDIS_URL'];
+
+/** Returns the variables of this process, and in a checkout those of `.env` as well. */
+export async function environmentHere(): Promise<Environment> {
+  return (await localStack())?.loadEnv() ?? process.env;
+}
 
 /**
  * Builds the environment of the running installation. Missing variables come from the running local
@@ -28,7 +34,8 @@ export async function runningEnvironment(
   const missing = needed.filter((variable) => !env[variable]);
   if (missing.length === 0) return env;
   const name = env['STACK_NAME'] || 'default';
-  const parts = (await inspectStack(name))?.state.parts;
+  const stack = await localStack();
+  const parts = (await stack?.inspectStack(name))?.state.parts;
   const urls = missing.map((variable): [string, string] => {
     const url = parts?.[PARTS[variable]]?.url;
     if (url !== undefined) return [variable, url];

@@ -6,7 +6,7 @@ import { loadConfig } from '@bulk/runtime';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { IMAGE_USER, imageReference } from '../../operator/images/images.ts';
-import { configSchema, CONFIGURED, neededVariables } from './environment.ts';
+import { configSchema, CONFIGURED, imageOf, neededVariables } from './environment.ts';
 
 const condition = z.enum(['service_healthy', 'service_completed_successfully']);
 /** Exactly the keys of a Compose file that the repository uses. Any other key is a mistake. */
@@ -90,8 +90,13 @@ describe('deploy/compose.yaml', () => {
     });
 
     it('is built from its target with the same restrictions as in Kubernetes', () => {
-      expect(service.image).toBe(imageReference(name, 'dev'));
-      expect(service.build).toEqual({ context: '..', dockerfile: 'deploy/images/Dockerfile', target: name });
+      expect(service.image).toBe(imageReference(imageOf(name), 'dev'));
+      if (name === 'installer') expect(service.command).toEqual(['install']);
+      expect(service.build).toEqual({
+        context: '..',
+        dockerfile: 'deploy/images/Dockerfile',
+        target: imageOf(name),
+      });
       expect(existsSync(join(folder, '..', service.build!.dockerfile))).toBe(true);
       expect(service).toMatchObject({
         user: IMAGE_USER,

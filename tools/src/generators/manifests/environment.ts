@@ -3,6 +3,7 @@ import { inspect } from 'node:util';
 import { workspaceRoot } from '@bulk/local-stack';
 import { z } from 'zod';
 import { configSchemaOf } from '../config-docs/config-table.ts';
+import type { ImageName } from '../../operator/images/images.ts';
 import { SERVICES } from '../../processes/services.ts';
 import { configMapSchema, type ContainerManifest, type Manifest } from './manifest.ts';
 
@@ -12,6 +13,11 @@ export type ContainerEnvironment = Readonly<Record<string, string>>;
 /** What has a configuration: the services, and the installer. */
 export const CONFIGURED = [...SERVICES, 'installer'] as const;
 export type Configured = (typeof CONFIGURED)[number];
+
+/** Returns the image that a service or the installer runs. */
+export function imageOf(name: Configured): ImageName {
+  return name === 'installer' ? 'ops' : name;
+}
 
 /** Loads the configuration schema of a service or the installer from its `config.ts`. */
 export function configSchema(name: Configured): Promise<z.ZodObject> {

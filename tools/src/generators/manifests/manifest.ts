@@ -62,6 +62,15 @@ export const workloadSchema = manifestSchema.extend({
 });
 export type Workload = z.infer<typeof workloadSchema>;
 
+/** A CronJob, whose jobs are workloads. */
+export const cronJobSchema = manifestSchema.extend({
+  kind: z.literal('CronJob'),
+  spec: z.looseObject({
+    suspend: z.boolean(),
+    jobTemplate: z.looseObject({ spec: workloadSchema.shape.spec }),
+  }),
+});
+
 export const configMapSchema = manifestSchema.extend({
   kind: z.literal('ConfigMap'),
   data: z.record(z.string(), z.string()),

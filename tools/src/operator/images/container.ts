@@ -48,11 +48,12 @@ export class Container {
     docker: Docker,
     image: { readonly name: ImageName; readonly tag: string },
     env: Readonly<Record<string, string>>,
+    command: readonly string[] = [],
   ): Promise<Container> {
     const variables = Object.entries(env).flatMap(([name, value]) => ['--env', `${name}=${value}`]);
     const id = `bulk-verify-${image.name}-${randomBytes(4).toString('hex')}`;
     const args = ['run', '--detach', '--name', id, ...RESTRICTIONS, ...variables];
-    await docker.must([...args, imageReference(image.name, image.tag)]);
+    await docker.must([...args, imageReference(image.name, image.tag), ...command]);
     return new Container(docker, image.name, id);
   }
 

@@ -52,7 +52,7 @@ describe.each(IMAGES)('the image of %s', (name) => {
   });
 
   it('contains its own build and nothing else', () => {
-    const folder = name === 'installer' ? 'tools' : `services/${name}`;
+    const folder = name === 'ops' ? 'tools' : `services/${name}`;
     const copies = linesOf(name).filter((line) => /^(COPY|ADD|RUN) /.test(line));
     expect(copies).toEqual([`COPY --from=build /build/${folder}/dist ./`]);
   });

@@ -1,3 +1,3 @@
 export { openBuilder } from './builder.ts';
-export { buildImages, IMAGES, imageReference } from './images.ts';
+export { buildImages, buildOfWorkspace, IMAGES, imageReference } from './images.ts';
 export { verifyImages } from './verify.ts';

@@ -4,7 +4,7 @@ import { Command } from 'commander';
 import { runCommand } from '../../console/command.ts';
 import { ALL_PARTS, runningEnvironment } from '../../installation/running.ts';
 import { openBuilder } from './builder.ts';
-import { buildImages, imageReference } from './images.ts';
+import { buildImages, buildOfWorkspace, imageReference } from './images.ts';
 import { verifyImages } from './verify.ts';
 
 interface Options {
@@ -16,7 +16,7 @@ interface Options {
 }
 
 const program = new Command('images')
-  .description('builds the image of each service and of the installer, and prints their sizes')
+  .description("builds the image of each service and of the operator's commands, and prints their sizes")
   .option('--base <image>', "in place of the Dockerfile's BASE_IMAGE")
   .option('--tag <tag>', 'of every image', 'dev')
   .option('--network <name>', 'of the build, e.g. host')
@@ -43,8 +43,10 @@ await runCommand(async ({ signal, releasers }) => {
   }
   releasers.push('engine', () => builder.close());
   const { docker, base, network } = builder;
+  const build = await buildOfWorkspace(env);
   const sizes = await buildImages(docker, {
     ...options,
+    build,
     base,
     network,
     onOutput: (text) => process.stderr.write(text),
@@ -55,7 +57,7 @@ await runCommand(async ({ signal, releasers }) => {
   if (!options.verify) return;
   // The harness of the tests reads the places of the real parts from the process' own environment.
   Object.assign(process.env, running);
-  const { node, ends } = await verifyImages(docker, options.tag, builder.node);
+  const { node, ends } = await verifyImages(docker, options.tag, { node: builder.node, build });
   console.log(`all images: Node ${node}`);
   for (const [name, { exitCode, ms }] of ends) {
     console.log(`${name}: ran an action, ended with exit code ${exitCode} ${ms} ms after SIGTERM`);

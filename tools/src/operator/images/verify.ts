@@ -6,7 +6,7 @@ import { choosePorts } from '../../processes/service-ports.ts';
 import { SERVICES, type ServiceName } from '../../processes/services.ts';
 import { Container, type ContainerEnd } from './container.ts';
 import type { Docker } from './docker.ts';
-import { IMAGES, imageReference } from './images.ts';
+import { IMAGES, imageReference, type Build } from './images.ts';
 import { type NodeExpectation, nodeFault } from './node-version.ts';
 
 /** Thrown when an image does not do its work. The message says which image and what is wrong. */
@@ -22,6 +22,12 @@ const READY_TIMEOUT_MS = 90_000;
 const ACTION_TIMEOUT_MS = 120_000;
 const GRACE_MS = 20_000;
 
+/** What the images are expected to be. */
+export interface Expected {
+  readonly node: NodeExpectation;
+  readonly build: Build;
+}
+
 /** What the images were seen to do. */
 export interface Verified {
   /** The Node that every image has, as `node --version` prints it. */
@@ -33,24 +39,25 @@ export interface Verified {
 /**
  * Verifies the images on an installation of their own.
  *
- * It compares the Node of each image with what is expected. Then it runs the installer to its end,
- * the four services with a bulk action through all of them, and sends SIGTERM while they are idle.
+ * It compares the Node and the labels of each image with what is expected. Then it runs the
+ * installer to its end, the four services with a bulk action through all of them, and the lag
+ * command. It compares `bulk_build_info` of each service, and sends SIGTERM while they are idle.
  *
  * @param tag tag of the images.
- * @param expected the expected Node.
  * @throws ImageFaultError, ContainerError, DockerError.
  */
 export async function verifyImages(
   docker: Docker,
   tag: string,
-  expected: NodeExpectation,
+  { node: expectedNode, build }: Expected,
 ): Promise<Verified> {
-  const node = await verifyNode(docker, tag, expected);
+  const node = await verifyNode(docker, tag, expectedNode);
+  await verifyLabels(docker, tag, build);
   const installation = await TestInstallation.create('images', { SHUTDOWN_GRACE_MS: String(GRACE_MS) });
   try {
     await installation.database();
-    await runInstaller(docker, tag, installation);
-    return { node, ends: await runServices(docker, tag, installation) };
+    await runOps(docker, tag, installation, ['install']);
+    return { node, ends: await runServices(docker, tag, installation, build) };
   } finally {
     await installation.dispose();
   }
@@ -70,17 +77,52 @@ async function verifyNode(docker: Docker, tag: string, expected: NodeExpectation
   return version;
 }
 
-async function runInstaller(docker: Docker, tag: string, installation: TestInstallation): Promise<void> {
-  const container = await Container.start(docker, { name: 'installer', tag }, installation.env);
+async function verifyLabels(docker: Docker, tag: string, { version, revision }: Build): Promise<void> {
+  const format = ['version', 'revision'].map(
+    (label) => `{{index .Config.Labels "org.opencontainers.image.${label}"}}`,
+  );
+  for (const name of IMAGES) {
+    const output = await docker.must([
+      'image',
+      'inspect',
+      '--format',
+      format.join(' '),
+      imageReference(name, tag),
+    ]);
+    if (output.split('\n').at(-1) !== `${version} ${revision}`)
+      throw new ImageFaultError(`${name}: expected the labels ${version} and ${revision}, found ${output}`);
+  }
+}
+
+/** Runs a command of the image `ops` to its end. @throws ImageFaultError if it fails. */
+async function runOps(
+  docker: Docker,
+  tag: string,
+  installation: TestInstallation,
+  command: readonly string[],
+): Promise<void> {
+  const container = await Container.start(docker, { name: 'ops', tag }, installation.env, command);
   installation.onDispose(() => container.remove());
   const exitCode = await container.ended();
-  if (exitCode !== 0) throw new ImageFaultError(`installer ended with exit code ${exitCode}`);
+  if (exitCode !== 0) throw new ImageFaultError(`ops ${command.join(' ')} ended with exit code ${exitCode}`);
+}
+
+/** @throws ImageFaultError unless `bulk_build_info` of a service names the build. */
+async function verifyBuildInfo(name: ServiceName, adminPort: number, build: Build): Promise<void> {
+  const response = await fetch(`http://127.0.0.1:${adminPort}/metrics`, {
+    signal: AbortSignal.timeout(10_000),
+  });
+  const line = /^bulk_build_info\{.*$/m.exec(await response.text())?.[0] ?? '';
+  const expected = [`version="${build.version}"`, `revision="${build.revision}"`];
+  if (!expected.every((label) => line.includes(label)))
+    throw new ImageFaultError(`${name}: expected bulk_build_info with ${expected.join(', ')}, found ${line}`);
 }
 
 async function runServices(
   docker: Docker,
   tag: string,
   installation: TestInstallation,
+  build: Build,
 ): Promise<Map<ServiceName, ContainerEnd>> {
   const wishes = SERVICES.flatMap((name) => [{ purpose: name }, { purpose: `${name}.admin` }]);
   const ports = await choosePorts(wishes, process.env);
@@ -94,8 +136,10 @@ async function runServices(
   }
   for (const [name, container] of containers) {
     await container.waitUntilReady(ports.port(`${name}.admin`), READY_TIMEOUT_MS);
+    await verifyBuildInfo(name, ports.port(`${name}.admin`), build);
   }
   await runAction(`http://127.0.0.1:${ports.port('intake')}`, `ws://127.0.0.1:${ports.port('notifier')}`);
+  await runOps(docker, tag, installation, ['lag', '--json']);
   const ends = await Promise.all(
     containers.map(async ([name, container]) => [name, await container.terminate()] as const),
   );
