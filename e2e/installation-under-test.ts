@@ -26,12 +26,41 @@ export interface StoredContact {
 export class InstallationUnderTest {
   readonly installation: TestInstallation;
   readonly database: Database;
-  readonly services: ServiceGroup;
+  readonly #options: ServiceGroupOptions;
+  #services: ServiceGroup;
 
-  private constructor(installation: TestInstallation, database: Database, services: ServiceGroup) {
+  private constructor(
+    installation: TestInstallation,
+    database: Database,
+    services: ServiceGroup,
+    options: ServiceGroupOptions,
+  ) {
     this.installation = installation;
     this.database = database;
-    this.services = services;
+    this.#services = services;
+    this.#options = options;
+  }
+
+  /** The services that were started last. */
+  get services(): ServiceGroup {
+    return this.#services;
+  }
+
+  /**
+   * Stops all services and starts them with these settings in addition to the first ones.
+   *
+   * @param instances number of instances that differs from the first start.
+   */
+  async startServices(
+    settings: Readonly<Record<string, string>>,
+    instances: NonNullable<ServiceGroupOptions['instances']> = {},
+  ): Promise<void> {
+    await this.#services.stop();
+    this.#services = await ServiceGroup.start({
+      ...this.#options,
+      env: { ...this.#options.env, ...settings },
+      instances: { ...this.#options.instances, ...instances },
+    });
   }
 
   /** Short sessions and leases, so that work of a killed process is taken over within seconds. */
@@ -54,16 +83,22 @@ export class InstallationUnderTest {
     });
     const database = await installation.database();
     const folder = join(workspaceRoot, '.stack', 'e2e', installation.env['MONGODB_DATABASE'] ?? '');
-    const services = await ServiceGroup.start({
+    const options: ServiceGroupOptions = {
       env: { PATH: process.env['PATH'], ...installation.env },
       mode: 'built',
       instances,
       args,
       extraEnv,
       output: (instance) => ({ kind: 'file', path: join(folder, `${instance}.log`) }),
-    });
-    installation.onDispose(() => services.stop());
-    return new InstallationUnderTest(installation, database, services);
+    };
+    const system = new InstallationUnderTest(
+      installation,
+      database,
+      await ServiceGroup.start(options),
+      options,
+    );
+    installation.onDispose(() => system.services.stop());
+    return system;
   }
 
   /** @param intakeUrl URL of one of several intakes. */

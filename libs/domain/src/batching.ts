@@ -1,13 +1,16 @@
 import type { Entity } from './entity.ts';
 import { partitionOf } from './routing.ts';
 
+/** The parts of an entity that decide about its batch. */
+export type Routed = Pick<Entity, 'id' | 'position'>;
+
 /** Up to `batchSize` entities of one action that share a partition and travel as one message. */
-export interface Batch {
+export interface Batch<E extends Routed = Entity> {
   /** 0-based, in the order in which batches were closed; ascends within each partition. */
   readonly batchNo: number;
   readonly partition: number;
   /** In ascending order of position. */
-  readonly entities: readonly Entity[];
+  readonly entities: readonly E[];
 }
 
 export interface BatcherOptions {
@@ -19,8 +22,8 @@ export interface BatcherOptions {
   readonly maxBatchBytes?: number;
 }
 
-interface OpenBatch {
-  readonly entities: Entity[];
+interface OpenBatch<E> {
+  readonly entities: E[];
   bytes: number;
 }
 
@@ -31,9 +34,9 @@ interface OpenBatch {
  * Positions ascend within a batch and from batch to batch of a partition. So a read of an action's outcomes in order of
  * position merges one cursor per partition.
  */
-export class Batcher {
+export class Batcher<E extends Routed = Entity> {
   readonly #options: BatcherOptions;
-  readonly #open = new Map<number, OpenBatch>();
+  readonly #open = new Map<number, OpenBatch<E>>();
   #nextBatchNo = 0;
   #openBytes = 0;
 
@@ -56,7 +59,7 @@ export class Batcher {
    *
    * @param bytes size of the entity, counted against `maxBatchBytes`.
    */
-  add(entity: Entity, bytes = 0): Batch | undefined {
+  add(entity: E, bytes = 0): Batch<E> | undefined {
     const { entityType, partitions, batchSize, maxBatchBytes = Number.POSITIVE_INFINITY } = this.#options;
     const partition = partitionOf(entityType, entity.id, partitions);
     const open = this.#open.get(partition);
@@ -67,7 +70,7 @@ export class Batcher {
       this.#open.set(partition, { entities: [entity], bytes });
       return closed;
     }
-    const batch = open ?? { entities: [], bytes: 0 };
+    const batch: OpenBatch<E> = open ?? { entities: [], bytes: 0 };
     batch.entities.push(entity);
     batch.bytes += bytes;
     if (batch.entities.length >= batchSize) return this.#close(partition, batch);
@@ -76,13 +79,13 @@ export class Batcher {
   }
 
   /** Closes every open batch, in order of their first positions, and empties the batcher. */
-  flush(): Batch[] {
+  flush(): Batch<E>[] {
     return [...this.#open]
       .sort(([, a], [, b]) => firstPosition(a.entities) - firstPosition(b.entities))
       .map(([partition, batch]) => this.#close(partition, batch));
   }
 
-  #close(partition: number, { entities, bytes }: OpenBatch): Batch {
+  #close(partition: number, { entities, bytes }: OpenBatch<E>): Batch<E> {
     this.#open.delete(partition);
     this.#openBytes -= bytes;
     const batchNo = this.#nextBatchNo;
@@ -91,6 +94,6 @@ export class Batcher {
   }
 }
 
-function firstPosition(entities: readonly Entity[]): number {
+function firstPosition(entities: readonly Routed[]): number {
   return entities[0]?.position ?? Number.POSITIVE_INFINITY;
 }

@@ -1,5 +1,6 @@
 export * from './admin/consumption.ts';
 export * from './admin/topic-guard.ts';
+export { TopicIds } from './admin/topic-ids.ts';
 export * from './admin/topic-times.ts';
 export * from './admin/topics.ts';
 export * from './client/client.ts';

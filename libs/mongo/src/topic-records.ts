@@ -8,7 +8,25 @@ interface TopicRecord {
   readonly _id: string;
   readonly topicId: string;
   readonly recordedAt: Date;
+  /**
+   * Where the places of the topic's messages start: the place of a message is this number and its offset. Absent: 0.
+   * Topics that replace others start beyond every place of those, so that fences and counts stay comparable.
+   */
+  readonly base?: number;
 }
+
+/** Collection `installation`, document `epoch`: how often the topics of the installation were replaced. */
+interface EpochRecord {
+  readonly _id: 'epoch';
+  readonly number: number;
+  /** Prefix of the topics with which it starts. */
+  readonly prefix: string;
+  /** Whether everything that belongs to the replacement is done. */
+  readonly done: boolean;
+}
+
+/** Places of an epoch in a partition. No topic ever has that many messages in a partition. */
+export const EPOCH_PLACES = 2 ** 40;
 
 /**
  * Records the ids of topics that have none recorded yet, and returns the recorded ids of all of them. Every service may
@@ -37,4 +55,82 @@ export async function recordTopicIds(
     if (record !== null) recorded.set(topic, record.topicId);
   }
   return recorded;
+}
+
+/**
+ * Returns where the places of these topics start, by topic. Topics that have replaced none start at 0.
+ *
+ * @throws StoreError.
+ */
+export async function readTopicBases(
+  database: Database,
+  topics: readonly string[],
+): Promise<ReadonlyMap<string, number>> {
+  const records = database.db.collection<TopicRecord>('installation');
+  const found = await stored(
+    records.find({ _id: { $in: topics.map((topic) => `topic:${topic}`) } }).toArray(),
+  );
+  const bases = new Map(found.map(({ _id, base }) => [_id.slice('topic:'.length), base ?? 0]));
+  return new Map(topics.map((topic) => [topic, bases.get(topic) ?? 0]));
+}
+
+/**
+ * Returns the recorded id of a topic; `undefined` if no service has used it yet.
+ *
+ * @throws StoreError.
+ */
+export async function readTopicId(database: Database, topic: string): Promise<string | undefined> {
+  const records = database.db.collection<TopicRecord>('installation');
+  return (await stored(records.findOne({ _id: `topic:${topic}` })))?.topicId;
+}
+
+/**
+ * Starts an epoch for topics that replace those of the installation: their places start beyond every place of the
+ * former topics. A service that starts with other topics reports TOPIC_REPLACED from now on. It may be repeated until
+ * `completeEpoch`. Call it only while no service runs.
+ *
+ * @param ids ids of the new topics.
+ * @returns the number of the epoch.
+ * @throws StoreError.
+ */
+export async function startEpoch(
+  database: Database,
+  prefix: string,
+  ids: ReadonlyMap<string, string>,
+): Promise<number> {
+  const epochs = database.db.collection<EpochRecord>('installation');
+  const records = database.db.collection<TopicRecord>('installation');
+  const before = await stored(epochs.findOne({ _id: 'epoch' }));
+  const resumed = before?.done === false && before.prefix === prefix;
+  const number = resumed ? before.number : (before?.number ?? 0) + 1;
+  await stored(
+    epochs.updateOne({ _id: 'epoch' }, { $set: { number, prefix, done: false } }, { upsert: true }),
+  );
+  const base = number * EPOCH_PLACES;
+  for (const [topic, topicId] of ids) {
+    const record = { topicId, base, recordedAt: new Date() };
+    await stored(records.updateOne({ _id: `topic:${topic}` }, { $set: record }, { upsert: true }));
+  }
+  const current = [...ids.keys()].map((topic) => `topic:${topic}`);
+  await stored(
+    records.updateMany(
+      { _id: { $regex: /^topic:/, $nin: current } },
+      { $set: { topicId: `replaced in epoch ${number}` } },
+    ),
+  );
+  return number;
+}
+
+/** Returns the epoch that was started and is not complete; `undefined` if there is none. @throws StoreError. */
+export async function readOpenEpoch(
+  database: Database,
+): Promise<{ readonly number: number; readonly prefix: string } | undefined> {
+  const epochs = database.db.collection<EpochRecord>('installation');
+  return (await stored(epochs.findOne({ _id: 'epoch', done: false }))) ?? undefined;
+}
+
+/** Records that everything that belongs to the replacement of the topics is done. @throws StoreError. */
+export async function completeEpoch(database: Database): Promise<void> {
+  const epochs = database.db.collection<EpochRecord>('installation');
+  await stored(epochs.updateOne({ _id: 'epoch' }, { $set: { done: true } }));
 }

@@ -124,6 +124,38 @@ export async function renewFirstPositions(
   await eachKey(redis, prefix, actionIds, partitions, (pipeline, key) => pipeline.expire(key, ttlSeconds));
 }
 
+/**
+ * Returns the place at which each batch of an action was first seen; `undefined` for a batch that was never claimed.
+ * Replays are not asked for.
+ *
+ * @throws RedisError if Redis does not answer.
+ */
+export async function claimedPlaces(
+  redis: Redis,
+  prefix: string,
+  actionId: string,
+  batches: readonly { readonly batchNo: number; readonly partition: number }[],
+): Promise<(number | undefined)[]> {
+  const pipeline = redis.pipeline();
+  for (const { batchNo, partition } of batches)
+    pipeline.hget(keyOf(prefix, actionId, partition), `b:${batchNo}`);
+  const replies = (await answered(pipeline.exec())) ?? [];
+  return replies.map(([error, place]) => {
+    if (error !== null) throw new RedisError(error);
+    return place === null ? undefined : Number(place);
+  });
+}
+
+/** Returns whether Redis has first positions of an action and partition. @throws RedisError. */
+export async function hasFirstPositions(
+  redis: Redis,
+  prefix: string,
+  actionId: string,
+  partition: number,
+): Promise<boolean> {
+  return (await answered(redis.exists(keyOf(prefix, actionId, partition)))) === 1;
+}
+
 /** Sends one command for each key of these actions, because a cluster keeps them on different nodes. */
 async function eachKey(
   redis: Redis,

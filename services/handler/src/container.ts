@@ -16,11 +16,12 @@ import {
   MONGODB,
   MongoEntityStore,
   openDatabase,
+  readTopicBases,
   recordTopicIds,
   type Database,
 } from '@bulk/mongo';
 import { FirstPositions, openRedis, REDIS, type Redis } from '@bulk/redis';
-import { startAdminServer, type ServiceContext } from '@bulk/runtime';
+import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './application/batch-applier.ts';
 import { BatchRunner } from './application/batch-runner.ts';
@@ -49,6 +50,9 @@ export const TOKENS = {
   consumer: Symbol('BatchConsumer') as ServiceIdentifier<BatchConsumer>,
 } as const;
 
+/** Name on `/healthz`. */
+const TOPIC_BASES = 'mongodb topics';
+
 /**
  * Connects to everything that handler needs, waits for what is absent, and wires the parts: the
  * composition root.
@@ -71,6 +75,9 @@ export async function createContainer(
   const messaging = await openMessaging('bulk-handler', config, context);
   const producer = await openProducer(messaging, context);
   const { kafka, topics, codec } = messaging;
+
+  const lanes = Object.values(topics.entityBatches);
+  const bases = await openDependency(TOPIC_BASES, () => readTopicBases(database, lanes), context);
 
   const now = (): Date => new Date();
   const times = handlerTimes(config);
@@ -112,6 +119,7 @@ export async function createContainer(
       codec,
       policyOf: retryPolicies(config, registry),
       isWhole: (actionType) => whole.has(actionType),
+      baseOf: (topic) => bases.get(topic) ?? 0,
       now,
     });
     const reporter = new ResultReporter({ producer, topics, now, recorder });

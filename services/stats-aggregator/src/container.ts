@@ -10,7 +10,7 @@ import {
   openTopicGuard,
   type Kafka,
 } from '@bulk/kafka';
-import { MONGODB, openDatabase, recordTopicIds, type Database } from '@bulk/mongo';
+import { MONGODB, openDatabase, readTopicBases, recordTopicIds, type Database } from '@bulk/mongo';
 import { configuredLifetimes, openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { Accountant } from './accounting/accountant.ts';
@@ -36,6 +36,8 @@ export const TOKENS = {
   consumer: Symbol('ResultConsumer') as ServiceIdentifier<ResultConsumer>,
 } as const;
 
+/** Name on `/healthz`. */
+const TOPIC_BASES = 'mongodb topics';
 /** Name of the consumer on `/healthz`. */
 const CONSUMER = 'consumer';
 /** The dependencies that have answered once a chunk is processed. */
@@ -68,6 +70,9 @@ export async function createContainer(
   const producer = await openProducer(messaging, context);
   const { kafka, topics, codec } = messaging;
 
+  const bases = await openDependency(TOPIC_BASES, () => readTopicBases(database, [topics.results]), context);
+  const base = bases.get(topics.results) ?? 0;
+
   const now = (): Date => new Date();
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.kafka).toConstantValue(kafka);
@@ -93,10 +98,11 @@ export async function createContainer(
           codec,
           accountant: resolution.get(TOKENS.accountant),
           producer,
+          base,
         }),
         accountant: resolution.get(TOKENS.accountant),
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now, buried),
-        deadResults: new DeadResults(database, now),
+        deadResults: new DeadResults(database, now, base),
         maxAttempts: config.MAX_ATTEMPTS,
         maxBytes: config.CHUNK_MAX_BYTES,
         log,

@@ -6,7 +6,7 @@ import {
   SupersededError,
   type BackoffOptions,
 } from '@bulk/domain';
-import { PartitionLostError, type Chunk, type ReceivedMessage } from '@bulk/kafka';
+import { PartitionLostError, type Chunk } from '@bulk/kafka';
 import type { Logger, Places } from '@bulk/runtime';
 import type { BatchApplier } from './batch-applier.ts';
 import type { BatchRecorder, RetryReason } from './batch-recorder.ts';
@@ -129,7 +129,7 @@ export class BatchRunner {
       if (outages === 1) log.warn({ ...where, err: error }, 'Batch waiting for dependency');
       return { kind: 'again', reason: 'dependency', delayMs: backoffDelay(outages, backoff), error };
     }
-    const fault = error instanceof SupersededError ? await this.#fenceFault(error, message, chunk) : error;
+    const fault = error instanceof SupersededError ? await this.#fenceFault(error, batch, chunk) : error;
     if (fault === undefined) {
       log.warn(where, 'Batch superseded by a later owner; not reported');
       return { kind: 'superseded' };
@@ -155,14 +155,17 @@ export class BatchRunner {
    */
   async #fenceFault(
     error: SupersededError,
-    message: ReceivedMessage,
+    { message, at }: LaneBatch,
     chunk: Chunk,
   ): Promise<FenceAheadOfLogError | undefined> {
     await chunk.confirmOwnership();
     const { topic, partition } = message;
     const fence = error.details?.['fence'] as { offset: number } | undefined;
-    if (fence === undefined || fence.offset < chunk.highWatermark) return undefined;
-    if (fence.offset < (await this.#options.endOffset(topic, partition))) return undefined;
-    return new FenceAheadOfLogError(message, fence.offset, error);
+    if (fence === undefined) return undefined;
+    // Places of this topic may start beyond those of the topics that it has replaced.
+    const offset = fence.offset - (at.offset - message.offset);
+    if (offset < chunk.highWatermark) return undefined;
+    if (offset < (await this.#options.endOffset(topic, partition))) return undefined;
+    return new FenceAheadOfLogError(message, offset, error);
   }
 }

@@ -5,7 +5,7 @@ import type { ReceivedMessage } from '@bulk/kafka';
  * Thrown when an entity's fence lies beyond the end of its partition.
  *
  * The lane's topic was deleted and created again while the entities kept their fences. An operator
- * must act: use a new TOPIC_PREFIX or clear the fences (docs/architecture/exactly-once.md).
+ * must act: `ops rebuild-kafka` (docs/architecture/exactly-once.md).
  */
 export class FenceAheadOfLogError extends CodedError {
   constructor({ topic, partition, offset }: ReceivedMessage, fenceOffset: number, cause: unknown) {

@@ -19,6 +19,8 @@ export interface BatchOpenerOptions {
   readonly policyOf: (content: EntityBatchContent) => RetryPolicy;
   /** Returns whether an action type processes a batch as a whole. */
   readonly isWhole: (actionType: string) => boolean;
+  /** Returns where the places of a lane's topic start: beyond those of the topics that it replaced. */
+  readonly baseOf?: (topic: string) => number;
   readonly now: () => Date;
 }
 
@@ -77,6 +79,6 @@ export class BatchOpener {
   #lanePosition({ topic, partition, offset }: ReceivedMessage): LanePosition {
     const lane = laneOfTopic(this.#options.topics, topic);
     if (lane === undefined) throw new MalformedMessageError(`${topic} is not the topic of a lane`);
-    return { lane, partition, offset };
+    return { lane, partition, offset: offset + (this.#options.baseOf?.(topic) ?? 0) };
   }
 }

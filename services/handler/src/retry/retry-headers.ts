@@ -10,10 +10,17 @@ const wholeNumber = z
   .regex(/^\d{1,15}$/)
   .transform(Number);
 
+/** Negative for a batch of a topic that this topic has replaced: its place lies before the first message. */
+const offset = z
+  .string()
+  .regex(/^-?\d{1,16}$/)
+  .transform(Number)
+  .pipe(z.int());
+
 const headersSchema = z.object({
   'retry-origin-topic': z.string(),
   'retry-origin-partition': wholeNumber,
-  'retry-origin-offset': wholeNumber,
+  'retry-origin-offset': offset,
   'retry-postponed': wholeNumber,
   'retry-first-tried-at': wholeNumber,
   'retry-not-before': wholeNumber,

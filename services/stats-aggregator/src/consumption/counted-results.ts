@@ -10,6 +10,8 @@ export interface CountedResultsOptions {
   readonly codec: Pick<MessageCodec, 'decode'>;
   readonly accountant: Accountant;
   readonly producer: MessageProducer;
+  /** Where the places of the results start: beyond those of the topic that this one replaced. @default 0 */
+  readonly base?: number;
 }
 
 /**
@@ -68,8 +70,13 @@ export class CountedResults {
   /** Decodes and checks a result. @throws MalformedMessageError or RegistryUnavailableError. */
   async decode(message: ReceivedMessage): Promise<BatchLog> {
     const result = await this.#options.codec.decode(MESSAGES.batchResult, message.value);
-    return toBatchLog(result, { partition: message.partition, offset: message.offset });
+    return toBatchLog(result, { partition: message.partition, offset: placeIn(message, this.#options.base) });
   }
+}
+
+/** Returns the place of a result: its offset, counted on from the topics that its topic has replaced. */
+export function placeIn({ offset }: Pick<ReceivedMessage, 'offset'>, base = 0): number {
+  return base + offset;
 }
 
 /** Starts the span of an action. A chunk has results of many actions, each in its own trace. */

@@ -3,15 +3,20 @@ import { deadLetteredOutcomes, tally } from '@bulk/domain';
 import type { ReceivedMessage } from '@bulk/kafka';
 import { findNamedBatch, type Database } from '@bulk/mongo';
 import type { BatchLog } from '../accounting/batch-log.ts';
+import { placeIn } from './counted-results.ts';
 
 /** Builds the log of a batch whose result is given up. */
 export class DeadResults {
   readonly #database: Database;
   readonly #now: () => Date;
 
-  constructor(database: Database, now: () => Date) {
+  readonly #base: number;
+
+  /** @param base where the places of the results start. */
+  constructor(database: Database, now: () => Date, base = 0) {
     this.#database = database;
     this.#now = now;
+    this.#base = base;
   }
 
   /**
@@ -35,7 +40,7 @@ export class DeadResults {
       lanePartition: batch.partition,
       outcomes,
       tally: tally(outcomes.map(({ outcome }) => outcome)),
-      source: { partition: message.partition, offset: message.offset },
+      source: { partition: message.partition, offset: placeIn(message, this.#base) },
       at: this.#now(),
     };
   }

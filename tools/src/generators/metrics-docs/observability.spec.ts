@@ -228,6 +228,8 @@ describe('the documentation of operations', () => {
       'FENCE_AHEAD_OF_LOG',
       'TOO_BUSY',
       'ACCOUNT_TOO_BUSY',
+      'NOT_DRAINED',
+      'TOPIC_REPLACED',
     ];
     expect(
       variables.filter((name) => !settings.includes(`\`${name}\``) && !constants.includes(name ?? '')),

@@ -1,0 +1,36 @@
+import { topicNames, type TopicNames } from '@bulk/contracts';
+import { createKafka, ensureTopics, MessageCodec, TopicIds, type Kafka, type KafkaConfig } from '@bulk/kafka';
+import { silentLogger } from '@bulk/runtime';
+
+/** The topics that an installation is given in the place of others. */
+export interface NewTopics {
+  readonly kafka: Kafka;
+  readonly codec: MessageCodec;
+  readonly topics: TopicNames;
+  /** Ids of the topics to whose offsets MongoDB refers. */
+  readonly ids: ReadonlyMap<string, string>;
+}
+
+/**
+ * Creates the missing topics of a configuration and registers their schemas.
+ *
+ * @throws TopicMismatchError if a lane exists with another number of partitions; KafkaUnavailableError;
+ * the registry's error.
+ */
+export async function provideTopics(config: KafkaConfig): Promise<NewTopics> {
+  const topics = topicNames(config.TOPIC_PREFIX);
+  const kafka = createKafka('ops', config, silentLogger());
+  await ensureTopics(kafka, topics, config);
+  const codec = await MessageCodec.register(config, topics);
+  const reader = new TopicIds(kafka);
+  try {
+    return { kafka, codec, topics, ids: await reader.of(guardedTopics(topics)) };
+  } finally {
+    await reader.close();
+  }
+}
+
+/** Returns the topics whose ids handler and stats-aggregator record. */
+function guardedTopics({ entityBatches, retries, results }: TopicNames): string[] {
+  return [...Object.values(entityBatches), ...Object.values(retries), results];
+}
