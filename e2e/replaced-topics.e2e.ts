@@ -1,27 +1,48 @@
+import { cpSync, readdirSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
-import { contact } from '@bulk/action-types';
 import { allTopics, topicNames } from '@bulk/contracts';
 import { kafkaConfigSchema, type KafkaConfig } from '@bulk/kafka';
+import { resetStack, stackPaths, startStack, type RunningStack } from '@bulk/local-stack';
 import { connectRedis, redisConfigSchema } from '@bulk/redis';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { checkAccounting, eventually, modelUpdate, type GivenEntity } from '@bulk/testing';
-import { membersOf, migratePartitions, readLag, rebuildKafka, sharedGroups } from '@bulk/tools/ops';
-import { InstallationUnderTest, scenario } from './installation-under-test.ts';
+import { checkAccounting, eventually, type GivenEntity } from '@bulk/testing';
+import {
+  checkRestore,
+  membersOf,
+  migratePartitions,
+  readLag,
+  rebuildKafka,
+  sharedGroups,
+} from '@bulk/tools/ops';
+import { InstallationUnderTest, modelOf, scenario, type Scenario } from './installation-under-test.ts';
 
 // The tests run in order on one installation, as its life would continue.
 const SIZE = 1_000;
 const TOMORROW = 86_400_000;
+const STACK = `restored-${process.pid}`;
+/** A MongoDB of this file alone, which can be stopped. The other parts are those of all tests. */
+let stack: RunningStack;
 let system: InstallationUnderTest;
 /** Settings of the services that the life of the installation has changed. */
 let settings: Record<string, string> = {};
 const { signal } = new AbortController();
 
 beforeAll(async () => {
-  system = await InstallationUnderTest.start({}, {}, { BATCH_SIZE: '20' });
+  stack = await startStack({
+    name: STACK,
+    env: { ...process.env, MONGODB_URI: '', STACK_MONGO_DURABLE: 'true' },
+  });
+  const { mongodbUri: MONGODB_URI } = stack.urls;
+  system = await InstallationUnderTest.start({}, {}, { BATCH_SIZE: '20', MONGODB_URI });
   const renamed = topicNames(`${system.installation.env['TOPIC_PREFIX']!}v2.`);
   system.installation.onDispose(() => deleteTopics(allTopics(renamed)));
 }, 120_000);
-afterAll(() => system.dispose());
+afterAll(async () => {
+  await system.dispose();
+  await stack.stop();
+  await resetStack(STACK);
+}, 120_000);
 
 const config = (): KafkaConfig => loadConfig(kafkaConfigSchema, { ...system.installation.env, ...settings });
 
@@ -40,28 +61,14 @@ async function deleteTopics(topics: string[]): Promise<void> {
   }
 }
 
-/** Waits until an action has ended, and compares outcomes, counts and records with the model. */
-async function expectModel(
-  actionId: string,
-  mark: string,
-  { before, entities }: ReturnType<typeof scenario>,
-): Promise<void> {
-  const model = modelUpdate(contact, before, entities);
+/** Waits until an action has ended, and compares outcomes, counts and contacts with the model. */
+async function expectModel(actionId: string, mark: string, given: Scenario): Promise<void> {
   await eventually(
     'the action has ended',
     async () => (await system.database.actions.findOne({ _id: actionId }))?.status === 'completed',
     { timeoutMs: 90_000 },
   );
-  const report = await checkAccounting(system.database, actionId);
-  expect(report.breaches).toEqual([]);
-  expect(
-    report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
-  ).toEqual(model.outcomes);
-  const stored = await system.storedContacts(mark);
-  for (const [id, fields] of model.entities) expect([id, stored.get(id)?.fields]).toEqual([id, fields]);
-  // Each was applied once: a second application would have raised the version again.
-  const changed = model.outcomes.filter(({ status }) => status === 'success').map(({ entityId }) => entityId);
-  expect(changed.filter((id) => stored.get(id)?.version !== 2)).toEqual([]);
+  await system.expectOutcome(actionId, mark, modelOf(given));
 }
 
 async function create(entities: readonly GivenEntity[], scheduledFor?: Date): Promise<string> {
@@ -177,3 +184,43 @@ it('an action continues exactly after Kafka was lost in its middle', async () =>
   await system.startServices(settings);
   await expectModel(actionId, 'lost', lost);
 }, 240_000);
+
+it('a backup from the middle of an action, restored later, leads to the model', async () => {
+  const saved = scenario(SIZE, 'saved');
+  await system.givenContacts(saved.before);
+  const actionId = await dieInTheMiddle(saved.entities);
+  await stack.halt('mongo');
+  moveStorage('data', 'backup');
+  await stack.resume('mongo');
+  await system.startServices(settings);
+  await expectModel(actionId, 'saved', saved);
+  await system.services.stop();
+
+  await stack.halt('mongo');
+  moveStorage('backup', 'data');
+  await stack.resume('mongo');
+  expect(await checkRestore(system.database, config(), true, signal)).toMatchObject({
+    unfinished: 1,
+    faults: [],
+  });
+  // If the results came first, the action would end, and handler would drop what it has to apply.
+  await system.startServices(settings, { intake: 0, notifier: 0, 'stats-aggregator': 0 });
+  await caughtUp('handler');
+  await system.startServices(settings);
+  await expectModel(actionId, 'saved', saved);
+  await system.services.stop();
+  const after = await checkRestore(system.database, config(), false, signal);
+  expect(after).toMatchObject({ unfinished: 0, faults: [], reset: [] });
+}, 240_000);
+
+/** Copies the storage of the stopped MongoDB to or from the backup. */
+function moveStorage(from: 'data' | 'backup', to: 'data' | 'backup'): void {
+  const data = stackPaths(STACK).data('');
+  const folders = { data, backup: join(data, 'backup') };
+  const storages = readdirSync(folders[from]).filter((name) => name.startsWith('mongo-'));
+  expect(storages).toHaveLength(1);
+  for (const name of storages) {
+    rmSync(join(folders[to], name), { recursive: true, force: true });
+    cpSync(join(folders[from], name), join(folders[to], name), { recursive: true });
+  }
+}

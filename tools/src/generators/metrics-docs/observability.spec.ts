@@ -228,6 +228,7 @@ describe('the documentation of operations', () => {
       'FENCE_AHEAD_OF_LOG',
       'TOO_BUSY',
       'ACCOUNT_TOO_BUSY',
+      'ACTION_NOT_FOUND',
       'NOT_DRAINED',
       'TOPIC_REPLACED',
     ];

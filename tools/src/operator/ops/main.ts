@@ -4,6 +4,7 @@ import { migratePartitionsCommand, rebuildKafkaCommand } from '../epoch/command.
 import { installCommand } from '../install/command.ts';
 import { lagCommand } from '../lag/command.ts';
 import { reconcileCommand } from '../reconcile/command.ts';
+import { restoreCheckCommand } from '../restore/command.ts';
 import { waitCommand } from '../wait/command.ts';
 
 // The commands of an operator, in a checkout (`npm run ops`) and in an image of their own.
@@ -15,6 +16,7 @@ const commands = [
   lagCommand(),
   migratePartitionsCommand(),
   rebuildKafkaCommand(),
+  restoreCheckCommand(),
   waitCommand(),
 ];
 for (const command of commands) {
