@@ -1,41 +1,19 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from '@jest/globals';
-import { topicNames, topicsOf } from '@bulk/contracts';
-import { kafkaConfigShape, topicPlans } from '@bulk/kafka';
-import { cacheFolder, provideKubernetesValidate, run, workspaceRoot } from '@bulk/local-stack';
+import { checkKafkaConfig, kafkaConfigShape } from '@bulk/kafka';
+import { workspaceRoot } from '@bulk/local-stack';
+import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
+import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
 import { loadConfig } from '@bulk/runtime';
 import { z } from 'zod';
-import { IMAGE_USER } from '../src/operator/images/images.ts';
-import {
-  configSchema,
-  CONFIGURED,
-  environmentOf,
-  neededVariables,
-} from '../src/generators/manifests/environment.ts';
-import {
-  cronJobSchema,
-  kafkaTopicSchema,
-  scaledObjectSchema,
-  workloadSchema,
-  type ContainerManifest,
-  type Manifest,
-  type Workload,
-} from '../src/generators/manifests/manifest.ts';
-import {
-  OVERLAYS,
-  parseManifests,
-  renderOverlay,
-  type Rendered,
-} from '../src/generators/manifests/render.ts';
+import { IMAGE_USER } from '../../src/operator/images/images.ts';
+import { configSchema, CONFIGURED, neededVariables } from '../../src/generators/manifests/environment.ts';
+import { OVERLAYS } from '../../src/generators/manifests/render.ts';
+import { PROVISIONING_MS, RenderedOverlay } from './overlay.ts';
 
-const PROVISIONING_MS = 600_000;
-const context = { cache: cacheFolder(), env: process.env, log: console.log };
-const KAFKA_NAMESPACE = 'kafka';
-const OPERATORS_KINDS = ['KafkaTopic', 'ScaledObject'];
-/** Objects of every service. Intake and notifier, which clients reach, have an Ingress as well. */
-const KINDS = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget', 'NetworkPolicy'];
+/** Objects of every service. */
+const KINDS = ['Deployment', 'Service', 'ServiceAccount', 'PodDisruptionBudget'];
 const SCALED_BY = {
   intake: 'HorizontalPodAutoscaler',
   notifier: 'HorizontalPodAutoscaler',
@@ -44,135 +22,145 @@ const SCALED_BY = {
 } as const;
 const services = Object.keys(SCALED_BY) as (keyof typeof SCALED_BY)[];
 
-const ingressSchema = z.object({
+/** The policies that select the pods of a service, in addition to those of every pod. */
+const POLICIES = {
+  intake: ['callers', 'internet', 'monitoring', 'redis'],
+  handler: ['monitoring', 'redis'],
+  'stats-aggregator': ['monitoring'],
+  notifier: ['callers', 'internet', 'monitoring', 'redis'],
+  installer: ['installer'],
+  ops: ['ops', 'redis'],
+};
+const POLICIES_OF_ALL = ['default-deny', 'dns', 'kafka', 'mongodb', 'schema-registry'];
+
+/** Read by Node itself. */
+const NODE_OPTIONS = 'NODE_OPTIONS';
+const MEBIBYTE = 1_048_576;
+
+const policySchema = z.object({
+  metadata: z.object({ name: z.string() }),
   spec: z.object({
-    rules: z.array(
-      z.object({
-        host: z.string(),
-        http: z.object({
-          paths: z.array(
+    podSelector: z.object({
+      matchLabels: z.record(z.string(), z.string()).default({}),
+      matchExpressions: z
+        .array(z.object({ key: z.string(), operator: z.literal('In'), values: z.array(z.string()) }))
+        .default([]),
+    }),
+    egress: z
+      .array(
+        z.object({
+          to: z.array(
             z.object({
-              path: z.string(),
-              pathType: z.string(),
-              backend: z.object({ service: z.object({ name: z.string() }) }),
+              namespaceSelector: z.object({ matchLabels: z.record(z.string(), z.string()) }).optional(),
             }),
           ),
+          ports: z.array(z.object({ port: z.union([z.number(), z.string()]) })),
         }),
-      }),
+      )
+      .default([]),
+  }),
+});
+const hpaSchema = z.object({
+  spec: z.object({
+    metrics: z.array(
+      z.object({ type: z.literal('Resource'), resource: z.object({ name: z.literal('cpu') }) }),
     ),
   }),
 });
 
-const secrets = new Map(
-  parseManifests(readFileSync(join(workspaceRoot, 'deploy/k8s/secrets.example.yaml'), 'utf8')).flatMap(
-    (secret) =>
-      Object.entries(z.record(z.string(), z.string()).parse(secret['stringData'])).map(
-        ([key, value]) => [`${secret.metadata.name}/${key}`, value] as const,
-      ),
-  ),
-);
+/** Peak memory of each service in bytes, as docs/operations/sizing.md has it. */
+function measuredMemory(): Map<string, number> {
+  const text = readFileSync(join(workspaceRoot, 'docs/operations/sizing.md'), 'utf8');
+  const row = /peak memory during 100,000 updates[^|]*\|([^|]*)/.exec(text)?.[1] ?? '';
+  return new Map([...row.matchAll(/([a-z-]+) (\d+)/g)].map(([, name = '', mb]) => [name, Number(mb) * 1e6]));
+}
 
-describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
-  let rendered: Rendered;
-  let workloads: Map<string, Workload>;
+const mebibytes = (text: string): number => Number(/^(\d+)Mi$/.exec(text)?.[1]) * MEBIBYTE;
+
+describe.each(OVERLAYS)('the services of the overlay %s', (name) => {
+  let overlay: RenderedOverlay;
   beforeAll(async () => {
-    rendered = await renderOverlay(overlay, context);
-    const found = rendered.manifests.filter(({ kind }) => ['Deployment', 'Job'].includes(kind));
-    // The Job of the installer has the tag of its image in its name.
-    const nameOf = ({ kind, metadata }: Manifest): string =>
-      kind === 'Job' ? String(metadata.labels?.['app.kubernetes.io/name']) : metadata.name;
-    workloads = new Map(found.map((each) => [nameOf(each), workloadSchema.parse(each)]));
+    overlay = await RenderedOverlay.of(name);
   }, PROVISIONING_MS);
 
-  const named = (kind: string, name: string): Manifest | undefined =>
-    rendered.manifests.find((each) => each.kind === kind && each.metadata.name === name);
-  const podOf = (name: string) => workloads.get(name)!.spec.template.spec;
-  const containerOf = (name: string): ContainerManifest => podOf(name).containers[0]!;
-  const environment = (name: string) => environmentOf(containerOf(name), rendered.manifests, secrets);
-
-  it(
-    'fit the schemas of Kubernetes, unknown fields refused',
-    async () => {
-      const program = await provideKubernetesValidate(context);
-      const folder = mkdtempSync(join(tmpdir(), 'bulk-manifests-'));
-      try {
-        const file = join(folder, 'all.yaml');
-        writeFileSync(file, rendered.text);
-        const { code, output } = await run(program, ['--strict', file], { env: process.env });
-        expect({ code, output }).toMatchObject({ code: 0 });
-        expect(output.match(/passed for resource/g)).toHaveLength(
-          rendered.manifests.filter(({ kind }) => !OPERATORS_KINDS.includes(kind)).length,
-        );
-        // The next test checks the objects without a schema.
-        for (const [, kind] of output.matchAll(/Couldn't find schema for kind (\w+)/g)) {
-          expect(OPERATORS_KINDS).toContain(kind);
-        }
-      } finally {
-        rmSync(folder, { recursive: true });
-      }
-    },
-    PROVISIONING_MS,
-  );
-
-  it('are valid for the operators of Kafka and KEDA', () => {
-    const of = (wanted: string): Manifest[] => rendered.manifests.filter(({ kind }) => kind === wanted);
-    expect(of('KafkaTopic').map((each) => kafkaTopicSchema.parse(each)).length).toBeGreaterThan(0);
-    expect(of('ScaledObject').map((each) => scaledObjectSchema.parse(each))).toHaveLength(2);
-  });
-
-  it('have for each service all settings that it needs, and no other', () => {
+  it('have all objects that they need', () => {
     for (const service of services) {
-      for (const kind of [...KINDS, SCALED_BY[service]]) expect(named(kind, service)?.kind).toBe(kind);
-      const reached = service === 'intake' || service === 'notifier';
-      expect(named('Ingress', service) !== undefined).toBe(reached);
+      for (const kind of [...KINDS, SCALED_BY[service]])
+        expect(overlay.named(kind, service)?.kind).toBe(kind);
       const own = { 'app.kubernetes.io/name': service };
       const { template, selector } = z
         .object({ selector: z.object({ matchLabels: z.unknown() }), template: z.looseObject({}) })
-        .parse(workloads.get(service)!.spec);
+        .parse(overlay.workloads.get(service)!.spec);
       expect(selector.matchLabels).toEqual(own);
       expect(template).toMatchObject({ metadata: { labels: own } });
-      expect(podOf(service).serviceAccountName).toBe(service);
-      expect(podOf(service).topologySpreadConstraints.map(({ labelSelector }) => labelSelector)).toEqual([
-        { matchLabels: own },
-        { matchLabels: own },
+      expect(overlay.pod(service).serviceAccountName).toBe(service);
+      expect(overlay.pod(service).topologySpreadConstraints).toEqual([
+        expect.objectContaining({
+          labelSelector: { matchLabels: own },
+          matchLabelKeys: ['pod-template-hash'],
+        }),
+        expect.objectContaining({
+          labelSelector: { matchLabels: own },
+          matchLabelKeys: ['pod-template-hash'],
+        }),
       ]);
-      expect(named('Service', service)?.['spec']).toMatchObject({ selector: own });
-      expect(named('NetworkPolicy', service)?.['spec']).toMatchObject({ podSelector: { matchLabels: own } });
-      expect(named('PodDisruptionBudget', service)?.['spec']).toMatchObject({
+      expect(overlay.named('Service', service)?.['spec']).toMatchObject({ selector: own });
+      expect(overlay.named('PodDisruptionBudget', service)?.['spec']).toMatchObject({
         selector: { matchLabels: own },
       });
       // A deployment must not reset a replica count that an autoscaler controls.
-      expect(workloads.get(service)!.spec).not.toHaveProperty('replicas');
+      expect(overlay.workloads.get(service)!.spec).not.toHaveProperty('replicas');
     }
-    expect([...workloads.keys()].sort()).toEqual([...CONFIGURED].sort());
-    expect(named('NetworkPolicy', 'default-deny')?.['spec']).toEqual({
+    expect([...overlay.workloads.keys()].sort()).toEqual([...CONFIGURED].sort());
+  });
+
+  it('reach their peers and nothing else', () => {
+    const policies = overlay.all('NetworkPolicy').map((each) => policySchema.parse(each));
+    const selects = (labels: Record<string, string>) =>
+      policies.filter(
+        ({ spec: { podSelector } }) =>
+          Object.entries(podSelector.matchLabels).every(([key, value]) => labels[key] === value) &&
+          podSelector.matchExpressions.every(({ key, values }) => values.includes(labels[key] ?? '')),
+      );
+    for (const service of [...CONFIGURED, 'ops'] as const) {
+      const template =
+        service === 'ops' ? overlay.ops().template : overlay.workloads.get(service)!.spec.template;
+      const { labels } = template.metadata;
+      const names = selects(labels).map(({ metadata }) => metadata.name);
+      expect(names.sort()).toEqual([...POLICIES_OF_ALL, ...POLICIES[service]].sort());
+    }
+    expect(overlay.named('NetworkPolicy', 'default-deny')?.['spec']).toEqual({
       podSelector: {},
       policyTypes: ['Ingress', 'Egress'],
     });
+
+    const environment = overlay.environment('intake');
+    const peers = {
+      kafka: environment['KAFKA_BROKERS']!,
+      'schema-registry': environment['SCHEMA_REGISTRY_URL']!.replace(/^https?:\/\//, ''),
+      mongodb: /\/\/([^/]*)/.exec(environment['MONGODB_URI']!)![1]!,
+      redis: environment['REDIS_URL']!.replace(/^rediss?:\/\//, ''),
+    };
+    for (const [peer, addresses] of Object.entries(peers)) {
+      const { egress } = policies.find(({ metadata }) => metadata.name === peer)!.spec;
+      const allowed = egress.flatMap(({ to, ports }) =>
+        to.flatMap(({ namespaceSelector }) =>
+          ports.map(
+            ({ port }) => `${namespaceSelector?.matchLabels['kubernetes.io/metadata.name']}.svc:${port}`,
+          ),
+        ),
+      );
+      const needed = addresses.split(',').map((address) => /[^.]+\.svc:\d+$/.exec(address)?.[0]);
+      expect(allowed).toEqual([...new Set(needed)]);
+    }
   });
 
-  it("route the WebSocket at the root of the REST API's host", () => {
-    const pathsOf = (service: string) =>
-      ingressSchema
-        .parse(
-          rendered.manifests.find(({ kind, metadata }) => kind === 'Ingress' && metadata.name === service),
-        )
-        .spec.rules.flatMap(({ host, http }) =>
-          http.paths.map(({ path, pathType, backend }) => [host, path, pathType, backend.service.name]),
-        );
-    const [intake] = pathsOf('intake');
-    const host = intake?.[0];
-    expect(intake).toEqual([host, '/', 'Prefix', 'intake']);
-    expect(pathsOf('notifier')).toEqual([
-      [`live.${host}`, '/', 'Prefix', 'notifier'],
-      [host, '/', 'Exact', 'notifier'],
-    ]);
-  });
-
-  it('meet the restricted profile, write nothing and have limits', () => {
+  it('meet the restricted profile, and write nothing but diagnostics', () => {
     const [uid, gid] = IMAGE_USER.split(':').map(Number);
-    for (const name of CONFIGURED) {
-      expect(podOf(name)).toMatchObject({
+    for (const service of CONFIGURED) {
+      const pod = overlay.pod(service);
+      const container = overlay.container(service);
+      expect(pod).toMatchObject({
         automountServiceAccountToken: false,
         securityContext: {
           runAsNonRoot: true,
@@ -181,38 +169,61 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
           seccompProfile: { type: 'RuntimeDefault' },
         },
       });
-      expect(containerOf(name).securityContext).toEqual({
+      expect(container.securityContext).toEqual({
         allowPrivilegeEscalation: false,
         readOnlyRootFilesystem: true,
         capabilities: { drop: ['ALL'] },
       });
-      expect(containerOf(name).image).toMatch(/:(?!latest$)[\w.-]+$/);
+      expect(container.image).toMatch(/:(?!latest$)[\w.-]+$/);
+      const written = container.volumeMounts.filter(({ readOnly }) => !readOnly);
+      expect(written.map(({ mountPath }) => mountPath)).toEqual(['/diagnostics']);
+      expect(pod.volumes).toContainEqual({ name: 'diagnostics', emptyDir: { sizeLimit: '1Gi' } });
     }
-    const namespaces = rendered.manifests.filter(({ kind }) => kind === 'Namespace');
-    expect(namespaces.map(({ metadata }) => metadata.labels)).toEqual([
+    const namespaces = overlay.all('Namespace').map(({ metadata }) => metadata.labels);
+    expect(namespaces).toEqual([
       expect.objectContaining({ 'pod-security.kubernetes.io/enforce': 'restricted' }),
     ]);
-    expect(rendered.manifests.some(({ kind }) => kind === 'Secret')).toBe(false);
+    expect(overlay.all('Secret')).toEqual([]);
+  });
+
+  it('limit the heap to 60 % of the memory and request what was measured', () => {
+    const measured = measuredMemory();
+    for (const service of CONFIGURED) {
+      const { resources } = overlay.container(service);
+      const options = overlay.environment(service)[NODE_OPTIONS]!;
+      const heap = Number(/--max-old-space-size=(\d+)/.exec(options)?.[1]) * MEBIBYTE;
+      const share = heap / mebibytes(resources.limits.memory);
+      expect(share).toBeGreaterThan(0.57);
+      expect(share).toBeLessThan(0.61);
+      if (service === 'installer') continue;
+      expect(mebibytes(resources.requests.memory)).toBeGreaterThanOrEqual(measured.get(service)!);
+      // A report has the environment, and with it secrets, unless that is excluded.
+      expect(options).toContain('--report-on-fatalerror --report-exclude-env');
+    }
+    const autoscalers = overlay.all('HorizontalPodAutoscaler');
+    for (const each of autoscalers) expect(hpaSchema.parse(each).spec.metrics).toHaveLength(1);
   });
 
   it.each(CONFIGURED)(
     'give %s only variables that it reads, values that it accepts, and all required variables',
-    async (name) => {
-      const schema = await configSchema(name);
-      const given = environment(name);
-      expect(Object.keys(given).filter((variable) => !(variable in schema.shape))).toEqual([]);
+    async (service) => {
+      const schema = await configSchema(service);
+      const given = overlay.environment(service);
+      expect(
+        Object.keys(given).filter((variable) => !(variable in schema.shape) && variable !== NODE_OPTIONS),
+      ).toEqual([]);
       const needed = neededVariables(schema);
       expect(needed).toContain('KAFKA_BROKERS');
       expect(needed.filter((variable) => !(variable in given))).toEqual([]);
-      expect(() => loadConfig(schema, given)).not.toThrow();
+      expect(() => overlay.config(service, schema)).not.toThrow();
     },
   );
 
-  it.each(services)('probe %s where it answers and give it time to stop', async (name) => {
+  it.each(services)('probe %s where it answers and give it time to stop', async (service) => {
     const config = z
       .looseObject({ ADMIN_PORT: z.number(), PORT: z.number().optional(), SHUTDOWN_GRACE_MS: z.number() })
-      .parse(loadConfig(await configSchema(name), environment(name)));
-    const { ports, startupProbe, livenessProbe, readinessProbe, lifecycle } = containerOf(name);
+      .parse(overlay.config(service, await configSchema(service)).config);
+    const { ports, startupProbe, livenessProbe, readinessProbe, lifecycle } = overlay.container(service);
     expect(Object.fromEntries(ports.map((port) => [port.name, port.containerPort]))).toEqual({
       admin: config.ADMIN_PORT,
       ...(config.PORT === undefined ? {} : { http: config.PORT }),
@@ -221,101 +232,110 @@ describe.each(OVERLAYS)('the manifests of %s', (overlay) => {
     expect(livenessProbe?.httpGet).toEqual({ path: '/livez', port: 'admin' });
     expect(readinessProbe?.httpGet).toEqual({ path: '/readyz', port: 'admin' });
     const annotations = { 'prometheus.io/port': String(config.ADMIN_PORT), 'prometheus.io/path': '/metrics' };
-    expect(workloads.get(name)!.spec.template.metadata).toMatchObject({ annotations });
+    expect(overlay.workloads.get(service)!.spec.template.metadata).toMatchObject({ annotations });
 
     const pauseMs = (lifecycle?.preStop.sleep.seconds ?? 0) * 1_000;
     if (config.PORT !== undefined) expect(pauseMs).toBeGreaterThan(0);
-    const graceMs = podOf(name).terminationGracePeriodSeconds! * 1_000;
+    const graceMs = overlay.pod(service).terminationGracePeriodSeconds! * 1_000;
     expect(graceMs).toBeGreaterThan(pauseMs + config.SHUTDOWN_GRACE_MS);
   });
 
-  it('agree wherever the services must agree', () => {
-    const shared = Object.keys(kafkaConfigShape);
-    const of = (name: string): unknown => {
-      const given = environment(name);
-      return Object.fromEntries(shared.map((variable) => [variable, given[variable]]));
-    };
-    for (const name of CONFIGURED) expect(of(name)).toEqual(of('intake'));
-    expect(environment('notifier')['WEBHOOK_SECRET']).toBe(environment('intake')['WEBHOOK_SECRET']);
-    expect(environment('notifier')['AUTH_MODE']).toBe(environment('intake')['AUTH_MODE']);
-    expect(environment('handler')['REDIS_PREFIX']).toBe(environment('intake')['REDIS_PREFIX']);
-  });
-
   it('run the installer once per version, and keep what failed for a week', () => {
-    const jobs = rendered.manifests.filter(({ kind }) => kind === 'Job');
-    const tag = containerOf('installer').image.split(':').at(-1)!;
-    expect(jobs.map(({ metadata }) => metadata.name)).toEqual([`installer-${tag}`]);
-    expect(containerOf('installer')).toMatchObject({ args: ['install'] });
-    expect(workloads.get('installer')!.spec).toMatchObject({ ttlSecondsAfterFinished: 7 * 24 * 3_600 });
+    const tag = overlay.container('installer').image.split(':').at(-1)!;
+    expect(overlay.all('Job').map(({ metadata }) => metadata.name)).toEqual([`installer-${tag}`]);
+    expect(overlay.container('installer')).toMatchObject({ args: ['install'] });
+    expect(overlay.workloads.get('installer')!.spec).toMatchObject({
+      ttlSecondsAfterFinished: 7 * 24 * 3_600,
+    });
   });
 
   it("have a suspended CronJob with the operator's commands, restricted as every pod and with its own policy", () => {
-    const { spec } = cronJobSchema.parse(named('CronJob', 'ops'));
-    expect(spec.suspend).toBe(true);
-    const { metadata, spec: pod } = spec.jobTemplate.spec.template;
+    const { suspend, template } = overlay.ops();
+    expect(suspend).toBe(true);
+    const { metadata, spec: pod } = template;
     expect(metadata.labels).toMatchObject({ 'app.kubernetes.io/name': 'ops' });
     const selector = { podSelector: { matchLabels: { 'app.kubernetes.io/name': 'ops' } } };
-    expect(named('NetworkPolicy', 'ops')?.['spec']).toMatchObject(selector);
-    const { securityContext, automountServiceAccountToken } = podOf('installer');
+    expect(overlay.named('NetworkPolicy', 'ops')?.['spec']).toMatchObject(selector);
+    const { securityContext, automountServiceAccountToken } = overlay.pod('installer');
     expect(pod).toMatchObject({ securityContext, automountServiceAccountToken, serviceAccountName: 'ops' });
     const [container] = pod.containers;
     expect(container).toMatchObject({
-      image: containerOf('installer').image,
-      securityContext: containerOf('installer').securityContext,
+      image: overlay.container('installer').image,
+      securityContext: overlay.container('installer').securityContext,
       args: ['wait'],
     });
-    const given = environmentOf(container!, rendered.manifests, secrets);
-    const platform = environment('installer');
-    expect(given).toMatchObject(platform);
-    expect(given['REDIS_URL']).toBe(environment('handler')['REDIS_URL']);
+    const own = /_USERNAME$|_FILE$|^NODE_OPTIONS$/;
+    const platform = Object.entries(overlay.environment('installer')).filter(([key]) => !own.test(key));
+    const given = overlay.environment('ops');
+    expect(given).toMatchObject(Object.fromEntries(platform));
+    expect(given['REDIS_URL']).toBe(overlay.environment('handler')['REDIS_URL']);
+    expect(given['REDIS_PREFIX']).toBe(overlay.environment('handler')['REDIS_PREFIX']);
+    const config = z
+      .object({ ...kafkaConfigShape, ...mongoConfigShape, ...redisConfigShape })
+      .superRefine(checkKafkaConfig)
+      .superRefine(checkMongoConfig)
+      .superRefine(checkRedisConfig);
+    expect(() => overlay.config('ops', config)).not.toThrow();
+    expect(given['KAFKA_SASL_USERNAME']).toBe(name === 'prod' ? 'bulk-ops' : undefined);
   });
 
-  it('create every topic as the services do', () => {
-    const config = loadConfig(z.object(kafkaConfigShape), environment('intake'));
-    const topics = rendered.manifests
-      .filter(({ kind }) => kind === 'KafkaTopic')
-      .map((each) => kafkaTopicSchema.parse(each));
-    const described = topics.map(({ metadata, spec: { partitions, replicas, config: entries } }) => ({
-      topic: metadata.name,
-      partitions,
-      replicas,
-      config: Object.fromEntries(Object.entries(entries).map(([name, value]) => [name, String(value)])),
-    }));
-    const byName = (a: { topic: string }, b: { topic: string }): number => (a.topic < b.topic ? -1 : 1);
-    const plans = topicPlans(topicNames(config.TOPIC_PREFIX), config);
-    expect(described.sort(byName)).toEqual(plans.sort(byName));
-    expect(topics.every(({ metadata }) => metadata.namespace === KAFKA_NAMESPACE)).toBe(true);
-    expect(config.KAFKA_BROKERS.every((broker) => broker.endsWith(`.${KAFKA_NAMESPACE}.svc:9092`))).toBe(
-      true,
+  it('agree wherever the services must agree', () => {
+    const shared = Object.keys(kafkaConfigShape).filter((variable) => !variable.endsWith('_USERNAME'));
+    // Each reads files of its own, so only their names are compared.
+    const of = (service: (typeof CONFIGURED)[number]): unknown => {
+      const given = overlay.environment(service);
+      return Object.fromEntries(
+        shared.map((variable) => [variable, given[variable]?.replace(/^.*(?=\/etc\/bulk\/)/, '')]),
+      );
+    };
+    for (const service of CONFIGURED) expect(of(service)).toEqual(of('intake'));
+    const [intake, notifier] = [overlay.environment('intake'), overlay.environment('notifier')];
+    for (const variable of ['WEBHOOK_SECRET', 'AUTH_MODE', 'JWT_ISSUER', 'REDIS_PREFIX', 'REDIS_URL']) {
+      expect(notifier[variable]).toBe(intake[variable]);
+    }
+    expect(overlay.environment('handler')['REDIS_PREFIX']).toBe(intake['REDIS_PREFIX']);
+    expect(loadConfig(z.object({ AUTH_MODE: z.string() }), intake).AUTH_MODE).toBe(
+      name === 'prod' ? 'jwt' : 'header',
     );
   });
+});
 
-  it('scale on the lag of the groups and topics that the services use', () => {
-    const config = loadConfig(z.object(kafkaConfigShape), environment('handler'));
-    const topics = topicNames(config.TOPIC_PREFIX);
-    const expected = new Map<string, { group: string; topic: string }[]>();
-    for (const { name: topic, member, consumers } of topicsOf(topics)) {
-      for (const [service, { group, scaled }] of Object.entries(consumers)) {
-        if (!scaled || group === 'per-process') continue;
-        const watched = { group: `${config.TOPIC_PREFIX}${group(member ?? '')}`, topic };
-        expected.set(service, [...(expected.get(service) ?? []), watched]);
+describe('the services of prod', () => {
+  let prod: RenderedOverlay;
+  beforeAll(async () => {
+    prod = await RenderedOverlay.of('prod');
+  }, PROVISIONING_MS);
+
+  it('are authenticated to each dependency, over TLS, as a user of their own', () => {
+    const users: Record<string, string[]> = {};
+    for (const service of CONFIGURED) {
+      const environment = prod.environment(service);
+      expect(environment).toMatchObject({
+        KAFKA_TLS: 'true',
+        KAFKA_SASL_MECHANISM: 'scram-sha-512',
+        MONGODB_TLS: 'true',
+        SCHEMA_REGISTRY_URL: expect.stringMatching(/^https:/),
+      });
+      for (const [variable, user] of Object.entries(environment)) {
+        if (!variable.endsWith('_USERNAME')) continue;
+        users[variable] = [...(users[variable] ?? []), user];
+        const file = variable.replace('_USERNAME', '_PASSWORD_FILE');
+        expect(environment[file]).toMatch(/\/etc\/bulk\/[a-z-]+\/password$/);
       }
+      expect(environment['MONGODB_URI']!.split(',')).toHaveLength(3);
     }
-    const scaledObjects = rendered.manifests.filter(({ kind }) => kind === 'ScaledObject');
-    expect(scaledObjects.map(({ metadata }) => metadata.name).sort()).toEqual([...expected.keys()].sort());
-    for (const [service, watched] of expected) {
-      const { spec } = scaledObjectSchema.parse(named('ScaledObject', service));
-      const metadata = spec.triggers.map((trigger) => trigger.metadata);
-      expect(spec.scaleTargetRef).toEqual({ name: service });
-      expect(metadata.map(({ consumerGroup: group, topic }) => ({ group, topic }))).toEqual(watched);
-      for (const { bootstrapServers } of metadata)
-        expect(bootstrapServers.split(',')).toEqual(config.KAFKA_BROKERS);
-      const watchedTopics = new Set(watched.map(({ topic }) => topic));
-      const plans = topicPlans(topics, config).filter(({ topic }) => watchedTopics.has(topic));
-      const partitions = plans.reduce((sum, plan) => sum + plan.partitions, 0);
-      expect(spec.maxReplicaCount).toBeLessThanOrEqual(partitions);
-      expect(spec.minReplicaCount).toBeLessThanOrEqual(spec.maxReplicaCount);
-      expect(spec.fallback.replicas).toBeLessThanOrEqual(spec.maxReplicaCount);
-    }
+    expect(prod.environment('handler')['REDIS_URL']).toMatch(/^rediss:/);
+    const numbers = Object.entries(users).map(([variable, names]) => [variable, new Set(names).size]);
+    expect(Object.fromEntries(numbers)).toEqual({
+      KAFKA_SASL_USERNAME: 5,
+      SCHEMA_REGISTRY_USERNAME: 5,
+      MONGODB_USERNAME: 5,
+      REDIS_USERNAME: 3,
+    });
+  });
+
+  it('restart when a Secret changes', () => {
+    const annotations = prod.all('Deployment').map(({ metadata }) => metadata['annotations']);
+    expect(annotations).toEqual(services.map(() => ({ 'reloader.stakater.com/auto': 'true' })));
   });
 });

@@ -1,3 +1,4 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { inspect } from 'node:util';
 import { workspaceRoot } from '@bulk/local-stack';
@@ -5,7 +6,7 @@ import { z } from 'zod';
 import { configSchemaOf } from '../config-docs/config-table.ts';
 import type { ImageName } from '../../operator/images/images.ts';
 import { SERVICES } from '../../processes/services.ts';
-import { configMapSchema, type ContainerManifest, type Manifest } from './manifest.ts';
+import { configMapSchema, type Manifest, type PodManifest } from './manifest.ts';
 
 /** Variables of a container → their values. Those from a Secret have an example's value. */
 export type ContainerEnvironment = Readonly<Record<string, string>>;
@@ -26,16 +27,26 @@ export function configSchema(name: Configured): Promise<z.ZodObject> {
 }
 
 /**
- * Builds the environment that a container's process would find.
+ * Builds the environment that the process of a pod would find, with the files of its volumes in a
+ * folder.
  *
  * @param secrets examples of the Secrets, by `name/key`.
+ * @param folder an empty folder that stands for the root of the file system of the container.
  * @throws Error that names a missing ConfigMap or key of a Secret.
  */
 export function environmentOf(
-  container: ContainerManifest,
+  pod: PodManifest,
   manifests: readonly Manifest[],
   secrets: ReadonlyMap<string, string>,
+  folder: string,
 ): ContainerEnvironment {
+  const [container] = pod.containers;
+  if (container === undefined) throw new Error('there is no container');
+  const secret = (name: string, key: string): string => {
+    const value = secrets.get(`${name}/${key}`);
+    if (value === undefined) throw new Error(`there is no example of Secret ${name}, key ${key}`);
+    return value;
+  };
   const environment: Record<string, string> = {};
   for (const { configMapRef } of container.envFrom) {
     const found = manifests.find(
@@ -45,16 +56,28 @@ export function environmentOf(
     Object.assign(environment, configMapSchema.parse(found).data);
   }
   for (const variable of container.env) {
-    if ('value' in variable) {
-      environment[variable.name] = variable.value;
-      continue;
+    if ('value' in variable) environment[variable.name] = variable.value;
+    else {
+      const { name, key } = variable.valueFrom.secretKeyRef;
+      environment[variable.name] = secret(name, key);
     }
-    const { name, key } = variable.valueFrom.secretKeyRef;
-    const value = secrets.get(`${name}/${key}`);
-    if (value === undefined) throw new Error(`there is no example of Secret ${name}, key ${key}`);
-    environment[variable.name] = value;
   }
-  return environment;
+  for (const volume of pod.volumes) {
+    const mount = container.volumeMounts.find(({ name }) => name === volume.name);
+    if (mount === undefined) throw new Error(`nothing mounts the volume ${volume.name}`);
+    const inside = join(folder, mount.mountPath);
+    mkdirSync(inside, { recursive: true });
+    if (!('projected' in volume)) continue;
+    for (const { secret: source } of volume.projected.sources) {
+      for (const { key, path } of source.items) writeFileSync(join(inside, path), secret(source.name, key));
+    }
+  }
+  return Object.fromEntries(
+    Object.entries(environment).map(([name, value]) => [
+      name,
+      /_FILE$/.test(name) ? join(folder, value) : value,
+    ]),
+  );
 }
 
 /**

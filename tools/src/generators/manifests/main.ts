@@ -1,7 +1,11 @@
 import { writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { kafkaTopicsText, TOPICS_FILE } from './kafka-topics.ts';
+import { PROMETHEUS_RULE_FILE, prometheusRuleText } from './prometheus-rule.ts';
 
 const root = resolve(import.meta.dirname, '../../../..');
-writeFileSync(join(root, TOPICS_FILE), kafkaTopicsText(root));
-console.log(`wrote ${TOPICS_FILE}`);
+const files = { [TOPICS_FILE]: kafkaTopicsText(root), [PROMETHEUS_RULE_FILE]: prometheusRuleText(root) };
+for (const [file, text] of Object.entries(files)) {
+  writeFileSync(join(root, file), text);
+  console.log(`wrote ${file}`);
+}

@@ -9,30 +9,42 @@ export type Overlay = (typeof OVERLAYS)[number];
 
 /** Thrown when a kustomization does not render. The message is the output of kustomize. */
 export class NotRenderedError extends CodedError {
-  constructor(overlay: Overlay, output: string) {
-    super('NOT_RENDERED', `deploy/k8s/overlays/${overlay}: ${output.trim()}`);
+  constructor(folder: string, output: string) {
+    super('NOT_RENDERED', `${folder}: ${output.trim()}`);
   }
 }
 
-/** A rendered overlay: the text for other tools, and its objects. */
+/** A rendered kustomization: the text for other tools, and its objects. */
 export interface Rendered {
   readonly text: string;
   readonly manifests: readonly Manifest[];
 }
 
+/** Returns the folders of an overlay in the order in which they are applied: topics, services. */
+export function foldersOf(overlay: Overlay): string[] {
+  const folder = join(workspaceRoot, 'deploy', 'k8s', 'overlays', overlay);
+  return [join(folder, 'topics'), folder];
+}
+
 /**
+ * Renders kustomizations, one after the other, as one.
+ *
  * @throws NotRenderedError; StackError without a kustomize; ZodError for anything but objects of
  * Kubernetes.
  */
-export async function renderOverlay(overlay: Overlay, context: ProvisionContext): Promise<Rendered> {
+export async function render(folders: readonly string[], context: ProvisionContext): Promise<Rendered> {
   const [program, ...args] = await provideKustomize(context);
-  const folder = join(workspaceRoot, 'deploy', 'k8s', 'overlays', overlay);
-  let text = '';
-  const { code, output } = await run(program, [...args, folder], {
-    env: context.env,
-    onOutput: (part) => (text += part),
-  });
-  if (code !== 0) throw new NotRenderedError(overlay, output);
+  const texts: string[] = [];
+  for (const folder of folders) {
+    let text = '';
+    const { code, output } = await run(program, [...args, folder], {
+      env: context.env,
+      onOutput: (part) => (text += part),
+    });
+    if (code !== 0) throw new NotRenderedError(folder, output);
+    texts.push(text);
+  }
+  const text = texts.join('---\n');
   return { text, manifests: parseManifests(text) };
 }
 
