@@ -35,7 +35,7 @@ const schemas = [...topicByMessage].map(([avro, topic]) => ({
 
 describe('the Schema Registry', () => {
   beforeAll(async () => {
-    await MessageCodec.register(kafkaConfig, topics);
+    await MessageCodec.open(kafkaConfig, topicsOf(topics));
   });
 
   afterAll(async () => {
@@ -86,6 +86,6 @@ describe('the Schema Registry', () => {
       body: JSON.stringify({ compatibility: 'FULL' }),
     });
     expect(config.status).toBe(200);
-    await expect(MessageCodec.register(kafkaConfig, other)).rejects.toThrow(/incompatible/i);
+    await expect(MessageCodec.open(kafkaConfig, topicsOf(other))).rejects.toThrow(/incompatible/i);
   });
 });

@@ -3,6 +3,7 @@ export * from './kafka/batch-codec.ts';
 export * from './kafka/headers.ts';
 export * from './kafka/malformed-message-error.ts';
 export * from './kafka/messages.ts';
+export * from './kafka/rights.ts';
 export * from './kafka/topic-table.ts';
 export * from './kafka/topics.ts';
 export * from './rest/envelopes.ts';

@@ -17,4 +17,5 @@ export { PartitionLostError } from './consumer/ownership.ts';
 export * from './messaging.ts';
 export * from './producer/message-producer.ts';
 export * from './registry/message-codec.ts';
+export { subjectOf } from './registry/subjects.ts';
 export type { Kafka } from 'kafkajs';

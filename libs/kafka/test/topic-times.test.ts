@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
+import { topicsOf } from '@bulk/contracts';
 import { loadConfig } from '@bulk/runtime';
 import { eventually, TestInstallation } from '@bulk/testing';
 import { ConfigResourceTypes } from 'kafkajs';
@@ -57,7 +58,7 @@ it('changes retention and segment time of existing topics, and no other entry of
   await entry('flush.ms', '1234');
 
   const config = configOf({ KAFKA_RETENTION_HOURS: '336' });
-  await ensureTopics(kafka, topics, config);
+  await ensureTopics(kafka, topicsOf(topics), config);
   expect((await entriesOf(topic)).get('retention.ms')).toBe(String(7 * 86_400_000));
   const changed = await alignTopicTimes(kafka, topics, config);
   expect(changed).toContain(topic);

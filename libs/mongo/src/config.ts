@@ -66,6 +66,15 @@ export const mongoConfigShape = {
     10_000,
     'Maximum wait for a server, a connection or an answer, in ms; then the operation fails and is retried. A higher value tolerates slower answers and notices an outage later.',
   ),
+  ENSURE_INDEXES: flag(
+    true,
+    'Whether a service creates the indexes that do not exist. With false it waits until the installer has created them. Set false in production, so that no starting service makes the primary build an index.',
+  ),
+  MONGODB_INDEX_TIMEOUT_MS: integer(
+    { min: 1_000, max: 2_000_000_000 },
+    86_400_000,
+    'Maximum wait for the indexes of one collection to be built, in ms; then the request is repeated, and joins the build that continues. A higher value suits larger collections.',
+  ),
 };
 
 /**

@@ -51,22 +51,44 @@ export class Database {
    * @param onCommand gets each command as it is sent.
    * @throws the driver's MongoServerSelectionError if no server answers in time.
    */
-  static async connect(
+  static connect(
     appName: string,
     config: MongoConfig,
+    onCommand?: (command: Document) => void,
+  ): Promise<Database> {
+    const { MONGODB_POOL_SIZE: maxPoolSize, MONGODB_TIMEOUT_MS: socketTimeoutMS } = config;
+    return Database.#connect(appName, config, { maxPoolSize, socketTimeoutMS }, onCommand);
+  }
+
+  /**
+   * Connects with one connection that waits for as long as an index may take to be built. MongoDB would continue a build
+   * whose connection was given up, and nobody would know when it ends.
+   *
+   * @throws as `connect` does.
+   */
+  static connectForIndexes(appName: string, config: MongoConfig): Promise<Database> {
+    return Database.#connect(appName, config, {
+      maxPoolSize: 1,
+      socketTimeoutMS: config.MONGODB_INDEX_TIMEOUT_MS,
+    });
+  }
+
+  static async #connect(
+    appName: string,
+    config: MongoConfig,
+    options: Pick<MongoClientOptions, 'maxPoolSize' | 'socketTimeoutMS'>,
     onCommand?: (command: Document) => void,
   ): Promise<Database> {
     endUnfinishedWrites();
     const client = new MongoClient(config.MONGODB_URI, {
       appName,
-      maxPoolSize: config.MONGODB_POOL_SIZE,
       serverSelectionTimeoutMS: config.MONGODB_TIMEOUT_MS,
       connectTimeoutMS: config.MONGODB_TIMEOUT_MS,
-      socketTimeoutMS: config.MONGODB_TIMEOUT_MS,
       waitQueueTimeoutMS: config.MONGODB_TIMEOUT_MS,
       writeConcern: { w: 'majority' },
       ignoreUndefined: true,
       monitorCommands: onCommand !== undefined,
+      ...options,
       ...accessOf(config),
     });
     if (onCommand !== undefined) client.on('commandStarted', ({ command }) => onCommand(command));

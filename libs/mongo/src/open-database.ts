@@ -1,5 +1,11 @@
 import type { EntityType } from '@bulk/action-types';
-import { openDependency, type RetentionConfig, type ServiceContext } from '@bulk/runtime';
+import {
+  openDependency,
+  type DependencyOptions,
+  type RetentionConfig,
+  type ServiceContext,
+} from '@bulk/runtime';
+import { checkIndexes } from './check-indexes.ts';
 import type { MongoConfig } from './config.ts';
 import { Database } from './database.ts';
 import { STORE_UNAVAILABLE } from './errors.ts';
@@ -7,10 +13,11 @@ import { ensureIndexes } from './indexes.ts';
 
 /** Name of the database on `/healthz`. */
 export const MONGODB = 'mongodb';
+const INDEXES = 'mongodb indexes';
 
 /**
- * Waits for MongoDB, connects, and creates the missing indexes. The connection is closed when the service releases what
- * it opened.
+ * Waits for MongoDB and connects. It creates the missing indexes, or, if ENSURE_INDEXES is false, waits until the
+ * installer has created them. The connection is closed when the service releases what it opened.
  *
  * @param entityTypes the entity types whose collections this service uses.
  * @throws the signal's reason if the service is stopped first.
@@ -24,6 +31,40 @@ export async function openDatabase(
   const database = await openDependency(MONGODB, () => Database.connect(appName, config), context);
   context.releasers.push(MONGODB, () => database.close());
   context.dependencies.add({ name: MONGODB, code: STORE_UNAVAILABLE, probe: () => database.ping() });
-  await openDependency('mongodb indexes', () => ensureIndexes(database, entityTypes, config), context);
+  if (config.ENSURE_INDEXES) await openIndexes(appName, config, entityTypes, context);
+  else await openDependency(INDEXES, () => checkIndexes(database, entityTypes, config), context);
   return database;
+}
+
+/**
+ * Waits for MongoDB and creates the missing indexes, on a connection of its own that waits for long builds.
+ *
+ * @throws the signal's reason if the service is stopped first.
+ */
+export async function openIndexes(
+  appName: string,
+  config: MongoConfig & RetentionConfig,
+  entityTypes: readonly EntityType[],
+  context: DependencyOptions,
+): Promise<void> {
+  await openDependency(INDEXES, () => buildIndexes(appName, config, entityTypes, context.signal), context);
+}
+
+/** Creates the missing indexes until the signal aborts. */
+async function buildIndexes(
+  appName: string,
+  config: MongoConfig & RetentionConfig,
+  entityTypes: readonly EntityType[],
+  signal: AbortSignal,
+): Promise<void> {
+  const builder = await Database.connectForIndexes(appName, config);
+  const close = (): void => void builder.close().catch(() => undefined);
+  signal.addEventListener('abort', close, { once: true });
+  try {
+    signal.throwIfAborted();
+    await ensureIndexes(builder, entityTypes, config);
+  } finally {
+    signal.removeEventListener('abort', close);
+    await builder.close().catch(() => undefined);
+  }
 }

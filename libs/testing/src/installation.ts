@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { allTopics, topicNames, type TopicNames } from '@bulk/contracts';
+import { allTopics, topicNames, topicsOf, type TopicNames } from '@bulk/contracts';
 import {
   createKafka,
   ensureTopics,
@@ -66,7 +66,7 @@ export class TestInstallation {
    */
   static async create(name: string, extra: Readonly<Record<string, string>> = {}): Promise<TestInstallation> {
     const self = new TestInstallation(name, extra);
-    await ensureTopics(self.kafka, self.topics, self.#config);
+    await ensureTopics(self.kafka, topicsOf(self.topics), self.#config);
     self.#hasTopics = true;
     return self;
   }
@@ -81,7 +81,14 @@ export class TestInstallation {
     } finally {
       await admin.disconnect();
     }
-    await ensureTopics(this.kafka, this.topics, this.#config);
+    await ensureTopics(this.kafka, topicsOf(this.topics), this.#config);
+  }
+
+  /** Deletes every topic, so that an installer finds none. */
+  async deleteTopics(): Promise<void> {
+    await this.#deleteTopics(async (left) => {
+      await eventually('the topics are gone', async () => (await left()).length === 0);
+    });
   }
 
   /** Opens the usual clients at the same time. `dispose` closes them. */
@@ -103,7 +110,7 @@ export class TestInstallation {
 
   /** Returns a codec with every schema registered under the subjects of this installation, as a service has. */
   codec(): Promise<MessageCodec> {
-    return MessageCodec.register(this.#config, this.topics);
+    return MessageCodec.open(this.#config, topicsOf(this.topics));
   }
 
   /** Returns a producer that `dispose` disconnects. */
@@ -140,11 +147,20 @@ export class TestInstallation {
     this.#hasTopics = false;
   }
 
-  async #deleteTopics(): Promise<void> {
+  /** @param then gets a function that returns the topics that are left. */
+  async #deleteTopics(
+    then: (left: () => Promise<string[]>) => Promise<void> = () => Promise.resolve(),
+  ): Promise<void> {
     const admin = this.kafka.admin();
     await admin.connect();
     try {
-      await admin.deleteTopics({ topics: allTopics(this.topics) });
+      const left = async (): Promise<string[]> => {
+        const listed = new Set(await admin.listTopics());
+        return allTopics(this.topics).filter((topic) => listed.has(topic));
+      };
+      const topics = await left();
+      if (topics.length > 0) await admin.deleteTopics({ topics });
+      await then(left);
     } finally {
       await admin.disconnect();
     }

@@ -1,4 +1,4 @@
-import { topicNames } from '@bulk/contracts';
+import { topicNames, topicsOf } from '@bulk/contracts';
 import { MessageCodec, type KafkaConfig } from '@bulk/kafka';
 
 /** Encodes and decodes messages as the services do. */
@@ -15,7 +15,7 @@ let shared: Promise<MessageCodec> | undefined;
  * registration of ten subjects takes a large part of the time in which an installation is created.
  */
 export async function sharedCodec(config: KafkaConfig): Promise<TestCodec> {
-  shared ??= MessageCodec.register(config, topicNames(SHARED_PREFIX));
+  shared ??= MessageCodec.open(config, topicsOf(topicNames(SHARED_PREFIX)));
   const codec = await shared;
   const { TOPIC_PREFIX: prefix } = config;
   return {

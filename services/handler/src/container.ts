@@ -72,7 +72,7 @@ export async function createContainer(
   const { log } = context;
   const database = await openDatabase('bulk-handler', config, registry.entityTypes, context);
   const redis = await openRedis(config, context);
-  const messaging = await openMessaging('bulk-handler', config, context);
+  const messaging = await openMessaging('handler', config, context);
   const producer = await openProducer(messaging, context);
   const { kafka, topics, codec } = messaging;
 

@@ -95,7 +95,7 @@ export async function createContainer(
   options: ContainerOptions = {},
 ): Promise<Container> {
   const database = await openDatabase('bulk-intake', config, registry.entityTypes, context);
-  const messaging = await openMessaging('bulk-intake', config, context);
+  const messaging = await openMessaging('intake', config, context);
   const opened = await openProducer(messaging, context);
   const producer = options.producer?.(opened) ?? opened;
   const rateLimit = await openRateLimit(config, context, measured.rateLimited);

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { createAuthenticator } from '@bulk/auth';
+import { ownGroupPrefix } from '@bulk/contracts';
 import { isFinal } from '@bulk/domain';
 import { openMessaging } from '@bulk/kafka';
 import { openDatabase } from '@bulk/mongo';
@@ -39,7 +40,7 @@ export const TOKENS = {
 
 /** Returns the consumer group of one process. */
 export function notifierGroup(topicPrefix: string, instanceId: string): string {
-  return `${topicPrefix}notifier-${instanceId}`;
+  return `${ownGroupPrefix(topicPrefix, 'notifier')}${instanceId}`;
 }
 
 /**
@@ -55,7 +56,7 @@ export async function createContainer(
 ): Promise<Container> {
   const { log, health, dependencies, releasers, fail } = context;
   const database = await openDatabase('bulk-notifier', config, [], context);
-  const { kafka, topics, codec } = await openMessaging('bulk-notifier', config, context);
+  const { kafka, topics, codec } = await openMessaging('notifier', config, context);
 
   // Notifier works without Redis. Then it counts frames by itself.
   const redis = connectRedisInBackground(config, config.WS_RATE_LIMIT_TIMEOUT_MS, log);

@@ -66,7 +66,7 @@ export async function createContainer(
   const { log } = context;
   const { entityTypes } = createRegistry();
   const database = await openDatabase('bulk-stats-aggregator', config, entityTypes, context);
-  const messaging = await openMessaging('bulk-stats-aggregator', config, context);
+  const messaging = await openMessaging('stats-aggregator', config, context);
   const producer = await openProducer(messaging, context);
   const { kafka, topics, codec } = messaging;
 

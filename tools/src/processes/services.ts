@@ -1,12 +1,11 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
+import { SERVICES, type Service as ServiceName } from '@bulk/contracts';
 import { workspaceRoot } from '@bulk/local-stack';
 import { NotBuiltError } from './errors.ts';
 
-/** The services of an installation. */
-export const SERVICES = ['intake', 'handler', 'stats-aggregator', 'notifier'] as const;
-export type ServiceName = (typeof SERVICES)[number];
+export { SERVICES, type ServiceName };
 
 /**
  * `built` runs dist/main.js, as in production; `watch` runs the sources and restarts when they

@@ -5,8 +5,9 @@ import { MESSAGES, type MessageType } from './messages.ts';
 export const RETRY_TIERS = ['short', 'medium', 'long'] as const;
 export type RetryTier = (typeof RETRY_TIERS)[number];
 
-/** A service that produces to a topic or consumes it. */
-export type Service = 'intake' | 'handler' | 'stats-aggregator' | 'notifier';
+/** The services that produce to topics or consume them. */
+export const SERVICES = ['intake', 'handler', 'stats-aggregator', 'notifier'] as const;
+export type Service = (typeof SERVICES)[number];
 
 /** Settings that define the number of partitions of topics. */
 export type PartitionSetting = 'KAFKA_LANE_PARTITIONS' | 'KAFKA_RESULTS_PARTITIONS';
@@ -34,6 +35,8 @@ export interface TopicDeclaration {
   readonly producers: readonly Service[];
   /** The services that consume the topic. Tools, and searches that only read, are not listed. */
   readonly consumers: Readonly<Partial<Record<Service, TopicConsumer>>>;
+  /** The services that ask the broker for the log ends of the topic and for the progress of its groups. */
+  readonly observers: readonly Service[];
   /** How an operator's replay sends a dead letter of this topic. */
   readonly replay: 'as-it-came' | 'as-next-generation' | 'never';
   readonly purpose: string | ((member: string) => string);
@@ -68,6 +71,7 @@ export const TOPICS = {
     retention: 'KAFKA_RETENTION_HOURS',
     producers: ['intake'],
     consumers: {},
+    observers: [],
     replay: 'never',
     purpose: 'Each action, when its dispatch starts.',
     partitioning: 'One partition.',
@@ -84,6 +88,7 @@ export const TOPICS = {
     retention: 'KAFKA_RETENTION_HOURS',
     producers: ['intake'],
     consumers: { handler: { group: (lane) => `handler.${lane}`, scaled: true } },
+    observers: ['intake'],
     replay: 'as-it-came',
     purpose: (lane) =>
       `The work of the ${lane} lane: batches of entities that share a partition, in the order of their actions.`,
@@ -102,6 +107,7 @@ export const TOPICS = {
     producers: ['handler'],
     // Its messages wait intentionally, so more replicas would not shorten the lag.
     consumers: { handler: { group: () => 'handler-retries', scaled: false } },
+    observers: [],
     replay: 'never',
     purpose: (tier) =>
       `Batches that wait for another try, byte for byte, in the ${tier} tier. The headers retry-* hold the place of a batch in its lane, the time of the next try (retry-not-before) and the outcomes so far (retry-progress).`,
@@ -118,6 +124,7 @@ export const TOPICS = {
     retention: 'KAFKA_RETENTION_HOURS',
     producers: ['handler'],
     consumers: { 'stats-aggregator': { group: () => 'stats-aggregator', scaled: true } },
+    observers: ['intake'],
     replay: 'as-next-generation',
     purpose:
       'The outcome of every position, one message per batch. All results of an action are in one partition.',
@@ -136,6 +143,7 @@ export const TOPICS = {
     retention: { hours: 1, because: 'One hour: only the newest message of an action matters.' },
     producers: ['intake', 'stats-aggregator'],
     consumers: { notifier: { group: 'per-process', scaled: false } },
+    observers: [],
     replay: 'never',
     purpose:
       "The whole state of an action's counts after each change. Only the newest message of an action matters.",
@@ -153,6 +161,7 @@ export const TOPICS = {
     retention: 'KAFKA_RETENTION_HOURS',
     producers: ['handler', 'stats-aggregator'],
     consumers: {},
+    observers: ['stats-aggregator'],
     replay: 'never',
     purpose: 'Messages that could not be processed, byte for byte, with the cause.',
     partitioning: 'One partition.',

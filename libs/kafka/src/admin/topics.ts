@@ -1,8 +1,11 @@
 import { partitionsOf, retentionHoursOf, topicsOf, type Topic, type TopicNames } from '@bulk/contracts';
-import { CodedError, lifetimesOf } from '@bulk/domain';
+import { CodedError, DependencyError, lifetimesOf } from '@bulk/domain';
 import { delay } from '@bulk/runtime';
-import type { Admin, ITopicMetadata, Kafka } from 'kafkajs';
+import type { Admin, Kafka } from 'kafkajs';
 import type { KafkaConfig } from '../client/config.ts';
+import { KafkaRightsError } from './access.ts';
+import { onRawCluster, type RawCluster } from './raw-cluster.ts';
+import { describeTopics } from './topic-descriptions.ts';
 
 /**
  * Thrown when a topic has another number of partitions than configured: its entities would move to other partitions.
@@ -12,6 +15,19 @@ export class TopicMismatchError extends CodedError {
     super(
       'TOPIC_PARTITIONS_MISMATCH',
       `topic ${topic} has ${actual} partitions and ${expected} are configured; the number of partitions of a lane is fixed when it is created (see docs/architecture/exactly-once.md)`,
+    );
+  }
+}
+
+/** Thrown if topics do not exist and this process does not create them. */
+export class TopicMissingError extends DependencyError {
+  constructor(topics: readonly Topic[], reason: string, cause?: unknown) {
+    const names = topics.map(({ name }) => name).join(', ');
+    super(
+      'TOPIC_MISSING',
+      `missing topics: ${names}; ${reason}; the installer creates them (ops install)`,
+      'unknown',
+      cause,
     );
   }
 }
@@ -52,52 +68,139 @@ function planOf(topic: Topic, config: KafkaConfig): TopicPlan {
 }
 
 /**
- * Creates the missing topics and leaves the others as they are. Every service may call it at the same time.
+ * Creates the missing topics and leaves the others as they are. Every service may call it at the same time. A user
+ * without the right to create topics passes if they all exist.
  *
+ * @param topics the topics that the caller uses.
  * @throws TopicMismatchError if a lane has another number of partitions than configured.
+ * @throws TopicMissingError if a topic does not exist, and ENSURE_TOPICS is false or the user may not create it.
+ * @throws KafkaRightsError if the user may not describe a topic.
  */
-export async function ensureTopics(kafka: Kafka, topics: TopicNames, config: KafkaConfig): Promise<void> {
+export async function ensureTopics(
+  kafka: Kafka,
+  topics: readonly Topic[],
+  config: KafkaConfig,
+): Promise<void> {
   const admin = kafka.admin();
   await admin.connect();
   try {
-    const metadata = await createTopics(admin, topicPlans(topics, config));
-    for (const topic of topicsOf(topics).filter(({ partitionsFixed }) => partitionsFixed)) {
-      const expected = partitionsOf(topic, config);
-      const actual = metadata.find(({ name }) => name === topic.name)?.partitions.length ?? 0;
-      if (actual !== expected) throw new TopicMismatchError(topic.name, expected, actual);
-    }
+    await onRawCluster(kafka, async (cluster) => {
+      let missing = await missingOf({ admin, cluster }, topics, config);
+      for (let attempt = 1; missing.length > 0; attempt += 1) {
+        if (!config.ENSURE_TOPICS) throw new TopicMissingError(missing, 'ENSURE_TOPICS is false');
+        if (attempt === 1) await createTopics(admin, missing, config);
+        else if (attempt > CREATION_CHECKS)
+          throw new TopicMissingError(missing, 'Kafka does not report them since their creation');
+        else await delay(CREATION_CHECK_MS);
+        // Under KRaft, a broker hears of a new topic after some milliseconds.
+        missing = await missingOf({ admin, cluster, withLeaders: true }, missing, config);
+      }
+    });
   } finally {
     await admin.disconnect();
   }
 }
 
-const CREATION_TRIES = 50;
-const CREATION_RETRY_MS = 100;
+const CREATION_CHECKS = 50;
+const CREATION_CHECK_MS = 100;
+
+/** Who is asked for topics. */
+interface Asked {
+  readonly admin: Admin;
+  readonly cluster: RawCluster;
+  /** Whether a topic counts only once each of its partitions has a leader. */
+  readonly withLeaders?: boolean;
+}
+
+/** @throws TopicMismatchError; KafkaRightsError if the user may not describe a topic; kafkajs' error. */
+async function missingOf(asked: Asked, topics: readonly Topic[], config: KafkaConfig): Promise<Topic[]> {
+  const partitions = await partitionsByName(
+    asked,
+    topics.map(({ name }) => name),
+  );
+  for (const topic of topics.filter(({ partitionsFixed }) => partitionsFixed)) {
+    const expected = partitionsOf(topic, config);
+    const actual = partitions.get(topic.name);
+    if (actual !== undefined && actual !== expected)
+      throw new TopicMismatchError(topic.name, expected, actual);
+  }
+  return topics.filter(({ name }) => !partitions.has(name));
+}
 
 /**
- * Creates the missing topics and waits until the broker knows all of them. kafkajs waits while a leader is elected, but
- * gives up on a broker that has not heard of the new topic yet. Under KRaft that state lasts some milliseconds.
+ * Returns the number of partitions of each topic that exists.
+ *
+ * @throws KafkaRightsError if the user may not describe a topic; kafkajs' error.
  */
-async function createTopics(admin: Admin, plans: readonly TopicPlan[]): Promise<ITopicMetadata[]> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      await admin.createTopics({
-        waitForLeaders: true,
-        topics: plans.map(({ topic, partitions, replicas, config }) => ({
-          topic,
+async function partitionsByName(
+  { admin, cluster, withLeaders = false }: Asked,
+  names: readonly string[],
+): Promise<Map<string, number>> {
+  const described = await describeTopics(await cluster.brokerPool.findConnectedBroker(), names);
+  if (described === undefined) {
+    // A broker before Kafka 2.8. kafkajs would retry a question about a topic that does not exist.
+    const listed = new Set(await admin.listTopics());
+    const existing = names.filter((name) => listed.has(name));
+    if (existing.length === 0) return new Map();
+    const { topics } = await admin.fetchTopicMetadata({ topics: existing });
+    return new Map(topics.map(({ name, partitions }) => [name, partitions.length]));
+  }
+  const found = new Map<string, number>();
+  const denied: string[] = [];
+  for (const [name, { error, partitions, leaderless }] of described) {
+    const type = typeOf(error);
+    if (error === undefined) {
+      if (!withLeaders || leaderless === 0) found.set(name, partitions);
+    } else if (type === 'TOPIC_AUTHORIZATION_FAILED') denied.push(name);
+    else if (type !== 'UNKNOWN_TOPIC_OR_PARTITION' && type !== 'LEADER_NOT_AVAILABLE') throw error;
+  }
+  if (denied.length > 0)
+    throw new KafkaRightsError(
+      denied.map((name) => ({ resource: 'topic', name, pattern: 'literal', operations: ['Describe'] })),
+    );
+  return found;
+}
+
+/** @throws TopicMissingError if the user may not create one of them; kafkajs' error. */
+async function createTopics(admin: Admin, topics: readonly Topic[], config: KafkaConfig): Promise<void> {
+  try {
+    await admin.createTopics({
+      // kafkajs would give up on a broker that has not heard of the new topic yet.
+      waitForLeaders: false,
+      topics: topics.map((topic) => {
+        const { partitions, replicas, config: entries } = planOf(topic, config);
+        return {
+          topic: topic.name,
           numPartitions: partitions,
           replicationFactor: replicas,
-          configEntries: Object.entries(config).map(([name, value]) => ({ name, value })),
-        })),
-      });
-      return (await admin.fetchTopicMetadata({ topics: plans.map(({ topic }) => topic) })).topics;
-    } catch (error) {
-      if (attempt >= CREATION_TRIES || !isUnknownTopic(error)) throw error;
-      await delay(CREATION_RETRY_MS);
-    }
+          configEntries: Object.entries(entries).map(([name, value]) => ({ name, value })),
+        };
+      }),
+    });
+  } catch (error) {
+    const failures = failuresOf(error).filter((failure) => typeOf(failure) !== 'TOPIC_ALREADY_EXISTS');
+    const denied = new Set(
+      failures
+        .filter((failure) => typeOf(failure) === 'TOPIC_AUTHORIZATION_FAILED')
+        .map(({ topic }) => topic),
+    );
+    if (denied.size > 0)
+      throw new TopicMissingError(
+        topics.filter(({ name }) => denied.has(name)),
+        'the Kafka user lacks Create on them',
+        error,
+      );
+    // Other processes may have created the rest at the same time.
+    if (failures.length > 0 || failuresOf(error).length === 0) throw error;
   }
 }
 
-function isUnknownTopic(error: unknown): boolean {
-  return error instanceof Error && 'type' in error && error.type === 'UNKNOWN_TOPIC_OR_PARTITION';
+/** What kafkajs reports of each topic that was not created. */
+function failuresOf(error: unknown): readonly (Error & { readonly topic: string })[] {
+  if (!(error instanceof Error) || !('errors' in error)) return [];
+  return error.errors as readonly (Error & { readonly topic: string })[];
+}
+
+function typeOf(error: unknown): unknown {
+  return error instanceof Error && 'type' in error ? error.type : undefined;
 }

@@ -1,5 +1,5 @@
 import { DEFAULT_TOPIC_PREFIX } from '@bulk/contracts';
-import { integer, list, optionalInteger, retentionConfigShape } from '@bulk/runtime';
+import { flag, integer, list, optionalInteger, retentionConfigShape } from '@bulk/runtime';
 import { z } from 'zod';
 import { checkKafkaConfig, kafkaSecurityShape } from './security.ts';
 
@@ -36,6 +36,21 @@ export const kafkaConfigShape = {
     6,
     'Number of partitions of the results topic and of the progress topic.',
   ),
+  ENSURE_TOPICS: flag(
+    true,
+    'Whether a service creates the topics that it uses and that do not exist. With false it waits until the installer has created them, and its Kafka user needs no right to create topics.',
+  ),
+  REGISTER_SCHEMAS: flag(
+    true,
+    'Whether a service registers the schemas of the topics that it uses. With false it waits until the installer has registered them, and its user needs no right to write to the Schema Registry.',
+  ),
+  SCHEMA_COMPATIBILITY: z
+    .enum(['FULL', 'FULL_TRANSITIVE'], 'expected FULL or FULL_TRANSITIVE')
+    .default('FULL_TRANSITIVE')
+    .meta({
+      description:
+        'Compatibility that new subjects get, and to which the installer raises existing ones. Set FULL while services that accept only FULL are still running.',
+    }),
   ...retentionConfigShape,
   ...kafkaSecurityShape,
   KAFKA_REQUEST_TIMEOUT_MS: integer(

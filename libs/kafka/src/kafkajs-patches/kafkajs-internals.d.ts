@@ -30,7 +30,7 @@ declare module 'kafkajs/src/protocol/configSource.js' {
   export default sources;
 }
 
-/** `topic-ids.ts` and `fetch-v13.ts` encode their requests with this class. */
+/** Requests that kafkajs does not have are encoded with this class. */
 declare module 'kafkajs/src/protocol/encoder.js' {
   export default class Encoder {
     readonly buffer: Buffer;
@@ -39,12 +39,13 @@ declare module 'kafkajs/src/protocol/encoder.js' {
     writeInt32(value: number): this;
     writeInt64(value: number | string): this;
     writeBuffer(value: Buffer): this;
+    writeString(value: string): this;
     writeUVarInt(value: number): this;
     writeUVarIntString(value: string): this;
   }
 }
 
-/** `topic-ids.ts` and `fetch-v13.ts` decode the answers with this class. */
+/** Answers to those requests are decoded with this class. */
 declare module 'kafkajs/src/protocol/decoder.js' {
   export default class Decoder {
     constructor(buffer: Buffer);
@@ -54,7 +55,9 @@ declare module 'kafkajs/src/protocol/decoder.js' {
     readInt32(): number;
     readInt64(): bigint;
     readBoolean(): boolean;
-    readBytes(length: number): Buffer;
+    /** @param length by default, a length of 32 bits precedes the bytes. */
+    readBytes(length?: number): Buffer;
+    readString(): string | null;
     readUVarInt(): number;
     readUVarIntString(): string | null;
   }

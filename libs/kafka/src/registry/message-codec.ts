@@ -1,14 +1,10 @@
-import { MalformedMessageError, topicsOf, type MessageType, type TopicNames } from '@bulk/contracts';
+import { MalformedMessageError, type MessageType, type Topic } from '@bulk/contracts';
 import { DependencyError, type FaultKind } from '@bulk/domain';
-import { COMPATIBILITY, SchemaRegistry, SchemaType } from '@kafkajs/confluent-schema-registry';
+import { SchemaRegistry } from '@kafkajs/confluent-schema-registry';
 import avsc from 'avsc';
 import type { KafkaConfig } from '../client/config.ts';
 import { registryAccess } from '../client/connection.ts';
-
-/** Returns the subject of a topic's values (Confluent's TopicNameStrategy). */
-export function subjectOf(topic: string): string {
-  return `${topic}-value`;
-}
+import { lookUpSchema, registerSchema, statusOf, subjectOf } from './subjects.ts';
 
 /** Code of a RegistryUnavailableError. */
 export const SCHEMA_REGISTRY_UNAVAILABLE = 'SCHEMA_REGISTRY_UNAVAILABLE';
@@ -48,7 +44,7 @@ const HEADER_BYTES = 5;
 
 type Resolve = (body: Buffer) => unknown;
 
-/** Encodes and decodes Avro in Confluent's wire format, with schemas that are registered under FULL compatibility. */
+/** Encodes and decodes Avro in Confluent's wire format, with schemas that are registered under at least FULL compatibility. */
 export class MessageCodec {
   readonly #registry: SchemaRegistry;
   readonly #ids: ReadonlyMap<string, number>;
@@ -64,20 +60,40 @@ export class MessageCodec {
   }
 
   /**
-   * Registers the schema of every topic. Registering the same schema again changes nothing.
+   * Opens a codec for these topics: registers their schemas, or looks them up if REGISTER_SCHEMAS is false. Registering
+   * the same schema again changes nothing.
    *
-   * @throws the registry's error if it is unavailable, or if a schema is not FULLy compatible with the registered one.
+   * @throws SchemaMissingError if a schema is not registered and REGISTER_SCHEMAS is false.
+   * @throws SubjectCompatibilityError if a subject promises less than FULL compatibility.
+   * @throws the registry's error if it is unavailable, or if a schema is not compatible with the registered ones.
    */
-  static async register(config: KafkaConfig, topics: TopicNames): Promise<MessageCodec> {
+  static open(config: KafkaConfig, topics: readonly Topic[]): Promise<MessageCodec> {
+    const level = config.SCHEMA_COMPATIBILITY;
+    return MessageCodec.#with(config, topics, (registry, topic) =>
+      config.REGISTER_SCHEMAS ? registerSchema(registry, topic, { level }) : lookUpSchema(registry, topic),
+    );
+  }
+
+  /**
+   * Registers the schema of every topic and raises the compatibility of the subjects to SCHEMA_COMPATIBILITY.
+   *
+   * @throws as `open` does.
+   */
+  static install(config: KafkaConfig, topics: readonly Topic[]): Promise<MessageCodec> {
+    const level = config.SCHEMA_COMPATIBILITY;
+    return MessageCodec.#with(config, topics, (registry, topic) =>
+      registerSchema(registry, topic, { level, raise: true }),
+    );
+  }
+
+  static async #with(
+    config: KafkaConfig,
+    topics: readonly Topic[],
+    idOf: (registry: SchemaRegistry, topic: Topic) => Promise<number>,
+  ): Promise<MessageCodec> {
     const registry = new SchemaRegistry(registryAccess(config));
     const ids = new Map<string, number>();
-    for (const { name, message } of topicsOf(topics)) {
-      const { id } = await registry.register(
-        { type: SchemaType.AVRO, schema: JSON.stringify(message.avro) },
-        { subject: subjectOf(name), compatibility: COMPATIBILITY.FULL },
-      );
-      ids.set(name, id);
-    }
+    for (const topic of topics) ids.set(topic.name, await idOf(registry, topic));
     return new MessageCodec(registry, ids);
   }
 
@@ -148,12 +164,6 @@ export class MessageCodec {
       throw new MalformedMessageError(`expected a ${type.name}, schema id ${schemaId} is unknown`, cause);
     }
   }
-}
-
-function statusOf(error: unknown): number | undefined {
-  return typeof error === 'object' && error !== null && 'status' in error && typeof error.status === 'number'
-    ? error.status
-    : undefined;
 }
 
 function messageOf(error: unknown): string {

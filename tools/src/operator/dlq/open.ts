@@ -1,4 +1,4 @@
-import { topicNames, type TopicNames } from '@bulk/contracts';
+import { ownGroupPrefix, topicNames, topicsOf, type TopicNames } from '@bulk/contracts';
 import type { Environment } from '@bulk/local-stack';
 import { createKafka, kafkaConfigSchema, MessageCodec, type Kafka } from '@bulk/kafka';
 import type { Database } from '@bulk/mongo';
@@ -26,15 +26,25 @@ export async function openDesk(env: Environment, database: Database): Promise<Op
   const config = loadConfig(kafkaConfigSchema, env);
   const kafka = createKafka('dlq', config, silentLogger());
   const topics = topicNames(config.TOPIC_PREFIX);
-  const codec = await MessageCodec.register(config, topics);
-  return { desk: deskOf(kafka, codec, topics, database), topics, codec };
+  const own = topicsOf(topics).filter(({ key }) => key === 'results' || key === 'deadLetters');
+  const codec = await MessageCodec.open(config, own);
+  const groupPrefix = ownGroupPrefix(config.TOPIC_PREFIX, 'dlq');
+  return { desk: deskOf({ kafka, codec, topics, database, groupPrefix }), topics, codec };
 }
 
-function deskOf(kafka: Kafka, codec: MessageCodec, topics: TopicNames, database: Database): DeadLetterDesk {
+interface DeskParts {
+  readonly kafka: Kafka;
+  readonly codec: MessageCodec;
+  readonly topics: TopicNames;
+  readonly database: Database;
+  readonly groupPrefix: string;
+}
+
+function deskOf({ kafka, codec, topics, database, groupPrefix }: DeskParts): DeadLetterDesk {
   const now = (): Date => new Date();
   const marks = new Marks(database);
   return new DeadLetterDesk({
-    read: (options) => readLetters(kafka, codec, topics.deadLetters, options),
+    read: (options) => readLetters({ kafka, codec, topic: topics.deadLetters, groupPrefix }, options),
     marks,
     replayer: new Replayer({ kafka, codec, topics, database, marks, now }),
     now,

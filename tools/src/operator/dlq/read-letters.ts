@@ -33,6 +33,15 @@ export interface ReadOptions {
   readonly take: (letters: readonly Letter[]) => Promise<void>;
 }
 
+/** The topic of the dead letters, with what is needed to read it. */
+export interface LetterSource {
+  readonly kafka: Kafka;
+  readonly codec: MessageCodec;
+  readonly topic: string;
+  /** Prefix of the consumer group, on which the user needs rights. */
+  readonly groupPrefix: string;
+}
+
 /**
  * Reads every dead letter that Kafka currently keeps, in order, some at a time.
  *
@@ -42,14 +51,12 @@ export interface ReadOptions {
  * unavailable; what `take` throws.
  */
 export async function readLetters(
-  kafka: Kafka,
-  codec: MessageCodec,
-  topic: string,
+  { kafka, codec, topic, groupPrefix }: LetterSource,
   { ids, take }: ReadOptions,
 ): Promise<void> {
   const ends = await endsOf(kafka, topic);
   if (ends.size === 0) return;
-  await readTo(kafka, topic, ends, async (partition, messages) => {
+  await readTo({ kafka, topic, groupPrefix }, ends, async (partition, messages) => {
     const wanted = messages.filter(({ offset }) => ids?.has(deadLetterId(partition, offset)) ?? true);
     const letters = await Promise.all(
       wanted.map(async ({ offset, value, headers = {} }) =>
@@ -80,12 +87,11 @@ async function endsOf(kafka: Kafka, topic: string): Promise<Map<number, number>>
 }
 
 async function readTo(
-  kafka: Kafka,
-  topic: string,
+  { kafka, topic, groupPrefix }: Omit<LetterSource, 'codec'>,
   ends: ReadonlyMap<number, number>,
   take: (partition: number, messages: readonly KafkaMessage[]) => Promise<void>,
 ): Promise<void> {
-  const groupId = `dlq-${randomUUID()}`;
+  const groupId = `${groupPrefix}${randomUUID()}`;
   const consumer = kafka.consumer({ groupId, maxWaitTimeInMs: 100, allowAutoTopicCreation: false });
   const open = new Set(ends.keys());
   let timer: NodeJS.Timeout | undefined;

@@ -1,4 +1,4 @@
-import { topicNames, type TopicNames } from '@bulk/contracts';
+import { topicNames, topicsOf, type TopicNames } from '@bulk/contracts';
 import { createKafka, ensureTopics, MessageCodec, TopicIds, type Kafka, type KafkaConfig } from '@bulk/kafka';
 import { silentLogger } from '@bulk/runtime';
 
@@ -20,8 +20,9 @@ export interface NewTopics {
 export async function provideTopics(config: KafkaConfig): Promise<NewTopics> {
   const topics = topicNames(config.TOPIC_PREFIX);
   const kafka = createKafka('ops', config, silentLogger());
-  await ensureTopics(kafka, topics, config);
-  const codec = await MessageCodec.register(config, topics);
+  const all = topicsOf(topics);
+  await ensureTopics(kafka, all, { ...config, ENSURE_TOPICS: true });
+  const codec = await MessageCodec.install(config, all);
   const reader = new TopicIds(kafka);
   try {
     return { kafka, codec, topics, ids: await reader.of(guardedTopics(topics)) };

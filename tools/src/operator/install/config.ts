@@ -17,7 +17,7 @@ export const installConfigSchema = z.object({
   INSTALL_TIMEOUT_MS: integer(
     { min: 1_000, max: 3_600_000 },
     180_000,
-    'Longest time until topics, schemas and indexes exist, in ms.',
+    'Longest time until topics, schemas and indexes exist, in ms. It starts again while MongoDB builds an index.',
   ),
 });
 

@@ -1,9 +1,17 @@
 import { createRegistry } from '@bulk/action-types';
 import { CodedError } from '@bulk/domain';
-import { alignTopicTimes, openMessaging } from '@bulk/kafka';
-import { openDatabase } from '@bulk/mongo';
-import { DependencyWatch, Health, openDependency, Releasers, type Logger } from '@bulk/runtime';
+import { alignTopicTimes, installMessaging } from '@bulk/kafka';
+import { Database, indexBuilds, openIndexes } from '@bulk/mongo';
+import {
+  DependencyWatch,
+  Health,
+  openDependency,
+  Releasers,
+  type Logger,
+  type ServiceContext,
+} from '@bulk/runtime';
 import type { InstallConfig } from './config.ts';
+import { Patience } from './patience.ts';
 
 /** Thrown when not everything exists in time. The message says what it waited for. */
 export class NotInstalledError extends CodedError {
@@ -15,29 +23,30 @@ export class NotInstalledError extends CodedError {
 /**
  * Creates what an installation keeps outside of its processes: topics, schemas, indexes.
  *
- * Each service does the same for what it uses. To install first shows in one place that there is
- * room for it, and the right to create it. Idempotent: what exists stays as it is, except times
- * that follow the configuration, which are the retention and segment time of topics, and the time
- * of tombstones.
+ * Each service does the same for what it uses, unless ENSURE_TOPICS, REGISTER_SCHEMAS or
+ * ENSURE_INDEXES is false; the installer ignores these settings. To install first shows in one place
+ * that there is room for it, and the right to create it. Idempotent: what exists stays as it is,
+ * except times that follow the configuration, which are the retention and segment time of topics,
+ * and the time of tombstones, and the compatibility of subjects, which is raised.
  *
  * @param signal ends it early.
- * @throws NotInstalledError after `INSTALL_TIMEOUT_MS`: until then it waits for unavailable
- * dependencies, a topic with another number of partitions, or an incompatible schema; the signal's
- * reason.
+ * @throws NotInstalledError after `INSTALL_TIMEOUT_MS`, not counting the time in which MongoDB builds
+ * indexes: until then it waits for unavailable dependencies, a topic with another number of
+ * partitions, or an incompatible schema; the signal's reason.
  */
 export async function install(config: InstallConfig, log: Logger, signal: AbortSignal): Promise<void> {
   const health = new Health();
   const releasers = new Releasers(log);
-  const timeout = AbortSignal.timeout(config.INSTALL_TIMEOUT_MS);
+  const patience = new Patience(config.INSTALL_TIMEOUT_MS);
   const done = new AbortController();
-  const either = AbortSignal.any([signal, timeout, done.signal]);
+  const either = AbortSignal.any([signal, patience.signal, done.signal]);
   const dependencies = new DependencyWatch({ ...PROBES, health, signal: either });
   const fail = (error: unknown): void => log.error({ err: error }, 'Installation failed unexpectedly');
   const context = { log, health, dependencies, releasers, signal: either, fail };
   try {
-    await openDatabase('bulk-installer', config, createRegistry().entityTypes, context);
+    await installIndexes(config, context, patience);
     log.info('Indexes ready');
-    const { kafka, topics } = await openMessaging('bulk-installer', config, context);
+    const { kafka, topics } = await installMessaging(config, context);
     const changed = await openDependency(
       'topic times',
       () => alignTopicTimes(kafka, topics, config),
@@ -47,15 +56,39 @@ export async function install(config: InstallConfig, log: Logger, signal: AbortS
     log.info('Topics and schemas ready');
   } catch (error) {
     signal.throwIfAborted();
-    if (timeout.aborted) throw new NotInstalledError(config.INSTALL_TIMEOUT_MS, waitingFor(health));
+    if (patience.signal.aborted) throw new NotInstalledError(config.INSTALL_TIMEOUT_MS, waitingFor(health));
     throw error;
   } finally {
     // Open dependencies are still watched, as in a service.
     done.abort(new Error('the installer is done'));
+    patience.end();
     await releasers.releaseAll(RELEASE_MS);
   }
 }
 
+/** Creates the indexes. The patience starts again while MongoDB builds one, for a limited time. */
+async function installIndexes(
+  config: InstallConfig,
+  context: ServiceContext,
+  patience: Patience,
+): Promise<void> {
+  const { entityTypes } = createRegistry();
+  const database = await openDependency('mongodb', () => Database.connect('bulk-installer', config), context);
+  context.releasers.push('mongodb', () => database.close());
+  patience.extendWhile({
+    isAtWork: async () => {
+      const builds = await indexBuilds(database);
+      if (builds.length > 0) context.log.info({ builds }, 'Index build in progress');
+      return builds.length > 0;
+    },
+    everyMs: Math.min(BUILD_LOOK_MS, config.INSTALL_TIMEOUT_MS / 4),
+    atMostMs: config.MONGODB_INDEX_TIMEOUT_MS,
+  });
+  await openIndexes('bulk-installer', config, entityTypes, context);
+}
+
+/** Time between two looks at the index builds, in ms. */
+const BUILD_LOOK_MS = 10_000;
 const RELEASE_MS = 10_000;
 const PROBES = { intervalMs: 2_000, timeoutMs: 5_000 };
 

@@ -1,0 +1,2 @@
+export { installConfigSchema } from './config.ts';
+export { install } from './install.ts';
