@@ -63,12 +63,17 @@ export class InstallationUnderTest {
     });
   }
 
-  /** Short sessions and leases, so that work of a killed process is taken over within seconds. */
+  /**
+   * Short sessions and leases, so that work of a killed process is taken over within seconds.
+   *
+   * @param prepare runs before the services start.
+   */
   static async start(
     instances: NonNullable<ServiceGroupOptions['instances']> = {},
     args: NonNullable<ServiceGroupOptions['args']> = {},
     extra: Readonly<Record<string, string>> = {},
     extraEnv: NonNullable<ServiceGroupOptions['extraEnv']> = {},
+    prepare: (installation: TestInstallation) => Promise<void> = () => Promise.resolve(),
   ): Promise<InstallationUnderTest> {
     const installation = await TestInstallation.create('e2e', {
       KAFKA_SESSION_TIMEOUT_MS: '6000',
@@ -82,6 +87,7 @@ export class InstallationUnderTest {
       ...extra,
     });
     const database = await installation.database();
+    await prepare(installation);
     const folder = join(workspaceRoot, '.stack', 'e2e', installation.env['MONGODB_DATABASE'] ?? '');
     const options: ServiceGroupOptions = {
       env: { PATH: process.env['PATH'], ...installation.env },

@@ -1,23 +1,32 @@
 import type { KafkaOperation, KafkaRight } from '@bulk/contracts';
-import type { AclEntry, Admin, Kafka } from 'kafkajs';
+import {
+  AclOperationTypes,
+  AclPermissionTypes,
+  AclResourceTypes,
+  ResourcePatternTypes,
+  type AclEntry,
+  type Admin,
+  type Kafka,
+} from 'kafkajs';
 
-// The numbers of Kafka's protocol. Node does not find the enums of kafkajs among the exports of a CommonJS module.
-const RESOURCES = { topic: 2, group: 3 } as const;
-const PATTERNS = { literal: 3, prefixed: 4 } as const;
-const ALLOW = 3;
-const OPERATIONS = {
-  Read: 3,
-  Write: 4,
-  Create: 5,
-  Delete: 6,
-  Describe: 8,
-  DescribeConfigs: 10,
-  AlterConfigs: 11,
-} as const satisfies Readonly<Record<KafkaOperation, number>>;
+const RESOURCES = { topic: AclResourceTypes.TOPIC, group: AclResourceTypes.GROUP } as const;
+const PATTERNS = {
+  literal: ResourcePatternTypes.LITERAL,
+  prefixed: ResourcePatternTypes.PREFIXED,
+} as const;
+const OPERATIONS: Readonly<Record<KafkaOperation, AclOperationTypes>> = {
+  Read: AclOperationTypes.READ,
+  Write: AclOperationTypes.WRITE,
+  Create: AclOperationTypes.CREATE,
+  Delete: AclOperationTypes.DELETE,
+  Describe: AclOperationTypes.DESCRIBE,
+  DescribeConfigs: AclOperationTypes.DESCRIBE_CONFIGS,
+  AlterConfigs: AclOperationTypes.ALTER_CONFIGS,
+};
 
-/** One rule of a right: one operation on its resource. */
+/** Returns a rule for each operation of each right. */
 function rules(user: string, rights: readonly KafkaRight[]): AclEntry[] {
-  const entries = rights.flatMap(({ resource, name, pattern, operations }) =>
+  return rights.flatMap(({ resource, name, pattern, operations }) =>
     operations.map((operation) => ({
       resourceType: RESOURCES[resource],
       resourceName: name,
@@ -25,10 +34,9 @@ function rules(user: string, rights: readonly KafkaRight[]): AclEntry[] {
       principal: `User:${user}`,
       host: '*',
       operation: OPERATIONS[operation],
-      permissionType: ALLOW,
+      permissionType: AclPermissionTypes.ALLOW,
     })),
   );
-  return entries as AclEntry[];
 }
 
 /** Grants rights to a Kafka user, as the client's own user. */

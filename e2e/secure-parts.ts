@@ -1,9 +1,10 @@
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:https';
 import { request } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { connect, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { KAFKA_USERS, type KafkaUser } from '@bulk/contracts';
 import {
   cacheFolder,
   findSecantusRust,
@@ -19,6 +20,7 @@ import {
   type Child,
   type ProvisionContext,
 } from '@bulk/local-stack';
+import { eventually } from '@bulk/testing';
 import { MongoClient } from 'mongodb';
 
 /**
@@ -32,6 +34,11 @@ export const PASSWORDS = {
   mongodb: 'mongodb-4e8b:mark',
   redis: 'redis-c05d%mark',
 } as const;
+
+/** Returns the name of the Kafka user of a service or tool. Its password is that of `USER`. */
+export function kafkaUserName(user: KafkaUser): string {
+  return `bulk-${user}`;
+}
 
 const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: console.log };
 const GRACE_MS = 10_000;
@@ -102,12 +109,16 @@ export class SecureParts {
     const classPath = join(await provideKafka(context), '*');
     const config = join(this.#folder, 'kafka.properties');
     writeFileSync(config, this.#kafkaProperties());
-    const user = `SCRAM-SHA-512=[name=${USER},password=${PASSWORDS.kafka}]`;
+    const users = [USER, ...KAFKA_USERS.map(kafkaUserName)].flatMap((name) => [
+      '--add-scram',
+      `SCRAM-SHA-512=[name=${name},password=${PASSWORDS.kafka}]`,
+    ]);
     const format = ['kafka.tools.StorageTool', 'format', '-t', 'YnVsay1sb2NhbC1zdGFjaw', '-c', config];
-    const formatted = await run(java, ['-cp', classPath, ...format, '--add-scram', user], context);
+    const formatted = await run(java, ['-cp', classPath, ...format, ...users], context);
     if (formatted.code !== 0) throw new Error(`Kafka could not be formatted: ${formatted.output}`);
     const log4j = `-Dlog4j2.configurationFile=${join(packageRoot, 'maven', 'log4j2.properties')}`;
     await this.#spawn('kafka', java, ['-Xmx384m', log4j, '-cp', classPath, 'kafka.Kafka', config]);
+    await eventually('Kafka listens', () => accepts(this.port('kafka')), { timeoutMs: 60_000 });
   }
 
   #kafkaProperties(): string {
@@ -125,6 +136,9 @@ export class SecureParts {
       'sasl.enabled.mechanisms': 'SCRAM-SHA-512',
       'listener.name.secure.scram-sha-512.sasl.jaas.config':
         'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+      'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
+      // The brokers and controllers talk to each other without authentication.
+      'super.users': `User:${USER};User:ANONYMOUS`,
       'ssl.keystore.type': 'PEM',
       'ssl.keystore.location': join(this.#folder, 'server-with-key.pem'),
       'auto.create.topics.enable': false,
@@ -213,6 +227,14 @@ export class SecureParts {
     const child = await startChild({ command, args, cwd: this.#folder }, log, process.env);
     this.#children.set(name, child);
   }
+}
+
+/** Whether something listens on a port of this machine. */
+function accepts(port: number): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => socket.end(() => resolve(true)));
+    socket.on('error', () => resolve(false));
+  });
 }
 
 /** Creates an authority, and a certificate of 127.0.0.1 that it has signed. */

@@ -2,12 +2,23 @@ import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'n
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import {
+  kafkaRights,
+  topicNames,
+  topicsOfService,
+  type KafkaOperation,
+  type KafkaRight,
+} from '@bulk/contracts';
+import { createKafka, ensureTopics, kafkaConfigSchema } from '@bulk/kafka';
 import { workspaceRoot } from '@bulk/local-stack';
+import { loadConfig, silentLogger } from '@bulk/runtime';
 import { BreakableLink, checkAccounting, eventually, testUrls } from '@bulk/testing';
 import { openDesk } from '@bulk/tools/dlq';
 import { launchArguments, type ServiceName, ServiceProcess, SERVICES } from '@bulk/tools';
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
-import { PASSWORDS, SecureParts, USER } from './secure-parts.ts';
+import { grantKafkaRights, revokeKafkaRights } from './kafka-acls.ts';
+import { asUser, AS_USERS, installAsUser } from './least-privilege.ts';
+import { kafkaUserName, PASSWORDS, SecureParts, USER } from './secure-parts.ts';
 
 const SIZE = 300;
 const WRONG = 'wrong-f31e&mark';
@@ -203,6 +214,87 @@ describe('an installation with authentication everywhere', () => {
     expect(secretsIn(texts)).toEqual([]);
   }, 240_000);
 });
+
+describe('an installation in which each Kafka user has the documented rights only', () => {
+  let system: InstallationUnderTest;
+  let prefix: string;
+  beforeAll(async () => {
+    const env = { ...environment(PASSWORDS), LOG_LEVEL: 'info' };
+    system = await InstallationUnderTest.start({}, {}, env, AS_USERS, installAsUser);
+    prefix = system.installation.env['TOPIC_PREFIX'] ?? '';
+  }, 120_000);
+  afterAll(() => system.dispose());
+
+  it('completes an action, and its dead letters can be listed', async () => {
+    const { before, entities } = scenario(SIZE, 'rights');
+    await system.givenContacts(before);
+    const client = system.client();
+    const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
+    const done = await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
+    client.close();
+    expect(done).toMatchObject({ status: 'completed', processed: SIZE });
+    expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+    const { topics } = system.installation;
+    const producer = system.installation.kafka.producer();
+    await producer.connect();
+    await producer.send({ topic: topics.entityBatches.high, messages: [{ value: 'not a batch' }] });
+    await producer.disconnect();
+    const { desk } = await openDesk({ ...system.installation.env, ...asUser('dlq') }, system.database);
+    await eventually('the dead letter is listed', async () => {
+      let count = 0;
+      await desk.list({}, false, (listed) => void (count += listed.length));
+      return count === 1;
+    });
+  }, 90_000);
+
+  it('names the right on the topic or group that a service lacks, and starts once it is granted', async () => {
+    const rights: readonly [ServiceName, KafkaRight][] = [
+      ['handler', onTopic(`${prefix}results`, 'Write')],
+      ['stats-aggregator', onGroup(`${prefix}stats-aggregator`, 'Read')],
+    ];
+    const { kafka } = system.installation;
+    await Promise.all(
+      rights.map(async ([service, right]) => {
+        await revokeKafkaRights(kafka, kafkaUserName(service), [right]);
+        const { launch } = await system.services.relaunch(service);
+        const [operation = ''] = right.operations;
+        const text = `the Kafka user lacks ${operation} on ${right.resource} ${right.name}`;
+        await eventually(`${service} says what it lacks`, async () => {
+          const health = await fetch(`http://127.0.0.1:${launch.adminPort}/healthz`).then(
+            (answer) => answer.text(),
+            () => '',
+          );
+          return health.includes(text);
+        });
+        await grantKafkaRights(kafka, kafkaUserName(service), [right]);
+        await system.services.member(service).waitUntilReady(30_000);
+      }),
+    );
+  }, 90_000);
+
+  it('names a topic that is missing, and the right to create it', async () => {
+    const { env, kafka } = system.installation;
+    const other = `other-${prefix}`;
+    await grantKafkaRights(kafka, kafkaUserName('handler'), kafkaRights('handler', other));
+    const config = loadConfig(kafkaConfigSchema, { ...env, ...asUser('handler'), TOPIC_PREFIX: other });
+    const own = topicsOfService(topicNames(other), 'handler');
+    const client = createKafka('rights', config, silentLogger());
+    await eventually('the error names both', async () => {
+      await expect(ensureTopics(client, own, config)).rejects.toThrow(
+        `missing topics: ${own.map(({ name }) => name).join(', ')}; the Kafka user lacks Create on them`,
+      );
+      return true;
+    });
+  });
+});
+
+function onTopic(name: string, operation: KafkaOperation): KafkaRight {
+  return { resource: 'topic', name, pattern: 'literal', operations: [operation] };
+}
+
+function onGroup(name: string, operation: KafkaOperation): KafkaRight {
+  return { resource: 'group', name, pattern: 'literal', operations: [operation] };
+}
 
 /** Builds the settings of the services that clients reach: these check tokens. */
 function jwtOf(name: ServiceName): Record<string, string> {
