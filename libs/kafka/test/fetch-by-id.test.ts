@@ -117,7 +117,10 @@ describe('a consumer that knows the ids of its topics', () => {
         await eventually('it is asked again', () => refusals.length > before);
       }
       expect(values).toEqual(['results before', 'progress a', 'progress b']);
-      expect([...(await committed(own)).values()]).toEqual([-1, -1, -1]);
+      // kafkajs commits -2, the beginning, if it fetched beyond the end of the new topic while that was empty.
+      const commits = [...(await committed(own)).values()];
+      expect(commits).toHaveLength(3);
+      expect(commits.filter((offset) => offset >= 0)).toEqual([]);
       expect(Math.max(...versions)).toBe(version);
     },
   );

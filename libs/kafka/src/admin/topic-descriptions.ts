@@ -11,8 +11,6 @@ export interface TopicDescription {
   /** The topic id, or undefined if the cluster has none. */
   readonly id: string | undefined;
   readonly partitions: number;
-  /** Number of partitions that have no leader now. */
-  readonly leaderless: number;
   /** The operations that the user may do, as a bit field; undefined if nobody asked or the broker does not say. */
   readonly operations: number | undefined;
 }
@@ -26,7 +24,6 @@ const METADATA = 3;
 const VERSION = 10;
 /** The id that a broker without topic ids returns. */
 const NO_ID = '0'.repeat(UUID_BYTES * 2);
-const NO_LEADER = -1;
 /** What a broker returns if it does not say which operations are allowed. */
 const UNSAID = -2_147_483_648;
 
@@ -91,12 +88,11 @@ function decode(bytes: Buffer): ReadonlyMap<string, TopicDescription> {
     const id = decoder.readBytes(UUID_BYTES).toString('hex');
     decoder.readBoolean(); // internal
     let partitions = 0;
-    let leaderless = 0;
     readCompactArray(decoder, () => {
       partitions += 1;
       decoder.readInt16(); // error
       decoder.readInt32(); // partition
-      if (decoder.readInt32() === NO_LEADER) leaderless += 1;
+      decoder.readInt32(); // leader
       decoder.readInt32(); // leader epoch
       readCompactArray(decoder, () => decoder.readInt32()); // replicas
       readCompactArray(decoder, () => decoder.readInt32()); // in sync
@@ -109,7 +105,6 @@ function decode(bytes: Buffer): ReadonlyMap<string, TopicDescription> {
       error: code === 0 ? undefined : createErrorFromCode(code),
       id: id === NO_ID ? undefined : id,
       partitions,
-      leaderless,
       operations: operations === UNSAID ? undefined : operations,
     });
   });

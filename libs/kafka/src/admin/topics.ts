@@ -85,16 +85,18 @@ export async function ensureTopics(
   await admin.connect();
   try {
     await onRawCluster(kafka, async (cluster) => {
-      let missing = await missingOf({ admin, cluster }, topics, config);
-      for (let attempt = 1; missing.length > 0; attempt += 1) {
-        if (!config.ENSURE_TOPICS) throw new TopicMissingError(missing, 'ENSURE_TOPICS is false');
-        if (attempt === 1) await createTopics(admin, missing, config);
-        else if (attempt > CREATION_CHECKS)
-          throw new TopicMissingError(missing, 'Kafka does not report them since their creation');
-        else await delay(CREATION_CHECK_MS);
-        // Under KRaft, a broker hears of a new topic after some milliseconds.
-        missing = await missingOf({ admin, cluster, withLeaders: true }, missing, config);
+      const missing = await missingOf({ admin, cluster }, topics, config);
+      if (missing.length === 0) return;
+      if (!config.ENSURE_TOPICS) throw new TopicMissingError(missing, 'ENSURE_TOPICS is false');
+      await createTopics(admin, missing, config);
+      let unready: readonly Topic[] = missing;
+      for (let check = 1; check <= CREATION_CHECKS; check += 1) {
+        const unknown = await missingOf({ admin, cluster }, unready, config);
+        unready = unknown.length > 0 ? unknown : await unreadyOf(admin, missing);
+        if (unready.length === 0) return;
+        await delay(CREATION_CHECK_MS);
       }
+      throw new TopicMissingError(unready, 'Kafka does not serve them since their creation');
     });
   } finally {
     await admin.disconnect();
@@ -104,13 +106,36 @@ export async function ensureTopics(
 const CREATION_CHECKS = 50;
 const CREATION_CHECK_MS = 100;
 
-/** Who is asked for topics. */
 interface Asked {
   readonly admin: Admin;
   readonly cluster: RawCluster;
-  /** Whether a topic counts only once each of its partitions has a leader. */
-  readonly withLeaders?: boolean;
 }
+
+/**
+ * Returns the topics of which a leader does not serve a partition yet.
+ *
+ * Under KRaft, a broker reports a new topic some milliseconds before its log exists. A consumer that fetches it meanwhile
+ * would leave its group and join again.
+ */
+async function unreadyOf(admin: Admin, topics: readonly Topic[]): Promise<Topic[]> {
+  const checked = topics.map(async (topic): Promise<Topic[]> => {
+    try {
+      await admin.fetchTopicOffsets(topic.name);
+      return [];
+    } catch (error) {
+      const type = typeOf(error) ?? typeOf(error instanceof Error ? error.cause : undefined);
+      if (!NOT_SERVED.has(String(type))) throw error;
+      return [topic];
+    }
+  });
+  return (await Promise.all(checked)).flat();
+}
+
+const NOT_SERVED: ReadonlySet<string> = new Set([
+  'UNKNOWN_TOPIC_OR_PARTITION',
+  'LEADER_NOT_AVAILABLE',
+  'NOT_LEADER_FOR_PARTITION',
+]);
 
 /** @throws TopicMismatchError; KafkaRightsError if the user may not describe a topic; kafkajs' error. */
 async function missingOf(asked: Asked, topics: readonly Topic[], config: KafkaConfig): Promise<Topic[]> {
@@ -133,7 +158,7 @@ async function missingOf(asked: Asked, topics: readonly Topic[], config: KafkaCo
  * @throws KafkaRightsError if the user may not describe a topic; kafkajs' error.
  */
 async function partitionsByName(
-  { admin, cluster, withLeaders = false }: Asked,
+  { admin, cluster }: Asked,
   names: readonly string[],
 ): Promise<Map<string, number>> {
   const described = await describeTopics(await cluster.brokerPool.findConnectedBroker(), names);
@@ -147,11 +172,10 @@ async function partitionsByName(
   }
   const found = new Map<string, number>();
   const denied: string[] = [];
-  for (const [name, { error, partitions, leaderless }] of described) {
+  for (const [name, { error, partitions }] of described) {
     const type = typeOf(error);
-    if (error === undefined) {
-      if (!withLeaders || leaderless === 0) found.set(name, partitions);
-    } else if (type === 'TOPIC_AUTHORIZATION_FAILED') denied.push(name);
+    if (error === undefined) found.set(name, partitions);
+    else if (type === 'TOPIC_AUTHORIZATION_FAILED') denied.push(name);
     else if (type !== 'UNKNOWN_TOPIC_OR_PARTITION' && type !== 'LEADER_NOT_AVAILABLE') throw error;
   }
   if (denied.length > 0)
