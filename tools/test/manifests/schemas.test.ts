@@ -25,6 +25,8 @@ const STRIMZI = ['KafkaTopic', 'KafkaUser'];
 const own = realpathSync(mkdtempSync(join(tmpdir(), 'bulk-overlay-')));
 const MORE = {
   INSTALLATION: 'orders',
+  // After a migration to more partitions.
+  TOPICS: 'orders2',
   KAFKA_CLUSTER: 'events',
   KAFKA_BROKERS: 'events-kafka-bootstrap.kafka.svc:9093',
   API_HOST: 'orders.example.com',
@@ -190,7 +192,7 @@ it('an overlay of its own has what its settings say, with no file of the reposit
   const { manifests } = rendered.get('own')!;
   const platform = manifests.find(({ metadata }) => metadata.name.startsWith('bulk-platform-'));
   expect(configMapSchema.parse(platform).data).toMatchObject({
-    TOPIC_PREFIX: 'orders.',
+    TOPIC_PREFIX: 'orders2.',
     MONGODB_DATABASE: 'orders',
     OTEL_EXPORTER_OTLP_ENDPOINT: MORE.OTLP_ENDPOINT,
     TRACES_SAMPLE_PERCENT: '5',
