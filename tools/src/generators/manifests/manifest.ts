@@ -187,6 +187,7 @@ const aclSchema = z.strictObject({
     name: z.string(),
     patternType: z.enum(['literal', 'prefix']).default('literal'),
   }),
+  host: z.literal('*'),
   operations: z.array(
     z.enum([
       'Read',
