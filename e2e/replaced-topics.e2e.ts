@@ -134,6 +134,8 @@ it('lanes get more partitions, and actions before, across and after the migratio
   Reflect.deleteProperty(stagedBatches, 'insertMany');
   const migrated = await migrate();
   expect(migrated).toMatchObject({ epoch: 1, restaged: 1, settings: { KAFKA_LANE_PARTITIONS: '7' } });
+  // Its places must not move once services use the new topics.
+  await expect(migrate()).rejects.toMatchObject({ code: 'MIGRATION_REFUSED' });
   settings = { ...migrated.settings };
 
   await system.startServices(settings);

@@ -74,6 +74,36 @@ export async function readTopicBases(
   return new Map(topics.map((topic) => [topic, bases.get(topic) ?? 0]));
 }
 
+/** The bases of the topics that a service uses, as they were when it last recorded the ids of these topics. */
+export class TopicBases {
+  readonly #database: Database;
+  readonly #topics: readonly string[];
+  #bases: ReadonlyMap<string, number> = new Map();
+
+  constructor(database: Database, topics: readonly string[]) {
+    this.#database = database;
+    this.#topics = topics;
+  }
+
+  /**
+   * Records the ids of topics at their first use and reads the bases that belong to them. A service that waits for its
+   * topics to be replaced calls it again, so it must not keep an earlier base.
+   *
+   * @returns the recorded ids, as of `recordTopicIds`.
+   * @throws StoreError.
+   */
+  async record(found: ReadonlyMap<string, string>): Promise<ReadonlyMap<string, string>> {
+    const recorded = await recordTopicIds(this.#database, found);
+    this.#bases = await readTopicBases(this.#database, this.#topics);
+    return recorded;
+  }
+
+  /** Returns where the places of a topic start; 0 before the first `record`, and for a topic that has replaced none. */
+  of(topic: string): number {
+    return this.#bases.get(topic) ?? 0;
+  }
+}
+
 /**
  * Returns the recorded id of a topic; `undefined` if no service has used it yet.
  *
@@ -119,6 +149,12 @@ export async function startEpoch(
     ),
   );
   return number;
+}
+
+/** Returns the prefix of the topics of the last replacement that is complete; `undefined` if there is none. @throws StoreError. */
+export async function readCompletedPrefix(database: Database): Promise<string | undefined> {
+  const epochs = database.db.collection<EpochRecord>('installation');
+  return (await stored(epochs.findOne({ _id: 'epoch', done: true })))?.prefix;
 }
 
 /** Returns the epoch that was started and is not complete; `undefined` if there is none. @throws StoreError. */

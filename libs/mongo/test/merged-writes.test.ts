@@ -9,7 +9,7 @@ import { Database } from '../src/database.ts';
 import { entityKey } from '../src/documents.ts';
 import { MongoEntityStore } from '../src/entity-store.ts';
 import { StoreError } from '../src/errors.ts';
-import { create, EntityFixture, remove, scope, update, upsert } from './entity-fixture.ts';
+import { create, EntityFixture, now, remove, scope, update, upsert } from './entity-fixture.ts';
 
 let fixture: EntityFixture;
 beforeAll(async () => {
@@ -71,7 +71,7 @@ const beforeOf = fc.option(
       fence: Object.fromEntries(
         Object.entries(fences).map(([lane, offset]) => [lane, { partition: 1, offset }]),
       ),
-      ...(deleted === 0 ? { deletedAt: new Date(0) } : { name: 'Before' }),
+      ...(deleted === 0 ? { deletedAt: now } : { name: 'Before' }),
     })),
   { freq: 4 },
 );

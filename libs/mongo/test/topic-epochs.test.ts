@@ -8,6 +8,7 @@ import {
   readTopicBases,
   recordTopicIds,
   startEpoch,
+  TopicBases,
 } from '../src/topic-records.ts';
 
 let installation: TestInstallation;
@@ -45,5 +46,15 @@ describe('an epoch of topics', () => {
     expect(await startEpoch(database, 'b.', ids)).toBe(1);
     await completeEpoch(database);
     expect(await readOpenEpoch(database)).toBeUndefined();
+  });
+
+  it('is noticed by a service that waits until its topics are replaced', async () => {
+    const bases = new TopicBases(database, ['b.lane']);
+    await bases.record(new Map([['b.lane', 'id-1']]));
+    expect(bases.of('b.lane')).toBe(0);
+    await startEpoch(database, 'b.', new Map([['b.lane', 'id-2']]));
+    await completeEpoch(database);
+    await bases.record(new Map([['b.lane', 'id-2']]));
+    expect(bases.of('b.lane')).toBe(EPOCH_PLACES);
   });
 });

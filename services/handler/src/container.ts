@@ -16,12 +16,11 @@ import {
   MONGODB,
   MongoEntityStore,
   openDatabase,
-  readTopicBases,
-  recordTopicIds,
+  TopicBases,
   type Database,
 } from '@bulk/mongo';
 import { FirstPositions, openRedis, REDIS, type Redis } from '@bulk/redis';
-import { openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
+import { startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './application/batch-applier.ts';
 import { BatchRunner } from './application/batch-runner.ts';
@@ -44,14 +43,12 @@ export const TOKENS = {
   codec: Symbol('MessageCodec') as ServiceIdentifier<MessageCodec>,
   producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
   database: Symbol('Database') as ServiceIdentifier<Database>,
+  bases: Symbol('TopicBases') as ServiceIdentifier<TopicBases>,
   redis: Symbol('Redis') as ServiceIdentifier<Redis>,
   registry: Symbol('ActionRegistry') as ServiceIdentifier<ActionRegistry>,
   applier: Symbol('BatchApplier') as ServiceIdentifier<BatchApplier>,
   consumer: Symbol('BatchConsumer') as ServiceIdentifier<BatchConsumer>,
 } as const;
-
-/** Name on `/healthz`. */
-const TOPIC_BASES = 'mongodb topics';
 
 /**
  * Connects to everything that handler needs, waits for what is absent, and wires the parts: the
@@ -76,8 +73,7 @@ export async function createContainer(
   const producer = await openProducer(messaging, context);
   const { kafka, topics, codec } = messaging;
 
-  const lanes = Object.values(topics.entityBatches);
-  const bases = await openDependency(TOPIC_BASES, () => readTopicBases(database, lanes), context);
+  const bases = new TopicBases(database, Object.values(topics.entityBatches));
 
   const now = (): Date => new Date();
   const times = handlerTimes(config);
@@ -87,6 +83,7 @@ export async function createContainer(
   container.bind(TOKENS.codec).toConstantValue(codec);
   container.bind(TOKENS.producer).toConstantValue(producer);
   container.bind(TOKENS.database).toConstantValue(database);
+  container.bind(TOKENS.bases).toConstantValue(bases);
   container.bind(TOKENS.redis).toConstantValue(redis);
   container.bind(TOKENS.registry).toConstantValue(registry);
   container.bind(TOKENS.applier).toDynamicValue(
@@ -119,7 +116,7 @@ export async function createContainer(
       codec,
       policyOf: retryPolicies(config, registry),
       isWhole: (actionType) => whole.has(actionType),
-      baseOf: (topic) => bases.get(topic) ?? 0,
+      baseOf: (topic) => bases.of(topic),
       now,
     });
     const reporter = new ResultReporter({ producer, topics, now, recorder });
@@ -184,10 +181,10 @@ export async function startHandler(
   const container = await createContainer(config, context, registry, metrics);
   const kafka = container.get(TOKENS.kafka);
   const topics = container.get(TOKENS.topics);
-  const database = container.get(TOKENS.database);
+  const bases = container.get(TOKENS.bases);
   // Fences and results refer to offsets in these topics.
   const guarded = [...Object.values(topics.entityBatches), ...Object.values(topics.retries), topics.results];
-  const guard = await openTopicGuard(kafka, guarded, (ids) => recordTopicIds(database, ids), context);
+  const guard = await openTopicGuard(kafka, guarded, (ids) => bases.record(ids), context);
   const batches = container.get(TOKENS.consumer);
   await startConsumers({ kafka, topics, batches, guard, metrics }, config, context);
   log.info({ adminPort: admin.port }, 'Service ready');

@@ -10,7 +10,7 @@ import {
   openTopicGuard,
   type Kafka,
 } from '@bulk/kafka';
-import { MONGODB, openDatabase, readTopicBases, recordTopicIds, type Database } from '@bulk/mongo';
+import { MONGODB, openDatabase, TopicBases, type Database } from '@bulk/mongo';
 import { configuredLifetimes, openDependency, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { Accountant } from './accounting/accountant.ts';
@@ -30,14 +30,13 @@ import { WaitingLetters } from './upkeep/waiting-letters.ts';
 export const TOKENS = {
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
+  bases: Symbol('TopicBases') as ServiceIdentifier<TopicBases>,
   database: Symbol('Database') as ServiceIdentifier<Database>,
   known: Symbol('KnownActions') as ServiceIdentifier<KnownActions>,
   accountant: Symbol('Accountant') as ServiceIdentifier<Accountant>,
   consumer: Symbol('ResultConsumer') as ServiceIdentifier<ResultConsumer>,
 } as const;
 
-/** Name on `/healthz`. */
-const TOPIC_BASES = 'mongodb topics';
 /** Name of the consumer on `/healthz`. */
 const CONSUMER = 'consumer';
 /** The dependencies that have answered once a chunk is processed. */
@@ -70,13 +69,14 @@ export async function createContainer(
   const producer = await openProducer(messaging, context);
   const { kafka, topics, codec } = messaging;
 
-  const bases = await openDependency(TOPIC_BASES, () => readTopicBases(database, [topics.results]), context);
-  const base = bases.get(topics.results) ?? 0;
+  const bases = new TopicBases(database, [topics.results]);
+  const baseOf = (): number => bases.of(topics.results);
 
   const now = (): Date => new Date();
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.kafka).toConstantValue(kafka);
   container.bind(TOKENS.topics).toConstantValue(topics);
+  container.bind(TOKENS.bases).toConstantValue(bases);
   container.bind(TOKENS.database).toConstantValue(database);
   container.bind(TOKENS.known).toDynamicValue(() => new KnownActions(config.KNOWN_ACTIONS));
   container
@@ -98,11 +98,11 @@ export async function createContainer(
           codec,
           accountant: resolution.get(TOKENS.accountant),
           producer,
-          base,
+          baseOf,
         }),
         accountant: resolution.get(TOKENS.accountant),
         deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now, buried),
-        deadResults: new DeadResults(database, now, base),
+        deadResults: new DeadResults(database, now, baseOf),
         maxAttempts: config.MAX_ATTEMPTS,
         maxBytes: config.CHUNK_MAX_BYTES,
         log,
@@ -158,13 +158,12 @@ export async function startStatsAggregator(
     chunkSize: config.CHUNK_SIZE,
     now: () => performance.now(),
   });
-  const database = container.get(TOKENS.database);
   watchUpkeep(measured, container, config, context);
   const topic = container.get(TOKENS.topics).results;
   const guard = await openTopicGuard(
     container.get(TOKENS.kafka),
     [topic],
-    (ids) => recordTopicIds(database, ids),
+    (ids) => container.get(TOKENS.bases).record(ids),
     context,
   );
   const consumer = await openDependency(

@@ -11,7 +11,7 @@ export interface CountedResultsOptions {
   readonly accountant: Accountant;
   readonly producer: MessageProducer;
   /** Where the places of the results start: beyond those of the topic that this one replaced. @default 0 */
-  readonly base?: number;
+  readonly baseOf?: () => number;
 }
 
 /**
@@ -70,7 +70,10 @@ export class CountedResults {
   /** Decodes and checks a result. @throws MalformedMessageError or RegistryUnavailableError. */
   async decode(message: ReceivedMessage): Promise<BatchLog> {
     const result = await this.#options.codec.decode(MESSAGES.batchResult, message.value);
-    return toBatchLog(result, { partition: message.partition, offset: placeIn(message, this.#options.base) });
+    return toBatchLog(result, {
+      partition: message.partition,
+      offset: placeIn(message, this.#options.baseOf?.()),
+    });
   }
 }
 

@@ -10,13 +10,13 @@ export class DeadResults {
   readonly #database: Database;
   readonly #now: () => Date;
 
-  readonly #base: number;
+  readonly #baseOf: () => number;
 
-  /** @param base where the places of the results start. */
-  constructor(database: Database, now: () => Date, base = 0) {
+  /** @param baseOf returns where the places of the results start. */
+  constructor(database: Database, now: () => Date, baseOf: () => number = () => 0) {
     this.#database = database;
     this.#now = now;
-    this.#base = base;
+    this.#baseOf = baseOf;
   }
 
   /**
@@ -40,7 +40,7 @@ export class DeadResults {
       lanePartition: batch.partition,
       outcomes,
       tally: tally(outcomes.map(({ outcome }) => outcome)),
-      source: { partition: message.partition, offset: placeIn(message, this.#base) },
+      source: { partition: message.partition, offset: placeIn(message, this.#baseOf()) },
       at: this.#now(),
     };
   }

@@ -1,6 +1,6 @@
 import { CodedError } from '@bulk/domain';
 import { createKafka, type KafkaConfig } from '@bulk/kafka';
-import { startEpoch, completeEpoch, readOpenEpoch, type Database } from '@bulk/mongo';
+import { completeEpoch, readCompletedPrefix, readOpenEpoch, startEpoch, type Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { provideTopics } from './new-topics.ts';
 import { Restaging } from './restage.ts';
@@ -64,6 +64,11 @@ export async function migratePartitions(
   if (lanePartitions < config.KAFKA_LANE_PARTITIONS)
     throw new MigrationRefusedError(
       `expected at least the present ${config.KAFKA_LANE_PARTITIONS} partitions`,
+    );
+  // Its topics are in use, so their places must not move again.
+  if ((await readCompletedPrefix(database)) === prefix)
+    throw new MigrationRefusedError(
+      `the migration to ${prefix} is complete: set TOPIC_PREFIX to it for ops as well`,
     );
   const kafka = createKafka('ops', config, silentLogger());
   const reasons = await findUndrained(database, kafka, config.TOPIC_PREFIX);

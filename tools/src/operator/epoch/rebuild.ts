@@ -19,12 +19,15 @@ import { provideTopics, type NewTopics } from './new-topics.ts';
 import { membersOf } from './undrained.ts';
 import { NotDrainedError } from './migrate.ts';
 
-/** Thrown when the topics are those that the installation uses, so that nothing was lost. */
+/**
+ * Thrown when topics are those that the installation uses. Their messages have places already, so they cannot be used with
+ * topics that start beyond those places.
+ */
 export class NotReplacedError extends CodedError {
-  constructor(prefix: string) {
+  constructor(topics: readonly string[]) {
     super(
       'NOT_REPLACED',
-      `the topics with the prefix ${prefix} are those that the installation uses: nothing is done`,
+      `the installation still uses ${topics.join(', ')}: nothing is done. If other topics were lost, delete these as well`,
     );
   }
 }
@@ -56,14 +59,17 @@ export async function rebuildKafka(
   signal: AbortSignal,
 ): Promise<Rebuilt> {
   const found = await provideTopics(config);
-  const [lane] = Object.values(found.topics.entityBatches);
   const isOpen = (await readOpenEpoch(database))?.prefix === config.TOPIC_PREFIX;
-  if (!isOpen && lane !== undefined && (await readTopicId(database, lane)) === found.ids.get(lane))
-    throw new NotReplacedError(config.TOPIC_PREFIX);
+  const inUse = isOpen ? [] : await topicsInUse(database, found.ids);
+  if (inUse.length > 0) throw new NotReplacedError(inUse);
   const running = await membersOf(found.kafka, config.TOPIC_PREFIX);
   if (running.length > 0) throw new NotDrainedError(running);
 
-  const unfinished = await database.actions.find({ status: { $in: UNFINISHED_STATUSES } }).toArray();
+  // What was published first comes first again, as far as the actions show.
+  const unfinished = await database.actions
+    .find({ status: { $in: UNFINISHED_STATUSES } })
+    .sort({ queuedAt: 1, createdAt: 1, _id: 1 })
+    .toArray();
   const lost: LostBatch[] = [];
   for (const action of unfinished) {
     signal.throwIfAborted();
@@ -85,6 +91,13 @@ export async function rebuildKafka(
   await completeEpoch(database);
   const again = lost.filter(({ place }) => place !== undefined).length;
   return { epoch, actions: unfinished.length, again, published: lost.length - again };
+}
+
+/** Returns the topics that have the id which the installation has recorded. */
+async function topicsInUse(database: Database, ids: ReadonlyMap<string, string>): Promise<string[]> {
+  const inUse: string[] = [];
+  for (const [topic, id] of ids) if ((await readTopicId(database, topic)) === id) inUse.push(topic);
+  return inUse;
 }
 
 /**

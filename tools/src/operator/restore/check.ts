@@ -53,7 +53,7 @@ export async function checkRestore(
     const staged = await database.stagedBatches.countDocuments({ actionId: _id });
     if (staged !== batchCount) faults.push(`action ${_id}: ${staged} of ${batchCount} staged batches`);
   }
-  const reset = resetGroups && faults.length === 0 ? await resetToBeginning(kafka, prefix) : [];
+  const reset = resetGroups && faults.length === 0 ? await resetGroupsOf(kafka, prefix) : [];
   return { actions, unfinished, faults, reset };
 }
 
@@ -61,10 +61,20 @@ export async function checkRestore(
 async function replacedTopics(kafka: Kafka, database: Database, prefix: string): Promise<string[]> {
   const ids = new TopicIds(kafka);
   try {
-    const found = await ids.of(allTopics(topicNames(prefix)));
+    const names = topicNames(prefix);
+    const guarded = new Set([
+      ...Object.values(names.entityBatches),
+      ...Object.values(names.retries),
+      names.results,
+    ]);
+    const found = await ids.of(allTopics(names));
     const faults: string[] = [];
     for (const [topic, id] of found) {
       const recorded = await readTopicId(database, topic);
+      if (recorded === undefined && guarded.has(topic))
+        faults.push(
+          `the backup does not know ${topic}: it is older than a change of topics, see docs/operations/backup.md`,
+        );
       if (recorded !== undefined && recorded !== id)
         faults.push(`${topic} was created again since the backup: run \`ops rebuild-kafka\``);
     }
@@ -74,18 +84,25 @@ async function replacedTopics(kafka: Kafka, database: Database, prefix: string):
   }
 }
 
-/** @returns the names of the groups. */
-async function resetToBeginning(kafka: Kafka, prefix: string): Promise<string[]> {
+/**
+ * Sets the groups of lanes and results back to the first messages, and those of retry topics on to the end: the lanes hold
+ * every batch that waits in a retry topic. Read from a retry topic it would overtake the batches in front of it.
+ *
+ * @returns the names of the groups.
+ */
+async function resetGroupsOf(kafka: Kafka, prefix: string): Promise<string[]> {
   const admin = kafka.admin();
   await admin.connect();
   try {
     const groups = sharedGroups(prefix);
+    const retries = new Set<string>(Object.values(topicNames(prefix).retries));
     for (const { group, topic } of groups) {
+      const isRetry = retries.has(topic);
       const offsets = await admin.fetchTopicOffsets(topic);
       await admin.setOffsets({
         groupId: group,
         topic,
-        partitions: offsets.map(({ partition, low }) => ({ partition, offset: low })),
+        partitions: offsets.map(({ partition, low, high }) => ({ partition, offset: isRetry ? high : low })),
       });
     }
     return [...new Set(groups.map(({ group }) => group))];
