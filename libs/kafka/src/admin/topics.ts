@@ -92,7 +92,7 @@ export async function ensureTopics(
       let unready: readonly Topic[] = missing;
       for (let check = 1; check <= CREATION_CHECKS; check += 1) {
         const unknown = await missingOf({ admin, cluster }, unready, config);
-        unready = unknown.length > 0 ? unknown : await unreadyOf(admin, missing);
+        unready = unknown.length > 0 ? unknown : await unreadyOf(kafka, missing);
         if (unready.length === 0) return;
         await delay(CREATION_CHECK_MS);
       }
@@ -117,18 +117,29 @@ interface Asked {
  * Under KRaft, a broker reports a new topic some milliseconds before its log exists. A consumer that fetches it meanwhile
  * would leave its group and join again.
  */
-async function unreadyOf(admin: Admin, topics: readonly Topic[]): Promise<Topic[]> {
-  const checked = topics.map(async (topic): Promise<Topic[]> => {
-    try {
-      await admin.fetchTopicOffsets(topic.name);
-      return [];
-    } catch (error) {
-      const type = typeOf(error) ?? typeOf(error instanceof Error ? error.cause : undefined);
-      if (!NOT_SERVED.has(String(type))) throw error;
-      return [topic];
-    }
-  });
-  return (await Promise.all(checked)).flat();
+async function unreadyOf(kafka: Kafka, topics: readonly Topic[]): Promise<Topic[]> {
+  // An admin client keeps what it has heard of a topic.
+  const admin = kafka.admin();
+  await admin.connect();
+  try {
+    const unready: Topic[] = [];
+    for (const topic of topics) if (!(await isServed(admin, topic))) unready.push(topic);
+    return unready;
+  } finally {
+    await admin.disconnect();
+  }
+}
+
+async function isServed(admin: Admin, { name }: Topic): Promise<boolean> {
+  try {
+    await admin.fetchTopicOffsets(name);
+    return true;
+  } catch (error) {
+    const type = typeOf(error) ?? typeOf(error instanceof Error ? error.cause : undefined);
+    // kafkajs throws a TypeError if the broker that it asks reports no partition of the topic yet.
+    if (NOT_SERVED.has(String(type)) || error instanceof TypeError) return false;
+    throw error;
+  }
 }
 
 const NOT_SERVED: ReadonlySet<string> = new Set([
