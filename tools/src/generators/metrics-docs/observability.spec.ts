@@ -242,7 +242,8 @@ describe('the documentation of operations', () => {
       'ACCOUNT_TOO_BUSY',
       'ACTION_NOT_FOUND',
       'NOT_DRAINED',
-      'TOPIC_REPLACED',
+      'NOT_REPLACED',
+      'FIRST_POSITIONS_LOST',
     ];
     const known = new Set([...constants, ...overlaySettings()]);
     expect(variables.filter((name) => !settings.includes(`\`${name}\``) && !known.has(name ?? ''))).toEqual(
