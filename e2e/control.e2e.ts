@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
 import type { BulkClient } from '@bulk/client';
 import type { ActionDocument } from '@bulk/mongo';
-import { checkAccounting, eventually, modelUpdate, type ModelOutcome } from '@bulk/testing';
+import { checkAccounting, eventually, modelled, modelUpdate, type ModelOutcome } from '@bulk/testing';
 import { ACCOUNT, InstallationUnderTest, scenario } from './installation-under-test.ts';
 
 const SIZE = 3_000;
@@ -49,12 +49,7 @@ async function running(mark: string): Promise<{ actionId: string; given: ReturnT
 async function outcomesOf(actionId: string): Promise<ModelOutcome[]> {
   const report = await checkAccounting(system.database, actionId);
   expect(report.breaches).toEqual([]);
-  return report.outcomes.map(({ position, entityId, status, code }) => ({
-    position,
-    entityId,
-    status,
-    code,
-  }));
+  return modelled(report.outcomes);
 }
 
 describe('an action cancelled in the middle', () => {

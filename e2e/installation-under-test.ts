@@ -7,6 +7,7 @@ import { workspaceRoot } from '@bulk/local-stack';
 import {
   checkAccounting,
   modelAction,
+  modelled,
   TestInstallation,
   type GivenEntity,
   type ModelEntity,
@@ -167,9 +168,7 @@ export class InstallationUnderTest {
   async expectAccounts(actionId: string, { outcomes }: ModelResult<unknown>): Promise<void> {
     const report = await checkAccounting(this.database, actionId);
     expect(report.breaches).toEqual([]);
-    expect(
-      report.outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
-    ).toEqual(outcomes);
+    expect(modelled(report.outcomes)).toEqual(outcomes);
   }
 
   /** Expects the account's contacts whose ids start with `mark`: all of these, and no others. */

@@ -158,6 +158,18 @@ describe('a wrong password', () => {
   });
 });
 
+/** Carries an action out, and expects that it completes with counts and logs that agree. */
+async function expectAction(system: InstallationUnderTest, mark: string): Promise<void> {
+  const { before, entities } = scenario(SIZE, mark);
+  await system.givenContacts(before);
+  const client = system.client();
+  const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
+  const done = await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
+  client.close();
+  expect(done).toMatchObject({ status: 'completed', processed: SIZE });
+  expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+}
+
 describe('an installation with authentication everywhere', () => {
   it('completes an action and reveals no secret, whatever fails', async () => {
     const mongodb = await BreakableLink.to('127.0.0.1', parts.port('mongodb'));
@@ -167,14 +179,7 @@ describe('an installation with authentication everywhere', () => {
     const system = await InstallationUnderTest.start({}, {}, env);
     let texts = '';
     try {
-      const { before, entities } = scenario(SIZE, 'secure');
-      await system.givenContacts(before);
-      const client = system.client();
-      const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
-      const done = await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
-      client.close();
-      expect(done).toMatchObject({ status: 'completed', processed: SIZE });
-      expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+      await expectAction(system, 'secure');
       // The tools connect in the same way.
       const { desk } = await openDesk(system.installation.env, system.database);
       await desk.list({}, false, (listed) => expect(listed).toEqual([]));
@@ -226,14 +231,7 @@ describe('an installation in which each Kafka user has the documented rights onl
   afterAll(() => system.dispose());
 
   it('completes an action, and its dead letters can be listed', async () => {
-    const { before, entities } = scenario(SIZE, 'rights');
-    await system.givenContacts(before);
-    const client = system.client();
-    const { actionId } = await client.createAction({ actionType: 'update', entities: [...entities] });
-    const done = await client.waitForCompletion(actionId, { timeoutMs: 60_000 });
-    client.close();
-    expect(done).toMatchObject({ status: 'completed', processed: SIZE });
-    expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+    await expectAction(system, 'rights');
     const { topics } = system.installation;
     const producer = system.installation.kafka.producer();
     await producer.connect();

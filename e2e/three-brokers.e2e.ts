@@ -20,6 +20,7 @@ import {
   inProcessService,
   KafkaLeaders,
   LossyProducer,
+  modelled,
   modelUpdate,
 } from '@bulk/testing';
 import { ACCOUNT, InstallationUnderTest, scenario, type Scenario } from './installation-under-test.ts';
@@ -100,9 +101,7 @@ async function expectAsTheModel(
     before,
     order.flatMap((position) => entities[position] ?? []),
   );
-  expect(
-    inOrder.map(({ position, entityId, status, code }) => ({ position, entityId, status, code })),
-  ).toEqual(model.outcomes.map((one, i) => ({ ...one, position: order[i] })));
+  expect(modelled(inOrder)).toEqual(model.outcomes.map((one, i) => ({ ...one, position: order[i] })));
   const stored = await system.storedContacts(mark);
   const different = [...model.entities].filter(
     ([id, fields]) => JSON.stringify(stored.get(id)?.fields) !== JSON.stringify(fields),

@@ -13,6 +13,13 @@ export interface Batch<E extends Routed = Entity> {
   readonly entities: readonly E[];
 }
 
+/**
+ * Largest batch, in bytes of its entities' JSON.
+ *
+ * It is far enough below MongoDB's 16 MB for a document and the topics' 8 MB for a message.
+ */
+export const MAX_BATCH_BYTES = 4_194_304;
+
 export interface BatcherOptions {
   readonly entityType: string;
   readonly partitions: number;

@@ -66,12 +66,16 @@ export async function readTopicBases(
   database: Database,
   topics: readonly string[],
 ): Promise<ReadonlyMap<string, number>> {
+  const found = await readRecords(database, topics);
+  return new Map(topics.map((topic) => [topic, found.get(topic)?.base ?? 0]));
+}
+
+async function readRecords(database: Database, topics: readonly string[]): Promise<Map<string, TopicRecord>> {
   const records = database.db.collection<TopicRecord>('installation');
   const found = await stored(
     records.find({ _id: { $in: topics.map((topic) => `topic:${topic}`) } }).toArray(),
   );
-  const bases = new Map(found.map(({ _id, base }) => [_id.slice('topic:'.length), base ?? 0]));
-  return new Map(topics.map((topic) => [topic, bases.get(topic) ?? 0]));
+  return new Map(found.map((record) => [record._id.slice('topic:'.length), record]));
 }
 
 /** The bases of the topics that a service uses, as they were when it last recorded the ids of these topics. */
@@ -104,14 +108,13 @@ export class TopicBases {
   }
 }
 
-/**
- * Returns the recorded id of a topic; `undefined` if no service has used it yet.
- *
- * @throws StoreError.
- */
-export async function readTopicId(database: Database, topic: string): Promise<string | undefined> {
-  const records = database.db.collection<TopicRecord>('installation');
-  return (await stored(records.findOne({ _id: `topic:${topic}` })))?.topicId;
+/** Returns the recorded ids of topics, without those that no service has used yet. @throws StoreError. */
+export async function readTopicIds(
+  database: Database,
+  topics: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const found = await readRecords(database, topics);
+  return new Map([...found].map(([topic, { topicId }]) => [topic, topicId]));
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   type Tally,
 } from '@bulk/domain';
 import type { Database, LoggedOutcome } from '@bulk/mongo';
+import type { ModelOutcome } from './sequential-model.ts';
 
 /** The invariants of an action that ended or was cancelled, whatever failed meanwhile (G2, G3). */
 export interface AccountingReport {
@@ -46,6 +47,11 @@ export async function checkAccounting(database: Database, actionId: string): Pro
     breaches.push(`the action is ${action.status}, with the codes ${JSON.stringify(counted.codes)}`);
   }
   return { total: action.total, counted, logged, outcomes, breaches };
+}
+
+/** Returns logged outcomes as the sequential model has them. */
+export function modelled(outcomes: readonly LoggedOutcome[]): ModelOutcome[] {
+  return outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code }));
 }
 
 function positionBreaches(outcomes: readonly LoggedOutcome[], total: number): string[] {

@@ -1,5 +1,5 @@
 import { createRegistry, type ActionRegistry } from '@bulk/action-types';
-import type { TopicNames } from '@bulk/contracts';
+import { guardedTopics, type TopicNames } from '@bulk/contracts';
 import {
   DeadLetters,
   endOffsetOf,
@@ -183,8 +183,7 @@ export async function startHandler(
   const topics = container.get(TOKENS.topics);
   const bases = container.get(TOKENS.bases);
   // Fences and results refer to offsets in these topics.
-  const guarded = [...Object.values(topics.entityBatches), ...Object.values(topics.retries), topics.results];
-  const guard = await openTopicGuard(kafka, guarded, (ids) => bases.record(ids), context);
+  const guard = await openTopicGuard(kafka, guardedTopics(topics), (ids) => bases.record(ids), context);
   const batches = container.get(TOKENS.consumer);
   await startConsumers({ kafka, topics, batches, guard, metrics }, config, context);
   log.info({ adminPort: admin.port }, 'Service ready');

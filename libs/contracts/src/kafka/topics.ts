@@ -71,6 +71,11 @@ export function allTopics(names: TopicNames): string[] {
   return topicsOf(names).map(({ name }) => name);
 }
 
+/** Returns the topics to whose offsets MongoDB refers. They may not be created again without a new epoch. */
+export function guardedTopics({ entityBatches, retries, results }: TopicNames): string[] {
+  return [...Object.values(entityBatches), ...Object.values(retries), results];
+}
+
 export function partitionsOf({ partitions }: Topic, settings: TopicSettings): number {
   return partitions === 1 ? 1 : settings[partitions];
 }

@@ -11,7 +11,7 @@ export interface TopicDescription {
   /** The topic id, or undefined if the cluster has none. */
   readonly id: string | undefined;
   readonly partitions: number;
-  /** The operations that the user may do, as a bit field; undefined if nobody asked or the broker does not say. */
+  /** The operations that the user may do, as a bit field; undefined if the request did not ask or the broker does not say. */
   readonly operations: number | undefined;
 }
 

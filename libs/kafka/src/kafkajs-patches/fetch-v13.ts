@@ -1,3 +1,4 @@
+import type { FetchOptions } from 'kafkajs/src/broker/index.js';
 import Decoder from 'kafkajs/src/protocol/decoder.js';
 import Encoder from 'kafkajs/src/protocol/encoder.js';
 import decodeMessages, { type Records } from 'kafkajs/src/protocol/requests/fetch/v4/decodeMessages.js';
@@ -10,21 +11,12 @@ export const FETCH = 1;
 export const FETCH_BY_ID = 13;
 
 /** What kafkajs asks for. Values that it leaves to its protocol are undefined. */
-export interface FetchArguments {
+export interface FetchArguments extends FetchOptions {
   readonly replicaId?: number;
   readonly isolationLevel?: number;
-  readonly maxWaitTime: number;
   readonly minBytes: number;
   readonly maxBytes: number;
   readonly rackId?: string;
-  readonly topics: readonly {
-    readonly topic: string;
-    readonly partitions: readonly {
-      readonly partition: number;
-      readonly fetchOffset: string;
-      readonly maxBytes: number;
-    }[];
-  }[];
 }
 
 /** The answer for one partition, in the form that kafkajs expects. */

@@ -5,6 +5,7 @@ import {
   CodedError,
   instantAfter,
   InvalidInputError,
+  MAX_BATCH_BYTES,
   STAGING,
   toEntity,
   type ActionIdentity,
@@ -64,13 +65,6 @@ export interface StagingOptions {
   readonly lateWriteMs: number;
   readonly now: () => Date;
 }
-
-/**
- * Largest batch, in bytes of its entities' JSON.
- *
- * It is far enough below MongoDB's 16 MB for a document and the topics' 8 MB for a message.
- */
-const MAX_BATCH_BYTES = 4_194_304;
 
 /**
  * How long the insertion of an upload counts as the sign of life of its first write, in ms. It is

@@ -1,4 +1,4 @@
-import { topicNames, topicsOf, type TopicNames } from '@bulk/contracts';
+import { guardedTopics, topicNames, topicsOf, type TopicNames } from '@bulk/contracts';
 import { createKafka, ensureTopics, MessageCodec, TopicIds, type Kafka, type KafkaConfig } from '@bulk/kafka';
 import { silentLogger } from '@bulk/runtime';
 
@@ -29,9 +29,4 @@ export async function provideTopics(config: KafkaConfig): Promise<NewTopics> {
   } finally {
     await reader.close();
   }
-}
-
-/** Returns the topics whose ids handler and stats-aggregator record. */
-function guardedTopics({ entityBatches, retries, results }: TopicNames): string[] {
-  return [...Object.values(entityBatches), ...Object.values(retries), results];
 }

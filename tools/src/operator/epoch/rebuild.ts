@@ -7,7 +7,7 @@ import {
   completeEpoch,
   EPOCH_PLACES,
   readOpenEpoch,
-  readTopicId,
+  readTopicIds,
   repair,
   type ActionDocument,
   type Database,
@@ -95,9 +95,8 @@ export async function rebuildKafka(
 
 /** Returns the topics that have the id which the installation has recorded. */
 async function topicsInUse(database: Database, ids: ReadonlyMap<string, string>): Promise<string[]> {
-  const inUse: string[] = [];
-  for (const [topic, id] of ids) if ((await readTopicId(database, topic)) === id) inUse.push(topic);
-  return inUse;
+  const recorded = await readTopicIds(database, [...ids.keys()]);
+  return [...ids].filter(([topic, id]) => recorded.get(topic) === id).map(([topic]) => topic);
 }
 
 /**

@@ -1,4 +1,4 @@
-import { chunksOf, Batcher, partitionOf, CodedError } from '@bulk/domain';
+import { Batcher, CodedError, MAX_BATCH_BYTES, partitionOf } from '@bulk/domain';
 import type { ActionDocument, Database, StagedBatchDocument } from '@bulk/mongo';
 import type { Collection } from 'mongodb';
 import { UNSTARTED } from './undrained.ts';
@@ -21,8 +21,6 @@ export class NotRestagedError extends CodedError {
   }
 }
 
-/** Upper bound of a batch, as in intake, in bytes. */
-const MAX_BATCH_BYTES = 4_194_304;
 const INSERTED_AT_ONCE = 50;
 
 /**
@@ -183,7 +181,7 @@ export class Restaging {
   ): Promise<void> {
     let waiting: StagedBatchDocument[] = [];
     const write = async (): Promise<void> => {
-      for (const some of chunksOf(waiting, INSERTED_AT_ONCE)) await into.insertMany(some, { ordered: false });
+      if (waiting.length > 0) await into.insertMany(waiting, { ordered: false });
       waiting = [];
     };
     for await (const batch of batches) {

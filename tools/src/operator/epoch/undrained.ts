@@ -28,7 +28,7 @@ export const UNSTARTED: Filter<ActionDocument> = {
 /**
  * Returns what keeps the topics of an installation from being replaced, one reason per line; nothing if all is drained.
  *
- * It asks for consumers that still run, for messages that nobody has processed, for uploads, and for actions that have
+ * It asks for consumers that still run, for messages that are not processed yet, for uploads, and for actions that have
  * started and not ended.
  *
  * @throws kafkajs' error; the driver's error.

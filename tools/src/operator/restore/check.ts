@@ -1,7 +1,7 @@
-import { allTopics, topicNames } from '@bulk/contracts';
+import { allTopics, guardedTopics, topicNames } from '@bulk/contracts';
 import { UNFINISHED_STATUSES } from '@bulk/domain';
 import { createKafka, TopicIds, type Kafka, type KafkaConfig } from '@bulk/kafka';
-import { readTopicId, reconcile, type Database } from '@bulk/mongo';
+import { readTopicIds, reconcile, type Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { membersOf } from '../epoch/undrained.ts';
 import { sharedGroups } from '../lag/read-lag.ts';
@@ -62,15 +62,12 @@ async function replacedTopics(kafka: Kafka, database: Database, prefix: string):
   const ids = new TopicIds(kafka);
   try {
     const names = topicNames(prefix);
-    const guarded = new Set([
-      ...Object.values(names.entityBatches),
-      ...Object.values(names.retries),
-      names.results,
-    ]);
+    const guarded = new Set(guardedTopics(names));
     const found = await ids.of(allTopics(names));
+    const known = await readTopicIds(database, [...found.keys()]);
     const faults: string[] = [];
     for (const [topic, id] of found) {
-      const recorded = await readTopicId(database, topic);
+      const recorded = known.get(topic);
       if (recorded === undefined && guarded.has(topic))
         faults.push(
           `the backup does not know ${topic}: it is older than a change of topics, see docs/operations/backup.md`,
