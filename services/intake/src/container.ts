@@ -23,7 +23,7 @@ import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { GapStore } from './dispatch/gap-store.ts';
 import { GapSweeper } from './dispatch/gap-sweeper.ts';
-import { minWindowOf } from './dispatch/lane-window.ts';
+import { minWindowForNewcomersOf, minWindowOf } from './dispatch/lane-window.ts';
 import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { Budget } from './http/budget.ts';
@@ -203,6 +203,9 @@ function bindFeatures(
         maxInFlightOfAccount: config.DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES,
         laneWindow: {
           min: config.DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES ?? minWindowOf(config.KAFKA_LANE_PARTITIONS),
+          minForNewcomers:
+            config.DISPATCH_IN_FLIGHT_LANE_NEWCOMERS_BATCHES ??
+            minWindowForNewcomersOf(config.KAFKA_LANE_PARTITIONS),
           max: config.DISPATCH_IN_FLIGHT_LANE_BATCHES,
           tolerance: config.DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT / 100,
           probeEveryMs: config.DISPATCH_IN_FLIGHT_PROBE_MS,

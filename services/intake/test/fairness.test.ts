@@ -178,12 +178,12 @@ describe('several dispatchers', () => {
     const options = { min: 4, max: 100, tolerance: 2, probeEveryMs: 10_000 };
     const first = new LaneWindows(options, 'first');
     for (let now = 0; now < 10_000; now += 100) first.observe('normal', [50], true, now);
-    expect(first.sizeAt('normal', 9_000)).toBeGreaterThan(50);
+    expect(first.sizeAt('normal', 9_000, false)).toBeGreaterThan(50);
     await first.exchange(new SharedWindows(harness.database, () => new Date()), 10_000);
     const sizeOfFresh = async (ahead: number): Promise<number> => {
       const fresh = new LaneWindows(options, 'fresh');
       await fresh.exchange(new SharedWindows(harness.database, () => new Date(Date.now() + ahead)), 0);
-      return fresh.sizeAt('normal', 0);
+      return fresh.sizeAt('normal', 0, false);
     };
     expect(await sizeOfFresh(0)).toBe(100);
     expect(await sizeOfFresh(60_000)).toBe(4);

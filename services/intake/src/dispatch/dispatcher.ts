@@ -130,7 +130,7 @@ export class Dispatcher implements DirectDispatch {
     this.#adoption = new Adoption(options);
     this.#inFlight = new InFlight({
       account: maxInFlightOfAccount,
-      laneAt: (lane) => this.#windows.sizeAt(lane, monotonic()),
+      laneAt: (lane, newcomersLikely) => this.#windows.sizeAt(lane, monotonic(), newcomersLikely),
       staleMs,
     });
   }
@@ -143,7 +143,7 @@ export class Dispatcher implements DirectDispatch {
 
   /** Maximum number of batches in flight in each lane now. All instances share the windows. */
   get windowSizes(): [Lane, number][] {
-    return this.#windows.sizesAt(this.#options.monotonic());
+    return this.#windows.sizesAt(this.#options.monotonic(), this.#inFlight.newcomersLikely);
   }
 
   /** Signals that an action may be due. Returns at once. */

@@ -1,6 +1,7 @@
 import { LANES, type Lane } from '@bulk/domain';
 import type { ShareInFlight } from './shares-in-flight.ts';
 import { ROUNDING } from './batch-weight.ts';
+import { Newcomers } from './newcomers.ts';
 import { StaleBatches, type Allowance } from './stale-batches.ts';
 import { shareOf, type Contender } from './turns.ts';
 
@@ -9,7 +10,7 @@ export interface InFlightLimits {
   /** Limit of one account in one lane. */
   readonly account: number;
   /** The current limit of all accounts in a lane. */
-  readonly laneAt: (lane: Lane) => number;
+  readonly laneAt: (lane: Lane, newcomersLikely: boolean) => number;
   /** Time without an outcome after which a batch is stale, in ms. */
   readonly staleMs: number;
 }
@@ -71,6 +72,7 @@ export class InFlight {
   readonly #actions = new Map<string, number>();
   /** Share → monotonic time of the look before the last publication of the share here, in ms. */
   readonly #publishedAt = new Map<string, number>();
+  readonly #newcomers = new Newcomers();
   #now = Number.NEGATIVE_INFINITY;
 
   constructor(limits: InFlightLimits) {
@@ -91,6 +93,7 @@ export class InFlight {
     for (const one of here) {
       this.#actions.set(shareOf(one), (this.#actions.get(shareOf(one)) ?? 0) + 1);
     }
+    this.#newcomers.note(new Set([...shares, ...here].map(shareOf)), now);
     for (const lane of LANES) this.#lanes.set(lane, this.#stateOf(lane, shares, here, now));
     this.#now = now;
     for (const share of this.#publishedAt.keys()) {
@@ -98,9 +101,18 @@ export class InFlight {
     }
   }
 
+  /**
+   * Whether actions that start during others are likely, as of the last look. They have to wait for what is in flight
+   * in any lane, because all lanes share the handlers.
+   */
+  get newcomersLikely(): boolean {
+    return this.#newcomers.areLikelyAt(this.#now);
+  }
+
   /** Adds an action that is dispatched here since the last look. */
   arrived(one: Contender): void {
     const share = shareOf(one);
+    this.#newcomers.arrived(share, this.#now);
     const state = this.#lanes.get(one.lane);
     if (state !== undefined && !this.#actions.has(share) && !this.#shares.has(share)) {
       this.#lanes.set(one.lane, { ...state, accounts: state.accounts + 1 });
@@ -150,7 +162,7 @@ export class InFlight {
   }
 
   #stateOf(lane: Lane, shares: readonly ShareInFlight[], here: readonly Contender[], now: number): LaneState {
-    const limit = this.#limits.laneAt(lane);
+    const limit = this.#limits.laneAt(lane, this.#newcomers.areLikelyAt(now));
     this.#staleBatches.note(lane, this.#inLane.get(lane)?.batches ?? 0, now);
     const allowance = this.#staleBatches.allowance(lane, limit, now);
     const present = [...here, ...shares.filter((share) => counted(share, allowance.leftOut) > 0)].filter(

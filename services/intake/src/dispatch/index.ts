@@ -5,5 +5,5 @@ export { progressOfDocument, type DispatchProgress } from './dispatch-progress.t
 export type { ClaimScope, StagedBatch, WindowLimits } from './dispatch-store.ts';
 export { Dispatcher, type DispatcherOptions } from './dispatcher.ts';
 export type { Due } from './due-actions.ts';
-export { minWindowOf, type Measured } from './lane-window.ts';
+export { minWindowForNewcomersOf, minWindowOf, type Measured } from './lane-window.ts';
 export type { ShareInFlight } from './shares-in-flight.ts';

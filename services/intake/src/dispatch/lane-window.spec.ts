@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { LaneWindow, minWindowOf } from './lane-window.ts';
+import { LaneWindow, minWindowForNewcomersOf, minWindowOf, type LaneWindowOptions } from './lane-window.ts';
 
-const OPTIONS = { min: 4, max: 500, tolerance: 2, probeEveryMs: 10_000 };
+const OPTIONS: LaneWindowOptions = { min: 4, max: 500, tolerance: 2, probeEveryMs: 10_000 };
 
 /**
  * A lane whose handlers process `parallel` batches at a time. Each takes `workMs`, and is counted
@@ -36,7 +36,7 @@ class Lane {
       this.#sent = this.#sent.filter(({ countedAt }) => countedAt > this.now);
       this.counted += back.length;
       this.waits.push(...back.map(({ at, countedAt }) => countedAt - at));
-      const size = this.window.sizeAt(this.now);
+      const size = this.window.sizeAt(this.now, false);
       const held = demand >= size;
       this.window.observe(
         back.map(({ at }) => this.now - at),
@@ -60,11 +60,13 @@ const mean = (numbers: readonly number[]): number => numbers.reduce((a, b) => a 
 
 describe('the minimum window', () => {
   it.each([
-    [1, 2],
-    [6, 10],
-    [48, 80],
-  ])('of a lane with %d partitions is %d batches', (partitions, batches) => {
+    [1, 2, 2],
+    [6, 10, 4],
+    [12, 20, 8],
+    [48, 80, 32],
+  ])('of a lane with %d partitions is %d batches, and %d for newcomers', (partitions, batches, fewer) => {
     expect(minWindowOf(partitions)).toBe(batches);
+    expect(minWindowForNewcomersOf(partitions)).toBe(fewer);
   });
 });
 
@@ -89,7 +91,7 @@ describe('the window of a lane', () => {
   it('adapts to handlers that become slower and then faster again', () => {
     const lane = new Lane({ parallel: 8, workMs: 50, delayMs: 50 });
     lane.runFor(30_000);
-    const before = lane.window.sizeAt(lane.now);
+    const before = lane.window.sizeAt(lane.now, false);
     for (const workMs of [400, 50]) {
       lane.slowDownTo(workMs);
       lane.runFor(60_000);
@@ -97,13 +99,22 @@ describe('the window of a lane', () => {
       expect(lane.counted / ((30_000 / workMs) * 8)).toBeGreaterThan(0.85);
       expect(mean(lane.waits)).toBeLessThan(OPTIONS.tolerance * 1.25 * (workMs + 50) + 20);
     }
-    expect(lane.window.sizeAt(lane.now)).toBeLessThan(before * 2);
+    expect(lane.window.sizeAt(lane.now, false)).toBeLessThan(before * 2);
+  });
+
+  it('is smaller than its usual minimum only while newcomers are likely', () => {
+    const lane = new Lane(
+      { parallel: 1, workMs: 50, delayMs: 50 },
+      { ...OPTIONS, min: 10, minForNewcomers: 3 },
+    );
+    lane.runFor(5_000);
+    expect([true, false].map((likely) => lane.window.sizeAt(lane.now, likely))).toEqual([3, 10]);
   });
 
   it('does not grow while less is published than it allows', () => {
     const lane = new Lane({ parallel: 100, workMs: 50, delayMs: 50 });
     lane.runFor(60_000, 3);
-    expect(lane.window.sizeAt(lane.now)).toBe(OPTIONS.min);
+    expect(lane.window.sizeAt(lane.now, false)).toBe(OPTIONS.min);
   });
 
   it('is not interrupted by probes where it holds nothing back', () => {
@@ -111,7 +122,7 @@ describe('the window of a lane', () => {
     const sizes = new Set<number>();
     for (let second = 0; second < 60; second += 0.1) {
       lane.runFor(100, 3);
-      sizes.add(lane.window.sizeAt(lane.now));
+      sizes.add(lane.window.sizeAt(lane.now, false));
     }
     expect([...sizes]).toEqual([OPTIONS.min]);
   });
@@ -134,7 +145,7 @@ describe('the window of a lane', () => {
           for (const { times, held, after } of looks) {
             now += after;
             window.observe(times, held, now);
-            const size = window.sizeAt(now);
+            const size = window.sizeAt(now, false);
             expect(size).toBeGreaterThanOrEqual(1);
             expect(size).toBeLessThanOrEqual(OPTIONS.max);
           }

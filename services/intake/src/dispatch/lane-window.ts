@@ -1,6 +1,8 @@
 export interface LaneWindowOptions {
   /** Minimum number of full batches in flight outside probes, and the initial size of the window. */
   readonly min: number;
+  /** The same while newcomers are likely. @default min */
+  readonly minForNewcomers?: number;
   readonly max: number;
   /** Target latency of a batch, as a multiple of its latency on an idle lane; above 1. */
   readonly tolerance: number;
@@ -10,6 +12,11 @@ export interface LaneWindowOptions {
 
 /** Full batches of the smallest window for each partition of a lane. */
 const MIN_PER_PARTITION = 5 / 3;
+/**
+ * The same while newcomers are likely. With 12 partitions, 8 batches instead of 20 halve the time of a small action
+ * (204 instead of 365 ms), and make a large one 12 % slower.
+ */
+const MIN_PER_PARTITION_FOR_NEWCOMERS = 2 / 3;
 
 /**
  * Returns the minimum window of a lane, in full batches, if the configuration names none.
@@ -22,6 +29,11 @@ const MIN_PER_PARTITION = 5 / 3;
  */
 export function minWindowOf(partitions: number): number {
   return Math.max(2, Math.ceil(partitions * MIN_PER_PARTITION));
+}
+
+/** Returns the minimum window of a lane while newcomers are likely, in full batches: see `minWindowOf`. */
+export function minWindowForNewcomersOf(partitions: number): number {
+  return Math.max(2, Math.ceil(partitions * MIN_PER_PARTITION_FOR_NEWCOMERS));
 }
 
 /** Shorter times count as this one, in ms, so that ratios stay finite. */
@@ -97,10 +109,15 @@ export class LaneWindow {
     return this.#latencyMs;
   }
 
-  /** Returns the maximum number of batches in flight at this monotonic time, in ms. */
-  sizeAt(now: number): number {
+  /**
+   * Returns the maximum number of batches in flight at this monotonic time, in ms.
+   *
+   * @param newcomersLikely whether the window that the latency asks for holds below the usual minimum too.
+   */
+  sizeAt(now: number, newcomersLikely: boolean): number {
+    const usual = newcomersLikely ? this.#size : Math.max(this.#size, this.#options.min);
     const probing = now < this.#probeEnd;
-    const size = probing ? (this.#size / this.#options.tolerance) * PROBE_PART : this.#size;
+    const size = probing ? (usual / this.#options.tolerance) * PROBE_PART : usual;
     return Math.max(1, Math.round(size));
   }
 
@@ -146,7 +163,8 @@ export class LaneWindow {
   }
 
   #bounded(size: number): number {
-    return Math.min(this.#options.max, Math.max(this.#options.min, size));
+    const { min, minForNewcomers = min, max } = this.#options;
+    return Math.min(max, Math.max(Math.min(min, minForNewcomers), size));
   }
 
   #change(ratio: number, held: boolean, now: number): void {

@@ -21,14 +21,14 @@ export class LaneWindows {
     this.#windows = new Map(LANES.map((lane) => [lane, new LaneWindow(options)]));
   }
 
-  /** Returns the maximum number of batches in flight in a lane at this monotonic time, in ms. */
-  sizeAt(lane: Lane, now: number): number {
-    return this.#windows.get(lane)?.sizeAt(now) ?? this.#options.min;
+  /** Returns the maximum number of batches in flight in a lane: see `LaneWindow.sizeAt`. */
+  sizeAt(lane: Lane, now: number, newcomersLikely: boolean): number {
+    return this.#windows.get(lane)?.sizeAt(now, newcomersLikely) ?? this.#options.min;
   }
 
-  /** Returns the size of the window of each lane at this monotonic time, in ms. */
-  sizesAt(now: number): [Lane, number][] {
-    return [...this.#windows].map(([lane, window]) => [lane, window.sizeAt(now)]);
+  /** Returns the size of the window of each lane: see `LaneWindow.sizeAt`. */
+  sizesAt(now: number, newcomersLikely: boolean): [Lane, number][] {
+    return [...this.#windows].map(([lane, window]) => [lane, window.sizeAt(now, newcomersLikely)]);
   }
 
   /** How long batches of a lane take at present, in ms; `undefined` if none was measured here. */

@@ -36,7 +36,7 @@ class Lane {
     this.#perMs = perSecond / 1_000;
     this.#inFlight = new InFlight({
       account: 200,
-      laneAt: () => this.#window.sizeAt(this.now),
+      laneAt: () => this.#window.sizeAt(this.now, false),
       staleMs: STALE_MS,
     });
   }
@@ -46,7 +46,7 @@ class Lane {
   }
 
   get limit(): number {
-    return this.#window.sizeAt(this.now);
+    return this.#window.sizeAt(this.now, false);
   }
 
   join(accountId: string): void {

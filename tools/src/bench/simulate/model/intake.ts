@@ -1,4 +1,4 @@
-import { Dispatcher, minWindowOf } from '@bulk/intake/dispatch';
+import { Dispatcher, minWindowForNewcomersOf, minWindowOf } from '@bulk/intake/dispatch';
 import { topicNames } from '@bulk/contracts';
 import type { Lane } from '@bulk/domain';
 import { Health, silentLogger } from '@bulk/runtime';
@@ -50,6 +50,7 @@ export class Intake {
       maxInFlightOfAccount: set.accountBatches,
       laneWindow: {
         min: Math.ceil((minWindowOf(set.partitions) * set.laneMinPercent) / 100),
+        minForNewcomers: Math.ceil((minWindowForNewcomersOf(set.partitions) * set.laneMinPercent) / 100),
         max: set.laneMaxBatches,
         tolerance: set.tolerancePercent / 100,
         probeEveryMs: set.probeMs,

@@ -1,0 +1,33 @@
+/** How long a newcomer makes others likely, in ms. People send one small action after another. */
+const LIKELY_FOR_MS = 10_000;
+
+/**
+ * Knows whether newcomers are likely: actions that start while others are dispatched.
+ *
+ * A lone action, or several that run for long, have nobody who waits for them, so their lanes may
+ * hold a longer queue.
+ */
+export class Newcomers {
+  #present: ReadonlySet<string> = new Set();
+  #cameAt = Number.NEGATIVE_INFINITY;
+
+  /**
+   * Records who has something in flight or to publish, as of a look.
+   *
+   * @param now monotonic time, in ms.
+   */
+  note(present: ReadonlySet<string>, now: number): void {
+    if (this.#present.size > 0 && [...present].some((one) => !this.#present.has(one))) this.#cameAt = now;
+    this.#present = present;
+  }
+
+  /** Records an action that starts here after the last look. */
+  arrived(share: string, now: number): void {
+    if (this.#present.size > 0) this.#cameAt = now;
+    this.#present = new Set([...this.#present, share]);
+  }
+
+  areLikelyAt(now: number): boolean {
+    return now - this.#cameAt < LIKELY_FOR_MS;
+  }
+}
