@@ -20,9 +20,10 @@ function faultOf(file: string, text: string, target: string): string | undefined
   if (anchor !== undefined && !anchorsOf(read(linked)).has(anchor)) return `${target}: no such heading`;
   const code = /^`([\w.-]+)`$/.exec(text)?.[1];
   if (code === undefined || !/\.m?ts$/.test(linked)) return undefined;
-  const named = /\.m?[jt]s$/.test(code)
-    ? basename(linked) === code
-    : new RegExp(`\\b${code}\\b`).test(read(linked));
+  const isFile = /\.m?[jt]s$/.test(code);
+  const holds = (name: string): boolean => new RegExp(`\\b${name}\\b`).test(read(linked));
+  // A method is named with its class.
+  const named = isFile ? basename(linked) === code : code.split('.').every(holds);
   return named ? undefined : `${linked} does not hold ${code}`;
 }
 
