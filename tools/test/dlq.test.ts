@@ -54,7 +54,7 @@ async function deadLetter(
     service,
   );
   const message = { topic, partition: 1, offset: 7, key: Buffer.from(actionId), value, headers };
-  await letters.bury({ message, error: new CodedError(code, 'broken'), attempts: 3 });
+  await letters.add({ message, error: new CodedError(code, 'broken'), attempts: 3 });
 }
 
 /** Returns everything that `list` gives. */

@@ -4,7 +4,7 @@ import { EMPTY_TALLY, processed } from './accounting.ts';
 import {
   ACCEPTED_STATUS,
   ACTION_STATUSES,
-  BEGUN_STATUSES,
+  STARTED_STATUSES,
   CONTROLS,
   controllableStatuses,
   DISPATCHED_STATUSES,
@@ -53,7 +53,7 @@ describe('the lifecycle of an action', () => {
     expect([...UNFINISHED_STATUSES, ...FINAL_STATUSES].sort()).toEqual([...ACTION_STATUSES].sort());
     expect(FINAL_STATUSES).toEqual(['completed', 'failed', 'cancelled']);
     expect(DISPATCHED_STATUSES).toEqual(['pending', 'queued', 'processing']);
-    expect(BEGUN_STATUSES).toEqual(['queued', 'processing']);
+    expect(STARTED_STATUSES).toEqual(['queued', 'processing']);
     expect(DISPATCHED_STATUSES.filter(isFinal)).toEqual([]);
   });
 

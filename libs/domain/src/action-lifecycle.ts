@@ -22,13 +22,13 @@ import { OUTCOME_CODES } from './outcome.ts';
  * - `failed` is part of the public interface; no transition leads to it today.
  * - A final status never changes, whatever a replay does to the counts.
  *
- * `dispatch` says what the dispatch does in a status: `waiting` before its first window, `begun` after it, `none`:
+ * `dispatch` says what the dispatch does in a status: `waiting` before its first window, `started` after it, `none`:
  * nothing is published. A status without a `next` is final. The order is that of the public enums.
  */
 const LIFE = {
   pending: { dispatch: 'waiting', next: ['queued', 'processing', 'paused', 'completed', 'cancelled'] },
-  queued: { dispatch: 'begun', next: ['processing', 'paused', 'completed', 'cancelled'] },
-  processing: { dispatch: 'begun', next: ['paused', 'completed', 'cancelled'] },
+  queued: { dispatch: 'started', next: ['processing', 'paused', 'completed', 'cancelled'] },
+  processing: { dispatch: 'started', next: ['paused', 'completed', 'cancelled'] },
   paused: { dispatch: 'none', next: ['pending', 'queued', 'processing', 'completed', 'cancelled'] },
   completed: { dispatch: 'none', next: [] },
   failed: { dispatch: 'none', next: [] },
@@ -37,7 +37,7 @@ const LIFE = {
 
 /** The properties of a status. */
 interface StatusFacts {
-  readonly dispatch: 'none' | 'waiting' | 'begun';
+  readonly dispatch: 'none' | 'waiting' | 'started';
   readonly next: readonly ActionStatus[];
 }
 
@@ -68,7 +68,7 @@ export const UNFINISHED_STATUSES = ACTION_STATUSES.filter((status) => !isFinal(s
 export const DISPATCHED_STATUSES = ACTION_STATUSES.filter(isDispatched);
 
 /** Those of `DISPATCHED_STATUSES` that an action has once its first batches are published. */
-export const BEGUN_STATUSES = ACTION_STATUSES.filter((status) => FACTS[status].dispatch === 'begun');
+export const STARTED_STATUSES = ACTION_STATUSES.filter((status) => FACTS[status].dispatch === 'started');
 
 /** Returns whether an action in this status can no longer change. */
 export function isFinal(status: ActionStatus): status is FinalStatus {

@@ -6,7 +6,7 @@ const coded = (code: string): Error => Object.assign(new Error('x'), { code });
 
 describe('isRetryable', () => {
   it.each<[string, unknown]>([
-    ['a coded error that says so', new CodedError('AWAY', 'x', { retryable: true })],
+    ['a coded error that says so', new CodedError('UNAVAILABLE', 'x', { retryable: true })],
     ['an entity that may pass', new RetryableError('busy')],
     ['what kafkajs marks', Object.assign(new Error('x'), { retriable: true })],
     ['what kafkajs does not mark: a missing right', Object.assign(new Error('x'), { retriable: false })],

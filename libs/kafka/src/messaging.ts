@@ -60,7 +60,7 @@ export async function openMessaging(
     name: SCHEMA_REGISTRY,
     code: SCHEMA_REGISTRY_UNAVAILABLE,
     probe: () => codec.ping(),
-    probed: 'away',
+    probed: 'failed',
   });
   return { kafka, topics, codec, producing: { deliveryTimeoutMs: config.KAFKA_DELIVERY_TIMEOUT_MS } };
 }

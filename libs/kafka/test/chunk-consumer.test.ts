@@ -47,7 +47,7 @@ describe('ChunkConsumer', () => {
     const installation = await topicWith(6);
     const done: number[] = [];
     const tried: number[][] = [];
-    const faults = [new TypeError('a bug'), new RangeError('another'), new Error('away')];
+    const faults = [new TypeError('a bug'), new RangeError('another'), new Error('unavailable')];
     await consume(installation, {
       process: (chunk) => {
         tried.push(values(chunk));

@@ -4,7 +4,7 @@ import { CodedError, DependencyError } from '@bulk/domain';
 import { DependencyWatch } from './dependency-watch.ts';
 import { Health } from './health.ts';
 
-const AWAY = new CodedError('STORE_UNAVAILABLE', 'no answer', { retryable: true });
+const UNAVAILABLE = new CodedError('STORE_UNAVAILABLE', 'no answer', { retryable: true });
 const STORE = 'store';
 
 let stop: AbortController;
@@ -28,10 +28,10 @@ beforeEach(() => {
 });
 afterEach(() => stop.abort());
 
-function add(probed?: 'idle' | 'away'): void {
+function add(probed?: 'idle' | 'failed'): void {
   watch.add({
     name: STORE,
-    code: AWAY.code,
+    code: UNAVAILABLE.code,
     ...(probed === undefined ? {} : { probed }),
     probe: () => {
       probes += 1;
@@ -77,11 +77,11 @@ describe('DependencyWatch', () => {
   it('trusts failed work at once, but only errors with the code of the dependency', async () => {
     add();
     await expect(watch.during([STORE], () => Promise.reject(new Error('a bug')))).rejects.toThrow('a bug');
-    const refused = new CodedError(AWAY.code, 'never', { retryable: false });
+    const refused = new CodedError(UNAVAILABLE.code, 'never', { retryable: false });
     await expect(watch.during([STORE], () => Promise.reject(refused))).rejects.toBe(refused);
     expect(health.ready).toBe(true);
     answer = () => Promise.reject(new Error('refused'));
-    await expect(watch.during([STORE], () => Promise.reject(AWAY))).rejects.toBe(AWAY);
+    await expect(watch.during([STORE], () => Promise.reject(UNAVAILABLE))).rejects.toBe(UNAVAILABLE);
     expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'no answer' });
     await watch.during([STORE], () => Promise.resolve());
     expect(health.ready).toBe(true);
@@ -101,11 +101,11 @@ describe('DependencyWatch', () => {
   });
 
   it('probes a rarely used dependency only after work has failed', async () => {
-    add('away');
+    add('failed');
     answer = () => Promise.reject(new Error('refused'));
     await sleep(60);
     expect([probes, health.ready]).toEqual([0, true]);
-    watch.failed(AWAY);
+    watch.failed(UNAVAILABLE);
     expect(health.ready).toBe(false);
     await until(() => probes > 0);
     answer = () => Promise.resolve();
@@ -114,7 +114,7 @@ describe('DependencyWatch', () => {
 
   it('keeps a dependency that answers probes but refuses work unready, until work succeeds', async () => {
     add();
-    const refusal = new DependencyError(AWAY.code, 'not authorized', 'authorisation', undefined);
+    const refusal = new DependencyError(UNAVAILABLE.code, 'not authorized', 'authorisation', undefined);
     await expect(watch.during([STORE], () => Promise.reject(refusal))).rejects.toBe(refusal);
     await until(() => probes > 3);
     expect(health.report().components[STORE]).toEqual({ state: 'waiting', reason: 'not authorized' });
@@ -132,7 +132,7 @@ describe('DependencyWatch', () => {
     });
     add();
     const refusedAt = performance.now();
-    watch.failed(new DependencyError(AWAY.code, 'the disk is full', 'disk-full', undefined));
+    watch.failed(new DependencyError(UNAVAILABLE.code, 'the disk is full', 'disk-full', undefined));
     expect(health.ready).toBe(false);
     await until(() => health.ready);
     expect(performance.now() - refusedAt).toBeGreaterThanOrEqual(60);
@@ -149,23 +149,23 @@ describe('DependencyWatch', () => {
   });
 
   it('ignores work during which the dependency failed or recovered', async () => {
-    add('away');
+    add('failed');
     let answered = (): void => undefined;
     let refused = (): void => undefined;
     const answering = watch.during([STORE], () => new Promise<void>((resolve) => (answered = resolve)));
     const refusing = watch.during(
       [STORE],
-      () => new Promise<void>((_resolve, reject) => (refused = () => reject(AWAY))),
+      () => new Promise<void>((_resolve, reject) => (refused = () => reject(UNAVAILABLE))),
     );
     answer = () => Promise.reject(new Error('refused'));
-    watch.failed(AWAY);
+    watch.failed(UNAVAILABLE);
     answered();
     await answering;
     expect(health.ready).toBe(false);
     answer = () => Promise.resolve();
     await until(() => health.ready);
     refused();
-    await expect(refusing).rejects.toBe(AWAY);
+    await expect(refusing).rejects.toBe(UNAVAILABLE);
     expect(health.ready).toBe(true);
     expect(lines.map(({ message }) => message)).toEqual(['Dependency unavailable', 'Dependency recovered']);
   });

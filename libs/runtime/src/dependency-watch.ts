@@ -14,12 +14,12 @@ export interface WatchedDependency {
    * When the dependency is probed.
    *
    * - `idle`: whenever no work has used it for an interval.
-   * - `away`: only after work has failed, until the dependency is back. Use it for a dependency that is needed so
+   * - `failed`: only after work has failed, until the dependency is back. Use it for a dependency that is needed so
    *   rarely that its outage alone must not make the service unhealthy.
    *
    * @default 'idle'
    */
-  readonly probed?: 'idle' | 'away';
+  readonly probed?: 'idle' | 'failed';
 }
 
 export interface ProbeTimes {
@@ -142,10 +142,10 @@ export class DependencyWatch {
   }
 
   async #look(watched: Watched): Promise<void> {
-    const away = !this.#options.health.isReady(watched.name);
-    const told = watched.told && !away;
+    const failed = !this.#options.health.isReady(watched.name);
+    const told = watched.told && !failed;
     watched.told = false;
-    if (told || (watched.probed === 'away' && !away)) return;
+    if (told || (watched.probed === 'failed' && !failed)) return;
     await this.#probe(watched);
   }
 

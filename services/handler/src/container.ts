@@ -61,10 +61,10 @@ export async function createContainer(
   config: HandlerConfig,
   context: ServiceContext,
   registry: ActionRegistry = createRegistry(),
-  { batches: recorder, buried }: Pick<HandlerMetrics, 'batches' | 'buried'> = createHandlerMetrics(
-    config,
-    context.health,
-  ),
+  {
+    batches: recorder,
+    deadLettered,
+  }: Pick<HandlerMetrics, 'batches' | 'deadLettered'> = createHandlerMetrics(config, context.health),
 ): Promise<Container> {
   const { log } = context;
   const database = await openDatabase('bulk-handler', config, registry.entityTypes, context);
@@ -136,7 +136,7 @@ export async function createContainer(
       }),
       reporter,
       unprocessable: new UnprocessableBatches({
-        deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now, buried),
+        deadLetters: new DeadLetters(producer, topics.deadLetters, 'handler', now, deadLettered),
         deadBatches: new DeadBatches(topics, database),
         endedActions,
         reporter,

@@ -21,7 +21,7 @@ export interface HandlerMetrics {
   readonly lags: Readonly<Record<Lane | 'retries', ConsumerLag>>;
   readonly consumer: (name: Lane | 'retries') => ConsumerRecorder;
   /** Records that a message was dead-lettered, with the code of the cause. */
-  readonly buried: (code: string) => void;
+  readonly deadLettered: (code: string) => void;
 }
 
 /** The platform's codes for dead-lettered batches. An action type's own codes count as `other`. */
@@ -57,7 +57,7 @@ export function createHandlerMetrics(identity: IdentityConfig, readiness: Readin
     lags,
     consumer,
     batches: batchRecorder(metrics),
-    buried: addDeadLetters(metrics, DEAD_LETTER_CODES),
+    deadLettered: addDeadLetters(metrics, DEAD_LETTER_CODES),
   };
 }
 

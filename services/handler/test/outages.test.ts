@@ -74,13 +74,13 @@ function statesOf(results: readonly BatchResult[]): unknown[] {
 }
 
 const CASES = (['kafka', 'redis', 'mongodb'] as const).flatMap((part) =>
-  AWAY.map((away) => ({ part, away })),
+  AWAY.map((fault) => ({ part, fault })),
 );
 
 describe('a dependency that fails in the middle of a batch', () => {
   it.each(CASES)(
-    'leaves one outcome for every position and the entities of the model, without a restart ($part, $away)',
-    async ({ part, away }) => {
+    'leaves one outcome for every position and the entities of the model, without a restart ($part, $fault)',
+    async ({ part, fault }) => {
       const { link, env } = await linkTo(part, harness.installation.env);
       harness.installation.onDispose(() => link.close());
       const service = await harness.start(undefined, {
@@ -99,9 +99,9 @@ describe('a dependency that fails in the middle of a batch', () => {
         everyMs: 5,
       });
       const { opened } = link;
-      link[away]();
+      link[fault]();
       link.delay(0);
-      if (away !== 'hang') {
+      if (fault !== 'hang') {
         await eventually('it is not ready', () => !service.context.health.ready);
         expect((await harness.resultsOf(actionId)).length).toBeLessThan(batches.length);
         link.restore();
@@ -112,7 +112,7 @@ describe('a dependency that fails in the middle of a batch', () => {
       });
       await eventually('it is ready', () => service.context.health.ready);
       // If the link only delays what it holds back, the connection may be kept.
-      if (away !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
+      if (fault !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
       // Anything still on its way would have arrived before the stop has ended.
       await harness.stop();
 

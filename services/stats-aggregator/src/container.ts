@@ -57,7 +57,10 @@ export function statsAggregatorGroup(topicPrefix: string): string {
 export async function createContainer(
   config: StatsAggregatorConfig,
   context: ServiceContext,
-  { accounts, buried }: Pick<StatsAggregatorMetrics, 'accounts' | 'buried'> = createStatsAggregatorMetrics(
+  {
+    accounts,
+    deadLettered,
+  }: Pick<StatsAggregatorMetrics, 'accounts' | 'deadLettered'> = createStatsAggregatorMetrics(
     config,
     context.health,
   ),
@@ -101,7 +104,7 @@ export async function createContainer(
           baseOf,
         }),
         accountant: resolution.get(TOKENS.accountant),
-        deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now, buried),
+        deadLetters: new DeadLetters(producer, topics.deadLetters, 'stats-aggregator', now, deadLettered),
         deadResults: new DeadResults(database, now, baseOf),
         maxAttempts: config.MAX_ATTEMPTS,
         maxBytes: config.CHUNK_MAX_BYTES,

@@ -20,7 +20,7 @@ export interface StatsAggregatorMetrics {
   readonly lag: ConsumerLag;
   readonly consumer: ConsumerRecorder;
   /** Records that a message was dead-lettered, with the code of the cause. */
-  readonly buried: (code: string) => void;
+  readonly deadLettered: (code: string) => void;
   /** Reads these gauges from now on. */
   readonly watch: (gauges: StatsAggregatorGauges) => void;
 }
@@ -44,7 +44,7 @@ export function createStatsAggregatorMetrics(
     lag,
     consumer: addConsumers(metrics, { results: () => lag.read() })('results'),
     accounts: accountRecorder(metrics),
-    buried: addDeadLetters(metrics, DEAD_LETTER_CODES),
+    deadLettered: addDeadLetters(metrics, DEAD_LETTER_CODES),
     watch: addGauges(metrics),
   };
 }

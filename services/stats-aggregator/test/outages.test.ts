@@ -16,12 +16,12 @@ beforeEach(async () => {
 });
 afterEach(() => harness.installation.dispose());
 
-const CASES = (['mongodb', 'kafka'] as const).flatMap((part) => AWAY.map((away) => ({ part, away })));
+const CASES = (['mongodb', 'kafka'] as const).flatMap((part) => AWAY.map((fault) => ({ part, fault })));
 
 describe('a dependency that fails in the middle of a chunk', () => {
   it.each(CASES)(
-    'leaves each result counted once and the last state published, without a restart ($part, $away)',
-    async ({ part, away }) => {
+    'leaves each result counted once and the last state published, without a restart ($part, $fault)',
+    async ({ part, fault }) => {
       const { link, env } = await linkTo(part, harness.installation.env);
       harness.installation.onDispose(() => link.close());
       const service = await harness.start({
@@ -41,9 +41,9 @@ describe('a dependency that fails in the middle of a chunk', () => {
         { everyMs: 5 },
       );
       const { opened } = link;
-      link[away]();
+      link[fault]();
       link.delay(0);
-      if (away !== 'hang') {
+      if (fault !== 'hang') {
         await eventually('it is not ready', () => !service.context.health.ready);
         const atOutage = await harness.database.actions.findOne({ _id: actionId });
         expect(atOutage?.status).toBe('processing');
@@ -52,7 +52,7 @@ describe('a dependency that fails in the middle of a chunk', () => {
       const action = await harness.awaitStatus(actionId, 'completed');
       await eventually('it is ready', () => service.context.health.ready);
       // If the link only delays what it holds back, the connection may be kept.
-      if (away !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
+      if (fault !== 'blackHole') expect(link.opened).toBeGreaterThan(opened);
 
       const report = await checkAccounting(harness.database, actionId);
       expect(report.breaches).toEqual([]);

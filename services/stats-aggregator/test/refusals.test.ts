@@ -253,7 +253,7 @@ describe('a store that refuses every client', () => {
 });
 
 describe('a transient fault', () => {
-  const away = new CodedError('STORE_UNAVAILABLE', 'away', { retryable: true });
+  const unavailable = new CodedError('STORE_UNAVAILABLE', 'no answer', { retryable: true });
 
   it('is retried without limit, for a whole chunk and for a split chunk', async () => {
     const actionId = randomUUID();
@@ -263,15 +263,15 @@ describe('a transient fault', () => {
     const good = await chunkOf(harness.result(actionId, 0));
     const bad = await chunkOf(harness.result(actionId, 0), claiming(actionId, 7, 0));
     const chunk = { ...bad, messages: [good.messages[0]!, bad.messages[1]!] };
-    counts.error = away;
+    counts.error = unavailable;
     // Of a whole chunk.
     counts.faults = 99;
     for (let tries = 0; tries < 99; tries += 1) {
-      await expect(consumer.process(good)).rejects.toBe(away);
+      await expect(consumer.process(good)).rejects.toBe(unavailable);
     }
     // Of a part: the chunk is taken apart because of its second message.
     counts.faults = 1;
-    await expect(consumer.process(chunk)).rejects.toBe(away);
+    await expect(consumer.process(chunk)).rejects.toBe(unavailable);
     // The fault has passed: only the bad message is dead-lettered, once.
     expect(await consumer.process(chunk)).toEqual(DONE);
     expect(await letters(1)).toMatchObject([{ offset: 1, code: 'MALFORMED_MESSAGE' }]);

@@ -12,6 +12,6 @@ describe('command-line arguments', () => {
 
   it('accept what a schema accepts', () => {
     expect(argument(accountIdSchema)('demo')).toBe('demo');
-    expect(() => argument(accountIdSchema)('a:b')).toThrow('expected 1 to 64 letters');
+    expect(() => argument(accountIdSchema)('a:b')).toThrow('expected 1 to 64 letters, digits');
   });
 });

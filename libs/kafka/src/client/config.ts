@@ -88,7 +88,7 @@ export const consumerConfigShape = {
   KAFKA_HANDOVER_MS: integer(
     { min: 0, max: 600_000 },
     5_000,
-    'Maximum time that chunks under way get to finish before a consumer gives its partitions away in a rebalance, in ms; at most half of the session timeout counts. A higher value means less repeated work and longer rebalances.',
+    'Maximum time that chunks under way get to finish before a consumer gives up its partitions in a rebalance, in ms; at most half of the session timeout counts. A higher value means less repeated work and longer rebalances.',
   ),
   KAFKA_LAG_INTERVAL_MS: integer(
     { min: 100, max: 3_600_000 },

@@ -27,21 +27,21 @@ export class DeadLetters {
   readonly #topic: string;
   readonly #service: string;
   readonly #now: () => Date;
-  readonly #onBuried: (code: string) => void;
+  readonly #onAdded: (code: string) => void;
 
-  /** @param onBuried called with the error code of each dead letter that Kafka has confirmed. */
+  /** @param onAdded called with the error code of each dead letter that Kafka has confirmed. */
   constructor(
     producer: MessageProducer,
     topic: string,
     service: string,
     now: () => Date = () => new Date(),
-    onBuried: (code: string) => void = () => undefined,
+    onAdded: (code: string) => void = () => undefined,
   ) {
     this.#producer = producer;
     this.#topic = topic;
     this.#service = service;
     this.#now = now;
-    this.#onBuried = onBuried;
+    this.#onAdded = onAdded;
   }
 
   /**
@@ -53,7 +53,7 @@ export class DeadLetters {
    *
    * @throws ProduceError if Kafka does not confirm the dead letter.
    */
-  async bury({ message, error, attempts, batch = batchNameOf(message.headers) }: GivenUp): Promise<void> {
+  async add({ message, error, attempts, batch = batchNameOf(message.headers) }: GivenUp): Promise<void> {
     const code = error instanceof CodedError ? error.code : 'PROCESSING_ERROR';
     const letter: DeadLetter = {
       service: this.#service,
@@ -80,7 +80,7 @@ export class DeadLetters {
       ...(generation === undefined ? {} : { [HEADERS.generation]: generation }),
     };
     await this.#producer.send(this.#topic, [{ key: message.key, value: letter, headers }]);
-    this.#onBuried(code);
+    this.#onAdded(code);
   }
 }
 

@@ -39,7 +39,7 @@ let reportErrors: Error[];
 let failingReports: Map<string, number>;
 let written: number;
 let results: BatchResult[];
-let buried: unknown[];
+let deadLettered: unknown[];
 let watched: unknown[];
 /** The monotonic clock, in ms. It advances by the waits that the consumer asks for. */
 let time: number;
@@ -51,7 +51,7 @@ beforeEach(() => {
   failingReports = new Map();
   written = 0;
   results = [];
-  buried = [];
+  deadLettered = [];
   watched = [];
   time = 0;
   const monotonic = (): number => time;
@@ -124,8 +124,8 @@ beforeEach(() => {
     reporter,
     unprocessable: new UnprocessableBatches({
       deadLetters: {
-        bury: ({ error }) => {
-          buried.push(error);
+        add: ({ error }) => {
+          deadLettered.push(error);
           return Promise.resolve();
         },
       },
@@ -222,7 +222,7 @@ describe('BatchConsumer', () => {
         ['success', 13],
         ['success', 13],
       ]);
-      expect(buried).toEqual([]);
+      expect(deadLettered).toEqual([]);
       expect(watched).toHaveLength(12);
       expect(watched[0]).toBeInstanceOf(DependencyError);
       expect(watched[0]).toMatchObject({ refused: true });
@@ -245,7 +245,7 @@ describe('BatchConsumer', () => {
     expect(written).toBe(1);
     expect(results).toHaveLength(1);
     expect(results[0]!.outcomes.map(({ attempts }) => attempts)).toEqual([2, 2]);
-    expect(buried).toEqual([]);
+    expect(deadLettered).toEqual([]);
   });
 
   it.each<[string, EntityBatch | string, unknown[]]>([
@@ -254,7 +254,7 @@ describe('BatchConsumer', () => {
   ])('dead-letters a batch that %s once, however often its report fails', async (_, value) => {
     reportErrors = Array.from({ length: 7 }, () => unsent('NOT_ENOUGH_REPLICAS'));
     await deliver(value);
-    expect(buried).toHaveLength(1);
+    expect(deadLettered).toHaveLength(1);
     expect(results.flatMap(({ outcomes }) => outcomes).every(({ code }) => code === 'DEAD_LETTERED')).toBe(
       true,
     );
@@ -272,7 +272,7 @@ describe('BatchConsumer', () => {
     expect(results.map(({ actionId }) => actionId).sort()).toEqual(['a', 'b', 'c']);
     expect(failingReports.get('b')).toBe(0);
     expect(written).toBe(3);
-    expect(buried).toEqual([]);
+    expect(deadLettered).toEqual([]);
   });
 
   it('completes the other batches of a group before one that fails', async () => {
@@ -290,6 +290,6 @@ describe('BatchConsumer', () => {
       ['DEAD_LETTERED'],
     ]);
     expect(written).toBe(2);
-    expect(buried).toHaveLength(2);
+    expect(deadLettered).toHaveLength(2);
   });
 });

@@ -8,7 +8,7 @@ import type { ResultReporter } from '../application/result-reporter.ts';
 import type { DeadBatches } from './dead-batches.ts';
 
 export interface UnprocessableBatchesOptions {
-  readonly deadLetters: Pick<DeadLetters, 'bury'>;
+  readonly deadLetters: Pick<DeadLetters, 'add'>;
   readonly deadBatches: Pick<DeadBatches, 'identify'>;
   readonly endedActions: Pick<EndedActions, 'isRepetition'>;
   readonly reporter: Pick<ResultReporter, 'report'>;
@@ -89,7 +89,7 @@ export class UnprocessableBatches {
     const { log, deadLetters } = this.#options;
     log.error({ topic, partition, offset, attempts, err: error }, 'Batch dead-lettered');
     const batch = reported && { actionId: reported.identity.actionId, batchNo: reported.batchNo };
-    await deadLetters.bury({ message, error, attempts, batch });
+    await deadLetters.add({ message, error, attempts, batch });
     state.isDeadLettered = true;
   }
 }

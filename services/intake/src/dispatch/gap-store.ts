@@ -1,4 +1,4 @@
-import { BEGUN_STATUSES, instantAfter } from '@bulk/domain';
+import { STARTED_STATUSES, instantAfter } from '@bulk/domain';
 import { stored, StoreError, type ActionDocument, type Database, type SweepState } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
 import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
@@ -54,7 +54,7 @@ export class GapStore {
   /** Reads the action, if its batches may be published. @throws StoreError. */
   async open(actionId: string): Promise<ActionDocument | undefined> {
     const found = await stored(
-      this.#database.actions.findOne({ _id: actionId, status: { $in: BEGUN_STATUSES } }),
+      this.#database.actions.findOne({ _id: actionId, status: { $in: STARTED_STATUSES } }),
     );
     return found ?? undefined;
   }
@@ -142,7 +142,7 @@ function standingStill(now: Date, afterMs: number): Filter<ActionDocument> {
   return {
     // The action has batches that are published and neither counted nor in a retry topic.
     'dispatch.inFlight': true,
-    status: { $in: BEGUN_STATUSES },
+    status: { $in: STARTED_STATUSES },
     updatedAt: { $lt: instantAfter(now, -afterMs) },
     'dispatch.sweep.dueAt': { $not: { $gt: now } },
   };

@@ -1,4 +1,4 @@
-import { BEGUN_STATUSES, DISPATCHED_STATUSES, instantAfter, LANES } from '@bulk/domain';
+import { STARTED_STATUSES, DISPATCHED_STATUSES, instantAfter, LANES } from '@bulk/domain';
 import { POSTPONED_BATCHES, stored, type ActionDocument, type Database } from '@bulk/mongo';
 import type { Document, Filter } from 'mongodb';
 import { z } from 'zod';
@@ -116,7 +116,7 @@ function earliest(instants: readonly Date[]): Date | null {
  */
 function situationsUnderWay(now: Date): Filter<ActionDocument>[] {
   return DISPATCHED_STATUSES.flatMap((status): Filter<ActionDocument>[] =>
-    BEGUN_STATUSES.includes(status)
+    STARTED_STATUSES.includes(status)
       ? [{ status }]
       : [
           { status, scheduledFor: null },

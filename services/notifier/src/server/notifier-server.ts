@@ -110,7 +110,7 @@ export class NotifierServer {
   }
 
   /**
-   * Accepts no more connections, closes every client with 1001 (going away), and ends what has not
+   * Accepts no more connections, closes every client with 1001 (leaving), and ends what has not
    * closed in time.
    */
   async close(): Promise<void> {

@@ -29,7 +29,7 @@ export interface ResultConsumerOptions {
 export class ResultConsumer {
   readonly #options: ResultConsumerOptions;
   /** Messages that are dead-lettered. A chunk that is tried again brings the same messages. */
-  readonly #buried = new WeakMap<ReceivedMessage, Buried>();
+  readonly #deadLettered = new WeakMap<ReceivedMessage, DeadLettered>();
   /** Number of failed tries of a chunk with the message. */
   readonly #failures = new WeakMap<ReceivedMessage, number>();
 
@@ -64,13 +64,13 @@ export class ResultConsumer {
     // Messages are processed in order of offset, because a count at a later offset settles the
     // earlier ones.
     for (const message of messages) {
-      const buried = this.#buried.get(message);
-      if (buried === undefined) {
+      const deadLettered = this.#deadLettered.get(message);
+      if (deadLettered === undefined) {
         alive.push(message);
         continue;
       }
       await this.#options.results.count(partition, alive);
-      await this.#settleBuried(message, buried);
+      await this.#settleDeadLettered(message, deadLettered);
       alive = [];
     }
     await this.#options.results.count(partition, alive);
@@ -131,9 +131,9 @@ export class ResultConsumer {
 
   async #processAlone(message: ReceivedMessage): Promise<void> {
     const { results, deadLetters, maxAttempts, log: logger } = this.#options;
-    const buried = this.#buried.get(message);
-    if (buried !== undefined) {
-      await this.#settleBuried(message, buried);
+    const deadLettered = this.#deadLettered.get(message);
+    if (deadLettered !== undefined) {
+      await this.#settleDeadLettered(message, deadLettered);
       return;
     }
     const attempts = this.#failures.get(message) ?? 1;
@@ -147,9 +147,9 @@ export class ResultConsumer {
       logger.error({ ...placeOf(message), err: error }, 'Result dead-lettered');
       // A crash after the dead letter writes a second one. In the other order the message could be
       // lost.
-      await deadLetters.bury({ message, error, attempts });
-      this.#buried.set(message, { log, attempts });
-      await this.#settleBuried(message, { log, attempts });
+      await deadLetters.add({ message, error, attempts });
+      this.#deadLettered.set(message, { log, attempts });
+      await this.#settleDeadLettered(message, { log, attempts });
     }
   }
 
@@ -159,7 +159,7 @@ export class ResultConsumer {
    *
    * @throws only transient errors, because a permanent refusal must not stop the partition.
    */
-  async #settleBuried(message: ReceivedMessage, { log, attempts }: Buried): Promise<void> {
+  async #settleDeadLettered(message: ReceivedMessage, { log, attempts }: DeadLettered): Promise<void> {
     const { results, accountant, deadResults } = this.#options;
     const where = placeOf(message);
     let dead: BatchLog | undefined;
@@ -193,7 +193,7 @@ export class ResultConsumer {
 }
 
 /** A dead-lettered message whose positions may not have their outcomes yet. */
-interface Buried {
+interface DeadLettered {
   /** The content of the message, if it could be read. */
   readonly log: BatchLog | undefined;
   readonly attempts: number;

@@ -12,28 +12,10 @@ export function countWords(prose: string): WordCounts {
   );
 }
 
-/** Adds counts up. */
-export function sumCounts(counts: readonly WordCounts[]): WordCounts {
-  const sum: Record<string, number> = {};
-  for (const one of counts) {
-    for (const [word, hits] of Object.entries(one)) sum[word] = (sum[word] ?? 0) + hits;
-  }
-  return sum;
-}
-
-/** Returns a line for each word that occurs more often than allowed. */
-export function excesses(found: WordCounts, allowed: WordCounts): string[] {
-  return WORD_RULES.flatMap(({ word, better }) => {
-    const [hits, limit] = [found[word] ?? 0, allowed[word] ?? 0];
-    return hits > limit ? [`"${word}" occurs ${hits} times, allowed are ${limit}: write ${better}`] : [];
-  });
-}
-
-/** Returns the allowed counts, lowered to what was found. A count never rises. */
-export function lowered(found: WordCounts, allowed: WordCounts): WordCounts {
-  return Object.fromEntries(
-    WORD_RULES.map(({ word }) => [word, Math.min(allowed[word] ?? 0, found[word] ?? 0)] as const).filter(
-      ([, limit]) => limit > 0,
-    ),
+/** Returns a line for each word of the rules that occurs in a text, with a better one. */
+export function faultsIn(prose: string): string[] {
+  const found = countWords(prose);
+  return WORD_RULES.filter(({ word }) => found[word] !== undefined).map(
+    ({ word, better }) => `"${word}" occurs ${found[word]} times: write ${better}`,
   );
 }

@@ -16,9 +16,14 @@ export const WORD_RULES: readonly WordRule[] = [
   { word: 'beside', pattern: /\bbeside\b/gi, better: 'in addition to, during, next to' },
   { word: 'whoever', pattern: /\bwhoever\b/gi, better: 'the caller, the new owner' },
   { word: 'so many', pattern: /\bso many\b/gi, better: 'the number of' },
-  { word: 'begin', pattern: /\b(?:begins?|began|begun)\b/gi, better: 'start' },
+  { word: 'begin', pattern: /(?<!-)\b(?:begins?|began|begun)\b/gi, better: 'start' },
   { word: 'bury', pattern: /\b(?:bur(?:y|ies|ied)|put away)\b/gi, better: 'dead-lettered' },
-  { word: 'letter', pattern: /(?<!\b(?:dead[ -]|to the ))\bletters?\b/gi, better: 'dead letter' },
+  // A letter of the alphabet keeps its name.
+  {
+    word: 'letter',
+    pattern: /(?<!\b(?:dead[ -]|to the |two-|without ))\bletters?\b(?!, digits)/gi,
+    better: 'dead letter',
+  },
   { word: 'stranger', pattern: /\bstrangers?\b/gi, better: 'external client' },
   { word: 'is had', pattern: /\b(?:is|are|be) had\b/gi, better: 'install, available' },
 ];

@@ -37,7 +37,7 @@ describe('the lock file of a production build', () => {
       'node_modules/a/node_modules/b': { version: '2.0.0', dependencies: { d: '1' } },
       'node_modules/c': { version: '1.0.0', dependencies: { a: '1' } },
       'node_modules/d': { version: '1.0.0' },
-      'node_modules/stranger': { version: '1.0.0' },
+      'node_modules/unlisted': { version: '1.0.0' },
     });
     expect(placesOf(lock)).toEqual([
       'node_modules/a',

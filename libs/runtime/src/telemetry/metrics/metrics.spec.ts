@@ -51,7 +51,9 @@ describe('the registry of a service', () => {
 
   it('omits a gauge that fails or is late and exposes the others', async () => {
     const metrics = given();
-    metrics.sampled({ name: 'bulk_broken', help: 'Rejects.' }, () => Promise.reject(new Error('away')));
+    metrics.sampled({ name: 'bulk_broken', help: 'Rejects.' }, () =>
+      Promise.reject(new Error('unavailable')),
+    );
     metrics.sampled({ name: 'bulk_late', help: 'Hangs.' }, () => new Promise<never>(() => undefined));
     metrics.sampled({ name: 'bulk_good', help: 'Reads.' }, () => [{ labels: {}, value: 5 }]);
     const text = await metrics.expose();
