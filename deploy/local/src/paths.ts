@@ -1,6 +1,5 @@
 import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
-import type { Environment } from './env.ts';
 
 /** Folder of this package. */
 export const packageRoot = resolve(import.meta.dirname, '..');
@@ -8,9 +7,14 @@ export const packageRoot = resolve(import.meta.dirname, '..');
 /** Root of the workspace, wherever the command was started from. */
 export const workspaceRoot = resolve(packageRoot, '..', '..');
 
+/** The variable that moves the user's caches. */
+interface CacheVariables {
+  readonly XDG_CACHE_HOME?: string | undefined;
+}
+
 /** Returns the folder of downloads, which all checkouts and all stacks of a user share. */
-export function cacheFolder(environment: Environment = process.env): string {
-  return join(environment.XDG_CACHE_HOME || join(homedir(), '.cache'), 'bulk-action-platform');
+export function cacheFolder({ XDG_CACHE_HOME }: CacheVariables = process.env): string {
+  return join(XDG_CACHE_HOME || join(homedir(), '.cache'), 'bulk-action-platform');
 }
 
 /** The files and folders of one stack. */

@@ -1,7 +1,7 @@
 import { accountIdSchema } from '@bulk/domain';
 import { errors, jwtVerify, type JWTPayload, type JWTVerifyGetKey, type JWTVerifyOptions } from 'jose';
-import type { Authenticator, Credentials, Identity } from './authenticator.ts';
 import type { AuthConfig } from './config.ts';
+import type { Authenticator, Credentials, Identity } from './credentials.ts';
 import { AccountForbiddenError, UnauthenticatedError } from './errors.ts';
 import type { RemoteKeys } from './remote-keys.ts';
 

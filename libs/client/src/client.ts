@@ -10,7 +10,8 @@ import {
 } from './arguments.ts';
 import { completionOf, type WaitOptions } from './completion.ts';
 import { asError, InvalidArgumentError, throwUncaught } from './errors.ts';
-import { HttpApi, type Fetch } from './http-api.ts';
+import type { Fetch } from './fetch.ts';
+import { HttpApi } from './http-api.ts';
 import type { ProgressConnection } from './progress-connection.ts';
 import type { ProgressListener } from './progress-listener.ts';
 import { progressConnectionTo, type ProgressOptions } from './progress-options.ts';

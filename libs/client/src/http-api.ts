@@ -1,31 +1,11 @@
 import { failureSchema, successSchema, type ErrorBody, type Pagination } from '@bulk/contracts';
 import { z } from 'zod';
 import { AbortedError, BulkApiError, InvalidAnswerError, NetworkError } from './errors.ts';
+import type { Fetch, FetchAnswer } from './fetch.ts';
 import type { TokenSource } from './arguments.ts';
 import type { Retrying } from './retrying.ts';
 import { isRepeatable, type RequestBody } from './request-body.ts';
 import { textOf } from './text-stream.ts';
-
-/** The part of an answer that is used; `fetch`'s Response is one. */
-export interface FetchAnswer {
-  readonly ok: boolean;
-  readonly status: number;
-  readonly headers: { get(name: string): string | null };
-  readonly body?: ReadableStream<Uint8Array> | null;
-  text(): Promise<string>;
-}
-
-export interface FetchRequest {
-  readonly method: string;
-  readonly headers: Record<string, string>;
-  readonly body?: RequestBody;
-  /** Set if the body is a stream: the answer comes after it. */
-  readonly duplex?: 'half';
-  readonly signal: AbortSignal;
-}
-
-/** The part of `fetch` that is used. */
-export type Fetch = (url: string, request: FetchRequest) => Promise<FetchAnswer>;
 
 export interface HttpApiOptions {
   readonly baseUrl: string;

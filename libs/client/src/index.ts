@@ -26,7 +26,7 @@ export {
   NetworkError,
   SubscriptionRefusedError,
 } from './errors.ts';
-export type { Fetch } from './http-api.ts';
+export type { Fetch } from './fetch.ts';
 export type { ReconnectOptions } from './progress-connection.ts';
 export { connect, ProgressSocket, type ConnectOptions, type ProgressEvents } from './progress-socket.ts';
 export type { UploadBody } from './request-body.ts';

@@ -1,5 +1,5 @@
 import { InvalidAnswerError } from './errors.ts';
-import type { FetchAnswer } from './http-api.ts';
+import type { FetchAnswer } from './fetch.ts';
 
 /** Longest line of a stream of lines, in characters. */
 const MAX_LINE = 4_194_304;

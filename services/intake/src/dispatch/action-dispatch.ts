@@ -6,7 +6,7 @@ import { batchMessages } from './batch-message.ts';
 import { batchWeight } from './batch-weight.ts';
 import { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
 import type { DispatchPort, DispatchProducer } from './dispatch-ports.ts';
-import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
+import type { StagedBatch, WindowLimits } from './staged-batch.ts';
 import { StagedReader } from './staged-reader.ts';
 
 /**

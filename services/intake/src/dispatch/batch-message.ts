@@ -1,7 +1,7 @@
 import { entityBatchEncoder, HEADERS } from '@bulk/contracts';
 import type { OutgoingMessage } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
-import type { StagedBatch } from './dispatch-store.ts';
+import type { StagedBatch } from './staged-batch.ts';
 
 /** The fields of an action that travel with each of its batches. */
 export type BatchedAction = Pick<

@@ -1,4 +1,3 @@
-import type { BatchEntity } from '@bulk/contracts';
 import { DISPATCHED_STATUSES, instantAfter, leaseFor, type Lane, type Lease } from '@bulk/domain';
 import {
   DUE_NOW,
@@ -16,21 +15,7 @@ import { claimed, MAX_WINDOW_BATCHES } from './in-doubt.ts';
 import { SharedWindows } from './shared-windows.ts';
 import { sharesInFlight, type ShareInFlight } from './shares-in-flight.ts';
 import { SkipStore } from './skip-store.ts';
-import { bytesOf } from './staged-reader.ts';
-
-/** A batch that waits for its publication. */
-export interface StagedBatch {
-  readonly batchNo: number;
-  readonly partition: number;
-  readonly entities: readonly BatchEntity[];
-}
-
-/** Limits of what one read of a window returns. The first batch is always read. */
-export interface WindowLimits {
-  readonly batches: number;
-  /** Bytes of the entities and of the overhead of each batch. */
-  readonly bytes: number;
-}
+import { bytesOf, type StagedBatch, type WindowLimits } from './staged-batch.ts';
 
 /**
  * Restricts which due action is claimed. By default it is the first in the order of lane, account

@@ -13,7 +13,7 @@ import {
 import { Adoption } from './adoption.ts';
 import { ActionDispatch, type ActionDispatchOptions } from './action-dispatch.ts';
 import { Claims, type Claim } from './claims.ts';
-import type { StagedBatch } from './dispatch-store.ts';
+import type { StagedBatch } from './staged-batch.ts';
 import type { DirectDispatch, FirstLease } from './first-lease.ts';
 import { InFlight } from './in-flight.ts';
 import type { LaneWindowOptions } from './lane-window.ts';

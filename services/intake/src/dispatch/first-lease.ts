@@ -1,6 +1,6 @@
 import type { ActionDocument } from '@bulk/mongo';
 import type { Document } from 'mongodb';
-import type { StagedBatch } from './dispatch-store.ts';
+import type { StagedBatch } from './staged-batch.ts';
 
 /**
  * A lease that an action gets with its acceptance, so that its dispatch needs no look for it.

@@ -1,7 +1,7 @@
 import { STARTED_STATUSES, instantAfter } from '@bulk/domain';
 import { stored, StoreError, type ActionDocument, type Database, type SweepState } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
-import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
+import type { StagedBatch, WindowLimits } from './staged-batch.ts';
 
 /** Number of staged batches that are read together. */
 const CHUNK = 500;

@@ -4,7 +4,7 @@ import type { ActionDocument, SweepMark, SweepState } from '@bulk/mongo';
 import { backoffCeiling, instantAfter, type Lane } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
 import { batchMessages } from './batch-message.ts';
-import type { WindowLimits } from './dispatch-store.ts';
+import type { WindowLimits } from './staged-batch.ts';
 import type { GapStore } from './gap-store.ts';
 
 export interface GapSweeperOptions {

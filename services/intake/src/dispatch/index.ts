@@ -2,7 +2,8 @@
 export { batchWeight } from './batch-weight.ts';
 export type { DispatchPort, DispatchProducer, SkipPort } from './dispatch-ports.ts';
 export { progressOfDocument, type DispatchProgress } from './dispatch-progress.ts';
-export type { ClaimScope, StagedBatch, WindowLimits } from './dispatch-store.ts';
+export type { ClaimScope } from './dispatch-store.ts';
+export type { StagedBatch, WindowLimits } from './staged-batch.ts';
 export { Dispatcher, type DispatcherOptions } from './dispatcher.ts';
 export type { Due } from './due-actions.ts';
 export { minWindowForNewcomersOf, minWindowOf, type Measured } from './lane-window.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { StagedBatch, WindowLimits } from './dispatch-store.ts';
+import type { StagedBatch, WindowLimits } from './staged-batch.ts';
 import { StagedReader } from './staged-reader.ts';
 
 const batch = (batchNo: number, size = 1): StagedBatch => ({

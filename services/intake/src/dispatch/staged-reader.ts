@@ -1,5 +1,6 @@
 import { firstWithin } from '@bulk/domain';
-import type { DispatchStore, StagedBatch, WindowLimits } from './dispatch-store.ts';
+import type { DispatchStore } from './dispatch-store.ts';
+import { bytesOf, type StagedBatch, type WindowLimits } from './staged-batch.ts';
 
 /** What one read in advance holds at most. It bounds the memory that an action takes. */
 const AHEAD: WindowLimits = { batches: 32, bytes: 262_144 };
@@ -80,15 +81,6 @@ export class StagedReader {
     const expected = Math.floor(bytes / Math.max(1, this.#batchBytes)) + 1;
     return store.readWindow(actionId, from, { batches: Math.min(batches, expected), bytes }, extraBytes);
   }
-}
-
-/** Returns the size of a batch's entities, in bytes. */
-export function bytesOf({ entities }: StagedBatch): number {
-  return entities.reduce(
-    (sum, { id, ref, fields }) =>
-      sum + Buffer.byteLength(fields) + Buffer.byteLength(id) + Buffer.byteLength(ref ?? ''),
-    0,
-  );
 }
 
 /** @param least number of batches that are returned whatever their size. */

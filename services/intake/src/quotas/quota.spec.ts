@@ -2,7 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '@bulk/runtime';
 import { z } from 'zod';
 import { checkQuotaConfig, quotaConfigShape, quotaLimitsOf } from './quota-config.ts';
-import { dayOf, exceededBy, NOTHING, QuotaExceededError, statesOf } from './quota.ts';
+import { QuotaExceededError } from './quota-exceeded-error.ts';
+import { dayOf, exceededBy, NOTHING, statesOf } from './quota.ts';
 
 const limits = { 'unfinished-actions': 5, 'staged-bytes': 1_000, 'rows-per-day': 100 };
 const usage = { actions: 5, bytes: 900, rows: 90, day: '2026-12-31' };

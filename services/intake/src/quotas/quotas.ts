@@ -1,8 +1,8 @@
 import type { Database } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
+import { QuotaExceededError } from './quota-exceeded-error.ts';
 import {
   NOTHING,
-  QuotaExceededError,
   SMALLEST_ACTION,
   statesOf,
   type Amounts,

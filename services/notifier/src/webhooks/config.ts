@@ -1,5 +1,6 @@
 import { integer } from '@bulk/runtime';
 import { webhookConfigShape } from '@bulk/webhooks';
+import type { z } from 'zod';
 
 const MINUTE_MS = 60_000;
 const DAY_MS = 1_440 * MINUTE_MS;
@@ -58,3 +59,5 @@ export const deliveryConfigShape = {
     'How long a stop waits for the webhooks under way, in ms. After this time it breaks them off and hands them back.',
   ),
 };
+
+export type DeliveryConfig = z.infer<z.ZodObject<typeof deliveryConfigShape>>;

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import type { Database } from '@bulk/mongo';
 import type { ServiceContext } from '@bulk/runtime';
 import { callbackPolicyOf } from '@bulk/webhooks';
-import type { NotifierConfig } from '../config.ts';
+import type { DeliveryConfig } from './config.ts';
 import { guardedLookup } from './guarded-lookup.ts';
 import { WebhookDelivery } from './webhook-delivery.ts';
 import type { WebhookRecorder } from './webhook-recorder.ts';
@@ -22,7 +22,7 @@ const NO_WEBHOOKS: WebhookWorker = {
  * Creates the delivery of webhooks from the configuration. Without WEBHOOK_SECRET it does nothing.
  */
 export function createWebhookDelivery(
-  config: NotifierConfig,
+  config: DeliveryConfig,
   database: Database,
   { log, signal }: Pick<ServiceContext, 'log' | 'signal'>,
   recorder: WebhookRecorder,

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { loadConfig } from '@bulk/runtime';
-import { notifierConfigSchema } from '../config.ts';
+import { z } from 'zod';
+import { deliveryConfigShape } from './config.ts';
 import { retryAfterMs, settlementOf, type RetryRules } from './retry.ts';
 import type { SendResult } from './webhook-sender.ts';
 
@@ -36,7 +37,7 @@ describe('settlementOf', () => {
   });
 
   it('keeps trying for about a day by default', () => {
-    const config = loadConfig(notifierConfigSchema, {});
+    const config = loadConfig(z.object(deliveryConfigShape), {});
     const rules = {
       maxAttempts: config.WEBHOOK_MAX_ATTEMPTS,
       backoff: {

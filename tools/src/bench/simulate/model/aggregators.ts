@@ -3,14 +3,14 @@ import { KnownActions } from '@bulk/stats-aggregator/known-actions';
 import { Server, type Cpu } from '../engine/server.ts';
 import type { Usage } from '../engine/usage.ts';
 import type { SimulatedAction, SimulatedBatch } from './actions.ts';
-import type { Installation } from './installation.ts';
 import { Fetcher, Producer } from './kafka.ts';
+import type { Platform } from './platform.ts';
 
 /** All stats-aggregators. The partitions of the results are dealt out in turn. */
 export class Aggregators {
   readonly #partitions: readonly Fetcher<SimulatedBatch>[];
 
-  constructor(installation: Installation) {
+  constructor(installation: Platform) {
     const { aggregators, resultsPartitions } = installation.world.parameters;
     const members = Array.from({ length: aggregators }, () => new Aggregator(installation));
     this.#partitions = Array.from({ length: resultsPartitions }, (_, partition) => {
@@ -33,7 +33,7 @@ interface Partition {
 
 /** One stats-aggregator: it counts chunks at the pace of the platform's own class. */
 class Aggregator {
-  readonly #installation: Installation;
+  readonly #installation: Platform;
   readonly #cpu: Cpu;
   readonly #producer: Producer;
   readonly #places: Server;
@@ -42,7 +42,7 @@ class Aggregator {
   readonly #fetchers = new Map<number, Fetcher<SimulatedBatch>>();
   readonly #partitions = new Map<number, Partition>();
 
-  constructor(installation: Installation) {
+  constructor(installation: Platform) {
     const { world, brokers } = installation;
     const { countingIntervalMs, chunkSize, countingPlaces } = world.parameters;
     this.#installation = installation;

@@ -2,10 +2,10 @@ import { LANES, type Lane } from '@bulk/domain';
 import type { Cpu } from '../engine/server.ts';
 import type { Usage } from '../engine/usage.ts';
 import type { SimulatedBatch } from './actions.ts';
-import type { Installation } from './installation.ts';
 import { Fetcher, Producer } from './kafka.ts';
 import { MergedWrites } from './merged-writes.ts';
 import { LanePlaces } from './lane-places.ts';
+import type { Platform } from './platform.ts';
 
 const WEIGHTS = { high: 16, normal: 4, low: 1 };
 
@@ -20,7 +20,7 @@ interface Partition {
 export class Handlers {
   readonly #partitions = new Map<string, Partition>();
 
-  constructor(installation: Installation) {
+  constructor(installation: Platform) {
     const { handlers } = installation.world.parameters;
     const members = Array.from({ length: handlers }, () => new Handler(installation));
     const { partitions } = installation.world.parameters;
@@ -40,7 +40,7 @@ export class Handlers {
 
 /** One handler: groups of batches of its partitions, behind its places. */
 class Handler {
-  readonly #installation: Installation;
+  readonly #installation: Platform;
   readonly #cpu: Cpu;
   readonly #producer: Producer;
   readonly #places: LanePlaces;
@@ -49,7 +49,7 @@ class Handler {
   readonly #fetchers = new Map<string, Fetcher<SimulatedBatch>>();
   readonly #queues = new Map<string, (batch: SimulatedBatch) => void>();
 
-  constructor(installation: Installation) {
+  constructor(installation: Platform) {
     const { world, mongo, brokers } = installation;
     this.#installation = installation;
     this.#cpu = world.cpu('handler CPU');

@@ -8,6 +8,7 @@ import { Brokers } from './kafka.ts';
 import { Mongo } from './mongo.ts';
 import { Notifiers } from './notifiers.ts';
 import type { Parameters } from './parameters.ts';
+import type { Platform } from './platform.ts';
 import { SharedLaneWindows } from './shared-lane-windows.ts';
 import { World } from './world.ts';
 
@@ -15,7 +16,7 @@ import { World } from './world.ts';
 const WAKE_EVERY_MS = 5_000;
 
 /** A simulated installation of the platform. */
-export class Installation {
+export class Installation implements Platform {
   readonly world: World;
   readonly mongo: Mongo;
   readonly brokers: Brokers;

@@ -4,8 +4,8 @@ import type { Lane } from '@bulk/domain';
 import { Health, silentLogger } from '@bulk/runtime';
 import type { Cpu } from '../engine/server.ts';
 import { SimulatedAction, type ActionDraft, type SimulatedBatch } from './actions.ts';
-import type { Installation } from './installation.ts';
 import { Producer, type Parcel } from './kafka.ts';
+import type { Platform } from './platform.ts';
 import { SimulatedStore, stagedBatch } from './simulated-store.ts';
 
 const LEASE_MS = 30_000;
@@ -23,12 +23,12 @@ const LANE_OF_TOPIC = new Map<string, Lane>(
 
 /** An instance of intake: the platform's own dispatcher on a simulated store and producer. */
 export class Intake {
-  readonly #installation: Installation;
+  readonly #installation: Platform;
   readonly #cpu: Cpu;
   readonly #producer: Producer;
   readonly #dispatcher: Dispatcher;
 
-  constructor(installation: Installation, name: string) {
+  constructor(installation: Platform, name: string) {
     const { world, mongo, actions, windows, brokers } = installation;
     const { parameters: set, engine } = world;
     this.#installation = installation;

@@ -1,20 +1,12 @@
-import type { SimulatedAction } from './actions.ts';
-import type { Installation } from './installation.ts';
 import { Fetcher } from './kafka.ts';
-
-/** A progress event. */
-export interface ProgressEvent {
-  readonly action: SimulatedAction;
-  /** Whether it says that the action has ended. */
-  readonly isEnd: boolean;
-}
+import type { Platform, ProgressEvent } from './platform.ts';
 
 /** All notifiers. Each one reads every progress event, and the client is connected to the first. */
 export class Notifiers {
   readonly #fetchers: readonly (readonly Fetcher<ProgressEvent>[])[];
-  readonly #installation: Installation;
+  readonly #installation: Platform;
 
-  constructor(installation: Installation) {
+  constructor(installation: Platform) {
     const { world, brokers } = installation;
     this.#installation = installation;
     this.#fetchers = Array.from({ length: world.parameters.notifiers }, (_, instance) => {
