@@ -5,8 +5,7 @@ import { configuredLifetimes, faultOf, integer, optionalInteger, runtimeConfigSh
 import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 import { laneWeights } from './lanes/lane-weights.ts';
-
-const TIERS = 'expected three whole numbers, ascending, separated by commas';
+import { retryConfigShape } from './retry/retry-config.ts';
 
 const variables = z.object({
   ...runtimeConfigShape,
@@ -44,42 +43,7 @@ const variables = z.object({
     8,
     'Maximum number of entities of a group of batches that are processed at the same time if the action type has no processBatch. Higher values finish such groups sooner.',
   ),
-  MAX_ATTEMPTS: integer(
-    { min: 1, max: 100 },
-    3,
-    'Maximum number of tries of an entity that asks for another try, and of a batch that fails for a reason that is not known to be transient.',
-  ),
-  RETRY_INITIAL_DELAY_MS: integer({ min: 1, max: 60_000 }, 100, 'Maximum wait before the second try, in ms.'),
-  RETRY_MAX_DELAY_MS: integer({ min: 1, max: 600_000 }, 5_000, 'Maximum wait before any later try, in ms.'),
-  RETRY_ATTEMPTS_LIMIT: integer(
-    { min: 1, max: 100 },
-    20,
-    'Maximum number of tries of an entity that the retry policy of an action or an action type may set.',
-  ),
-  RETRY_DELAY_LIMIT_MS: integer(
-    { min: 1, max: 3_600_000 },
-    60_000,
-    'Maximum wait between tries that the retry policy of an action or an action type may set, in ms.',
-  ),
-  RETRY_IN_PLACE_MS: integer(
-    { min: 0, max: 600_000 },
-    15_000,
-    'Maximum time that a batch which waits for another try holds its partition, in ms. After this time the batch moves to a retry topic. Higher values keep batches in order for longer and delay the batches behind them.',
-  ),
-  RETRY_TIERS_MS: z
-    .string()
-    .regex(/^\d{1,9}(,\d{1,9}){2}$/, TIERS)
-    .transform((text) => text.split(',').map(Number))
-    .refine((tiers) => tiers.every((ms, i) => ms >= (tiers[i - 1] ?? 1)), TIERS)
-    .default([30_000, 300_000, 3_600_000])
-    .meta({
-      description:
-        'How long a batch waits in each of the three retry topics, in ms, in ascending order, e.g. 30000,300000,3600000.',
-    }),
-  RETRY_MAX_AGE_MS: optionalInteger(
-    { min: 0, max: 604_800_000 },
-    'Maximum time that a batch waits in retry topics, in ms. After this time the batch is dead-lettered. Default: a seventh of KAFKA_RETENTION_HOURS.',
-  ),
+  ...retryConfigShape,
   FIRST_POSITIONS_TTL_HOURS: optionalInteger(
     { min: 1, max: 876_000 },
     'Lifetime of first positions in Redis after the last batch of an action that does not end, in hours. Higher values recognise duplicates of an action that is paused for longer. Default: 1.65 times KAFKA_RETENTION_HOURS and 2 hours.',

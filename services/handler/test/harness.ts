@@ -28,7 +28,7 @@ import {
 } from '@bulk/testing';
 import { z } from 'zod';
 import { handlerConfigSchema, type HandlerConfig } from '../src/config.ts';
-import { handlerGroup } from '../src/consumption/consumers.ts';
+import { handlerGroup } from '../src/consumers.ts';
 import { startHandler } from '../src/container.ts';
 
 export const PARTITIONS = 3;

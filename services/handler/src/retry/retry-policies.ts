@@ -1,16 +1,7 @@
 import type { ActionRegistry } from '@bulk/action-types';
 import type { EntityBatchContent } from '@bulk/contracts';
 import { resolveRetryPolicy, type RetryLimits, type RetryPolicy } from '@bulk/domain';
-import type { HandlerConfig } from '../config.ts';
-
-export type RetryConfig = Pick<
-  HandlerConfig,
-  | 'MAX_ATTEMPTS'
-  | 'RETRY_INITIAL_DELAY_MS'
-  | 'RETRY_MAX_DELAY_MS'
-  | 'RETRY_ATTEMPTS_LIMIT'
-  | 'RETRY_DELAY_LIMIT_MS'
->;
+import type { RetryConfig } from './retry-config.ts';
 
 /**
  * Returns the retry policy of a batch: what its action sets, else its action type, else the

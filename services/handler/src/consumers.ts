@@ -2,13 +2,13 @@ import { consumerGroups, laneOfTopic, RETRY_TIERS, type TopicNames } from '@bulk
 import { LANES, type Lane } from '@bulk/domain';
 import { ChunkConsumer, type Chunk, type Kafka, type TopicGuard } from '@bulk/kafka';
 import { openDependency, type ServiceContext } from '@bulk/runtime';
-import type { HandlerConfig } from '../config.ts';
-import { LaneConsumers } from '../lanes/lane-consumers.ts';
-import { LaneGate } from '../lanes/lane-gate.ts';
-import { byLane } from '../lanes/lane-weights.ts';
-import type { HandlerMetrics } from '../metrics.ts';
-import { dueAt } from '../retry/retry-headers.ts';
-import type { BatchConsumer } from './batch-consumer.ts';
+import type { HandlerConfig } from './config.ts';
+import type { BatchConsumer } from './consumption/batch-consumer.ts';
+import { LaneConsumers } from './lanes/lane-consumers.ts';
+import { LaneGate } from './lanes/lane-gate.ts';
+import { byLane } from './lanes/lane-weights.ts';
+import type { HandlerMetrics } from './metrics.ts';
+import { dueAt } from './retry/retry-headers.ts';
 
 /** The consumers of the lanes during the start. On `/healthz` each consumer has its own name. */
 const CONSUMERS = 'consumers';
