@@ -4,8 +4,7 @@ import { createAuthenticator } from '@bulk/auth';
 import { consumerGroups, type TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
-import { connectRedisInBackground } from '@bulk/redis';
-import { configuredLifetimes, type ServiceContext } from '@bulk/runtime';
+import { configuredLifetimes, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { callbackPolicyOf } from '@bulk/webhooks';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
@@ -19,22 +18,24 @@ import { IdempotencyKeys } from './submission/idempotency.ts';
 import { ProgressEvents } from './dispatch/progress-events.ts';
 import { RetryAction } from './submission/retry-action.ts';
 import type { IntakeConfig } from './config.ts';
+import { dispatchSettingsOf } from './dispatch/dispatch-config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
 import { Dispatcher } from './dispatch/dispatcher.ts';
 import { GapStore } from './dispatch/gap-store.ts';
 import { GapSweeper } from './dispatch/gap-sweeper.ts';
-import { minWindowForNewcomersOf, minWindowOf } from './dispatch/lane-window.ts';
+import { findUnfinishedActions } from './dispatch/unfinished-actions.ts';
 import { admission } from './http/admission.ts';
 import { createApp } from './http/app.ts';
 import { Budget } from './http/budget.ts';
 import { openRateLimit } from './http/open-rate-limit.ts';
+import { startHttpServer } from './http/server.ts';
 import { createRouter } from './routes.ts';
+import { startSchedules } from './schedules.ts';
 import { CutOff } from './http/stopping.ts';
 import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
 import { LogReader } from './reading/log-reader.ts';
 import { documentationOf } from './documentation/documentation.ts';
-import { FirstPositionRelease } from './clean-up/first-position-release.ts';
-import { FirstPositionRenewal } from './clean-up/first-position-renewal.ts';
+import { createFirstPositionUpkeep, type FirstPositionUpkeep } from './clean-up/first-position-upkeep.ts';
 import { Janitor } from './clean-up/janitor.ts';
 import { StagingArea } from './submission/staging-area.ts';
 import { quotaLimitsOf } from './quotas/quota-config.ts';
@@ -48,11 +49,11 @@ import { Webhooks } from './webhooks/webhooks.ts';
 const LATE_WRITE_TIMEOUTS = 3;
 
 /**
- * Number of redelivery margins between the end of an action and its release.
+ * Part of the time to stop for which the dispatcher waits for windows under way.
  *
- * A handler relies on first positions for one margin. The other covers clocks that differ.
+ * After it the dispatcher hands back their leases, too.
  */
-const RELEASE_MARGINS = 2;
+const HAND_BACK_PART = 0.3;
 
 export const TOKENS = {
   database: Symbol('Database') as ServiceIdentifier<Database>,
@@ -67,8 +68,7 @@ export const TOKENS = {
   dispatcher: Symbol('Dispatcher') as ServiceIdentifier<Dispatcher>,
   janitor: Symbol('Janitor') as ServiceIdentifier<Janitor>,
   cutOff: Symbol('CutOff') as ServiceIdentifier<CutOff>,
-  firstPositionRelease: Symbol('FirstPositionRelease') as ServiceIdentifier<FirstPositionRelease>,
-  firstPositionRenewal: Symbol('FirstPositionRenewal') as ServiceIdentifier<FirstPositionRenewal>,
+  firstPositions: Symbol('FirstPositionUpkeep') as ServiceIdentifier<FirstPositionUpkeep>,
   gapSweeper: Symbol('GapSweeper') as ServiceIdentifier<GapSweeper>,
   admission: Symbol('admission') as ServiceIdentifier<Middleware>,
   app: Symbol('Koa') as ServiceIdentifier<Koa>,
@@ -106,84 +106,32 @@ export async function createContainer(
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
   container.bind(TOKENS.cutOff).toConstantValue(new CutOff());
-  const { release, renewal } = firstPositions(database, config, context);
-  container.bind(TOKENS.firstPositionRelease).toConstantValue(release);
-  container.bind(TOKENS.firstPositionRenewal).toConstantValue(renewal);
   container.bind(TOKENS.kafka).toConstantValue(messaging.kafka);
   container.bind(TOKENS.admission).toConstantValue(admission({ authenticator, rateLimit }));
-  bindFeatures(container, config, context, registry, measured);
+  const surroundings = { database, config, context, registry, measured };
+  bindDispatch(container, surroundings);
+  bindSubmission(container, surroundings);
+  bindCleanUp(container, surroundings);
+  bindApi(container, surroundings);
   return container;
 }
 
-/**
- * Creates the release and the renewal of first positions.
- *
- * Both share a connection to Redis of their own. Intake works without it: what is due waits.
- */
-function firstPositions(
-  database: Database,
-  config: IntakeConfig,
-  { log, releasers, signal }: ServiceContext,
-): { release: FirstPositionRelease; renewal: FirstPositionRenewal } {
-  const redis = connectRedisInBackground(config, config.REDIS_TIMEOUT_MS, log);
-  releasers.push('redis of first positions', () => redis.disconnect());
-  const lifetimeMs = configuredLifetimes(config).recognisedMs;
-  const shared = { redis, prefix: config.REDIS_PREFIX, partitions: config.KAFKA_LANE_PARTITIONS, signal };
-  return {
-    release: new FirstPositionRelease(database, {
-      ...shared,
-      releaseAfterMs: RELEASE_MARGINS * config.REDELIVERY_MARGIN_MS,
-      forgottenAfterMs: lifetimeMs,
-      now: () => new Date(),
-    }),
-    renewal: new FirstPositionRenewal(database, {
-      ...shared,
-      lifetimeMs,
-      monotonic: () => performance.now(),
-    }),
-  };
+/** What every binding may need. */
+interface Surroundings {
+  readonly database: Database;
+  readonly config: IntakeConfig;
+  readonly context: ServiceContext;
+  readonly registry: ActionRegistry;
+  readonly measured: IntakeMetrics;
 }
 
-function bindFeatures(
+const now = (): Date => new Date();
+
+function bindDispatch(
   container: Container,
-  config: IntakeConfig,
-  { log, health }: ServiceContext,
-  registry: ActionRegistry,
-  measured: IntakeMetrics,
+  { database, config, context: { log, health }, measured }: Surroundings,
 ): void {
-  const now = (): Date => new Date();
-  const database = container.get(TOKENS.database);
-  container.bind(TOKENS.staging).toDynamicValue(
-    (resolution) =>
-      new StagingArea(
-        database,
-        {
-          batchSize: config.BATCH_SIZE,
-          partitions: config.KAFKA_LANE_PARTITIONS,
-          groupBatches: config.STAGING_GROUP_BATCHES,
-          bufferBytes: config.UPLOAD_BUFFER_BYTES,
-          maxEntityBytes: config.MAX_ENTITY_BYTES,
-          lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
-          now,
-        },
-        log,
-        resolution.get(TOKENS.dispatcher),
-      ),
-  );
-  container.bind(TOKENS.janitor).toDynamicValue(
-    () =>
-      new Janitor(
-        database,
-        {
-          stagingTimeoutMs: config.STAGING_TIMEOUT_MS,
-          stagedRetentionMs: config.STAGED_RETENTION_MS,
-          lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
-          now,
-        },
-        log,
-      ),
-  );
-  container.bind(TOKENS.actions).toDynamicValue(() => new ActionStore(database));
+  const settings = dispatchSettingsOf(config);
   container
     .bind(TOKENS.progressEvents)
     .toDynamicValue(
@@ -192,32 +140,13 @@ function bindFeatures(
   container.bind(TOKENS.dispatcher).toDynamicValue(
     (resolution) =>
       new Dispatcher({
-        store: new DispatchStore(database, config.DISPATCH_LEASE_MS, now, config.DISPATCH_WINDOW_BATCHES),
+        store: new DispatchStore(database, settings.leaseMs, now, settings.window.batches),
         producer: resolution.get(TOKENS.producer),
         topics: resolution.get(TOKENS.topics),
-        window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
-        batchSize: config.BATCH_SIZE,
-        maxInFlight: config.DISPATCH_IN_FLIGHT_BATCHES,
-        maxPostponed: config.DISPATCH_POSTPONED_BATCHES,
-        parallelWindows: config.DISPATCH_PARALLEL_WINDOWS,
-        maxInFlightOfAccount: config.DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES,
-        laneWindow: {
-          min: config.DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES ?? minWindowOf(config.KAFKA_LANE_PARTITIONS),
-          minForNewcomers:
-            config.DISPATCH_IN_FLIGHT_LANE_NEWCOMERS_BATCHES ??
-            minWindowForNewcomersOf(config.KAFKA_LANE_PARTITIONS),
-          max: config.DISPATCH_IN_FLIGHT_LANE_BATCHES,
-          tolerance: config.DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT / 100,
-          probeEveryMs: config.DISPATCH_IN_FLIGHT_PROBE_MS,
-        },
-        staleMs: config.DISPATCH_IN_FLIGHT_STALE_MS,
-        pollMs: config.DISPATCH_POLL_MS,
+        ...settings,
         onChanged: (action) => resolution.get(TOKENS.progressEvents).tell(action),
-        leaseMs: config.DISPATCH_LEASE_MS,
         monotonic: () => performance.now(),
         instanceId: randomUUID(),
-        concurrency: config.DISPATCH_CONCURRENCY,
-        retryDelayMs: config.DISPATCH_RETRY_DELAY_MS,
         onPublished: (lane, batches) => measured.dispatch.published(lane, batches),
         onFailed: () => measured.dispatch.failed(),
         onSkipped: (lane, batches) => measured.dispatch.skipped(lane, batches),
@@ -234,12 +163,35 @@ function bindFeatures(
         producer: resolution.get(TOKENS.producer),
         topics: resolution.get(TOKENS.topics),
         groups: consumerGroups(config.TOPIC_PREFIX),
-        window: { batches: config.DISPATCH_WINDOW_BATCHES, bytes: config.DISPATCH_WINDOW_BYTES },
+        window: settings.window,
         afterMs: config.GAP_SWEEP_AFTER_MS,
         now,
         onMissing: (lane, batches) => measured.dispatch.missing(lane, batches),
         log,
       }),
+  );
+}
+
+function bindSubmission(
+  container: Container,
+  { database, config, context: { log }, registry, measured }: Surroundings,
+): void {
+  container.bind(TOKENS.staging).toDynamicValue(
+    (resolution) =>
+      new StagingArea(
+        database,
+        {
+          batchSize: config.BATCH_SIZE,
+          partitions: config.KAFKA_LANE_PARTITIONS,
+          groupBatches: config.STAGING_GROUP_BATCHES,
+          bufferBytes: config.UPLOAD_BUFFER_BYTES,
+          maxEntityBytes: config.MAX_ENTITY_BYTES,
+          lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
+          now,
+        },
+        log,
+        resolution.get(TOKENS.dispatcher),
+      ),
   );
   container
     .bind(TOKENS.webhooks)
@@ -273,6 +225,33 @@ function bindFeatures(
       schedule: { maxDays: config.MAX_SCHEDULE_DAYS, now },
     });
   });
+}
+
+function bindCleanUp(container: Container, { database, config, context }: Surroundings): void {
+  const { log } = context;
+  container.bind(TOKENS.janitor).toDynamicValue(
+    () =>
+      new Janitor(
+        database,
+        {
+          stagingTimeoutMs: config.STAGING_TIMEOUT_MS,
+          stagedRetentionMs: config.STAGED_RETENTION_MS,
+          lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
+          now,
+        },
+        log,
+      ),
+  );
+  container
+    .bind(TOKENS.firstPositions)
+    .toDynamicValue(() => createFirstPositionUpkeep(database, config, context));
+}
+
+function bindApi(
+  container: Container,
+  { database, config, context: { log }, registry, measured }: Surroundings,
+): void {
+  container.bind(TOKENS.actions).toDynamicValue(() => new ActionStore(database));
   container.bind(TOKENS.app).toDynamicValue((resolution) => {
     const actions = resolution.get(TOKENS.actions);
     const createAction = resolution.get(TOKENS.createAction);
@@ -324,4 +303,73 @@ function bindFeatures(
       log,
     });
   });
+}
+
+/** The ports of a started intake. */
+export interface IntakePorts {
+  readonly port: number;
+  readonly adminPort: number;
+}
+
+/** Starts intake. Resolves when the REST API listens. */
+export async function startIntake(
+  config: Readonly<IntakeConfig>,
+  context: ServiceContext,
+  registry?: ActionRegistry,
+  options?: ContainerOptions,
+): Promise<IntakePorts> {
+  const { log, health, releasers } = context;
+  health.set('http', 'waiting');
+  health.keepReadiness();
+  const measured = createIntakeMetrics(config, health);
+  const admin = await startAdminServer(config, { health, metrics: measured.metrics, log });
+  releasers.push('admin server', () => admin.close());
+
+  const container = await createContainer(config, context, registry, measured, options);
+  const dispatcher = container.get(TOKENS.dispatcher);
+  // First, and concurrently with slower releasers: other instances can continue with what is handed
+  // back.
+  releasers.push('dispatcher', (limitMs) => dispatcher.stop(limitMs * HAND_BACK_PART), { atOnce: true });
+  const database = container.get(TOKENS.database);
+  const retries = {
+    maxPostponed: config.DISPATCH_POSTPONED_BATCHES,
+    maxAgeMs: configuredLifetimes(config).retryAgeLimitMs,
+  };
+  measured.watch({
+    dispatch: () => dispatcher.inFlight,
+    windows: () => dispatcher.windowSizes,
+    unfinished: () => findUnfinishedActions(database, retries, new Date()),
+  });
+  const sweeper = container.get(TOKENS.gapSweeper);
+  startSchedules(
+    {
+      dispatcher,
+      janitor: container.get(TOKENS.janitor),
+      sweeper: { sweep: () => measured.swept(() => sweeper.sweep()) },
+      firstPositions: container.get(TOKENS.firstPositions),
+    },
+    config,
+    context,
+  );
+
+  const server = await startHttpServer(
+    {
+      host: config.HOST,
+      port: config.PORT,
+      requestTimeoutMs: config.REQUEST_TIMEOUT_MS,
+      headersTimeoutMs: config.HEADERS_TIMEOUT_MS,
+      keepAliveTimeoutMs: config.KEEP_ALIVE_TIMEOUT_MS,
+      maxHeaderBytes: config.MAX_HEADER_BYTES,
+      cutOff: container.get(TOKENS.cutOff),
+      maxConnections: config.MAX_CONNECTIONS,
+      log,
+    },
+    container.get(TOKENS.app).callback(),
+  );
+  releasers.push('http server', (limitMs) => server.close(limitMs));
+  const { port } = server;
+  health.set('http', 'ready');
+  dispatcher.wake();
+  log.info({ port, adminPort: admin.port }, 'Service ready');
+  return { port, adminPort: admin.port };
 }

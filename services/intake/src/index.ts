@@ -1,3 +1,2 @@
 export { intakeConfigSchema, type IntakeConfig } from './config.ts';
-export type { ContainerOptions } from './container.ts';
-export { startIntake, type IntakePorts } from './start.ts';
+export { startIntake, type ContainerOptions, type IntakePorts } from './container.ts';

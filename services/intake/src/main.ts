@@ -1,7 +1,7 @@
 import { serviceMain } from '@bulk/runtime';
 import { startTracing } from '@bulk/runtime/telemetry';
 import { intakeConfigSchema } from './config.ts';
-import { startIntake } from './start.ts';
+import { startIntake } from './container.ts';
 
 await serviceMain({
   name: 'intake',

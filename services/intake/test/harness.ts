@@ -13,9 +13,8 @@ import {
 } from '@bulk/testing';
 import type { Admin } from 'kafkajs';
 import { intakeConfigSchema, type IntakeConfig } from '../src/config.ts';
-import type { ContainerOptions } from '../src/container.ts';
+import { startIntake, type ContainerOptions } from '../src/container.ts';
 import type { DirectDispatch } from '../src/dispatch/first-lease.ts';
-import { startIntake } from '../src/start.ts';
 import { StagingArea } from '../src/submission/staging-area.ts';
 
 export const PARTITIONS = 3;

@@ -5,7 +5,7 @@ import { networkInterfaces } from 'node:os';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { delay } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
-import { startIntake } from '../src/start.ts';
+import { startIntake } from '../src/container.ts';
 import { IntakeHarness } from './harness.ts';
 
 let harness: IntakeHarness;
