@@ -3,6 +3,7 @@ import nx from '@nx/eslint-plugin';
 import prettier from 'eslint-config-prettier';
 import globals from 'globals';
 import tseslint from 'typescript-eslint';
+import { noImportCircles } from './tools/import-circles.mjs';
 
 /** Who may import whom: domain ← contracts ← adapters ← services. Tags are in each project's package.json. */
 const boundaries = [
@@ -100,7 +101,7 @@ const rooms = {
     'documentation',
   ],
   'services/handler/src': ['application', 'dead-letters', 'retry', 'lanes', 'consumption'],
-  'services/stats-aggregator/src': ['accounting', 'consumption'],
+  'services/stats-aggregator/src': ['accounting', 'consumption', 'upkeep'],
   'services/notifier/src': ['limits', 'progress-feed', 'webhooks', 'subscriptions', 'connection', 'server'],
   'tools/src': [
     'console',
@@ -114,23 +115,24 @@ const rooms = {
   ],
 };
 
+/** The composition root of a service, beside its rooms, imports them. No room imports the root. */
+const rootBoundary = {
+  regex: String.raw`^(\.\./)+[^/]+\.ts$`,
+  message: 'a room imports no file of the composition root',
+};
+
 const roomBoundaries = Object.entries(rooms).flatMap(([src, names]) =>
-  names.slice(0, -1).map((name, i) => ({
-    files: [`${src}/${name}/**/*.ts`],
-    rules: {
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              regex: `^(\\.\\./)+(${names.slice(i + 1).join('|')})/`,
-              message: `${src}/${name} comes before that room`,
-            },
-          ],
-        },
-      ],
-    },
-  })),
+  names.map((name, i) => {
+    const later = names.slice(i + 1).map((room) => ({
+      regex: String.raw`^(\.\./)+${room}/`,
+      message: `${src}/${name} comes before that room`,
+    }));
+    const patterns = src.startsWith('services/') ? [...later, rootBoundary] : later;
+    return {
+      files: [`${src}/${name}/**/*.ts`],
+      rules: { 'no-restricted-imports': ['error', { patterns }] },
+    };
+  }),
 );
 
 export default tseslint.config(
@@ -140,8 +142,9 @@ export default tseslint.config(
   {
     files: ['**/*.ts'],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
-    plugins: { '@nx': nx },
+    plugins: { '@nx': nx, workspace: { rules: { 'no-import-circles': noImportCircles } } },
     rules: {
+      'workspace/no-import-circles': 'error',
       '@nx/enforce-module-boundaries': ['error', { ...boundaryOptions, depConstraints: boundaries }],
       '@typescript-eslint/no-explicit-any': 'error',
       '@typescript-eslint/no-non-null-assertion': 'error',
