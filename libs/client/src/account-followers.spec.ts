@@ -1,30 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ActionUpdate } from '@bulk/contracts';
+import { actionUpdate } from '../test/action-update.ts';
 import { AccountFollowers } from './account-followers.ts';
 
 const AT = Date.parse('2026-11-24T10:00:00.000Z');
 const SKEW = 5_000;
 
-function update(actionId: string, version: number): ActionUpdate {
-  return {
-    actionId,
-    accountId: 'acme',
-    actionType: 'update',
-    entityType: 'contact',
-    status: 'processing',
-    version,
-    total: 10,
-    processed: 0,
-    success: 0,
-    failure: 0,
-    skipped: 0,
-    percent: 0,
-    rate: null,
-    startedAt: null,
-    finishedAt: null,
-    eta: null,
-  };
-}
+const update = (actionId: string, version: number): ActionUpdate => actionUpdate({ actionId, version });
 
 function given() {
   const clock = { now: 0 };

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import type { ActionUpdate } from '@bulk/contracts';
 import { WebSocketServer, type WebSocket } from 'ws';
+import { actionUpdate } from '../test/action-update.ts';
 import { BulkClient, type BulkClientOptions } from './client.ts';
 
 const A = '01920f5e-7b2a-7c3d-8e4f-5a6b7c8d9e0a';
@@ -13,25 +14,7 @@ afterEach(() => {
 });
 
 function update(version: number, status: ActionUpdate['status'] = 'processing', actionId = A): string {
-  const data: ActionUpdate = {
-    actionId,
-    accountId: 'acme',
-    actionType: 'update',
-    entityType: 'contact',
-    status,
-    version,
-    total: 10,
-    processed: 0,
-    success: 0,
-    failure: 0,
-    skipped: 0,
-    percent: 0,
-    rate: null,
-    startedAt: null,
-    finishedAt: null,
-    eta: null,
-  };
-  return JSON.stringify({ event: 'actionUpdate', data });
+  return JSON.stringify({ event: 'actionUpdate', data: actionUpdate({ actionId, status, version }) });
 }
 
 const subscribed = (actionId: string): string => JSON.stringify({ event: 'subscribed', data: actionId });

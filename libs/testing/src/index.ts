@@ -10,7 +10,7 @@ export * from './lossy-producer.ts';
 export * from './query-plans.ts';
 export * from './sequential-model.ts';
 export * from './service-context.ts';
-export { type TestCodec } from './shared-codec.ts';
+export * from './service-harness.ts';
 export * from './stack-urls.ts';
 export * from './stored-action.ts';
 export * from './token-issuer.ts';

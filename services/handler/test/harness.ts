@@ -14,16 +14,15 @@ import {
   type RetryOverride,
   type RetryRequest,
 } from '@bulk/domain';
-import type { MessageProducer } from '@bulk/kafka';
-import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
+import { entityKey, type EntityDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
   acceptedAction,
   eventually,
-  inProcessService,
-  TestInstallation,
+  harnessParts,
+  ServiceHarness,
+  type HarnessParts,
   type InProcessService,
-  type TestCodec,
   type TopicReader,
 } from '@bulk/testing';
 import { z } from 'zod';
@@ -53,35 +52,19 @@ export interface GivenBatch {
 /**
  * Runs handler in this process, on an installation of its own, and simulates the other services.
  */
-export class HandlerHarness {
-  readonly installation: TestInstallation;
-  readonly database: Database;
-  readonly producer: MessageProducer;
-  readonly codec: TestCodec;
+export class HandlerHarness extends ServiceHarness {
   readonly results: TopicReader;
   readonly deadLetters: TopicReader;
-  adminPort = 0;
-  #service: InProcessService | undefined;
 
-  private constructor(
-    installation: TestInstallation,
-    database: Database,
-    codec: TestCodec,
-    producer: MessageProducer,
-    results: TopicReader,
-    deadLetters: TopicReader,
-  ) {
-    this.installation = installation;
-    this.database = database;
-    this.codec = codec;
-    this.producer = producer;
-    this.results = results;
-    this.deadLetters = deadLetters;
+  private constructor(parts: HarnessParts<'results' | 'deadLetters'>) {
+    super(parts);
+    this.results = parts.readers.results;
+    this.deadLetters = parts.readers.deadLetters;
   }
 
   /** @param extra further environment variables. */
   static async create(extra: Readonly<Record<string, string>> = {}): Promise<HandlerHarness> {
-    const installation = await TestInstallation.create('handler', {
+    const variables = {
       KAFKA_LANE_PARTITIONS: String(PARTITIONS),
       KAFKA_SESSION_TIMEOUT_MS: '6000',
       KAFKA_HEARTBEAT_INTERVAL_MS: '500',
@@ -89,16 +72,13 @@ export class HandlerHarness {
       RETRY_MAX_DELAY_MS: '50',
       COMMIT_INTERVAL_MS: '50',
       ...extra,
-    });
-    const { topics } = installation;
-    const [{ database, codec, producer }, results, deadLetters] = await Promise.all([
-      installation.clients(),
-      installation.reader([topics.results]),
-      installation.reader([topics.deadLetters]),
-    ]);
-    const harness = new HandlerHarness(installation, database, codec, producer, results, deadLetters);
-    installation.onDispose(() => harness.stop());
-    return harness;
+    };
+    return new HandlerHarness(
+      await harnessParts('handler', variables, ({ results, deadLetters }) => ({
+        results: [results],
+        deadLetters: [deadLetters],
+      })),
+    );
   }
 
   /**
@@ -109,15 +89,9 @@ export class HandlerHarness {
     registry?: ActionRegistry,
     extra: Readonly<Record<string, string>> = {},
   ): Promise<InProcessService> {
-    const service = inProcessService();
-    this.#service = service;
+    const service = this.instance();
     this.adminPort = await startHandler(this.#config(extra), service.context, registry);
     return service;
-  }
-
-  async stop(): Promise<void> {
-    await this.#service?.stop();
-    this.#service = undefined;
   }
 
   /**
@@ -207,9 +181,7 @@ export class HandlerHarness {
 
   /** Returns every result of these actions so far, in the order of production. */
   async resultsOf(...actionIds: readonly string[]): Promise<BatchResult[]> {
-    const all = await Promise.all(
-      this.results.messages.map(({ message }) => this.codec.decode(MESSAGES.batchResult, message.value)),
-    );
+    const all = await this.decoded(MESSAGES.batchResult, this.results);
     return all.filter(({ actionId }) => actionIds.includes(actionId));
   }
 

@@ -1,12 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { MESSAGES, type ActionProgress } from '@bulk/contracts';
+import type { ActionProgress } from '@bulk/contracts';
 import { reconcile, SKIPPED_IN_DISPATCH, type ActionDocument, type ActionLogDocument } from '@bulk/mongo';
-import { Health, silentLogger } from '@bulk/runtime';
 import { checkAccounting, eventually, TopicReader } from '@bulk/testing';
 import { ActionDispatch, type ActionDispatchOptions } from '../src/dispatch/action-dispatch.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
-import { Dispatcher } from '../src/dispatch/dispatcher.ts';
+import { dispatcherOf } from './dispatcher.ts';
 import { IntakeHarness, type PublishedBatch } from './harness.ts';
 import { account } from './neighbours.ts';
 
@@ -41,19 +40,7 @@ const optionsOf = (store: DispatchStore): ActionDispatchOptions => ({
 
 /** Dispatches until the action has published or skipped its last batch. */
 async function dispatch(actionId: string, store = storeAhead()): Promise<ActionDocument> {
-  const one = new Dispatcher({
-    ...optionsOf(store),
-    instanceId: randomUUID(),
-    concurrency: 4,
-    parallelWindows: 1,
-    maxInFlightOfAccount: 1_000,
-    laneWindow: { min: 10_000, max: 10_000, tolerance: 2, probeEveryMs: 10_000 },
-    staleMs: 60_000,
-    retryDelayMs: 5_000,
-    pollMs: 10,
-    health: new Health(),
-    log: silentLogger(),
-  });
+  const one = dispatcherOf(harness, { ...optionsOf(store), concurrency: 4, parallelWindows: 1 });
   one.wake();
   try {
     return await eventually('the dispatch is done', async () => {
@@ -73,8 +60,7 @@ async function claim(owner: string, store = storeAhead()): Promise<ActionDispatc
   return new ActionDispatch(action, owner, at, optionsOf(store));
 }
 
-const stored = async (actionId: string): Promise<ActionDocument> =>
-  (await harness.database.actions.findOne({ _id: actionId }))!;
+const stored = (actionId: string): Promise<ActionDocument> => harness.action(actionId);
 const logsOf = (actionId: string): Promise<ActionLogDocument[]> =>
   harness.database.actionLogs.find({ actionId }).sort({ batchNo: 1 }).toArray();
 const batchNos = (published: readonly PublishedBatch[]): number[] =>
@@ -82,19 +68,7 @@ const batchNos = (published: readonly PublishedBatch[]): number[] =>
 const cancelled = (actionId: string) =>
   harness.database.actions.updateOne({ _id: actionId }, { $set: { cancelRequestedAt: new Date() } });
 
-async function published(actionId: string, batches: number): Promise<PublishedBatch[]> {
-  return eventually(`${batches} batches are published`, async () => {
-    const all = await harness.published(actionId);
-    return all.length >= batches ? all : undefined;
-  });
-}
-
-async function eventsOf(actionId: string): Promise<ActionProgress[]> {
-  const all = await Promise.all(
-    progress.messages.map(({ message }) => harness.codec.decode(MESSAGES.actionProgress, message.value)),
-  );
-  return all.filter((event) => event.actionId === actionId);
-}
+const eventsOf = (actionId: string): Promise<ActionProgress[]> => harness.progressIn(progress, actionId);
 
 /**
  * Expects that nothing is left to count, the counts are those of the logs, and times are in order.
@@ -119,7 +93,7 @@ describe('a cancelled action', () => {
       DISPATCH_LEASE_MS: '10000',
     });
     const { _id, batchCount } = await harness.accepted(randomUUID(), 20_000, null, { batchSize: 100 });
-    await published(_id, inFlight);
+    await harness.awaitPublished(_id, inFlight);
     expect((await harness.send('POST', `/bulk-actions/${_id}/cancel`)).body.data).toMatchObject({
       cancelling: true,
     });
@@ -220,7 +194,7 @@ describe('a window that may be in Kafka although it is not recorded', () => {
     await cancelled(_id);
 
     await dispatch(_id, storeAhead(AFTER_LEASE));
-    const all = await published(_id, 3 * WINDOW);
+    const all = await harness.awaitPublished(_id, 3 * WINDOW);
     expect(batchNos(all)).toEqual([0, 1, 2, 3, 3, 4, 4, 5, 5]);
     const marked = all.filter(({ batch }) => batch.cancelled);
     expect(batchNos(marked)).toEqual([3, 4, 5]);
@@ -244,7 +218,7 @@ describe('a window that may be in Kafka although it is not recorded', () => {
     await (await claim('between/1', storeAhead(AFTER_LEASE))).release();
     await dispatch(_id, storeAhead(2 * AFTER_LEASE));
     expect(await asleep.step()).toBe('stopped');
-    const all = await published(_id, 2 * WINDOW);
+    const all = await harness.awaitPublished(_id, 2 * WINDOW);
     expect(batchNos(all)).toEqual([0, 0, 1, 1, 2, 2]);
     await account(harness.database, all);
     await expectCancelled(_id);
@@ -257,7 +231,7 @@ describe('a window that may be in Kafka although it is not recorded', () => {
     await first.release();
     await cancelled(_id);
     await dispatch(_id);
-    const all = await published(_id, WINDOW);
+    const all = await harness.awaitPublished(_id, WINDOW);
     await account(harness.database, all);
     await expectCancelled(_id);
     expect(await harness.published(_id)).toHaveLength(WINDOW);
@@ -273,6 +247,6 @@ describe('a window that may be in Kafka although it is not recorded', () => {
     expect((await stored(_id)).dispatch.lease).not.toBeNull();
     await cancelled(_id);
     await dispatch(_id, storeAhead(1_000));
-    expect(batchNos(await published(_id, 2 * WINDOW))).toEqual([0, 0, 1, 1, 2, 2]);
+    expect(batchNos(await harness.awaitPublished(_id, 2 * WINDOW))).toEqual([0, 0, 1, 1, 2, 2]);
   });
 });

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { MESSAGES, type ActionProgress } from '@bulk/contracts';
+import type { ActionProgress } from '@bulk/contracts';
 import type { ActionStatus } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { eventually, TopicReader } from '@bulk/testing';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
-import { IntakeHarness, positionsOf, type Answer, type PublishedBatch } from './harness.ts';
+import { IntakeHarness, positionsOf, type Answer } from './harness.ts';
 
 let harness: IntakeHarness;
 let progress: TopicReader;
@@ -21,8 +21,7 @@ beforeAll(async () => {
 afterAll(() => harness.installation.dispose());
 
 const FAR = new Date('2999-01-01T00:00:00Z');
-const stored = async (actionId: string): Promise<ActionDocument> =>
-  (await harness.database.actions.findOne({ _id: actionId }))!;
+const stored = (actionId: string): Promise<ActionDocument> => harness.action(actionId);
 const control = (actionId: string, what: string, headers?: Record<string, string>): Promise<Answer> =>
   harness.send('POST', `/bulk-actions/${actionId}/${what}`, headers);
 
@@ -37,32 +36,21 @@ async function count(actionId: string, batches: number): Promise<void> {
   );
 }
 
-/** Waits until as many batches are published as may be, and returns all of them. */
-async function published(actionId: string, batches: number): Promise<PublishedBatch[]> {
-  return eventually(`${batches} batches are published`, async () => {
-    const all = await harness.published(actionId);
-    return all.length >= batches ? all : undefined;
-  });
-}
-
-async function eventsOf(actionId: string): Promise<ActionProgress[]> {
-  const all = await Promise.all(
-    progress.messages.map(({ message }) => harness.codec.decode(MESSAGES.actionProgress, message.value)),
-  );
-  return all.filter((event) => event.actionId === actionId);
-}
+const eventsOf = (actionId: string): Promise<ActionProgress[]> => harness.progressIn(progress, actionId);
 
 describe('a dispatch', () => {
   it('stays within its window in flight and continues as outcomes are counted', async () => {
     const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
     expect(batchCount).toBeGreaterThan(3 * WINDOW - 1);
-    expect(await published(_id, WINDOW)).toHaveLength(WINDOW);
+    expect(await harness.awaitPublished(_id, WINDOW)).toHaveLength(WINDOW);
     for (let counted = 1; counted + WINDOW < batchCount; counted += 1) {
       await count(_id, 1);
-      expect(await published(_id, WINDOW + counted)).toHaveLength(WINDOW + counted);
+      expect(await harness.awaitPublished(_id, WINDOW + counted)).toHaveLength(WINDOW + counted);
     }
     await count(_id, WINDOW);
-    expect(positionsOf(await published(_id, batchCount))).toEqual(Array.from({ length: 120 }, (_, i) => i));
+    expect(positionsOf(await harness.awaitPublished(_id, batchCount))).toEqual(
+      Array.from({ length: 120 }, (_, i) => i),
+    );
   });
 
   it('publishes an event when the action is queued', async () => {
@@ -76,7 +64,7 @@ describe('a dispatch', () => {
 describe('pause and resume', () => {
   it('stop an action within the window and continue where it stopped', async () => {
     const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
-    await published(_id, WINDOW);
+    await harness.awaitPublished(_id, WINDOW);
     const paused = await control(_id, 'pause');
     expect(paused).toMatchObject({ status: 200, body: { data: { status: 'paused', actionId: _id } } });
     expect((await control(_id, 'pause')).body.data).toEqual(paused.body.data);
@@ -95,9 +83,9 @@ describe('pause and resume', () => {
       status: 200,
       body: { data: { status: 'processing' } },
     });
-    await published(_id, 2 * WINDOW);
+    await harness.awaitPublished(_id, 2 * WINDOW);
     await count(_id, batchCount);
-    const all = await published(_id, batchCount);
+    const all = await harness.awaitPublished(_id, batchCount);
     expect(positionsOf(all)).toEqual(Array.from({ length: 120 }, (_, i) => i));
     expect(all.some(({ batch }) => batch.cancelled)).toBe(false);
     await eventually('both are reported', async () => {
@@ -121,7 +109,7 @@ describe('pause and resume', () => {
     await eventually('another is dispatched', async () => (await stored(other)).dispatch.done);
     expect(await harness.published(_id)).toEqual([]);
     await control(_id, 'resume');
-    await published(_id, (await stored(_id)).batchCount);
+    await harness.awaitPublished(_id, (await stored(_id)).batchCount);
   });
 });
 
@@ -131,9 +119,9 @@ describe('rate and estimated completion time', () => {
 
   it('do not change while an action is paused, and exclude the pause afterwards', async () => {
     const { _id } = await harness.accepted(randomUUID(), 120);
-    await published(_id, WINDOW);
+    await harness.awaitPublished(_id, WINDOW);
     await count(_id, WINDOW);
-    await published(_id, 2 * WINDOW);
+    await harness.awaitPublished(_id, 2 * WINDOW);
     const { actions } = harness.database;
     // The action has run for ten seconds.
     const startedAt = new Date(Date.now() - 10_000);
@@ -194,7 +182,7 @@ describe('the times of an action', () => {
 describe('cancel', () => {
   it('skips what is not in flight and gives the same answer when repeated', async () => {
     const { _id, batchCount } = await harness.accepted(randomUUID(), 120);
-    await published(_id, WINDOW);
+    await harness.awaitPublished(_id, WINDOW);
     await eventually('it is queued', async () => (await stored(_id)).status === 'queued');
     const cancelled = await control(_id, 'cancel');
     expect(cancelled).toMatchObject({ status: 200, body: { data: { status: 'queued', cancelling: true } } });

@@ -5,7 +5,7 @@ import { eventually } from '@bulk/testing';
 import { MongoNetworkError } from 'mongodb';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { dispatcherOf } from './dispatcher.ts';
-import { entitiesOf, IntakeHarness, positionsOf } from './harness.ts';
+import { draftOf, entitiesOf, IntakeHarness, positionsOf } from './harness.ts';
 
 let harness: IntakeHarness;
 beforeEach(async () => {
@@ -16,23 +16,9 @@ afterEach(() => harness.installation.dispose());
 const LEASE_MS = 1_000;
 const storeAhead = (ms: number, database: Database = harness.database) =>
   new DispatchStore(database, LEASE_MS, () => new Date(Date.now() + ms));
-const find = async (actionId: string): Promise<ActionDocument> =>
-  (await harness.database.actions.findOne({ _id: actionId }))!;
+const find = (actionId: string): Promise<ActionDocument> => harness.action(actionId);
 const done = (actionId: string) =>
   eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);
-const draft = (actionId: string) => ({
-  identity: {
-    actionId,
-    accountId: 'a',
-    actionType: 'update',
-    entityType: 'contact',
-    lane: 'normal',
-  } as const,
-  config: {},
-  dryRun: false,
-  scheduledFor: null,
-  retryOf: null,
-});
 const positions = async (actionId: string, size: number): Promise<number[]> =>
   positionsOf(
     await eventually('all positions', async () => {
@@ -60,7 +46,7 @@ describe('an action that an idle instance accepts', () => {
     // The upload takes no time, so that it needs no further sign of life.
     const instant = new Date();
     const staging = harness.staging(() => instant, database, 100, one);
-    const action = await staging.stage(draft(randomUUID()), entitiesOf(2));
+    const action = await staging.stage(draftOf(randomUUID()), entitiesOf(2));
     expect(action.dispatch.lease).not.toBeNull();
     await done(action._id);
     // Looks for due actions and at what is in flight may run during the writes.
@@ -112,7 +98,7 @@ describe('an action that an idle instance accepts', () => {
     const one = dispatcherOf(harness);
     const action = await harness
       .staging(undefined, database, 10, one)
-      .stage(draft(randomUUID()), entitiesOf(25));
+      .stage(draftOf(randomUUID()), entitiesOf(25));
     expect(lost).toBe(true);
     await done(action._id);
     expect(await positions(action._id, 25)).toHaveLength(25);

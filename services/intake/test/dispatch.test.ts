@@ -5,13 +5,14 @@ import { MESSAGES } from '@bulk/contracts';
 import { partitionOf } from '@bulk/domain';
 import { ProduceError } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
-import { Health, silentLogger } from '@bulk/runtime';
+import { Health } from '@bulk/runtime';
 import { eventually, inProcessService } from '@bulk/testing';
 import { createContainer, TOKENS } from '../src/container.ts';
 import { ActionDispatch } from '../src/dispatch/action-dispatch.ts';
 import { DispatchStore } from '../src/dispatch/dispatch-store.ts';
 import { Dispatcher, type DispatcherOptions } from '../src/dispatch/dispatcher.ts';
 import { KAFKA_PRODUCER } from '@bulk/kafka';
+import { dispatcherOf } from './dispatcher.ts';
 import { IntakeHarness, PARTITIONS, positionsOf, type PublishedBatch } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -37,22 +38,7 @@ const options = (store: DispatchStore) => ({
   monotonic: () => performance.now(),
 });
 function dispatcher(store: DispatchStore, other: Partial<DispatcherOptions> = {}): Dispatcher {
-  const one = new Dispatcher({
-    ...options(store),
-    instanceId: randomUUID(),
-    concurrency: 4,
-    parallelWindows: 4,
-    maxInFlightOfAccount: 1_000,
-    laneWindow: { min: 10_000, max: 10_000, tolerance: 2, probeEveryMs: 10_000 },
-    staleMs: 60_000,
-    retryDelayMs: 5_000,
-    pollMs: 10,
-    health: new Health(),
-    log: silentLogger(),
-    ...other,
-  });
-  harness.installation.onDispose(() => one.stop());
-  return one;
+  return dispatcherOf(harness, { ...options(store), concurrency: 4, ...other });
 }
 const isDone = (actionId: string) => async (): Promise<boolean> =>
   (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done === true;
@@ -343,7 +329,7 @@ describe('intake', () => {
       everyMs: 5,
     });
     await stopping.stop();
-    const { dispatch } = (await harness.database.actions.findOne({ _id: actionId }))!;
+    const { dispatch } = await harness.action(actionId);
     expect(dispatch.lease).toBeNull();
     dispatcher(storeAhead(0)).wake();
     await eventually('the dispatch is done', isDone(actionId));
@@ -365,7 +351,7 @@ describe('intake', () => {
             }
           : (Reflect.get(target, name) as unknown),
     });
-    const leaseOf = async () => (await harness.database.actions.findOne({ _id: actionId }))!.dispatch.lease;
+    const leaseOf = async () => (await harness.action(actionId)).dispatch.lease;
     const stopping = dispatcher(storeAhead(0), { producer, leaseMs: 60_000 });
     stopping.wake();
     await eventually('a window is under way', () => sends > 0);

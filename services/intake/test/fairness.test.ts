@@ -22,8 +22,7 @@ const dispatcher = (other: Partial<DispatcherOptions> = {}): Dispatcher => dispa
 
 const accepted = (accountId: string, size: number, lane: Lane = 'normal'): Promise<ActionDocument> =>
   harness.accepted(randomUUID(), size, null, { accountId, lane });
-const find = async (actionId: string): Promise<ActionDocument> =>
-  (await harness.database.actions.findOne({ _id: actionId }))!;
+const find = (actionId: string): Promise<ActionDocument> => harness.action(actionId);
 const nextBatch = async (actionId: string): Promise<number> => (await find(actionId)).dispatch.nextBatch;
 const done = (actionId: string) =>
   eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);

@@ -1,21 +1,20 @@
 import { MESSAGES, type EntityBatch } from '@bulk/contracts';
 import { LANES, type Lane } from '@bulk/domain';
-import type { MessageProducer } from '@bulk/kafka';
 import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import {
   eventually,
-  inProcessService,
-  TestInstallation,
+  harnessParts,
+  ServiceHarness,
+  type HarnessParts,
   type InProcessService,
-  type TestCodec,
   type TopicReader,
 } from '@bulk/testing';
 import type { Admin } from 'kafkajs';
 import { intakeConfigSchema, type IntakeConfig } from '../src/config.ts';
 import { startIntake, type ContainerOptions } from '../src/container.ts';
 import type { DirectDispatch } from '../src/dispatch/first-lease.ts';
-import { StagingArea } from '../src/submission/staging-area.ts';
+import { StagingArea, type ActionDraft } from '../src/submission/staging-area.ts';
 
 export const PARTITIONS = 3;
 export const LATE_WRITE_MS = 30_000;
@@ -39,36 +38,21 @@ export interface Answer {
 }
 
 /** Runs intake on an installation of its own, with readers of what it publishes. */
-export class IntakeHarness {
-  readonly installation: TestInstallation;
-  readonly database: Database;
-  readonly codec: TestCodec;
-  readonly producer: MessageProducer;
+export class IntakeHarness extends ServiceHarness {
   readonly lanes: TopicReader;
   readonly submitted: TopicReader;
   readonly #admin: Admin;
   url = '';
-  adminPort = 0;
 
-  private constructor(
-    installation: TestInstallation,
-    database: Database,
-    codec: TestCodec,
-    producer: MessageProducer,
-    lanes: TopicReader,
-    submitted: TopicReader,
-  ) {
-    this.installation = installation;
-    this.database = database;
-    this.codec = codec;
-    this.producer = producer;
-    this.lanes = lanes;
-    this.submitted = submitted;
-    this.#admin = installation.kafka.admin();
+  private constructor(parts: HarnessParts<'lanes' | 'submitted'>) {
+    super(parts);
+    this.lanes = parts.readers.lanes;
+    this.submitted = parts.readers.submitted;
+    this.#admin = parts.installation.kafka.admin();
   }
 
   static async create(): Promise<IntakeHarness> {
-    const installation = await TestInstallation.create('intake', {
+    const variables = {
       PORT: '0',
       KAFKA_LANE_PARTITIONS: String(PARTITIONS),
       BATCH_SIZE: '10',
@@ -81,16 +65,14 @@ export class IntakeHarness {
       DISPATCH_IN_FLIGHT_ACCOUNT_BATCHES: '10000',
       DISPATCH_IN_FLIGHT_LANE_BATCHES: '100000',
       DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES: '100000',
-    });
-    const { topics } = installation;
-    const [{ database, codec, producer }, lanes, submitted] = await Promise.all([
-      installation.clients(),
-      installation.reader(LANES.map((lane) => topics.entityBatches[lane])),
-      installation.reader([topics.actions]),
-    ]);
-    const harness = new IntakeHarness(installation, database, codec, producer, lanes, submitted);
+    };
+    const parts = await harnessParts('intake', variables, ({ entityBatches, actions }) => ({
+      lanes: LANES.map((lane) => entityBatches[lane]),
+      submitted: [actions],
+    }));
+    const harness = new IntakeHarness(parts);
     await Promise.all([ensureIndexes(harness.database, []), harness.#admin.connect()]);
-    installation.onDispose(() => harness.#admin.disconnect());
+    parts.installation.onDispose(() => harness.#admin.disconnect());
     return harness;
   }
 
@@ -107,8 +89,7 @@ export class IntakeHarness {
     extra: Readonly<Record<string, string>> = {},
     options: ContainerOptions = {},
   ): Promise<InProcessService> {
-    const service = inProcessService();
-    this.installation.onDispose(() => service.stop());
+    const service = this.instance();
     const { port, adminPort } = await startIntake(this.config(extra), service.context, undefined, options);
     this.url = `http://127.0.0.1:${port}`;
     this.adminPort = adminPort;
@@ -153,9 +134,8 @@ export class IntakeHarness {
     }: { accountId?: string; lane?: Lane; batchSize?: number } = {},
     dispatch?: DirectDispatch,
   ): Promise<ActionDocument> {
-    const identity = { actionId, accountId, actionType: 'update', entityType: 'contact', lane } as const;
     return this.staging(undefined, undefined, batchSize, dispatch).stage(
-      { identity, config: {}, dryRun: false, scheduledFor, retryOf: null },
+      { ...draftOf(actionId, { accountId, lane }), scheduledFor },
       entitiesOf(size),
     );
   }
@@ -216,6 +196,14 @@ export class IntakeHarness {
       .sort((a, b) => a.partition - b.partition || a.offset - b.offset);
   }
 
+  /** Waits until at least this number of batches of an action is published, and returns all of them. */
+  awaitPublished(actionId: string, batches: number): Promise<PublishedBatch[]> {
+    return eventually(`${batches} batches are published`, async () => {
+      const all = await this.published(actionId);
+      return all.length >= batches ? all : undefined;
+    });
+  }
+
   /**
    * Counts everything that is stored or published, once earlier accepted actions have been
    * dispatched.
@@ -241,6 +229,15 @@ export class IntakeHarness {
     const offsets = await eventually('offsets', () => this.#admin.fetchTopicOffsets(topic));
     return offsets.reduce((sum, { high, low }) => sum + Number(high) - Number(low), 0);
   }
+}
+
+/** Builds the draft of an action that is due at once. */
+export function draftOf(
+  actionId: string,
+  { accountId = 'acme', lane = 'normal' }: { accountId?: string; lane?: Lane } = {},
+): ActionDraft {
+  const identity = { actionId, accountId, actionType: 'update', entityType: 'contact', lane };
+  return { identity, config: {}, dryRun: false, scheduledFor: null, retryOf: null };
 }
 
 export function entitiesOf(size: number): { id: string; lastName: string }[] {

@@ -16,8 +16,7 @@ afterEach(() => harness.installation.dispose());
 
 const accepted = (accountId: string, size: number, lane: Lane = 'normal'): Promise<ActionDocument> =>
   harness.accepted(randomUUID(), size, null, { accountId, lane });
-const find = async (actionId: string): Promise<ActionDocument> =>
-  (await harness.database.actions.findOne({ _id: actionId }))!;
+const find = (actionId: string): Promise<ActionDocument> => harness.action(actionId);
 const done = (actionId: string) =>
   eventually('the dispatch is done', async () => (await find(actionId)).dispatch.done);
 

@@ -17,7 +17,7 @@ afterEach(() => harness.installation.dispose());
 const accepted = (accountId: string, size: number, lane: Lane = 'normal'): Promise<ActionDocument> =>
   harness.accepted(randomUUID(), size, null, { accountId, lane });
 const nextBatch = async (actionId: string): Promise<number> =>
-  (await harness.database.actions.findOne({ _id: actionId }))!.dispatch.nextBatch;
+  (await harness.action(actionId)).dispatch.nextBatch;
 /** Waits until exactly this number of batches is published, and another look at them has passed. */
 async function published(actionId: string, batches: number, wake: () => void): Promise<void> {
   await eventually('as many are published', async () => (await nextBatch(actionId)) >= batches);

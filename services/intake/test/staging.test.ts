@@ -5,7 +5,7 @@ import { silentLogger } from '@bulk/runtime';
 import { MongoNetworkError } from 'mongodb';
 import { Janitor } from '../src/clean-up/janitor.ts';
 import { StagingExpiredError } from '../src/submission/staging-area.ts';
-import { entitiesOf, IntakeHarness, LATE_WRITE_MS } from './harness.ts';
+import { draftOf, entitiesOf, IntakeHarness, LATE_WRITE_MS } from './harness.ts';
 
 let harness: IntakeHarness;
 beforeEach(async () => {
@@ -14,19 +14,6 @@ beforeEach(async () => {
 afterEach(() => harness.installation.dispose());
 
 const HOUR_MS = 3_600_000;
-const draft = (actionId: string) => ({
-  identity: {
-    actionId,
-    accountId: 'acme',
-    actionType: 'update',
-    entityType: 'contact',
-    lane: 'normal',
-  } as const,
-  config: {},
-  dryRun: false,
-  scheduledFor: null,
-  retryOf: null,
-});
 /** Creates a janitor whose clock is ahead by `ms`. */
 const janitorAhead = (ms: number) =>
   new Janitor(
@@ -58,14 +45,14 @@ describe('staging', () => {
       yield* entitiesOf(70);
       await Promise.reject(new Error('the connection is gone'));
     }
-    await expect(harness.staging().stage(draft(randomUUID()), broken())).rejects.toThrow(
+    await expect(harness.staging().stage(draftOf(randomUUID()), broken())).rejects.toThrow(
       'the connection is gone',
     );
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
   it('refuses an empty upload', async () => {
-    await expect(harness.staging().stage(draft(randomUUID()), [])).rejects.toMatchObject({
+    await expect(harness.staging().stage(draftOf(randomUUID()), [])).rejects.toMatchObject({
       code: 'INVALID_REQUEST',
     });
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
@@ -103,7 +90,7 @@ describe('staging when the answer to a write is lost', () => {
   it('accepts the action if the write was executed', async () => {
     const actionId = randomUUID();
     const staging = harness.staging(undefined, losing('findOneAndUpdate', true));
-    const action = await staging.stage(draft(actionId), entitiesOf(25));
+    const action = await staging.stage(draftOf(actionId), entitiesOf(25));
     expect(action).toMatchObject({ _id: actionId, status: 'pending', total: 25 });
     expect(await harness.database.stagedBatches.countDocuments({ actionId })).toBe(action.batchCount);
   });
@@ -111,7 +98,7 @@ describe('staging when the answer to a write is lost', () => {
   it('refuses the action if the write was not executed, and removes it once no late write can arrive', async () => {
     const actionId = randomUUID();
     const staging = harness.staging(undefined, losing('findOneAndUpdate', false));
-    await expect(staging.stage(draft(actionId), entitiesOf(25))).rejects.toMatchObject({
+    await expect(staging.stage(draftOf(actionId), entitiesOf(25))).rejects.toMatchObject({
       code: 'STORE_UNAVAILABLE',
     });
     expect(await harness.traces()).toMatchObject({ actions: 1, staged: 0 });
@@ -146,7 +133,7 @@ describe('the janitor', () => {
       await janitor.sweep();
       yield { id: 'last' };
     }
-    await expect(harness.staging().stage(draft(actionId), slow())).rejects.toThrow(StagingExpiredError);
+    await expect(harness.staging().stage(draftOf(actionId), slow())).rejects.toThrow(StagingExpiredError);
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
@@ -167,7 +154,7 @@ describe('the janitor', () => {
       });
       yield { id: 'last' };
     }
-    await expect(harness.staging().stage(draft(actionId), asleep())).rejects.toThrow(StagingExpiredError);
+    await expect(harness.staging().stage(draftOf(actionId), asleep())).rejects.toThrow(StagingExpiredError);
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
@@ -182,7 +169,7 @@ describe('the janitor', () => {
       );
       yield { id: 'last' };
     }
-    await expect(harness.staging().stage(draft(actionId), slow())).rejects.toThrow(StagingExpiredError);
+    await expect(harness.staging().stage(draftOf(actionId), slow())).rejects.toThrow(StagingExpiredError);
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
     // That janitor died in the middle of a removal.
     const dead = randomUUID();

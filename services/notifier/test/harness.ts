@@ -6,16 +6,14 @@ import {
   type ActionUpdate,
   type ServerFrame,
 } from '@bulk/contracts';
-import type { MessageProducer } from '@bulk/kafka';
-import type { ActionDocument, Database } from '@bulk/mongo';
+import type { ActionDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
   acceptedAction,
   eventually,
-  inProcessService,
-  TestInstallation,
+  harnessParts,
+  ServiceHarness,
   type InProcessService,
-  type TestCodec,
 } from '@bulk/testing';
 import { WebSocket, type ClientOptions } from 'ws';
 import { notifierConfigSchema } from '../src/config.ts';
@@ -33,26 +31,9 @@ export interface RunningNotifier extends InProcessService {
  * Runs notifiers in this process, on an installation of their own, and writes what the other
  * services would write.
  */
-export class NotifierHarness {
-  readonly installation: TestInstallation;
-  readonly database: Database;
-  readonly codec: TestCodec;
-  readonly producer: MessageProducer;
-
-  private constructor(
-    installation: TestInstallation,
-    database: Database,
-    codec: TestCodec,
-    producer: MessageProducer,
-  ) {
-    this.installation = installation;
-    this.database = database;
-    this.codec = codec;
-    this.producer = producer;
-  }
-
+export class NotifierHarness extends ServiceHarness {
   static async create(): Promise<NotifierHarness> {
-    const installation = await TestInstallation.create('notifier', {
+    const variables = {
       KAFKA_SESSION_TIMEOUT_MS: '6000',
       KAFKA_HEARTBEAT_INTERVAL_MS: '200',
       PROGRESS_HZ: '50',
@@ -63,9 +44,8 @@ export class NotifierHarness {
       WS_RATE_LIMIT_MAX: '10000000',
       WS_RATE_LIMIT_UNNAMED_MAX: '10000000',
       PORT: '0',
-    });
-    const { database, codec, producer } = await installation.clients();
-    return new NotifierHarness(installation, database, codec, producer);
+    };
+    return new NotifierHarness(await harnessParts('notifier', variables, () => ({})));
   }
 
   /**
@@ -73,8 +53,7 @@ export class NotifierHarness {
    * variables.
    */
   async start(env: Readonly<Record<string, string>> = {}): Promise<RunningNotifier> {
-    const service = inProcessService();
-    this.installation.onDispose(() => service.stop());
+    const service = this.instance();
     const config = loadConfig(notifierConfigSchema, { ...this.installation.env, ...env });
     const { port, adminPort } = await startNotifier(config, service.context);
     return { ...service, port, adminPort, url: `ws://127.0.0.1:${port}/` };

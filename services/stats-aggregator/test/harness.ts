@@ -1,14 +1,13 @@
-import { MESSAGES, type ActionProgress, type BatchResult } from '@bulk/contracts';
-import type { MessageProducer } from '@bulk/kafka';
-import { ensureIndexes, type ActionDocument, type Database } from '@bulk/mongo';
+import type { ActionProgress, BatchResult } from '@bulk/contracts';
+import { ensureIndexes, type ActionDocument } from '@bulk/mongo';
 import { loadConfig } from '@bulk/runtime';
 import {
   acceptedAction,
   eventually,
-  inProcessService,
-  TestInstallation,
+  harnessParts,
+  ServiceHarness,
+  type HarnessParts,
   type InProcessService,
-  type TestCodec,
   type TopicReader,
 } from '@bulk/testing';
 import { statsAggregatorConfigSchema } from '../src/config.ts';
@@ -18,67 +17,41 @@ import { startStatsAggregator, statsAggregatorGroup } from '../src/container.ts'
  * Runs stats-aggregator in this process, on an installation of its own, and simulates the other
  * services.
  */
-export class AggregatorHarness {
-  readonly installation: TestInstallation;
-  readonly database: Database;
-  readonly codec: TestCodec;
-  readonly producer: MessageProducer;
+export class AggregatorHarness extends ServiceHarness {
   readonly progress: TopicReader;
   readonly deadLetters: TopicReader;
-  /** Admin port of the instance that was started last. */
-  adminPort = 0;
-  readonly #services: InProcessService[] = [];
 
-  private constructor(
-    installation: TestInstallation,
-    database: Database,
-    codec: TestCodec,
-    producer: MessageProducer,
-    progress: TopicReader,
-    deadLetters: TopicReader,
-  ) {
-    this.installation = installation;
-    this.database = database;
-    this.codec = codec;
-    this.producer = producer;
-    this.progress = progress;
-    this.deadLetters = deadLetters;
+  private constructor(parts: HarnessParts<'progress' | 'deadLetters'>) {
+    super(parts);
+    this.progress = parts.readers.progress;
+    this.deadLetters = parts.readers.deadLetters;
   }
 
   static async create(): Promise<AggregatorHarness> {
-    const installation = await TestInstallation.create('aggregator', {
+    const variables = {
       KAFKA_SESSION_TIMEOUT_MS: '6000',
       KAFKA_HEARTBEAT_INTERVAL_MS: '500',
       RETRY_INITIAL_DELAY_MS: '5',
       RETRY_MAX_DELAY_MS: '50',
       COMMIT_INTERVAL_MS: '50',
       CHUNK_SIZE: '5',
-    });
-    const { topics } = installation;
-    const [{ database, codec, producer }, progress, deadLetters] = await Promise.all([
-      installation.clients(),
-      installation.reader([topics.progress]),
-      installation.reader([topics.deadLetters]),
-    ]);
-    const harness = new AggregatorHarness(installation, database, codec, producer, progress, deadLetters);
-    await ensureIndexes(harness.database, []);
-    installation.onDispose(() => harness.stop());
-    return harness;
+    };
+    const parts = await harnessParts('aggregator', variables, ({ progress, deadLetters }) => ({
+      progress: [progress],
+      deadLetters: [deadLetters],
+    }));
+    await ensureIndexes(parts.clients.database, []);
+    return new AggregatorHarness(parts);
   }
 
   /** Starts one more instance. @param extra further environment variables. */
   async start(extra: Readonly<Record<string, string>> = {}): Promise<InProcessService> {
-    const service = inProcessService();
-    this.#services.push(service);
+    const service = this.instance();
     this.adminPort = await startStatsAggregator(
       loadConfig(statsAggregatorConfigSchema, { ...this.installation.env, ...extra }),
       service.context,
     );
     return service;
-  }
-
-  async stop(): Promise<void> {
-    for (const service of this.#services.splice(0)) await service.stop();
   }
 
   /** Resets the group to the start of the topic, as after a loss of all commits. */
@@ -139,11 +112,8 @@ export class AggregatorHarness {
   }
 
   /** Returns every progress event of an action so far. */
-  async progressOf(actionId: string): Promise<ActionProgress[]> {
-    const all = await Promise.all(
-      this.progress.messages.map(({ message }) => this.codec.decode(MESSAGES.actionProgress, message.value)),
-    );
-    return all.filter((event) => event.actionId === actionId);
+  progressOf(actionId: string): Promise<ActionProgress[]> {
+    return this.progressIn(this.progress, actionId);
   }
 
   awaitStatus(actionId: string, status: string): Promise<ActionDocument> {
