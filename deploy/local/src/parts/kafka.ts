@@ -37,8 +37,8 @@ export const brokerSettings: Readonly<Record<string, string | number | boolean>>
 /** Heap of a broker: a single broker has a machine for itself, several share it. */
 const heap = { alone: ['-Xmx768m', '-Xms256m'], oneOfSeveral: ['-Xmx400m', '-Xms128m'] };
 
-/** Time between two checks whether to give leaders back, in seconds; Kafka's default is five minutes. */
-const leaderCheckSeconds = 5;
+/** Time between two checks whether to give leaders back, in seconds. Kafka's default is five minutes. */
+const leaderCheckSeconds = 1;
 
 /** Kafka brokers, each of which is also a controller (KRaft, combined mode). */
 export const kafka: Part = {
