@@ -11,7 +11,7 @@ import { PeerClient } from '../src/bench/peer/peer-client.ts';
 import { PeerProcesses } from '../src/bench/peer/peer-processes.ts';
 import { buildBundles, type Bundles } from '../src/bench/services/bundles.ts';
 import { openDatabase } from '../src/installation/database.ts';
-import { seedSampleData } from '../src/development/seed/sample-data.ts';
+import { seedSampleData } from '../src/operator/seed/sample-data.ts';
 
 const ACCOUNT = 'bench';
 const TIMEOUT_MS = 30_000;

@@ -6,8 +6,8 @@ import type { CommandContext } from '../console/command.ts';
 import { Screen, thousands } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
-import { SAMPLE_CONTACTS } from '../development/seed/records.ts';
-import { seedSampleData } from '../development/seed/sample-data.ts';
+import { SAMPLE_CONTACTS } from '../operator/seed/records.ts';
+import { seedSampleData } from '../operator/seed/sample-data.ts';
 import { benchInstallation, megabytes, mongoEngine, type StackOption } from './installation.ts';
 import { measureRawWrites } from './raw-writes.ts';
 

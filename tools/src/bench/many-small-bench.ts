@@ -5,7 +5,7 @@ import { Screen, thousands } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
 import { inParallel } from '../development/loadtest/in-parallel.ts';
 import type { ServiceGroup } from '../processes/service-group.ts';
-import { seedSampleData } from '../development/seed/sample-data.ts';
+import { seedSampleData } from '../operator/seed/sample-data.ts';
 import { entitiesOf } from './compare/contacts.ts';
 import { SMALL } from './compare/measures.ts';
 import { clientOf } from './compare/platform-side.ts';

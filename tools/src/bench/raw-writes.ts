@@ -3,7 +3,7 @@ import { DEFAULT_LANE } from '@bulk/domain';
 import { entityKey, type Database, type EntityDocument } from '@bulk/mongo';
 import type { AnyBulkWriteOperation, Document } from 'mongodb';
 import { inParallel } from '../development/loadtest/in-parallel.ts';
-import { SAMPLE_CONTACTS } from '../development/seed/records.ts';
+import { SAMPLE_CONTACTS } from '../operator/seed/records.ts';
 
 export interface RawWriteOptions {
   readonly accountId: string;

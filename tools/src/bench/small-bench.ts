@@ -2,7 +2,7 @@ import type { BulkClient } from '@bulk/client';
 import type { CommandContext } from '../console/command.ts';
 import { Screen } from '../console/screen.ts';
 import { whileAllLive } from '../installation/deaths.ts';
-import { seedSampleData } from '../development/seed/sample-data.ts';
+import { seedSampleData } from '../operator/seed/sample-data.ts';
 import { entitiesOf } from './compare/contacts.ts';
 import { SMALL } from './compare/measures.ts';
 import { clientOf } from './compare/platform-side.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { SAMPLE_CONTACTS } from '../../development/seed/records.ts';
+import { SAMPLE_CONTACTS } from '../../operator/seed/records.ts';
 import type { BenchEntity } from './side.ts';
 
 const sumSchema = z.object({ versions: z.coerce.number() });

@@ -1,7 +1,7 @@
 import type { CommandContext } from '../../console/command.ts';
 import { thousands, type Screen } from '../../console/screen.ts';
 import { openDatabase } from '../../installation/database.ts';
-import { seedSampleData } from '../../development/seed/sample-data.ts';
+import { seedSampleData } from '../../operator/seed/sample-data.ts';
 import type { StackOption } from '../installation.ts';
 import { measuredInstallation, type MeasuredInstallation } from '../measured-installation.ts';
 import type { LogMode } from '../peer/config.ts';

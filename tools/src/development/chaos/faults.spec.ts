@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { ProcessName } from '@bulk/local-stack';
-import { randomFor } from '../seed/random.ts';
+import { randomFor } from '../../operator/seed/random.ts';
 import { planFault, type Breakable, type PlannedFault } from './faults.ts';
 
 const INSTANCES = ['intake', 'intake-2', 'handler', 'handler-2', 'notifier'];

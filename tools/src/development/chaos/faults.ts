@@ -1,5 +1,5 @@
 import { processOf, signalProcess, type EndSignal, type ProcessName } from '@bulk/local-stack';
-import { between, pick, type Random } from '../seed/random.ts';
+import { between, pick, type Random } from '../../operator/seed/random.ts';
 import type { ChaosTarget } from './target.ts';
 
 /** A fault and its duration. */

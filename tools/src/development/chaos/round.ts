@@ -3,7 +3,7 @@ import { BulkApiError, NetworkError, type BulkClient } from '@bulk/client';
 import { CodedError, isFinal } from '@bulk/domain';
 import { delay } from '@bulk/runtime';
 import { checkAccounting, type ModelEntity } from '@bulk/testing';
-import { between, randomFor } from '../seed/random.ts';
+import { between, randomFor } from '../../operator/seed/random.ts';
 import { nextFault, type Fault } from './faults.ts';
 import type { ChaosTarget } from './target.ts';
 import { planWorkload, type Chain, type PlannedAction, type WorkloadSize } from './workload.ts';

@@ -7,7 +7,7 @@ import {
   type ModelledActionType,
   type ModelOutcome,
 } from '@bulk/testing';
-import { between, pick, randomFor, type Random } from '../seed/random.ts';
+import { between, pick, randomFor, type Random } from '../../operator/seed/random.ts';
 
 /** One action of a chain, with its expected result. */
 export interface PlannedAction {

@@ -1,7 +1,7 @@
 import { BulkClient } from '@bulk/client';
 import type { ActionStats, LogSummary } from '@bulk/contracts';
 import { CodedError, type IncomingEntity } from '@bulk/domain';
-import { SAMPLE_CONTACTS } from '../seed/records.ts';
+import { SAMPLE_CONTACTS } from '../../operator/seed/records.ts';
 import { inParallel } from './in-parallel.ts';
 
 export interface LoadOptions {

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { argument, wholeNumber } from '../../console/arguments.ts';
 import { runCommand } from '../../console/command.ts';
 import { Screen, thousands } from '../../console/screen.ts';
-import { DEFAULT_ACCOUNT, DEFAULT_COUNTS } from '../seed/sample-data.ts';
+import { DEFAULT_ACCOUNT, DEFAULT_COUNTS } from '../../operator/seed/sample-data.ts';
 import { describeLatencies } from './latencies.ts';
 import { runLoad } from './load.ts';
 

@@ -2,8 +2,8 @@ import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { incomingEntitySchema, type Fields, type IncomingEntity } from '@bulk/domain';
 import { workspaceRoot } from '@bulk/local-stack';
-import { between, pick, randomFor } from '../seed/random.ts';
-import { SAMPLE_CONTACTS } from '../seed/records.ts';
+import { between, pick, randomFor } from '../../operator/seed/random.ts';
+import { SAMPLE_CONTACTS } from '../../operator/seed/records.ts';
 
 /** Number of rows of the file. */
 export const ACTION_ROWS = 10_000;

@@ -19,7 +19,7 @@ import { openDatabase } from '../../installation/database.ts';
 import { runUntilEnded } from '../../installation/run-until-ended.ts';
 import { serviceEnvironment } from '../../installation/environment.ts';
 import { ServiceGroup } from '../../processes/service-group.ts';
-import { DEFAULT_ACCOUNT, DEFAULT_COUNTS, seedSampleData } from '../seed/sample-data.ts';
+import { DEFAULT_ACCOUNT, DEFAULT_COUNTS, seedSampleData } from '../../operator/seed/sample-data.ts';
 import { runDemoAction } from './demo-action.ts';
 import { sayFarewell } from './farewell.ts';
 

@@ -1,11 +1,15 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { kafkaConfigShape } from '@bulk/kafka';
 import { workspaceRoot } from '@bulk/local-stack';
+import { mongoConfigShape } from '@bulk/mongo';
+import { redisConfigShape } from '@bulk/redis';
 import { loadConfig } from '@bulk/runtime';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { IMAGE_USER, imageReference } from '../../operator/images/images.ts';
+import { SERVICES } from '../../processes/services.ts';
 import { configSchema, CONFIGURED, imageOf, neededVariables } from './environment.ts';
 
 const condition = z.enum(['service_healthy', 'service_completed_successfully']);
@@ -15,15 +19,16 @@ const serviceSchema = z.strictObject({
   build: z.strictObject({ context: z.string(), dockerfile: z.string(), target: z.string() }).optional(),
   command: z.array(z.string()).optional(),
   environment: z.record(z.string(), z.string()).default({}),
+  profiles: z.array(z.enum(['seed', 'ops', 'observability'])).optional(),
   // Without an address, every host of the network could reach a port.
-  ports: z.array(z.string().regex(/^127\.0\.0\.1:\d+:\d+$/)).optional(),
-  volumes: z.array(z.string().regex(/^[a-z]+:\/\S+$/)).default([]),
+  ports: z.array(z.string().regex(/^127\.0\.0\.1:\$\{[A-Z]+_PORT:-\d+\}:\d+$/)).optional(),
+  volumes: z.array(z.string().regex(/^([a-z]+:\/\S+|\.\/\S+:\/\S+:ro)$/)).default([]),
   user: z.string().optional(),
   read_only: z.boolean().optional(),
   cap_drop: z.array(z.string()).optional(),
   security_opt: z.array(z.string()).optional(),
   init: z.boolean().optional(),
-  restart: z.enum(['no', 'unless-stopped']).optional(),
+  restart: z.enum(['no', 'unless-stopped']),
   stop_grace_period: z
     .string()
     .regex(/^\d+s$/)
@@ -32,10 +37,12 @@ const serviceSchema = z.strictObject({
   healthcheck: z
     .strictObject({
       test: z.array(z.string()).min(2),
-      interval: z.string(),
+      // Each check starts a process.
+      interval: z.literal('30s'),
       timeout: z.string(),
       retries: z.number(),
       start_period: z.string(),
+      start_interval: z.literal('2s'),
     })
     .optional(),
 });
@@ -44,6 +51,10 @@ const composeSchema = z.strictObject({
   services: z.record(z.string(), serviceSchema),
   volumes: z.record(z.string(), z.null()),
 });
+
+function withoutPorts(environment: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !/^(ADMIN_)?PORT$/.test(name)));
+}
 
 const folder = join(workspaceRoot, 'deploy');
 const document = z
@@ -56,7 +67,13 @@ const { services, volumes } = composeSchema.parse(
 describe('deploy/compose.yaml', () => {
   it('runs every service, with each image in a fixed version', () => {
     const parts = ['kafka', 'schema-registry', 'mongodb', 'redis'];
-    expect(Object.keys(services).sort()).toEqual([...parts, ...CONFIGURED].sort());
+    const inProfiles = Object.entries(services).filter(([, { profiles }]) => profiles !== undefined);
+    expect(inProfiles.map(([name]) => name)).toEqual(['seed', 'ops', 'prometheus', 'grafana']);
+    const always = Object.keys(services).filter((name) => services[name]!.profiles === undefined);
+    expect(always.sort()).toEqual([...parts, ...CONFIGURED].sort());
+    // After a restart of the machine, everything that stays up comes back.
+    const once = Object.keys(services).filter((name) => services[name]!.restart === 'no');
+    expect(once).toEqual(['installer', 'seed', 'ops']);
     for (const { image } of Object.values(services)) expect(image).toMatch(/^[\w./-]+:(?!latest$)[\w.-]+$/);
   });
 
@@ -67,8 +84,45 @@ describe('deploy/compose.yaml', () => {
         expect(services[other]?.healthcheck !== undefined).toBe(wish.condition === 'service_healthy');
       }
     }
-    const used = Object.values(services).flatMap((each) => each.volumes.map((text) => text.split(':')[0]));
-    expect(Object.keys(volumes).sort()).toEqual(used.sort());
+    const used = Object.values(services).flatMap((each) => each.volumes.map((text) => text.split(':')[0]!));
+    expect(Object.keys(volumes).sort()).toEqual(used.filter((name) => !name.startsWith('.')).sort());
+    for (const path of used.filter((name) => name.startsWith('.')))
+      expect(existsSync(join(folder, path))).toBe(true);
+  });
+
+  it('gives seed and the commands of an operator what the services have', () => {
+    const config = z.object({ ...kafkaConfigShape, ...mongoConfigShape, ...redisConfigShape });
+    for (const name of ['seed', 'ops']) {
+      const { environment, image, user, read_only, depends_on } = services[name]!;
+      expect(environment).toEqual(withoutPorts(services['intake']!.environment));
+      expect(() => loadConfig(config, environment)).not.toThrow();
+      expect({ image, user, read_only }).toEqual({
+        image: imageReference('ops', 'dev'),
+        user: IMAGE_USER,
+        read_only: true,
+      });
+      expect(depends_on).toHaveProperty('installer.condition', 'service_completed_successfully');
+    }
+  });
+
+  it('scrapes every service, and provisions the rules and the dashboard', () => {
+    const file = (path: string): string => readFileSync(join(folder, 'observability', path), 'utf8');
+    const ports = SERVICES.map((name) => `${name}:${services[name]!.environment['ADMIN_PORT']}`);
+    expect(parse(file('compose/prometheus.yml'))).toMatchObject({
+      rule_files: ['alerts.yml'],
+      scrape_configs: [{ static_configs: [{ targets: ports }] }],
+    });
+    const target = 'http://prometheus:9090';
+    expect(parse(file('compose/datasource.yml'))).toMatchObject({ datasources: [{ url: target }] });
+    const [provider] = z
+      .object({ providers: z.array(z.object({ options: z.object({ path: z.string() }) })) })
+      .parse(parse(file('compose/dashboards.yml'))).providers;
+    expect(services['grafana']!.volumes).toContain(
+      `./observability/dashboard.json:${provider!.options.path}/dashboard.json:ro`,
+    );
+    expect(services['prometheus']!.volumes).toContain(
+      './observability/alerts.yml:/etc/prometheus/alerts.yml:ro',
+    );
   });
 
   describe.each(CONFIGURED)('%s', (name) => {
@@ -86,7 +140,9 @@ describe('deploy/compose.yaml', () => {
       const { SHUTDOWN_GRACE_MS, ADMIN_PORT } = config.parse(loadConfig(schema, given));
       if (name === 'installer') return;
       expect(Number.parseInt(service.stop_grace_period!, 10) * 1_000).toBeGreaterThan(SHUTDOWN_GRACE_MS);
-      expect(service.healthcheck?.test.join(' ')).toContain(`:${ADMIN_PORT ?? 0}/readyz`);
+      expect(ADMIN_PORT).toBeDefined();
+      expect(service.healthcheck?.test.slice(0, 3)).toEqual(['CMD', 'node', '-e']);
+      expect(service.healthcheck?.test[3]).toContain("process.env.ADMIN_PORT + '/readyz'");
     });
 
     it('is built from its target with the same restrictions as in Kubernetes', () => {

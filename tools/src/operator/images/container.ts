@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { CodedError } from '@bulk/domain';
+import { z } from 'zod';
 import { probeReadiness } from '../../processes/readiness.ts';
 import type { Docker } from './docker.ts';
 import { IMAGE_USER, imageReference, type ImageName } from './images.ts';
@@ -24,6 +25,25 @@ const RESTRICTIONS = [
   ...['--security-opt', 'no-new-privileges', '--memory', '512m', '--pids-limit', '128'],
 ];
 const READY_POLL_MS = 200;
+
+/** Runs in an image. Docker itself adds an empty executable file. */
+const LIST_PROGRAMS = `
+  const fs = require('node:fs');
+  const found = [];
+  const visit = (folder) => {
+    for (const entry of fs.readdirSync(folder, { withFileTypes: true })) {
+      const path = require('node:path').join(folder, entry.name);
+      if (['/app', '/dev', '/proc', '/sys'].includes(path)) continue;
+      if (entry.isDirectory()) visit(path);
+      else if (entry.isFile() && !/[.]so([.]|$)/.test(entry.name)) {
+        const { mode, size } = fs.statSync(path);
+        if (size > 0 && (mode & 0o111) !== 0) found.push(path);
+      }
+    }
+  };
+  visit('/');
+  console.log(JSON.stringify(found));
+`;
 
 /** How a container ended, and how long that took after SIGTERM, in ms. */
 export interface ContainerEnd {
@@ -63,6 +83,23 @@ export class Container {
     const output = await docker.must(['run', ...options, reference, '--version']);
     // The command may print a warning of its engine first.
     return output.split('\n').at(-1) ?? '';
+  }
+
+  /**
+   * Returns the programs of an image outside of its own folder: the executable files that are no
+   * libraries.
+   *
+   * @throws DockerError.
+   */
+  static async programs(docker: Docker, reference: string): Promise<string[]> {
+    const options = ['--rm', '--network', 'none', '--entrypoint', 'node'];
+    const output = await docker.must(['run', ...options, reference, '--eval', LIST_PROGRAMS]);
+    return z.array(z.string()).parse(JSON.parse(output.split('\n').at(-1) ?? ''));
+  }
+
+  /** Runs a command in the container, as a health check does, without a shell. @throws DockerError if it fails. */
+  async exec(command: readonly string[]): Promise<void> {
+    await this.#docker.must(['exec', this.#id, ...command]);
   }
 
   /** @throws ContainerError. */

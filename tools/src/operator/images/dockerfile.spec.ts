@@ -51,10 +51,11 @@ describe.each(IMAGES)('the image of %s', (name) => {
     expect(entries).toEqual(['STOPSIGNAL SIGTERM', 'ENTRYPOINT ["node", "--enable-source-maps", "main.js"]']);
   });
 
-  it('contains its own build and nothing else', () => {
+  it('contains Node and its own build and nothing else', () => {
     const folder = name === 'ops' ? 'tools' : `services/${name}`;
     const copies = linesOf(name).filter((line) => /^(COPY|ADD|RUN) /.test(line));
-    expect(copies).toEqual([`COPY --from=build /build/${folder}/dist ./`]);
+    expect(stages.get('runtime')?.from).toBe('scratch');
+    expect(copies).toEqual(['COPY --from=rootfs /rootfs /', `COPY --from=build /build/${folder}/dist ./`]);
   });
 });
 
@@ -63,7 +64,7 @@ describe('the Dockerfile', () => {
     const base = /^ARG BASE_IMAGE=(\S+)$/.exec(instructions[0] ?? '')?.[1];
     expect(base).toMatch(/^[^:]+:\d[\w.-]*$/);
     const foreign = [...stages.values()].map(({ from }) => from).filter((from) => !stages.has(from));
-    expect([...new Set(foreign)]).toEqual(['${BASE_IMAGE}']);
+    expect([...new Set(foreign)]).toEqual(['${BASE_IMAGE}', 'scratch']);
     expect(instructions.join('\n')).not.toContain('latest');
   });
 

@@ -2,8 +2,10 @@ import { contact } from '@bulk/action-types';
 import { BulkClient } from '@bulk/client';
 import { CodedError } from '@bulk/domain';
 import { TestInstallation } from '@bulk/testing';
+import { DEFAULT_ACCOUNT } from '../seed/sample-data.ts';
 import { choosePorts } from '../../processes/service-ports.ts';
 import { SERVICES, type ServiceName } from '../../processes/services.ts';
+import { type ComposeFile, readCompose } from './compose-file.ts';
 import { Container, type ContainerEnd } from './container.ts';
 import type { Docker } from './docker.ts';
 import { IMAGES, imageReference, type Build } from './images.ts';
@@ -16,8 +18,9 @@ export class ImageFaultError extends CodedError {
   }
 }
 
-const ACCOUNT = 'acme';
 const POSITIONS = 1_000;
+/** Sample contacts. */
+const SEEDED = 50;
 const READY_TIMEOUT_MS = 90_000;
 const ACTION_TIMEOUT_MS = 120_000;
 const GRACE_MS = 20_000;
@@ -39,9 +42,10 @@ export interface Verified {
 /**
  * Verifies the images on an installation of their own.
  *
- * It compares the Node and the labels of each image with what is expected. Then it runs the
- * installer to its end, the four services with a bulk action through all of them, and the lag
- * command. It compares `bulk_build_info` of each service, and sends SIGTERM while they are idle.
+ * It compares the Node and the labels of each image with what is expected, and looks for programs
+ * in addition to Node. Then it runs the installer and `seed` to their ends, the four services with
+ * bulk actions through all of them, their health checks of deploy/compose.yaml, and the lag command.
+ * It compares `bulk_build_info` of each service, and sends SIGTERM while they are idle.
  *
  * @param tag tag of the images.
  * @throws ImageFaultError, ContainerError, DockerError.
@@ -53,11 +57,15 @@ export async function verifyImages(
 ): Promise<Verified> {
   const node = await verifyNode(docker, tag, expectedNode);
   await verifyLabels(docker, tag, build);
+  await verifyPrograms(docker, tag);
   const installation = await TestInstallation.create('images', { SHUTDOWN_GRACE_MS: String(GRACE_MS) });
   try {
     await installation.database();
-    await runOps(docker, tag, installation, ['install']);
-    return { node, ends: await runServices(docker, tag, installation, build) };
+    // The commands and the health checks of deploy/compose.yaml, on other parts.
+    const compose = readCompose();
+    await runOps(docker, tag, installation, compose.commandOf('installer'));
+    await runOps(docker, tag, installation, [...compose.commandOf('seed'), '--contacts', String(SEEDED)]);
+    return { node, ends: await runServices(docker, tag, installation, { build, compose }) };
   } finally {
     await installation.dispose();
   }
@@ -94,6 +102,15 @@ async function verifyLabels(docker: Docker, tag: string, { version, revision }: 
   }
 }
 
+/** @throws ImageFaultError if an image contains a program in addition to Node, such as a shell or npm; DockerError. */
+async function verifyPrograms(docker: Docker, tag: string): Promise<void> {
+  for (const name of IMAGES) {
+    const programs = await Container.programs(docker, imageReference(name, tag));
+    if (programs.join() !== '/usr/local/bin/node')
+      throw new ImageFaultError(`${name}: expected no program but Node, found ${programs.join(', ')}`);
+  }
+}
+
 /** Runs a command of the image `ops` to its end. @throws ImageFaultError if it fails. */
 async function runOps(
   docker: Docker,
@@ -122,7 +139,7 @@ async function runServices(
   docker: Docker,
   tag: string,
   installation: TestInstallation,
-  build: Build,
+  { build, compose }: { build: Build; compose: ComposeFile },
 ): Promise<Map<ServiceName, ContainerEnd>> {
   const wishes = SERVICES.flatMap((name) => [{ purpose: name }, { purpose: `${name}.admin` }]);
   const ports = await choosePorts(wishes, process.env);
@@ -136,9 +153,10 @@ async function runServices(
   }
   for (const [name, container] of containers) {
     await container.waitUntilReady(ports.port(`${name}.admin`), READY_TIMEOUT_MS);
+    await container.exec(compose.healthCheckOf(name));
     await verifyBuildInfo(name, ports.port(`${name}.admin`), build);
   }
-  await runAction(`http://127.0.0.1:${ports.port('intake')}`, `ws://127.0.0.1:${ports.port('notifier')}`);
+  await runActions(`http://127.0.0.1:${ports.port('intake')}`, `ws://127.0.0.1:${ports.port('notifier')}`);
   await runOps(docker, tag, installation, ['lag', '--json']);
   const ends = await Promise.all(
     containers.map(async ([name, container]) => [name, await container.terminate()] as const),
@@ -150,14 +168,26 @@ async function runServices(
   return new Map(ends);
 }
 
-/** Creates contacts, and waits for the end of the action over the WebSocket. */
-async function runAction(baseUrl: string, websocketUrl: string): Promise<void> {
-  const client = new BulkClient({ baseUrl, websocketUrl, accountId: ACCOUNT });
-  const { actionId } = await client.createAction({
-    actionType: 'create',
-    entityType: contact.name,
-    entities: Array.from({ length: POSITIONS }, (_, i) => ({ id: `c-${i}`, lastName: `Name ${i}` })),
-  });
-  const { success } = await client.waitForCompletion(actionId, { timeoutMs: ACTION_TIMEOUT_MS });
-  if (success !== POSITIONS) throw new ImageFaultError(`${success} of ${POSITIONS} contacts were created`);
+/** Creates contacts and changes seeded ones, and waits for the ends of the actions over the WebSocket. */
+async function runActions(baseUrl: string, websocketUrl: string): Promise<void> {
+  const created = Array.from({ length: POSITIONS }, (_, i) => ({ id: `c-${i}`, lastName: `Name ${i}` }));
+  // The first request of README.md.
+  const seeded = Array.from({ length: SEEDED }, (_, i) => ({ id: `contact-${i + 1}` }));
+  const client = new BulkClient({ baseUrl, websocketUrl, accountId: DEFAULT_ACCOUNT });
+  const actions = [
+    { actionType: 'create', entityType: contact.name, entities: created },
+    {
+      actionType: 'update',
+      entityType: contact.name,
+      config: { set: { ownerId: 'user-7' } },
+      entities: seeded,
+    },
+  ];
+  for (const action of actions) {
+    const { actionId } = await client.createAction(action);
+    const { success } = await client.waitForCompletion(actionId, { timeoutMs: ACTION_TIMEOUT_MS });
+    const expected = action.entities.length;
+    if (success !== expected)
+      throw new ImageFaultError(`${action.actionType}: ${success} of ${expected} contacts succeeded`);
+  }
 }

@@ -5,6 +5,7 @@ import { installCommand } from '../install/command.ts';
 import { lagCommand } from '../lag/command.ts';
 import { reconcileCommand } from '../reconcile/command.ts';
 import { restoreCheckCommand } from '../restore/command.ts';
+import { seedCommand } from '../seed/command.ts';
 import { waitCommand } from '../wait/command.ts';
 
 // The commands of an operator, in a checkout (`npm run ops`) and in an image of their own.
@@ -17,6 +18,7 @@ const commands = [
   migratePartitionsCommand(),
   rebuildKafkaCommand(),
   restoreCheckCommand(),
+  seedCommand(),
   waitCommand(),
 ];
 for (const command of commands) {

@@ -1,0 +1,3 @@
+import { seedCommand } from './command.ts';
+
+await seedCommand().parseAsync();
