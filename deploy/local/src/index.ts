@@ -11,6 +11,7 @@ export { installPackage } from './provision/apt.ts';
 export { type BackgroundBuild, buildMongoInBackground } from './provision/background-build.ts';
 export { provideChromium } from './provision/chromium.ts';
 export { provideCustomResources } from './provision/custom-resources.ts';
+export { type GoTools, provideGoTools } from './provision/go-tools.ts';
 export { provideExamplePython } from './provision/example-python.ts';
 export { provideAmtool, providePromtool } from './provision/promtool.ts';
 export { provideJava } from './provision/java.ts';
