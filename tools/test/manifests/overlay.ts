@@ -90,9 +90,10 @@ export class RenderedOverlay {
   }
 
   /** The CronJob of the operator's commands. */
-  ops(): { suspend: boolean; template: Workload['spec']['template'] } {
+  ops(): { suspend: boolean; template: Workload['spec']['template']; activeDeadlineSeconds: number } {
     const { spec } = cronJobSchema.parse(this.named('CronJob', 'ops'));
-    return { suspend: spec.suspend, template: spec.jobTemplate.spec.template };
+    const { template, activeDeadlineSeconds } = spec.jobTemplate.spec;
+    return { suspend: spec.suspend, template, activeDeadlineSeconds };
   }
 
   environment(name: Configured | 'ops'): ContainerEnvironment {

@@ -1,9 +1,18 @@
-import { mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { parseEnv } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { provideCustomResources, provideKubernetesValidate, run } from '@bulk/local-stack';
+import { parse, stringify } from 'yaml';
 import { z } from 'zod';
 import { noteSkipped } from '../../src/checks/skipped.ts';
 import { CustomResources } from '../../src/generators/manifests/custom-resources.ts';
@@ -15,6 +24,8 @@ import {
   triggerAuthenticationSchema,
 } from '../../src/generators/manifests/manifest.ts';
 import { parseManifests, render, type Rendered } from '../../src/generators/manifests/render.ts';
+import { IMAGES } from '../../src/operator/images/images.ts';
+import { pinImages } from '../../src/operator/pin-images/pin-images.ts';
 import { context, K8S, PROVISIONING_MS, RenderedOverlay, secrets } from './overlay.ts';
 
 /** Kinds that operators define. Strimzi publishes its definitions nowhere that a package manager reaches. */
@@ -38,12 +49,24 @@ const MORE = {
   OTLP_NAMESPACE: 'observability',
   OTLP_PORT: '4318',
 };
+const PROD_PLATFORM = 'overlays/prod/platform/kustomization.yaml';
+const DIGEST = `sha256:${'5'.repeat(64)}`;
+const RELEASE = {
+  registry: 'ghcr.io/acme/platform',
+  version: '1.2.3',
+  digests: new Map(IMAGES.map((name) => [name, DIGEST])),
+};
+interface Kustomization {
+  readonly images: unknown;
+  readonly replacements: unknown;
+}
 const COMPONENTS = [
   'settings',
   'jwt',
   'kafka-tls-scram',
   'schema-registry-tls',
   'mongodb-tls',
+  'mongodb-backup',
   'redis-tls',
   'webhooks',
   'gateway-api',
@@ -56,6 +79,7 @@ const COMPONENTS = [
 function writeOwnOverlay(): void {
   const from = (folder: string, path: string): string => relative(join(own, folder), join(K8S, path));
   const list = (entries: readonly string[]): string => entries.map((entry) => `  - ${entry}\n`).join('');
+  const pinned = parse(pinImages(readFileSync(join(K8S, PROD_PLATFORM), 'utf8'), RELEASE)) as Kustomization;
   const folders = {
     services: { head: 'namespace: orders\n', resources: ['base'], components: COMPONENTS },
     topics: { head: '', resources: ['topics'], components: ['settings'] },
@@ -70,6 +94,9 @@ function writeOwnOverlay(): void {
       `${head}resources:\n${list(included)}components:\n${list(added)}`,
     );
   }
+  // As prod has them once the release workflow has written the digests.
+  const { images, replacements } = pinned;
+  appendFileSync(join(own, 'services', 'kustomization.yaml'), stringify({ images, replacements }));
   mkdirSync(join(own, 'settings'));
   const prod = join(K8S, 'overlays/prod/settings');
   const settings = { ...parseEnv(readFileSync(join(prod, 'settings.env'), 'utf8')), ...MORE };
@@ -204,6 +231,16 @@ it('an overlay of its own has what its settings say, with no file of the reposit
   expect(text).toContain('"orders-stats-aggregator"');
   // Names inside of the namespace are the same in every installation; names of Kafka are not.
   expect(text.match(/"bulk[.-](?!platform|accounts|action-platform|partitions|webhooks)[^"]*"/g)).toBeNull();
+});
+
+it('an overlay with digests runs exactly these images, and names the installer by the version alone', () => {
+  const { manifests, text } = rendered.get('own')!;
+  const jobs = manifests.filter(({ kind }) => kind === 'Job');
+  expect(jobs.map(({ metadata }) => metadata.name)).toEqual(['installer-1.2.3']);
+  expect(jobs[0]!.metadata.labels).toMatchObject({ 'app.kubernetes.io/version': '1.2.3' });
+  const images = [...text.matchAll(/image: (\S*platform\S*)/g)].map(([, image]) => image);
+  const expected = IMAGES.map((name) => `ghcr.io/acme/platform/${name}:1.2.3@${DIGEST}`);
+  expect([...new Set(images)].sort()).toEqual(expected.sort());
 });
 
 describe('the examples of Secrets', () => {

@@ -10,6 +10,8 @@ import { z } from 'zod';
 import { IMAGE_USER } from '../../src/operator/images/images.ts';
 import { configSchema, CONFIGURED, neededVariables } from '../../src/generators/manifests/environment.ts';
 import { OVERLAYS } from '../../src/generators/manifests/render.ts';
+import { installConfigSchema } from '../../src/operator/install/index.ts';
+import { MAX_MINUTES } from '../../src/operator/wait/command.ts';
 import { PROVISIONING_MS, RenderedOverlay } from './overlay.ts';
 
 /** Objects of every service. */
@@ -249,9 +251,26 @@ describe.each(OVERLAYS)('the services of the overlay %s', (name) => {
     });
   });
 
+  it('wait for the installer, which has more time than the build of an index', async () => {
+    const own = { ENSURE_TOPICS: false, REGISTER_SCHEMAS: false, ENSURE_INDEXES: false };
+    for (const service of services)
+      expect(overlay.config(service, await configSchema(service)).config).toMatchObject(own);
+    const { MONGODB_INDEX_TIMEOUT_MS, INSTALL_TIMEOUT_MS } = overlay.config(
+      'installer',
+      installConfigSchema,
+    ).config;
+    const { activeDeadlineSeconds, backoffLimit } = z
+      .looseObject({ activeDeadlineSeconds: z.number(), backoffLimit: z.number() })
+      .parse(overlay.workloads.get('installer')!.spec);
+    const longestMs = MONGODB_INDEX_TIMEOUT_MS + (backoffLimit + 1) * INSTALL_TIMEOUT_MS;
+    expect(activeDeadlineSeconds * 1_000).toBeGreaterThan(longestMs);
+  });
+
   it("have a suspended CronJob with the operator's commands, restricted as every pod and with its own policy", () => {
-    const { suspend, template } = overlay.ops();
+    const { suspend, template, activeDeadlineSeconds } = overlay.ops();
     expect(suspend).toBe(true);
+    // Longer than the command waits at most, and not for ever.
+    expect(activeDeadlineSeconds).toBeGreaterThan(MAX_MINUTES * 60);
     const { metadata, spec: pod } = template;
     expect(metadata.labels).toMatchObject({ 'app.kubernetes.io/name': 'ops' });
     const selector = { podSelector: { matchLabels: { 'app.kubernetes.io/name': 'ops' } } };

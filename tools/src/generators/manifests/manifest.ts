@@ -93,7 +93,9 @@ export const cronJobSchema = manifestSchema.extend({
   kind: z.literal('CronJob'),
   spec: z.looseObject({
     suspend: z.boolean(),
-    jobTemplate: z.looseObject({ spec: workloadSchema.shape.spec }),
+    jobTemplate: z.looseObject({
+      spec: workloadSchema.shape.spec.extend({ activeDeadlineSeconds: z.number() }),
+    }),
   }),
 });
 

@@ -4,7 +4,8 @@ import { wholeNumber } from '../../console/arguments.ts';
 import { runCommand } from '../../console/command.ts';
 
 const DEFAULT_MINUTES = 240;
-const MAX_MINUTES = 1_440;
+/** The longest that the command waits. The CronJob `ops` ends its jobs later. */
+export const MAX_MINUTES = 1_440;
 const MINUTE_MS = 60_000;
 
 /** Creates the command that keeps a container running, so that an operator can run others in it. */
