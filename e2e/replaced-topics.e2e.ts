@@ -1,9 +1,7 @@
-import { cpSync, readdirSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 import { allTopics, topicNames } from '@bulk/contracts';
-import { kafkaConfigSchema, type KafkaConfig } from '@bulk/kafka';
-import { resetStack, stackPaths, startStack, type RunningStack } from '@bulk/local-stack';
+import { Consumption, kafkaConfigSchema, type KafkaConfig } from '@bulk/kafka';
+import { resetStack, startStack, type RunningStack } from '@bulk/local-stack';
 import { connectRedis, redisConfigSchema } from '@bulk/redis';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { checkAccounting, eventually, type GivenEntity } from '@bulk/testing';
@@ -16,9 +14,12 @@ import {
   sharedGroups,
 } from '@bulk/tools/ops';
 import { InstallationUnderTest, modelOf, scenario, type Scenario } from './installation-under-test.ts';
+import { backUpStorage, dumpIfPossible } from './mongo-backups.ts';
 
 // The tests run in order on one installation, as its life would continue.
 const SIZE = 1_000;
+/** Size of the action whose batches wait in a retry topic. */
+const LATE = 100;
 const TOMORROW = 86_400_000;
 const STACK = `restored-${process.pid}`;
 /** A MongoDB of this file alone, which can be stopped. The other parts are those of all tests. */
@@ -34,7 +35,18 @@ beforeAll(async () => {
     env: { ...process.env, MONGODB_URI: '', STACK_MONGO_DURABLE: 'true' },
   });
   const { mongodbUri: MONGODB_URI } = stack.urls;
-  system = await InstallationUnderTest.start({}, {}, { BATCH_SIZE: '20', MONGODB_URI });
+  system = await InstallationUnderTest.start(
+    {},
+    {},
+    {
+      BATCH_SIZE: '20',
+      // Much less than an action has, so that it stands still when nothing is counted.
+      DISPATCH_IN_FLIGHT_BATCHES: '8',
+      RETRY_IN_PLACE_MS: '300',
+      RETRY_TIERS_MS: '2000,3000,4000',
+      MONGODB_URI,
+    },
+  );
   const renamed = topicNames(`${system.installation.env['TOPIC_PREFIX']!}v2.`);
   system.installation.onDispose(() => deleteTopics(allTopics(renamed)));
 }, 120_000);
@@ -71,38 +83,83 @@ async function expectModel(actionId: string, mark: string, given: Scenario): Pro
   await system.expectOutcome(actionId, mark, modelOf(given));
 }
 
-async function create(entities: readonly GivenEntity[], scheduledFor?: Date): Promise<string> {
+async function create(
+  entities: readonly GivenEntity[],
+  options: { readonly scheduledFor?: string; readonly priority?: 'high' } = {},
+): Promise<string> {
   const { actionId } = await system.client().createAction({
     actionType: 'update',
     entities: [...entities],
-    ...(scheduledFor === undefined ? {} : { scheduledFor: scheduledFor.toISOString() }),
+    ...options,
   });
   return actionId;
 }
 
+/** Returns the number of messages that a topic has received. */
+async function received(topic: string): Promise<number> {
+  const ends = await Consumption.ask(system.installation.kafka, (asked) => asked.ends(topic));
+  return Object.values(ends).reduce((sum, end) => sum + end, 0);
+}
+
+/** Waits until a topic has received a message since it had `before`. */
+async function expectMessage(topic: string, before: number): Promise<void> {
+  await eventually(`${topic} receives a message`, async () => (await received(topic)) > before, {
+    timeoutMs: 90_000,
+  });
+}
+
 /**
- * Starts an action and ends all services without warning while handler is ahead of stats-aggregator: some of its
- * batches are applied, and their outcomes are only in Kafka.
+ * Starts an action and halts stats-aggregator while handler is ahead of it: some batches are counted, the outcomes of
+ * others are only in Kafka, and the rest waits, because the window of the dispatch is full.
  */
-async function dieInTheMiddle(entities: readonly GivenEntity[]): Promise<string> {
-  const { services } = system;
+async function stopCountingInTheMiddle(entities: readonly GivenEntity[]): Promise<string> {
+  const { results } = topicNames(config().TOPIC_PREFIX);
+  const aggregator = system.services.member('stats-aggregator');
+  const countedBatches = async (actionId: string): Promise<number> =>
+    (await system.database.actions.findOne({ _id: actionId }))?.countedBatches ?? 0;
+  expect(aggregator.suspend()).toBe(true);
+  const before = await received(results);
   const actionId = await create(entities);
-  await eventually(
-    'some outcomes are counted',
-    async () => ((await system.database.actions.findOne({ _id: actionId }))?.countedBatches ?? 0) > 3,
-    { everyMs: 5, timeoutMs: 60_000 },
-  );
-  expect(services.member('stats-aggregator').suspend()).toBe(true);
-  const results = sharedGroups(config().TOPIC_PREFIX).filter(({ service }) => service === 'stats-aggregator');
-  await eventually(
-    'some outcomes wait in Kafka',
-    async () => (await readLag(system.installation.kafka, results)).some(({ messages }) => messages > 3),
-    { everyMs: 5, timeoutMs: 60_000 },
-  );
-  await Promise.all(services.members.map((member) => member.kill()));
-  const action = await system.database.actions.findOne({ _id: actionId });
-  expect(action?.status).toBe('processing');
+  await expectMessage(results, before);
+  // A window at most is published while the action is paused, however fast it is counted.
+  await system.client().pauseAction(actionId);
+  aggregator.wake();
+  await eventually('some batches are counted', async () => (await countedBatches(actionId)) > 0, {
+    timeoutMs: 90_000,
+  });
+  await eventually('all that was published has an outcome', async () => {
+    const action = await system.database.actions.findOne({ _id: actionId });
+    return action?.countedBatches === action?.dispatch.nextBatch;
+  }, { timeoutMs: 90_000 }); // prettier-ignore
+  aggregator.suspend();
+  const counted = await received(results);
+  await system.client().resumeAction(actionId);
+  await expectMessage(results, counted);
+  expect((await system.database.actions.findOne({ _id: actionId }))?.status).toBe('processing');
   return actionId;
+}
+
+/**
+ * Starts an action in another lane and halts MongoDB for longer than a batch may hold its partition, until batches of it
+ * wait in a retry topic.
+ */
+async function postponeWithoutMongo(entities: readonly GivenEntity[]): Promise<string> {
+  const { entityBatches, retries } = topicNames(config().TOPIC_PREFIX);
+  const handler = system.services.member('handler');
+  expect(handler.suspend()).toBe(true);
+  const before = await received(entityBatches.high);
+  const waiting = await received(retries.short);
+  const actionId = await create(entities, { priority: 'high' });
+  await expectMessage(entityBatches.high, before);
+  await stack.halt('mongo');
+  handler.wake();
+  await expectMessage(retries.short, waiting);
+  return actionId;
+}
+
+/** Ends all services without warning. */
+async function killAll(): Promise<void> {
+  await Promise.all(system.services.members.map((member) => member.kill()));
 }
 
 /** Waits until a service has processed everything that Kafka holds. */
@@ -121,7 +178,8 @@ it('lanes get more partitions, and actions before, across and after the migratio
   await system.givenContacts(early.before);
   await system.givenContacts(across.before);
   await expectModel(await create(early.entities), 'early', early);
-  const waiting = await create(across.entities, new Date(Date.now() + TOMORROW));
+  const scheduledFor = new Date(Date.now() + TOMORROW).toISOString();
+  const waiting = await create(across.entities, { scheduledFor });
 
   const target = { prefix: `${config().TOPIC_PREFIX}v2.`, lanePartitions: 7 };
   const migrate = () => migratePartitions(system.database, config(), target, signal);
@@ -159,7 +217,8 @@ it('lanes get more partitions, and actions before, across and after the migratio
 it('an action continues exactly after Kafka was lost in its middle', async () => {
   const lost = scenario(SIZE, 'lost');
   await system.givenContacts(lost.before);
-  const actionId = await dieInTheMiddle(lost.entities);
+  const actionId = await stopCountingInTheMiddle(lost.entities);
+  await killAll();
   // A killed member stays in its group until its session ends.
   const prefix = config().TOPIC_PREFIX;
   await eventually(
@@ -174,55 +233,49 @@ it('an action continues exactly after Kafka was lost in its middle', async () =>
     redis.disconnect();
     return Promise.resolve();
   });
+  const redisPrefix = system.installation.env['REDIS_PREFIX']!;
   const rebuild = () =>
-    rebuildKafka(system.database, redis, system.installation.env['REDIS_PREFIX']!, config(), signal);
+    rebuildKafka({ database: system.database, redis, redisPrefix, config: config() }, signal);
   const rebuilt = await rebuild();
-  expect(rebuilt).toMatchObject({ epoch: 2, actions: 1 });
+  expect(rebuilt).toMatchObject({ epoch: 2, actions: 1, unknown: 0 });
   expect(rebuilt.again).toBeGreaterThan(0);
   await expect(rebuild()).rejects.toMatchObject({ code: 'NOT_REPLACED' });
 
-  await system.startServices(settings, { intake: 0, notifier: 0 });
-  await caughtUp('handler');
   await system.startServices(settings);
   await expectModel(actionId, 'lost', lost);
 }, 240_000);
 
-it('a backup from the middle of an action, restored later, leads to the model', async () => {
+it('a backup from the middle of actions, with batches in retry topics, leads to the model when it is restored', async () => {
   const saved = scenario(SIZE, 'saved');
+  const late = scenario(LATE, 'late');
   await system.givenContacts(saved.before);
-  const actionId = await dieInTheMiddle(saved.entities);
-  await stack.halt('mongo');
-  moveStorage('data', 'backup');
-  await stack.resume('mongo');
+  await system.givenContacts(late.before);
+  await system.startServices({ ...settings, MONGODB_TIMEOUT_MS: '3000' });
+  const actionId = await stopCountingInTheMiddle(saved.entities);
+  const lateId = await postponeWithoutMongo(late.entities);
+  await killAll();
+  const expectModels = async (): Promise<void> => {
+    await expectModel(actionId, 'saved', saved);
+    await expectModel(lateId, 'late', late);
+    await system.services.stop();
+  };
+  const backup = await backUpStorage(stack, STACK);
+  const dump = await dumpIfPossible(stack, STACK, system.installation.env['MONGODB_DATABASE']!);
   await system.startServices(settings);
-  await expectModel(actionId, 'saved', saved);
-  await system.services.stop();
+  await expectModels();
 
-  await stack.halt('mongo');
-  moveStorage('backup', 'data');
-  await stack.resume('mongo');
-  expect(await checkRestore(system.database, config(), true, signal)).toMatchObject({
-    unfinished: 1,
-    faults: [],
-  });
-  // If the results came first, the action would end, and handler would drop what it has to apply.
-  await system.startServices(settings, { intake: 0, notifier: 0, 'stats-aggregator': 0 });
-  await caughtUp('handler');
-  await system.startServices(settings);
-  await expectModel(actionId, 'saved', saved);
-  await system.services.stop();
-  const after = await checkRestore(system.database, config(), false, signal);
-  expect(after).toMatchObject({ unfinished: 0, faults: [], reset: [] });
-}, 240_000);
-
-/** Copies the storage of the stopped MongoDB to or from the backup. */
-function moveStorage(from: 'data' | 'backup', to: 'data' | 'backup'): void {
-  const data = stackPaths(STACK).data('');
-  const folders = { data, backup: join(data, 'backup') };
-  const storages = readdirSync(folders[from]).filter((name) => name.startsWith('mongo-'));
-  expect(storages).toHaveLength(1);
-  for (const name of storages) {
-    rmSync(join(folders[to], name), { recursive: true, force: true });
-    cpSync(join(folders[from], name), join(folders[to], name), { recursive: true });
+  for (const { restore } of [backup, dump].filter((one) => one !== undefined)) {
+    await restore();
+    expect(await checkRestore(system.database, config(), true, signal)).toMatchObject({
+      unfinished: 2,
+      faults: [],
+    });
+    // If the results came first, the action would end, and handler would drop what it has to apply.
+    await system.startServices(settings, { intake: 0, notifier: 0, 'stats-aggregator': 0 });
+    await caughtUp('handler');
+    await system.startServices(settings);
+    await expectModels();
+    const after = await checkRestore(system.database, config(), false, signal);
+    expect(after).toMatchObject({ unfinished: 0, faults: [], reset: [] });
   }
-}
+}, 300_000);

@@ -28,6 +28,8 @@ export const OUTCOME_CODES = {
   PROCESSING_ERROR: 'PROCESSING_ERROR',
   /** The message that carried this entity could not be processed and is in the dead letters. */
   DEAD_LETTERED: 'DEAD_LETTERED',
+  /** Its outcome was lost with Kafka and Redis, and an operator has accepted that: it was changed once or not at all. */
+  OUTCOME_UNKNOWN: 'OUTCOME_UNKNOWN',
 } as const;
 
 const OUTCOME_CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
@@ -65,6 +67,14 @@ export function skipped(code: string, message: string): Outcome {
 /** The outcome of every unprocessed position of a cancelled action, also of one that names its entity again. */
 export const CANCELLED_OUTCOME: Outcome = Object.freeze(
   skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancelled before it was its turn'),
+);
+
+/** The outcome of a position whose entity may have been changed, when nothing is left that says so. */
+export const UNKNOWN_OUTCOME: Outcome = Object.freeze(
+  failure(
+    OUTCOME_CODES.OUTCOME_UNKNOWN,
+    'the outcome was lost in an outage; the action has changed this entity once or not at all',
+  ),
 );
 
 function clip(message: string): string {

@@ -23,6 +23,9 @@ export type ClaimResult =
   /** The same batch, of the same generation, was seen at another offset: the message is the second copy. */
   | { readonly kind: 'published-twice'; readonly firstOffset: number };
 
+/** The place of a batch that handler may have seen, or has seen, when nothing is left that says where. */
+export const UNKNOWN_PLACE = -1;
+
 /** Bytes of an entity's digest: 96 bits of a SHA-256. */
 const DIGEST_BYTES = 12;
 /** A record is the digest and the position, as an unsigned 32-bit integer. */
@@ -30,7 +33,7 @@ const RECORD_BYTES = DIGEST_BYTES + 4;
 /** Maximum number of actions whose keys one round trip removes or renews. */
 const ACTIONS_AT_ONCE = 100;
 
-const replySchema = z.array(z.coerce.number().int().nonnegative()).min(1);
+const replySchema = z.array(z.coerce.number().int().min(UNKNOWN_PLACE)).min(1);
 
 /**
  * Records which position of an entity came first in its action (G4), in Redis.
@@ -146,14 +149,38 @@ export async function claimedPlaces(
   });
 }
 
-/** Returns whether Redis has first positions of an action and partition. @throws RedisError. */
-export async function hasFirstPositions(
+/**
+ * Records that the places of these batches of a partition are not known, in one atomic step. A later claim of one of them
+ * is its second copy, wherever it comes from, unless it claims `UNKNOWN_PLACE`.
+ *
+ * @throws RedisError if Redis does not answer or refuses.
+ */
+export async function recordUnknownPlaces(
+  redis: Redis,
+  prefix: string,
+  { actionId, partition, batchNos }: { actionId: string; partition: number; batchNos: readonly number[] },
+  ttlSeconds: number,
+): Promise<void> {
+  if (batchNos.length === 0) return;
+  const key = keyOf(prefix, actionId, partition);
+  const fields = batchNos.flatMap((batchNo) => [`b:${batchNo}`, UNKNOWN_PLACE]);
+  await answered(redis.hset(key, ...fields));
+  await answered(redis.expire(key, ttlSeconds));
+}
+
+/** Returns those of the partitions of which Redis has first positions of an action. @throws RedisError. */
+export async function partitionsWithFirstPositions(
   redis: Redis,
   prefix: string,
   actionId: string,
-  partition: number,
-): Promise<boolean> {
-  return (await answered(redis.exists(keyOf(prefix, actionId, partition)))) === 1;
+  partitions: readonly number[],
+): Promise<ReadonlySet<number>> {
+  const pipeline = redis.pipeline();
+  for (const partition of partitions) pipeline.exists(keyOf(prefix, actionId, partition));
+  const replies = (await answered(pipeline.exec())) ?? [];
+  const failed = replies.find(([error]) => error !== null);
+  if (failed !== undefined) throw new RedisError(failed[0]);
+  return new Set(partitions.filter((_, i) => replies[i]?.[1] === 1));
 }
 
 /** Sends one command for each key of these actions, because a cluster keeps them on different nodes. */

@@ -1,6 +1,7 @@
 import { DISPATCHED_STATUSES, FINAL_STATUSES } from '@bulk/domain';
 import type { Document } from 'mongodb';
 import type { Database } from '../database.ts';
+import type { DispatchState } from '../documents.ts';
 import { stored } from '../errors.ts';
 
 /**
@@ -8,6 +9,25 @@ import { stored } from '../errors.ts';
  * list them in order of lane and account, apart from actions that become due later.
  */
 export const DUE_NOW = new Date(0);
+
+/** The largest window that can be configured. Assumed for a holder of a lease that did not record its window. */
+export const MAX_WINDOW_BATCHES = 1_000;
+
+/**
+ * Returns the number of the first batch that was certainly never published while no instance dispatches the action.
+ *
+ * Up to a window beyond `nextBatch` may have been published and not recorded, if a holder of a lease did not hand it back.
+ */
+export function publishedBelow({
+  nextBatch,
+  lease,
+  window = MAX_WINDOW_BATCHES,
+  mayBePublished = 0,
+  skipFrom = Number.POSITIVE_INFINITY,
+}: DispatchState): number {
+  const last = lease === null ? nextBatch : nextBatch + window;
+  return Math.min(Math.max(last, mayBePublished), skipFrom);
+}
 
 const POSTPONED = { $ifNull: ['$dispatch.postponed', []] };
 

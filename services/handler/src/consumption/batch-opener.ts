@@ -11,7 +11,7 @@ import type { LanePosition, RetryPolicy } from '@bulk/domain';
 import type { MessageCodec, ReceivedMessage } from '@bulk/kafka';
 import { BatchProgress } from '../application/batch-progress.ts';
 import type { LaneBatch } from '../application/lane-batch.ts';
-import { decodeRetryHeaders } from '../retry/retry-headers.ts';
+import { decodeRetryHeaders, hasPlace } from '../retry/retry-headers.ts';
 
 export interface BatchOpenerOptions {
   readonly topics: TopicNames;
@@ -35,7 +35,7 @@ export class BatchOpener {
   /** @throws MalformedMessageError; RegistryUnavailableError. */
   async open(received: ReceivedMessage): Promise<LaneBatch> {
     const { policyOf, isWhole, now } = this.#options;
-    const overtaken = this.#isRetry(received);
+    const overtaken = this.#hasEarlierPlace(received);
     const waited = overtaken ? decodeRetryHeaders(received) : undefined;
     const message = waited?.message ?? received;
     const content = await this.decode(message);
@@ -59,11 +59,11 @@ export class BatchOpener {
   }
 
   /**
-   * Returns the message as it came out of its lane, if it comes from a retry topic and its headers
-   * can be read. Otherwise it returns the message itself.
+   * Returns the message as it came out of its lane, if it has an earlier place and its headers can be
+   * read. Otherwise it returns the message itself.
    */
   laneMessage(received: ReceivedMessage): ReceivedMessage {
-    if (!this.#isRetry(received)) return received;
+    if (!this.#hasEarlierPlace(received)) return received;
     try {
       return decodeRetryHeaders(received).message;
     } catch (error) {
@@ -72,8 +72,12 @@ export class BatchOpener {
     }
   }
 
-  #isRetry({ topic }: ReceivedMessage): boolean {
-    return Object.values(this.#options.topics.retries).includes(topic);
+  /**
+   * Returns whether a batch had a place in its lane before this message: it comes from a retry topic, or
+   * it was in a topic that was lost, and an operator has put it into the new one.
+   */
+  #hasEarlierPlace({ topic, headers }: ReceivedMessage): boolean {
+    return Object.values(this.#options.topics.retries).includes(topic) || hasPlace(headers);
   }
 
   #lanePosition({ topic, partition, offset }: ReceivedMessage): LanePosition {

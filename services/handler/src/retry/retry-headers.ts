@@ -63,6 +63,28 @@ export function encodeRetryHeaders({
   };
 }
 
+/** Returns whether the headers give the place that a batch had in its lane before. */
+export function hasPlace(headers: ReceivedMessage['headers']): boolean {
+  return headers['retry-origin-offset'] !== undefined;
+}
+
+/**
+ * Builds the headers of a batch that is put into a lane again, to be applied at the place that it had in
+ * a topic that was lost.
+ *
+ * @param message as handler received it, with its offset relative to the start of the new topic.
+ * @param now in ms since the epoch.
+ */
+export function encodePlaceHeaders(message: ReceivedMessage, now: number): ReceivedMessage['headers'] {
+  return encodeRetryHeaders({
+    message,
+    postponed: 0,
+    firstTriedAt: now,
+    notBefore: now,
+    progress: { attempts: 0, faults: 0, isolated: false, successes: [], others: [], requests: [] },
+  });
+}
+
 /**
  * Restores the lane's message from a retry topic.
  *

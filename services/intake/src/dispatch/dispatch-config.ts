@@ -1,8 +1,8 @@
+import { MAX_WINDOW_BATCHES } from '@bulk/mongo';
 import { integer, optionalInteger } from '@bulk/runtime';
 import cron from 'node-cron';
 import { z } from 'zod';
 import type { DispatcherOptions } from './dispatcher.ts';
-import { MAX_WINDOW_BATCHES } from './in-doubt.ts';
 import { minWindowForNewcomersOf, minWindowOf } from './lane-window.ts';
 
 const MINUTE_MS = 60_000;

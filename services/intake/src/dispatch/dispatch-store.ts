@@ -1,6 +1,7 @@
 import { DISPATCHED_STATUSES, instantAfter, leaseFor, type Lane, type Lease } from '@bulk/domain';
 import {
   DUE_NOW,
+  MAX_WINDOW_BATCHES,
   published,
   stored,
   StoreError,
@@ -11,7 +12,7 @@ import {
 import type { Document } from 'mongodb';
 import { PROGRESS, progressOf, type DispatchProgress, type ProgressFields } from './dispatch-progress.ts';
 import { adoptActions, findDueActions, type Due } from './due-actions.ts';
-import { claimed, MAX_WINDOW_BATCHES } from './in-doubt.ts';
+import { claimed } from './in-doubt.ts';
 import { SharedWindows } from './shared-windows.ts';
 import { sharesInFlight, type ShareInFlight } from './shares-in-flight.ts';
 import { SkipStore } from './skip-store.ts';

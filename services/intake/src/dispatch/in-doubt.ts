@@ -1,11 +1,6 @@
 import type { Lease } from '@bulk/domain';
-import { WITH_DUE_AT } from '@bulk/mongo';
+import { MAX_WINDOW_BATCHES, WITH_DUE_AT } from '@bulk/mongo';
 import type { Document } from 'mongodb';
-
-/**
- * The largest window that can be configured. Assumed for a holder that did not record its window.
- */
-export const MAX_WINDOW_BATCHES = 1_000;
 
 /**
  * Builds the update of a claim: the lease, and the bound below which Kafka may hold unrecorded

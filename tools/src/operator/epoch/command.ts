@@ -29,11 +29,21 @@ export function migratePartitionsCommand(): Command {
     );
 }
 
+interface RebuildArguments {
+  readonly acceptUnknown?: readonly string[];
+  readonly redisKept: boolean;
+}
+
 /** Creates the command that continues after the loss of Kafka. */
 export function rebuildKafkaCommand(): Command {
   return new Command('rebuild-kafka')
     .description('continues on new topics after Kafka was lost; run it while the services are stopped')
-    .action(() =>
+    .option(
+      '--accept-unknown <action...>',
+      'actions whose positions may fail with OUTCOME_UNKNOWN because Redis has lost them too; `all` for every action',
+    )
+    .option('--redis-kept', 'Redis is known to have kept its data, though it has no first positions', false)
+    .action(({ acceptUnknown = [], redisKept }: RebuildArguments) =>
       runOnInstallation(
         'ops',
         async ({ env, database, releasers, signal }) => {
@@ -41,18 +51,18 @@ export function rebuildKafkaCommand(): Command {
           const redisConfig = loadConfig(redisConfigSchema, env);
           const redis = await connectRedis(redisConfig, silentLogger());
           releasers.push('redis', () => redis.disconnect());
-          const { epoch, actions, again, published } = await rebuildKafka(
-            database,
-            redis,
-            redisConfig.REDIS_PREFIX,
-            config,
+          const { epoch, actions, again, published, unknown } = await rebuildKafka(
+            { database, redis, redisPrefix: redisConfig.REDIS_PREFIX, config },
             signal,
+            {
+              accepted: acceptUnknown.includes('all') ? 'all' : new Set(acceptUnknown),
+              isRedisKept: redisKept,
+            },
           );
           console.log(`epoch ${epoch} has started, with ${actions} unfinished actions`);
           console.log(`${again} batches are tried again in their old place, ${published} were never seen`);
-          console.log(
-            'start handler and stats-aggregator, wait until `ops lag` shows none, then start the others',
-          );
+          if (unknown > 0) console.log(`${unknown} batches fail with OUTCOME_UNKNOWN`);
+          console.log('start the services, and run `ops reconcile --all` when `ops lag` shows none');
         },
         ALL_PARTS,
       ),

@@ -1,7 +1,5 @@
-import { entityBatchEncoder, HEADERS } from '@bulk/contracts';
 import { CodedError, UNFINISHED_STATUSES } from '@bulk/domain';
-import { encodeRetryHeaders } from '@bulk/handler/retry-headers';
-import { MessageProducer, type KafkaConfig } from '@bulk/kafka';
+import type { KafkaConfig } from '@bulk/kafka';
 import {
   startEpoch,
   completeEpoch,
@@ -9,13 +7,14 @@ import {
   readOpenEpoch,
   readTopicIds,
   repair,
-  type ActionDocument,
   type Database,
 } from '@bulk/mongo';
 import type { Redis } from '@bulk/redis';
-import { silentLogger } from '@bulk/runtime';
-import { findLostBatches, type LostBatch } from './lost-batches.ts';
-import { provideTopics, type NewTopics } from './new-topics.ts';
+import { configuredLifetimes } from '@bulk/runtime';
+import { checkAccepted, findLostBatches, type Accepted } from './lost-batches.ts';
+import { LostBatchPublisher } from './lost-batch-publisher.ts';
+import { provideTopics } from './new-topics.ts';
+import { restoreFirstPositions } from './redis-memory.ts';
 import { membersOf } from './undrained.ts';
 import { NotDrainedError } from './migrate.ts';
 
@@ -40,23 +39,42 @@ export interface Rebuilt {
   readonly again: number;
   /** Number of batches that were published and never seen. They are published again. */
   readonly published: number;
+  /** Number of batches that get OUTCOME_UNKNOWN, because nothing is left that says whether they were applied. */
+  readonly unknown: number;
+}
+
+/** What the operator knows and accepts. */
+export interface RebuildOptions {
+  /** Actions whose positions may get OUTCOME_UNKNOWN. @default none */
+  readonly accepted?: Accepted;
+  /** Whether Redis is known to have kept its data. @default false */
+  readonly isRedisKept?: boolean;
+}
+
+/** The parts of an installation that a rebuild works on. */
+export interface RebuildParts {
+  readonly database: Database;
+  readonly redis: Redis;
+  readonly redisPrefix: string;
+  readonly config: KafkaConfig;
 }
 
 /**
  * Continues an installation whose topics were lost, on new ones.
  *
  * The places of the new topics start beyond every place of the lost ones. A batch that handler had seen, and whose
- * outcome was lost, is given to handler again at its old place, so that the fences of entities recognise what it has
- * changed. It may be killed at any time and repeated. Run it while no service runs.
+ * outcome was lost, comes first in its lane and keeps its old place, so that the fences of entities recognise what it has
+ * changed, and nothing that was behind it overtakes it. Batches that handler had not seen follow, in the order of the
+ * dispatch of their actions, and later actions follow them. The command may be killed at any time and repeated with the
+ * same options. Run it while no service runs.
  *
- * @throws NotReplacedError, NotDrainedError, FirstPositionsLostError; the error of a part that is unavailable.
+ * @throws NotReplacedError, NotDrainedError, FirstPositionsLostError, before anything but empty topics was changed; the
+ * error of a part that is unavailable.
  */
 export async function rebuildKafka(
-  database: Database,
-  redis: Redis,
-  redisPrefix: string,
-  config: KafkaConfig,
+  { database, redis, redisPrefix, config }: RebuildParts,
   signal: AbortSignal,
+  { accepted = new Set(), isRedisKept = false }: RebuildOptions = {},
 ): Promise<Rebuilt> {
   const found = await provideTopics(config);
   const isOpen = (await readOpenEpoch(database))?.prefix === config.TOPIC_PREFIX;
@@ -66,22 +84,26 @@ export async function rebuildKafka(
   if (running.length > 0) throw new NotDrainedError(running);
 
   // What was published first comes first again, as far as the actions show.
-  const unfinished = await database.actions
+  const actions = await database.actions
     .find({ status: { $in: UNFINISHED_STATUSES } })
     .sort({ queuedAt: 1, createdAt: 1, _id: 1 })
     .toArray();
-  const lost: LostBatch[] = [];
-  for (const action of unfinished) {
-    signal.throwIfAborted();
-    await settleLogs(database, action._id);
-    lost.push(...(await findLostBatches(database, redis, redisPrefix, action)));
-  }
+  const searched = { actions, lanePartitions: config.KAFKA_LANE_PARTITIONS, isRedisKept };
+  const findings = await findLostBatches(database, redis, redisPrefix, searched, signal);
+  checkAccepted(findings, accepted);
+  for (const { _id } of actions) await settleLogs(database, _id);
   const epoch = await startEpoch(database, config.TOPIC_PREFIX, found.ids);
-  const producer = await MessageProducer.connect(found.kafka, found.codec, silentLogger());
+  const ttlSeconds = Math.ceil(configuredLifetimes(config).recognisedMs / 1_000);
+  for (const { action, memory, unknown } of findings) {
+    signal.throwIfAborted();
+    const named = unknown.map(({ batch }) => batch);
+    await restoreFirstPositions(database, redis, redisPrefix, action._id, memory, named, ttlSeconds);
+  }
+  const publisher = await LostBatchPublisher.connect(found, epoch * EPOCH_PLACES);
   try {
-    await publishLost(found, producer, lost, epoch * EPOCH_PLACES);
+    await publisher.publish(findings);
   } finally {
-    await producer.disconnect();
+    await publisher.disconnect();
   }
   // What the search for missing batches, and retry topics, refer to is gone.
   await database.actions.updateMany(
@@ -89,8 +111,15 @@ export async function rebuildKafka(
     { $unset: { 'dispatch.sweep': '', 'dispatch.postponed': '' } },
   );
   await completeEpoch(database);
-  const again = lost.filter(({ place }) => place !== undefined).length;
-  return { epoch, actions: unfinished.length, again, published: lost.length - again };
+  const numberOf = (kind: 'again' | 'unseen' | 'unknown'): number =>
+    findings.reduce((sum, { [kind]: batches }) => sum + batches.length, 0);
+  return {
+    epoch,
+    actions: actions.length,
+    again: numberOf('again'),
+    published: numberOf('unseen'),
+    unknown: numberOf('unknown'),
+  };
 }
 
 /** Returns the topics that have the id which the installation has recorded. */
@@ -118,55 +147,4 @@ async function settleLogs(database: Database, actionId: string): Promise<void> {
     await database.actions.updateOne({ _id: actionId }, { $max: upTo });
   }
   await repair(database, actionId, new Date());
-}
-
-/** Publishes lost batches in the order in which their lanes had them, and then those that no handler has seen. */
-async function publishLost(
-  { codec, topics }: NewTopics,
-  producer: MessageProducer,
-  lost: readonly LostBatch[],
-  base: number,
-): Promise<void> {
-  const seen = lost.flatMap((one) => (one.place === undefined ? [] : [{ ...one, place: one.place }]));
-  seen.sort((a, b) => a.place - b.place);
-  const now = Date.now();
-  for (const { action, batch, place } of seen) {
-    const topic = topics.entityBatches[action.lane];
-    const key = Buffer.from(action._id);
-    const value = await codec.encode(topic, contentOf(action, batch, false));
-    const message = {
-      topic,
-      partition: batch.partition,
-      offset: place - base,
-      key,
-      value,
-      headers: headersOf(batch),
-    };
-    const headers = encodeRetryHeaders({
-      message,
-      postponed: 1,
-      firstTriedAt: now,
-      notBefore: now,
-      progress: { attempts: 0, faults: 0, isolated: false, successes: [], others: [], requests: [] },
-    });
-    await producer.forward(topics.retries.short, [{ key, value, partition: batch.partition, headers }]);
-  }
-  for (const { action, batch, place } of lost) {
-    if (place !== undefined) continue;
-    const value = contentOf(action, batch, action.cancelRequestedAt !== null);
-    const topic = topics.entityBatches[action.lane];
-    await producer.send(topic, [
-      { key: action._id, value, partition: batch.partition, headers: headersOf(batch) },
-    ]);
-  }
-}
-
-function contentOf(action: ActionDocument, batch: LostBatch['batch'], cancelled: boolean) {
-  const { _id: actionId, accountId, actionType, entityType, lane, config, dryRun, retry = null } = action;
-  const identity = { actionId, accountId, actionType, entityType, lane };
-  return entityBatchEncoder(identity, config, { dryRun, cancelled, retry })(batch);
-}
-
-function headersOf({ actionId, batchNo }: LostBatch['batch']): Record<string, string> {
-  return { [HEADERS.actionId]: actionId, [HEADERS.batchNo]: String(batchNo) };
 }
