@@ -1,12 +1,16 @@
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { request, type ClientRequest, type IncomingMessage } from 'node:http';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
+import { workspaceRoot } from '@bulk/local-stack';
 import { checkAccounting, eventually } from '@bulk/testing';
 import { ACCOUNT, InstallationUnderTest, scenario, modelOf } from './installation-under-test.ts';
 
 const SIZE = 4_000;
 const GRACE_MS = 15_000;
+const UPLOADS = 10;
 let system: InstallationUnderTest;
 beforeAll(async () => {
   system = await InstallationUnderTest.start(
@@ -61,6 +65,40 @@ async function applied(mark: string): Promise<number[]> {
   );
 }
 
+/** Returns how long Kubernetes waits after SIGTERM before it sends SIGKILL, by the manifest of a service, in ms. */
+function killAfterMs(service: string): number {
+  const path = join(workspaceRoot, 'deploy', 'k8s', 'base', service, 'deployment.yaml');
+  const manifest = readFileSync(path, 'utf8');
+  const seconds = (pattern: RegExp): number => Number(pattern.exec(manifest)?.[1] ?? 0);
+  // The time of the preStop hook, which comes before SIGTERM, is part of the grace period.
+  const ms =
+    (seconds(/terminationGracePeriodSeconds: (\d+)/) - seconds(/sleep: \{ seconds: (\d+) \}/)) * 1_000;
+  expect(ms).toBeGreaterThan(GRACE_MS);
+  return ms;
+}
+
+/**
+ * Stops instances at the same time as Kubernetes does: SIGTERM, and SIGKILL at the end of the grace period. Expects that
+ * they end by themselves with code 0 and in time, and reports the seconds.
+ */
+async function stopAsKubernetes(instances: readonly string[], during: string): Promise<void> {
+  const begin = performance.now();
+  const ends = await Promise.all(
+    instances.map(async (name) => {
+      const { code, signal } = await system.services
+        .member(name)
+        .stop(killAfterMs(name.replace(/-\d+$/, '')));
+      return { name, code, signal, ms: performance.now() - begin };
+    }),
+  );
+  for (const { name, code, ms } of ends)
+    process.stderr.write(`stop of ${name} ${during}: exit code ${code}, ${(ms / 1_000).toFixed(1)} s\n`);
+  expect(ends.map(({ code, signal }) => ({ code, signal }))).toEqual(
+    instances.map(() => ({ code: 0, signal: null })),
+  );
+  expect(Math.max(...ends.map(({ ms }) => ms))).toBeLessThan(GRACE_MS);
+}
+
 describe('a process asked to stop in the middle of an action', () => {
   it.each(STOPS)(
     'ends well within its grace time, and nothing is lost or repeated ($stopped)',
@@ -82,12 +120,7 @@ describe('a process asked to stop in the middle of an action', () => {
         { everyMs: 10 },
       );
 
-      const begin = performance.now();
-      const exits = await Promise.all(
-        stopped.map((name) => system.services.member(name).stop(GRACE_MS + 5_000)),
-      );
-      expect(exits).toEqual(stopped.map(() => ({ code: 0, signal: null })));
-      expect(performance.now() - begin).toBeLessThan(GRACE_MS);
+      await stopAsKubernetes(stopped, 'in the middle of an action');
       const action = await system.database.actions.findOne({ _id: actionId });
       // A stop after the end would prove nothing.
       expect(action?.status).not.toBe('completed');
@@ -115,8 +148,11 @@ describe('a process asked to stop in the middle of an action', () => {
  * Starts an upload that continues until it is destroyed. Resolves when intake has staged a part of
  * it.
  */
-async function openUpload(): Promise<{ upload: ClientRequest; answered: Promise<[number, string]> }> {
-  const headers = { 'content-type': 'application/x-ndjson', 'x-account-id': ACCOUNT };
+async function openUpload(
+  accountId = ACCOUNT,
+  rows = 10_000,
+): Promise<{ upload: ClientRequest; answered: Promise<[number, string]> }> {
+  const headers = { 'content-type': 'application/x-ndjson', 'x-account-id': accountId };
   const upload = request(`${system.services.intakeUrl}/bulk-actions?actionType=update`, {
     method: 'POST',
     headers,
@@ -128,11 +164,9 @@ async function openUpload(): Promise<{ upload: ClientRequest; answered: Promise<
     for await (const chunk of answer as IncomingMessage) text += String(chunk);
     return [statusCode ?? 0, text];
   });
-  for (let i = 0; i < 10_000; i += 1) upload.write(`{"id":"open-${i}","lastName":"Open"}\n`);
-  await eventually('a part of the upload is staged', async () => {
-    const staging = await system.database.actions.findOne({ status: 'staging' });
-    return staging !== null && (await batchesOf(staging._id)) > 0;
-  });
+  const before = await stagedUploads();
+  for (let i = 0; i < rows; i += 1) upload.write(`{"id":"open-${i}","lastName":"Open"}\n`);
+  await eventually('a part of the upload is staged', async () => (await stagedUploads()) > before);
   const sending = setInterval(() => upload.write('\n'), 100);
   upload.once('close', () => clearInterval(sending));
   return { upload, answered };
@@ -173,6 +207,25 @@ async function openDownload(
   return { answer, broken: once(answer, 'error').then(([error]) => error as unknown) };
 }
 
+/** Returns the number of open uploads of which a part is staged. */
+async function stagedUploads(): Promise<number> {
+  const open = await system.database.actions.find({ status: 'staging' }).toArray();
+  const batches = await Promise.all(open.map(({ _id }) => batchesOf(_id)));
+  return batches.filter((count) => count > 0).length;
+}
+
+/** Expects that an upload was answered with 503 because its intake stops. */
+async function expectRefused({ answered }: { readonly answered: Promise<[number, string]> }): Promise<void> {
+  const [status, text] = await answered;
+  expect([status, JSON.parse(text)]).toMatchObject([503, { error: { code: 'SERVICE_STOPPING' } }]);
+}
+
+/** Expects that open uploads have left nothing behind. */
+async function expectNothingStaged(): Promise<void> {
+  expect(await system.database.actions.countDocuments({ status: 'staging' })).toBe(0);
+  expect(await system.database.stagedBatches.countDocuments({ 'entities.id': 'open-0' })).toBe(0);
+}
+
 async function batchesOf(actionId: string): Promise<number> {
   return system.database.stagedBatches.countDocuments({ actionId });
 }
@@ -195,16 +248,14 @@ describe('intake asked to stop with requests and a dispatch under way', () => {
       const { lease, nextBatch, done } = await dispatch();
       return lease !== null && nextBatch > 0 && !done;
     });
-    const { upload, answered } = await openUpload();
+    const open = await openUpload();
 
     const begin = performance.now();
     const exited = system.services.member('intake').stop(GRACE_MS + 5_000);
     await eventually('the lease is handed back', async () => (await dispatch()).lease === null);
     expect(await Promise.race([exited, Promise.resolve('still running')])).toBe('still running');
-    const [status, text] = await answered;
-    expect([status, JSON.parse(text)]).toMatchObject([503, { error: { code: 'SERVICE_STOPPING' } }]);
-    expect(await system.database.actions.countDocuments({ status: 'staging' })).toBe(0);
-    expect(await system.database.stagedBatches.countDocuments({ 'entities.id': 'open-0' })).toBe(0);
+    await expectRefused(open);
+    await expectNothingStaged();
     let results = '';
     answer.setEncoding('utf8').on('data', (piece) => (results += String(piece)));
     expect(await broken).toMatchObject({ code: 'ECONNRESET' });
@@ -214,9 +265,20 @@ describe('intake asked to stop with requests and a dispatch under way', () => {
     expect(performance.now() - begin).toBeLessThan(GRACE_MS);
     expect((await dispatch()).done).toBe(false);
 
-    upload.destroy();
+    open.upload.destroy();
     for (const name of ['intake', 'handler', 'handler-2']) await system.services.restart(name);
     expect(await completed).toMatchObject({ status: 'completed', processed: SIZE });
     expect((await checkAccounting(system.database, actionId)).breaches).toEqual([]);
+  }, 120_000);
+
+  it(`refuses ${UPLOADS} open uploads, leaves nothing of them and exits with code 0 in time`, async () => {
+    const uploads: Awaited<ReturnType<typeof openUpload>>[] = [];
+    // An account may have eight open uploads.
+    for (let i = 0; i < UPLOADS; i += 1) uploads.push(await openUpload(`${ACCOUNT}-${i % 2}`, 3_000));
+    await stopAsKubernetes(['intake'], `with ${UPLOADS} uploads open`);
+    await Promise.all(uploads.map((open) => expectRefused(open)));
+    await expectNothingStaged();
+    for (const { upload } of uploads) upload.destroy();
+    await system.services.restart('intake');
   }, 120_000);
 });
