@@ -58,7 +58,7 @@ export const dispatchConfigShape = {
   ),
   DISPATCH_IN_FLIGHT_LANE_NEWCOMERS_BATCHES: optionalInteger(
     { min: 2, max: 100_000 },
-    'The same minimum while newcomers are likely: for ten seconds after an action started during another one. Higher values raise throughput and make small actions wait longer. Default: two for each three partitions of a lane (KAFKA_LANE_PARTITIONS), 8 with 12 partitions. Values above DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES count as that one.',
+    'Minimum number of full batches that may be in flight per lane while newcomers are likely: for ten seconds after an action started during another one. Higher values raise throughput and make small actions wait longer. Default: two for each three partitions of a lane (KAFKA_LANE_PARTITIONS), 8 with 12 partitions. Values above DISPATCH_IN_FLIGHT_LANE_MIN_BATCHES count as that one.',
   ),
   DISPATCH_IN_FLIGHT_TOLERANCE_PERCENT: integer(
     { min: 110, max: 10_000 },
