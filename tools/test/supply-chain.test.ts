@@ -46,8 +46,8 @@ describe('the workflows', () => {
 });
 
 describe('deploy/compose.yaml', () => {
-  const load = (tool: string, file: string, env: Readonly<Record<string, string>> = {}) =>
-    run(tool, ['-format', 'json', file], { env: { PATH: process.env['PATH'] ?? '', ...env }, cwd: scratch });
+  const load = (tool: string, file: string) =>
+    run(tool, ['-format', 'json', file], { env: process.env, cwd: scratch });
   const modelSchema = z.object({
     services: z.record(
       z.string(),
@@ -55,19 +55,14 @@ describe('deploy/compose.yaml', () => {
     ),
   });
 
-  it('is loaded by the loader of Docker Compose, with loopback ports that variables move', async () => {
+  it('is loaded by the loader of Docker Compose, with ports on the loopback interface alone', async () => {
     if (tools === undefined) return;
-    const given = {
-      INTAKE_PORT: '4000',
-      NOTIFIER_PORT: '4001',
-      PROMETHEUS_PORT: '4002',
-      GRAFANA_PORT: '4003',
-    };
-    const { code, output } = await load(tools.composeSpec, compose, given);
+    const { code, output } = await load(tools.composeSpec, compose);
     expect([code, code === 0 ? '' : output]).toEqual([0, '']);
     const ports = Object.values(modelSchema.parse(JSON.parse(output)).services).flatMap((each) => each.ports);
+    // The tool takes every variable as unset.
     expect(ports.map(({ host_ip, published }) => `${host_ip}:${published}`).sort()).toEqual(
-      Object.values(given).map((port) => `127.0.0.1:${port}`),
+      ['3000', '3001', '3010', '9090'].map((port) => `127.0.0.1:${port}`),
     );
   });
 

@@ -166,7 +166,8 @@ describe.each(['dev', 'prod', 'own'])('the objects of the overlay %s', (name) =>
     const visit = (value: unknown, path: string): void => {
       if (typeof value === 'string') {
         const found = value
-          .split(/[^A-Za-z_]/)
+          // A variable of a script is no placeholder.
+          .split(/[^A-Za-z_$]/)
           .some((word) => names.has(word) || /^(SERVICE|CLUSTER)$/.test(word));
         if (found || /\binstallation[.:-]/.test(value)) remaining.push(`${path}: ${value}`);
       } else if (typeof value === 'object' && value !== null)

@@ -213,6 +213,12 @@ function overlaySettings(): string[] {
   });
 }
 
+/** Returns the variables of deploy/compose.yaml. */
+function composeVariables(): string[] {
+  const text = readFileSync(join(root, 'deploy', 'compose.yaml'), 'utf8');
+  return [...text.matchAll(/\$\{([A-Z_]+):-/g)].map(([, name = '']) => name);
+}
+
 describe('the documentation of operations', () => {
   it('names only metrics and variables that exist', () => {
     const folder = join(root, 'docs', 'operations');
@@ -245,7 +251,7 @@ describe('the documentation of operations', () => {
       'NOT_REPLACED',
       'FIRST_POSITIONS_LOST',
     ];
-    const known = new Set([...constants, ...overlaySettings()]);
+    const known = new Set([...constants, ...overlaySettings(), ...composeVariables()]);
     expect(variables.filter((name) => !settings.includes(`\`${name}\``) && !known.has(name ?? ''))).toEqual(
       [],
     );
