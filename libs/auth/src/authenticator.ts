@@ -1,5 +1,5 @@
 import type { Logger } from '@bulk/runtime';
-import type { AuthConfig } from './config.ts';
+import { jwtSecretsOf, type AuthConfig } from './config.ts';
 import type { Authenticator } from './credentials.ts';
 import { JwtAuthenticator } from './jwt-authenticator.ts';
 import { RemoteKeys } from './remote-keys.ts';
@@ -14,8 +14,9 @@ export function createAuthenticator(config: AuthConfig, log: Logger): Authentica
   if (unchecked.length > 0) {
     log.warn({ unset: unchecked }, 'Tokens of any issuer or audience accepted; set these variables');
   }
-  const { JWT_SECRET: secret, JWT_JWKS_URL: url } = config;
-  if (secret !== undefined) return JwtAuthenticator.withSecret(secret, config);
+  const secrets = jwtSecretsOf(config);
+  if (secrets.length > 0) return JwtAuthenticator.withSecrets(secrets, config);
+  const { JWT_JWKS_URL: url } = config;
   if (url === undefined) throw new TypeError('expected JWT_SECRET or JWT_JWKS_URL');
   const keys = new RemoteKeys({
     url,

@@ -23,6 +23,10 @@ describe('authConfigShape', () => {
     [{ AUTH_MODE: 'jwt', JWT_SECRET: 'short' }, /JWT_SECRET: expected at least 32 characters/],
     [{ AUTH_MODE: 'jwt', JWT_JWKS_URL: 'file:///etc/passwd' }, /JWT_JWKS_URL: expected an http/],
     [{ JWT_SECRET: SECRET }, /JWT_SECRET: expected AUTH_MODE=jwt/],
+    [
+      { AUTH_MODE: 'jwt', JWT_JWKS_URL: URL, JWT_SECRET_PREVIOUS: SECRET },
+      /JWT_SECRET_PREVIOUS: expected JWT_SECRET or JWT_SECRET_FILE as well/,
+    ],
     [{ JWT_JWKS_URL: URL }, /JWT_JWKS_URL: expected AUTH_MODE=jwt/],
   ])('refuses %p', (env, message) => {
     expect(() => loadConfig(schema, env)).toThrow(message);

@@ -1,10 +1,19 @@
-import { flag, integer } from '@bulk/runtime';
+import {
+  checkRotatedSecret,
+  faultOf,
+  flag,
+  integer,
+  optionalText,
+  rotatedSecretFile,
+  rotatedSecrets,
+  secretFile,
+  secretOfLength,
+  secretText,
+} from '@bulk/runtime';
 import { z } from 'zod';
 
 const MINUTE_MS = 60_000;
-const MIN_SECRET_CHARACTERS = 32;
-
-const optionalText = (description: string) => z.string().optional().meta({ description });
+const SECRET = secretOfLength(32);
 
 /** Settings of every service that users reach. `checkAuthConfig` checks them together. */
 export const authConfigShape = {
@@ -12,13 +21,22 @@ export const authConfigShape = {
     description:
       'How a caller proves its account. header: the platform trusts the header x-account-id; use it only behind a gateway that sets the header, or locally. jwt: the caller sends a bearer token.',
   }),
-  JWT_SECRET: z
-    .string()
-    .min(MIN_SECRET_CHARACTERS, `expected at least ${MIN_SECRET_CHARACTERS} characters`)
-    .optional()
-    .meta({
-      description: 'Shared secret of the tokens (HS256, HS384, HS512), if no public keys verify them.',
-    }),
+  JWT_SECRET: secretText(
+    SECRET,
+    'Shared secret of the tokens (HS256, HS384, HS512), if no public keys verify them.',
+  ),
+  JWT_SECRET_FILE: secretFile(
+    SECRET,
+    'File with the shared secret of the tokens, in place of the secret itself.',
+  ),
+  JWT_SECRET_PREVIOUS: secretText(
+    SECRET,
+    'Former shared secret, whose tokens are still accepted during a rotation.',
+  ),
+  JWT_SECRET_PREVIOUS_FILE: rotatedSecretFile(
+    SECRET,
+    'File with the former shared secret, in place of the secret itself. An empty or missing file means that there is none.',
+  ),
   JWT_JWKS_URL: z
     .url({ protocol: /^https?$/, error: 'expected an http:// or https:// URL' })
     .optional()
@@ -70,15 +88,28 @@ export type AuthConfig = z.infer<z.ZodObject<typeof authConfigShape>>;
  * an operator who sets one believes that tokens are checked.
  */
 export function checkAuthConfig(config: AuthConfig, context: z.RefinementCtx): void {
-  const keys = (['JWT_SECRET', 'JWT_JWKS_URL'] as const).filter((name) => config[name] !== undefined);
-  const fault = (name: string, message: string): void =>
-    context.addIssue({ code: 'custom', path: [name], message });
+  const keys = (['JWT_SECRET', 'JWT_SECRET_FILE', 'JWT_JWKS_URL'] as const).filter(
+    (name) => config[name] !== undefined,
+  );
+  const fault = faultOf(context);
+  checkRotatedSecret(config, 'JWT_SECRET', fault);
   if (config.AUTH_MODE === 'header') {
     for (const name of keys) fault(name, 'expected AUTH_MODE=jwt as well; with header no token is checked');
-  } else if (keys.length !== 1) {
+    return;
+  }
+  const hasSecret = config.JWT_SECRET !== undefined || config.JWT_SECRET_FILE !== undefined;
+  if (hasSecret === (config.JWT_JWKS_URL !== undefined)) {
     fault(
       'AUTH_MODE',
-      `jwt needs exactly one of JWT_SECRET and JWT_JWKS_URL, found ${keys.length === 0 ? 'neither' : 'both'}`,
+      `jwt needs exactly one of JWT_SECRET and JWT_JWKS_URL, found ${hasSecret ? 'both' : 'neither'}`,
     );
   }
+}
+
+/** Returns the secrets with which a token may be signed: the present one and, during a rotation, the previous one. */
+export function jwtSecretsOf(config: AuthConfig): readonly string[] {
+  return rotatedSecrets(
+    config.JWT_SECRET ?? config.JWT_SECRET_FILE,
+    config.JWT_SECRET_PREVIOUS ?? config.JWT_SECRET_PREVIOUS_FILE,
+  );
 }

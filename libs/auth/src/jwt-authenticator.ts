@@ -23,13 +23,14 @@ const HOW_TO_SEND = 'expected a token in the header Authorization: Bearer <token
 /** Reads the account from a claim of a signed token. */
 export class JwtAuthenticator implements Authenticator {
   readonly mode = 'jwt';
-  readonly #key: JWTVerifyGetKey;
+  /** A token is accepted if one of the keys verifies it. */
+  readonly #keys: readonly JWTVerifyGetKey[];
   readonly #options: JWTVerifyOptions;
   readonly #claim: string;
   readonly #toleranceMs: number;
 
-  private constructor(key: JWTVerifyGetKey, algorithms: string[], config: AuthConfig) {
-    this.#key = key;
+  private constructor(keys: readonly JWTVerifyGetKey[], algorithms: string[], config: AuthConfig) {
+    this.#keys = keys;
     this.#claim = config.JWT_ACCOUNT_CLAIM;
     this.#toleranceMs = config.JWT_CLOCK_TOLERANCE_S * 1_000;
     this.#options = {
@@ -41,13 +42,17 @@ export class JwtAuthenticator implements Authenticator {
     };
   }
 
-  static withSecret(secret: string, config: AuthConfig): JwtAuthenticator {
-    const bytes = new TextEncoder().encode(secret);
-    return new JwtAuthenticator(() => bytes, SECRET_ALGORITHMS, config);
+  /** @param secrets the present one, and those that are still accepted. */
+  static withSecrets(secrets: readonly string[], config: AuthConfig): JwtAuthenticator {
+    const keys = secrets.map((secret) => {
+      const bytes = new TextEncoder().encode(secret);
+      return () => bytes;
+    });
+    return new JwtAuthenticator(keys, SECRET_ALGORITHMS, config);
   }
 
   static withPublicKeys(keys: RemoteKeys, config: AuthConfig): JwtAuthenticator {
-    return new JwtAuthenticator(keys.find, PUBLIC_KEY_ALGORITHMS, config);
+    return new JwtAuthenticator([keys.find], PUBLIC_KEY_ALGORITHMS, config);
   }
 
   async authenticate(
@@ -62,12 +67,18 @@ export class JwtAuthenticator implements Authenticator {
   }
 
   async #verify(token: string): Promise<JWTPayload> {
-    try {
-      return (await jwtVerify(token, this.#key, this.#options)).payload;
-    } catch (error) {
-      if (error instanceof errors.JOSEError) throw new UnauthenticatedError(reasonOf(error), error);
-      throw error;
+    let failure: unknown;
+    for (const key of this.#keys) {
+      try {
+        return (await jwtVerify(token, key, this.#options)).payload;
+      } catch (error) {
+        failure = error;
+        // Another key helps only where the signature is of another key.
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
+      }
     }
+    if (failure instanceof errors.JOSEError) throw new UnauthenticatedError(reasonOf(failure), failure);
+    throw failure;
   }
 
   #accountIn(payload: JWTPayload): string {

@@ -43,6 +43,23 @@ describe('an authenticator in header mode', () => {
 });
 
 describe('an authenticator with a shared secret', () => {
+  it('accepts tokens of the present and the previous secret during a rotation, and of no other', async () => {
+    const claims = { account_id: 'acme', exp: inSeconds(60) };
+    const rotation = { JWT_SECRET: OTHER_SECRET, JWT_SECRET_PREVIOUS: SECRET };
+    for (const secret of [SECRET, OTHER_SECRET])
+      expect(await bearer(await signWithSecret(secret, claims), rotation)).toMatchObject({
+        accountId: 'acme',
+      });
+    const third = await signWithSecret('a third secret that nobody has configured', claims);
+    expect((await refusal(bearer(third, rotation))).message).toContain("the token's signature is wrong");
+    const expired = await signWithSecret(SECRET, { account_id: 'acme', exp: inSeconds(-60) });
+    expect((await refusal(bearer(expired, rotation))).message).toContain('the token has expired');
+    const old = await signWithSecret(SECRET, claims);
+    expect((await refusal(bearer(old, { JWT_SECRET: OTHER_SECRET }))).message).toContain(
+      'signature is wrong',
+    );
+  });
+
   it.each(['HS256', 'HS384', 'HS512'])('returns the account of a token signed with %s', async (alg) => {
     const exp = inSeconds(60);
     const token = await signWithSecret(SECRET, { account_id: 'acme', exp }, alg);

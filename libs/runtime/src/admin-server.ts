@@ -26,6 +26,7 @@ export interface AdminServerConfig {
   readonly ADMIN_PORT: number;
   /** Bearer token that allows other machines to change the log level. */
   readonly ADMIN_TOKEN?: string | undefined;
+  readonly ADMIN_TOKEN_FILE?: string | undefined;
 }
 
 export interface AdminServerOptions {
@@ -59,11 +60,12 @@ export async function startAdminServer(
   config: AdminServerConfig,
   options: AdminServerOptions,
 ): Promise<AdminServer> {
+  const token = config.ADMIN_TOKEN ?? config.ADMIN_TOKEN_FILE;
   const server = new GuardedServer({
     ...LIMITS,
     log: options.log,
     handle: async (request, response) => {
-      const { status, contentType, body } = await answerTo(request, options, config.ADMIN_TOKEN);
+      const { status, contentType, body } = await answerTo(request, options, token);
       response.writeHead(status, { 'content-type': contentType, 'cache-control': 'no-store' });
       response.end(body);
     },

@@ -1,5 +1,7 @@
 import { CodedError, type FieldIssue } from '@bulk/domain';
 import { z } from 'zod';
+import { faultOf } from './credentials.ts';
+import { checkSecret, secretFile, secretText, type SecretForm } from './secrets.ts';
 
 /** Thrown at start if the environment is not a valid configuration. It lists every fault at once. */
 export class InvalidConfigError extends CodedError {
@@ -98,7 +100,12 @@ export const publicServerConfigShape = {
   ),
 };
 
-/** Settings of every service. */
+const TOKEN_FORM: SecretForm = {
+  pattern: /^[\x21-\x7e]{16,256}$/,
+  expected: 'expected 16 to 256 printable ASCII characters without spaces',
+};
+
+/** Settings of every service. `checkRuntimeConfig` checks them together. */
 export const runtimeConfigShape = {
   ADMIN_HOST: listenHost(
     'Address on which the admin port listens. 0.0.0.0 is every IPv4 interface, which probes of a container need; :: includes IPv6; 127.0.0.1 is this machine only.',
@@ -111,14 +118,11 @@ export const runtimeConfigShape = {
     .enum(['json', 'pretty'])
     .default('json')
     .meta({ description: 'Format of the log: JSON lines, or coloured text, which needs pino-pretty.' }),
-  ADMIN_TOKEN: z
-    .string()
-    .regex(/^[\x21-\x7e]{16,256}$/, 'expected 16 to 256 printable ASCII characters without spaces')
-    .optional()
-    .meta({
-      description:
-        'Bearer token that allows other machines to change the log level (PUT /log-level). Without it, only this machine may.',
-    }),
+  ADMIN_TOKEN: secretText(
+    TOKEN_FORM,
+    'Bearer token that allows other machines to change the log level (PUT /log-level). Without it, only this machine may.',
+  ),
+  ADMIN_TOKEN_FILE: secretFile(TOKEN_FORM, 'File with the bearer token, in place of the token itself.'),
   SHUTDOWN_GRACE_MS: integer(
     { min: 100, max: 600_000 },
     30_000,
@@ -150,3 +154,13 @@ export const runtimeConfigShape = {
     .default('unknown')
     .meta({ description: 'Commit of the running build, for /metrics. The image sets it.' }),
 };
+
+/**
+ * Checks the settings together; for `superRefine` of a service's schema. A fault names the variable, never its value.
+ */
+export function checkRuntimeConfig(
+  config: Readonly<Record<string, unknown>>,
+  context: z.RefinementCtx,
+): void {
+  checkSecret(config, 'ADMIN_TOKEN', faultOf(context));
+}

@@ -4,9 +4,20 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
 import { loadConfig } from './config.ts';
+import { faultOf } from './credentials.ts';
 import { Health } from './health.ts';
 import { createLogger } from './logger.ts';
-import { redactorOf, secretsOf, textFile } from './secrets.ts';
+import {
+  checkRotatedSecret,
+  redactorOf,
+  rotatedSecretFile,
+  rotatedSecrets,
+  secretFile,
+  secretOfLength,
+  secretsOf,
+  secretText,
+  textFile,
+} from './secrets.ts';
 
 let folder: string;
 beforeAll(() => {
@@ -80,5 +91,53 @@ describe('a setting that names a file', () => {
     const empty = join(folder, 'empty');
     writeFileSync(empty, '\n');
     expect(() => loadConfig(schema, { REDIS_PASSWORD_FILE: empty })).toThrow('not empty');
+  });
+});
+
+describe('a secret that can be rotated', () => {
+  const form = secretOfLength(8);
+  const schema = z
+    .object({
+      KEY_SECRET: secretText(form, ''),
+      KEY_SECRET_FILE: secretFile(form, ''),
+      KEY_SECRET_PREVIOUS: secretText(form, ''),
+      KEY_SECRET_PREVIOUS_FILE: rotatedSecretFile(form, ''),
+    })
+    .superRefine((config, context) => checkRotatedSecret(config, 'KEY_SECRET', faultOf(context)));
+  const file = (text: string): string => {
+    const path = join(mkdtempSync(join(folder, 'rotated-')), 'secret');
+    writeFileSync(path, text);
+    return path;
+  };
+
+  it('comes from a file, and the previous one exists only during a rotation', () => {
+    const present = { KEY_SECRET_FILE: file('present-1\n') };
+    const given = (path: string): unknown =>
+      loadConfig(schema, { ...present, KEY_SECRET_PREVIOUS_FILE: path }).KEY_SECRET_PREVIOUS_FILE;
+    expect(given(file('previous-1\n'))).toBe('previous-1');
+    expect(given(file('\n'))).toBeUndefined();
+    expect(given(join(folder, 'missing'))).toBeUndefined();
+    expect(loadConfig(schema, present).KEY_SECRET_FILE).toBe('present-1');
+    expect(rotatedSecrets('a', 'b')).toEqual(['a', 'b']);
+    expect(rotatedSecrets('a', 'a')).toEqual(['a']);
+    expect(rotatedSecrets(undefined, undefined)).toEqual([]);
+  });
+
+  it.each([
+    [
+      { KEY_SECRET: 'present-1', KEY_SECRET_FILE: 'present-1' },
+      'KEY_SECRET_FILE: expected this or KEY_SECRET,',
+    ],
+    [{ KEY_SECRET_FILE: 'short-1' }, 'KEY_SECRET_FILE: expected at least 8 characters'],
+    [{ KEY_SECRET_FILE: '' }, 'KEY_SECRET_FILE: expected a file that is not empty'],
+    [{ KEY_SECRET_PREVIOUS: 'previous-1' }, 'KEY_SECRET_PREVIOUS: expected KEY_SECRET or KEY_SECRET_FILE as'],
+    [{ KEY_SECRET: 'present-1', KEY_SECRET_PREVIOUS_FILE: 'short-1' }, 'PREVIOUS_FILE: expected at least 8'],
+  ])('is refused as %j without being revealed', (given, message) => {
+    const env = Object.fromEntries(
+      Object.entries(given).map(([name, text]) => [name, name.endsWith('_FILE') ? file(text) : text]),
+    );
+    const load = (): unknown => loadConfig(schema, env);
+    expect(load).toThrow(message);
+    expect(load).not.toThrow(/present-1|previous-1|short-1/);
   });
 });

@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { z } from 'zod';
+import type { Fault } from './credentials.ts';
 
 /** Replaces the secrets in a text. */
 export type Redact = (text: string) => string;
@@ -17,22 +18,92 @@ const PASSWORD_IN_URL = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^/?#]*)@/i;
  * secrets and certificates.
  */
 export function textFile(description: string) {
+  return z.string().transform(textIn).optional().meta({ description });
+}
+
+/** The form of a secret, and the words of the fault that names it. */
+export interface SecretForm {
+  readonly pattern: RegExp;
+  readonly expected: string;
+}
+
+/** Returns the form of a secret that only has a minimum length. */
+export function secretOfLength(minCharacters: number): SecretForm {
+  return {
+    pattern: new RegExp(`^[\\s\\S]{${minCharacters},}$`),
+    expected: `expected at least ${minCharacters} characters`,
+  };
+}
+
+/** Declares an optional secret. `secretFile` declares the setting that names a file in its place. */
+export function secretText({ pattern, expected }: SecretForm, description: string) {
+  return z.string().regex(pattern, expected).optional().meta({ description });
+}
+
+/** Declares a setting that names a file with a secret, as `textFile` does. */
+export function secretFile({ pattern, expected }: SecretForm, description: string) {
   return z
     .string()
-    .transform((path, context) => {
-      try {
-        const text = readFileSync(path, 'utf8').trimEnd();
-        if (text !== '') return text;
-        context.addIssue({ code: 'custom', message: 'expected a file that is not empty' });
-      } catch (error) {
-        const code =
-          typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown';
-        context.addIssue({ code: 'custom', message: `expected a file that can be read (${code})` });
-      }
-      return z.NEVER;
-    })
+    .transform(textIn)
+    .pipe(z.string().regex(pattern, expected))
     .optional()
     .meta({ description });
+}
+
+/**
+ * Declares a setting that names a file with a secret which exists only during a rotation: a file that does not exist or
+ * is empty holds none.
+ */
+export function rotatedSecretFile({ pattern, expected }: SecretForm, description: string) {
+  return z
+    .string()
+    .transform((path, context) => textIn(path, context, true))
+    .pipe(z.string().regex(pattern, expected).optional())
+    .optional()
+    .meta({ description });
+}
+
+/** Checks that a secret is not given both as a variable and as a file. */
+export function checkSecret(config: Readonly<Record<string, unknown>>, name: string, fault: Fault): void {
+  const file = `${name}_FILE`;
+  if (config[name] !== undefined && config[file] !== undefined)
+    fault(file, `expected this or ${name}, found both`);
+}
+
+/** Checks a secret that can be rotated: each one is given once, and the previous one only in addition to the present one. */
+export function checkRotatedSecret(
+  config: Readonly<Record<string, unknown>>,
+  name: string,
+  fault: Fault,
+): void {
+  const previous = `${name}_PREVIOUS`;
+  checkSecret(config, name, fault);
+  checkSecret(config, previous, fault);
+  const has = (secret: string): boolean =>
+    config[secret] !== undefined || config[`${secret}_FILE`] !== undefined;
+  if (has(previous) && !has(name)) fault(previous, `expected ${name} or ${name}_FILE as well`);
+}
+
+/** Returns the distinct secrets in their order: the present one and, during a rotation, the previous one. */
+export function rotatedSecrets(present: string | undefined, previous: string | undefined): readonly string[] {
+  return [...new Set([present, previous])].filter((secret) => secret !== undefined);
+}
+
+function textIn(path: string, context: z.RefinementCtx): string;
+function textIn(path: string, context: z.RefinementCtx, mayBeMissing: boolean): string | undefined;
+function textIn(path: string, context: z.RefinementCtx, mayBeMissing = false): string | undefined {
+  try {
+    const text = readFileSync(path, 'utf8').trimEnd();
+    if (text !== '') return text;
+    if (mayBeMissing) return undefined;
+    context.addIssue({ code: 'custom', message: 'expected a file that is not empty' });
+  } catch (error) {
+    const code =
+      typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'unknown';
+    if (mayBeMissing && code === 'ENOENT') return undefined;
+    context.addIssue({ code: 'custom', message: `expected a file that can be read (${code})` });
+  }
+  return z.NEVER;
 }
 
 /** Declares an optional text setting. */

@@ -1,18 +1,39 @@
 import { z } from 'zod';
-import { flag } from '@bulk/runtime';
+import {
+  checkRotatedSecret,
+  faultOf,
+  flag,
+  rotatedSecretFile,
+  rotatedSecrets,
+  secretFile,
+  secretOfLength,
+  secretText,
+} from '@bulk/runtime';
 import { CallbackPolicy } from './callback-policy.ts';
 import { isNetwork, NetworkPolicy } from './network-policy.ts';
 
-const MIN_SECRET = 32;
+const SECRET = secretOfLength(32);
 /** The port that is allowed if plain http is. */
 const HTTP_PORT = 80;
 
-/** Settings of every service that handles webhooks. Their values must agree. */
+/** Settings of every service that handles webhooks. Their values must agree. `checkWebhookConfig` checks them together. */
 export const webhookConfigShape = {
-  WEBHOOK_SECRET: z.string().min(MIN_SECRET, `expected at least ${MIN_SECRET} characters`).optional().meta({
-    description:
-      'Secret of the installation, from which the secret of each account is derived. Without it, the installation sends no webhooks.',
-  }),
+  WEBHOOK_SECRET: secretText(
+    SECRET,
+    'Secret of the installation, from which the secret of each account is derived. Without it, the installation sends no webhooks.',
+  ),
+  WEBHOOK_SECRET_FILE: secretFile(
+    SECRET,
+    'File with the secret of the webhooks, in place of the secret itself.',
+  ),
+  WEBHOOK_SECRET_PREVIOUS: secretText(
+    SECRET,
+    'Former secret of the webhooks. During a rotation each webhook is also signed with it, for receivers that do not know the new one yet.',
+  ),
+  WEBHOOK_SECRET_PREVIOUS_FILE: rotatedSecretFile(
+    SECRET,
+    'File with the former secret of the webhooks, in place of the secret itself. An empty or missing file means that there is none.',
+  ),
   WEBHOOK_ALLOW_HTTP: flag(false, 'Whether a callback URL may use plain http.'),
   WEBHOOK_ALLOWED_PORTS: z
     .string()
@@ -38,6 +59,24 @@ export const webhookConfigShape = {
 };
 
 export type WebhookConfig = z.infer<z.ZodObject<typeof webhookConfigShape>>;
+
+/**
+ * Checks the settings together; for `superRefine` of a service's schema. A fault names the variable, never its value.
+ */
+export function checkWebhookConfig(config: WebhookConfig, context: z.RefinementCtx): void {
+  checkRotatedSecret(config, 'WEBHOOK_SECRET', faultOf(context));
+}
+
+/**
+ * Returns the secrets of the installation: the present one and, during a rotation, the previous one. There are none if
+ * the installation has no webhooks.
+ */
+export function webhookSecretsOf(config: WebhookConfig): readonly string[] {
+  return rotatedSecrets(
+    config.WEBHOOK_SECRET ?? config.WEBHOOK_SECRET_FILE,
+    config.WEBHOOK_SECRET_PREVIOUS ?? config.WEBHOOK_SECRET_PREVIOUS_FILE,
+  );
+}
 
 /** Returns the callback policy of a configuration. */
 export function callbackPolicyOf(

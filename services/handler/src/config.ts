@@ -1,7 +1,14 @@
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
-import { configuredLifetimes, faultOf, integer, optionalInteger, runtimeConfigShape } from '@bulk/runtime';
+import {
+  checkRuntimeConfig,
+  configuredLifetimes,
+  faultOf,
+  integer,
+  optionalInteger,
+  runtimeConfigShape,
+} from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 import { laneWeights } from './lanes/lane-weights.ts';
@@ -52,6 +59,7 @@ const variables = z.object({
 
 /** The schema of everything that handler reads from its environment. */
 export const handlerConfigSchema = variables
+  .superRefine(checkRuntimeConfig)
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig)
   .superRefine(checkRedisConfig)

@@ -2,8 +2,8 @@ import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { checkKafkaConfig, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
-import { integer, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
-import { webhookConfigShape } from '@bulk/webhooks';
+import { checkRuntimeConfig, integer, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
+import { checkWebhookConfig, webhookConfigShape } from '@bulk/webhooks';
 import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 import { dispatchConfigShape } from './dispatch/dispatch-config.ts';
@@ -140,9 +140,11 @@ const variables = z.object({
 
 /** The schema of everything that intake reads from its environment. */
 export const intakeConfigSchema = variables
+  .superRefine(checkRuntimeConfig)
   .superRefine(checkAuthConfig)
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig)
+  .superRefine(checkWebhookConfig)
   .superRefine(checkRedisConfig)
   .superRefine(checkQuotaConfig);
 

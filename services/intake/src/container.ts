@@ -5,7 +5,7 @@ import { consumerGroups, type TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
 import { openDatabase, type Database } from '@bulk/mongo';
 import { configuredLifetimes, startAdminServer, type ServiceContext } from '@bulk/runtime';
-import { callbackPolicyOf } from '@bulk/webhooks';
+import { callbackPolicyOf, webhookSecretsOf } from '@bulk/webhooks';
 import { Container, type ServiceIdentifier } from 'inversify';
 import type Koa from 'koa';
 import type { Middleware } from 'koa';
@@ -195,7 +195,7 @@ function bindSubmission(
   );
   container
     .bind(TOKENS.webhooks)
-    .toDynamicValue(() => new Webhooks(config.WEBHOOK_SECRET, callbackPolicyOf(config)));
+    .toDynamicValue(() => new Webhooks(webhookSecretsOf(config)[0], callbackPolicyOf(config)));
   container.bind(TOKENS.createAction).toDynamicValue((resolution) => {
     const dispatcher = resolution.get(TOKENS.dispatcher);
     const limits = quotaLimitsOf(config);

@@ -2,8 +2,15 @@ import { authConfigShape, checkAuthConfig } from '@bulk/auth';
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
 import { checkRedisConfig, redisConfigShape } from '@bulk/redis';
-import { integer, list, publicServerConfigShape, runtimeConfigShape } from '@bulk/runtime';
+import {
+  checkRuntimeConfig,
+  integer,
+  list,
+  publicServerConfigShape,
+  runtimeConfigShape,
+} from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/runtime/telemetry';
+import { checkWebhookConfig } from '@bulk/webhooks';
 import { z } from 'zod';
 import { frameLimitConfigShape } from './limits/config.ts';
 import { ANY_ORIGIN } from './server/origin-policy.ts';
@@ -153,9 +160,11 @@ const variables = z.object({
 
 /** The schema of everything that notifier reads from its environment. */
 export const notifierConfigSchema = variables
+  .superRefine(checkRuntimeConfig)
   .superRefine(checkAuthConfig)
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig)
+  .superRefine(checkWebhookConfig)
   .superRefine(checkRedisConfig);
 
 export type NotifierConfig = z.infer<typeof notifierConfigSchema>;

@@ -32,8 +32,8 @@ async function start(env: Readonly<Record<string, string>> = {}): Promise<Runnin
  *
  * @throws if the signature is wrong.
  */
-function verified({ body, headers }: ReceivedWebhook, account = ACCOUNT): unknown {
-  return new Webhook(accountWebhookSecret(MASTER_SECRET, account)).verify(body, headers);
+function verified({ body, headers }: ReceivedWebhook, account = ACCOUNT, master = MASTER_SECRET): unknown {
+  return new Webhook(accountWebhookSecret(master, account)).verify(body, headers);
 }
 
 const POLLING = { WEBHOOK_POLL_MS: '100' };
@@ -107,6 +107,20 @@ describe('a webhook', () => {
     }
     const ids = receiver.received.map(({ headers }) => headers['webhook-id']);
     expect(ids.sort()).toEqual(actionIds.map((actionId) => `msg_${actionId}`).sort());
+  });
+
+  it('is accepted by receivers of the old and of the new secret during a rotation', async () => {
+    const receiver = await harness.receiver();
+    const actionId = await harness.givenAction(receiver.url);
+    const next = 'the next secret of this installation';
+    await start({ WEBHOOK_SECRET: next, WEBHOOK_SECRET_PREVIOUS: MASTER_SECRET });
+    await harness.awaitState(actionId, 'delivered');
+    const [webhook] = receiver.received;
+    for (const known of [MASTER_SECRET, next])
+      expect(verified(webhook!, ACCOUNT, known)).toMatchObject({ data: { actionId } });
+    expect(() => verified(webhook!, ACCOUNT, 'a secret that was never one of these')).toThrow(
+      'No matching signature found',
+    );
   });
 
   it('is not delivered when no secret is configured', async () => {

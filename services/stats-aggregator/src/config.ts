@@ -1,6 +1,6 @@
 import { checkKafkaConfig, consumerConfigShape, kafkaConfigShape } from '@bulk/kafka';
 import { checkMongoConfig, mongoConfigShape } from '@bulk/mongo';
-import { integer, runtimeConfigShape } from '@bulk/runtime';
+import { checkRuntimeConfig, integer, runtimeConfigShape } from '@bulk/runtime';
 import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 
@@ -56,6 +56,7 @@ const variables = z.object({
 
 /** The schema of everything that stats-aggregator reads from its environment. */
 export const statsAggregatorConfigSchema = variables
+  .superRefine(checkRuntimeConfig)
   .superRefine(checkKafkaConfig)
   .superRefine(checkMongoConfig);
 

@@ -301,23 +301,25 @@ describe.each(OVERLAYS)('the services of the overlay %s', (name) => {
   it('agree wherever the services must agree', () => {
     const shared = Object.keys(kafkaConfigShape).filter((variable) => !variable.endsWith('_USERNAME'));
     // Each reads files of its own, so only their names are compared.
-    const of = (service: (typeof CONFIGURED)[number]): unknown => {
+    const of = (service: (typeof CONFIGURED)[number], variables: readonly string[]): unknown => {
       const given = overlay.environment(service);
       return Object.fromEntries(
-        shared.map((variable) => [variable, given[variable]?.replace(/^.*(?=\/etc\/bulk\/)/, '')]),
+        variables.map((variable) => [variable, given[variable]?.replace(/^.*(?=\/etc\/bulk\/)/, '')]),
       );
     };
-    for (const service of CONFIGURED) expect(of(service)).toEqual(of('intake'));
-    const [intake, notifier] = [overlay.environment('intake'), overlay.environment('notifier')];
-    for (const variable of ['WEBHOOK_SECRET', 'AUTH_MODE', 'JWT_ISSUER', 'REDIS_PREFIX', 'REDIS_URL']) {
-      expect(notifier[variable]).toBe(intake[variable]);
-    }
+    for (const service of CONFIGURED) expect(of(service, shared)).toEqual(of('intake', shared));
+    const both = ['AUTH_MODE', 'JWT_ISSUER', 'REDIS_PREFIX', 'REDIS_URL', ...WEBHOOK_FILES];
+    expect(of('notifier', both)).toEqual(of('intake', both));
+    const intake = overlay.environment('intake');
     expect(overlay.environment('handler')['REDIS_PREFIX']).toBe(intake['REDIS_PREFIX']);
     expect(loadConfig(z.object({ AUTH_MODE: z.string() }), intake).AUTH_MODE).toBe(
       name === 'prod' ? 'jwt' : 'header',
     );
   });
 });
+
+const WEBHOOK_FILES = ['WEBHOOK_SECRET_FILE', 'WEBHOOK_SECRET_PREVIOUS_FILE'];
+const WEBHOOK_PATHS = ['/etc/bulk/webhooks/secret', '/etc/bulk/webhooks/previous'];
 
 describe('the services of prod', () => {
   let prod: RenderedOverlay;
@@ -351,6 +353,20 @@ describe('the services of prod', () => {
       MONGODB_USERNAME: 5,
       REDIS_USERNAME: 3,
     });
+  });
+
+  it('read the secret of the webhooks from a file, and start without one only if there is no rotation', () => {
+    for (const service of ['intake', 'notifier'] as const) {
+      const sources = prod
+        .pod(service)
+        .volumes.flatMap((volume) => ('projected' in volume ? volume.projected.sources : []))
+        .filter(({ secret }) => secret.name === 'bulk-webhooks')
+        .map(({ secret }) => [secret.items.map(({ path }) => `/etc/bulk/webhooks/${path}`), secret.optional]);
+      expect(sources).toEqual(WEBHOOK_PATHS.map((path, i) => [[path], i === 1]));
+      const environment = prod.environment(service);
+      const given = WEBHOOK_FILES.map((variable) => environment[variable]);
+      expect(given).toEqual(WEBHOOK_PATHS.map((path) => expect.stringMatching(`${path}$`)));
+    }
   });
 
   it('restart when a Secret changes', () => {

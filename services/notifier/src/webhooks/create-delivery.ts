@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Database } from '@bulk/mongo';
 import type { ServiceContext } from '@bulk/runtime';
-import { callbackPolicyOf } from '@bulk/webhooks';
+import { callbackPolicyOf, webhookSecretsOf } from '@bulk/webhooks';
 import type { DeliveryConfig } from './config.ts';
 import { guardedLookup } from './guarded-lookup.ts';
 import { WebhookDelivery } from './webhook-delivery.ts';
@@ -27,7 +27,8 @@ export function createWebhookDelivery(
   { log, signal }: Pick<ServiceContext, 'log' | 'signal'>,
   recorder: WebhookRecorder,
 ): WebhookWorker {
-  if (config.WEBHOOK_SECRET === undefined) return NO_WEBHOOKS;
+  const masterSecrets = webhookSecretsOf(config);
+  if (masterSecrets.length === 0) return NO_WEBHOOKS;
   const now = (): Date => new Date();
   const policy = callbackPolicyOf(config);
   const timeoutMs = config.WEBHOOK_TIMEOUT_MS;
@@ -41,7 +42,7 @@ export function createWebhookDelivery(
       maxResponseBytes: config.WEBHOOK_MAX_RESPONSE_BYTES,
       onUnanswered: (error) => log.debug({ err: error }, 'Webhook got no answer'),
     }),
-    masterSecret: config.WEBHOOK_SECRET,
+    masterSecrets,
     instanceId: randomUUID(),
     pollMs: config.WEBHOOK_POLL_MS,
     concurrency: config.WEBHOOK_CONCURRENCY,

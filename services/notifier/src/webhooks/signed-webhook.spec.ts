@@ -72,16 +72,25 @@ describe('signWebhook', () => {
   const body = JSON.stringify({ name: 'Zoë', text: '…' });
 
   it("passes the verification of the standard library, with only the account's secret", () => {
-    const { headers } = signWebhook(id, body, SECRET, new Date());
+    const { headers } = signWebhook(id, body, [SECRET], new Date());
     expect(new Webhook(SECRET).verify(body, headers)).toEqual(JSON.parse(body));
     const other = new Webhook(accountWebhookSecret('m'.repeat(32), 'other'));
     expect(() => other.verify(body, headers)).toThrow(WebhookVerificationError);
     expect(() => new Webhook(SECRET).verify(`${body} `, headers)).toThrow(WebhookVerificationError);
   });
 
+  it('is accepted during a rotation by a receiver that knows only the old secret, or only the new one', () => {
+    const next = accountWebhookSecret('n'.repeat(32), 'acme');
+    const { headers } = signWebhook(id, body, [next, SECRET], new Date());
+    for (const secret of [SECRET, next])
+      expect(new Webhook(secret).verify(body, headers)).toEqual(JSON.parse(body));
+    const other = new Webhook(accountWebhookSecret('o'.repeat(32), 'acme'));
+    expect(() => other.verify(body, headers)).toThrow(WebhookVerificationError);
+  });
+
   it('returns exactly the signature of the standard library', () => {
     const now = new Date('2026-11-24T12:00:05.900Z');
-    expect(signWebhook(id, body, SECRET, now).headers).toEqual({
+    expect(signWebhook(id, body, [SECRET], now).headers).toEqual({
       'webhook-id': `msg_${ACTION._id}`,
       'webhook-timestamp': '1795521605',
       'webhook-signature': new Webhook(SECRET).sign(id, new Date('2026-11-24T12:00:05Z'), body),

@@ -33,20 +33,23 @@ export function webhookId(actionId: string): string {
 }
 
 /**
- * Signs a body by the Standard Webhooks specification.
+ * Signs a body by the Standard Webhooks specification, which allows a signature per secret. A receiver accepts a webhook
+ * if it knows one of the secrets.
  *
- * @param secret the account's secret: `whsec_` and the base64 of the key.
+ * @param secrets the account's secrets: `whsec_` and the base64 of the key, the present one first.
  * @param now time of the send. Receivers refuse webhooks that are older than some minutes.
  */
-export function signWebhook(id: string, body: string, secret: string, now: Date): SignedWebhook {
+export function signWebhook(id: string, body: string, secrets: readonly string[], now: Date): SignedWebhook {
   const timestamp = String(Math.floor(now.getTime() / 1_000));
-  const key = Buffer.from(secret.slice(WEBHOOK_SECRET_PREFIX.length), 'base64');
-  const signature = createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64');
+  const signatures = secrets.map((secret) => {
+    const key = Buffer.from(secret.slice(WEBHOOK_SECRET_PREFIX.length), 'base64');
+    return `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`;
+  });
   return {
     headers: {
       [WEBHOOK_HEADERS.id]: id,
       [WEBHOOK_HEADERS.timestamp]: timestamp,
-      [WEBHOOK_HEADERS.signature]: `v1,${signature}`,
+      [WEBHOOK_HEADERS.signature]: signatures.join(' '),
     },
     body,
   };

@@ -11,8 +11,8 @@ import type { WebhookStore } from './webhook-store.ts';
 export interface WebhookDeliveryOptions {
   readonly store: WebhookStore;
   readonly sender: WebhookSender;
-  /** WEBHOOK_SECRET. */
-  readonly masterSecret: string;
+  /** WEBHOOK_SECRET and, during a rotation, the previous one. */
+  readonly masterSecrets: readonly string[];
   /** Name of this instance. No other instance has ever had the same name. */
   readonly instanceId: string;
   /** Maximum time between two looks for due webhooks, in ms. */
@@ -114,13 +114,13 @@ export class WebhookDelivery {
   }
 
   async #deliver(claimed: ClaimedWebhook, term: LeaseTerm): Promise<void> {
-    const { sender, masterSecret, retry, timeoutMs, monotonic, now, recorder, log } = this.#options;
+    const { sender, masterSecrets, retry, timeoutMs, monotonic, now, recorder, log } = this.#options;
     const { action, callback } = claimed;
     const body = JSON.stringify(toWebhookEvent(action));
-    const secret = accountWebhookSecret(masterSecret, action.accountId);
+    const secrets = masterSecrets.map((master) => accountWebhookSecret(master, action.accountId));
     // A process that stalled since its claim leaves the webhook to the new owner.
     if (!term.lasts(timeoutMs, monotonic())) return;
-    const webhook = signWebhook(webhookId(action._id), body, secret, now());
+    const webhook = signWebhook(webhookId(action._id), body, secrets, now());
     const sentAt = monotonic();
     const result = await sender.send(callback.url, webhook, this.#cut.signal);
     const settlement = settlementOf(result, callback.attempts, retry, now());

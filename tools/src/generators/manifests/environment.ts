@@ -69,7 +69,10 @@ export function environmentOf(
     mkdirSync(inside, { recursive: true });
     if (!('projected' in volume)) continue;
     for (const { secret: source } of volume.projected.sources) {
-      for (const { key, path } of source.items) writeFileSync(join(inside, path), secret(source.name, key));
+      for (const { key, path } of source.items) {
+        if (source.optional && !secrets.has(`${source.name}/${key}`)) continue;
+        writeFileSync(join(inside, path), secret(source.name, key));
+      }
     }
   }
   return Object.fromEntries(

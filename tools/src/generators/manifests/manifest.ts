@@ -31,6 +31,7 @@ const secretsVolume = z.strictObject({
       z.strictObject({
         secret: z.strictObject({
           name: z.string(),
+          optional: z.boolean().default(false),
           items: z.array(z.strictObject({ key: z.string(), path: z.string() })),
         }),
       }),
