@@ -87,11 +87,11 @@ for (const { declared, exposed } of services) {
 }
 const METRIC = /\b(?:bulk|nodejs|process)_[a-z0-9_]+/g;
 /** Names that come from recording rules, from Prometheus itself, or from Kubernetes. */
-const OTHER = /\b(?:bulk:[a-z0-9_:]+|up\b|ALERTS\b|vector\(|(?:kube|container)_\w+)/g;
+const OTHER = /\b(?:bulk:[a-z0-9_:]+|up\b|ALERTS\b|vector\(|(?:kube|container|keda)_\w+)/g;
 /** Their labels. */
 const OTHER_LABELS = [
   ...['objective', 'window', 'status', 'alertstate', 'alertname', 'severity'],
-  ...['horizontalpodautoscaler', 'job_name', 'pod', 'container', 'resource'],
+  ...['horizontalpodautoscaler', 'job_name', 'pod', 'container', 'resource', 'scaledObject'],
 ];
 
 describe('alert rules and dashboard', () => {
