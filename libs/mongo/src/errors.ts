@@ -180,3 +180,9 @@ export async function stored<T>(operation: Promise<T>): Promise<T> {
     throw new StoreError(error);
   }
 }
+
+/** Returns whether an error says that a write would have made a unique value occur twice. */
+export function isDuplicateKey(error: unknown): boolean {
+  const cause = error instanceof StoreError ? error.cause : undefined;
+  return cause instanceof MongoServerError && cause.code === DUPLICATE_KEY;
+}

@@ -5,6 +5,7 @@ export * from './actions/upload-claims.ts';
 export * from './check-indexes.ts';
 export * from './config.ts';
 export * from './database.ts';
+export * from './database-owner.ts';
 export * from './documents.ts';
 export * from './dry-run-entity-store.ts';
 export * from './entity-store.ts';

@@ -7,6 +7,7 @@ import {
 } from '@bulk/runtime';
 import { checkIndexes } from './check-indexes.ts';
 import type { MongoConfig } from './config.ts';
+import { claimDatabase } from './database-owner.ts';
 import { Database } from './database.ts';
 import { STORE_UNAVAILABLE } from './errors.ts';
 import { ensureIndexes } from './indexes.ts';
@@ -14,9 +15,16 @@ import { ensureIndexes } from './indexes.ts';
 /** Name of the database on `/healthz`. */
 export const MONGODB = 'mongodb';
 const INDEXES = 'mongodb indexes';
+/** Name on `/healthz` of the check that the database belongs to the installation. */
+export const OWNER = 'mongodb owner';
+
+/** The prefix of the topics of the installation to which a process belongs. */
+export interface InstallationConfig {
+  readonly TOPIC_PREFIX: string;
+}
 
 /**
- * Waits for MongoDB and connects. It creates the missing indexes, or, if ENSURE_INDEXES is false, waits until the
+ * Waits for MongoDB and connects. It waits while the database belongs to another installation. It creates the missing indexes, or, if ENSURE_INDEXES is false, waits until the
  * installer has created them. The connection is closed when the service releases what it opened.
  *
  * @param entityTypes the entity types whose collections this service uses.
@@ -24,13 +32,14 @@ const INDEXES = 'mongodb indexes';
  */
 export async function openDatabase(
   appName: string,
-  config: MongoConfig & RetentionConfig,
+  config: MongoConfig & RetentionConfig & InstallationConfig,
   entityTypes: readonly EntityType[],
   context: ServiceContext,
 ): Promise<Database> {
   const database = await openDependency(MONGODB, () => Database.connect(appName, config), context);
   context.releasers.push(MONGODB, () => database.close());
   context.dependencies.add({ name: MONGODB, code: STORE_UNAVAILABLE, probe: () => database.ping() });
+  await openDependency(OWNER, () => claimDatabase(database, config.TOPIC_PREFIX), context);
   if (config.ENSURE_INDEXES) await openIndexes(appName, config, entityTypes, context);
   else await openDependency(INDEXES, () => checkIndexes(database, entityTypes, config), context);
   return database;

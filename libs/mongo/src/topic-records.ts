@@ -1,6 +1,5 @@
 import type { Database } from './database.ts';
-import { DUPLICATE_KEY, stored, StoreError } from './errors.ts';
-import { MongoServerError } from 'mongodb';
+import { isDuplicateKey, stored } from './errors.ts';
 
 /** Collection `installation`, documents of topics: the topics that the offsets in all other collections refer to. */
 interface TopicRecord {
@@ -23,6 +22,8 @@ interface EpochRecord {
   readonly prefix: string;
   /** Whether everything that belongs to the replacement is done. */
   readonly done: boolean;
+  /** Prefix of the topics of the last replacement that is complete, to which the database belongs. */
+  readonly owner?: string;
 }
 
 /** Places of an epoch in a partition. No topic ever has that many messages in a partition. */
@@ -48,8 +49,7 @@ export async function recordTopicIds(
       );
     } catch (error) {
       // Another service records the same topic at the same time.
-      const cause = error instanceof StoreError ? error.cause : undefined;
-      if (!(cause instanceof MongoServerError) || cause.code !== DUPLICATE_KEY) throw error;
+      if (!isDuplicateKey(error)) throw error;
     }
     const record = await stored(records.findOne({ _id }));
     if (record !== null) recorded.set(topic, record.topicId);
@@ -168,8 +168,14 @@ export async function readOpenEpoch(
   return (await stored(epochs.findOne({ _id: 'epoch', done: false }))) ?? undefined;
 }
 
-/** Records that everything that belongs to the replacement of the topics is done. @throws StoreError. */
+/**
+ * Records that everything that belongs to the replacement of the topics is done. From now on the database belongs to
+ * the installation with the prefix of the new topics.
+ *
+ * @throws StoreError.
+ */
 export async function completeEpoch(database: Database): Promise<void> {
   const epochs = database.db.collection<EpochRecord>('installation');
-  await stored(epochs.updateOne({ _id: 'epoch' }, { $set: { done: true } }));
+  const owner = (await readOpenEpoch(database))?.prefix;
+  if (owner !== undefined) await stored(epochs.updateOne({ _id: 'epoch' }, { $set: { done: true, owner } }));
 }

@@ -1,7 +1,7 @@
 import { ownGroupPrefix, topicNames, topicsOf, type TopicNames } from '@bulk/contracts';
 import type { Environment } from '@bulk/local-stack';
 import { createKafka, kafkaConfigSchema, MessageCodec, type Kafka } from '@bulk/kafka';
-import type { Database } from '@bulk/mongo';
+import { checkDatabaseOwner, type Database } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { DeadLetterDesk } from './desk.ts';
 import { Marks } from './marks.ts';
@@ -20,10 +20,11 @@ export interface OpenDesk {
  *
  * @param env environment of a service of the installation: TOPIC_PREFIX, KAFKA_BROKERS,
  * SCHEMA_REGISTRY_URL.
- * @throws InvalidConfigError; the registry's error if it is unavailable.
+ * @throws InvalidConfigError; ForeignDatabaseError; the registry's error if it is unavailable.
  */
 export async function openDesk(env: Environment, database: Database): Promise<OpenDesk> {
   const config = loadConfig(kafkaConfigSchema, env);
+  await checkDatabaseOwner(database, config.TOPIC_PREFIX);
   const kafka = createKafka('dlq', config, silentLogger());
   const topics = topicNames(config.TOPIC_PREFIX);
   const own = topicsOf(topics).filter(({ key }) => key === 'results' || key === 'deadLetters');

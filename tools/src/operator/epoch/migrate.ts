@@ -1,6 +1,13 @@
 import { CodedError } from '@bulk/domain';
 import { createKafka, type KafkaConfig } from '@bulk/kafka';
-import { completeEpoch, readCompletedPrefix, readOpenEpoch, startEpoch, type Database } from '@bulk/mongo';
+import {
+  checkDatabaseOwner,
+  completeEpoch,
+  readCompletedPrefix,
+  readOpenEpoch,
+  startEpoch,
+  type Database,
+} from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { provideTopics } from './new-topics.ts';
 import { Restaging } from './restage.ts';
@@ -48,7 +55,7 @@ export interface Migrated {
  * killed at any time and repeated with the same target.
  *
  * @param config the present settings.
- * @throws MigrationRefusedError, NotDrainedError, NotRestagedError; the error of a part that is unavailable.
+ * @throws MigrationRefusedError, ForeignDatabaseError, NotDrainedError, NotRestagedError; the error of a part that is unavailable.
  */
 export async function migratePartitions(
   database: Database,
@@ -70,6 +77,7 @@ export async function migratePartitions(
     throw new MigrationRefusedError(
       `the migration to ${prefix} is complete: set TOPIC_PREFIX to it for ops as well`,
     );
+  await checkDatabaseOwner(database, config.TOPIC_PREFIX);
   const kafka = createKafka('ops', config, silentLogger());
   const reasons = await findUndrained(database, kafka, config.TOPIC_PREFIX);
   if (reasons.length > 0) throw new NotDrainedError(reasons);

@@ -1,6 +1,7 @@
 import { CodedError, UNFINISHED_STATUSES } from '@bulk/domain';
 import type { KafkaConfig } from '@bulk/kafka';
 import {
+  checkDatabaseOwner,
   startEpoch,
   completeEpoch,
   EPOCH_PLACES,
@@ -68,14 +69,15 @@ export interface RebuildParts {
  * dispatch of their actions, and later actions follow them. The command may be killed at any time and repeated with the
  * same options. Run it while no service runs.
  *
- * @throws NotReplacedError, NotDrainedError, FirstPositionsLostError, before anything but empty topics was changed; the
- * error of a part that is unavailable.
+ * @throws ForeignDatabaseError, NotReplacedError, NotDrainedError, FirstPositionsLostError, before anything but empty
+ * topics was changed; the error of a part that is unavailable.
  */
 export async function rebuildKafka(
   { database, redis, redisPrefix, config }: RebuildParts,
   signal: AbortSignal,
   { accepted = new Set(), isRedisKept = false }: RebuildOptions = {},
 ): Promise<Rebuilt> {
+  await checkDatabaseOwner(database, config.TOPIC_PREFIX);
   const found = await provideTopics(config);
   const isOpen = (await readOpenEpoch(database))?.prefix === config.TOPIC_PREFIX;
   const inUse = isOpen ? [] : await topicsInUse(database, found.ids);

@@ -1,7 +1,7 @@
 import { createRegistry } from '@bulk/action-types';
 import { CodedError } from '@bulk/domain';
 import { alignTopicTimes, installMessaging } from '@bulk/kafka';
-import { Database, indexBuilds, openIndexes } from '@bulk/mongo';
+import { claimDatabase, Database, indexBuilds, openIndexes, OWNER } from '@bulk/mongo';
 import {
   DependencyWatch,
   Health,
@@ -75,6 +75,7 @@ async function installIndexes(
   const { entityTypes } = createRegistry();
   const database = await openDependency('mongodb', () => Database.connect('bulk-installer', config), context);
   context.releasers.push('mongodb', () => database.close());
+  await openDependency(OWNER, () => claimDatabase(database, config.TOPIC_PREFIX), context);
   patience.extendWhile({
     isAtWork: async () => {
       const builds = await indexBuilds(database);

@@ -1,7 +1,7 @@
 import { allTopics, guardedTopics, topicNames } from '@bulk/contracts';
 import { UNFINISHED_STATUSES } from '@bulk/domain';
 import { createKafka, TopicIds, type Kafka, type KafkaConfig } from '@bulk/kafka';
-import { readTopicIds, reconcile, type Database } from '@bulk/mongo';
+import { checkDatabaseOwner, readTopicIds, reconcile, type Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { membersOf } from '../epoch/undrained.ts';
 import { sharedGroups } from '../lag/read-lag.ts';
@@ -27,7 +27,7 @@ export interface RestoreReport {
  *
  * @param resetGroups sets the groups of handler and stats-aggregator back to the first messages that Kafka holds. What
  * was applied and counted before the backup is recognised, and what came later is applied and counted again, once.
- * @throws the error of a part that is unavailable.
+ * @throws ForeignDatabaseError; the error of a part that is unavailable.
  */
 export async function checkRestore(
   database: Database,
@@ -36,6 +36,7 @@ export async function checkRestore(
   signal: AbortSignal,
 ): Promise<RestoreReport> {
   const prefix = config.TOPIC_PREFIX;
+  await checkDatabaseOwner(database, prefix);
   const kafka = createKafka('ops', config, silentLogger());
   const running = await membersOf(kafka, prefix);
   const faults = [...running, ...(await replacedTopics(kafka, database, prefix))];
