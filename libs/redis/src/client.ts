@@ -2,6 +2,7 @@ import { openDependency, type Logger, type ServiceContext } from '@bulk/runtime'
 import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisConfig } from './config.ts';
 import { REDIS_UNAVAILABLE, RedisError } from './errors.ts';
+import { SentinelRedis } from './sentinel-client.ts';
 
 /** Name of Redis on `/healthz`. */
 export const REDIS = 'redis';
@@ -75,13 +76,33 @@ function newClient(config: RedisConfig, commandTimeoutMs: number, own: OwnOption
     connectTimeout: config.REDIS_TIMEOUT_MS,
     disconnectTimeout: 500,
     retryStrategy: (times: number) => Math.min(100 * times, 2_000),
+    // The server has become a replica. Its address, or the sentinels, may name another primary by now.
+    reconnectOnError: ({ message }: Error) => message.startsWith('READONLY'),
     ...own,
   };
   const whole = { ...options, ...accessOf(config) };
+  if (config.REDIS_SENTINELS !== undefined)
+    return new SentinelRedis({ ...whole, ...sentinelOptions(config) });
   return config.REDIS_URL === undefined
     ? new Redis({ ...whole, host: config.REDIS_HOST, port: config.REDIS_PORT })
     : // With rediss: in the URL, the client would ignore our certificates.
       new Redis(config.REDIS_URL.replace(/^rediss:/, 'redis:'), whole);
+}
+
+/** Returns how the client finds the primary: it asks the sentinels before each connection. */
+function sentinelOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
+  const { REDIS_SENTINELS: sentinels = [], REDIS_SENTINEL_NAME: name = '' } = config;
+  const { REDIS_SENTINEL_USERNAME: username } = config;
+  const password = config.REDIS_SENTINEL_PASSWORD ?? config.REDIS_SENTINEL_PASSWORD_FILE;
+  const { tls } = accessOf(config);
+  return {
+    sentinels: sentinels.map((address) => ({ ...address })),
+    name,
+    sentinelCommandTimeout: config.REDIS_TIMEOUT_MS,
+    ...(username === undefined ? {} : { sentinelUsername: username }),
+    ...(password === undefined ? {} : { sentinelPassword: password }),
+    ...(tls === undefined ? {} : { enableTLSForSentinelMode: true, sentinelTLS: tls }),
+  };
 }
 
 /** Returns the TLS options, and the credentials that the URL does not contain. */

@@ -5,13 +5,13 @@ import { DependencyError, messageOf, type FaultKind } from '@bulk/domain';
  * `request` are the fault of one command and its key.
  */
 export const REDIS_REPLIES: Readonly<Partial<Record<FaultKind, readonly string[]>>> = {
-  election: ['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'BUSY', 'NOREPLICAS'],
+  election: ['LOADING', 'MASTERDOWN', 'CLUSTERDOWN', 'TRYAGAIN', 'BUSY', 'NOREPLICAS', 'UNBLOCKED'],
   authentication: ['NOAUTH', 'WRONGPASS'],
   authorisation: ['NOPERM', 'ERR The user executing the script'],
   quota: ['ERR max number of clients reached'],
   'disk-full': ['MISCONF'],
   'out-of-memory': ['OOM'],
-  'read-only': ['READONLY'],
+  'read-only': ['READONLY', 'ERR WAIT cannot be used with replica instances'],
   request: ['WRONGTYPE'],
 };
 
@@ -36,8 +36,19 @@ export class RedisError extends DependencyError {
   }
 }
 
+/** Thrown if too few replicas have a write within the time. The write may be lost when a replica becomes the primary. */
+export class NotReplicatedError extends Error {
+  readonly code = 'REDIS_NOT_REPLICATED';
+
+  constructor(has: number, needed: number) {
+    super(`${has} of the required ${needed} replicas have the write`);
+    this.name = 'NotReplicatedError';
+  }
+}
+
 /** Returns why Redis failed a command. An error that is not a reply of Redis is a fault of the connection. */
 export function redisFault(error: unknown): FaultKind {
+  if (error instanceof NotReplicatedError) return 'election';
   if (!(error instanceof Error) || error.name !== 'ReplyError') return 'unreachable';
   return REPLIES.find(([reply]) => reply.test(error.message))?.[1] ?? 'unknown';
 }

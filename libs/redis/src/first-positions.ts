@@ -3,7 +3,7 @@ import type { ChainableCommander, Redis } from 'ioredis';
 import { z } from 'zod';
 import { CLAIM } from './claim-script.ts';
 import { RedisError } from './errors.ts';
-import { KeyScript } from './key-script.ts';
+import { KeyScript, type Replication } from './key-script.ts';
 
 /** A batch whose first positions are to be determined. */
 export interface BatchClaim {
@@ -51,9 +51,15 @@ export class FirstPositions {
   /**
    * @param ttlSeconds how long an action is remembered after its last batch if it is not released; at least as long as
    *   Kafka keeps the batch.
+   * @param replication replicas that must have a claim before it is answered, so that a failover does not forget it.
    */
-  constructor(redis: Redis, prefix: string, ttlSeconds: number) {
-    this.#claims = new KeyScript(redis, CLAIM);
+  constructor(
+    redis: Redis,
+    prefix: string,
+    ttlSeconds: number,
+    replication: Replication = { replicas: 0, timeoutMs: 0 },
+  ) {
+    this.#claims = new KeyScript(redis, CLAIM, replication);
     this.#prefix = prefix;
     this.#ttlSeconds = ttlSeconds;
   }
@@ -63,7 +69,7 @@ export class FirstPositions {
    * same batch at the same offset: a redelivered position finds itself. A replay finds the position that came first
    * before it, whatever has happened to that one.
    *
-   * @throws RedisError if Redis does not answer or refuses: nothing is known.
+   * @throws RedisError if Redis does not answer or refuses, or too few replicas have the claim: nothing is known.
    */
   async claim({
     actionId,

@@ -19,7 +19,7 @@ import {
   TopicBases,
   type Database,
 } from '@bulk/mongo';
-import { FirstPositions, openRedis, REDIS, type Redis } from '@bulk/redis';
+import { FirstPositions, openRedis, REDIS, replicationOf, type Redis } from '@bulk/redis';
 import { startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { Container, type ServiceIdentifier } from 'inversify';
 import { BatchApplier } from './application/batch-applier.ts';
@@ -94,6 +94,7 @@ export async function createContainer(
           redis,
           config.REDIS_PREFIX,
           Math.ceil(times.firstPositionsMs / 1_000),
+          replicationOf(config),
         ),
         store: new MongoEntityStore(database),
         dryRunStore: new DryRunEntityStore(database),

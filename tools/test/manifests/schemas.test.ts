@@ -48,6 +48,10 @@ const MORE = {
   OTLP_ENDPOINT: 'http://collector.observability.svc:4318',
   OTLP_NAMESPACE: 'observability',
   OTLP_PORT: '4318',
+  REDIS_URL: '',
+  REDIS_SENTINELS: 'sentinel-0.redis.redis.svc,sentinel-1.redis.redis.svc',
+  REDIS_SENTINEL_NAME: 'primary',
+  REDIS_SENTINEL_PORT: '26380',
 };
 const PROD_PLATFORM = 'overlays/prod/platform/kustomization.yaml';
 const DIGEST = `sha256:${'5'.repeat(64)}`;
@@ -68,6 +72,7 @@ const COMPONENTS = [
   'mongodb-tls',
   'mongodb-backup',
   'redis-tls',
+  'redis-sentinel',
   'webhooks',
   'gateway-api',
   'ingress',
@@ -225,11 +230,24 @@ it('an overlay of its own has what its settings say, with no file of the reposit
     OTEL_EXPORTER_OTLP_ENDPOINT: MORE.OTLP_ENDPOINT,
     TRACES_SAMPLE_PERCENT: '5',
   });
+  for (const service of ['intake', 'handler', 'notifier', 'ops']) {
+    const found = manifests.find(({ metadata }) =>
+      new RegExp(`^${service}-[a-z0-9]{10}$`).test(metadata.name),
+    );
+    const { REDIS_URL, REDIS_SENTINELS, REDIS_SENTINEL_NAME } = MORE;
+    expect(configMapSchema.parse(found).data).toMatchObject({
+      REDIS_URL,
+      REDIS_SENTINELS,
+      REDIS_SENTINEL_NAME,
+      REDIS_TLS: 'true',
+    });
+  }
   const text = JSON.stringify(
     manifests.filter(({ kind, metadata }) => kind !== 'PrometheusRule' && metadata.name !== 'bulk-dashboard'),
   );
   expect(text).toContain('"events-cluster-ca-cert"');
   expect(text).toContain('"orders-stats-aggregator"');
+  expect(text).toContain('"ports":[{"port":6379},{"port":26380}]');
   // Names inside of the namespace are the same in every installation; names of Kafka are not.
   expect(text.match(/"bulk[.-](?!platform|accounts|action-platform|partitions|webhooks)[^"]*"/g)).toBeNull();
 });

@@ -1,0 +1,124 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import {
+  cacheFolder,
+  provideRedis,
+  releasePorts,
+  reservePorts,
+  startChild,
+  type Child,
+  type ProvisionContext,
+} from '@bulk/local-stack';
+import { BreakableLink } from './breakable-link.ts';
+
+const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: () => undefined };
+const GRACE_MS = 5_000;
+const SERVERS = ['primary', 'replica', 'sentinel'] as const;
+type Server = (typeof SERVERS)[number];
+
+/** Name of the primary at the sentinel. */
+export const SENTINEL_NAME = 'bulk';
+/** Passwords of the servers and of the sentinel. */
+const PASSWORD = 'of-the-servers';
+const SENTINEL_PASSWORD = 'of-the-sentinel';
+
+/**
+ * A real Redis with a replica, and a sentinel that makes the replica the primary when the primary is dead. All of them
+ * ask for a password.
+ */
+export class ReplicatedRedis {
+  /** Carries the replication. */
+  readonly replication: BreakableLink;
+  readonly #folder: string;
+  readonly #ports: ReadonlyMap<Server, number>;
+  readonly #children = new Map<Server, Child>();
+
+  private constructor(folder: string, ports: ReadonlyMap<Server, number>, replication: BreakableLink) {
+    this.#folder = folder;
+    this.#ports = ports;
+    this.replication = replication;
+  }
+
+  /** Resolves when the processes have started; clients wait until they answer. */
+  static async start(): Promise<ReplicatedRedis> {
+    const folder = mkdtempSync(join(tmpdir(), 'replicated-redis-'));
+    const reserved = await reservePorts(context.cache, new Map(SERVERS.map((name) => [name, []])));
+    const ports = new Map(SERVERS.map((name) => [name, reserved.get(name) ?? 0]));
+    const link = await BreakableLink.to('127.0.0.1', ports.get('primary') ?? 0);
+    const self = new ReplicatedRedis(folder, ports, link);
+    const server = [
+      `requirepass ${PASSWORD}`,
+      `masterauth ${PASSWORD}`,
+      'save ""',
+      'appendonly yes',
+      // Otherwise the first synchronisation waits for further replicas.
+      'repl-diskless-sync-delay 0',
+    ];
+    await self.#spawn('primary', server);
+    await self.#spawn('replica', [...server, `replicaof 127.0.0.1 ${link.port}`]);
+    await self.#spawn('sentinel', [
+      `requirepass ${SENTINEL_PASSWORD}`,
+      `sentinel monitor ${SENTINEL_NAME} 127.0.0.1 ${self.portOf('primary')} 1`,
+      `sentinel auth-pass ${SENTINEL_NAME} ${PASSWORD}`,
+      `sentinel down-after-milliseconds ${SENTINEL_NAME} 500`,
+      // A failover that finds no replica is tried again after twice this time.
+      `sentinel failover-timeout ${SENTINEL_NAME} 3000`,
+    ]);
+    return self;
+  }
+
+  /** For the environment of a service: the sentinel, and no other address. */
+  get env(): Readonly<Record<string, string>> {
+    return {
+      REDIS_URL: '',
+      REDIS_PASSWORD: PASSWORD,
+      REDIS_SENTINELS: `127.0.0.1:${this.portOf('sentinel')}`,
+      REDIS_SENTINEL_NAME: SENTINEL_NAME,
+      REDIS_SENTINEL_PASSWORD: SENTINEL_PASSWORD,
+    };
+  }
+
+  /** For the configuration of a client: the address of one server. */
+  envOf(name: 'primary' | 'replica'): Readonly<Record<string, string>> {
+    return { REDIS_URL: `redis://:${PASSWORD}@127.0.0.1:${this.portOf(name)}` };
+  }
+
+  async kill(name: Server): Promise<void> {
+    await this.#children.get(name)?.kill();
+    this.#children.delete(name);
+  }
+
+  portOf(name: Server): number {
+    return this.#ports.get(name) ?? 0;
+  }
+
+  /**
+   * Starts a server, or a killed one again with its data.
+   *
+   * @param more arguments that take precedence over its file.
+   */
+  async resume(name: Server, more: readonly string[] = []): Promise<void> {
+    const file = join(this.#folder, name, 'redis.conf');
+    const args = [file, ...(name === 'sentinel' ? ['--sentinel'] : []), ...more];
+    const command = await provideRedis(context);
+    const cwd = join(this.#folder, name);
+    this.#children.set(name, await startChild({ command, args, cwd }, join(cwd, 'log'), process.env));
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([...this.#children.values()].map((child) => child.stop(GRACE_MS)));
+    await this.replication.close();
+    await releasePorts(context.cache, this.#ports.values());
+    rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #spawn(name: Server, lines: readonly string[]): Promise<void> {
+    const folder = join(this.#folder, name);
+    mkdirSync(folder);
+    const all = [`port ${this.portOf(name)}`, 'bind 127.0.0.1', `dir ${folder}`, ...lines];
+    // A sentinel rewrites its file.
+    writeFileSync(join(folder, 'redis.conf'), `${all.join('\n')}\n`);
+    await this.resume(name);
+  }
+}
