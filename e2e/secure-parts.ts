@@ -35,6 +35,9 @@ export const PASSWORDS = {
   redis: 'redis-c05d%mark',
 } as const;
 
+/** Name of the Redis at its sentinel. */
+export const SENTINEL_NAME = 'secure';
+
 /** Returns the name of the Kafka user of a service or tool. Its password is that of `USER`. */
 export function kafkaUserName(user: KafkaUser): string {
   return `bulk-${user}`;
@@ -68,12 +71,17 @@ export class SecureParts {
   static async start(registryUrl: string): Promise<SecureParts> {
     const folder = mkdtempSync(join(tmpdir(), 'secure-parts-'));
     // The last one is the admin port of the service under test.
-    const names = ['kafka', 'internal', 'controller', 'mongodb', 'redis', 'admin'];
+    const names = ['kafka', 'internal', 'controller', 'mongodb', 'redis', 'sentinel', 'admin'];
     const ports = await reservePorts(context.cache, new Map(names.map((name) => [name, []])));
     const parts = new SecureParts(folder, ports);
     try {
       await makeCertificates(folder);
-      await Promise.all([parts.#startKafka(), parts.#startMongo(), parts.#startRedis()]);
+      await Promise.all([
+        parts.#startKafka(),
+        parts.#startMongo(),
+        parts.#startRedis(),
+        parts.#startSentinel(),
+      ]);
       await parts.#startGateway(registryUrl);
       return parts;
     } catch (error) {
@@ -179,23 +187,38 @@ export class SecureParts {
   async #startRedis(): Promise<void> {
     const folder = join(this.#folder, 'redis');
     mkdirSync(folder);
-    const config = join(this.#folder, 'redis.conf');
+    const config = this.#redisFile('redis', ['appendonly yes', 'save ""', `dir ${folder}`]);
+    await this.#spawn('redis', await provideRedis(context), [config]);
+  }
+
+  /** Starts a sentinel that names the Redis, over TLS and with the same user. */
+  async #startSentinel(): Promise<void> {
+    const config = this.#redisFile('sentinel', [
+      'tls-replication yes',
+      `sentinel monitor ${SENTINEL_NAME} 127.0.0.1 ${this.port('redis')} 1`,
+      `sentinel auth-user ${SENTINEL_NAME} ${USER}`,
+      `sentinel auth-pass ${SENTINEL_NAME} ${PASSWORDS.redis}`,
+    ]);
+    await this.#spawn('sentinel', await provideRedis(context), [config, '--sentinel']);
+  }
+
+  /** Writes the configuration of a server of Redis, and returns its path. */
+  #redisFile(name: 'redis' | 'sentinel', more: readonly string[]): string {
+    const config = join(this.#folder, `${name}.conf`);
     const lines = [
       'port 0',
-      `tls-port ${this.port('redis')}`,
+      `tls-port ${this.port(name)}`,
       'bind 127.0.0.1',
       `tls-cert-file ${join(this.#folder, 'server.pem')}`,
       `tls-key-file ${join(this.#folder, 'server.key')}`,
       `tls-ca-cert-file ${this.caFile}`,
       'tls-auth-clients no',
-      'appendonly yes',
-      'save ""',
-      `dir ${folder}`,
       'user default off',
       `user ${USER} on >${PASSWORDS.redis} ~* &* +@all`,
+      ...more,
     ];
     writeFileSync(config, `${lines.join('\n')}\n`);
-    await this.#spawn('redis', await provideRedis(context), [config]);
+    return config;
   }
 
   /** Starts a gateway in front of the real registry, as a company would. */

@@ -18,7 +18,7 @@ import { launchArguments, type ServiceName, ServiceProcess, SERVICES } from '@bu
 import { InstallationUnderTest, scenario } from './installation-under-test.ts';
 import { grantKafkaRights, revokeKafkaRights } from './kafka-acls.ts';
 import { asUser, AS_USERS, installAsUser } from './least-privilege.ts';
-import { kafkaUserName, PASSWORDS, SecureParts, USER } from './secure-parts.ts';
+import { kafkaUserName, PASSWORDS, SecureParts, SENTINEL_NAME, USER } from './secure-parts.ts';
 
 const SIZE = 300;
 const WRONG = 'wrong-f31e&mark';
@@ -93,7 +93,11 @@ describe('a wrong password', () => {
   it.each(WHAT_IS_WRONG)(
     'of $kind is reported by /readyz and revealed by nothing',
     async ({ kind, dependency, who }) => {
-      const env = { ...environment({ ...PASSWORDS, [kind]: WRONG }), TOPIC_PREFIX: `wrong-${kind}.` };
+      const env = {
+        ...environment({ ...PASSWORDS, [kind]: WRONG }),
+        TOPIC_PREFIX: `wrong-${kind}.`,
+        MONGODB_DATABASE: `wrong-${kind}`,
+      };
       for (const name of who) {
         const log = join(folder, `${kind}-${name}.log`);
         const adminPort = parts.port('admin');
@@ -224,7 +228,18 @@ describe('an installation in which each Kafka user has the documented rights onl
   let system: InstallationUnderTest;
   let prefix: string;
   beforeAll(async () => {
-    const env = { ...environment(PASSWORDS), LOG_LEVEL: 'info' };
+    const all = environment(PASSWORDS);
+    // A sentinel names the Redis, over TLS and with a password of its own.
+    const sentinel = {
+      REDIS_URL: '',
+      REDIS_TLS: 'true',
+      REDIS_SENTINELS: `127.0.0.1:${parts.port('sentinel')}`,
+      REDIS_SENTINEL_NAME: SENTINEL_NAME,
+      REDIS_SENTINEL_USERNAME: USER,
+      REDIS_SENTINEL_PASSWORD_FILE: all['REDIS_PASSWORD_FILE'] ?? '',
+      REDIS_WAIT_REPLICAS: '0',
+    };
+    const env = { ...all, ...sentinel, LOG_LEVEL: 'info' };
     system = await InstallationUnderTest.start({}, {}, env, AS_USERS, installAsUser);
     prefix = system.installation.env['TOPIC_PREFIX'] ?? '';
   }, 120_000);
