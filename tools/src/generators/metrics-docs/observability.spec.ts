@@ -250,6 +250,7 @@ describe('the documentation of operations', () => {
       'NOT_DRAINED',
       'NOT_REPLACED',
       'FIRST_POSITIONS_LOST',
+      'OUTCOME_UNKNOWN',
     ];
     const known = new Set([...constants, ...overlaySettings(), ...composeVariables()]);
     expect(variables.filter((name) => !settings.includes(`\`${name}\``) && !known.has(name ?? ''))).toEqual(
