@@ -16,7 +16,6 @@ const places = ['libs', 'services', 'deploy', 'tools'];
 
 /** How tests are run, with the real parts started around them: tools/test.mjs. */
 export default {
-  testSequencer: '<rootDir>/tools/jest-sequencer.mjs',
   // A project's own would not be heeded; tools/test.mjs gives the end-to-end tests more.
   testTimeout: 60_000,
   projects: [

@@ -6,17 +6,13 @@
  * process runs on another line of Node: they have a line of figures of their own, each of their failures counts as one,
  * and none of them counts as passed for a second time.
  *
- * `all` runs the static checks at a low priority beside everything else, then the unit tests, and then integration and
- * end-to-end tests side by side: two cores are idle for much of each of them. The end-to-end tests in `ALONE` come last,
- * with the machine to themselves.
- *
  * A check that cannot be made here is no test that passed: before the last line stands `SKIPPED <name>: <reason>` for
  * each one (`noteSkipped`), and `, N skipped` at its end. The real parts are started once, here, outside of jest: they
  * are children of this process, and the kernel ends them with it, however it ends.
  */
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { availableParallelism, getPriority, setPriority, tmpdir } from 'node:os';
+import { availableParallelism, tmpdir } from 'node:os';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { register } from 'tsx/esm/api';
@@ -33,42 +29,22 @@ const bin = (path) => join(root, 'node_modules', ...path.split('/'));
 
 const CORES = Math.min(4, availableParallelism());
 
-/** The arguments of jest that say on how many workers it runs. */
-const WORKERS = ['--maxWorkers', '-w', '--runInBand', '-i'];
-
 /** How long jest may take to end after it has written its report, in ms. */
 const END_LIMIT_MS = 30_000;
 
 /**
- * End-to-end tests without a neighbour. `stopped` measures times, which a neighbour that takes the processor would
- * falsify, and `own-engine` expects that no other test uses the engine.
- */
-const ALONE = 'e2e/(stopped|own-engine)\\.e2e\\.ts$';
-
-const UNIT = { project: 'unit', args: ['--testTimeout=20000'] };
-const INTEGRATION = { project: 'integration', args: ['--testTimeout=60000'] };
-const E2E = { project: 'e2e', args: ['--testTimeout=180000'] };
-
-/**
- * The runs of jest. Unit tests compute: one worker per core. Integration tests wait more than half of their time: two
- * workers per core, or one less beside end-to-end tests, each of which starts many processes.
+ * What each run gives to jest. Unit tests compute: one worker per core. Integration tests wait more than half of their
+ * time: two workers per core. The end-to-end tests have the machine to themselves.
  */
 const RUNS = {
-  unit: { ...UNIT, workers: CORES },
-  integration: { ...INTEGRATION, workers: 2 * CORES },
-  integrationBesideE2e: { ...INTEGRATION, workers: 2 * CORES - 1 },
-  e2e: { ...E2E, workers: CORES, args: [...E2E.args, `--testPathIgnorePatterns=${ALONE}`] },
-  e2eAlone: { ...E2E, workers: 1, args: [...E2E.args, `--testPathPatterns=${ALONE}`] },
-  e2eChosen: { ...E2E, workers: 1 },
+  unit: { needsStack: false, needsBuild: false, args: [`--maxWorkers=${CORES}`, '--testTimeout=20000'] },
+  integration: {
+    needsStack: true,
+    needsBuild: false,
+    args: [`--maxWorkers=${2 * CORES}`, '--testTimeout=60000'],
+  },
+  e2e: { needsStack: true, needsBuild: true, args: ['--runInBand', '--testTimeout=180000'] },
 };
-
-/**
- * How much the static checks and the tests give way to other processes. The real parts give way to none: a broker without
- * processor time loses its leadership, which fails a test.
- */
-const NICE = { checks: 15, tests: 5 };
-
-const QUIET_NX = { NX_DAEMON: 'false', NX_TUI: 'false' };
 
 /** As in `npm run lint:words`. */
 const SPELLING = [
@@ -91,10 +67,11 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
 
 const [suite = 'all', ...rest] = process.argv.slice(2);
 const jestArgs = rest.filter((argument) => argument !== '--');
-if (!['all', 'unit', 'integration', 'e2e'].includes(suite)) {
-  process.stderr.write(`unknown tests "${suite}", expected one of: all, unit, integration, e2e\n`);
+if (suite !== 'all' && !(suite in RUNS)) {
+  process.stderr.write(`unknown tests "${suite}", expected one of: all, ${Object.keys(RUNS).join(', ')}\n`);
   process.exit(2);
 }
+const names = suite === 'all' ? Object.keys(RUNS) : [suite];
 const totals = { passed: 0, failed: 0 };
 const problems = [];
 /** Number of runs so far. */
@@ -107,8 +84,15 @@ let skipped;
 let stack;
 
 try {
-  if (suite === 'all') await runAll();
-  else await runSuite(suite);
+  if (suite === 'all') await check();
+  for (const name of names) {
+    ending.signal.throwIfAborted();
+    const run = RUNS[name];
+    if (run.needsBuild) await build();
+    if (run.needsStack) stack ??= await startParts();
+    addRun(name, await runJest(name, run, stack?.env ?? {}));
+    if (suite === 'all' && name === 'unit') await runUnitTestsOnNodeOfImages();
+  }
   if (totals.passed + totals.failed === 0) problems.push('no test was run');
 } catch (error) {
   totals.failed += 1;
@@ -125,40 +109,16 @@ for (const { name, reason } of skipped) process.stdout.write(`SKIPPED ${name}: $
 const more = skipped.length > 0 ? `, ${skipped.length} skipped` : '';
 process.stdout.write(`${totals.passed} passed, ${totals.failed} failed${more}\n`, () => process.exit());
 
-/** Runs the static checks beside all tests, because the tests leave the processor idle for much of their time. */
-async function runAll() {
-  // eslint reads the graph, and a build would write it at the same time.
-  await step('nx graph', [bin('nx/dist/bin/nx.js'), 'show', 'projects'], { env: QUIET_NX, silent: true });
-  await atOnce(check(), runTests());
-}
-
-async function runTests() {
-  await addRun('unit', RUNS.unit);
-  await runUnitTestsOnNodeOfImages();
-  await build();
-  stack = await startParts();
-  await atOnce(addRun('integration', RUNS.integrationBesideE2e), addRun('e2e', RUNS.e2e));
-  await addRun('e2e, alone', RUNS.e2eAlone);
-}
-
-async function runSuite(name) {
-  if (name === 'e2e') await build();
-  if (name !== 'unit') stack = await startParts();
-  if (name !== 'e2e') await addRun(name, RUNS[name]);
-  // The caller has chosen what to run.
-  else if (jestArgs.length > 0) await addRun('e2e', RUNS.e2eChosen);
-  else {
-    await addRun('e2e', RUNS.e2e);
-    await addRun('e2e, alone', RUNS.e2eAlone);
-  }
-}
-
 /**
  * Everything that can be said without running the code. Each program uses one core, and eslint takes about as long as
  * all others together.
  */
 async function check() {
-  const lint = () => step('eslint', [bin('eslint/bin/eslint.js'), '.', '--max-warnings=0']);
+  const quiet = { NX_DAEMON: 'false', NX_TUI: 'false' };
+  const lint = async () => {
+    await step('nx graph', [bin('nx/dist/bin/nx.js'), 'show', 'projects'], { env: quiet, silent: true });
+    await step('eslint', [bin('eslint/bin/eslint.js'), '.', '--max-warnings=0']);
+  };
   const others = async () => {
     await step('prettier', [bin('prettier/bin/prettier.cjs'), '--check', '--log-level=warn', '.']);
     await step('tsc', [bin('typescript/bin/tsc'), '-p', 'tsconfig.json']);
@@ -178,14 +138,14 @@ async function atOnce(...works) {
 
 async function build() {
   const args = [bin('nx/dist/bin/nx.js'), 'run-many', '-t', 'build'];
-  await step('build', args, { env: QUIET_NX, silent: true, nice: NICE.tests });
+  await step('build', args, { env: { NX_DAEMON: 'false', NX_TUI: 'false' }, silent: true });
 }
 
 /** Runs a step; a failure is noted, said before the last line, and does not keep the tests from running. */
-async function step(name, args, { env = {}, silent = false, nice = NICE.checks } = {}) {
+async function step(name, args, { env = {}, silent = false } = {}) {
   ending.signal.throwIfAborted();
   const startedAt = performance.now();
-  const { code, output } = await run(args, env, { silent, nice });
+  const { code, output } = await run(args, env, silent);
   const seconds = ((performance.now() - startedAt) / 1000).toFixed(1);
   process.stdout.write(`${code === 0 ? 'ok    ' : 'FAILED'} ${name} (${seconds} s)\n`);
   if (code === 0) return;
@@ -213,34 +173,32 @@ async function startParts() {
 }
 
 /**
- * Runs jest.
+ * Runs one suite.
  *
  * @param binary of Node, if not this one; every `node` that the tests start by its name is then the same one.
  */
-async function runJest({ project, workers, args }, binary = process.execPath) {
-  ending.signal.throwIfAborted();
-  const report = join(scratch, `${project}-${runs++}.json`);
-  const own = [...args, workers === 1 ? '--runInBand' : `--maxWorkers=${workers}`];
+async function runJest(name, { args }, env, binary = process.execPath) {
+  const report = join(scratch, `${name}-${runs++}.json`);
   const { code } = await run(
     [
       '--experimental-vm-modules',
       '--disable-warning=ExperimentalWarning',
       bin('jest/bin/jest.js'),
       '--selectProjects',
-      project,
-      ...own.filter((argument) => !jestArgs.some((given) => replaces(given, argument))),
+      name,
+      ...args.filter((own) => !jestArgs.some((given) => nameOf(given) === nameOf(own))),
       '--json',
       `--outputFile=${report}`,
       ...jestArgs,
     ],
-    { ...(binary !== process.execPath && withNode(binary, process.env)), ...stack?.env },
-    { stdout: 'ignore', binary, lastFile: report, nice: NICE.tests },
+    { ...(binary !== process.execPath && withNode(binary, process.env)), ...env },
+    false,
+    { stdout: 'ignore', binary, lastFile: report },
   );
   return { code, ...readReport(report) };
 }
 
-async function addRun(name, run) {
-  const { code, passed, failed, report } = await runJest(run);
+function addRun(name, { code, passed, failed, report }) {
   if (report !== undefined) reports.push(report);
   totals.passed += passed;
   totals.failed += failed;
@@ -263,7 +221,7 @@ async function runUnitTestsOnNodeOfImages() {
     noteSkipped({ name, reason: binary.reason });
     return;
   }
-  const result = await runJest(RUNS.unit, binary.path);
+  const result = await runJest('unit', RUNS.unit, {}, binary.path);
   totals.failed += result.failed;
   say(name, result);
 }
@@ -280,15 +238,9 @@ async function nodeOrReason(release) {
   }
 }
 
-/** `--testTimeout` of `--testTimeout=60000`. */
+/** `--testTimeout` of `--testTimeout=60000`: what the user gives replaces what the run has. */
 function nameOf(argument) {
   return argument.split('=')[0];
-}
-
-/** Returns whether an argument of the user replaces one that the run has. */
-function replaces(given, own) {
-  const [name, other] = [nameOf(given), nameOf(own)];
-  return name === other || (WORKERS.includes(name) && WORKERS.includes(other));
 }
 
 function readReport(file) {
@@ -312,15 +264,13 @@ function readReport(file) {
  * @param lastFile what it writes last. If it does not end within `END_LIMIT_MS` afterwards, because a test has left
  *   something open, it is killed, which is a failure.
  */
-function run(args, env, { silent = false, stdout = 'inherit', binary = process.execPath, lastFile, nice }) {
+function run(args, env, silent, { stdout = 'inherit', binary = process.execPath, lastFile } = {}) {
   const [command, list] = tiedToUs(binary, args, process.env);
   const child = spawn(command, list, {
     cwd: root,
     env: { ...process.env, ...env },
     stdio: ['ignore', silent ? 'pipe' : stdout, silent ? 'pipe' : 'inherit'],
   });
-  // Before it has children, which have its priority from then on.
-  if (child.pid !== undefined) setPriority(child.pid, Math.max(nice, getPriority()));
   let output = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream?.on('data', (chunk) => {
