@@ -143,7 +143,7 @@ describe(GROUP, () => {
       async () => (await system.database.actions.findOne({ _id: actionId }))?.status === 'completed',
       { timeoutMs: 60_000 },
     );
-    await system.expectOutcome(actionId, mark, modelOf(given));
+    await system.expectOutcome(actionId, mark, modelOf(given), false);
   }
 
   /** Runs an action to its end, which the notifier of a version reports. */

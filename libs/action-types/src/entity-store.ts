@@ -2,12 +2,17 @@ import type { ChangeResult, EntityChange, LanePosition } from '@bulk/domain';
 import type { EntityType } from './entity-type.ts';
 
 // The requests and answers of the store, so that the author of an action type needs no other package for them.
-export type { ChangeResult, EntityChange } from '@bulk/domain';
+export type { ChangeResult, EntityChange, RelativeChange } from '@bulk/domain';
 
 /** The account, the entity type and the batch of a write. */
 export interface WriteScope {
   readonly accountId: string;
   readonly entityType: EntityType;
+  /**
+   * The action of the batch. The entity keeps it with each relative change, so that a replay of a dead letter, which
+   * has another place in the lane, does not make the change again. Absent: such a replay makes it again.
+   */
+  readonly actionId?: string;
   /** The batch that writes. It becomes the fence of each entity that it changes (G5). */
   readonly at: LanePosition;
   readonly now: Date;

@@ -1,5 +1,9 @@
-import type { Fields, FieldIssue, Patch } from '@bulk/domain';
+import { CHANGE_KINDS, type FieldChanges, type FieldIssue, type Fields, type Patch } from '@bulk/domain';
 import { z } from 'zod';
+import { toFullPatch } from './change-fields.ts';
+import { fieldIssues } from './issues.ts';
+
+export { fieldIssues, pathText } from './issues.ts';
 
 /** An index of an entity's collection, within an account: `accountId` precedes the fields. */
 export interface EntityIndex {
@@ -37,6 +41,11 @@ export interface EntityType {
   /** Validates some fields. A fault names the field and the expected value. */
   validatePatch(fields: Fields): Validated<Patch>;
   /**
+   * Validates changes of some fields. A fault names the field, such as `city` for a value to set and `increment.city`
+   * for another change.
+   */
+  validateChanges(changes: FieldChanges): Validated<Patch>;
+  /**
    * Validates a whole entity. A null is an absent field, also if the type has a default. Faults name each invalid field
    * and each missing required one.
    */
@@ -44,7 +53,7 @@ export interface EntityType {
 }
 
 /** Field names that the platform itself uses in an entity's document. */
-const RESERVED = new Set([
+const RESERVED: ReadonlySet<string> = new Set([
   '_id',
   'id',
   'ref',
@@ -55,6 +64,8 @@ const RESERVED = new Set([
   'createdAt',
   'updatedAt',
   'deletedAt',
+  'applied',
+  ...CHANGE_KINDS,
 ]);
 const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 
@@ -78,13 +89,16 @@ export function defineEntityType(source: EntityTypeSource): EntityType {
   const patchSchema = z.strictObject(patchShape);
   const recordSchema = z.strictObject(source.shape);
   const groups = source.needsOneOf ?? [];
+  const validatePatch = (fields: Fields): Validated<Patch> => toPatch(patchSchema, groups, fields);
+  const changeable = { shape: source.shape, validatePatch };
   return Object.freeze({
     name: source.name,
     collection: source.collection,
     indexes: source.indexes ?? [],
     recordSchema,
     patchSchema,
-    validatePatch: (fields: Fields) => toPatch(patchSchema, groups, fields),
+    validatePatch,
+    validateChanges: (changes: FieldChanges) => toFullPatch(changeable, changes),
     validateRecord: (fields: Fields) => toRecord(recordSchema, groups, fields),
   });
 }
@@ -139,22 +153,4 @@ function toRecord(schema: z.ZodObject, groups: Groups, fields: Fields): Validate
     ([name, value]) => value !== undefined && fields[name] !== null,
   );
   return { ok: true, value: Object.fromEntries(kept) };
-}
-
-/** Returns the faults that zod found, as paths and sentences. Each unknown field is a fault of its own. */
-export function fieldIssues(error: z.ZodError, prefix: readonly PropertyKey[] = []): FieldIssue[] {
-  return error.issues.flatMap((issue) => {
-    const path = [...prefix, ...issue.path];
-    return issue.code === 'unrecognized_keys'
-      ? issue.keys.map((key) => ({ field: pathText([...path, key]), message: 'unknown field' }))
-      : [{ field: pathText(path), message: issue.message }];
-  });
-}
-
-/** Formats a path: `['entities', 3, 'id']` becomes `entities[3].id`. */
-export function pathText(path: readonly PropertyKey[]): string {
-  return path.reduce<string>((text, part) => {
-    if (typeof part === 'number') return `${text}[${part}]`;
-    return text === '' ? String(part) : `${text}.${String(part)}`;
-  }, '');
 }

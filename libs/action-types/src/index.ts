@@ -1,4 +1,5 @@
 export * from './catalog.ts';
+export { changeNames, changeOf, type NamedFieldChange } from './action-types/entity-fields.ts';
 export * from './entity-store.ts';
 export * from './entity-type.ts';
 export * from './handler.ts';

@@ -15,7 +15,9 @@ export class AnsweringStore implements EntityStore {
 
   write(_scope: unknown, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
     this.changes.push(...changes);
-    return Promise.resolve(changes.map(({ entityId }) => this.#answers[entityId] ?? { kind: 'applied' }));
+    return Promise.resolve(
+      changes.map(({ entityId }) => this.#answers[entityId] ?? { kind: 'applied', effect: 'updated' }),
+    );
   }
 }
 

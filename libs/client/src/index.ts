@@ -10,7 +10,14 @@ export type {
   LogSummary,
   StatusSummary,
 } from '@bulk/contracts';
-export { CodedError, type ActionStatus, type Lane, type OutcomeStatus } from '@bulk/domain';
+export {
+  CodedError,
+  type ActionStatus,
+  type Effect,
+  type FieldChanges,
+  type Lane,
+  type OutcomeStatus,
+} from '@bulk/domain';
 export type { TokenSource } from './arguments.ts';
 export { BulkClient, type BulkClientOptions } from './client.ts';
 export type { WaitOptions } from './completion.ts';

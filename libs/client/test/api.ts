@@ -104,5 +104,7 @@ export function entry(position: number): LogEntry {
     message: null,
     attempts: 1,
     at: AT,
+    effect: 'updated',
+    version: null,
   };
 }

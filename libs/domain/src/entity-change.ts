@@ -1,9 +1,14 @@
 import type { Fields } from './entity.ts';
+import type { FieldIssue } from './errors.ts';
+import type { Effect } from './outcome.ts';
+import type { RelativeChange } from './relative-change.ts';
 
-/** A validated change: fields to set and fields to clear. */
+/** A validated change: fields to set, fields to clear, and changes that depend on the stored values. */
 export interface Patch {
   readonly set: Fields;
   readonly unset: readonly string[];
+  /** Field → its change. No field of it is in `set` or `unset`. Absent: none. */
+  readonly relative?: Readonly<Record<string, RelativeChange>>;
 }
 
 /** Changes fields of an existing entity. */
@@ -43,6 +48,14 @@ export interface DeleteChange {
 /** A change of one entity. */
 export type EntityChange = UpdateChange | CreateChange | UpsertChange | DeleteChange;
 
+/** A change that was made, now or by an earlier run of the same batch. */
+export interface AppliedChange {
+  readonly kind: 'applied';
+  readonly effect: Effect;
+  /** The version that the change left; absent if the store does not know it without reading the entity. */
+  readonly version?: number;
+}
+
 /**
  * The result of a change:
  *
@@ -52,7 +65,15 @@ export type EntityChange = UpdateChange | CreateChange | UpsertChange | DeleteCh
  * - `unique-violation`: a unique value belongs to another entity.
  * - `refused`: the database refuses the entity as it would become. A retry would not change that.
  * - `version-conflict`: the entity has another version than expected, namely `version`.
+ * - `invalid`: a field would get a value that the entity type does not allow, as `issues` say.
  */
 export type ChangeResult =
-  | { readonly kind: 'applied' | 'not-found' | 'exists' | 'unique-violation' | 'refused' }
-  | { readonly kind: 'version-conflict'; readonly version: number };
+  | AppliedChange
+  | { readonly kind: 'not-found' | 'exists' | 'unique-violation' | 'refused' }
+  | { readonly kind: 'version-conflict'; readonly version: number }
+  | { readonly kind: 'invalid'; readonly issues: readonly FieldIssue[] };
+
+/** Returns whether the result of a change depends on the values that are stored. */
+export function isRelative(change: EntityChange): boolean {
+  return (change.kind === 'update' || change.kind === 'upsert') && change.relative !== undefined;
+}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import type { EntityChange } from './entity-change.ts';
-import { APPLIED, verdictOf, type EntityState } from './entity-verdict.ts';
+import { verdictOf, type EntityState } from './entity-verdict.ts';
 import { SupersededError } from './errors.ts';
 
 const scope = {
@@ -22,8 +22,37 @@ function fence(offset: number): NonNullable<EntityState['fence']> {
 describe('verdictOf', () => {
   it('reports a change as applied when the fence is of the same batch, whatever is stored', () => {
     const deleted = stored({ fence: fence(10), deletedAt: new Date(0) });
-    expect(verdictOf(scope, update, deleted)).toBe(APPLIED);
-    expect(verdictOf(scope, create, stored({ fence: fence(10) }))).toBe(APPLIED);
+    expect(verdictOf(scope, update, deleted)).toEqual({ kind: 'applied', effect: 'updated' });
+    const known = { ...update, expectedVersion: 3 };
+    expect(verdictOf(scope, known, deleted)).toEqual({ kind: 'applied', effect: 'updated', version: 4 });
+    expect(verdictOf(scope, create, stored({ fence: fence(10) }))).toEqual({
+      kind: 'applied',
+      effect: 'created',
+    });
+  });
+
+  it('reports that this batch inserted the entity, or what its trail says', () => {
+    const upsert: EntityChange = { kind: 'upsert', ...patch, record: {} };
+    const born = (offset: number) =>
+      stored({ fence: { normal: { partition: 0, offset: 10, born: offset } } });
+    expect(verdictOf(scope, upsert, born(10))).toEqual({ kind: 'applied', effect: 'created', version: 1 });
+    expect(verdictOf(scope, upsert, born(9))).toEqual({ kind: 'applied', effect: 'updated' });
+    const trail = { effect: 'unchanged', version: 7 } as const;
+    const read = stored({ fence: { normal: { partition: 0, offset: 10, trail } } });
+    expect(verdictOf(scope, update, read)).toEqual({ kind: 'applied', ...trail });
+  });
+
+  it('finds a relative change that the same action made at another place', () => {
+    const applied = [{ actionId: 'a1', effect: 'updated', version: 2, at: new Date(0) }] as const;
+    const relative: EntityChange = { ...update, relative: { score: { kind: 'increment', by: 1 } } };
+    const again = { ...scope, actionId: 'a1' };
+    expect(verdictOf(again, relative, stored({ applied }))).toEqual({
+      kind: 'applied',
+      effect: 'updated',
+      version: 2,
+    });
+    expect(verdictOf(again, update, stored({ applied }))).toBeUndefined();
+    expect(verdictOf({ ...scope, actionId: 'a2' }, relative, stored({ applied }))).toBeUndefined();
   });
 
   it('fails with SupersededError if a later batch of the lane has changed the entity', () => {

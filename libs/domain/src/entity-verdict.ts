@@ -1,7 +1,13 @@
 import type { Lane } from './action.ts';
-import type { ChangeResult, EntityChange } from './entity-change.ts';
+import { isRelative, type AppliedChange, type ChangeResult, type EntityChange } from './entity-change.ts';
 import { SupersededError } from './errors.ts';
-import { judge, type Fence, type LanePosition } from './fence.ts';
+import { judge, type Fence, type LanePosition, type Trail } from './fence.ts';
+
+/** A relative change that an action made to an entity. */
+export interface AppliedMark extends Trail {
+  readonly actionId: string;
+  readonly at: Date;
+}
 
 /** The part of a stored entity that decides on a change. */
 export interface EntityState {
@@ -10,15 +16,18 @@ export interface EntityState {
   readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
   /** When it was deleted; absent if the entity exists. */
   readonly deletedAt?: Date;
+  /** The relative changes of the last actions. A replay of a dead letter, which has another place, finds its own. */
+  readonly applied?: readonly AppliedMark[];
 }
 
 /** The batch that asks for a change, and the type of its entity. */
-interface ChangeScope {
+export interface ChangeScope {
   readonly at: LanePosition;
   readonly entityType: { readonly name: string };
+  /** The action of the batch; absent: a replay makes relative changes again. */
+  readonly actionId?: string | undefined;
 }
 
-export const APPLIED: ChangeResult = Object.freeze({ kind: 'applied' });
 export const UNIQUE_VIOLATION: ChangeResult = Object.freeze({ kind: 'unique-violation' });
 export const REFUSED: ChangeResult = Object.freeze({ kind: 'refused' });
 
@@ -40,6 +49,28 @@ export function recordOf(change: EntityChange): Readonly<Record<string, unknown>
 }
 
 /**
+ * Returns the result of a change that was written without reading the entity first.
+ *
+ * @param isInserted whether the write inserted the entity.
+ */
+export function writtenBlindly(change: EntityChange, isInserted: boolean): AppliedChange {
+  if (isInserted) return { kind: 'applied', effect: 'created', version: 1 };
+  if (change.kind === 'create') return { kind: 'applied', effect: 'created' };
+  const effect = change.kind === 'delete' ? 'deleted' : 'updated';
+  const { expectedVersion } = change;
+  return expectedVersion === undefined
+    ? { kind: 'applied', effect }
+    : { kind: 'applied', effect, version: expectedVersion + 1 };
+}
+
+/** Returns the result that the first run of a batch had. */
+function replayed(change: EntityChange, fence: Fence | undefined): AppliedChange {
+  const { trail, born, offset } = fence ?? {};
+  if (trail !== undefined) return { kind: 'applied', effect: trail.effect, version: trail.version };
+  return writtenBlindly(change, born !== undefined && born === offset);
+}
+
+/**
  * Decides on a change from the stored entity. The fence comes first: it alone proves that this batch changed the entity
  * in an earlier run, whatever other lanes have done to it since (G2).
  *
@@ -47,14 +78,14 @@ export function recordOf(change: EntityChange): Readonly<Record<string, unknown>
  * @throws SupersededError if a later batch of the lane has changed the entity (G5).
  */
 export function verdictOf(
-  { at, entityType }: ChangeScope,
+  { at, entityType, actionId }: ChangeScope,
   change: EntityChange,
   stored: EntityState | undefined,
 ): ChangeResult | undefined {
   const fence = stored?.fence?.[at.lane];
   switch (judge(fence, at)) {
     case 'replay':
-      return APPLIED;
+      return replayed(change, fence);
     case 'superseded':
       throw new SupersededError(
         `a later batch of lane ${at.lane} has changed ${entityType.name} ${change.entityId}`,
@@ -62,6 +93,8 @@ export function verdictOf(
       );
     case 'apply':
   }
+  const mark = isRelative(change) ? stored?.applied?.find((one) => one.actionId === actionId) : undefined;
+  if (mark !== undefined) return { kind: 'applied', effect: mark.effect, version: mark.version };
   if (!isLiving(stored)) return addsAbsent(change) ? undefined : { kind: 'not-found' };
   if (change.kind === 'create') return { kind: 'exists' };
   const { expectedVersion } = change;

@@ -1,4 +1,5 @@
 import type { Lane } from './action.ts';
+import type { Effect } from './outcome.ts';
 
 /** The place of a batch in its lane: partition and offset of the message that carries it. */
 export interface LanePosition {
@@ -12,6 +13,17 @@ export interface LanePosition {
 export interface Fence {
   readonly partition: number;
   readonly offset: number;
+  /** Offset of the batch of the lane that inserted the entity; absent if another lane did, or its write was read first. */
+  readonly born?: number;
+  /** What the last batch did, if it read the entity first; absent otherwise. A redelivery reports it again. */
+  readonly trail?: Trail;
+}
+
+/** What a batch did to an entity. */
+export interface Trail {
+  readonly effect: Effect;
+  /** The version that it left. */
+  readonly version: number;
 }
 
 /**

@@ -4,6 +4,11 @@ export const OUTCOME_STATUSES = ['success', 'failure', 'skipped'] as const;
 export const outcomeStatusSchema = z.enum(OUTCOME_STATUSES);
 export type OutcomeStatus = z.infer<typeof outcomeStatusSchema>;
 
+/** What a success did to its entity. */
+export const EFFECTS = ['created', 'updated', 'unchanged', 'deleted'] as const;
+export const effectSchema = z.enum(EFFECTS);
+export type Effect = z.infer<typeof effectSchema>;
+
 /** Codes that the engine itself gives. An action type may give codes of its own, in the same form. */
 export const OUTCOME_CODES = {
   /** No entity of this id in this account. */
@@ -42,18 +47,43 @@ export function isOutcomeCode(text: string): boolean {
   return OUTCOME_CODE.test(text);
 }
 
+/** The outcome of an entity that was processed. */
+export interface Success {
+  readonly status: 'success';
+  readonly code: null;
+  readonly message: null;
+  /** What was done to the entity; absent if the action type does not say. */
+  readonly effect?: Effect;
+  /** The version that the action left; absent if it is unknown. */
+  readonly version?: number;
+}
+
 /** The outcome of one entity. A success has no code; a failure or a skip always has one. */
 export type Outcome =
-  | { readonly status: 'success'; readonly code: null; readonly message: null }
-  | { readonly status: 'failure' | 'skipped'; readonly code: string; readonly message: string };
+  Success | { readonly status: 'failure' | 'skipped'; readonly code: string; readonly message: string };
 
 /** Longest outcome message that is kept, in UTF-16 units, so that logs of a million failures stay bounded. */
 export const MAX_OUTCOME_MESSAGE_LENGTH = 500;
 
-const SUCCESS: Outcome = Object.freeze({ status: 'success', code: null, message: null });
+const SUCCESS: Success = Object.freeze({ status: 'success', code: null, message: null });
 
-export function success(): Outcome {
-  return SUCCESS;
+/** The successes without a version, which most outcomes are. */
+const SUCCESSES: Readonly<Record<Effect, Success>> = Object.freeze(
+  Object.fromEntries(EFFECTS.map((effect) => [effect, Object.freeze({ ...SUCCESS, effect })])) as Record<
+    Effect,
+    Success
+  >,
+);
+
+/**
+ * Returns a success.
+ *
+ * @param effect what was done to the entity, if it is known.
+ * @param version the version that the action left, if it is known.
+ */
+export function success(effect?: Effect, version?: number): Success {
+  const base = effect === undefined ? SUCCESS : SUCCESSES[effect];
+  return version === undefined ? base : { ...base, version };
 }
 
 export function failure(code: string, message: string): Outcome {

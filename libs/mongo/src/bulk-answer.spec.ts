@@ -25,6 +25,7 @@ describe('answerOf', () => {
     );
     expect(answerOf(error)).toEqual({
       done: -1,
+      inserted: new Set(),
       refusals: new Map<number, unknown>([
         [3, { kind: 'duplicate', index: 'accountId_1_email_1' }],
         [5, { kind: 'duplicate', index: '' }],

@@ -19,6 +19,8 @@ export type Refusal =
 export interface BulkAnswer {
   /** Number of operations that matched or inserted an entity; -1 if some were refused. */
   readonly done: number;
+  /** `_id` of the inserted entities; empty if some operations were refused. */
+  readonly inserted: ReadonlySet<string>;
   /** Index of an operation → why it was not carried out. */
   readonly refusals: ReadonlyMap<number, Refusal>;
 }
@@ -35,6 +37,7 @@ export function answerOf(error: unknown): BulkAnswer {
   if (refused === undefined) throw new StoreError(error);
   return {
     done: -1,
+    inserted: new Set(),
     refusals: new Map(
       refused.map(({ index, code, errmsg }) => [index, refusalOf(code, errmsg, () => new StoreError(error))]),
     ),

@@ -1,6 +1,8 @@
 import type { BatchEntity, CallbackView } from '@bulk/contracts';
 import type {
+  AppliedMark,
   Counts,
+  Effect,
   Fence,
   Fields,
   Lane,
@@ -297,6 +299,10 @@ export interface LoggedOutcome {
   readonly code: string | null;
   readonly message: string | null;
   readonly attempts: number;
+  /** What a success did to its entity; absent if it is unknown. */
+  readonly effect?: Effect;
+  /** The version of the entity that the action left; absent if it is unknown. */
+  readonly version?: number;
 }
 
 /**
@@ -312,6 +318,8 @@ export interface EntityDocument {
   readonly version: number;
   /** Lane → the last batch of that lane that changed it (G5). */
   readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
+  /** The relative changes of the last actions, in the order in which they were made; absent if there is none. */
+  readonly applied?: readonly AppliedMark[];
   readonly createdAt: Date;
   readonly updatedAt: Date;
   /** Only in a tombstone. */

@@ -1,23 +1,24 @@
 import type { EntityStore, WriteScope } from '@bulk/action-types';
 import {
-  APPLIED,
   isLiving,
-  recordOf,
+  resolveChange,
   UNIQUE_VIOLATION,
-  verdictOf,
   type ChangeResult,
   type EntityChange,
+  type ResolvedWrite,
 } from '@bulk/domain';
 import type { Database } from './database.ts';
 import { entityKey } from './documents.ts';
-import { readStates } from './entity-states.ts';
+import { readStates, type ReadState } from './entity-states.ts';
+import { fieldsToRead } from './planned-change.ts';
 import { findTaken, uniqueIndexes, type Claim } from './unique-values.ts';
 
 /**
  * Predicts what `MongoEntityStore` would answer, by the same rules, and writes nothing: no field and no fence.
  *
- * It reads the entities as they are stored now. It ignores unique values that other entities of the same action would
- * take or release, and any change by others between the prediction and a real run.
+ * It reads the entities as they are stored now, so it knows the effect and the version of every change. It ignores unique
+ * values that other entities of the same action would take or release, and any change by others between the prediction
+ * and a real run.
  */
 export class DryRunEntityStore implements EntityStore {
   readonly #database: Database;
@@ -31,30 +32,28 @@ export class DryRunEntityStore implements EntityStore {
     const unique = uniqueIndexes(scope.entityType);
     const keyOf = ({ entityId }: EntityChange): string => entityKey(scope.accountId, entityId);
     const { collection } = scope.entityType;
-    const states = await readStates(this.#database, collection, changes.map(keyOf), [
-      ...new Set(unique.flat()),
-    ]);
+    const fields = new Set([...unique.flat(), ...fieldsToRead(changes)]);
+    const states = await readStates(this.#database, collection, changes.map(keyOf), [...fields]);
     const claims: Claim[] = [];
-    const verdicts = changes.map((change) => {
+    const resolved = changes.map((change) => {
       const stored = states.get(keyOf(change));
-      const verdict = verdictOf(scope, change, stored);
-      if (verdict === undefined && change.kind !== 'delete')
-        claims.push({ entityId: change.entityId, fields: fieldsAfter(change, stored) });
-      return verdict;
+      const one = resolveChange(scope, change, stored);
+      if (one.kind === 'write' && one.effect !== 'deleted')
+        claims.push({ entityId: change.entityId, fields: fieldsAfter(one, stored) });
+      return one;
     });
     const taken = await findTaken(this.#database, scope, unique, claims);
-    return changes.map(
-      ({ entityId }, i) => verdicts[i] ?? (taken.has(entityId) ? UNIQUE_VIOLATION : APPLIED),
-    );
+    return resolved.map((one, i) => {
+      if (one.kind === 'result') return one.result;
+      const { effect, version } = one;
+      return taken.has(changes[i]?.entityId ?? '') ? UNIQUE_VIOLATION : { kind: 'applied', effect, version };
+    });
   }
 }
 
 /** Returns the fields that an entity would have; of its present fields, only those that were read. */
-function fieldsAfter(
-  change: Exclude<EntityChange, { kind: 'delete' }>,
-  stored: Parameters<typeof isLiving>[0],
-): Claim['fields'] {
-  if (change.kind === 'create' || !isLiving(stored)) return recordOf(change) ?? {};
-  const after = Object.entries({ ...stored, ...change.set });
-  return Object.fromEntries(after.filter(([field]) => !change.unset.includes(field)));
+function fieldsAfter({ effect, set, unset }: ResolvedWrite, stored: ReadState | undefined): Claim['fields'] {
+  if (effect === 'created' || !isLiving(stored)) return set;
+  const after = Object.entries({ ...stored, ...set });
+  return Object.fromEntries(after.filter(([field]) => !unset.includes(field)));
 }

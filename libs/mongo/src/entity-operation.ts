@@ -1,9 +1,22 @@
 import type { WriteScope } from '@bulk/action-types';
-import { recordOf, type EntityChange, type UpdateChange, type UpsertChange } from '@bulk/domain';
+import {
+  isRelative,
+  recordOf,
+  type AppliedMark,
+  type EntityChange,
+  type EntityState,
+  type Fence,
+  type ResolvedWrite,
+  type UpdateChange,
+  type UpsertChange,
+} from '@bulk/domain';
 import type { AnyBulkWriteOperation, Document, Filter } from 'mongodb';
 import { entityKey, type EntityDocument } from './documents.ts';
 
 type Operation = AnyBulkWriteOperation<EntityDocument>;
+
+/** Maximum number of relative changes that an entity remembers. */
+const MAX_MARKS = 100;
 
 /**
  * Returns the write of a change. Its filter contains every condition of the change: no batch as late as this one of the
@@ -29,29 +42,105 @@ function patchOperation(scope: WriteScope, change: UpdateChange | UpsertChange):
   const { set, unset, entityId, expectedVersion } = change;
   const record = recordOf(change);
   const patched = new Set([...Object.keys(set), ...unset]);
-  const update: Document = { $set: { ...set, ...stamp(scope) }, $inc: { version: 1 } };
-  if (unset.length > 0) update['$unset'] = Object.fromEntries(unset.map((field) => [field, '']));
-  if (record !== undefined) {
-    // Defaults of the entity type. Patched fields are set or absent in a new entity anyway.
-    const rest = Object.entries(record).filter(([field]) => !patched.has(field));
-    update['$setOnInsert'] = { ...Object.fromEntries(rest), ...identity(scope, entityId) };
-  }
   const filter = livingFilter(scope, entityId, expectedVersion);
-  return { updateOne: { filter, update, ...(record === undefined ? {} : { upsert: true }) } };
+  if (record === undefined) {
+    const update: Document = { $set: { ...set, ...stamp(scope) }, ...unsetting(unset), $inc: { version: 1 } };
+    return { updateOne: { filter, update } };
+  }
+  // Defaults of the entity type. Patched fields are set or absent in a new entity anyway.
+  const rest = Object.entries(record).filter(([field]) => !patched.has(field));
+  const update: Document = {
+    $set: { ...set, ...stampOfUpsert(scope) },
+    ...unsetting([...unset, trailField(scope)]),
+    $setOnInsert: { ...Object.fromEntries(rest), ...identity(scope, entityId), ...born(scope) },
+    $inc: { version: 1 },
+  };
+  return { updateOne: { filter, update, upsert: true } };
+}
+
+/**
+ * Returns the write of a change that was resolved for the entity as it was read. Its filter contains the version that was
+ * read, so that it matches nothing if the entity has changed since.
+ *
+ * @param stored the entity as it was read; undefined if there was none.
+ * @param remembered how long the entity keeps the mark of a relative change, in ms.
+ */
+export function resolvedOperation(
+  scope: WriteScope,
+  change: EntityChange,
+  write: ResolvedWrite,
+  stored: EntityState | undefined,
+  remembered: number,
+): Operation {
+  const { effect, version, set, unset } = write;
+  const { entityId } = change;
+  const fence: Fence = { ...placeOf(scope), trail: { effect, version } };
+  const own = isRelative(change) ? markOf(scope, write) : [];
+  const marks = own.length === 0 ? {} : { applied: [...keptMarks(scope, stored, remembered), ...own] };
+  if (effect === 'created')
+    return createOperation(scope, entityId, { ...set, ...marks }, { fence, version: stored?.version });
+  if (effect === 'deleted') return deleteOperation(scope, entityId, stored?.version, fence);
+  const filter = livingFilter(scope, entityId, stored?.version);
+  const { lane } = scope.at;
+  // The fence must be there even if nothing changes: a redelivery then finds that this batch was applied.
+  if (effect === 'unchanged') {
+    const push = own.length === 0 ? {} : { $push: { applied: { $each: own, $slice: -MAX_MARKS } } };
+    return { updateOne: { filter, update: { $set: { [`fence.${lane}`]: fence }, ...push } as Document } };
+  }
+  const update: Document = {
+    $set: { ...set, ...marks, [`fence.${lane}`]: fence, updatedAt: scope.now },
+    ...unsetting(unset),
+    $inc: { version: 1 },
+  };
+  return { updateOne: { filter, update } };
+}
+
+/** Returns the mark of a change, if the action is known. */
+function markOf({ actionId, now }: WriteScope, { effect, version }: ResolvedWrite): AppliedMark[] {
+  return actionId === undefined ? [] : [{ actionId, effect, version, at: now }];
+}
+
+/** Returns the marks of an entity that a replay may still need, without those that would be too many. */
+function keptMarks(
+  { now }: WriteScope,
+  stored: EntityState | undefined,
+  remembered: number,
+): readonly AppliedMark[] {
+  const since = now.getTime() - remembered;
+  return (stored?.applied ?? []).filter(({ at }) => at.getTime() > since).slice(1 - MAX_MARKS);
 }
 
 /**
  * Matches only a tombstone, which it revives: its version and fences continue. Otherwise it inserts. The insert
  * collides on `_id` with an existing entity, and with a tombstone that a later batch has left.
+ *
+ * @param read the fence to set, and the version of the tombstone that was read; undefined if there was none.
  */
-function createOperation(scope: WriteScope, entityId: string, record: Document): Operation {
+function createOperation(
+  scope: WriteScope,
+  entityId: string,
+  record: Document,
+  read?: { readonly fence: Fence; readonly version: number | undefined },
+): Operation {
   const filter: Filter<EntityDocument> = { ...fenceFilter(scope, entityId), deletedAt: { $exists: true } };
+  const fields = { ...record, ...identity(scope, entityId) };
+  if (read === undefined) {
+    const update: Document = {
+      $set: { ...fields, ...stampOfUpsert(scope) },
+      ...unsetting(['deletedAt', trailField(scope)]),
+      $setOnInsert: born(scope),
+      $inc: { version: 1 },
+    };
+    return { updateOne: { filter, update, upsert: true } };
+  }
   const update: Document = {
-    $set: { ...record, ...identity(scope, entityId), ...stamp(scope) },
-    $unset: { deletedAt: '' },
+    $set: { ...fields, [`fence.${scope.at.lane}`]: read.fence, updatedAt: scope.now },
+    ...unsetting(['deletedAt']),
     $inc: { version: 1 },
   };
-  return { updateOne: { filter, update, upsert: true } };
+  // Where there was no tombstone, none may match: the version would continue that of the tombstone.
+  const version = read.version ?? { $exists: false };
+  return { updateOne: { filter: { ...filter, version }, update, upsert: true } };
 }
 
 /** Replaces the entity by a tombstone. Without it, an older create of a stalled handler would bring the entity back. */
@@ -59,6 +148,7 @@ function deleteOperation(
   scope: WriteScope,
   entityId: string,
   expectedVersion: number | undefined,
+  fence: Fence = placeOf(scope),
 ): Operation {
   const { at, now } = scope;
   const tombstone = {
@@ -66,7 +156,7 @@ function deleteOperation(
     accountId: '$accountId',
     id: '$id',
     version: { $add: ['$version', 1] },
-    fence: { $mergeObjects: ['$fence', { [at.lane]: { partition: at.partition, offset: at.offset } }] },
+    fence: { $mergeObjects: ['$fence', { [at.lane]: { $literal: fence } }] },
     createdAt: '$createdAt',
     updatedAt: now,
     deletedAt: now,
@@ -97,9 +187,33 @@ function fenceFilter({ at, accountId }: WriteScope, entityId: string): Filter<En
   return { _id: entityKey(accountId, entityId), [`fence.${at.lane}.offset`]: { $not: { $gte: at.offset } } };
 }
 
+function placeOf({ at }: WriteScope): Fence {
+  return { partition: at.partition, offset: at.offset };
+}
+
 /** Returns the fields that every change except a deletion sets. */
-function stamp({ at, now }: WriteScope): Document {
-  return { [`fence.${at.lane}`]: { partition: at.partition, offset: at.offset }, updatedAt: now };
+function stamp(scope: WriteScope): Document {
+  return { [`fence.${scope.at.lane}`]: placeOf(scope), updatedAt: scope.now };
+}
+
+/** Returns the same fields in the form that allows an insert to set `born` in addition. */
+function stampOfUpsert({ at, now }: WriteScope): Document {
+  const { lane, partition, offset } = at;
+  return { [`fence.${lane}.partition`]: partition, [`fence.${lane}.offset`]: offset, updatedAt: now };
+}
+
+/** Returns the field by which a replay finds that its first run inserted the entity. */
+function born({ at }: WriteScope): Document {
+  return { [`fence.${at.lane}.born`]: at.offset };
+}
+
+/** The trail belongs to one batch. */
+function trailField({ at }: WriteScope): string {
+  return `fence.${at.lane}.trail`;
+}
+
+function unsetting(fields: readonly string[]): Document {
+  return fields.length === 0 ? {} : { $unset: Object.fromEntries(fields.map((field) => [field, ''])) };
 }
 
 /** Returns the fields that a new entity has in addition to those of its type. */

@@ -4,7 +4,13 @@ import type { EntityDocument } from './documents.ts';
 import { StoreError } from './errors.ts';
 
 /** The projection that reads an `EntityState`. */
-const STATE_FIELDS = { version: 1, fence: 1, deletedAt: 1 } as const satisfies Record<keyof EntityState, 1>;
+const STATE_FIELDS = { version: 1, fence: 1, deletedAt: 1, applied: 1 } as const satisfies Record<
+  keyof EntityState,
+  1
+>;
+
+/** The state of an entity, with the fields that were read. */
+export type ReadState = EntityState & Readonly<Partial<EntityDocument>>;
 
 /**
  * Reads the stored state of entities, by `_id`; tombstones too.
@@ -18,7 +24,7 @@ export async function readStates(
   collection: string,
   keys: readonly string[],
   fields: readonly string[] = [],
-): Promise<Map<string, EntityState & Readonly<Partial<EntityDocument>>>> {
+): Promise<Map<string, ReadState>> {
   const projection = { ...STATE_FIELDS, ...Object.fromEntries(fields.map((field) => [field, 1])) };
   try {
     const documents = await database

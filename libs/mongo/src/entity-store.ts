@@ -1,25 +1,21 @@
 import type { EntityStore, WriteScope } from '@bulk/action-types';
-import {
-  APPLIED,
-  isLiving,
-  isRetryable,
-  recordOf,
-  REFUSED,
-  RetryableError,
-  UNIQUE_VIOLATION,
-  verdictOf,
-  type ChangeResult,
-  type EntityChange,
-  type EntityState,
-} from '@bulk/domain';
+import { isRetryable, RetryableError, type ChangeResult, type EntityChange } from '@bulk/domain';
 import { MongoBulkWriteError, type AnyBulkWriteOperation } from 'mongodb';
 import { answerOf, unsendable, type BulkAnswer, type Refusal } from './bulk-answer.ts';
 import type { Database } from './database.ts';
 import type { EntityDocument } from './documents.ts';
-import { readStates } from './entity-states.ts';
+import { readStates, type ReadState } from './entity-states.ts';
 import { isStoreOutage } from './errors.ts';
 import { GroupCommit, type GroupLimits } from './group-commit.ts';
-import { PendingWrite, type WrittenChange } from './pending-write.ts';
+import { PendingWrite } from './pending-write.ts';
+import {
+  fieldsToRead,
+  madeResult,
+  operationsOf,
+  resultAfter,
+  type PlannedChange,
+  type WrittenChange,
+} from './planned-change.ts';
 
 /** Thrown when another lane changed an entity between the write and the read after it. A retry settles it. */
 export class EntityChangedError extends RetryableError {
@@ -31,9 +27,14 @@ export class EntityChangedError extends RetryableError {
 }
 
 const NONE: ReadonlyMap<number, Refusal> = new Map();
+const NO_IDS: ReadonlySet<string> = new Set();
+const NOTHING_READ: ReadonlyMap<string, ReadState> = new Map();
 
-/** The index that every collection has. A collision in it is one with the entity itself. */
-const PRIMARY_INDEX = '_id_';
+/** Number of times that a change is written before its batch is tried again: other lanes change its entity all the time. */
+const MAX_ROUNDS = 5;
+
+/** Default time that an entity remembers a relative change, in ms. */
+const REMEMBERED_MS = 30 * 86_400_000;
 
 /**
  * Bounds of the bulk writes of a collection. Larger ones cost this process less (with 8 batches of 100 at a time: 4.4 ms
@@ -52,24 +53,54 @@ export const ENTITY_WRITE_LIMITS: GroupLimits = { concurrency: 2, operations: 20
  * Batches of one collection that are written at the same time share a bulk write. Each operation keeps the fence of its
  * own batch, and each batch gets its own results, as if the batches had been written one by one at the same time. If
  * MongoDB refuses documents, it names their operations: only their entities are refused, and nothing is written again.
+ *
+ * A relative change (an increment, a change of a list) is computed from the entity, which is read first: one more round
+ * trip for all such changes of the bulk write. Its filter contains the version that was read, and if the entity has
+ * changed since, it is read again.
  */
 export class MongoEntityStore implements EntityStore {
   readonly #database: Database;
   readonly #limits: GroupLimits;
+  readonly #rememberedMs: number;
   /** Collection → the writes that wait for it. */
   readonly #groups = new Map<string, GroupCommit<PendingWrite>>();
 
-  /** @param limits bounds of the bulk writes of a collection. */
-  constructor(database: Database, limits: GroupLimits = ENTITY_WRITE_LIMITS) {
+  /**
+   * @param limits bounds of the bulk writes of a collection.
+   * @param rememberedMs how long an entity remembers a relative change, so that no replay makes it again, in ms.
+   */
+  constructor(
+    database: Database,
+    limits: GroupLimits = ENTITY_WRITE_LIMITS,
+    rememberedMs: number = REMEMBERED_MS,
+  ) {
     this.#database = database;
     this.#limits = limits;
+    this.#rememberedMs = rememberedMs;
   }
 
   async write(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
     if (changes.length === 0) return [];
-    const write = new PendingWrite(scope, changes);
+    let results = await this.#submit(scope, changes, false);
+    // Every entity that is written again is read: an upsert has met a tombstone, or another lane has changed an entity.
+    for (let round = 1; results.includes('again'); round += 1) {
+      const open = changes.filter((_, i) => results[i] === 'again');
+      if (round === MAX_ROUNDS) throw new EntityChangedError(scope.entityType.name, open[0]?.entityId ?? '');
+      await scope.confirmOwnership?.();
+      const again = (await this.#submit(scope, open, true)).values();
+      results = results.map((result) => (result === 'again' ? (again.next().value ?? result) : result));
+    }
+    return results.filter((result) => result !== 'again');
+  }
+
+  #submit(
+    scope: WriteScope,
+    changes: readonly EntityChange[],
+    readsFirst: boolean,
+  ): Promise<readonly WrittenChange[]> {
+    const write = new PendingWrite(scope, changes, readsFirst);
     this.#groupsOf(scope.entityType.collection).add(write);
-    return this.#revive(scope, changes, await write.results);
+    return write.results;
   }
 
   #groupsOf(collection: string): GroupCommit<PendingWrite> {
@@ -119,24 +150,32 @@ export class MongoEntityStore implements EntityStore {
   async #attempt(collection: string, group: readonly PendingWrite[]): Promise<unknown> {
     if (group.length === 0) return undefined;
     try {
-      const operations = group.flatMap(({ items }) => items);
-      const { done, refusals } = await this.#bulkWrite(collection, operations);
+      const plans = this.#planned(group, await this.#read(collection, group));
+      const operations = plans.flatMap(({ changes }) => operationsOf(changes));
+      const { done, inserted, refusals } = await this.#bulkWrite(collection, operations);
       if (done === operations.length) {
-        for (const write of group) write.settle(() => write.changes.map(() => APPLIED));
+        for (const { write, changes } of plans)
+          write.settle(() =>
+            changes.map((planned) => madeResult(planned, inserted.has(write.keyOf(planned.change)))),
+          );
         return undefined;
       }
-      const keys = group.flatMap((write) => write.keys);
+      const keys = plans.flatMap(({ write }) => write.keys);
       const states = await readStates(this.#database, collection, keys);
       let from = 0;
-      for (const write of group) {
-        const { scope, changes } = write;
-        const first = from;
+      for (const { write, changes } of plans) {
+        const { scope } = write;
+        let next = from;
+        from += operationsOf(changes).length;
         write.settle(() =>
-          changes.map((change, i) =>
-            resultOf(scope, change, states.get(write.keyOf(change)), refusals.get(first + i)),
-          ),
+          changes.map((planned) => {
+            const refusal = 'operation' in planned ? refusals.get(next++) : undefined;
+            const { change } = planned;
+            const result = resultAfter(scope, planned, states.get(write.keyOf(change)), refusal);
+            if (result === undefined) throw new EntityChangedError(scope.entityType.name, change.entityId);
+            return result;
+          }),
         );
-        from += changes.length;
       }
       return undefined;
     } catch (error) {
@@ -144,17 +183,46 @@ export class MongoEntityStore implements EntityStore {
     }
   }
 
+  /** Reads the entities whose changes depend on them. @throws StoreError */
+  async #read(collection: string, group: readonly PendingWrite[]): Promise<ReadonlyMap<string, ReadState>> {
+    const changes = group.flatMap(({ toRead }) => toRead);
+    if (changes.length === 0) return NOTHING_READ;
+    const keys = group.flatMap((write) => write.toRead.map((change) => write.keyOf(change)));
+    return readStates(this.#database, collection, keys, fieldsToRead(changes));
+  }
+
+  /** Plans the writes of a group. One that is superseded fails, and the others continue. */
+  #planned(
+    group: readonly PendingWrite[],
+    read: ReadonlyMap<string, ReadState>,
+  ): { readonly write: PendingWrite; readonly changes: readonly PlannedChange[] }[] {
+    return group.flatMap((write) => {
+      try {
+        return [{ write, changes: write.plan(read, this.#rememberedMs) }];
+      } catch (error) {
+        write.fail(error);
+        return [];
+      }
+    });
+  }
+
   /** @throws StoreError if some operation has no answer. */
   async #bulkWrite(
     collection: string,
     operations: readonly AnyBulkWriteOperation<EntityDocument>[],
   ): Promise<BulkAnswer> {
+    if (operations.length === 0) return { done: 0, inserted: NO_IDS, refusals: NONE };
     const entities = this.#database.entities(collection);
     try {
       // Each operation is atomic and has its own conditions, so the order does not matter, and a refused write does not
       // stop the others.
-      const { matchedCount, upsertedCount } = await entities.bulkWrite(operations, { ordered: false });
-      return { done: matchedCount + upsertedCount, refusals: NONE };
+      const answer = await entities.bulkWrite(operations, { ordered: false });
+      const { matchedCount, upsertedCount, upsertedIds } = answer;
+      return {
+        done: matchedCount + upsertedCount,
+        inserted: upsertedCount === 0 ? NO_IDS : new Set(Object.values(upsertedIds).map(String)),
+        refusals: NONE,
+      };
     } catch (error) {
       const isSent = error instanceof MongoBulkWriteError || isStoreOutage(error);
       const refusals = isSent ? NONE : unsendable(entities, operations);
@@ -170,7 +238,7 @@ export class MongoEntityStore implements EntityStore {
     refusals: ReadonlyMap<number, Refusal>,
   ): Promise<BulkAnswer> {
     const sent = [...operations.entries()].filter(([i]) => !refusals.has(i));
-    if (sent.length === 0) return { done: -1, refusals };
+    if (sent.length === 0) return { done: -1, inserted: NO_IDS, refusals };
     const answer = await this.#bulkWrite(
       collection,
       sent.map(([, operation]) => operation),
@@ -179,30 +247,7 @@ export class MongoEntityStore implements EntityStore {
       sent[i]?.[0] ?? -1,
       refusal,
     ]);
-    return { done: -1, refusals: new Map([...refusals, ...others]) };
-  }
-
-  /** Writes the upserts that met a tombstone again, as creations. This is rare. */
-  async #revive(
-    scope: WriteScope,
-    changes: readonly EntityChange[],
-    results: readonly WrittenChange[],
-  ): Promise<ChangeResult[]> {
-    const creations = changes.flatMap((change, i): EntityChange[] =>
-      results[i] === 'revive'
-        ? [{ kind: 'create', entityId: change.entityId, set: recordOf(change) ?? {} }]
-        : [],
-    );
-    const created = creations.length === 0 ? [] : await this.write(scope, creations);
-    const byId = new Map(creations.map(({ entityId }, i) => [entityId, created[i]]));
-    return results.map((result, i) => {
-      if (result !== 'revive') return result;
-      const { entityId = '' } = changes[i] ?? {};
-      const revived = byId.get(entityId);
-      if (revived === undefined || revived.kind === 'exists')
-        throw new EntityChangedError(scope.entityType.name, entityId);
-      return revived;
-    });
+    return { done: -1, inserted: NO_IDS, refusals: new Map([...refusals, ...others]) };
   }
 }
 
@@ -220,25 +265,4 @@ async function confirmed(writes: readonly PendingWrite[]): Promise<PendingWrite[
     }),
   );
   return owned.flat();
-}
-
-/**
- * Returns the result of a change in a bulk write that did not make all changes, from what is stored after it. The fence
- * comes before a refusal: an earlier run may have made a change that MongoDB refuses by now.
- *
- * @throws StoreError if the state of the server, or a fault of ours, prevented the change.
- */
-function resultOf(
-  scope: WriteScope,
-  change: EntityChange,
-  stored: EntityState | undefined,
-  refusal: Refusal | undefined,
-): WrittenChange {
-  if (refusal?.kind === 'failed') throw refusal.error;
-  const verdict = verdictOf(scope, change, stored);
-  if (verdict !== undefined) return verdict;
-  if (refusal?.kind === 'document') return REFUSED;
-  if (change.kind === 'upsert' && stored !== undefined && !isLiving(stored)) return 'revive';
-  if (refusal !== undefined && refusal.index !== PRIMARY_INDEX) return UNIQUE_VIOLATION;
-  throw new EntityChangedError(scope.entityType.name, change.entityId);
 }

@@ -1,12 +1,9 @@
 import type { WriteScope } from '@bulk/action-types';
-import { LANES, type ChangeResult, type EntityChange, type Lane } from '@bulk/domain';
-import type { AnyBulkWriteOperation } from 'mongodb';
-import { entityKey, type EntityDocument } from './documents.ts';
-import { operationOf } from './entity-operation.ts';
+import { LANES, type EntityChange, type Lane } from '@bulk/domain';
+import { entityKey } from './documents.ts';
+import type { ReadState } from './entity-states.ts';
 import type { GroupItem } from './group-commit.ts';
-
-/** The result of a change, or the order to write an upsert that met a tombstone as a creation. */
-export type WrittenChange = ChangeResult | 'revive';
+import { mustRead, planBlind, planRead, type PlannedChange, type WrittenChange } from './planned-change.ts';
 
 /** Time after which a write that waits confirms again that its partition is owned, in ms. */
 const CONFIRMED_FOR_MS = 1_000;
@@ -26,7 +23,8 @@ const FIELD_BYTES = 32;
 export class PendingWrite implements GroupItem {
   readonly scope: WriteScope;
   readonly changes: readonly EntityChange[];
-  readonly items: readonly AnyBulkWriteOperation<EntityDocument>[];
+  /** The changes whose operations depend on the stored entities. */
+  readonly toRead: readonly EntityChange[];
   readonly bytes: number;
   readonly rank: number;
   /** The place of the lane, the most urgent first. */
@@ -36,12 +34,19 @@ export class PendingWrite implements GroupItem {
   #reject: (reason: unknown) => void = () => undefined;
   #confirmedAt = performance.now();
 
-  constructor(scope: WriteScope, changes: readonly EntityChange[]) {
+  /** The plan of each change whose operation does not depend on the stored entity. */
+  readonly #blind: readonly (PlannedChange | undefined)[];
+
+  /** @param readsFirst whether every entity is read before it is written. */
+  constructor(scope: WriteScope, changes: readonly EntityChange[], readsFirst = false) {
     this.scope = scope;
     this.changes = changes;
     this.rank = performance.now() + PATIENCE_MS[scope.at.lane];
     this.urgency = LANES.indexOf(scope.at.lane);
-    this.items = changes.map((change) => operationOf(scope, change));
+    this.#blind = changes.map((change) =>
+      mustRead(change, readsFirst) ? undefined : planBlind(scope, change),
+    );
+    this.toRead = changes.filter((_, i) => this.#blind[i] === undefined);
     this.bytes = changes.reduce((sum, change) => sum + OPERATION_BYTES + bytesOf(change), 0);
     this.results = new Promise((resolve, reject) => {
       this.#resolve = resolve;
@@ -50,7 +55,7 @@ export class PendingWrite implements GroupItem {
   }
 
   get operations(): number {
-    return this.items.length;
+    return this.changes.length;
   }
 
   /** Returns the `_id` of each changed entity. */
@@ -70,6 +75,19 @@ export class PendingWrite implements GroupItem {
 
   keyOf({ entityId }: EntityChange): string {
     return entityKey(this.scope.accountId, entityId);
+  }
+
+  /**
+   * Plans the write of each change, in their order.
+   *
+   * @param read the entities of `toRead`, by `_id`.
+   * @param remembered how long an entity keeps the mark of a relative change, in ms.
+   * @throws SupersededError
+   */
+  plan(read: ReadonlyMap<string, ReadState>, remembered: number): PlannedChange[] {
+    return this.changes.map(
+      (change, i) => this.#blind[i] ?? planRead(this.scope, change, read.get(this.keyOf(change)), remembered),
+    );
   }
 
   /** Confirms that the caller still owns its partition. @throws the error of `WriteScope.confirmOwnership`. */
@@ -95,7 +113,9 @@ export class PendingWrite implements GroupItem {
 function bytesOf(change: EntityChange): number {
   if (change.kind === 'delete') return 0;
   const fields = change.kind === 'upsert' ? [change.set, change.record] : [change.set];
-  return fields.reduce((sum, one) => sum + Object.values(one ?? {}).reduce(plusValue, 0), 0);
+  const relative = change.kind === 'create' ? [] : Object.values(change.relative ?? {});
+  const values = relative.map((one) => (one.kind === 'increment' ? one.by : one.values));
+  return [...fields, values].reduce((sum, one) => sum + Object.values(one ?? {}).reduce(plusValue, 0), 0);
 }
 
 function plusValue(sum: number, value: unknown): number {

@@ -16,7 +16,7 @@ describe('MongoEntityStore, create', () => {
   it('adds an entity with its identity, its first version and its fence, in one round trip', async () => {
     const operations = await fixture.operationsOf(async (store) => {
       const results = await store.write(scope(5), [create('c1', { lastName: 'New', score: 3 })]);
-      expect(results).toEqual([{ kind: 'applied' }]);
+      expect(results).toEqual([{ kind: 'applied', effect: 'created', version: 1 }]);
     });
     expect(operations).toEqual(['bulkWrite']);
     expect(await fixture.stored('c1')).toEqual({
@@ -26,7 +26,7 @@ describe('MongoEntityStore, create', () => {
       version: 1,
       lastName: 'New',
       score: 3,
-      fence: { normal: { partition: 1, offset: 5 } },
+      fence: { normal: { partition: 1, offset: 5, born: 5 } },
       createdAt: now,
       updatedAt: now,
     });

@@ -19,7 +19,7 @@ describe('MongoEntityStore, upsert', () => {
     ];
     const operations = await fixture.operationsOf((store) => store.write(scope(5), changes));
     expect(operations).toEqual(['bulkWrite']);
-    const fence = { normal: { partition: 1, offset: 5 } };
+    const fence = { partition: 1, offset: 5 };
     expect(await fixture.all()).toEqual([
       {
         _id: 'acme:c1',
@@ -28,7 +28,7 @@ describe('MongoEntityStore, upsert', () => {
         version: 2,
         lastName: 'New',
         score: 3,
-        fence,
+        fence: { normal: fence },
         createdAt: new Date(0),
         updatedAt: now,
       },
@@ -39,7 +39,7 @@ describe('MongoEntityStore, upsert', () => {
         version: 1,
         lastName: 'New',
         status: 'active',
-        fence,
+        fence: { normal: { ...fence, born: 5 } },
         createdAt: now,
         updatedAt: now,
       },
@@ -92,7 +92,7 @@ describe('MongoEntityStore, upsert', () => {
       version: 6,
       lastName: 'New',
       score: 1,
-      fence: { normal: { partition: 1, offset: 6 } },
+      fence: { normal: { partition: 1, offset: 6, trail: { effect: 'created', version: 6 } } },
       createdAt: now,
       updatedAt: now,
     });

@@ -11,6 +11,9 @@ import { MongoEntityStore } from '../src/entity-store.ts';
 import { StoreError } from '../src/errors.ts';
 import { create, EntityFixture, now, remove, scope, update, upsert } from './entity-fixture.ts';
 
+const UPDATED = { kind: 'applied', effect: 'updated' };
+const CREATED = { kind: 'applied', effect: 'created', version: 1 };
+
 let fixture: EntityFixture;
 beforeAll(async () => {
   fixture = await EntityFixture.create();
@@ -177,7 +180,7 @@ describe('MongoEntityStore, batches written at the same time', () => {
       fixture.store.write(scope(8), [update('b1', { lastName: 'B' })]),
     ]);
     expect(superseded).toMatchObject({ status: 'rejected', reason: expect.any(SupersededError) });
-    expect(other).toEqual({ status: 'fulfilled', value: [{ kind: 'applied' }] });
+    expect(other).toEqual({ status: 'fulfilled', value: [UPDATED] });
     expect((await fixture.stored('a1'))?.['lastName']).toBe('A');
   });
 
@@ -187,7 +190,7 @@ describe('MongoEntityStore, batches written at the same time', () => {
       fixture.store.write(scope(4, 'high'), [update('a1', { lastName: 'B' })]),
       fixture.store.write(scope(8, 'low'), [update('a1', { city: 'Bonn' })]),
     ]);
-    expect(results.flat()).toEqual([{ kind: 'applied' }, { kind: 'applied' }]);
+    expect(results.flat()).toEqual([UPDATED, UPDATED]);
     expect(await fixture.stored('a1')).toMatchObject({
       version: 3,
       lastName: 'B',
@@ -205,7 +208,7 @@ describe('MongoEntityStore, batches written at the same time', () => {
       // The driver cannot even send this one.
       fixture.store.write(at, [update('c', { name: { toBSON: () => unsendable() } })]),
     ]);
-    expect(settled[0]).toEqual({ status: 'fulfilled', value: [{ kind: 'applied' }] });
+    expect(settled[0]).toEqual({ status: 'fulfilled', value: [UPDATED] });
     expect(settled[1]).toEqual({ status: 'fulfilled', value: [{ kind: 'refused' }] });
     expect(settled[2]).toMatchObject({ reason: expect.any(StoreError) });
     expect(await fixture.all(company)).toMatchObject([
@@ -240,8 +243,8 @@ describe('MongoEntityStore, batches written at the same time', () => {
     const first = await write();
     expect(commands).toEqual(['update', 'find']);
     expect(first).toEqual([
-      ...ids.map((id) => [{ kind: KINDS[id] ?? 'applied' }]),
-      [{ kind: 'applied' }, { kind: 'refused' }, { kind: 'applied' }],
+      ...ids.map((id) => [id in KINDS ? { kind: KINDS[id] } : UPDATED]),
+      [CREATED, { kind: 'refused' }, CREATED],
     ]);
     const stored = await fixture.all(company);
     for (const id of ids) {
@@ -265,7 +268,7 @@ describe('MongoEntityStore, batches written at the same time', () => {
       ids.map((id) => update(id, { name: id === 'e18' ? 'Refused' : 'After', note: 'x'.repeat(1_000_000) })),
     );
     expect(commands).toEqual(['update', 'update', 'find']);
-    expect(results).toEqual(ids.map((id) => ({ kind: id === 'e18' ? 'refused' : 'applied' })));
+    expect(results).toEqual(ids.map((id) => (id === 'e18' ? { kind: 'refused' } : UPDATED)));
   });
 
   it('takes a change for applied that an earlier run has made, although MongoDB refuses it by now', async () => {

@@ -51,7 +51,13 @@ export async function checkAccounting(database: Database, actionId: string): Pro
 
 /** Returns logged outcomes as the sequential model has them. */
 export function modelled(outcomes: readonly LoggedOutcome[]): ModelOutcome[] {
-  return outcomes.map(({ position, entityId, status, code }) => ({ position, entityId, status, code }));
+  return outcomes.map(({ position, entityId, status, code, effect = null }) => ({
+    position,
+    entityId,
+    status,
+    code,
+    effect,
+  }));
 }
 
 function positionBreaches(outcomes: readonly LoggedOutcome[], total: number): string[] {

@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/action-types';
+import { changeOf, type EntityType } from '@bulk/action-types';
 import { inexactNumbers } from '@bulk/domain';
 import { z } from 'zod';
 import { parseJson } from './json-text.ts';
@@ -18,10 +18,7 @@ export function cellReader(column: string, entityType: EntityType): CellReader {
   // A spreadsheet's #N/A is not a valid id.
   if (column === 'id') return (text) => (text === CSV_NULL ? null : text);
   if (column === 'ref') return (text) => (text === '' ? undefined : text);
-  const takes =
-    column === 'expectedVersion'
-      ? (value: unknown) => typeof value === 'number'
-      : fieldOf(column, entityType);
+  const takes = takesOf(column, entityType);
   const takesNumbers = takes(0) || takes(1);
   return (text) => {
     if (text === '') return undefined;
@@ -33,6 +30,20 @@ export function cellReader(column: string, entityType: EntityType): CellReader {
     // A number out of range stays a number, so that the fault says so and does not claim that it is no number.
     return takes(value) || (takesNumbers && typeof value === 'number') ? value : text;
   };
+}
+
+/** Returns a check whether a value fits a column. */
+function takesOf(column: string, entityType: EntityType): (value: unknown) => boolean {
+  if (column === 'expectedVersion') return (value) => typeof value === 'number';
+  switch (changeOf(column, entityType)?.kind) {
+    case undefined:
+      return fieldOf(column, entityType);
+    case 'increment':
+      return (value) => typeof value === 'number';
+    case 'addToList':
+    case 'removeFromList':
+      return (value) => Array.isArray(value);
+  }
 }
 
 /** Returns a check whether a value fits a field. A column that is not a field of the type is text. */

@@ -40,6 +40,16 @@ async function refusal(file: string | Buffer, options: Partial<CsvOptions> = {})
 }
 
 describe('csvEntities', () => {
+  it('reads columns that change the stored value, such as increment.score', async () => {
+    const text = 'id;Increment.Score;addToList.tags;city\nc1;-5;"[""a"",""b""]";\nc2;;;Bonn\nc3;many;a;';
+    const entities = await of(text, { unknownColumns: () => [] });
+    expect(entities).toEqual([
+      { id: 'c1', increment: { score: -5 }, addToList: { tags: ['a', 'b'] } },
+      { id: 'c2', city: 'Bonn' },
+      { id: 'c3', increment: { score: 'many' }, addToList: { tags: 'a' } },
+    ]);
+  });
+
   it('yields an entity for each row, typed by the fields', async () => {
     const text = `${BOM}id,ref,lastName,score,email\r\nc1,r1,"Miller, ""M""\nJr.",7,\r\n\r\nc2,,Ünal,,#N/A`;
     expect(await of(text)).toEqual([

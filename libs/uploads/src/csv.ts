@@ -1,4 +1,5 @@
 import { pipeline, Readable } from 'node:stream';
+import { changeOf, type NamedFieldChange } from '@bulk/action-types';
 import { CodedError, InvalidInputError, type IncomingEntity } from '@bulk/domain';
 import { CsvError, parse, type Options } from 'csv-parse';
 import { cellReader, type CellReader } from './cells.ts';
@@ -25,11 +26,13 @@ export interface CsvOptions extends HeaderOptions {
 
 interface ReadColumn extends Column {
   readonly read: CellReader;
+  /** The change that the column stands for; undefined if it is a field. */
+  readonly change: NamedFieldChange | undefined;
 }
 
 /**
  * Reads the entities of a CSV (RFC 4180) whose first row names the columns: `id`, optionally `ref` and
- * `expectedVersion`, and fields.
+ * `expectedVersion`, and fields. A column such as `increment.score` or `addToList.tags` changes the stored value.
  *
  * CR, LF and CRLF each end a row, in any mixture. Empty cells set nothing; see `cellReader` for the others. Rows that
  * are empty, or have only delimiters, are ignored. It holds a few rows at a time.
@@ -108,7 +111,12 @@ export async function* csvEntities(
 
 function readColumns(titles: readonly string[], options: CsvOptions): (ReadColumn | undefined)[] {
   return columnsOf(titles, options).map(
-    (column) => column && { ...column, read: cellReader(column.name, options.entityType) },
+    (column) =>
+      column && {
+        ...column,
+        read: cellReader(column.name, options.entityType),
+        change: changeOf(column.name, options.entityType),
+      },
   );
 }
 
@@ -136,15 +144,19 @@ function entityOf(
     return undefined;
   }
   const values: [string, unknown][] = [];
+  const changes = new Map<string, Record<string, unknown>>();
   for (const [i, column] of columns.entries()) {
     if (column === undefined) continue;
     // Concatenated files have a byte order mark at the start of each.
     const text = i === 0 ? (record[i] ?? '').replace(/^\ufeff/u, '') : (record[i] ?? '');
     const value = column.read(text);
-    if (value !== undefined) values.push([column.name, value]);
+    if (value === undefined) continue;
+    const { change } = column;
+    if (change === undefined) values.push([column.name, value]);
+    else changes.set(change.kind, { ...changes.get(change.kind), [change.field]: value });
   }
   // fromEntries, since a column may be called __proto__.
-  const entity: unknown = Object.fromEntries(values);
+  const entity: unknown = Object.fromEntries([...values, ...changes]);
   const found = entityFault(entity);
   if (found === undefined) return entity as IncomingEntity;
   fault(found.field, found.message);

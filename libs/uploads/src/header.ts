@@ -1,4 +1,4 @@
-import type { EntityType } from '@bulk/action-types';
+import { changeNames, type EntityType } from '@bulk/action-types';
 import { InvalidInputError, type FieldIssue } from '@bulk/domain';
 import { quoted, withoutInvisible } from './visible.ts';
 
@@ -29,9 +29,9 @@ export function foldName(name: string): string {
     .replace(/[\s_-]+/gu, '');
 }
 
-/** Returns the names that a column may have. */
+/** Returns the names that a column may have: a field, or a change of one such as `increment.score`. */
 export function namesOf(entityType: EntityType): string[] {
-  return [...OWN_NAMES, ...Object.keys(entityType.patchSchema.shape)];
+  return [...OWN_NAMES, ...Object.keys(entityType.patchSchema.shape), ...changeNames(entityType)];
 }
 
 /**

@@ -7,10 +7,15 @@ const timesOf = (env: Record<string, string>) => handlerTimes(loadConfig(handler
 
 describe('the time limits of handler', () => {
   it('follow the retention of Kafka by default', () => {
-    expect(timesOf({})).toEqual({ retryMaxAgeMs: 24 * HOUR_MS, firstPositionsMs: 278 * HOUR_MS });
+    expect(timesOf({})).toEqual({
+      retryMaxAgeMs: 24 * HOUR_MS,
+      firstPositionsMs: 278 * HOUR_MS,
+      rememberedMs: 556 * HOUR_MS,
+    });
     expect(timesOf({ KAFKA_RETENTION_HOURS: '336' })).toEqual({
       retryMaxAgeMs: 48 * HOUR_MS,
       firstPositionsMs: 554 * HOUR_MS,
+      rememberedMs: 1_108 * HOUR_MS,
     });
   });
 
@@ -18,6 +23,7 @@ describe('the time limits of handler', () => {
     expect(timesOf({ RETRY_MAX_AGE_MS: '60000', FIRST_POSITIONS_TTL_HOURS: '720' })).toEqual({
       retryMaxAgeMs: 60_000,
       firstPositionsMs: 720 * HOUR_MS,
+      rememberedMs: 556 * HOUR_MS,
     });
   });
 

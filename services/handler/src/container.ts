@@ -12,6 +12,7 @@ import {
 } from '@bulk/kafka';
 import {
   DryRunEntityStore,
+  ENTITY_WRITE_LIMITS,
   markPostponed,
   MONGODB,
   MongoEntityStore,
@@ -96,7 +97,7 @@ export async function createContainer(
           Math.ceil(times.firstPositionsMs / 1_000),
           replicationOf(config),
         ),
-        store: new MongoEntityStore(database),
+        store: new MongoEntityStore(database, ENTITY_WRITE_LIMITS, times.rememberedMs),
         dryRunStore: new DryRunEntityStore(database),
         entityConcurrency: config.ENTITY_CONCURRENCY,
         now,

@@ -131,6 +131,7 @@ describe('a consumer group that starts from the beginning of a lane', () => {
             firstTriedAt: at,
             notBefore: at,
             progress,
+            effects: [],
           }),
         };
       }),

@@ -92,12 +92,13 @@ class StallingUpdate extends UpdateHandler {
   }
 }
 
-/** Builds an update of these entities in partition 0. */
+/** Builds an update of these entities in partition 0. The score counts how often it is made. */
 const renaming = (actionId: string, ids: readonly string[], lastName: string) => ({
   actionId,
   batchNo: 0,
   partition: 0,
   entities: ids.map((id, i) => entity(i, id, { lastName })),
+  config: { increment: { score: 1 } },
 });
 
 /**
@@ -130,7 +131,9 @@ describe('a handler that stalled past its session while its partitions moved', (
       await harness.publish(renaming(next, ids, 'Next'));
       await harness.awaitResults(1, next);
       const before = await harness.contacts();
-      expect(before.map(({ version, lastName }) => [version, lastName])).toEqual(ids.map(() => [3, 'Next']));
+      expect(before.map(({ version, lastName, score }) => [version, lastName, score])).toEqual(
+        ids.map(() => [3, 'Next', 2]),
+      );
 
       const end = await stalling.wake();
       if (stage === 'before its write') expect(end).toMatchObject({ code: 'PARTITION_LOST' });
@@ -155,7 +158,12 @@ describe('a handler that stalled past its session while its partitions moved', (
     await harness.start();
     const [refused] = await harness.awaitResults(1, late);
     expect(refused?.outcomes[0]?.code).toBe('ENTITY_NOT_FOUND');
-    await harness.publish({ ...renaming(creation, [id], 'New'), actionType: 'create', lane: 'high' });
+    await harness.publish({
+      ...renaming(creation, [id], 'New'),
+      config: {},
+      actionType: 'create',
+      lane: 'high',
+    });
     await harness.awaitResults(1, creation);
 
     expect(await stalling.wake()).toMatchObject({ code: 'PARTITION_LOST' });
@@ -205,7 +213,9 @@ describe('a handler that was overtaken without noticing', () => {
       await harness.publish(renaming(next, ids, 'Next'));
       await harness.awaitResults(1, next);
       const before = await harness.contacts();
-      expect(before.map(({ version, lastName }) => [version, lastName])).toEqual(ids.map(() => [3, 'Next']));
+      expect(before.map(({ version, lastName, score }) => [version, lastName, score])).toEqual(
+        ids.map(() => [3, 'Next', 2]),
+      );
 
       const end = await stalling.wake();
       // Fences behind what it had fetched do not make it report that the topic was created again.

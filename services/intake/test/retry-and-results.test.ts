@@ -46,7 +46,7 @@ async function withOutcomes(actionId: string): Promise<void> {
       own[status] += 1;
       counts[status] += 1;
       const failed = status !== 'success';
-      return { position, entityId: id, ref, status, code: failed ? 'A_CODE' : null, message: failed ? 'why, "so"\n' : null, attempts: 1 };
+      return { position, entityId: id, ref, status, code: failed ? 'A_CODE' : null, message: failed ? 'why, "so"\n' : null, attempts: 1, ...(failed ? {} : { effect: 'updated' as const, version: 2 }) };
     }); // prettier-ignore
     await harness.database.actionLogs.insertOne({
       _id, actionId, batchNo, partition, counts: own, outcomes,
@@ -180,7 +180,7 @@ describe('the results of an action', () => {
     expect(csv.response.headers.get('content-type')).toBe('text/csv; charset=utf-8; header=present');
     const records = parse(csv.text, { columns: true });
     expect(records).toEqual(
-      rows.map(({ position, entityId, ref, status, code, message, attempts, at }) => ({
+      rows.map(({ position, entityId, ref, status, code, message, attempts, at, effect, version }) => ({
         position: String(position),
         id: entityId,
         ref,
@@ -189,6 +189,8 @@ describe('the results of an action', () => {
         message: message ?? '',
         attempts: String(attempts),
         at,
+        effect: effect ?? '',
+        version: version === null ? '' : String(version),
       })),
     );
   });

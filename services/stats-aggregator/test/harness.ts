@@ -98,6 +98,8 @@ export class AggregatorHarness extends ServiceHarness {
         ref: null,
         ...outcomeAt(position),
         attempts: 1,
+        effect: null,
+        version: null,
       })),
       processedAt: 1_700_000_000_000,
       ...more,

@@ -34,7 +34,8 @@ export async function carryOut(
   const { identity, entityType, at, now, store } = context;
   const planned = entities.map(({ id, fields }) => plan(id, fields));
   const changes = planned.flatMap((one) => (one.ok ? [one.value.change] : []));
-  const results = await store.write({ accountId: identity.accountId, entityType, at, now }, changes);
+  const { accountId, actionId } = identity;
+  const results = await store.write({ accountId, actionId, entityType, at, now }, changes);
   const inOrder = results.values();
   return planned.map((one) =>
     one.ok
@@ -52,7 +53,7 @@ export async function single(outcomes: Promise<Outcome[]>): Promise<Outcome> {
 function toOutcome(result: ChangeResult | undefined, plan: Plan, entityType: string): Outcome {
   switch (result?.kind) {
     case 'applied':
-      return success();
+      return success(result.effect, result.version);
     case 'not-found':
       return plan.ifAbsent ?? failure(OUTCOME_CODES.ENTITY_NOT_FOUND, `no ${entityType} has this id`);
     case 'exists':
@@ -67,6 +68,8 @@ function toOutcome(result: ChangeResult | undefined, plan: Plan, entityType: str
         OUTCOME_CODES.INVALID_ENTITY,
         `the database refused the ${entityType} as it would become: it is too large, or breaks a rule of its collection`,
       );
+    case 'invalid':
+      return failure(OUTCOME_CODES.INVALID_ENTITY, sentence(result.issues));
     case 'version-conflict':
       return failure(
         OUTCOME_CODES.VERSION_CONFLICT,

@@ -1,5 +1,20 @@
-import type { FieldIssue, Fields, Patch } from '@bulk/domain';
+import {
+  CHANGE_KINDS,
+  type ChangeKind,
+  type FieldChanges,
+  type FieldIssue,
+  type Fields,
+  type Patch,
+} from '@bulk/domain';
 import { z } from 'zod';
+import {
+  canChange,
+  fieldsFromNothing,
+  isMoreThanSet,
+  mergeChanges,
+  namesFields,
+  parseChanges,
+} from '../change-fields.ts';
 import type { EntityType, Validated } from '../entity-type.ts';
 
 /**
@@ -31,12 +46,54 @@ export function takeExpectedVersion(sent: Fields): OwnFields {
   };
 }
 
-/** Validates the fields to change, of which there must be at least one. */
-export function validateChange(fields: Fields, entityType: EntityType): Validated<Patch> {
-  const patch = entityType.validatePatch(fields);
-  return patch.ok && Object.keys(patch.value.set).length + patch.value.unset.length === 0
-    ? refuse({ field: '', message: 'nothing to change: neither the entity nor config.set has a field' })
-    : patch;
+/** The change of an entity, from the config of the action and from what the caller sent for the entity. */
+export interface PlannedChange {
+  readonly patch: Validated<Patch>;
+  /** The fields of the entity if it did not exist before. */
+  readonly fields: Fields;
+}
+
+/** Plans the change of an entity. At least one field must change. An entity's own change of a field wins. */
+export function planChange(own: Fields, config: FieldChanges, entityType: EntityType): PlannedChange {
+  const kinds = CHANGE_KINDS.filter((kind) => Object.hasOwn(own, kind));
+  if (kinds.length === 0 && !isMoreThanSet(config)) {
+    const fields = { ...config.set, ...own };
+    return {
+      patch: validated(Object.keys(fields).length > 0, () => entityType.validatePatch(fields)),
+      fields,
+    };
+  }
+  const changes = parseOwn(own, kinds);
+  if (!changes.ok) return { patch: changes, fields: {} };
+  const merged = mergeChanges(config, changes.value);
+  return {
+    patch: validated(namesFields(merged), () => entityType.validateChanges(merged)),
+    fields: { ...merged.set, ...fieldsFromNothing(merged) },
+  };
+}
+
+function validated(hasFields: boolean, validate: () => Validated<Patch>): Validated<Patch> {
+  return hasFields
+    ? validate()
+    : refuse({ field: '', message: 'nothing to change: neither the entity nor the config names a field' });
+}
+
+/** Combines the plain fields of an entity with its changes by kind. */
+function parseOwn(own: Fields, kinds: readonly ChangeKind[]): Validated<FieldChanges> {
+  const isKind = (name: string): boolean => kinds.some((kind) => kind === name);
+  const plain = Object.fromEntries(Object.entries(own).filter(([name]) => !isKind(name)));
+  const parsed = parseChanges(Object.fromEntries(kinds.map((kind) => [kind, own[kind]])));
+  if (!parsed.ok) return parsed;
+  const { set = {} } = parsed.value;
+  const twice = Object.keys(set).filter((field) => Object.hasOwn(plain, field));
+  return twice.length > 0
+    ? refuse(
+        ...twice.map((field) => ({
+          field: `set.${field}`,
+          message: 'expected each field once; it is a field of the entity too',
+        })),
+      )
+    : { ok: true, value: { ...parsed.value, set: { ...plain, ...set } } };
 }
 
 /** Returns the names that are neither a field of the entity type, nor an entity's identity, nor among `others`. */
@@ -48,6 +105,46 @@ export function namesBeside(
   return names.filter(
     (name) =>
       !IDENTITY.has(name) && !others.includes(name) && !Object.hasOwn(entityType.recordSchema.shape, name),
+  );
+}
+
+/** Returns the names that neither `namesBeside` knows nor name a change of a field, such as `increment.score`. */
+export function namesBesideChanges(
+  names: readonly string[],
+  entityType: EntityType,
+  ...others: readonly string[]
+): string[] {
+  const isChange = (name: string): boolean => changeOf(name, entityType) !== undefined;
+  return namesBeside(names, entityType, ...others).filter((name) => !isChange(name));
+}
+
+/** The changes of a field that a name such as `increment.score` can stand for. */
+const NAMED_KINDS = ['increment', 'addToList', 'removeFromList'] as const;
+
+/** A change of one field, named by one text. */
+export interface NamedFieldChange {
+  readonly kind: (typeof NAMED_KINDS)[number];
+  readonly field: string;
+}
+
+/**
+ * Returns the change that a name such as `increment.score` stands for; undefined if it is none, or the field cannot be
+ * changed in that way.
+ */
+export function changeOf(name: string, { recordSchema }: EntityType): NamedFieldChange | undefined {
+  const kind = NAMED_KINDS.find((one) => name.startsWith(`${one}.`));
+  if (kind === undefined) return undefined;
+  const field = name.slice(kind.length + 1);
+  const shape: Readonly<Record<string, z.core.$ZodType>> = recordSchema.shape;
+  const schema = Object.hasOwn(shape, field) ? shape[field] : undefined;
+  return schema !== undefined && canChange(schema, kind) ? { kind, field } : undefined;
+}
+
+/** Returns the names of all changes of one field that an entity type allows. */
+export function changeNames(entityType: EntityType): string[] {
+  const fields = Object.keys(entityType.recordSchema.shape);
+  return NAMED_KINDS.flatMap((kind) => fields.map((field) => `${kind}.${field}`)).filter(
+    (name) => changeOf(name, entityType) !== undefined,
   );
 }
 

@@ -19,6 +19,20 @@ describe('UpdateHandler.validatePayload', () => {
     [{ set: { expectedVersion: 1 } }, 'config.set.expectedVersion'],
     [{ set: 'ownerId' }, 'config.set'],
     [{ upsert: true }, 'config.upsert'],
+    [{ unset: ['shoeSize'] }, 'config.unset.shoeSize'],
+    [{ unset: 'city' }, 'config.unset'],
+    [{ unset: ['name'] }, 'config.unset.name'],
+    [{ increment: { shoeSize: 1 } }, 'config.increment.shoeSize'],
+    [{ increment: { city: 1 } }, 'config.increment.city'],
+    [{ increment: { score: 'one' } }, 'config.increment.score'],
+    [{ increment: { score: 0.5 } }, 'config.increment.score'],
+    [{ addToList: { city: ['Bonn'] } }, 'config.addToList.city'],
+    [{ addToList: { tags: 'vip' } }, 'config.addToList.tags'],
+    [{ addToList: { tags: [] } }, 'config.addToList.tags'],
+    [{ addToList: { tags: ['vip', ''] } }, 'config.addToList.tags[1]'],
+    [{ removeFromList: { tags: [7] } }, 'config.removeFromList.tags[0]'],
+    [{ set: { score: 1 }, increment: { score: 1 } }, 'config.increment.score'],
+    [{ addToList: { tags: ['a'] }, removeFromList: { tags: ['b'] } }, 'config.removeFromList.tags'],
   ])('refuses %j and names %s', async (config, field) => {
     const refusal = await handler
       .validatePayload({ entityType: contact, config })
@@ -40,6 +54,54 @@ describe('UpdateHandler', () => {
     ]);
   });
 
+  it('combines changes of all entities with those of one, whose own change of a field wins', async () => {
+    const store = new AnsweringStore();
+    const config = {
+      set: { city: 'Bonn' },
+      unset: ['notes'],
+      increment: { score: 1 },
+      addToList: { tags: ['a'] },
+    };
+    const sent = {
+      c1: {},
+      c2: { score: 7, set: { notes: 'kept' }, unset: ['city'], removeFromList: { tags: ['a'] } },
+    };
+    await process(handler, config, sent, store);
+    expect(store.changes.slice(0, 2)).toEqual([
+      {
+        kind: 'update',
+        entityId: 'c1',
+        set: { city: 'Bonn' },
+        unset: ['notes'],
+        relative: { score: { kind: 'increment', by: 1 }, tags: { kind: 'addToList', values: ['a'] } },
+        expectedVersion: undefined,
+      },
+      {
+        kind: 'update',
+        entityId: 'c2',
+        set: { score: 7, notes: 'kept' },
+        unset: ['city'],
+        relative: { tags: { kind: 'removeFromList', values: ['a'] } },
+        expectedVersion: undefined,
+      },
+    ]);
+  });
+
+  it.each([
+    [{ increment: { city: 1 } }, 'increment.city: only a number can be incremented'],
+    [{ increment: 5 }, 'increment: expected an object with a value for each field'],
+    [{ increment: JSON.parse('{"__proto__":1}') as object }, 'increment.__proto__: unknown field'],
+    [
+      { city: 'A', set: { city: 'B' } },
+      'set.city: expected each field once; it is a field of the entity too',
+    ],
+    [{ city: 'A', unset: ['city'] }, 'unset.city: expected each field once; it is in set too'],
+    [{ unset: [], increment: {} }, 'nothing to change: neither the entity nor the config names a field'],
+  ])('refuses the changes %j of an entity and names the field', async (sent, message) => {
+    const [outcome] = await process(handler, {}, { c1: sent });
+    expect(outcome).toEqual({ status: 'failure', code: 'INVALID_ENTITY', message });
+  });
+
   it('names every fault of an entity and changes nothing', async () => {
     const store = new AnsweringStore();
     const outcomes = await process(
@@ -57,7 +119,7 @@ describe('UpdateHandler', () => {
       {
         status: 'failure',
         code: 'INVALID_ENTITY',
-        message: 'nothing to change: neither the entity nor config.set has a field',
+        message: 'nothing to change: neither the entity nor the config names a field',
       },
     ]);
     expect(store.changes).toEqual([]);
@@ -91,5 +153,7 @@ describe('UpdateHandler', () => {
   it('reports names as unknown that are neither entity fields nor fields of every entity', () => {
     const names = ['id', 'ref', 'lastName', 'shoeSize', 'expectedVersion', 'toString', 'version'];
     expect(handler.unknownFields(names, contact)).toEqual(['shoeSize', 'toString', 'version']);
+    const changes = ['increment.score', 'addToList.tags', 'increment.city', 'addToList.score', 'increment'];
+    expect(handler.unknownFields(changes, contact)).toEqual(changes.slice(2));
   });
 });

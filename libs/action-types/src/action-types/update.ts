@@ -6,36 +6,43 @@ import { carryOut, single, type Plan } from './carry-out.ts';
 import {
   EXPECTED_VERSION,
   issuesOf,
-  namesBeside,
+  namesBesideChanges,
+  planChange,
   refuse,
   takeExpectedVersion,
-  validateChange,
 } from './entity-fields.ts';
-import { parseSetConfig, setConfigSchema, type SetConfig } from './set-config.ts';
+import { changeConfigSchema, parseChangeConfig, type ChangeConfig } from './set-config.ts';
 
-const configSchema = setConfigSchema("Fields to set on every entity. An entity's own fields win.");
+const configSchema = changeConfigSchema("Fields to set on every entity. An entity's own fields win.");
 
-/** Changes fields of existing entities: those of `config.set` on all, and each entity's own. */
-export class UpdateHandler implements BulkActionHandler<SetConfig> {
+/**
+ * Changes fields of existing entities: those that the config names on all, and each entity's own. An entity's own change
+ * of a field takes the place of the config's, of whatever kind the two are.
+ */
+export class UpdateHandler implements BulkActionHandler<ChangeConfig> {
   readonly actionType = 'update';
 
-  getConfigSchema(): z.ZodType<SetConfig> {
+  getConfigSchema(): z.ZodType<ChangeConfig> {
     return configSchema;
   }
 
-  async validatePayload(payload: ActionPayload): Promise<SetConfig> {
-    return Promise.resolve(parseSetConfig(configSchema, payload));
+  async validatePayload(payload: ActionPayload): Promise<ChangeConfig> {
+    return Promise.resolve(parseChangeConfig(configSchema, payload));
   }
 
   unknownFields(names: readonly string[], entityType: EntityType): string[] {
-    return namesBeside(names, entityType, EXPECTED_VERSION);
+    return namesBesideChanges(names, entityType, EXPECTED_VERSION);
   }
 
-  processEntity(entity: Entity, config: SetConfig, context: ActionContext): Promise<Outcome> {
+  processEntity(entity: Entity, config: ChangeConfig, context: ActionContext): Promise<Outcome> {
     return single(this.processBatch([entity], config, context));
   }
 
-  processBatch(entities: readonly Entity[], config: SetConfig, context: ActionContext): Promise<Outcome[]> {
+  processBatch(
+    entities: readonly Entity[],
+    config: ChangeConfig,
+    context: ActionContext,
+  ): Promise<Outcome[]> {
     return carryOut(entities, context, (id, fields) => planUpdate(id, fields, config, context.entityType));
   }
 }
@@ -43,11 +50,11 @@ export class UpdateHandler implements BulkActionHandler<SetConfig> {
 function planUpdate(
   entityId: string,
   sent: Fields,
-  config: SetConfig,
+  config: ChangeConfig,
   entityType: EntityType,
 ): Validated<Plan> {
   const { fields, expectedVersion } = takeExpectedVersion(sent);
-  const patch = validateChange({ ...config.set, ...fields }, entityType);
+  const { patch } = planChange(fields, config, entityType);
   if (!patch.ok || !expectedVersion.ok) return refuse(...issuesOf(expectedVersion, patch));
   return {
     ok: true,

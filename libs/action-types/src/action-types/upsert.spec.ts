@@ -19,6 +19,17 @@ describe('UpsertHandler', () => {
     });
   });
 
+  it('creates an absent entity with the values that its changes lead to from nothing', async () => {
+    const store = new AnsweringStore();
+    const config = { increment: { score: 2 }, addToList: { tags: ['a', 'a'] } };
+    await process(handler, config, { c1: { lastName: 'A', unset: ['city'] } }, store);
+    expect(store.changes[0]).toMatchObject({
+      set: { lastName: 'A' },
+      unset: ['city'],
+      record: { lastName: 'A', score: 2, tags: ['a'] },
+    });
+  });
+
   it('creates nothing when a required field is missing or a version is expected', async () => {
     const store = new AnsweringStore();
     await process(handler, {}, { c1: { score: 1 }, c2: { lastName: 'A', expectedVersion: 2 } }, store);

@@ -6,14 +6,14 @@ import { carryOut, sentence, single, type Plan } from './carry-out.ts';
 import {
   EXPECTED_VERSION,
   issuesOf,
-  namesBeside,
+  namesBesideChanges,
+  planChange,
   refuse,
   takeExpectedVersion,
-  validateChange,
 } from './entity-fields.ts';
-import { parseSetConfig, setConfigSchema, type SetConfig } from './set-config.ts';
+import { changeConfigSchema, parseChangeConfig, type ChangeConfig } from './set-config.ts';
 
-const configSchema = setConfigSchema(
+const configSchema = changeConfigSchema(
   "Fields to set on every entity, also on created ones. An entity's own fields win.",
 );
 
@@ -21,26 +21,30 @@ const configSchema = setConfigSchema(
  * Changes fields of existing entities, as `update` does, and adds the others, as `create` does. An entity that does not
  * exist fails if a required field is missing, or if the caller expected a version of it.
  */
-export class UpsertHandler implements BulkActionHandler<SetConfig> {
+export class UpsertHandler implements BulkActionHandler<ChangeConfig> {
   readonly actionType = 'upsert';
 
-  getConfigSchema(): z.ZodType<SetConfig> {
+  getConfigSchema(): z.ZodType<ChangeConfig> {
     return configSchema;
   }
 
-  async validatePayload(payload: ActionPayload): Promise<SetConfig> {
-    return Promise.resolve(parseSetConfig(configSchema, payload));
+  async validatePayload(payload: ActionPayload): Promise<ChangeConfig> {
+    return Promise.resolve(parseChangeConfig(configSchema, payload));
   }
 
   unknownFields(names: readonly string[], entityType: EntityType): string[] {
-    return namesBeside(names, entityType, EXPECTED_VERSION);
+    return namesBesideChanges(names, entityType, EXPECTED_VERSION);
   }
 
-  processEntity(entity: Entity, config: SetConfig, context: ActionContext): Promise<Outcome> {
+  processEntity(entity: Entity, config: ChangeConfig, context: ActionContext): Promise<Outcome> {
     return single(this.processBatch([entity], config, context));
   }
 
-  processBatch(entities: readonly Entity[], config: SetConfig, context: ActionContext): Promise<Outcome[]> {
+  processBatch(
+    entities: readonly Entity[],
+    config: ChangeConfig,
+    context: ActionContext,
+  ): Promise<Outcome[]> {
     return carryOut(entities, context, (id, fields) => planUpsert(id, fields, config, context.entityType));
   }
 }
@@ -48,12 +52,11 @@ export class UpsertHandler implements BulkActionHandler<SetConfig> {
 function planUpsert(
   entityId: string,
   sent: Fields,
-  config: SetConfig,
+  config: ChangeConfig,
   entityType: EntityType,
 ): Validated<Plan> {
   const own = takeExpectedVersion(sent);
-  const fields = { ...config.set, ...own.fields };
-  const patch = validateChange(fields, entityType);
+  const { fields, patch } = planChange(own.fields, config, entityType);
   if (!patch.ok || !own.expectedVersion.ok) return refuse(...issuesOf(own.expectedVersion, patch));
   const expectedVersion = own.expectedVersion.value;
   const change = { kind: 'upsert', entityId, ...patch.value, expectedVersion } as const;

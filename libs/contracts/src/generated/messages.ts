@@ -265,6 +265,9 @@ export type BatchSource = z.infer<typeof batchSourceSchema>;
 export const outcomeStatusSchema = z.enum(['success', 'failure', 'skipped']);
 export type OutcomeStatus = z.infer<typeof outcomeStatusSchema>;
 
+export const outcomeEffectSchema = z.enum(['created', 'updated', 'unchanged', 'deleted']);
+export type OutcomeEffect = z.infer<typeof outcomeEffectSchema>;
+
 /** What became of one entity. */
 export const positionOutcomeSchema = z.strictObject({
   /** 0-based place in the request. */
@@ -281,6 +284,10 @@ export const positionOutcomeSchema = z.strictObject({
   message: z.string().nullable(),
   /** How often it was tried. */
   attempts: z.int32(),
+  /** What a success did to its entity; null for a failure or a skip, and if the action type does not say. */
+  effect: outcomeEffectSchema.nullable(),
+  /** The version of the entity that the action left; null if it is unknown. A write that reads no entity knows it of an inserted entity, and of one with an expectedVersion. */
+  version: z.int().nullable(),
 });
 export type PositionOutcome = z.infer<typeof positionOutcomeSchema>;
 
@@ -429,6 +436,25 @@ export const batchResultAvro = {
               type: 'int',
               doc: 'How often it was tried.',
               default: 1,
+            },
+            {
+              name: 'effect',
+              type: [
+                'null',
+                {
+                  type: 'enum',
+                  name: 'OutcomeEffect',
+                  symbols: ['created', 'updated', 'unchanged', 'deleted'],
+                },
+              ],
+              default: null,
+              doc: 'What a success did to its entity; null for a failure or a skip, and if the action type does not say.',
+            },
+            {
+              name: 'version',
+              type: ['null', 'long'],
+              default: null,
+              doc: 'The version of the entity that the action left; null if it is unknown. A write that reads no entity knows it of an inserted entity, and of one with an expectedVersion.',
             },
           ],
         },

@@ -58,6 +58,8 @@ describe('a batch result', () => {
   const source = { topic: 'bulk.entity-batches.normal', partition: 1, offset: 9 };
   const outcomes = [
     { position: 3, entityId: 'c3', ref: 'row 4', outcome: success(), attempts: 1 },
+    { position: 4, entityId: 'c4', ref: null, outcome: success('updated', 7), attempts: 1 },
+    { position: 5, entityId: 'c5', ref: null, outcome: success('deleted'), attempts: 1 },
     { position: 7, entityId: 'c7', ref: null, outcome: failure('NOT_FOUND', 'no such contact'), attempts: 3 },
   ];
   const result = encodeBatchResult({ identity, batchNo: 5 }, source, outcomes, new Date(0));
@@ -67,7 +69,7 @@ describe('a batch result', () => {
   });
 
   it('is malformed if a failure has no code', () => {
-    const [, failed] = result.outcomes;
+    const failed = result.outcomes.at(-1);
     const malformed = { ...result, outcomes: [{ ...failed!, code: null }] };
     expect(() => decodeOutcomes(malformed)).toThrow(MalformedMessageError);
   });

@@ -1,4 +1,4 @@
-import type { ActionIdentity, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
+import type { ActionIdentity, Effect, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
 import { jsonObjectSchema, retryOverrideSchema, success, type Outcome } from '@bulk/domain';
 import { MalformedMessageError } from './malformed-message-error.ts';
 import { FIRST_GENERATION } from './headers.ts';
@@ -133,6 +133,7 @@ export function encodeBatchResult(
       code: outcome.code,
       message: outcome.message,
       attempts,
+      ...encodeEffect(outcome),
     })),
     processedAt: processedAt.getTime(),
   };
@@ -140,12 +141,31 @@ export function encodeBatchResult(
 
 /** Decodes the outcomes of a result. @throws MalformedMessageError if a failure or skip has no code. */
 export function decodeOutcomes(message: BatchResult): AttemptedOutcome[] {
-  return message.outcomes.map(({ position, entityId, ref, status, code, message: text, attempts }) => {
-    const outcome: Outcome =
-      status === 'success' ? success() : { status, code: required(code, position), message: text ?? '' };
-    return { position, entityId, ref, outcome, attempts };
-  });
+  return message.outcomes.map(
+    ({ position, entityId, ref, status, code, message: text, attempts, effect, version }) => {
+      const outcome: Outcome =
+        status === 'success'
+          ? success(effect ?? undefined, version ?? undefined)
+          : { status, code: required(code, position), message: text ?? '' };
+      return { position, entityId, ref, outcome, attempts };
+    },
+  );
 }
+
+/** What a success did to its entity, with null for what is unknown. */
+export interface EncodedEffect {
+  readonly effect: Effect | null;
+  readonly version: number | null;
+}
+
+/** Returns the effect of an outcome as messages and answers show it. */
+export function encodeEffect(outcome: Outcome): EncodedEffect {
+  return outcome.status === 'success'
+    ? { effect: outcome.effect ?? null, version: outcome.version ?? null }
+    : NO_EFFECT;
+}
+
+const NO_EFFECT: EncodedEffect = Object.freeze({ effect: null, version: null });
 
 function required(code: string | null, position: number): string {
   if (code === null) throw new MalformedMessageError(`the outcome of position ${position} has no code`);

@@ -110,7 +110,7 @@ export const TOPICS = {
     observers: [],
     replay: 'never',
     purpose: (tier) =>
-      `Batches that wait for another try, byte for byte, in the ${tier} tier. The headers retry-* hold the place of a batch in its lane, the time of the next try (retry-not-before) and the outcomes so far (retry-progress).`,
+      `Batches that wait for another try, byte for byte, in the ${tier} tier. The headers retry-* hold the place of a batch in its lane, the time of the next try (retry-not-before) and the outcomes so far (retry-progress, retry-effects).`,
     partitioning: 'The partition that the batch had in its lane.',
     ordering: 'The message at the head of a partition becomes due first.',
     repetition: SAME_BATCH,

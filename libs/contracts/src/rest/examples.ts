@@ -69,6 +69,8 @@ export const LOG_ENTRIES: LogEntry[] = [
     message: null,
     attempts: 1,
     at: '2026-11-24T09:00:00.320Z',
+    effect: 'updated',
+    version: null,
   },
   {
     position: 1,
@@ -79,13 +81,15 @@ export const LOG_ENTRIES: LogEntry[] = [
     message: 'no contact has this id',
     attempts: 1,
     at: '2026-11-24T09:00:00.320Z',
+    effect: null,
+    version: null,
   },
 ];
 
 /** The same outcomes as a CSV. */
-export const RESULTS_CSV = `position,id,ref,status,code,message,attempts,at
-0,contact-1,,success,,,1,2026-11-24T09:00:00.320Z
-1,contact-0,row 2,failure,ENTITY_NOT_FOUND,no contact has this id,1,2026-11-24T09:00:00.320Z
+export const RESULTS_CSV = `position,id,ref,status,code,message,attempts,at,effect,version
+0,contact-1,,success,,,1,2026-11-24T09:00:00.320Z,updated,
+1,contact-0,row 2,failure,ENTITY_NOT_FOUND,no contact has this id,1,2026-11-24T09:00:00.320Z,,
 `;
 
 export const LOG_SUMMARY: LogSummary = {
@@ -120,6 +124,23 @@ export const REQUESTS: Readonly<
       entities: [
         { id: 'lead-1', ref: 'row 1', stage: 'qualified', value: 12000 },
         { id: 'lead-2', ref: 'row 2', stage: 'unqualified', value: null },
+      ],
+    },
+  },
+  relative: {
+    summary: 'Add to a number, change lists, and clear a field; an entity has changes of its own',
+    value: {
+      actionType: 'update',
+      entityType: 'contact',
+      config: {
+        set: { status: 'active' },
+        unset: ['notes'],
+        increment: { score: 5 },
+        addToList: { tags: ['spring'] },
+      },
+      entities: [
+        { id: 'contact-1' },
+        { id: 'contact-2', increment: { score: -10 }, removeFromList: { tags: ['winter'] } },
       ],
     },
   },

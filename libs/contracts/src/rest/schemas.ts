@@ -5,6 +5,8 @@ import {
   actionStatusSchema,
   DEFAULT_ENTITY_TYPE,
   DEFAULT_LANE,
+  EFFECTS,
+  effectSchema,
   incomingEntitySchema,
   LANES,
   laneSchema,
@@ -164,6 +166,13 @@ export const logEntrySchema = z.object({
   message: z.string().nullable(),
   attempts: z.int().positive(),
   at: answeredInstant,
+  effect: effectSchema.nullable().meta({
+    description: `What a success did to the entity: ${EFFECTS.join(', ')}. null for a failure or a skip, and if the action type does not say.`,
+  }),
+  version: z.int().positive().nullable().meta({
+    description:
+      'The version of the entity that the action left; null if it is unknown. It is known of a created entity, of one with an `expectedVersion`, after a relative change, and in a dry run.',
+  }),
 });
 export type LogEntry = z.infer<typeof logEntrySchema>;
 

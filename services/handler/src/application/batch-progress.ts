@@ -1,5 +1,6 @@
 import type { AttemptedOutcome } from '@bulk/contracts';
 import {
+  effectSchema,
   failure,
   OUTCOME_CODES,
   outcomeCodeSchema,
@@ -26,6 +27,13 @@ export const progressSnapshotSchema = z.strictObject({
   requests: z.array(z.tuple([position, count])),
 });
 export type ProgressSnapshot = z.infer<typeof progressSnapshotSchema>;
+
+/**
+ * What the successes of a snapshot did to their entities. It travels apart from the snapshot, because
+ * a handler of an older version refuses a snapshot with anything else in it.
+ */
+export const effectsSnapshotSchema = z.array(z.tuple([position, effectSchema, count.nullable()]));
+export type EffectsSnapshot = z.infer<typeof effectsSnapshotSchema>;
 
 /** An outcome that is decided, with the try of the batch that decided it. */
 export interface Settled {
@@ -54,13 +62,16 @@ export class BatchProgress {
   /** Position → how often its entity asked for another try. */
   readonly #requests = new Map<number, number>();
 
-  static from(snapshot: ProgressSnapshot): BatchProgress {
+  static from(snapshot: ProgressSnapshot, effects: EffectsSnapshot = []): BatchProgress {
+    const known = new Map(
+      effects.map(([at, effect, version]) => [at, success(effect, version ?? undefined)]),
+    );
     const progress = new BatchProgress();
     progress.attempts = snapshot.attempts;
     progress.faults = snapshot.faults;
     progress.isolated = snapshot.isolated;
     for (const [at, attempts] of snapshot.successes)
-      progress.#settled.set(at, { outcome: success(), attempts });
+      progress.#settled.set(at, { outcome: known.get(at) ?? success(), attempts });
     for (const [at, attempts, status, code, message] of snapshot.others)
       progress.#settled.set(at, { outcome: { status, code, message }, attempts });
     for (const [at, requests] of snapshot.requests) progress.#requests.set(at, requests);
@@ -76,6 +87,15 @@ export class BatchProgress {
     }
     const { attempts, faults, isolated } = this;
     return { attempts, faults, isolated, successes, others, requests: [...this.#requests] };
+  }
+
+  /** Returns what the successes did to their entities, as far as it is known. */
+  effects(): EffectsSnapshot {
+    return [...this.#settled].flatMap(([at, { outcome }]): EffectsSnapshot =>
+      outcome.status === 'success' && outcome.effect !== undefined
+        ? [[at, outcome.effect, outcome.version ?? null]]
+        : [],
+    );
   }
 
   /** The highest number of requests of an open entity; 0 if no entity has asked for another try. */

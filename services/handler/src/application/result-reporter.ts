@@ -25,7 +25,7 @@ export interface ResultReporterOptions {
 const MAX_SEND_BYTES = 500_000;
 
 /** Bytes of an outcome in addition to its texts, and maximum number of UTF-8 bytes of a character. */
-const OUTCOME_BYTES = 24;
+const OUTCOME_BYTES = 32;
 const CHARACTER_BYTES = 3;
 
 /** Results of one action that are sent together. All of them go to one partition. */

@@ -63,7 +63,7 @@ beforeEach(() => {
       const error = storeErrors.shift();
       if (error !== undefined) return Promise.reject(error);
       written += 1;
-      return Promise.resolve(changes.map(() => ({ kind: 'applied' })));
+      return Promise.resolve(changes.map(() => ({ kind: 'applied', effect: 'updated' })));
     },
   };
   const codec: Pick<MessageCodec, 'decode'> = {

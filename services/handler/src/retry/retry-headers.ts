@@ -1,7 +1,12 @@
 import { MalformedMessageError } from '@bulk/contracts';
 import type { ReceivedMessage } from '@bulk/kafka';
 import { z } from 'zod';
-import { progressSnapshotSchema, type ProgressSnapshot } from '../application/batch-progress.ts';
+import {
+  effectsSnapshotSchema,
+  progressSnapshotSchema,
+  type EffectsSnapshot,
+  type ProgressSnapshot,
+} from '../application/batch-progress.ts';
 
 const PREFIX = 'retry-';
 
@@ -25,6 +30,8 @@ const headersSchema = z.object({
   'retry-first-tried-at': wholeNumber,
   'retry-not-before': wholeNumber,
   'retry-progress': z.string(),
+  // An older handler sends none.
+  'retry-effects': z.string().default('[]'),
 });
 
 /** A batch that waits for another try. */
@@ -38,6 +45,7 @@ export interface Postponed {
   /** Time of the next try, in ms since the epoch. */
   readonly notBefore: number;
   readonly progress: ProgressSnapshot;
+  readonly effects: EffectsSnapshot;
 }
 
 /**
@@ -50,6 +58,7 @@ export function encodeRetryHeaders({
   firstTriedAt,
   notBefore,
   progress,
+  effects,
 }: Postponed): ReceivedMessage['headers'] {
   return {
     ...message.headers,
@@ -60,6 +69,7 @@ export function encodeRetryHeaders({
     'retry-first-tried-at': String(firstTriedAt),
     'retry-not-before': String(notBefore),
     'retry-progress': JSON.stringify(progress),
+    'retry-effects': JSON.stringify(effects),
   };
 }
 
@@ -82,6 +92,7 @@ export function encodePlaceHeaders(message: ReceivedMessage, now: number): Recei
     firstTriedAt: now,
     notBefore: now,
     progress: { attempts: 0, faults: 0, isolated: false, successes: [], others: [], requests: [] },
+    effects: [],
   });
 }
 
@@ -109,6 +120,7 @@ export function decodeRetryHeaders(received: ReceivedMessage): Postponed {
       firstTriedAt: headers['retry-first-tried-at'],
       notBefore: headers['retry-not-before'],
       progress: progressSnapshotSchema.parse(JSON.parse(headers['retry-progress'])),
+      effects: effectsSnapshotSchema.parse(JSON.parse(headers['retry-effects'])),
     };
   } catch (cause) {
     throw new MalformedMessageError('expected the headers of a retry topic', cause);

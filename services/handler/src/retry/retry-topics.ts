@@ -56,6 +56,7 @@ export class RetryTopics {
       firstTriedAt,
       notBefore: at + (tiersMs[tier] ?? 0),
       progress: progress.snapshot(),
+      effects: progress.effects(),
     });
     await this.#mark(batch, cause);
     const { key, value, partition } = message;

@@ -225,7 +225,12 @@ export class LogReader {
 function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | undefined): LogEntry[] {
   return outcomes
     .filter(({ status }) => type === undefined || status === type)
-    .map((outcome) => ({ ...outcome, at: at.toISOString() }));
+    .map(({ effect = null, version = null, ...outcome }) => ({
+      ...outcome,
+      at: at.toISOString(),
+      effect,
+      version,
+    }));
 }
 
 /**

@@ -15,6 +15,8 @@ export const RESULT_COLUMNS = [
   'message',
   'attempts',
   'at',
+  'effect',
+  'version',
 ] as const;
 
 export interface ResultsTextOptions {
@@ -65,7 +67,7 @@ export function incompleteText({ status, code, message }: IncompleteResults, for
 
 function csvRows(rows: readonly LogEntry[], exact: boolean): string {
   return stringify(
-    rows.map(({ position, entityId, ref, status, code, message, attempts, at }) => [
+    rows.map(({ position, entityId, ref, status, code, message, attempts, at, effect, version }) => [
       position,
       entityId,
       ref,
@@ -74,6 +76,8 @@ function csvRows(rows: readonly LogEntry[], exact: boolean): string {
       message,
       attempts,
       at,
+      effect,
+      version,
     ]),
     exact ? {} : { escape_formulas: true, cast: { string: asPlainText } },
   );

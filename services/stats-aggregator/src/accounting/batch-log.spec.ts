@@ -11,6 +11,8 @@ const outcome = (position: number, more: Partial<Outcome> = {}): Outcome => ({
   code: null,
   message: null,
   attempts: 1,
+  effect: null,
+  version: null,
   ...more,
 });
 const result = (outcomes: Outcome[]): BatchResult => ({

@@ -23,11 +23,19 @@ export function toDocument(log: BatchLog): ActionLogDocument {
       code: outcome.code,
       message: outcome.message,
       attempts,
+      ...effectOf(outcome),
     })),
     source: log.source,
     at: log.at,
     ...(log.generation === 0 ? {} : { generation: log.generation }),
   };
+}
+
+/** Returns what a log keeps of a success; nothing for what is unknown, so that most entries stay small. */
+function effectOf(outcome: Outcome): Pick<LoggedOutcome, 'effect' | 'version'> {
+  if (outcome.status !== 'success') return {};
+  const { effect, version } = outcome;
+  return { ...(effect === undefined ? {} : { effect }), ...(version === undefined ? {} : { version }) };
 }
 
 /** Returns all versions that a log still holds, the current outcomes last. */

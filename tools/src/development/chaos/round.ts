@@ -2,7 +2,7 @@ import { contact } from '@bulk/action-types';
 import { BulkApiError, NetworkError, type BulkClient } from '@bulk/client';
 import { CodedError, isFinal } from '@bulk/domain';
 import { delay } from '@bulk/runtime';
-import { checkAccounting, type ModelEntity } from '@bulk/testing';
+import { checkAccounting, modelled, type ModelEntity, type ModelOutcome } from '@bulk/testing';
 import { between, randomFor } from '../../operator/seed/random.ts';
 import { nextFault, type Fault } from './faults.ts';
 import type { ChaosTarget } from './target.ts';
@@ -213,9 +213,9 @@ async function check(target: ChaosTarget, chain: Chain, ids: readonly string[]):
     const actionId = ids[i] ?? '';
     const report = await checkAccounting(target.database, actionId);
     found.push(...report.breaches.map((breach) => `${idempotencyKey} (${actionId}): ${breach}`));
-    for (const { position, entityId, status, code } of report.outcomes) {
-      const is = JSON.stringify({ position, entityId, status, code });
-      const should = JSON.stringify(outcomes[position]);
+    for (const outcome of modelled(report.outcomes)) {
+      const is = outcomeText(outcome);
+      const should = outcomeText(outcomes[outcome.position]);
       if (is !== should) found.push(`${idempotencyKey} (${actionId}): ${is} instead of ${should}`);
     }
   }
@@ -226,6 +226,12 @@ async function check(target: ChaosTarget, chain: Chain, ids: readonly string[]):
     if (is !== should) found.push(`${id}: ${is} instead of ${should}`);
   }
   return found;
+}
+
+function outcomeText(outcome: ModelOutcome | undefined): string {
+  if (outcome === undefined) return 'nothing';
+  const { position, entityId, status, code, effect } = outcome;
+  return JSON.stringify({ position, entityId, status, code, effect });
 }
 
 function canonical(value: ModelEntity | undefined): string {

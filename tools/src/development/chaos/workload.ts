@@ -78,5 +78,15 @@ function planEntity(random: Random, type: ModelledActionType, id: string, positi
   const row = { id, ref: `row ${position}` };
   if (type === 'delete') return random() < 0.02 ? { ...row, score: 1 } : row;
   if (random() < 0.02) return { ...row, score: 'high' };
+  // Many of these must be made exactly once: a second time, the score or the version would differ.
+  if (type !== 'create' && random() < 0.5) {
+    const tag = `tag ${between(random, 0, 5)}`;
+    return {
+      ...row,
+      lastName: `Name ${position}`,
+      increment: { score: between(random, -3, 5) },
+      ...(random() < 0.5 ? { addToList: { tags: [tag] } } : { removeFromList: { tags: [tag] } }),
+    };
+  }
   return { ...row, lastName: `Name ${position}`, score: between(random, 0, 100) };
 }

@@ -1,0 +1,109 @@
+import type { ChangeResult, EntityChange, UpdateChange, UpsertChange } from './entity-change.ts';
+import type { Fields } from './entity.ts';
+import { isLiving, recordOf, verdictOf, type ChangeScope, type EntityState } from './entity-verdict.ts';
+import type { FieldIssue } from './errors.ts';
+import type { Trail } from './fence.ts';
+import { equalValues, relativeValue } from './relative-change.ts';
+
+/** A stored entity with the fields that a change concerns. */
+export type StoredEntity = EntityState & Fields;
+
+/** Validates some fields of an entity. */
+export type FieldsValidator = (
+  fields: Fields,
+) =>
+  | { readonly ok: true; readonly value: { readonly set: Fields } }
+  | { readonly ok: false; readonly issues: FieldIssue[] };
+
+/** The scope of a change, with the rules of its entity type. */
+export interface ResolveScope extends ChangeScope {
+  readonly entityType: ChangeScope['entityType'] & { readonly validatePatch: FieldsValidator };
+}
+
+/** The write that a change amounts to for the entity as it was read. */
+export interface ResolvedWrite extends Trail {
+  readonly kind: 'write';
+  /** The fields to set; of a created entity, all. */
+  readonly set: Fields;
+  readonly unset: readonly string[];
+}
+
+/** What a change amounts to: the write, or its result if there is nothing to write. */
+export type Resolved = ResolvedWrite | { readonly kind: 'result'; readonly result: ChangeResult };
+
+/**
+ * Computes what a change amounts to for a stored entity. The write holds only as long as the entity has the version that
+ * was read, so that version belongs into its filter.
+ *
+ * @param stored the entity with every field that the change names; undefined if there is none.
+ * @throws SupersededError if a later batch of the lane has changed the entity (G5).
+ */
+export function resolveChange(
+  scope: ResolveScope,
+  change: EntityChange,
+  stored: StoredEntity | undefined,
+): Resolved {
+  const verdict = verdictOf(scope, change, stored);
+  if (verdict !== undefined) return { kind: 'result', result: verdict };
+  const version = (stored?.version ?? 0) + 1;
+  if (change.kind === 'create' || !isLiving(stored))
+    return { kind: 'write', effect: 'created', version, set: recordOf(change) ?? {}, unset: [] };
+  if (change.kind === 'delete') return { kind: 'write', effect: 'deleted', version, set: {}, unset: [] };
+  return patched(scope, change, stored);
+}
+
+function patched(scope: ResolveScope, change: UpdateChange | UpsertChange, stored: StoredEntity): Resolved {
+  const relative = relativeFields(scope, change, stored);
+  if (!relative.ok) return { kind: 'result', result: { kind: 'invalid', issues: relative.issues } };
+  const set = Object.entries({ ...change.set, ...relative.set }).filter(
+    ([field, value]) => !equalValues(stored[field], value),
+  );
+  const unset = change.unset.filter((field) => stored[field] !== undefined);
+  const isChanged = set.length + unset.length > 0;
+  return {
+    kind: 'write',
+    effect: isChanged ? 'updated' : 'unchanged',
+    version: isChanged ? stored.version + 1 : stored.version,
+    set: Object.fromEntries(set),
+    unset,
+  };
+}
+
+type RelativeFields =
+  { readonly ok: true; readonly set: Fields } | { readonly ok: false; readonly issues: FieldIssue[] };
+
+/** Computes and validates the values that the relative changes lead to. */
+function relativeFields(
+  { entityType }: ResolveScope,
+  { relative = {} }: UpdateChange | UpsertChange,
+  stored: StoredEntity,
+): RelativeFields {
+  const values: Record<string, unknown> = {};
+  const issues: FieldIssue[] = [];
+  for (const [field, change] of Object.entries(relative)) {
+    const result = relativeValue(change, stored[field]);
+    if (!result.ok) issues.push({ field, message: result.message });
+    else if (result.value !== undefined && !equalValues(result.value, stored[field]))
+      values[field] = result.value;
+  }
+  const valid = entityType.validatePatch(values);
+  if (valid.ok && issues.length === 0) return { ok: true, set: valid.value.set };
+  const invalid = valid.ok ? [] : valid.issues;
+  return {
+    ok: false,
+    issues: [...issues, ...invalid.map(({ field, message }) => wouldBe(field, values, message))],
+  };
+}
+
+function wouldBe(field: string, values: Fields, message: string): FieldIssue {
+  const value = values[field];
+  return typeof value === 'number'
+    ? { field, message: `would become ${value}: ${message}` }
+    : { field, message };
+}
+
+/** Returns the fields that a change names, which must be read to resolve it. */
+export function fieldsNamedBy(change: EntityChange): readonly string[] {
+  if (change.kind === 'delete' || change.kind === 'create') return [];
+  return [...Object.keys(change.set), ...change.unset, ...Object.keys(change.relative ?? {})];
+}

@@ -1,0 +1,110 @@
+import { randomUUID } from 'node:crypto';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { UpdateHandler } from '@bulk/action-types';
+import type { BatchResult } from '@bulk/contracts';
+import { CodedError } from '@bulk/domain';
+import { entity, HandlerHarness, idsIn, withActionType, type GivenBatch } from './harness.ts';
+
+let harness: HandlerHarness;
+afterEach(() => harness.installation.dispose());
+
+const increment = { score: 5 };
+const addToList = { tags: ['spring'] };
+
+/** Builds a batch of partition 0 that adds to the score and to the tags of contacts. */
+function adding(ids: readonly string[], more: Partial<GivenBatch> = {}): GivenBatch {
+  return {
+    actionId: randomUUID(),
+    batchNo: 0,
+    partition: 0,
+    entities: ids.map((id, i) => entity(i, id, {})),
+    config: { increment, addToList },
+    ...more,
+  };
+}
+
+const effects = ({ outcomes }: BatchResult) => outcomes.map(({ effect, version }) => [effect, version]);
+
+describe('increments and changes of lists', () => {
+  it('are made once however often a batch is delivered or replayed, and cancelled ones are not made', async () => {
+    harness = await HandlerHarness.create();
+    const ids = idsIn(0, 4) as [string, string, string, string];
+    const [id, full, listed, cancelled] = ids;
+    await harness.givenContacts(ids);
+    const contacts = harness.database.entities('contacts');
+    await contacts.updateOne({ id: full }, { $set: { score: 98 } });
+    await contacts.updateOne({ id: listed }, { $set: { tags: ['spring'], score: 1 } });
+    const first = adding([id, full, 'gone']);
+    const unchanged = adding([listed], { config: { addToList } });
+    const later = adding([id], {
+      entities: [entity(0, id, { removeFromList: { tags: ['spring'] } })],
+      config: { increment: { score: -1 } },
+    });
+    const end = adding([cancelled], { cancelled: true });
+    // A dead letter is replayed with a place of its own, behind what has changed the contact since.
+    await harness.publish(first, unchanged, later, { ...first, generation: 1 }, end);
+    await harness.start();
+    const actions = [first, unchanged, later, end].map(({ actionId }) => actionId);
+    const results = await harness.awaitResults(5, ...actions);
+    const of = (batch: GivenBatch): BatchResult[] =>
+      results.filter(({ actionId }) => actionId === batch.actionId);
+    expect(of(first).map(effects)).toEqual(
+      [0, 1].map(() => [
+        ['updated', 2],
+        [null, null],
+        [null, null],
+      ]),
+    );
+    expect(
+      of(first)[0]
+        ?.outcomes.map(({ code, message }) => [code, message])
+        .slice(1),
+    ).toEqual([
+      ['INVALID_ENTITY', expect.stringMatching(/^score: would become 103: /u)],
+      ['ENTITY_NOT_FOUND', 'no contact has this id'],
+    ]);
+    expect(of(unchanged).map(effects)).toEqual([[['unchanged', 1]]]);
+    expect(of(later).map(effects)).toEqual([[['updated', 3]]]);
+    const before = await harness.contacts();
+    expect(await harness.contact(id)).toMatchObject({ score: 4, tags: [], version: 3 });
+    expect(await harness.contact(full)).toMatchObject({ score: 98, version: 1 });
+    expect((await harness.contact(cancelled))?.version).toBe(1);
+
+    await harness.stop();
+    await harness.rewind();
+    await harness.start();
+    // The first batch is superseded by now, and reports nothing.
+    const again = (await harness.awaitResults(9, ...actions)).slice(5);
+    expect(await harness.contacts()).toEqual(before);
+    for (const { resultId, generation, outcomes } of again)
+      expect(outcomes).toEqual(
+        results.find((one) => one.resultId === resultId && one.generation === generation)?.outcomes,
+      );
+  });
+
+  it('are made once when their batch waits in a retry topic, and its outcomes keep their effects', async () => {
+    harness = await HandlerHarness.create({ RETRY_IN_PLACE_MS: '50', RETRY_TIERS_MS: '500,600,700' });
+    const ids = idsIn(0, 2) as [string, string];
+    await harness.givenContacts(ids);
+    const update = new UpdateHandler();
+    let tries = 0;
+    const registry = withActionType('own', {
+      // The write of one contact is made before another one makes the batch wait.
+      process: async (one, context) => {
+        const outcome = await update.processEntity(one, { increment }, context);
+        if (one.id === ids[0] || ++tries > 1) return outcome;
+        throw new CodedError('UPSTREAM_AWAY', 'not now', { retryable: true });
+      },
+    });
+    const batch = adding(ids, { actionType: 'own', config: {} });
+    await harness.publish(batch);
+    await harness.start(registry, { ENTITY_CONCURRENCY: '1' });
+    const [result] = await harness.awaitResults(1, batch.actionId);
+    expect(effects(result!)).toEqual([
+      ['updated', 2],
+      ['updated', 2],
+    ]);
+    expect(result!.outcomes.map(({ attempts }) => attempts)).toEqual([1, expect.any(Number)]);
+    for (const id of ids) expect(await harness.contact(id)).toMatchObject({ score: 5, version: 2 });
+  });
+});
