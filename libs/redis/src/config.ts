@@ -53,7 +53,7 @@ export const redisConfigShape = {
       description:
         'Addresses of Redis Sentinels (host:port, separated by commas), in place of the address of Redis. The services follow the primary that the sentinels name. Default: no sentinels.',
     }),
-  REDIS_SENTINEL_NAME: optionalText('Name of the primary at the sentinels, such as mymaster.'),
+  REDIS_SENTINEL_NAME: optionalText('Name of the primary at the sentinels.'),
   REDIS_SENTINEL_USERNAME: optionalText('User name for the sentinels (ACL). Default: their default user.'),
   REDIS_SENTINEL_PASSWORD: optionalText('Password for the sentinels, if no file contains it.'),
   REDIS_SENTINEL_PASSWORD_FILE: textFile(

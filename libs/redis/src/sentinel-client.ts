@@ -15,7 +15,7 @@ export class SentinelRedis extends Redis {
   #timer: NodeJS.Timeout | undefined;
 
   constructor(options: Omit<RedisOptions, 'replyMapping'>) {
-    // The library goes through its list of sentinels across connections, so one try may begin at the end of the list.
+    // The library goes through its list of sentinels across connections, so one try may start at the end of the list.
     const sentinelRetryStrategy = (times: number): number | null => (times === 1 ? 0 : null);
     super({ ...options, lazyConnect: true, sentinelRetryStrategy });
     this.on('ready', () => {
