@@ -45,7 +45,8 @@ export function indexListOf(entries: readonly Document[]): IndexList {
 
 async function listed({ db }: Database, collection: string, options: Document): Promise<Document[]> {
   try {
-    return await db.runCursorCommand({ listIndexes: collection, cursor: {}, ...options }).toArray();
+    const cursor = db.runCursorCommand({ listIndexes: collection, cursor: {}, ...options });
+    return (await cursor.toArray()) as Document[];
   } catch (error) {
     if (error instanceof MongoServerError && error.code === NO_COLLECTION) return [];
     throw error;

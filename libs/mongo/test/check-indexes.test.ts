@@ -41,7 +41,7 @@ function answerListIndexes(answer: (options: Document, real: () => Document[]) =
     const cursor = ask(command);
     const toArray = cursor.toArray.bind(cursor);
     cursor.toArray = async () => {
-      const real = await toArray();
+      const real = (await toArray()) as Document[];
       return answer(command, () => real);
     };
     return cursor;
