@@ -10,7 +10,9 @@ import {
   type Child,
   type ProvisionContext,
 } from '@bulk/local-stack';
+import { Redis } from 'ioredis';
 import { BreakableLink } from './breakable-link.ts';
+import { eventually } from './eventually.ts';
 
 const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: () => undefined };
 const GRACE_MS = 5_000;
@@ -40,7 +42,10 @@ export class ReplicatedRedis {
     this.replication = replication;
   }
 
-  /** Resolves when the processes have started; clients wait until they answer. */
+  /**
+   * Resolves when the replica follows the primary and the sentinel knows both. A sentinel asks a primary for its replicas
+   * only every ten seconds, and never again once the primary is dead.
+   */
   static async start(): Promise<ReplicatedRedis> {
     const folder = mkdtempSync(join(tmpdir(), 'replicated-redis-'));
     const reserved = await reservePorts(context.cache, new Map(SERVERS.map((name) => [name, []])));
@@ -57,6 +62,11 @@ export class ReplicatedRedis {
     ];
     await self.#spawn('primary', server);
     await self.#spawn('replica', [...server, `replicaof 127.0.0.1 ${link.port}`]);
+    await self.#asking('replica', PASSWORD, (replica) =>
+      eventually('the replica follows', async () =>
+        (await replica.info('replication')).includes('master_link_status:up'),
+      ),
+    );
     await self.#spawn('sentinel', [
       `requirepass ${SENTINEL_PASSWORD}`,
       `sentinel monitor ${SENTINEL_NAME} 127.0.0.1 ${self.portOf('primary')} 1`,
@@ -65,6 +75,7 @@ export class ReplicatedRedis {
       // A failover that finds no replica is tried again after twice this time.
       `sentinel failover-timeout ${SENTINEL_NAME} 3000`,
     ]);
+    await self.#replicaIsKnown();
     return self;
   }
 
@@ -111,6 +122,31 @@ export class ReplicatedRedis {
     await this.replication.close();
     await releasePorts(context.cache, this.#ports.values());
     rmSync(this.#folder, { recursive: true, force: true });
+  }
+
+  async #replicaIsKnown(): Promise<void> {
+    await this.#asking('sentinel', SENTINEL_PASSWORD, (sentinel) =>
+      eventually('the sentinel knows the replica', async () => {
+        const replicas = await sentinel.call('SENTINEL', 'REPLICAS', SENTINEL_NAME);
+        return Array.isArray(replicas) && replicas.length === 1;
+      }),
+    );
+  }
+
+  async #asking(name: Server, password: string, ask: (client: Redis) => Promise<unknown>): Promise<void> {
+    const client = new Redis({
+      port: this.portOf(name),
+      password,
+      maxRetriesPerRequest: 0,
+      retryStrategy: () => 50,
+    });
+    // Each question fails while there is no connection, and is asked again.
+    client.on('error', () => undefined);
+    try {
+      await ask(client);
+    } finally {
+      client.disconnect();
+    }
   }
 
   async #spawn(name: Server, lines: readonly string[]): Promise<void> {
