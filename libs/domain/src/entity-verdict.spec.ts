@@ -59,6 +59,22 @@ describe('verdictOf', () => {
     expect(() => verdictOf(scope, update, stored({ fence: fence(11) }))).toThrow(SupersededError);
   });
 
+  it('says in the SupersededError what the same action did before, if the change is relative', () => {
+    const applied = [{ actionId: 'a1', effect: 'updated', version: 2, at: new Date(0) }] as const;
+    const relative: EntityChange = { ...update, relative: { score: { kind: 'increment', by: 1 } } };
+    const overtaken = stored({ fence: fence(11), applied });
+    const madeBy = (actionId: string, change: EntityChange) => {
+      try {
+        return verdictOf({ ...scope, actionId }, change, overtaken);
+      } catch (error) {
+        return error instanceof SupersededError ? error.made : error;
+      }
+    };
+    expect(madeBy('a1', relative)).toEqual({ effect: 'updated', version: 2 });
+    expect(madeBy('a2', relative)).toBeUndefined();
+    expect(madeBy('a1', update)).toBeUndefined();
+  });
+
   it('permits a valid change', () => {
     expect(verdictOf(scope, update, stored({ fence: fence(9) }))).toBeUndefined();
     expect(verdictOf(scope, create, undefined)).toBeUndefined();

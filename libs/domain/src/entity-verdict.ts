@@ -75,7 +75,8 @@ function replayed(change: EntityChange, fence: Fence | undefined): AppliedChange
  * in an earlier run, whatever other lanes have done to it since (G2).
  *
  * @returns the result, or undefined if the change may be made, unless a unique index refuses it.
- * @throws SupersededError if a later batch of the lane has changed the entity (G5).
+ * @throws SupersededError if a later batch of the lane has changed the entity (G5). It says what this action did to the
+ *   entity before, if the change is relative and was made.
  */
 export function verdictOf(
   { at, entityType, actionId }: ChangeScope,
@@ -83,6 +84,7 @@ export function verdictOf(
   stored: EntityState | undefined,
 ): ChangeResult | undefined {
   const fence = stored?.fence?.[at.lane];
+  const mark = isRelative(change) ? stored?.applied?.find((one) => one.actionId === actionId) : undefined;
   switch (judge(fence, at)) {
     case 'replay':
       return replayed(change, fence);
@@ -90,10 +92,10 @@ export function verdictOf(
       throw new SupersededError(
         `a later batch of lane ${at.lane} has changed ${entityType.name} ${change.entityId}`,
         { at, fence },
+        mark && { effect: mark.effect, version: mark.version },
       );
     case 'apply':
   }
-  const mark = isRelative(change) ? stored?.applied?.find((one) => one.actionId === actionId) : undefined;
   if (mark !== undefined) return { kind: 'applied', effect: mark.effect, version: mark.version };
   if (!isLiving(stored)) return addsAbsent(change) ? undefined : { kind: 'not-found' };
   if (change.kind === 'create') return { kind: 'exists' };

@@ -1,3 +1,5 @@
+import type { Trail } from './fence.ts';
+
 /** Options of a coded error. */
 export interface CodedErrorOptions {
   /** Whether a retry may succeed. @default false */
@@ -90,7 +92,11 @@ export interface FieldIssue {
  * partition, for example because its process stalled. It must report nothing: the new owner has reported already.
  */
 export class SupersededError extends CodedError {
-  constructor(message: string, details: Readonly<Record<string, unknown>>) {
+  /** What the writer did to the entity before the later batch changed it; absent if that is not known. */
+  readonly made: Trail | undefined;
+
+  constructor(message: string, details: Readonly<Record<string, unknown>>, made?: Trail) {
     super('SUPERSEDED', message, { details });
+    this.made = made;
   }
 }

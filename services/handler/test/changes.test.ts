@@ -84,21 +84,25 @@ describe('increments and changes of lists', () => {
 
   it('are made once when their batch waits in a retry topic, and its outcomes keep their effects', async () => {
     harness = await HandlerHarness.create({ RETRY_IN_PLACE_MS: '50', RETRY_TIERS_MS: '500,600,700' });
-    const ids = idsIn(0, 2) as [string, string];
-    await harness.givenContacts(ids);
+    const [other, ...ids] = idsIn(0, 3) as [string, string, string];
+    await harness.givenContacts([other, ...ids]);
     const update = new UpdateHandler();
-    let tries = 0;
+    let isAway = true;
     const registry = withActionType('own', {
       // The write of one contact is made before another one makes the batch wait.
       process: async (one, context) => {
         const outcome = await update.processEntity(one, { increment }, context);
-        if (one.id === ids[0] || ++tries > 1) return outcome;
+        if (one.id === ids[0] || !isAway) return outcome;
         throw new CodedError('UPSTREAM_AWAY', 'not now', { retryable: true });
       },
     });
     const batch = adding(ids, { actionType: 'own', config: {} });
-    await harness.publish(batch);
+    const next = adding([other]);
+    await harness.publish(batch, next);
     await harness.start(registry, { ENTITY_CONCURRENCY: '1' });
+    // The partition continues, so the batch is in a retry topic.
+    await harness.awaitResults(1, next.actionId);
+    isAway = false;
     const [result] = await harness.awaitResults(1, batch.actionId);
     expect(effects(result!)).toEqual([
       ['updated', 2],
@@ -106,5 +110,30 @@ describe('increments and changes of lists', () => {
     ]);
     expect(result!.outcomes.map(({ attempts }) => attempts)).toEqual([1, expect.any(Number)]);
     for (const id of ids) expect(await harness.contact(id)).toMatchObject({ score: 5, version: 2 });
+  });
+
+  it('are reported as made when their answer was lost and a later batch has overtaken the retry', async () => {
+    harness = await HandlerHarness.create({ RETRY_IN_PLACE_MS: '50', RETRY_TIERS_MS: '500,600,700' });
+    const [id] = idsIn(0, 1) as [string];
+    await harness.givenContacts([id]);
+    const update = new UpdateHandler();
+    let isLost = true;
+    const registry = withActionType('own', {
+      process: async (one, context) => {
+        const outcome = await update.processEntity(one, { increment }, context);
+        if (isLost) throw new CodedError('UPSTREAM_AWAY', 'not now', { retryable: true });
+        return outcome;
+      },
+    });
+    const overtaken = adding([id], { actionType: 'own', config: {} });
+    const later = adding([id]);
+    await harness.publish(overtaken, later);
+    await harness.start(registry);
+    const [made] = await harness.awaitResults(1, later.actionId);
+    expect(effects(made!)).toEqual([['updated', 3]]);
+    isLost = false;
+    const [result] = await harness.awaitResults(1, overtaken.actionId);
+    expect(effects(result!)).toEqual([['updated', 2]]);
+    expect(await harness.contact(id)).toMatchObject({ score: 10, version: 3 });
   });
 });

@@ -9,6 +9,7 @@ import {
   PermanentError,
   RetryableError,
   retryLater,
+  success,
   SupersededError,
   type Entity,
   type Outcome,
@@ -23,7 +24,7 @@ const NO_ANSWER = 'a system that the action type calls for this entity did not a
  * Processes one entity. An error that the entity causes becomes its answer (G6).
  *
  * @param overtaken whether later batches may have overtaken this one. If so, an entity that a later
- * batch has changed fails. In a lane the error is thrown instead, because there it shows that the
+ * batch has changed fails, unless an earlier try is known to have made its change. In a lane the error is thrown instead, because there it shows that the
  * partition has another owner, which has reported.
  * @param onFault gets an error whose text the customer must not see. It is for the operator's log.
  * @throws only what concerns the whole batch: a lost partition, an unavailable dependency. The
@@ -43,6 +44,8 @@ export async function processGuarded(
   } catch (error) {
     if (error instanceof SupersededError) {
       if (!overtaken) throw error;
+      // An earlier try made the change and its answer was lost. The later batch changed the entity after it.
+      if (error.made !== undefined) return success(error.made.effect, error.made.version);
       return failure(OUTCOME_CODES.SUPERSEDED, 'a later action has changed this entity');
     }
     if (isRetryable(error)) {

@@ -47,7 +47,8 @@ export class BatchOpener {
       policy: policyOf(content),
       isAlone: !isWhole(content.identity.actionType),
       overtaken,
-      progress: waited === undefined ? new BatchProgress() : BatchProgress.from(waited.progress),
+      progress:
+        waited === undefined ? new BatchProgress() : BatchProgress.from(waited.progress, waited.effects),
       firstTriedAt: waited?.firstTriedAt ?? now().getTime(),
       postponed: waited?.postponed ?? 0,
     };
