@@ -9,7 +9,7 @@ export interface WriteScope {
   readonly accountId: string;
   readonly entityType: EntityType;
   /**
-   * The action of the batch. The entity keeps it with each relative change, so that a replay of a dead letter, which
+   * The action of the batch; handler puts the first action of a chain of retries in its place. The entity keeps it with each relative change, so that a replay of a dead letter, which
    * has another place in the lane, does not make the change again. Absent: such a replay makes it again.
    */
   readonly actionId?: string;

@@ -30,6 +30,11 @@ export interface ActionDocument {
   readonly retry?: RetryOverride;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
+  /**
+   * The first action of the chain of retries. The relative changes that it made are not made again. Absent if the action
+   * retries none.
+   */
+  readonly rootActionId?: string;
   /** Identifies the caller's request; absent if the caller gave no key. The key is unique within the account. */
   readonly idempotency?: {
     readonly key: string;

@@ -112,6 +112,27 @@ describe('increments and changes of lists', () => {
     for (const id of ids) expect(await harness.contact(id)).toMatchObject({ score: 5, version: 2 });
   });
 
+  it('are made once by an action, its retry and the retry of that retry', async () => {
+    harness = await HandlerHarness.create();
+    const [made, failed] = idsIn(0, 2) as [string, string];
+    await harness.givenContacts([made]);
+    const first = adding([made, failed]);
+    await harness.publish(first);
+    await harness.start();
+    await harness.awaitResults(1, first.actionId);
+    await harness.givenContacts([failed]);
+    const retries = [1, 2].map(() => adding([made, failed], { rootActionId: first.actionId }));
+    await harness.publish(...retries);
+    const results = await harness.awaitResults(2, ...retries.map(({ actionId }) => actionId));
+    const once = ['updated', 2];
+    expect(results.map(effects)).toEqual([
+      [once, once],
+      [once, once],
+    ]);
+    for (const id of [made, failed])
+      expect(await harness.contact(id)).toMatchObject({ score: 5, version: 2 });
+  });
+
   it('are reported as made when their answer was lost and a later batch has overtaken the retry', async () => {
     harness = await HandlerHarness.create({ RETRY_IN_PLACE_MS: '50', RETRY_TIERS_MS: '500,600,700' });
     const [id] = idsIn(0, 1) as [string];

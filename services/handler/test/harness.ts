@@ -47,6 +47,7 @@ export interface GivenBatch {
   /** Above 0 for a replay. */
   readonly generation?: number;
   readonly retry?: RetryOverride;
+  readonly rootActionId?: string;
 }
 
 /**
@@ -125,6 +126,7 @@ export class HandlerHarness extends ServiceHarness {
             dryRun: given.dryRun ?? false,
             cancelled: given.cancelled ?? false,
             retry: given.retry ?? null,
+            rootActionId: given.rootActionId ?? null,
           })({ batchNo, entities: encodeEntities(entities) }),
           partition,
           ...(given.generation === undefined ? {} : { headers: { generation: String(given.generation) } }),

@@ -174,6 +174,7 @@ function batchAt(
       dryRun: false,
       cancelled: false,
       retry: null,
+      rootActionId: null,
       batchNo: 0,
       entities: entities.map((given, position) => toEntity(position, given)),
     },

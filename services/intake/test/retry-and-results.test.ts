@@ -88,6 +88,26 @@ describe('POST /bulk-actions/:id/retry', () => {
     expect(sent.every(({ id, ref }) => ref === `row, ${id.slice(1)}`)).toBe(true);
   });
 
+  it('names the first action of a chain of retries in every batch', async () => {
+    const actionId = await ended();
+    const first = await retry(actionId);
+    const firstId = String(first.body.data?.['actionId']);
+    const { actions } = harness.database;
+    await eventually('the retry is dispatched', async () => {
+      return (await actions.findOne({ _id: firstId }))?.dispatch.done === true;
+    });
+    await withOutcomes(firstId);
+    const second = await retry(firstId);
+    const secondId = String(second.body.data?.['actionId']);
+    const batches = await eventually('a batch of each', async () => {
+      const each = await Promise.all([actionId, firstId, secondId].map((id) => harness.published(id)));
+      return each.every(({ length }) => length > 0) ? each : undefined;
+    });
+    const roots = batches.map((some) => [...new Set(some.map(({ batch }) => batch.rootActionId))]);
+    expect(roots).toEqual([[null], [actionId], [actionId]]);
+    expect(second.body.data).toMatchObject({ retryOf: firstId });
+  });
+
   it('returns the same action when repeated', async () => {
     const actionId = await ended();
     const first = await retry(actionId);

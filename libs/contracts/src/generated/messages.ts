@@ -619,6 +619,8 @@ export const entityBatchSchema = z.strictObject({
   cancelled: z.boolean(),
   /** The action's own retry policy. */
   retry: batchRetrySchema.nullable(),
+  /** For a retry of an action: the first action of the chain, whose relative changes are not made again. */
+  rootActionId: z.string().nullable(),
   /** 0-based number of the batch within its action. */
   batchNo: z.int32(),
   /** In ascending order of position. */
@@ -712,6 +714,12 @@ export const entityBatchAvro = {
       ],
       default: null,
       doc: "The action's own retry policy.",
+    },
+    {
+      name: 'rootActionId',
+      type: ['null', 'string'],
+      default: null,
+      doc: 'For a retry of an action: the first action of the chain, whose relative changes are not made again.',
     },
     {
       name: 'batchNo',

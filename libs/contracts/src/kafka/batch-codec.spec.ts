@@ -22,7 +22,7 @@ const entities = [
   { position: 3, id: 'c3', ref: 'row 4', fields: { name: 'Ünal', age: null } },
   { position: 7, id: 'c7', ref: null, fields: {} },
 ];
-const mode = { dryRun: true, cancelled: false, retry: { maxAttempts: 2 } };
+const mode = { dryRun: true, cancelled: false, retry: { maxAttempts: 2 }, rootActionId: 'a0' };
 const message = entityBatchEncoder(
   identity,
   config,
@@ -42,7 +42,12 @@ describe('an entity batch', () => {
 
   it('is applied for real, with the default retry policy, when it names no mode', () => {
     const plain = entityBatchEncoder(identity, config)({ batchNo: 0, entities: [] });
-    expect(decodeEntityBatch(plain)).toMatchObject({ dryRun: false, cancelled: false, retry: null });
+    expect(decodeEntityBatch(plain)).toMatchObject({
+      dryRun: false,
+      cancelled: false,
+      retry: null,
+      rootActionId: null,
+    });
   });
 
   it.each([

@@ -14,12 +14,15 @@ export interface EntityBatchContent {
   readonly cancelled: boolean;
   /** The parts of the retry policy that the action overrides; null if none. */
   readonly retry: RetryOverride | null;
+  /** For a retry of an action: the first action of the chain, whose relative changes are not made again; else null. */
+  readonly rootActionId: string | null;
   readonly batchNo: number;
   readonly entities: readonly Entity[];
 }
 
 /** How a batch is processed. */
-export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry'>;
+export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry'> &
+  Partial<Pick<EntityBatchContent, 'rootActionId'>>;
 
 const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
@@ -46,7 +49,7 @@ export function encodeEntities(entities: readonly Entity[]): BatchEntity[] {
 export function entityBatchEncoder(
   { actionId, accountId, actionType, entityType, lane }: ActionIdentity,
   config: Fields,
-  { dryRun, cancelled, retry }: BatchMode = FOR_REAL,
+  { dryRun, cancelled, retry, rootActionId = null }: BatchMode = FOR_REAL,
 ): (batch: EncodedBatch) => EntityBatch {
   const shared = {
     actionId,
@@ -58,6 +61,7 @@ export function entityBatchEncoder(
     dryRun,
     cancelled,
     retry: encodeRetry(retry),
+    rootActionId,
   };
   return ({ batchNo, entities }) => ({ ...shared, batchNo, entities: [...entities] });
 }
@@ -74,6 +78,7 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
     dryRun: message.dryRun,
     cancelled: message.cancelled,
     retry: message.retry === null ? null : decodeRetry(message.retry),
+    rootActionId: message.rootActionId,
     batchNo: message.batchNo,
     entities: message.entities.map(({ position, id, ref, fields }) => ({
       position,

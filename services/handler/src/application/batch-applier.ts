@@ -139,13 +139,13 @@ export class BatchApplier {
     open: readonly Entity[],
   ): Promise<void> {
     const { registry, store, dryRunStore, now, entityConcurrency } = this.#options;
-    const { identity, config, dryRun } = content;
+    const { identity, config, dryRun, rootActionId } = content;
     const handler = registry.handler(identity.actionType);
     const context: ActionContext = {
       identity,
       entityType: registry.entityType(identity.entityType),
       at,
-      store: dryRun ? dryRunStore : ownedStore(store, confirmOwnership),
+      store: chainedStore(dryRun ? dryRunStore : ownedStore(store, confirmOwnership), rootActionId),
       now: now(),
       dryRun,
       idempotencyToken: (position) => idempotencyTokenOf(identity.actionId, position),
@@ -238,5 +238,14 @@ function ownedStore(store: EntityStore, confirmOwnership: BatchAt['confirmOwners
       await confirmOwnership();
       return store.write({ ...scope, confirmOwnership }, changes);
     },
+  };
+}
+
+/** Wraps a store so that a retry of an action finds the relative changes that the first action of its chain made. */
+function chainedStore(store: EntityStore, rootActionId: string | null): EntityStore {
+  if (rootActionId === null) return store;
+  return {
+    write: (scope, changes) =>
+      store.write(scope.actionId === undefined ? scope : { ...scope, actionId: rootActionId }, changes),
   };
 }

@@ -68,6 +68,7 @@ function laneBatch(
       dryRun: false,
       cancelled: false,
       retry: null,
+      rootActionId: null,
       batchNo,
       entities: ids.map((id, position) => ({ position, id, ref: null, fields: {} })),
     },

@@ -6,7 +6,7 @@ import type { StagedBatch } from './staged-batch.ts';
 /** The fields of an action that travel with each of its batches. */
 export type BatchedAction = Pick<
   ActionDocument,
-  '_id' | 'accountId' | 'actionType' | 'entityType' | 'lane' | 'config' | 'dryRun' | 'retry'
+  '_id' | 'accountId' | 'actionType' | 'entityType' | 'lane' | 'config' | 'dryRun' | 'retry' | 'rootActionId'
 >;
 
 /**
@@ -20,7 +20,12 @@ export function batchMessages(
 ): OutgoingMessage[] {
   const { _id, accountId, actionType, entityType, lane, config, dryRun } = action;
   const identity = { actionId: _id, accountId, actionType, entityType, lane };
-  const encode = entityBatchEncoder(identity, config, { dryRun, cancelled, retry: action.retry ?? null });
+  const encode = entityBatchEncoder(identity, config, {
+    dryRun,
+    cancelled,
+    retry: action.retry ?? null,
+    rootActionId: action.rootActionId ?? null,
+  });
   return batches.map((batch) => ({
     key: _id,
     value: encode(batch),

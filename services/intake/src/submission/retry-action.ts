@@ -56,6 +56,8 @@ export class RetryAction {
       dryRun,
       scheduledFor: null,
       retryOf: actionId,
+      // A failed position may have been applied: a dead letter, a lost outcome. So the whole chain shares its marks.
+      rootActionId: action.rootActionId ?? actionId,
       ...(retry === undefined ? {} : { retry }),
       ...(callback === undefined ? {} : { callbackUrl: callback.url }),
     };

@@ -44,6 +44,8 @@ export interface ActionDraft {
   readonly retry?: RetryOverride;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
+  /** The first action of the chain of retries, whose relative changes are not made again; absent if there is none. */
+  readonly rootActionId?: string;
   /** Absent if the action has no callback. */
   readonly callbackUrl?: string;
 }

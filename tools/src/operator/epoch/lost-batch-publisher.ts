@@ -101,8 +101,8 @@ function identityOf({
 }
 
 function contentOf(action: ActionDocument, batch: LostBatch['batch'], cancelled: boolean) {
-  const { config, dryRun, retry = null } = action;
-  return entityBatchEncoder(identityOf(action), config, { dryRun, cancelled, retry })(batch);
+  const { config, dryRun, retry = null, rootActionId = null } = action;
+  return entityBatchEncoder(identityOf(action), config, { dryRun, cancelled, retry, rootActionId })(batch);
 }
 
 function headersOf({ actionId, batchNo }: LostBatch['batch']): Record<string, string> {
