@@ -1,3 +1,4 @@
+import { topicNames, topicsOf } from '@bulk/contracts';
 import { CodedError } from '@bulk/domain';
 import type { Database } from './database.ts';
 import { isDuplicateKey, stored } from './errors.ts';
@@ -12,8 +13,10 @@ interface OwnerRecord {
 /** What this file reads of a document of the collection. */
 interface InstallationRecord {
   readonly _id: string;
-  /** Of the document `owner`. */
+  /** Of the documents `owner` and `epoch`. */
   readonly prefix?: string;
+  /** Of the document `epoch`: whether the replacement of the topics is complete. */
+  readonly done?: boolean;
   /** Of the document `epoch`: the prefix of the topics that have replaced others last. */
   readonly owner?: string;
 }
@@ -55,14 +58,18 @@ export async function checkDatabaseOwner(database: Database, prefix: string): Pr
   const records = database.db.collection<InstallationRecord>('installation');
   const found = await stored(records.find().toArray());
   const recordOf = (id: string): InstallationRecord | undefined => found.find(({ _id }) => _id === id);
-  const owner = recordOf('epoch')?.owner ?? recordOf('owner')?.prefix;
+  const epoch = recordOf('epoch');
+  // A version that recorded no owner may have replaced the topics.
+  const replaced = epoch?.owner ?? (epoch?.done === true ? epoch.prefix : undefined);
+  const owner = replaced ?? recordOf('owner')?.prefix;
   if (owner === prefix) return 'owned';
   const { databaseName } = database.db;
   if (owner !== undefined) throw new ForeignDatabaseError(databaseName, `TOPIC_PREFIX=${owner}`, prefix);
   // A version that recorded no owner has recorded its topics.
   const topics = found.map(({ _id }) => _id).filter((id) => id.startsWith('topic:'));
+  const own = new Set(topicsOf(topicNames(prefix)).map(({ name }) => `topic:${name}`));
   const [other] = topics;
-  if (other !== undefined && !topics.some((topic) => topic.startsWith(`topic:${prefix}`)))
+  if (other !== undefined && !topics.some((topic) => own.has(topic)))
     throw new ForeignDatabaseError(databaseName, `the topic ${other.slice('topic:'.length)}`, prefix);
   return 'free';
 }

@@ -33,9 +33,19 @@ describe('a database', () => {
   });
 
   it('belongs to the installation whose topics it has recorded before owners were', async () => {
-    await recordTopicIds(database, new Map([['prod.results', 'id-1']]));
-    await expect(claimDatabase(database, 'dev.')).rejects.toMatchObject({ code: 'FOREIGN_DATABASE' });
-    await claimDatabase(database, 'prod.');
+    await recordTopicIds(database, new Map([['prod.eu.results', 'id-1']]));
+    for (const prefix of ['dev.', 'prod.', ''])
+      await expect(claimDatabase(database, prefix)).rejects.toMatchObject({ code: 'FOREIGN_DATABASE' });
+    await claimDatabase(database, 'prod.eu.');
+  });
+
+  it('belongs to the topics that have replaced others before owners were recorded', async () => {
+    const records = database.db.collection<{ _id: string }>('installation');
+    await recordTopicIds(database, new Map([['v1.results', 'id-1']]));
+    await startEpoch(database, 'v2.', new Map([['v2.results', 'id-2']]));
+    await records.updateOne({ _id: 'epoch' }, { $set: { done: true } });
+    await expect(claimDatabase(database, 'v1.')).rejects.toMatchObject({ code: 'FOREIGN_DATABASE' });
+    await claimDatabase(database, 'v2.');
   });
 
   it('belongs to the prefix of new topics from the end of their replacement on', async () => {
