@@ -9,6 +9,14 @@ describe('relativeValue', () => {
     expect(relativeValue({ kind: 'increment', by: 4 }, '5').ok).toBe(false);
   });
 
+  it('adds as decimal numbers, and refuses a sum that no double holds', () => {
+    expect(relativeValue({ kind: 'increment', by: 0.2 }, 0.1)).toEqual({ ok: true, value: 0.3 });
+    expect(relativeValue({ kind: 'increment', by: 1 }, 9007199254740992)).toEqual({
+      ok: false,
+      message: expect.stringContaining('found 9007199254740992 + 1'),
+    });
+  });
+
   it('appends what a list lacks, once and in order', () => {
     const values = ['b', 'c', 'c', { x: 1 }, { x: 1 }];
     expect(relativeValue({ kind: 'addToList', values }, ['a', 'b'])).toEqual({

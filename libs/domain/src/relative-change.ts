@@ -1,3 +1,5 @@
+import { exactSum } from './exact-number.ts';
+
 /** A change of one field whose result depends on the stored value. */
 export type RelativeChange =
   | { readonly kind: 'increment'; readonly by: number }
@@ -9,6 +11,7 @@ export type RelativeValue =
 
 /**
  * Computes the value that a relative change gives a field. An absent number counts as 0, and an absent list as empty.
+ * Numbers are added as decimal numbers.
  *
  * `addToList` appends the values that the list lacks, and `removeFromList` removes every value that equals one of those
  * given. A list that loses its last value stays as an empty list.
@@ -19,7 +22,12 @@ export function relativeValue(change: RelativeChange, stored: unknown): Relative
   const present = stored ?? undefined;
   if (change.kind === 'increment') {
     if (present !== undefined && typeof present !== 'number') return refused('the stored value is no number');
-    return { ok: true, value: (present ?? 0) + change.by };
+    const value = exactSum(present ?? 0, change.by);
+    return value === undefined
+      ? refused(
+          `expected a sum that a double holds (15 digits always do), found ${present ?? 0} + ${change.by}`,
+        )
+      : { ok: true, value };
   }
   if (present !== undefined && !Array.isArray(present)) return refused('the stored value is no list');
   const list: readonly unknown[] = present ?? [];
