@@ -38,12 +38,12 @@ interface NamedChange {
 }
 
 /** Returns the fields that an entity has after relative changes if it had none of them before. */
-export function fieldsFromNothing({ increment = {}, addToList = {} }: FieldChanges): Fields {
-  const lists = Object.entries(addToList).map(([field, values]): [string, unknown] => {
-    const result = relativeValue({ kind: 'addToList', values }, undefined);
-    return [field, result.ok ? result.value : values];
+export function fieldsFromNothing(relative: NonNullable<Patch['relative']>): Fields {
+  const fields = Object.entries(relative).map(([field, change]): [string, unknown] => {
+    const result = relativeValue(change, undefined);
+    return [field, result.ok ? result.value : undefined];
   });
-  return { ...increment, ...Object.fromEntries(lists) };
+  return Object.fromEntries(fields.filter(([, value]) => value !== undefined));
 }
 
 /** Returns whether changes name any field. */
@@ -107,7 +107,8 @@ export function toFullPatch(
     ...repeated(named),
     ...named.filter(({ kind }) => kind !== 'set').flatMap((one) => fieldFault(type.shape, one)),
   ];
-  if (issues.length === 0) issues.push(...valueFaults(type.shape, changes));
+  const parsed = issues.length === 0 ? parseRelative(type.shape, changes) : NO_RELATIVE;
+  issues.push(...parsed.issues);
   const cleared = (changes.unset ?? []).map((field): [string, null] => [field, null]);
   const known: Fields = { ...changes.set, ...Object.fromEntries(cleared) };
   const patch = type.validatePatch(issues.length === 0 ? known : (changes.set ?? {}));
@@ -118,8 +119,9 @@ export function toFullPatch(
     );
     return { ok: false, issues: [...issues, ...ofPatch] };
   }
-  const relative = relativeOf(changes);
-  return { ok: true, value: relative === undefined ? patch.value : { ...patch.value, relative } };
+  const { relative } = parsed;
+  const isPlain = Object.keys(relative).length === 0;
+  return { ok: true, value: isPlain ? patch.value : { ...patch.value, relative } };
 }
 
 /** Returns whether a field can be changed in a way. */
@@ -170,21 +172,36 @@ function fieldFault(shape: ChangeableFields['shape'], { kind, field }: NamedChan
   return canChange(schema, kind) ? [] : [{ field: `${kind}.${field}`, message: EXPECTED[kind] }];
 }
 
-/** Finds values that no stored value would make valid. */
-function valueFaults(
+interface ParsedRelative {
+  readonly relative: NonNullable<Patch['relative']>;
+  readonly issues: readonly FieldIssue[];
+}
+
+const NO_RELATIVE: ParsedRelative = { relative: {}, issues: [] };
+
+/** Parses relative changes, and finds values that no stored value would make valid. */
+function parseRelative(
   shape: ChangeableFields['shape'],
   { increment = {}, addToList = {}, removeFromList = {} }: FieldChanges,
-): FieldIssue[] {
-  const steps = Object.entries(increment).flatMap(([field, by]) => {
-    const isWhole = takesOnlyWhole(shape[field]);
-    return isWhole && !Number.isSafeInteger(by)
-      ? [{ field: `increment.${field}`, message: 'expected a whole number' }]
-      : [];
-  });
-  const lists = Object.entries({ addToList, removeFromList }).flatMap(([kind, fields]) =>
-    Object.entries(fields).flatMap(([field, values]) => elementFaults(shape[field], values, [kind, field])),
-  );
-  return [...steps, ...lists];
+): ParsedRelative {
+  const relative: Record<string, RelativeChange> = {};
+  const issues: FieldIssue[] = [];
+  for (const [field, by] of Object.entries(increment)) {
+    relative[field] = { kind: 'increment', by };
+    if (takesOnlyWhole(shape[field]) && !Number.isSafeInteger(by))
+      issues.push({ field: `increment.${field}`, message: 'expected a whole number' });
+  }
+  const lists = { addToList, removeFromList };
+  for (const kind of ['addToList', 'removeFromList'] as const)
+    for (const [field, given] of Object.entries(lists[kind])) {
+      const values = given.map((value, i) => {
+        const parsed = parseElement(shape[field], value);
+        if (!parsed.success) issues.push(...fieldIssues(parsed.error, [kind, field, i]));
+        return parsed.data;
+      });
+      relative[field] = { kind, values };
+    }
+  return { relative, issues };
 }
 
 function takesOnlyWhole(schema: z.core.$ZodType | undefined): boolean {
@@ -193,30 +210,10 @@ function takesOnlyWhole(schema: z.core.$ZodType | undefined): boolean {
   return number instanceof z.ZodNumber && number.format?.includes('int') === true;
 }
 
-function elementFaults(
-  schema: z.core.$ZodType | undefined,
-  values: readonly unknown[],
-  path: readonly PropertyKey[],
-): FieldIssue[] {
+/** Parses an element as the list of a field has it. */
+function parseElement(schema: z.core.$ZodType | undefined, value: unknown): z.ZodSafeParseResult<unknown> {
   const array = schema === undefined ? undefined : plain(schema);
-  if (!(array instanceof z.ZodArray)) return [];
-  return values.flatMap((value, i) => {
-    const parsed = z.safeParse(array.element, value);
-    return parsed.success ? [] : fieldIssues(parsed.error, [...path, i]);
-  });
-}
-
-function relativeOf({
-  increment = {},
-  addToList = {},
-  removeFromList = {},
-}: FieldChanges): Patch['relative'] {
-  const relative: Record<string, RelativeChange> = {};
-  for (const [field, by] of Object.entries(increment)) relative[field] = { kind: 'increment', by };
-  for (const [field, values] of Object.entries(addToList)) relative[field] = { kind: 'addToList', values };
-  for (const [field, values] of Object.entries(removeFromList))
-    relative[field] = { kind: 'removeFromList', values };
-  return Object.keys(relative).length === 0 ? undefined : relative;
+  return array instanceof z.ZodArray ? z.safeParse(array.element, value) : { success: true, data: value };
 }
 
 /** Returns the schema of a field's values without what makes it optional. */

@@ -46,6 +46,22 @@ describe('defineEntityType', () => {
     });
   });
 
+  it('keeps the values of a list as its elements are parsed', () => {
+    const task = defineEntityType({
+      name: 'task',
+      collection: 'tasks',
+      shape: { labels: z.array(z.string().trim().toLowerCase().min(1)).optional() },
+    });
+    for (const kind of ['addToList', 'removeFromList'] as const) {
+      expect(task.validateChanges({ [kind]: { labels: [' A', 'b '] } })).toEqual({
+        ok: true,
+        value: { set: {}, unset: [], relative: { labels: { kind, values: ['a', 'b'] } } },
+      });
+      const refused = task.validateChanges({ [kind]: { labels: ['a', ' '] } });
+      expect(refused.ok ? [] : refused.issues.map(({ field }) => field)).toEqual([`${kind}.labels[1]`]);
+    }
+  });
+
   it('applies a default only to a new entity that does not name the field', () => {
     const task = defineEntityType({
       name: 'task',

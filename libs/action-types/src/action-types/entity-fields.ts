@@ -49,7 +49,7 @@ export function takeExpectedVersion(sent: Fields): OwnFields {
 /** The change of an entity, from the config of the action and from what the caller sent for the entity. */
 export interface PlannedChange {
   readonly patch: Validated<Patch>;
-  /** The fields of the entity if it did not exist before. */
+  /** The fields of the entity if it did not exist before; null for an absent one. Incomplete if the patch is invalid. */
   readonly fields: Fields;
 }
 
@@ -66,10 +66,11 @@ export function planChange(own: Fields, config: FieldChanges, entityType: Entity
   const changes = parseOwn(own, kinds);
   if (!changes.ok) return { patch: changes, fields: {} };
   const merged = mergeChanges(config, changes.value);
-  return {
-    patch: validated(namesFields(merged), () => entityType.validateChanges(merged)),
-    fields: { ...merged.set, ...fieldsFromNothing(merged) },
-  };
+  const patch = validated(namesFields(merged), () => entityType.validateChanges(merged));
+  // A cleared field of a new entity is absent, even if its type has a default.
+  const cleared = Object.fromEntries((merged.unset ?? []).map((field): [string, null] => [field, null]));
+  const relative = patch.ok ? fieldsFromNothing(patch.value.relative ?? {}) : {};
+  return { patch, fields: { ...merged.set, ...cleared, ...relative } };
 }
 
 function validated(hasFields: boolean, validate: () => Validated<Patch>): Validated<Patch> {

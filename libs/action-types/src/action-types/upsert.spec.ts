@@ -1,6 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
+import { z } from 'zod';
 import { AnsweringStore, process } from '../../test/answering-store.ts';
+import { defineEntityType } from '../entity-type.ts';
 import { contact } from '../entity-types/contact/contact.ts';
+import { planChange } from './entity-fields.ts';
 import { UpsertHandler } from './upsert.ts';
 
 const handler = new UpsertHandler();
@@ -28,6 +31,22 @@ describe('UpsertHandler', () => {
       unset: ['city'],
       record: { lastName: 'A', score: 2, tags: ['a'] },
     });
+  });
+
+  it('creates an entity without the fields that its changes clear, also those with a default', () => {
+    const task = defineEntityType({
+      name: 'task',
+      collection: 'tasks',
+      shape: {
+        title: z.string(),
+        state: z.string().default('open'),
+        labels: z.array(z.string().trim()).optional(),
+      },
+    });
+    const own = { title: 'A', unset: ['state'], addToList: { labels: [' a', 'a'] } };
+    const { patch, fields } = planChange(own, {}, task);
+    expect(patch).toMatchObject({ ok: true, value: { unset: ['state'] } });
+    expect(task.validateRecord(fields)).toEqual({ ok: true, value: { title: 'A', labels: ['a'] } });
   });
 
   it('creates nothing when a required field is missing or a version is expected', async () => {
