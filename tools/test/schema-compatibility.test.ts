@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { allTopics, topicNames, topicsOf } from '@bulk/contracts';
+import { allTopics, MESSAGES, topicNames, topicsOf } from '@bulk/contracts';
 import { kafkaConfigSchema, MessageCodec, subjectOf } from '@bulk/kafka';
 import { loadConfig } from '@bulk/runtime';
 import { testUrls } from '@bulk/testing';
@@ -74,6 +74,11 @@ describe('the Schema Registry', () => {
       const added = { name: 'added', type: ['null', 'string'], default: null };
       expect(await offer(topic, { ...schema, fields: [...fields, added] })).toBe(200);
     });
+  });
+
+  it('accepts another effect of an outcome, because the enum has a default', async () => {
+    const later = JSON.stringify(MESSAGES.batchResult.avro).replace('"unchanged"', '"unchanged","archived"');
+    expect(await offer(topics.results, recordSchema.parse(JSON.parse(later)))).toBe(200);
   });
 
   it('makes a service with an incompatible schema fail at its start', async () => {

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { MalformedMessageError, MESSAGES, type ActionProgress, type DeadLetter } from '@bulk/contracts';
 import { TestInstallation } from '@bulk/testing';
+import avsc from 'avsc';
 import type { MessageCodec } from '../src/registry/message-codec.ts';
 
 let installation: TestInstallation;
@@ -56,6 +57,36 @@ describe('MessageCodec', () => {
     );
     expect(Buffer.from(read.value!)).toEqual(Buffer.from([0, 255, 128, 10]));
     expect(Buffer.from(read.headers['h']!)).toEqual(Buffer.from([7]));
+  });
+
+  it('reads an effect that a later schema has added as "other"', () => {
+    const reader = avsc.Type.forSchema(MESSAGES.batchResult.avro as avsc.Schema, {
+      omitRecordMethods: true,
+    });
+    const later = JSON.stringify(MESSAGES.batchResult.avro).replace('"unchanged"', '"unchanged","archived"');
+    const writer = avsc.Type.forSchema(JSON.parse(later) as avsc.Schema);
+    const at = { ref: null, status: 'success', code: null, message: null, attempts: 1, version: 3 };
+    const outcomes = ['archived', 'deleted', null].map((effect, position) => ({
+      ...at,
+      position,
+      entityId: 'c1',
+      effect,
+    }));
+    const result = {
+      resultId: 'a:0',
+      actionId: 'a',
+      accountId: 'acme',
+      actionType: 'archive',
+      entityType: 'contact',
+      batchNo: 0,
+      generation: 0,
+      source: { topic: 't', partition: 0, offset: 1 },
+      outcomes,
+      processedAt: 0,
+    };
+    const read: unknown = reader.fromBuffer(writer.toBuffer(result), reader.createResolver(writer));
+    const effects = MESSAGES.batchResult.schema.parse(read).outcomes.map(({ effect }) => effect);
+    expect(effects).toEqual(['other', 'deleted', null]);
   });
 
   it('changes nothing when it registers again, as every service does at its start', async () => {

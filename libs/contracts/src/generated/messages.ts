@@ -265,7 +265,8 @@ export type BatchSource = z.infer<typeof batchSourceSchema>;
 export const outcomeStatusSchema = z.enum(['success', 'failure', 'skipped']);
 export type OutcomeStatus = z.infer<typeof outcomeStatusSchema>;
 
-export const outcomeEffectSchema = z.enum(['created', 'updated', 'unchanged', 'deleted']);
+/** other: an effect that a later schema has added; no program writes it. */
+export const outcomeEffectSchema = z.enum(['created', 'updated', 'unchanged', 'deleted', 'other']);
 export type OutcomeEffect = z.infer<typeof outcomeEffectSchema>;
 
 /** What became of one entity. */
@@ -444,7 +445,9 @@ export const batchResultAvro = {
                 {
                   type: 'enum',
                   name: 'OutcomeEffect',
-                  symbols: ['created', 'updated', 'unchanged', 'deleted'],
+                  symbols: ['created', 'updated', 'unchanged', 'deleted', 'other'],
+                  default: 'other',
+                  doc: 'other: an effect that a later schema has added; no program writes it.',
                 },
               ],
               default: null,

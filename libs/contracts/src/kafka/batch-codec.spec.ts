@@ -73,6 +73,12 @@ describe('a batch result', () => {
     expect(decodeOutcomes(MESSAGES.batchResult.schema.parse(result))).toEqual(outcomes);
   });
 
+  it('has a success without an effect where a later schema names another', () => {
+    const later = result.outcomes.map((outcome) => ({ ...outcome, effect: 'other' as const }));
+    const decoded = decodeOutcomes({ ...result, outcomes: later });
+    expect(decoded[1]).toMatchObject({ outcome: success(undefined, 7) });
+  });
+
   it('is malformed if a failure has no code', () => {
     const failed = result.outcomes.at(-1);
     const malformed = { ...result, outcomes: [{ ...failed!, code: null }] };

@@ -150,7 +150,7 @@ export function decodeOutcomes(message: BatchResult): AttemptedOutcome[] {
     ({ position, entityId, ref, status, code, message: text, attempts, effect, version }) => {
       const outcome: Outcome =
         status === 'success'
-          ? success(effect ?? undefined, version ?? undefined)
+          ? success(effect === null || effect === 'other' ? undefined : effect, version ?? undefined)
           : { status, code: required(code, position), message: text ?? '' };
       return { position, entityId, ref, outcome, attempts };
     },

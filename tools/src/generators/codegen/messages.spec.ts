@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { MESSAGES } from '@bulk/contracts';
-import { ACTION_STATUSES, LANES, OUTCOME_STATUSES } from '@bulk/domain';
+import { ACTION_STATUSES, EFFECTS, LANES, OUTCOME_STATUSES } from '@bulk/domain';
 import { z } from 'zod';
 import { avroToZod } from './avro-to-zod.ts';
 import { generateMessages, MESSAGES_FILE } from './messages.ts';
@@ -28,6 +28,7 @@ describe('generated messages', () => {
     ['Lane', LANES],
     ['ActionStatus', ACTION_STATUSES],
     ['OutcomeStatus', OUTCOME_STATUSES],
+    ['OutcomeEffect', [...EFFECTS, 'other']],
   ] as const)('know the same %s as the domain, in the same order', (name, domain) => {
     const inAvro = enumsIn(Object.values(MESSAGES).map(({ avro }) => avro)).filter(
       ([found]) => found === name,
