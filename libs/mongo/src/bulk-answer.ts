@@ -19,8 +19,8 @@ export type Refusal =
 export interface BulkAnswer {
   /** Number of operations that matched or inserted an entity; -1 if some were refused. */
   readonly done: number;
-  /** `_id` of the inserted entities; empty if some operations were refused. */
-  readonly inserted: ReadonlySet<string>;
+  /** Index of each operation that inserted an entity; empty if some operations were refused. */
+  readonly inserted: ReadonlySet<number>;
   /** Index of an operation → why it was not carried out. */
   readonly refusals: ReadonlyMap<number, Refusal>;
 }

@@ -10,7 +10,7 @@ import {
   type UpdateChange,
   type UpsertChange,
 } from '@bulk/domain';
-import type { AnyBulkWriteOperation, Document, Filter } from 'mongodb';
+import type { AnyBulkWriteOperation, Condition, Document, Filter } from 'mongodb';
 import { entityKey, type EntityDocument } from './documents.ts';
 
 type Operation = AnyBulkWriteOperation<EntityDocument>;
@@ -62,65 +62,57 @@ function patchOperation(scope: WriteScope, change: UpdateChange | UpsertChange):
  * Returns the write of a change that was resolved for the entity as it was read. Its filter contains the version that was
  * read, so that it matches nothing if the entity has changed since.
  *
+ * The mark of a relative change is pushed, because a change of another lane that raised no version may have left a mark
+ * since the read.
+ *
  * @param stored the entity as it was read; undefined if there was none.
- * @param remembered how long the entity keeps the mark of a relative change, in ms.
  */
 export function resolvedOperation(
   scope: WriteScope,
   change: EntityChange,
   write: ResolvedWrite,
   stored: EntityState | undefined,
-  remembered: number,
 ): Operation {
   const { effect, version, set, unset } = write;
   const { entityId } = change;
   const fence: Fence = { ...placeOf(scope), trail: { effect, version } };
-  const own = isRelative(change) ? markOf(scope, write) : [];
-  const marks = own.length === 0 ? {} : { applied: [...keptMarks(scope, stored, remembered), ...own] };
+  const marks = isRelative(change) ? pushingMark(scope, write) : {};
   if (effect === 'created')
-    return createOperation(scope, entityId, { ...set, ...marks }, { fence, version: stored?.version });
+    return createOperation(scope, entityId, set, { fence, version: stored?.version, marks });
   if (effect === 'deleted') return deleteOperation(scope, entityId, stored?.version, fence);
   const filter = livingFilter(scope, entityId, stored?.version);
   const { lane } = scope.at;
   // The fence must be there even if nothing changes: a redelivery then finds that this batch was applied.
-  if (effect === 'unchanged') {
-    const push = own.length === 0 ? {} : { $push: { applied: { $each: own, $slice: -MAX_MARKS } } };
-    return { updateOne: { filter, update: { $set: { [`fence.${lane}`]: fence }, ...push } as Document } };
-  }
+  if (effect === 'unchanged')
+    return { updateOne: { filter, update: { $set: { [`fence.${lane}`]: fence }, ...marks } } };
   const update: Document = {
-    $set: { ...set, ...marks, [`fence.${lane}`]: fence, updatedAt: scope.now },
+    $set: { ...set, [`fence.${lane}`]: fence, updatedAt: scope.now },
     ...unsetting(unset),
+    ...marks,
     $inc: { version: 1 },
   };
   return { updateOne: { filter, update } };
 }
 
-/** Returns the mark of a change, if the action is known. */
-function markOf({ actionId, now }: WriteScope, { effect, version }: ResolvedWrite): AppliedMark[] {
-  return actionId === undefined ? [] : [{ actionId, effect, version, at: now }];
-}
-
-/** Returns the marks of an entity that a replay may still need, without those that would be too many. */
-function keptMarks(
-  { now }: WriteScope,
-  stored: EntityState | undefined,
-  remembered: number,
-): readonly AppliedMark[] {
-  const since = now.getTime() - remembered;
-  return (stored?.applied ?? []).filter(({ at }) => at.getTime() > since).slice(1 - MAX_MARKS);
+/** Returns the part of an update that adds the mark of a change, if the action is known. */
+function pushingMark({ actionId, now }: WriteScope, { effect, version }: ResolvedWrite): Document {
+  if (actionId === undefined) return {};
+  const mark: AppliedMark = { actionId, effect, version, at: now };
+  return { $push: { applied: { $each: [mark], $slice: -MAX_MARKS } } };
 }
 
 /**
- * Matches only a tombstone, which it revives: its version and fences continue. Otherwise it inserts. The insert
- * collides on `_id` with an existing entity, and with a tombstone that a later batch has left.
+ * Matches only a tombstone, which it revives: its version, fences and marks continue. Otherwise it inserts. The
+ * insert collides on `_id` with an existing entity, and with a tombstone that a later batch has left.
  *
- * @param read the fence to set, and the version of the tombstone that was read; undefined if there was none.
+ * @param read what the write adds to the record, and the version of the tombstone that was read; undefined if there
+ *   was none.
  */
 function createOperation(
   scope: WriteScope,
   entityId: string,
   record: Document,
-  read?: { readonly fence: Fence; readonly version: number | undefined },
+  read?: { readonly fence: Fence; readonly version: number | undefined; readonly marks: Document },
 ): Operation {
   const filter: Filter<EntityDocument> = { ...fenceFilter(scope, entityId), deletedAt: { $exists: true } };
   const fields = { ...record, ...identity(scope, entityId) };
@@ -136,10 +128,11 @@ function createOperation(
   const update: Document = {
     $set: { ...fields, [`fence.${scope.at.lane}`]: read.fence, updatedAt: scope.now },
     ...unsetting(['deletedAt']),
+    ...read.marks,
     $inc: { version: 1 },
   };
   // Where there was no tombstone, none may match: the version would continue that of the tombstone.
-  const version = read.version ?? { $exists: false };
+  const version = read.version === undefined ? { $exists: false } : atVersion(read.version);
   return { updateOne: { filter: { ...filter, version }, update, upsert: true } };
 }
 
@@ -155,8 +148,10 @@ function deleteOperation(
     _id: '$_id',
     accountId: '$accountId',
     id: '$id',
-    version: { $add: ['$version', 1] },
+    version: { $add: [{ $ifNull: ['$version', 0] }, 1] },
     fence: { $mergeObjects: ['$fence', { [at.lane]: { $literal: fence } }] },
+    // A replay of a relative change must find its mark. The field stays absent if there is none.
+    applied: '$applied',
     createdAt: '$createdAt',
     updatedAt: now,
     deletedAt: now,
@@ -177,8 +172,13 @@ function livingFilter(
   return {
     ...fenceFilter(scope, entityId),
     deletedAt: { $exists: false },
-    ...(version === undefined ? {} : { version }),
+    ...(version === undefined ? {} : { version: atVersion(version) }),
   };
+}
+
+/** Returns the condition that an entity has a version. One that another program added may have none, which counts as 0. */
+function atVersion(version: number): Condition<number> {
+  return version === 0 ? { $not: { $gt: 0 } } : version;
 }
 
 function fenceFilter({ at, accountId }: WriteScope, entityId: string): Filter<EntityDocument> {

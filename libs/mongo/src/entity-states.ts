@@ -9,6 +9,9 @@ const STATE_FIELDS = { version: 1, fence: 1, deletedAt: 1, applied: 1 } as const
   1
 >;
 
+/** What an entity without a version counts as: other programs may add one. */
+const UNVERSIONED: Pick<EntityState, 'version'> = { version: 0 };
+
 /** The state of an entity, with the fields that were read. */
 export type ReadState = EntityState & Readonly<Partial<EntityDocument>>;
 
@@ -31,7 +34,7 @@ export async function readStates(
       .entities(collection)
       .find({ _id: { $in: [...keys] } }, { projection })
       .toArray();
-    return new Map(documents.map((document) => [document._id, document]));
+    return new Map(documents.map((document) => [document._id, { ...UNVERSIONED, ...document }]));
   } catch (error) {
     throw new StoreError(error);
   }

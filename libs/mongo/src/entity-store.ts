@@ -27,14 +27,11 @@ export class EntityChangedError extends RetryableError {
 }
 
 const NONE: ReadonlyMap<number, Refusal> = new Map();
-const NO_IDS: ReadonlySet<string> = new Set();
+const NONE_INSERTED: ReadonlySet<number> = new Set();
 const NOTHING_READ: ReadonlyMap<string, ReadState> = new Map();
 
 /** Number of times that a change is written before its batch is tried again: other lanes change its entity all the time. */
 const MAX_ROUNDS = 5;
-
-/** Default time that an entity remembers a relative change, in ms. */
-const REMEMBERED_MS = 30 * 86_400_000;
 
 /**
  * Bounds of the bulk writes of a collection. Larger ones cost this process less (with 8 batches of 100 at a time: 4.4 ms
@@ -61,22 +58,13 @@ export const ENTITY_WRITE_LIMITS: GroupLimits = { concurrency: 2, operations: 20
 export class MongoEntityStore implements EntityStore {
   readonly #database: Database;
   readonly #limits: GroupLimits;
-  readonly #rememberedMs: number;
   /** Collection → the writes that wait for it. */
   readonly #groups = new Map<string, GroupCommit<PendingWrite>>();
 
-  /**
-   * @param limits bounds of the bulk writes of a collection.
-   * @param rememberedMs how long an entity remembers a relative change, so that no replay makes it again, in ms.
-   */
-  constructor(
-    database: Database,
-    limits: GroupLimits = ENTITY_WRITE_LIMITS,
-    rememberedMs: number = REMEMBERED_MS,
-  ) {
+  /** @param limits bounds of the bulk writes of a collection. */
+  constructor(database: Database, limits: GroupLimits = ENTITY_WRITE_LIMITS) {
     this.#database = database;
     this.#limits = limits;
-    this.#rememberedMs = rememberedMs;
   }
 
   async write(scope: WriteScope, changes: readonly EntityChange[]): Promise<ChangeResult[]> {
@@ -154,9 +142,10 @@ export class MongoEntityStore implements EntityStore {
       const operations = plans.flatMap(({ changes }) => operationsOf(changes));
       const { done, inserted, refusals } = await this.#bulkWrite(collection, operations);
       if (done === operations.length) {
+        let at = 0;
         for (const { write, changes } of plans)
           write.settle(() =>
-            changes.map((planned) => madeResult(planned, inserted.has(write.keyOf(planned.change)))),
+            changes.map((planned) => madeResult(planned, 'operation' in planned && inserted.has(at++))),
           );
         return undefined;
       }
@@ -198,7 +187,7 @@ export class MongoEntityStore implements EntityStore {
   ): { readonly write: PendingWrite; readonly changes: readonly PlannedChange[] }[] {
     return group.flatMap((write) => {
       try {
-        return [{ write, changes: write.plan(read, this.#rememberedMs) }];
+        return [{ write, changes: write.plan(read) }];
       } catch (error) {
         write.fail(error);
         return [];
@@ -211,7 +200,7 @@ export class MongoEntityStore implements EntityStore {
     collection: string,
     operations: readonly AnyBulkWriteOperation<EntityDocument>[],
   ): Promise<BulkAnswer> {
-    if (operations.length === 0) return { done: 0, inserted: NO_IDS, refusals: NONE };
+    if (operations.length === 0) return { done: 0, inserted: NONE_INSERTED, refusals: NONE };
     const entities = this.#database.entities(collection);
     try {
       // Each operation is atomic and has its own conditions, so the order does not matter, and a refused write does not
@@ -220,7 +209,7 @@ export class MongoEntityStore implements EntityStore {
       const { matchedCount, upsertedCount, upsertedIds } = answer;
       return {
         done: matchedCount + upsertedCount,
-        inserted: upsertedCount === 0 ? NO_IDS : new Set(Object.values(upsertedIds).map(String)),
+        inserted: upsertedCount === 0 ? NONE_INSERTED : new Set(Object.keys(upsertedIds).map(Number)),
         refusals: NONE,
       };
     } catch (error) {
@@ -238,7 +227,7 @@ export class MongoEntityStore implements EntityStore {
     refusals: ReadonlyMap<number, Refusal>,
   ): Promise<BulkAnswer> {
     const sent = [...operations.entries()].filter(([i]) => !refusals.has(i));
-    if (sent.length === 0) return { done: -1, inserted: NO_IDS, refusals };
+    if (sent.length === 0) return { done: -1, inserted: NONE_INSERTED, refusals };
     const answer = await this.#bulkWrite(
       collection,
       sent.map(([, operation]) => operation),
@@ -247,7 +236,7 @@ export class MongoEntityStore implements EntityStore {
       sent[i]?.[0] ?? -1,
       refusal,
     ]);
-    return { done: -1, inserted: NO_IDS, refusals: new Map([...refusals, ...others]) };
+    return { done: -1, inserted: NONE_INSERTED, refusals: new Map([...refusals, ...others]) };
   }
 }
 

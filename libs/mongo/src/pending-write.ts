@@ -81,12 +81,11 @@ export class PendingWrite implements GroupItem {
    * Plans the write of each change, in their order.
    *
    * @param read the entities of `toRead`, by `_id`.
-   * @param remembered how long an entity keeps the mark of a relative change, in ms.
    * @throws SupersededError
    */
-  plan(read: ReadonlyMap<string, ReadState>, remembered: number): PlannedChange[] {
+  plan(read: ReadonlyMap<string, ReadState>): PlannedChange[] {
     return this.changes.map(
-      (change, i) => this.#blind[i] ?? planRead(this.scope, change, read.get(this.keyOf(change)), remembered),
+      (change, i) => this.#blind[i] ?? planRead(this.scope, change, read.get(this.keyOf(change))),
     );
   }
 

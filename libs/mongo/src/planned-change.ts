@@ -42,22 +42,16 @@ export function fieldsToRead(changes: readonly EntityChange[]): string[] {
   return [...new Set(changes.flatMap(fieldsNamedBy))];
 }
 
-/**
- * Plans the write of a change whose entity was read.
- *
- * @param remembered how long an entity keeps the mark of a relative change, in ms.
- * @throws SupersededError
- */
+/** Plans the write of a change whose entity was read. @throws SupersededError */
 export function planRead(
   scope: WriteScope,
   change: EntityChange,
   stored: ReadState | undefined,
-  remembered: number,
 ): PlannedChange {
   const resolved = resolveChange(scope, change, stored);
   return resolved.kind === 'result'
     ? { change, result: resolved.result }
-    : { change, operation: resolvedOperation(scope, change, resolved, stored, remembered), write: resolved };
+    : { change, operation: resolvedOperation(scope, change, resolved, stored), write: resolved };
 }
 
 /** Plans the write of a change whose entity was not read. */

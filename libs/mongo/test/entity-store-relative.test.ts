@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ChangeResult, EntityChange, EntityStore, RelativeChange } from '@bulk/action-types';
+import type { Database } from '../src/database.ts';
+import { MongoEntityStore } from '../src/entity-store.ts';
 import { create, EntityFixture, now, remove, scope, update, upsert } from './entity-fixture.ts';
 
 let fixture: EntityFixture;
@@ -116,7 +118,7 @@ describe('MongoEntityStore, relative changes', () => {
     expect(await fixture.stored('c1')).toMatchObject({ score: 12, version: 13 });
   });
 
-  it('makes a change once for an action that comes from another place, and remembers it for a while', async () => {
+  it('makes a change once for an action that comes from another place', async () => {
     await fixture.given('acme', 'c1', { lastName: 'A', tags: ['a'] });
     const of = (offset: number, actionId: string, at = now) => ({ ...scope(offset), actionId, now: at });
     const write = (...args: Parameters<typeof of>) =>
@@ -134,8 +136,88 @@ describe('MongoEntityStore, relative changes', () => {
       ['unchanged', 3],
     ]);
     expect(await fixture.stored('c1')).toMatchObject({ score: 2, tags: [], version: 4 });
-    const later = new Date(now.getTime() + 40 * 86_400_000);
-    await write(7, 'five', later);
-    expect((await fixture.stored('c1'))?.applied?.map(({ actionId }) => actionId)).toEqual(['five']);
+  });
+
+  it('remembers the last 100 actions', async () => {
+    const applied = Array.from({ length: 100 }, (_, i) => ({
+      actionId: `old-${i}`,
+      effect: 'updated',
+      version: 1,
+      at: new Date(0),
+    }));
+    await fixture.given('acme', 'c1', { lastName: 'A', score: 1, applied });
+    await fixture.store.write({ ...scope(1), actionId: 'new' }, [relative('c1', add(1))]);
+    const kept = (await fixture.stored('c1'))?.applied?.map(({ actionId }) => actionId);
+    expect(kept).toEqual([...applied.slice(1).map(({ actionId }) => actionId), 'new']);
+  });
+
+  it('keeps the mark that another lane left without raising the version', async () => {
+    await fixture.given('acme', 'c1', { lastName: 'A', tags: ['a'] });
+    const high = { ...scope(1, 'high'), actionId: 'high' };
+    const entities = (name: string) => {
+      const collection = fixture.database.entities(name);
+      let isFirst = true;
+      const bulkWrite = async (...args: Parameters<typeof collection.bulkWrite>): Promise<unknown> => {
+        // Between the read and the write of lane normal.
+        if (isFirst)
+          expect(await fixture.store.write(high, [relative('c1', tag('a'))]).then(done)).toEqual(UNCHANGED);
+        isFirst = false;
+        return collection.bulkWrite(...args);
+      };
+      return Object.create(collection, { bulkWrite: { value: bulkWrite } }) as typeof collection;
+    };
+    const observed = Object.create(fixture.database, { entities: { value: entities } }) as Database;
+    const normal = { ...scope(1), actionId: 'normal' };
+    const results = await new MongoEntityStore(observed).write(normal, [relative('c1', add(1))]);
+    expect(done(results)).toEqual([['updated', 2]]);
+    const marks = (await fixture.stored('c1'))?.applied?.map(({ actionId }) => actionId);
+    expect(marks).toEqual(['high', 'normal']);
+  });
+
+  it.each([
+    ['written blindly', create('c1', { lastName: 'B' })],
+    ['read first', { ...upsert('c1', { lastName: 'B' }), relative: add(5) } as EntityChange],
+  ])('finds the mark of an action after a deletion, and after a creation that is %s', async (_, creation) => {
+    await fixture.given('acme', 'c1', { lastName: 'A' });
+    const write = (offset: number, actionId: string, change: EntityChange) =>
+      fixture.store.write({ ...scope(offset), actionId }, [change]).then(done);
+    expect(await write(1, 'one', relative('c1', add(1)))).toEqual([['updated', 2]]);
+    expect(await write(2, 'two', remove('c1'))).toEqual([['deleted', undefined]]);
+    expect(await write(3, 'one', relative('c1', add(1)))).toEqual([['updated', 2]]);
+    await write(4, 'four', creation);
+    expect(await write(5, 'one', relative('c1', add(1)))).toEqual([['updated', 2]]);
+    expect(await fixture.stored('c1')).toMatchObject({ lastName: 'B', version: 4 });
+    expect(await write(6, 'six', relative('c1', add(1)))).toEqual([['updated', 5]]);
+  });
+
+  it('leaves no list of marks in the tombstone of an entity that had none', async () => {
+    await fixture.given('acme', 'c1', { lastName: 'A' });
+    await fixture.write(scope(1), [remove('c1')]);
+    expect(Object.keys((await fixture.stored('c1')) ?? {})).not.toContain('applied');
+  });
+
+  it('counts an entity without a version as version 0, and loses no change of it', async () => {
+    const entities = fixture.database.entities('contacts');
+    const unversioned = async (...ids: readonly string[]): Promise<void> => {
+      for (const id of ids) await fixture.given('acme', id, { lastName: 'A', score: 0 });
+      await entities.updateMany({ id: { $in: [...ids] } }, { $unset: { version: '' } });
+    };
+    await unversioned('c1', 'c2', 'c3');
+    const lanes = ['high', 'normal', 'low'] as const;
+    await Promise.all(
+      lanes.map((lane) =>
+        new MongoEntityStore(fixture.database).write(scope(1, lane), [relative('c1', add(1))]),
+      ),
+    );
+    expect(await fixture.stored('c1')).toMatchObject({ score: 3, version: 3 });
+    const same = { score: { kind: 'increment', by: 0 } } as const;
+    const results = await fixture.store.write(scope(2), [relative('c2', same), remove('c3')]);
+    expect(done(results)).toEqual([
+      ['unchanged', 0],
+      ['deleted', undefined],
+    ]);
+    expect(await fixture.stored('c3')).toMatchObject({ version: 1 });
   });
 });
+
+const UNCHANGED = [['unchanged', 1]];

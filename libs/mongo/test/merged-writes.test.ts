@@ -271,6 +271,15 @@ describe('MongoEntityStore, batches written at the same time', () => {
     expect(results).toEqual(ids.map((id) => (id === 'e18' ? { kind: 'refused' } : UPDATED)));
   });
 
+  it('reports one of two upserts of an absent entity as its creation', async () => {
+    const { store, commands } = await observedStore();
+    const results = await Promise.all(
+      [5, 6].map((offset) => store.write(scope(offset, 'normal', company), [upsert('e1', { name: 'New' })])),
+    );
+    expect(results).toEqual([[CREATED], [UPDATED]]);
+    expect(commands).toEqual(['update']);
+  });
+
   it('takes a change for applied that an earlier run has made, although MongoDB refuses it by now', async () => {
     const at = scope(5, 'normal', company);
     expect(await fixture.write(at, [create('a', { name: 'New' }), upsert('b', { name: 'New' })])).toEqual([

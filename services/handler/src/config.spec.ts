@@ -10,12 +10,10 @@ describe('the time limits of handler', () => {
     expect(timesOf({})).toEqual({
       retryMaxAgeMs: 24 * HOUR_MS,
       firstPositionsMs: 278 * HOUR_MS,
-      rememberedMs: 556 * HOUR_MS,
     });
     expect(timesOf({ KAFKA_RETENTION_HOURS: '336' })).toEqual({
       retryMaxAgeMs: 48 * HOUR_MS,
       firstPositionsMs: 554 * HOUR_MS,
-      rememberedMs: 1_108 * HOUR_MS,
     });
   });
 
@@ -23,7 +21,6 @@ describe('the time limits of handler', () => {
     expect(timesOf({ RETRY_MAX_AGE_MS: '60000', FIRST_POSITIONS_TTL_HOURS: '720' })).toEqual({
       retryMaxAgeMs: 60_000,
       firstPositionsMs: 720 * HOUR_MS,
-      rememberedMs: 556 * HOUR_MS,
     });
   });
 

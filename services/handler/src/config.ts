@@ -73,8 +73,6 @@ const HOUR_MS = 3_600_000;
 export interface HandlerTimes {
   readonly retryMaxAgeMs: number;
   readonly firstPositionsMs: number;
-  /** How long an entity remembers a relative change: twice as long as a batch, so that a replay of a dead letter finds it. */
-  readonly rememberedMs: number;
 }
 
 /** Returns what the configuration sets, else what follows from Kafka's retention. */
@@ -85,7 +83,6 @@ export function handlerTimes(config: HandlerConfig): HandlerTimes {
     retryMaxAgeMs: RETRY_MAX_AGE_MS ?? retryMaxAgeMs,
     firstPositionsMs:
       FIRST_POSITIONS_TTL_HOURS === undefined ? recognisedMs : FIRST_POSITIONS_TTL_HOURS * HOUR_MS,
-    rememberedMs: 2 * recognisedMs,
   };
 }
 

@@ -12,7 +12,6 @@ import {
 } from '@bulk/kafka';
 import {
   DryRunEntityStore,
-  ENTITY_WRITE_LIMITS,
   markPostponed,
   MONGODB,
   MongoEntityStore,
@@ -97,7 +96,7 @@ export async function createContainer(
           Math.ceil(times.firstPositionsMs / 1_000),
           replicationOf(config),
         ),
-        store: new MongoEntityStore(database, ENTITY_WRITE_LIMITS, times.rememberedMs),
+        store: new MongoEntityStore(database),
         dryRunStore: new DryRunEntityStore(database),
         entityConcurrency: config.ENTITY_CONCURRENCY,
         now,
