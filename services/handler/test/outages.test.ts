@@ -69,7 +69,7 @@ function distinct(results: readonly BatchResult[]): BatchResult[] {
 function statesOf(results: readonly BatchResult[]): unknown[] {
   return results
     .flatMap(({ outcomes }) => outcomes)
-    .map(({ position, entityId, status, code }) => ({ position, entityId, status, code }))
+    .map(({ position, entityId, status, code, effect }) => ({ position, entityId, status, code, effect }))
     .sort((a, b) => a.position - b.position);
 }
 
