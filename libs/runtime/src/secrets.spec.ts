@@ -36,6 +36,7 @@ describe('the secrets of a configuration', () => {
         REDIS_URL: 'rediss://:fi@ve@localhost:6379/0',
         SCHEMA_REGISTRY_URL: 'https://localhost:8081/path',
         KAFKA_SASL_USERNAME: 'user',
+        KAFKA_SASL_TOKEN_URL: 'https://issuer/token',
         PORT: 3_000,
         REDIS_PASSWORD: undefined,
       }),

@@ -9,7 +9,7 @@ export type Redact = (text: string) => string;
 export const REDACTED = '[redacted]';
 /** Shorter secrets are not replaced: they would match parts of ordinary words. */
 const MIN_CHARACTERS = 4;
-const SECRET_NAME = /PASSWORD|SECRET|TOKEN|_KEY_FILE$/;
+const SECRET_NAME = /PASSWORD|SECRET|TOKEN(?!_URL$)|_KEY_FILE$/;
 /** Matches the password in a URL. A raw `@` belongs to the password, since the last one before the path ends it. */
 const PASSWORD_IN_URL = /^[a-z][a-z0-9+.-]*:\/\/[^/?#]*?:([^/?#]*)@/i;
 

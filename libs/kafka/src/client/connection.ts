@@ -2,6 +2,7 @@ import { Agent } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
 import type { KafkaConfig as ClientConfig, SASLOptions } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
+import { OAuthTokens } from './oauth-tokens.ts';
 
 /** Returns how kafkajs reaches the brokers: addresses, TLS, SASL. */
 export function brokerAccess(config: KafkaConfig): Pick<ClientConfig, 'brokers' | 'ssl' | 'sasl'> {
@@ -23,9 +24,20 @@ function tlsOf(config: KafkaConfig): ConnectionOptions {
 
 function saslOf(config: KafkaConfig): SASLOptions | undefined {
   const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username } = config;
+  if (mechanism === 'oauthbearer') return oauthOf(config);
   const password = config.KAFKA_SASL_PASSWORD ?? config.KAFKA_SASL_PASSWORD_FILE;
   if (mechanism === undefined || username === undefined || password === undefined) return undefined;
   return { mechanism, username, password };
+}
+
+/** kafkajs asks the provider for each authentication, also when it renews that of an open connection. */
+function oauthOf(config: KafkaConfig): SASLOptions | undefined {
+  const { KAFKA_SASL_TOKEN_URL: url, KAFKA_SASL_CLIENT_ID: clientId, KAFKA_SASL_SCOPE: scope } = config;
+  const clientSecret = config.KAFKA_SASL_CLIENT_SECRET ?? config.KAFKA_SASL_CLIENT_SECRET_FILE;
+  if (url === undefined || clientId === undefined || clientSecret === undefined) return undefined;
+  const timeoutMs = config.KAFKA_REQUEST_TIMEOUT_MS;
+  const tokens = new OAuthTokens({ url, clientId, clientSecret, scope, timeoutMs });
+  return { mechanism: 'oauthbearer', oauthBearerProvider: async () => ({ value: await tokens.get() }) };
 }
 
 /**

@@ -1,4 +1,5 @@
 import { DependencyError, isNetworkError, type FaultKind } from '@bulk/domain';
+import { TokenUnavailableError } from './oauth-tokens.ts';
 
 /**
  * Kind of fault → kafkajs' error types, and the names of its errors that have no type. An error in none of these lists
@@ -61,6 +62,7 @@ const MAX_CAUSES = 3;
 export function kafkaFault(error: unknown): FaultKind {
   let current = error;
   for (let depth = 0; depth <= MAX_CAUSES && current instanceof Error; depth += 1) {
+    if (current instanceof TokenUnavailableError) return current.fault;
     const type = 'type' in current ? String(current.type) : '';
     const kind = KIND_OF_TYPE.get(type) ?? KIND_OF_TYPE.get(current.name);
     if (kind !== undefined) return kind;

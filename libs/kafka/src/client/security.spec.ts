@@ -14,6 +14,11 @@ beforeAll(() => {
 afterAll(() => rmSync(join(file, '..'), { recursive: true, force: true }));
 
 const config = (env: Readonly<Record<string, string>>) => loadConfig(kafkaConfigSchema, env);
+const OAUTH = {
+  KAFKA_SASL_MECHANISM: 'oauthbearer',
+  KAFKA_SASL_TOKEN_URL: 'https://issuer/token',
+  KAFKA_SASL_CLIENT_ID: 'bulk',
+};
 const SASL = { KAFKA_SASL_MECHANISM: 'scram-sha-512', KAFKA_SASL_USERNAME: 'bulk' };
 
 describe('access to the brokers', () => {
@@ -35,6 +40,35 @@ describe('access to the brokers', () => {
       sasl: { mechanism: 'scram-sha-512', username: 'bulk', password: 'content' },
     });
     expect(brokerAccess(config({ KAFKA_TLS: 'true' }))).toMatchObject({ ssl: {} });
+  });
+});
+
+describe('access to the brokers by OAuth', () => {
+  it('asks for tokens when kafkajs authenticates', () => {
+    const env = { ...OAUTH, KAFKA_SASL_CLIENT_SECRET_FILE: file, KAFKA_SASL_SCOPE: 'kafka' };
+    const { sasl } = brokerAccess(config(env));
+    expect(sasl).toEqual({ mechanism: 'oauthbearer', oauthBearerProvider: expect.any(Function) });
+  });
+
+  it.each([
+    'https://issuer/token',
+    'http://localhost:1/token',
+    'http://127.0.0.1/token',
+    'http://[::1]/token',
+  ])('accepts the token endpoint %s', (url) => {
+    const env = { ...OAUTH, KAFKA_SASL_TOKEN_URL: url, KAFKA_SASL_CLIENT_SECRET: 'hidden' };
+    expect(config(env).KAFKA_SASL_TOKEN_URL).toBe(url);
+  });
+
+  it.each([
+    'http://issuer/token',
+    'https://a:hidden@issuer/token',
+    'http://127.0.0.1.example.com/token',
+    'hidden',
+  ])('refuses the token endpoint %s', (url) => {
+    const env = { ...OAUTH, KAFKA_SASL_TOKEN_URL: url, KAFKA_SASL_CLIENT_SECRET: 'hidden' };
+    expect(() => config(env)).toThrow('KAFKA_SASL_TOKEN_URL: expected an https:// URL without credentials');
+    expect(() => config(env)).not.toThrow('hidden');
   });
 });
 
@@ -78,6 +112,25 @@ describe('a contradictory combination of settings', () => {
     [{ KAFKA_SASL_MECHANISM: 'hidden' }, 'KAFKA_SASL_MECHANISM: expected plain, scram-sha-256'],
     [{ KAFKA_SASL_PASSWORD: 'hidden' }, 'KAFKA_SASL_PASSWORD: expected KAFKA_SASL_MECHANISM as well'],
     [{ ...SASL, KAFKA_SASL_PASSWORD: 'hidden', KAFKA_SASL_PASSWORD_FILE: 'FILE' }, 'found both'],
+    [{ KAFKA_SASL_MECHANISM: 'oauthbearer' }, 'KAFKA_SASL_MECHANISM: expected KAFKA_SASL_TOKEN_URL as well'],
+    [{ KAFKA_SASL_MECHANISM: 'oauthbearer' }, 'KAFKA_SASL_MECHANISM: expected KAFKA_SASL_CLIENT_ID as well'],
+    [OAUTH, 'expected KAFKA_SASL_CLIENT_SECRET or KAFKA_SASL_CLIENT_SECRET_FILE as well'],
+    [
+      { ...OAUTH, KAFKA_SASL_CLIENT_SECRET: 'hidden', KAFKA_SASL_CLIENT_SECRET_FILE: 'FILE' },
+      'KAFKA_SASL_CLIENT_SECRET_FILE: expected this or KAFKA_SASL_CLIENT_SECRET, found both',
+    ],
+    [
+      { ...OAUTH, KAFKA_SASL_CLIENT_SECRET: 'hidden', KAFKA_SASL_PASSWORD: 'hidden' },
+      'KAFKA_SASL_PASSWORD: expected plain or SCRAM as KAFKA_SASL_MECHANISM as well',
+    ],
+    [
+      { ...SASL, KAFKA_SASL_PASSWORD: 'hidden', KAFKA_SASL_SCOPE: 'kafka' },
+      'KAFKA_SASL_SCOPE: expected KAFKA_SASL_MECHANISM=oauthbearer as well',
+    ],
+    [
+      { KAFKA_SASL_CLIENT_SECRET: 'hidden' },
+      'KAFKA_SASL_CLIENT_SECRET: expected KAFKA_SASL_MECHANISM=oauthbearer as well',
+    ],
     [{ SCHEMA_REGISTRY_USERNAME: 'bulk' }, 'SCHEMA_REGISTRY_USERNAME: expected SCHEMA_REGISTRY_PASSWORD'],
     [{ SCHEMA_REGISTRY_CA_FILE: 'FILE' }, 'SCHEMA_REGISTRY_CA_FILE: expected an https:// URL'],
     [

@@ -205,7 +205,7 @@ declare module 'kafkajs/src/retry/index.js' {
 }
 
 declare module 'kafkajs/src/errors.js' {
-  export { KafkaJSError } from 'kafkajs';
+  export { KafkaJSConnectionError, KafkaJSError } from 'kafkajs';
   export class KafkaJSProtocolError extends Error {
     constructor(error: object);
   }
