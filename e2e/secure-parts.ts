@@ -71,7 +71,7 @@ export class SecureParts {
   static async start(registryUrl: string): Promise<SecureParts> {
     const folder = mkdtempSync(join(tmpdir(), 'secure-parts-'));
     // The last one is the admin port of the service under test.
-    const names = ['kafka', 'internal', 'controller', 'mongodb', 'redis', 'sentinel', 'admin'];
+    const names = ['kafka', 'oauth', 'internal', 'controller', 'mongodb', 'redis', 'sentinel', 'admin'];
     const ports = await reservePorts(context.cache, new Map(names.map((name) => [name, []])));
     const parts = new SecureParts(folder, ports);
     try {
@@ -131,19 +131,26 @@ export class SecureParts {
 
   #kafkaProperties(): string {
     const at = (name: string): string => `127.0.0.1:${this.port(name)}`;
+    const clientListeners = `SECURE://${at('kafka')},OAUTH://${at('oauth')},INTERNAL://${at('internal')}`;
     const properties = {
       'process.roles': 'broker,controller',
       'node.id': 1,
       'controller.quorum.voters': `1@${at('controller')}`,
-      listeners: `SECURE://${at('kafka')},INTERNAL://${at('internal')},CONTROLLER://${at('controller')}`,
-      'advertised.listeners': `SECURE://${at('kafka')},INTERNAL://${at('internal')}`,
-      'listener.security.protocol.map': 'SECURE:SASL_SSL,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT',
+      listeners: `${clientListeners},CONTROLLER://${at('controller')}`,
+      'advertised.listeners': clientListeners,
+      'listener.security.protocol.map':
+        'SECURE:SASL_SSL,OAUTH:SASL_PLAINTEXT,INTERNAL:PLAINTEXT,CONTROLLER:PLAINTEXT',
       'inter.broker.listener.name': 'INTERNAL',
       'controller.listener.names': 'CONTROLLER',
       'log.dirs': join(this.#folder, 'kafka'),
       'sasl.enabled.mechanisms': 'SCRAM-SHA-512',
       'listener.name.secure.scram-sha-512.sasl.jaas.config':
         'org.apache.kafka.common.security.scram.ScramLoginModule required;',
+      // This listener takes tokens without a signature, and the user from their claim `sub`.
+      'listener.name.oauth.sasl.enabled.mechanisms': 'OAUTHBEARER',
+      'listener.name.oauth.oauthbearer.sasl.jaas.config':
+        'org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required unsecuredLoginStringClaim_sub="broker";',
+      'listener.name.oauth.oauthbearer.connections.max.reauth.ms': 60_000,
       'authorizer.class.name': 'org.apache.kafka.metadata.authorizer.StandardAuthorizer',
       // The brokers and controllers talk to each other without authentication.
       'super.users': `User:${USER};User:ANONYMOUS`,

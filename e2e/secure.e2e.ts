@@ -1,4 +1,6 @@
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
@@ -26,6 +28,8 @@ const SECRETS = {
   JWT_SECRET: 'jwt-secret-68b0-mark-0123456789abcdef',
   WEBHOOK_SECRET: 'webhook-secret-2f77-mark-0123456789',
 };
+/** Lifetime of OAuth tokens for Kafka. kafkajs renews a session 10 s before its end. */
+const TOKEN_SECONDS = 12;
 /** Each secret as it is, and as it stands in a URL. */
 const MARKS = [...Object.values(PASSWORDS), ...Object.values(SECRETS), WRONG].flatMap((secret) => [
   secret,
@@ -224,6 +228,65 @@ describe('an installation with authentication everywhere', () => {
   }, 240_000);
 });
 
+describe('a broker that takes OAuth tokens', () => {
+  it('is used beyond the lifetime of a token', async () => {
+    let tokens = 0;
+    const endpoint = createServer((_, response) => {
+      tokens += 1;
+      response.end(
+        JSON.stringify({ access_token: unsignedToken(), token_type: 'Bearer', expires_in: TOKEN_SECONDS }),
+      );
+    });
+    await new Promise<void>((resolve) => endpoint.listen(0, '127.0.0.1', resolve));
+    const config = loadConfig(kafkaConfigSchema, {
+      KAFKA_BROKERS: `127.0.0.1:${parts.port('oauth')}`,
+      KAFKA_SASL_MECHANISM: 'oauthbearer',
+      KAFKA_SASL_TOKEN_URL: `http://127.0.0.1:${(endpoint.address() as AddressInfo).port}/token`,
+      KAFKA_SASL_CLIENT_ID: USER,
+      KAFKA_SASL_CLIENT_SECRET: SECRETS.JWT_SECRET,
+    });
+    const kafka = createKafka('oauth', config, silentLogger());
+    const topic = `oauth-${crypto.randomUUID()}`;
+    const [admin, producer, consumer] = [kafka.admin(), kafka.producer(), kafka.consumer({ groupId: topic })];
+    const received = new Set<string>();
+    const crashes: string[] = [];
+    let sent = 0;
+    let tokensAtFirst = Infinity;
+    try {
+      await admin.connect();
+      await admin.createTopics({ topics: [{ topic, numPartitions: 1 }] });
+      await producer.connect();
+      consumer.on(consumer.events.CRASH, ({ payload }) => void crashes.push(payload.error.message));
+      await consumer.subscribe({ topic, fromBeginning: true });
+      await consumer.run({
+        eachMessage: ({ message }) => {
+          received.add(String(message.value));
+          return Promise.resolve();
+        },
+      });
+      const end = performance.now() + (TOKEN_SECONDS + 2) * 1_000;
+      await eventually(
+        'the lifetime of the first token has passed',
+        async () => {
+          await producer.send({ topic, messages: [{ value: String(sent) }] });
+          sent += 1;
+          // By then every connection has authenticated for the first time.
+          if (received.size > 0) tokensAtFirst = Math.min(tokensAtFirst, tokens);
+          return performance.now() > end;
+        },
+        { everyMs: 200 },
+      );
+      await eventually('every message arrives', () => received.size === sent);
+    } finally {
+      await Promise.allSettled([admin, producer, consumer].map((client) => client.disconnect()));
+      endpoint.closeAllConnections();
+      await new Promise((resolve) => endpoint.close(resolve));
+    }
+    expect(crashes).toEqual([]);
+    expect(tokens).toBeGreaterThan(tokensAtFirst);
+  }, 60_000);
+});
+
 describe('an installation in which each Kafka user has the documented rights only', () => {
   let system: InstallationUnderTest;
   let prefix: string;
@@ -307,6 +370,13 @@ function onTopic(name: string, operation: KafkaOperation): KafkaRight {
 
 function onGroup(name: string, operation: KafkaOperation): KafkaRight {
   return { resource: 'group', name, pattern: 'literal', operations: [operation] };
+}
+
+/** Builds a token (JWS) without a signature, for `USER`. */
+function unsignedToken(): string {
+  const part = (value: object): string => Buffer.from(JSON.stringify(value)).toString('base64url');
+  const now = Math.floor(Date.now() / 1_000);
+  return `${part({ alg: 'none' })}.${part({ sub: USER, iat: now, exp: now + TOKEN_SECONDS })}.`;
 }
 
 /** Builds the settings of the services that clients reach: these check tokens. */
