@@ -158,7 +158,11 @@ describe('several dispatchers', () => {
       ['a', 'b'].map(async (accountId) => {
         const one = dispatcher({ pollMs: 5 });
         const ids = Array.from({ length: 10 }, () => randomUUID());
-        for (const id of ids) await harness.accepted(id, 55, null, { accountId }, one);
+        for (const id of ids) {
+          await harness.accepted(id, 55, null, { accountId }, one);
+          // As intake does: while the dispatcher looks for due actions, it takes none at once.
+          one.wake();
+        }
         return ids;
       }),
     );
