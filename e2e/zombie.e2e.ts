@@ -18,7 +18,7 @@ import { InstallationUnderTest, modelOf, scenario } from './installation-under-t
 const SIZE = 3_000;
 const BATCH_SIZE = 20;
 /** Maximum number of stalls. A stall between two batches proves little, so another one is tried. */
-const TRIES = 5;
+const TRIES = 10;
 /** Delay between a handler and MongoDB in each direction, in ms, so that it is almost always in the middle of a batch. */
 const DELAY_MS = 20;
 let system: InstallationUnderTest;
@@ -57,8 +57,8 @@ async function resultsOf(actionId: string): Promise<BatchResult[]> {
 async function expectAccounts(actionId: string, model: ModelResult<ModelEntity>): Promise<void> {
   await system.expectAccounts(actionId, model);
   for (const { outcomes } of await resultsOf(actionId)) {
-    for (const { position, entityId, status, code } of outcomes)
-      expect({ position, entityId, status, code }).toEqual(model.outcomes[position]);
+    for (const { position, entityId, status, code, effect } of outcomes)
+      expect({ position, entityId, status, code, effect }).toEqual(model.outcomes[position]);
   }
 }
 
