@@ -243,6 +243,7 @@ describe('the documentation of operations', () => {
       'FENCE_AHEAD_OF_LOG',
       'TOPIC_REPLACED',
       // Node's own.
+      'NODE_EXTRA_CA_CERTS',
       'NODE_OPTIONS',
       'TOO_BUSY',
       'ACCOUNT_TOO_BUSY',
