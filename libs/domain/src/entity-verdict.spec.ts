@@ -43,7 +43,7 @@ describe('verdictOf', () => {
   });
 
   it('finds a relative change that the same action made at another place', () => {
-    const applied = [{ actionId: 'a1', effect: 'updated', version: 2, at: new Date(0) }] as const;
+    const applied = [{ actionId: 'a1', effect: 'updated', version: 2 }] as const;
     const relative: EntityChange = { ...update, relative: { score: { kind: 'increment', by: 1 } } };
     const again = { ...scope, actionId: 'a1' };
     expect(verdictOf(again, relative, stored({ applied }))).toEqual({
@@ -60,7 +60,7 @@ describe('verdictOf', () => {
   });
 
   it('says in the SupersededError what the same action did before, if the change is relative', () => {
-    const applied = [{ actionId: 'a1', effect: 'updated', version: 2, at: new Date(0) }] as const;
+    const applied = [{ actionId: 'a1', effect: 'updated', version: 2 }] as const;
     const relative: EntityChange = { ...update, relative: { score: { kind: 'increment', by: 1 } } };
     const overtaken = stored({ fence: fence(11), applied });
     const madeBy = (actionId: string, change: EntityChange) => {

@@ -6,7 +6,6 @@ import { judge, type Fence, type LanePosition, type Trail } from './fence.ts';
 /** A relative change that an action made to an entity. */
 export interface AppliedMark extends Trail {
   readonly actionId: string;
-  readonly at: Date;
 }
 
 /** The part of a stored entity that decides on a change. */

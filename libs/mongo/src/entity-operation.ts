@@ -95,9 +95,9 @@ export function resolvedOperation(
 }
 
 /** Returns the part of an update that adds the mark of a change, if the action is known. */
-function pushingMark({ actionId, now }: WriteScope, { effect, version }: ResolvedWrite): Document {
+function pushingMark({ actionId }: WriteScope, { effect, version }: ResolvedWrite): Document {
   if (actionId === undefined) return {};
-  const mark: AppliedMark = { actionId, effect, version, at: now };
+  const mark: AppliedMark = { actionId, effect, version };
   return { $push: { applied: { $each: [mark], $slice: -MAX_MARKS } } };
 }
 
