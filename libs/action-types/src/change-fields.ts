@@ -1,5 +1,6 @@
 import {
   CHANGE_KINDS,
+  LIST_KINDS,
   protoKeys,
   relativeValue,
   type ChangeKind,
@@ -44,6 +45,11 @@ export function fieldsFromNothing(relative: NonNullable<Patch['relative']>): Fie
     return [field, result.ok ? result.value : undefined];
   });
   return Object.fromEntries(fields.filter(([, value]) => value !== undefined));
+}
+
+/** Returns the fields that changes set, with null for those that they clear. */
+export function plainFields({ set, unset = [] }: FieldChanges): Fields {
+  return { ...set, ...Object.fromEntries(unset.map((field): [string, null] => [field, null])) };
 }
 
 /** Returns whether changes name any field. */
@@ -109,9 +115,7 @@ export function toFullPatch(
   ];
   const parsed = issues.length === 0 ? parseRelative(type.shape, changes) : NO_RELATIVE;
   issues.push(...parsed.issues);
-  const cleared = (changes.unset ?? []).map((field): [string, null] => [field, null]);
-  const known: Fields = { ...changes.set, ...Object.fromEntries(cleared) };
-  const patch = type.validatePatch(issues.length === 0 ? known : (changes.set ?? {}));
+  const patch = type.validatePatch(issues.length === 0 ? plainFields(changes) : (changes.set ?? {}));
   if (!patch.ok || issues.length > 0) {
     const unset = new Set(changes.unset);
     const ofPatch = (patch.ok ? [] : patch.issues).map((issue) =>
@@ -122,6 +126,11 @@ export function toFullPatch(
   const { relative } = parsed;
   const isPlain = Object.keys(relative).length === 0;
   return { ok: true, value: isPlain ? patch.value : { ...patch.value, relative } };
+}
+
+/** Returns the schema of a field; undefined if there is no such field. */
+export function schemaOf(shape: ChangeableFields['shape'], field: string): z.core.$ZodType | undefined {
+  return Object.hasOwn(shape, field) ? shape[field] : undefined;
 }
 
 /** Returns whether a field can be changed in a way. */
@@ -167,7 +176,7 @@ function repeated(named: readonly NamedChange[]): FieldIssue[] {
 }
 
 function fieldFault(shape: ChangeableFields['shape'], { kind, field }: NamedChange): FieldIssue[] {
-  const schema = Object.hasOwn(shape, field) ? shape[field] : undefined;
+  const schema = schemaOf(shape, field);
   if (schema === undefined) return [{ field: `${kind}.${field}`, message: 'unknown field' }];
   return canChange(schema, kind) ? [] : [{ field: `${kind}.${field}`, message: EXPECTED[kind] }];
 }
@@ -192,7 +201,7 @@ function parseRelative(
       issues.push({ field: `increment.${field}`, message: 'expected a whole number' });
   }
   const lists = { addToList, removeFromList };
-  for (const kind of ['addToList', 'removeFromList'] as const)
+  for (const kind of LIST_KINDS)
     for (const [field, given] of Object.entries(lists[kind])) {
       const values = given.map((value, i) => {
         const parsed = parseElement(shape[field], value);

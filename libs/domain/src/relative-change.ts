@@ -1,9 +1,10 @@
 import { exactSum } from './exact-number.ts';
+import type { LIST_KINDS } from './field-changes.ts';
 
 /** A change of one field whose result depends on the stored value. */
 export type RelativeChange =
   | { readonly kind: 'increment'; readonly by: number }
-  | { readonly kind: 'addToList' | 'removeFromList'; readonly values: readonly unknown[] };
+  | { readonly kind: (typeof LIST_KINDS)[number]; readonly values: readonly unknown[] };
 
 /** The value that a relative change leads to, or why there is none. */
 export type RelativeValue =

@@ -1,5 +1,6 @@
 import {
   CHANGE_KINDS,
+  RELATIVE_KINDS,
   type ChangeKind,
   type FieldChanges,
   type FieldIssue,
@@ -14,6 +15,8 @@ import {
   mergeChanges,
   namesFields,
   parseChanges,
+  plainFields,
+  schemaOf,
 } from '../change-fields.ts';
 import type { EntityType, Validated } from '../entity-type.ts';
 
@@ -67,10 +70,9 @@ export function planChange(own: Fields, config: FieldChanges, entityType: Entity
   if (!changes.ok) return { patch: changes, fields: {} };
   const merged = mergeChanges(config, changes.value);
   const patch = validated(namesFields(merged), () => entityType.validateChanges(merged));
-  // A cleared field of a new entity is absent, even if its type has a default.
-  const cleared = Object.fromEntries((merged.unset ?? []).map((field): [string, null] => [field, null]));
   const relative = patch.ok ? fieldsFromNothing(patch.value.relative ?? {}) : {};
-  return { patch, fields: { ...merged.set, ...cleared, ...relative } };
+  // A cleared field of a new entity is absent, even if its type has a default.
+  return { patch, fields: { ...plainFields(merged), ...relative } };
 }
 
 function validated(hasFields: boolean, validate: () => Validated<Patch>): Validated<Patch> {
@@ -119,12 +121,9 @@ export function namesBesideChanges(
   return namesBeside(names, entityType, ...others).filter((name) => !isChange(name));
 }
 
-/** The changes of a field that a name such as `increment.score` can stand for. */
-const NAMED_KINDS = ['increment', 'addToList', 'removeFromList'] as const;
-
 /** A change of one field, named by one text. */
 export interface NamedFieldChange {
-  readonly kind: (typeof NAMED_KINDS)[number];
+  readonly kind: (typeof RELATIVE_KINDS)[number];
   readonly field: string;
 }
 
@@ -133,18 +132,17 @@ export interface NamedFieldChange {
  * changed in that way.
  */
 export function changeOf(name: string, { recordSchema }: EntityType): NamedFieldChange | undefined {
-  const kind = NAMED_KINDS.find((one) => name.startsWith(`${one}.`));
+  const kind = RELATIVE_KINDS.find((one) => name.startsWith(`${one}.`));
   if (kind === undefined) return undefined;
   const field = name.slice(kind.length + 1);
-  const shape: Readonly<Record<string, z.core.$ZodType>> = recordSchema.shape;
-  const schema = Object.hasOwn(shape, field) ? shape[field] : undefined;
+  const schema = schemaOf(recordSchema.shape, field);
   return schema !== undefined && canChange(schema, kind) ? { kind, field } : undefined;
 }
 
 /** Returns the names of all changes of one field that an entity type allows. */
 export function changeNames(entityType: EntityType): string[] {
   const fields = Object.keys(entityType.recordSchema.shape);
-  return NAMED_KINDS.flatMap((kind) => fields.map((field) => `${kind}.${field}`)).filter(
+  return RELATIVE_KINDS.flatMap((kind) => fields.map((field) => `${kind}.${field}`)).filter(
     (name) => changeOf(name, entityType) !== undefined,
   );
 }

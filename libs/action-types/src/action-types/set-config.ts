@@ -1,4 +1,4 @@
-import { InvalidInputError, type FieldChanges, type Fields } from '@bulk/domain';
+import { CHANGE_KINDS, InvalidInputError, type FieldChanges, type Fields } from '@bulk/domain';
 import { z } from 'zod';
 import { changeShapes } from '../change-fields.ts';
 import { fieldIssues, type Validated } from '../entity-type.ts';
@@ -82,9 +82,11 @@ function throwIfInvalid(validated: Validated<unknown>): void {
   throw new InvalidInputError('INVALID_CONFIG', INVALID, issues);
 }
 
+const OTHER_THAN_SET = new RegExp(`^(?:${CHANGE_KINDS.filter((kind) => kind !== 'set').join('|')})[.[]`, 'u');
+
 /** A fault of a value to set names only the field. */
 function inChanges(field: string): string {
-  return /^(?:unset|increment|addToList|removeFromList)[.[]/u.test(field) ? field : `set.${field}`;
+  return OTHER_THAN_SET.test(field) ? field : `set.${field}`;
 }
 
 const INVALID = 'the config of this action is invalid';
