@@ -7,6 +7,7 @@ import {
   rotatedSecretFile,
   rotatedSecrets,
   secretFile,
+  secretOf,
   secretOfLength,
   secretText,
 } from '@bulk/runtime';
@@ -97,7 +98,7 @@ export function checkAuthConfig(config: AuthConfig, context: z.RefinementCtx): v
     for (const name of keys) fault(name, 'expected AUTH_MODE=jwt as well; with header no token is checked');
     return;
   }
-  const hasSecret = config.JWT_SECRET !== undefined || config.JWT_SECRET_FILE !== undefined;
+  const hasSecret = secretOf(config, 'JWT_SECRET') !== undefined;
   if (hasSecret === (config.JWT_JWKS_URL !== undefined)) {
     fault(
       'AUTH_MODE',
@@ -108,8 +109,5 @@ export function checkAuthConfig(config: AuthConfig, context: z.RefinementCtx): v
 
 /** Returns the secrets with which a token may be signed: the present one and, during a rotation, the previous one. */
 export function jwtSecretsOf(config: AuthConfig): readonly string[] {
-  return rotatedSecrets(
-    config.JWT_SECRET ?? config.JWT_SECRET_FILE,
-    config.JWT_SECRET_PREVIOUS ?? config.JWT_SECRET_PREVIOUS_FILE,
-  );
+  return rotatedSecrets(secretOf(config, 'JWT_SECRET'), secretOf(config, 'JWT_SECRET_PREVIOUS'));
 }

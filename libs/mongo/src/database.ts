@@ -1,3 +1,4 @@
+import { secretOf } from '@bulk/runtime';
 import { MongoClient, type Collection, type Db, type Document, type MongoClientOptions } from 'mongodb';
 import { databaseNameOf, type MongoConfig } from './config.ts';
 import type {
@@ -14,7 +15,7 @@ import { endUnfinishedWrites } from './driver-patches/unfinished-writes.ts';
 /** Returns the TLS and credential options that the connection string does not contain. */
 function accessOf(config: MongoConfig): MongoClientOptions {
   const { MONGODB_USERNAME: username, MONGODB_TLS_CA_FILE: ca } = config;
-  const password = config.MONGODB_PASSWORD ?? config.MONGODB_PASSWORD_FILE;
+  const password = secretOf(config, 'MONGODB_PASSWORD');
   return {
     ...(config.MONGODB_TLS ? { tls: true } : {}),
     ...(ca === undefined ? {} : { ca }),

@@ -1,4 +1,4 @@
-import { openDependency, type Logger, type ServiceContext } from '@bulk/runtime';
+import { openDependency, secretOf, type Logger, type ServiceContext } from '@bulk/runtime';
 import { Redis, type RedisOptions } from 'ioredis';
 import type { RedisConfig } from './config.ts';
 import { REDIS_UNAVAILABLE, RedisError } from './errors.ts';
@@ -93,7 +93,7 @@ function newClient(config: RedisConfig, commandTimeoutMs: number, own: OwnOption
 function sentinelOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'> {
   const { REDIS_SENTINELS: sentinels = [], REDIS_SENTINEL_NAME: name = '' } = config;
   const { REDIS_SENTINEL_USERNAME: username } = config;
-  const password = config.REDIS_SENTINEL_PASSWORD ?? config.REDIS_SENTINEL_PASSWORD_FILE;
+  const password = secretOf(config, 'REDIS_SENTINEL_PASSWORD');
   const { tls } = accessOf(config);
   return {
     sentinels: sentinels.map((address) => ({ ...address })),
@@ -108,7 +108,7 @@ function sentinelOptions(config: RedisConfig): Omit<RedisOptions, 'replyMapping'
 /** Returns the TLS options, and the credentials that the URL does not contain. */
 function accessOf(config: RedisConfig): Pick<RedisOptions, 'username' | 'password' | 'tls'> {
   const { REDIS_USERNAME: username, REDIS_TLS_CA_FILE: ca } = config;
-  const password = config.REDIS_PASSWORD ?? config.REDIS_PASSWORD_FILE;
+  const password = secretOf(config, 'REDIS_PASSWORD');
   const encrypted = config.REDIS_TLS || config.REDIS_URL?.startsWith('rediss:') === true;
   return {
     ...(username === undefined ? {} : { username }),

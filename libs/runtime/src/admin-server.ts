@@ -5,6 +5,7 @@ import { mayChange, WHO_MAY_CHANGE } from './http/admin-access.ts';
 import { GuardedServer, type ServerLimits } from './http/guarded-server.ts';
 import { answerLogLevel } from './log-level.ts';
 import type { Logger } from './logger.ts';
+import { secretOf } from './secrets.ts';
 
 export interface AdminServer {
   /** The port it listens on. */
@@ -60,7 +61,7 @@ export async function startAdminServer(
   config: AdminServerConfig,
   options: AdminServerOptions,
 ): Promise<AdminServer> {
-  const token = config.ADMIN_TOKEN ?? config.ADMIN_TOKEN_FILE;
+  const token = secretOf(config, 'ADMIN_TOKEN');
   const server = new GuardedServer({
     ...LIMITS,
     log: options.log,

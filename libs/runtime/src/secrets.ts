@@ -84,6 +84,14 @@ export function checkRotatedSecret(
   if (has(previous) && !has(name)) fault(previous, `expected ${name} or ${name}_FILE as well`);
 }
 
+/** Returns a secret, from its variable or from its file; undefined if neither is given. */
+export function secretOf<Name extends string>(
+  config: Readonly<Partial<Record<Name | `${Name}_FILE`, string | undefined>>>,
+  name: Name,
+): string | undefined {
+  return config[name] ?? config[`${name}_FILE`];
+}
+
 /** Returns the distinct secrets in their order: the present one and, during a rotation, the previous one. */
 export function rotatedSecrets(present: string | undefined, previous: string | undefined): readonly string[] {
   return [...new Set([present, previous])].filter((secret) => secret !== undefined);

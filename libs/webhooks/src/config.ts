@@ -6,6 +6,7 @@ import {
   rotatedSecretFile,
   rotatedSecrets,
   secretFile,
+  secretOf,
   secretOfLength,
   secretText,
 } from '@bulk/runtime';
@@ -72,10 +73,7 @@ export function checkWebhookConfig(config: WebhookConfig, context: z.RefinementC
  * the installation has no webhooks.
  */
 export function webhookSecretsOf(config: WebhookConfig): readonly string[] {
-  return rotatedSecrets(
-    config.WEBHOOK_SECRET ?? config.WEBHOOK_SECRET_FILE,
-    config.WEBHOOK_SECRET_PREVIOUS ?? config.WEBHOOK_SECRET_PREVIOUS_FILE,
-  );
+  return rotatedSecrets(secretOf(config, 'WEBHOOK_SECRET'), secretOf(config, 'WEBHOOK_SECRET_PREVIOUS'));
 }
 
 /** Returns the callback policy of a configuration. */

@@ -1,5 +1,6 @@
 import { Agent } from 'node:https';
 import type { ConnectionOptions } from 'node:tls';
+import { secretOf } from '@bulk/runtime';
 import type { KafkaConfig as ClientConfig, SASLOptions } from 'kafkajs';
 import type { KafkaConfig } from './config.ts';
 import { OAuthTokens } from './oauth-tokens.ts';
@@ -25,7 +26,7 @@ function tlsOf(config: KafkaConfig): ConnectionOptions {
 function saslOf(config: KafkaConfig): SASLOptions | undefined {
   const { KAFKA_SASL_MECHANISM: mechanism, KAFKA_SASL_USERNAME: username } = config;
   if (mechanism === 'oauthbearer') return oauthOf(config);
-  const password = config.KAFKA_SASL_PASSWORD ?? config.KAFKA_SASL_PASSWORD_FILE;
+  const password = secretOf(config, 'KAFKA_SASL_PASSWORD');
   if (mechanism === undefined || username === undefined || password === undefined) return undefined;
   return { mechanism, username, password };
 }
@@ -33,7 +34,7 @@ function saslOf(config: KafkaConfig): SASLOptions | undefined {
 /** kafkajs asks the provider for each authentication, also when it renews that of an open connection. */
 function oauthOf(config: KafkaConfig): SASLOptions | undefined {
   const { KAFKA_SASL_TOKEN_URL: url, KAFKA_SASL_CLIENT_ID: clientId, KAFKA_SASL_SCOPE: scope } = config;
-  const clientSecret = config.KAFKA_SASL_CLIENT_SECRET ?? config.KAFKA_SASL_CLIENT_SECRET_FILE;
+  const clientSecret = secretOf(config, 'KAFKA_SASL_CLIENT_SECRET');
   if (url === undefined || clientId === undefined || clientSecret === undefined) return undefined;
   const timeoutMs = config.KAFKA_REQUEST_TIMEOUT_MS;
   const tokens = new OAuthTokens({ url, clientId, clientSecret, scope, timeoutMs });
@@ -51,10 +52,7 @@ export function registryAccess(config: KafkaConfig): {
 } {
   const url = new URL(config.SCHEMA_REGISTRY_URL);
   const username = config.SCHEMA_REGISTRY_USERNAME ?? decodeURIComponent(url.username);
-  const password =
-    config.SCHEMA_REGISTRY_PASSWORD ??
-    config.SCHEMA_REGISTRY_PASSWORD_FILE ??
-    decodeURIComponent(url.password);
+  const password = secretOf(config, 'SCHEMA_REGISTRY_PASSWORD') ?? decodeURIComponent(url.password);
   url.username = '';
   url.password = '';
   const ca = config.SCHEMA_REGISTRY_CA_FILE;

@@ -7,6 +7,7 @@ import {
   flag,
   hasUserInfo,
   optionalText,
+  secretOf,
   textFile,
   type Fault,
 } from '@bulk/runtime';
@@ -114,7 +115,7 @@ function checkSasl(config: Security, fault: Fault): void {
   if (oauth) {
     if (config.KAFKA_SASL_TOKEN_URL === undefined) needs(OAUTH.url);
     if (config.KAFKA_SASL_CLIENT_ID === undefined) needs(OAUTH.clientId);
-    const secret = config.KAFKA_SASL_CLIENT_SECRET ?? config.KAFKA_SASL_CLIENT_SECRET_FILE;
+    const secret = secretOf(config, 'KAFKA_SASL_CLIENT_SECRET');
     if (secret === undefined) needs(`${OAUTH.secret} or ${OAUTH.secretFile}`);
     return;
   }
