@@ -148,11 +148,7 @@ export async function claimedPlaces(
   const pipeline = redis.pipeline();
   for (const { batchNo, partition } of batches)
     pipeline.hget(keyOf(prefix, actionId, partition), `b:${batchNo}`);
-  const replies = (await answered(pipeline.exec())) ?? [];
-  return replies.map(([error, place]) => {
-    if (error !== null) throw new RedisError(error);
-    return place === null ? undefined : Number(place);
-  });
+  return (await repliesOf(pipeline)).map((place) => (place === null ? undefined : Number(place)));
 }
 
 /**
@@ -183,10 +179,8 @@ export async function partitionsWithFirstPositions(
 ): Promise<ReadonlySet<number>> {
   const pipeline = redis.pipeline();
   for (const partition of partitions) pipeline.exists(keyOf(prefix, actionId, partition));
-  const replies = (await answered(pipeline.exec())) ?? [];
-  const failed = replies.find(([error]) => error !== null);
-  if (failed !== undefined) throw new RedisError(failed[0]);
-  return new Set(partitions.filter((_, i) => replies[i]?.[1] === 1));
+  const replies = await repliesOf(pipeline);
+  return new Set(partitions.filter((_, i) => replies[i] === 1));
 }
 
 /** Sends one command for each key of these actions, because a cluster keeps them on different nodes. */
@@ -203,10 +197,17 @@ async function eachKey(
       for (let partition = 0; partition < partitions; partition += 1)
         add(pipeline, keyOf(prefix, actionId, partition));
     }
-    const replies = (await answered(pipeline.exec())) ?? [];
-    const failed = replies.find(([error]) => error !== null);
-    if (failed !== undefined) throw new RedisError(failed[0]);
+    await repliesOf(pipeline);
   }
+}
+
+/** Sends the commands of a pipeline. @throws RedisError if Redis does not answer or refuses one of them. */
+async function repliesOf(pipeline: ChainableCommander): Promise<unknown[]> {
+  const replies = (await answered(pipeline.exec())) ?? [];
+  return replies.map(([error, reply]) => {
+    if (error !== null) throw new RedisError(error);
+    return reply;
+  });
 }
 
 /** Returns the key of an action and a partition. All occurrences of an entity have the same key. */
