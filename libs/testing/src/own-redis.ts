@@ -1,19 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  cacheFolder,
-  provideRedis,
-  releasePorts,
-  reservePorts,
-  startChild,
-  type Child,
-  type ProvisionContext,
-} from '@bulk/local-stack';
+import { releasePorts, reservePorts, type Child } from '@bulk/local-stack';
+import { provision, REDIS_GRACE_MS, startRedisProcess } from './redis-process.ts';
 
-const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: () => undefined };
 const NAME = 'redis';
-const GRACE_MS = 5_000;
 
 /**
  * A real Redis of a test's own, whose settings the test may change without affecting other tests. It is not part of the
@@ -34,9 +25,8 @@ export class OwnRedis {
 
   /** Resolves when the process has started; clients wait until it answers. */
   static async start(): Promise<OwnRedis> {
-    const command = await provideRedis(context);
     const folder = mkdtempSync(join(tmpdir(), 'own-redis-'));
-    const ports = await reservePorts(context.cache, new Map([[NAME, []]]));
+    const ports = await reservePorts(provision.cache, new Map([[NAME, []]]));
     const args = [
       '--port',
       String(ports.get(NAME) ?? 0),
@@ -47,13 +37,12 @@ export class OwnRedis {
       '--dir',
       folder,
     ];
-    const child = await startChild({ command, args, cwd: folder }, join(folder, 'redis.log'), process.env);
-    return new OwnRedis(child, folder, ports);
+    return new OwnRedis(await startRedisProcess(folder, args), folder, ports);
   }
 
   async stop(): Promise<void> {
-    await this.#child.stop(GRACE_MS);
-    await releasePorts(context.cache, this.#ports.values());
+    await this.#child.stop(REDIS_GRACE_MS);
+    await releasePorts(provision.cache, this.#ports.values());
     rmSync(this.#folder, { recursive: true, force: true });
   }
 }

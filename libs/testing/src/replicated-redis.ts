@@ -1,21 +1,12 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import {
-  cacheFolder,
-  provideRedis,
-  releasePorts,
-  reservePorts,
-  startChild,
-  type Child,
-  type ProvisionContext,
-} from '@bulk/local-stack';
+import { releasePorts, reservePorts, type Child } from '@bulk/local-stack';
 import { Redis } from 'ioredis';
 import { BreakableLink } from './breakable-link.ts';
 import { eventually } from './eventually.ts';
+import { provision, REDIS_GRACE_MS, startRedisProcess } from './redis-process.ts';
 
-const context: ProvisionContext = { cache: cacheFolder(), env: process.env, log: () => undefined };
-const GRACE_MS = 5_000;
 const SERVERS = ['primary', 'replica', 'sentinel'] as const;
 type Server = (typeof SERVERS)[number];
 
@@ -48,7 +39,7 @@ export class ReplicatedRedis {
    */
   static async start(): Promise<ReplicatedRedis> {
     const folder = mkdtempSync(join(tmpdir(), 'replicated-redis-'));
-    const reserved = await reservePorts(context.cache, new Map(SERVERS.map((name) => [name, []])));
+    const reserved = await reservePorts(provision.cache, new Map(SERVERS.map((name) => [name, []])));
     const ports = new Map(SERVERS.map((name) => [name, reserved.get(name) ?? 0]));
     const link = await BreakableLink.to('127.0.0.1', ports.get('primary') ?? 0);
     const self = new ReplicatedRedis(folder, ports, link);
@@ -110,17 +101,16 @@ export class ReplicatedRedis {
    * @param more arguments that take precedence over its file.
    */
   async resume(name: Server, more: readonly string[] = []): Promise<void> {
-    const file = join(this.#folder, name, 'redis.conf');
-    const args = [file, ...(name === 'sentinel' ? ['--sentinel'] : []), ...more];
-    const command = await provideRedis(context);
-    const cwd = join(this.#folder, name);
-    this.#children.set(name, await startChild({ command, args, cwd }, join(cwd, 'log'), process.env));
+    const folder = join(this.#folder, name);
+    const mode = name === 'sentinel' ? ['--sentinel'] : [];
+    const args = [join(folder, 'redis.conf'), ...mode, ...more];
+    this.#children.set(name, await startRedisProcess(folder, args));
   }
 
   async stop(): Promise<void> {
-    await Promise.all([...this.#children.values()].map((child) => child.stop(GRACE_MS)));
+    await Promise.all([...this.#children.values()].map((child) => child.stop(REDIS_GRACE_MS)));
     await this.replication.close();
-    await releasePorts(context.cache, this.#ports.values());
+    await releasePorts(provision.cache, this.#ports.values());
     rmSync(this.#folder, { recursive: true, force: true });
   }
 
