@@ -59,7 +59,7 @@ type Moment = readonly number[];
  * Provides OAuth 2 tokens by the client credentials grant (RFC 6749, section 4.4).
  *
  * All connections share a token and at most one request. A token that is near its end is still used while the next one
- * is requested, so a short outage of the endpoint delays nobody.
+ * is requested, so a short outage of the endpoint causes no delay.
  */
 export class OAuthTokens {
   readonly #options: OAuthTokensOptions;
@@ -78,7 +78,7 @@ export class OAuthTokens {
     const token = this.#token;
     const remainingMs = token === undefined ? 0 : token.lifetimeMs - this.#age(token.at);
     if (token === undefined || remainingMs <= MIN_REMAINING_MS) return this.#load();
-    // Nobody waits for this request. The next call makes another one if it fails.
+    // The caller does not wait for this request. The next call makes another one if it fails.
     if (remainingMs <= token.lifetimeMs * REFRESH_SHARE) this.#load().catch(() => undefined);
     return token.value;
   }

@@ -93,7 +93,7 @@ export class InFlight {
     for (const one of here) {
       this.#actions.set(shareOf(one), (this.#actions.get(shareOf(one)) ?? 0) + 1);
     }
-    this.#newcomers.note(new Set([...shares, ...here].map(shareOf)), now);
+    this.#newcomers.note([...shares, ...here].map(shareOf), now);
     for (const lane of LANES) this.#lanes.set(lane, this.#stateOf(lane, shares, here, now));
     this.#now = now;
     for (const share of this.#publishedAt.keys()) {

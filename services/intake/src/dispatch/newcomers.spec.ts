@@ -1,16 +1,16 @@
 import { describe, expect, it } from '@jest/globals';
 import { Newcomers } from './newcomers.ts';
 
-const LARGE = new Set(['normal large']);
-const BOTH = new Set([...LARGE, 'normal small']);
+const LARGE = ['normal large'];
+const BOTH = [...LARGE, 'normal small'];
 
 describe('Newcomers', () => {
   it('are not likely next to a lone action, and not because it starts or ends', () => {
     const newcomers = new Newcomers();
-    newcomers.note(new Set(), 0);
+    newcomers.note([], 0);
     newcomers.note(LARGE, 100);
     newcomers.note(LARGE, 200);
-    newcomers.note(new Set(), 300);
+    newcomers.note([], 300);
     expect(newcomers.areLikelyAt(300)).toBe(false);
   });
 

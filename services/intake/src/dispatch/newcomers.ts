@@ -4,11 +4,11 @@ const LIKELY_FOR_MS = 10_000;
 /**
  * Knows whether newcomers are likely: actions that start while others are dispatched.
  *
- * A lone action, or several that run for long, have nobody who waits for them, so their lanes may
+ * No newcomer waits for a lone action, or for several that run for long, so their lanes may
  * hold a longer queue.
  */
 export class Newcomers {
-  #present: ReadonlySet<string> = new Set();
+  #present = new Set<string>();
   #cameAt = Number.NEGATIVE_INFINITY;
 
   /**
@@ -16,15 +16,15 @@ export class Newcomers {
    *
    * @param now monotonic time, in ms.
    */
-  note(present: ReadonlySet<string>, now: number): void {
-    if (this.#present.size > 0 && [...present].some((one) => !this.#present.has(one))) this.#cameAt = now;
-    this.#present = present;
+  note(present: readonly string[], now: number): void {
+    if (this.#present.size > 0 && present.some((one) => !this.#present.has(one))) this.#cameAt = now;
+    this.#present = new Set(present);
   }
 
   /** Records an action that starts here after the last look. */
   arrived(share: string, now: number): void {
     if (this.#present.size > 0) this.#cameAt = now;
-    this.#present = new Set([...this.#present, share]);
+    this.#present.add(share);
   }
 
   areLikelyAt(now: number): boolean {
