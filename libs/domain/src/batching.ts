@@ -68,7 +68,7 @@ export class Batcher<E extends Routed = Entity> {
    */
   add(entity: E, bytes = 0): Batch<E> | undefined {
     const { entityType, partitions, batchSize, maxBatchBytes = Number.POSITIVE_INFINITY } = this.#options;
-    const partition = partitionOf(entityType, entity.id, partitions);
+    const partition = partitionOf(entityType, routingIdOf(entity), partitions);
     const open = this.#open.get(partition);
     this.#openBytes += bytes;
     if (open !== undefined && open.bytes + bytes > maxBatchBytes) {
@@ -99,6 +99,11 @@ export class Batcher<E extends Routed = Entity> {
     this.#nextBatchNo += 1;
     return { batchNo, partition, entities };
   }
+}
+
+/** Returns what decides about the partition of an entity: its id. A position without an id may go to any partition. */
+function routingIdOf({ id, position }: Routed): string {
+  return id === '' ? String(position) : id;
 }
 
 function firstPosition(entities: readonly Routed[]): number {

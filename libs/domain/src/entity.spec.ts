@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { incomingEntitySchema, toEntity } from './entity.ts';
+import { FaultyRow, incomingEntitySchema, toEntity } from './entity.ts';
 import { failure, MAX_OUTCOME_MESSAGE_LENGTH } from './outcome.ts';
 
 describe('incomingEntitySchema', () => {
@@ -26,6 +26,19 @@ describe('incomingEntitySchema', () => {
     ['a list', ['c1']],
   ])('refuses %s', (_what, value) => {
     expect(incomingEntitySchema.safeParse(value).success).toBe(false);
+  });
+});
+
+describe('FaultyRow', () => {
+  it('becomes a position with a fault, and without an id if the row names none', () => {
+    const fault = { code: 'INVALID_ROW', message: 'line 7: expected 3 cells, found 2' };
+    expect(toEntity(6, new FaultyRow(fault, { ref: 'row 7' }))).toEqual({
+      position: 6,
+      id: '',
+      ref: 'row 7',
+      fields: {},
+      fault,
+    });
   });
 });
 

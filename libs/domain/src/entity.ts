@@ -39,18 +39,53 @@ export type IncomingEntity = z.infer<typeof incomingEntitySchema>;
 /** A plain JSON object: field name to JSON value. */
 export type Fields = Readonly<Record<string, unknown>>;
 
+/** Why a position of an action cannot be applied. It becomes the failure of the position. */
+export interface EntityFault {
+  /** An outcome code. */
+  readonly code: string;
+  /** One sentence for people. */
+  readonly message: string;
+}
+
+/** A row of a request that names no entity to change, because of a fault that concerns only this row. */
+export class FaultyRow {
+  readonly fault: EntityFault;
+  /** The id that the row names; empty if it names none. */
+  readonly id: string;
+  readonly ref: string | null;
+  /** What else of the row is known. */
+  readonly fields: Fields;
+
+  constructor(
+    fault: EntityFault,
+    known: { readonly id?: string; readonly ref?: string | null; readonly fields?: Fields } = {},
+  ) {
+    this.fault = fault;
+    this.id = known.id ?? '';
+    this.ref = known.ref ?? null;
+    this.fields = known.fields ?? {};
+  }
+}
+
+/** A row of a request: an entity to change, or the failure of its position. */
+export type IncomingRow = IncomingEntity | FaultyRow;
+
 /** An entity of an accepted action, at its place in the request. */
 export interface Entity {
   /** 0-based place in the request. */
   readonly position: number;
+  /** Empty if there is a fault and the row names no id. */
   readonly id: string;
   readonly ref: string | null;
   /** The other fields that the caller sent, not yet validated. */
   readonly fields: Fields;
+  /** Why the position cannot be applied; absent if it can. */
+  readonly fault?: EntityFault;
 }
 
-/** Splits an incoming entity into its identity and its fields. */
-export function toEntity(position: number, incoming: IncomingEntity): Entity {
+/** Splits a row into its identity and its fields. */
+export function toEntity(position: number, incoming: IncomingRow): Entity {
+  if (incoming instanceof FaultyRow) return { position, ...incoming };
   const { id, ref, ...fields } = incoming;
   return { position, id, ref: ref ?? null, fields };
 }

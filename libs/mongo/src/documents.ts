@@ -1,4 +1,4 @@
-import type { BatchEntity, CallbackView } from '@bulk/contracts';
+import type { EncodedEntity, CallbackView } from '@bulk/contracts';
 import type {
   AppliedMark,
   Counts,
@@ -254,7 +254,7 @@ export interface StagedBatchDocument {
   readonly batchNo: number;
   readonly partition: number;
   /** The fields are JSON text, since a caller's field names need not be legal in BSON. */
-  readonly entities: readonly BatchEntity[];
+  readonly entities: readonly EncodedEntity[];
 }
 
 /**

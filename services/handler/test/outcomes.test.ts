@@ -80,6 +80,32 @@ describe('update', () => {
     expect((await harness.contact(own))?.['ownerId']).toBe('u8');
   });
 
+  it('fails a position whose fault intake has found, and does not count it as the first of its entity', async () => {
+    const [known] = idsIn(2, 1, 'fault') as [string];
+    await harness.givenContacts([known]);
+    const actionId = randomUUID();
+    const fault = { code: 'INVALID_ROW', message: 'line 2: expected 3 cells, found 2' };
+    await harness.publish({
+      actionId,
+      batchNo: 0,
+      partition: 2,
+      entities: [
+        { ...entity(0, '', {}), fault },
+        { ...entity(1, known, { lastName: 'Faulty' }, 'row 3'), fault },
+        entity(2, known, rename),
+      ],
+    });
+    const [result] = await harness.awaitResults(1, actionId);
+    expect(
+      result?.outcomes.map(({ entityId, ref, code, message }) => [entityId, ref, code, message]),
+    ).toEqual([
+      ['', null, fault.code, fault.message],
+      [known, 'row 3', fault.code, fault.message],
+      [known, null, null, null],
+    ]);
+    expect(await harness.contact(known)).toMatchObject({ lastName: 'After', version: 2 });
+  });
+
   it('recognises a duplicate in a later batch of the same action, but not in another action', async () => {
     const [id] = idsIn(2, 1, 'dup') as [string];
     await harness.givenContacts([id]);

@@ -589,16 +589,27 @@ export const batchRetrySchema = z.strictObject({
 });
 export type BatchRetry = z.infer<typeof batchRetrySchema>;
 
+/** A fault that intake found. */
+export const entityFaultSchema = z.strictObject({
+  /** For example INVALID_ROW. */
+  code: z.string(),
+  /** One sentence for people. */
+  message: z.string(),
+});
+export type EntityFault = z.infer<typeof entityFaultSchema>;
+
 /** One entity at its position. */
 export const batchEntitySchema = z.strictObject({
   /** 0-based place in the request. */
   position: z.int32(),
-  /** Entity id within its account and type. */
+  /** Entity id within its account and type; empty if a position with a fault names none. */
   id: z.string(),
   /** The caller's own row identity. */
   ref: z.string().nullable(),
   /** What the caller sent beside id and ref, a JSON object. */
   fields: z.string(),
+  /** Why the position cannot be applied; it becomes its failure. Null: the position is applied. */
+  fault: entityFaultSchema.nullable(),
 });
 export type BatchEntity = z.infer<typeof batchEntitySchema>;
 
@@ -746,7 +757,7 @@ export const entityBatchAvro = {
             {
               name: 'id',
               type: 'string',
-              doc: 'Entity id within its account and type.',
+              doc: 'Entity id within its account and type; empty if a position with a fault names none.',
             },
             {
               name: 'ref',
@@ -758,6 +769,23 @@ export const entityBatchAvro = {
               name: 'fields',
               type: 'string',
               doc: 'What the caller sent beside id and ref, a JSON object.',
+            },
+            {
+              name: 'fault',
+              type: [
+                'null',
+                {
+                  type: 'record',
+                  name: 'EntityFault',
+                  doc: 'A fault that intake found.',
+                  fields: [
+                    { name: 'code', type: 'string', doc: 'For example INVALID_ROW.' },
+                    { name: 'message', type: 'string', doc: 'One sentence for people.' },
+                  ],
+                },
+              ],
+              default: null,
+              doc: 'Why the position cannot be applied; it becomes its failure. Null: the position is applied.',
             },
           ],
         },

@@ -52,7 +52,7 @@ describe('an entity batch', () => {
 
   it.each([
     ['a config', { ...message, config: '[]' }],
-    ['fields', { ...message, entities: [{ position: 0, id: 'c0', ref: null, fields: '{' }] }],
+    ['fields', { ...message, entities: [{ position: 0, id: 'c0', ref: null, fields: '{', fault: null }] }],
     ['a retry policy', { ...message, retry: { maxAttempts: -1, initialDelayMs: null, maxDelayMs: null } }],
   ])('is malformed if %s is invalid', (_what, malformed) => {
     expect(() => decodeEntityBatch(malformed)).toThrow(MalformedMessageError);

@@ -26,22 +26,26 @@ export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry
 
 const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
+/** An entity as it is staged. */
+export type EncodedEntity = Omit<BatchEntity, 'fault'> & Partial<Pick<BatchEntity, 'fault'>>;
+
 /** A batch in its staged form: its entities are already encoded. */
 export interface EncodedBatch {
   readonly batchNo: number;
-  readonly entities: readonly BatchEntity[];
+  readonly entities: readonly EncodedEntity[];
 }
 
 /**
  * Encodes entities in the form in which a message carries them. They are staged in this form, and the dispatch copies
  * them.
  */
-export function encodeEntities(entities: readonly Entity[]): BatchEntity[] {
-  return entities.map(({ position, id, ref, fields }) => ({
+export function encodeEntities(entities: readonly Entity[]): EncodedEntity[] {
+  return entities.map(({ position, id, ref, fields, fault }) => ({
     position,
     id,
     ref,
     fields: JSON.stringify(fields),
+    ...(fault === undefined ? {} : { fault }),
   }));
 }
 
@@ -63,7 +67,11 @@ export function entityBatchEncoder(
     retry: encodeRetry(retry),
     rootActionId,
   };
-  return ({ batchNo, entities }) => ({ ...shared, batchNo, entities: [...entities] });
+  return ({ batchNo, entities }) => ({
+    ...shared,
+    batchNo,
+    entities: entities.map((entity) => ({ ...entity, fault: entity.fault ?? null })),
+  });
 }
 
 /**
@@ -80,11 +88,12 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
     retry: message.retry === null ? null : decodeRetry(message.retry),
     rootActionId: message.rootActionId,
     batchNo: message.batchNo,
-    entities: message.entities.map(({ position, id, ref, fields }) => ({
+    entities: message.entities.map(({ position, id, ref, fields, fault }) => ({
       position,
       id,
       ref,
       fields: jsonObject(fields, `fields of position ${position}`),
+      ...(fault === null ? {} : { fault }),
     })),
   };
 }

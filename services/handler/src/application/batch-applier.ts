@@ -6,10 +6,12 @@ import {
   failure,
   idempotencyTokenOf,
   inexactNumbers,
+  isOutcomeCode,
   OUTCOME_CODES,
   PermanentError,
   SupersededError,
   type Entity,
+  type EntityFault,
   type FieldIssue,
   type LanePosition,
   type Outcome,
@@ -109,19 +111,23 @@ export class BatchApplier {
     const { content, at, generation, progress } = batch;
     const { identity, batchNo, entities } = content;
     progress.attempts += 1;
+    // A position with a fault changes no entity, so a later position of the same entity is not its duplicate.
+    const sound = entities.filter(({ fault }) => fault === undefined);
     const claim = await this.#options.firstPositions.claim({
       actionId: identity.actionId,
       batchNo,
       partition: at.partition,
       offset: at.offset,
       generation,
-      entities,
+      entities: sound,
     });
     if (claim.kind === 'published-twice') return claim;
     progress.claimed = true;
     if (content.cancelled)
       return { kind: 'settled', outcomes: progress.outcomes(entities, CANCELLED_OUTCOME) };
-    const { firsts, duplicates } = splitDuplicates(entities, claim.first);
+    for (const { position, fault } of entities)
+      if (fault !== undefined) progress.settle(position, faultyOutcome(fault));
+    const { firsts, duplicates } = splitDuplicates(sound, claim.first);
     for (const [position, outcome] of duplicates) progress.settle(position, outcome);
     for (const { position, fields } of firsts) {
       const issues = inexactNumbers(fields);
@@ -220,6 +226,11 @@ async function processTogether(
 
 /** Never returned: every open entity has been answered. */
 const NO_OUTCOME = failure(OUTCOME_CODES.PROCESSING_ERROR, 'no outcome');
+
+/** The outcome of a position whose fault intake has found. */
+function faultyOutcome({ code, message }: EntityFault): Outcome {
+  return failure(isOutcomeCode(code) ? code : OUTCOME_CODES.INVALID_ENTITY, message);
+}
 
 /**
  * The outcome of an inexact number. Stored as the nearest double, it would differ from the number

@@ -265,7 +265,7 @@ describe('BatchConsumer', () => {
     const batches = ['a', 'b', 'c'].map((name) => ({
       ...VALID,
       actionId: name,
-      entities: encodeEntities([{ position: 0, id: name, ref: null, fields: { lastName: 'After' } }]),
+      entities: [{ position: 0, id: name, ref: null, fields: '{"lastName":"After"}', fault: null }],
     }));
     failingReports = new Map([['b', 3]]);
     await deliver(...batches);
@@ -280,7 +280,7 @@ describe('BatchConsumer', () => {
       ...VALID,
       actionId: name,
       actionType: name === 'unknown' ? name : 'update',
-      entities: encodeEntities([{ position: 0, id: name, ref: null, fields: { lastName: 'After' } }]),
+      entities: [{ position: 0, id: name, ref: null, fields: '{"lastName":"After"}', fault: null }],
     }));
     await deliver(...batches, '{}');
     expect(results.map(({ outcomes }) => outcomes.map(({ code }) => code))).toEqual([

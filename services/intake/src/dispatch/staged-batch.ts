@@ -1,10 +1,10 @@
-import type { BatchEntity } from '@bulk/contracts';
+import type { EncodedEntity } from '@bulk/contracts';
 
 /** A batch that waits for its publication. */
 export interface StagedBatch {
   readonly batchNo: number;
   readonly partition: number;
-  readonly entities: readonly BatchEntity[];
+  readonly entities: readonly EncodedEntity[];
 }
 
 /** Limits of what one read of a window returns. The first batch is always read. */

@@ -1,10 +1,10 @@
-import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { InvalidInputError, type IncomingRow } from '@bulk/domain';
 
 /** Passes entities through. @throws InvalidInputError at the first one beyond `max`. */
 export async function* atMost(
-  entities: AsyncIterable<IncomingEntity>,
+  entities: AsyncIterable<IncomingRow>,
   max: number,
-): AsyncGenerator<IncomingEntity> {
+): AsyncGenerator<IncomingRow> {
   let count = 0;
   for await (const entity of entities) {
     count += 1;

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ActionRegistry } from '@bulk/action-types';
 import type { ActionParameters } from '@bulk/contracts';
-import { CodedError, type IncomingEntity } from '@bulk/domain';
+import { CodedError, type IncomingRow } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
 import type { QuotaState } from '../quotas/quota.ts';
@@ -25,7 +25,7 @@ import { startOf, type ScheduleOptions } from './schedule.ts';
  */
 export interface CreateRequest {
   readonly parameters: ActionParameters;
-  readonly entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>;
+  readonly entities: Iterable<IncomingRow> | AsyncIterable<IncomingRow>;
   readonly idempotency?: IdempotencyKey | undefined;
 }
 

@@ -1,4 +1,4 @@
-import { InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingEntity } from '@bulk/domain';
+import { InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingRow } from '@bulk/domain';
 
 /**
  * Returns the size of an entity: the number of bytes of its JSON.
@@ -6,7 +6,7 @@ import { InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingEntity } from 
  * @throws InvalidInputError `ENTITY_TOO_LARGE` if the size exceeds `maxBytes`; `INVALID_REQUEST` if
  * it is nested too deeply.
  */
-export function checkedSize(entity: IncomingEntity, position: number, maxBytes: number): number {
+export function checkedSize(entity: IncomingRow, position: number, maxBytes: number): number {
   if (isDeeperThan(entity, MAX_DEPTH)) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
       { field: `entities[${position}]`, message: `expected at most ${MAX_DEPTH} levels of nesting` },

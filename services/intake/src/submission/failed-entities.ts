@@ -1,5 +1,5 @@
 import { RestError } from '@bulk/contracts';
-import type { Fields, IncomingEntity } from '@bulk/domain';
+import { FaultyRow, type Fields, type IncomingRow } from '@bulk/domain';
 import { stored, StoreError, type Database, type StagedBatchDocument } from '@bulk/mongo';
 import { mergeByPosition } from '../reading/merge-by-position.ts';
 
@@ -8,7 +8,7 @@ const FETCH = 4;
 
 interface FailedEntity {
   readonly position: number;
-  readonly entity: IncomingEntity;
+  readonly entity: IncomingRow;
 }
 
 /**
@@ -31,7 +31,7 @@ export class FailedEntities {
    *
    * @throws RestError `RETRY_EXPIRED` if a batch is no longer kept; StoreError.
    */
-  async *read(actionId: string): AsyncGenerator<IncomingEntity> {
+  async *read(actionId: string): AsyncGenerator<IncomingRow> {
     const sources = Array.from({ length: this.#partitions }, (_, partition) =>
       this.#ofPartition(actionId, partition),
     );
@@ -65,11 +65,14 @@ export class FailedEntities {
   #entitiesOf({ entities }: StagedBatchDocument, positions: ReadonlySet<number>): FailedEntity[] {
     return entities
       .filter(({ position }) => positions.has(position))
-      .map(({ position, id, ref, fields }) => ({
-        position,
+      .map(({ position, id, ref, fields: text, fault }) => {
         // Checked when they were accepted. A copy by zod would lack a field `__proto__`.
-        entity: { ...(JSON.parse(fields) as Fields), id, ...(ref === null ? {} : { ref }) },
-      }));
+        const fields = JSON.parse(text) as Fields;
+        const entity = fault
+          ? new FaultyRow(fault, { id, ref, fields })
+          : { ...fields, id, ...(ref === null ? {} : { ref }) };
+        return { position, entity };
+      });
   }
 }
 

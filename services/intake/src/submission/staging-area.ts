@@ -11,7 +11,7 @@ import {
   type ActionIdentity,
   type Batch,
   type Fields,
-  type IncomingEntity,
+  type IncomingRow,
   type RetryOverride,
 } from '@bulk/domain';
 import {
@@ -126,7 +126,7 @@ export class StagingArea {
    */
   async stage(
     draft: ActionDraft,
-    entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
+    entities: Iterable<IncomingRow> | AsyncIterable<IncomingRow>,
     idempotency?: IdempotencyKey,
     quota?: QuotaClaim,
   ): Promise<ActionDocument> {
@@ -162,7 +162,7 @@ export class StagingArea {
 
   async #stageBatches(
     identity: ActionIdentity,
-    entities: Iterable<IncomingEntity> | AsyncIterable<IncomingEntity>,
+    entities: Iterable<IncomingRow> | AsyncIterable<IncomingRow>,
     quota: QuotaClaim | undefined,
     insertedAt: Date,
   ): Promise<Staged> {
