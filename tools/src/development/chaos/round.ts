@@ -5,6 +5,7 @@ import { delay } from '@bulk/runtime';
 import { checkAccounting, modelled, type ModelEntity, type ModelOutcome } from '@bulk/testing';
 import { between, randomFor } from '../../operator/seed/random.ts';
 import { nextFault, type Fault } from './faults.ts';
+import { isKeyHeld, isOrphaned } from './orphaned-key.ts';
 import type { ChaosTarget } from './target.ts';
 import { planWorkload, type Chain, type PlannedAction, type WorkloadSize } from './workload.ts';
 
@@ -44,6 +45,8 @@ export class StandstillError extends CodedError {
  * leases and back-offs.
  */
 const STANDSTILL_MS = 90_000;
+/** Longest time that a dead upload may hold its key after every fault was fixed, in ms: `IDEMPOTENCY_STALE_MS` and a reserve. */
+const HELD_KEY_MS = 60_000;
 const POLL_MS = 200;
 /** Maximum pause between faults, in ms. */
 const PAUSE_MS = 1_500;
@@ -137,15 +140,32 @@ async function runChain(chain: Chain, options: RoundOptions, state: RoundState):
   const ids: string[] = [];
   try {
     for (const action of chain.actions) {
-      const { actionId } = await api.ask((client) =>
-        client.createAction(requestOf(action), { idempotencyKey: action.idempotencyKey }),
-      );
+      const { actionId } = await submit(chain.accountId, action, api, options);
       ids.push(actionId);
       await untilEnded(actionId, api, options.signal, state);
     }
     return ids;
   } finally {
     for (const client of clients) client.close();
+  }
+}
+
+/** Requests an action. If its key is lost in the database, it takes another key, and says so. */
+async function submit(
+  accountId: string,
+  action: PlannedAction,
+  api: AnyIntake,
+  { target, note }: RoundOptions,
+): Promise<{ readonly actionId: string }> {
+  const { idempotencyKey } = action;
+  const create = (key: string) =>
+    api.ask((client) => client.createAction(requestOf(action), { idempotencyKey: key }));
+  try {
+    return await create(idempotencyKey);
+  } catch (error) {
+    if (!isKeyHeld(error) || !(await isOrphaned(target.database, accountId, idempotencyKey))) throw error;
+    note(`the database holds the key ${idempotencyKey} without a document: another key`);
+    return create(`${idempotencyKey}-again`);
   }
 }
 
@@ -200,7 +220,8 @@ class AnyIntake {
         const ours =
           error instanceof NetworkError ||
           (error instanceof BulkApiError && (error.status >= 500 || error.retryable));
-        if (!ours || performance.now() - this.#state.mendedAt > STANDSTILL_MS) throw error;
+        const sinceMended = performance.now() - this.#state.mendedAt;
+        if (!ours || sinceMended > (isKeyHeld(error) ? HELD_KEY_MS : STANDSTILL_MS)) throw error;
       }
       await delay(POLL_MS, this.#signal);
     }
