@@ -1,4 +1,4 @@
-import type { ChangeResult, EntityChange, LanePosition } from '@bulk/domain';
+import type { ChangeResult, EntityChange, KeepChanges, LanePosition } from '@bulk/domain';
 import type { EntityType } from './entity-type.ts';
 
 // The requests and answers of the store, so that the author of an action type needs no other package for them.
@@ -16,6 +16,8 @@ export interface WriteScope {
   /** The batch that writes. It becomes the fence of each entity that it changes (G5). */
   readonly at: LanePosition;
   readonly now: Date;
+  /** What the results keep of the changes. handler sets it from the action; absent: nothing. */
+  readonly changes?: KeepChanges;
   /**
    * Rejects if the batch's partition has another owner. The store calls it again if the write had to wait. Absent: the
    * partition cannot be lost.

@@ -58,6 +58,8 @@ export interface ActionContext {
  */
 export interface BulkActionHandler<Config = unknown> {
   readonly actionType: string;
+  /** Whether only the platform creates actions of this type, and no request may name it. @default false */
+  readonly isInternal?: boolean;
   /** The parts of the retry policy that differ for this action type. An action's own policy takes precedence. */
   readonly retry?: RetryOverride;
   /**

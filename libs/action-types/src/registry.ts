@@ -17,23 +17,39 @@ export class ActionRegistry {
     return [...this.#handlers.values()];
   }
 
+  /** The action types that a request may name. */
+  get requestable(): BulkActionHandler[] {
+    return this.handlers.filter(({ isInternal = false }) => !isInternal);
+  }
+
   get entityTypes(): EntityType[] {
     return [...this.#entityTypes.values()];
   }
 
-  /** Returns an action type. @throws InvalidInputError `UNKNOWN_ACTION_TYPE`, naming the existing ones. */
+  /** Returns an action type. @throws InvalidInputError `UNKNOWN_ACTION_TYPE`, naming those that a request may name. */
   handler(actionType: string): BulkActionHandler {
-    return (
-      this.#handlers.get(actionType) ??
-      unknown('actionType', actionType, 'UNKNOWN_ACTION_TYPE', this.#handlers)
-    );
+    return this.#handlers.get(actionType) ?? this.#unknownActionType(actionType);
+  }
+
+  /**
+   * Returns an action type that a request may name. @throws InvalidInputError `UNKNOWN_ACTION_TYPE`, naming all of them.
+   */
+  requestableHandler(actionType: string): BulkActionHandler {
+    const handler = this.handler(actionType);
+    return handler.isInternal === true ? this.#unknownActionType(actionType) : handler;
   }
 
   /** Returns an entity type. @throws InvalidInputError `UNKNOWN_ENTITY_TYPE`, naming the existing ones. */
   entityType(name: string): EntityType {
     return (
-      this.#entityTypes.get(name) ?? unknown('entityType', name, 'UNKNOWN_ENTITY_TYPE', this.#entityTypes)
+      this.#entityTypes.get(name) ??
+      unknown('entityType', name, 'UNKNOWN_ENTITY_TYPE', [...this.#entityTypes.keys()])
     );
+  }
+
+  #unknownActionType(actionType: string): never {
+    const known = this.requestable.map((handler) => handler.actionType);
+    return unknown('actionType', actionType, 'UNKNOWN_ACTION_TYPE', known);
   }
 }
 
@@ -46,13 +62,8 @@ function byName<T>(items: readonly T[], nameOf: (item: T) => string): Map<string
   return map;
 }
 
-function unknown(
-  field: string,
-  name: string,
-  code: InputErrorCode,
-  known: ReadonlyMap<string, unknown>,
-): never {
+function unknown(field: string, name: string, code: InputErrorCode, known: readonly string[]): never {
   throw new InvalidInputError(code, `unknown ${field} "${name}"`, [
-    { field, message: `expected one of: ${[...known.keys()].join(', ')}` },
+    { field, message: `expected one of: ${known.join(', ')}` },
   ]);
 }

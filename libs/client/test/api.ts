@@ -76,6 +76,8 @@ export const view: ActionView = {
   dryRun: false,
   retry: null,
   retryOf: null,
+  changes: 'none',
+  undoOf: null,
   callbackUrl: null,
   callback: null,
   cancelling: false,
@@ -106,5 +108,6 @@ export function entry(position: number): LogEntry {
     at: AT,
     effect: 'updated',
     version: null,
+    changes: null,
   };
 }

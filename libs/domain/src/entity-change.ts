@@ -11,8 +11,17 @@ export interface Patch {
   readonly relative?: Readonly<Record<string, RelativeChange>>;
 }
 
+/** What every change may ask for. */
+interface Marked {
+  /**
+   * Whether the entity keeps a mark of the change, so that a replay and a retry of its action do not make the change
+   * again. A relative change always leaves one.
+   */
+  readonly marked?: boolean;
+}
+
 /** Changes fields of an existing entity. */
-export interface UpdateChange extends Patch {
+export interface UpdateChange extends Patch, Marked {
   readonly kind: 'update';
   readonly entityId: string;
   /** The version that the entity must have; absent: any. */
@@ -20,15 +29,17 @@ export interface UpdateChange extends Patch {
 }
 
 /** Adds an entity that does not exist. */
-export interface CreateChange {
+export interface CreateChange extends Marked {
   readonly kind: 'create';
   readonly entityId: string;
   /** The whole entity. */
   readonly set: Fields;
+  /** The version of the tombstone that the entity must have left; absent: there may be none. */
+  readonly deletedVersion?: number;
 }
 
 /** Changes fields of an existing entity, or adds the entity. */
-export interface UpsertChange extends Patch {
+export interface UpsertChange extends Patch, Marked {
   readonly kind: 'upsert';
   readonly entityId: string;
   /** The whole entity to add if there is none; null: the result is `not-found`. */
@@ -38,7 +49,7 @@ export interface UpsertChange extends Patch {
 }
 
 /** Removes an existing entity. */
-export interface DeleteChange {
+export interface DeleteChange extends Marked {
   readonly kind: 'delete';
   readonly entityId: string;
   /** The version that the entity must have; absent: any. */
@@ -54,6 +65,8 @@ export interface AppliedChange {
   readonly effect: Effect;
   /** The version that the change left; absent if the store does not know it without reading the entity. */
   readonly version?: number;
+  /** What the action keeps of the change, as the JSON of `EntityChanges`; absent if it keeps nothing. */
+  readonly changes?: string;
 }
 
 /**
@@ -76,4 +89,9 @@ export type ChangeResult =
 /** Returns whether the result of a change depends on the values that are stored. */
 export function isRelative(change: EntityChange): boolean {
   return (change.kind === 'update' || change.kind === 'upsert') && change.relative !== undefined;
+}
+
+/** Returns whether the entity keeps a mark of the change. */
+export function leavesMark(change: EntityChange): boolean {
+  return change.marked === true || isRelative(change);
 }

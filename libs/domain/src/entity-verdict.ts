@@ -1,9 +1,9 @@
 import type { Lane } from './action.ts';
-import { isRelative, type AppliedChange, type ChangeResult, type EntityChange } from './entity-change.ts';
+import { leavesMark, type AppliedChange, type ChangeResult, type EntityChange } from './entity-change.ts';
 import { SupersededError } from './errors.ts';
-import { judge, type Fence, type LanePosition, type Trail } from './fence.ts';
+import { judge, trailOf, type Fence, type LanePosition, type Trail } from './fence.ts';
 
-/** A relative change that an action made to an entity. */
+/** A change that an action made to an entity and that a replay does not make again. */
 export interface AppliedMark extends Trail {
   readonly actionId: string;
 }
@@ -15,7 +15,7 @@ export interface EntityState {
   readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
   /** When it was deleted; absent if the entity exists. */
   readonly deletedAt?: Date;
-  /** The relative changes of the last actions. A replay of a dead letter, which has another place, finds its own. */
+  /** The marks of the last actions. A replay of a dead letter, which has another place, finds its own. */
   readonly applied?: readonly AppliedMark[];
 }
 
@@ -65,7 +65,7 @@ export function writtenBlindly(change: EntityChange, isInserted: boolean): Appli
 /** Returns the result that the first run of a batch had. */
 function replayed(change: EntityChange, fence: Fence | undefined): AppliedChange {
   const { trail, born, offset } = fence ?? {};
-  if (trail !== undefined) return { kind: 'applied', effect: trail.effect, version: trail.version };
+  if (trail !== undefined) return { kind: 'applied', ...trailOf(trail) };
   return writtenBlindly(change, born !== undefined && born === offset);
 }
 
@@ -75,7 +75,7 @@ function replayed(change: EntityChange, fence: Fence | undefined): AppliedChange
  *
  * @returns the result, or undefined if the change may be made, unless a unique index refuses it.
  * @throws SupersededError if a later batch of the lane has changed the entity (G5). It says what this action did to the
- *   entity before, if the change is relative and was made.
+ *   entity before, if the change leaves a mark and was made.
  */
 export function verdictOf(
   { at, entityType, actionId }: ChangeScope,
@@ -83,7 +83,7 @@ export function verdictOf(
   stored: EntityState | undefined,
 ): ChangeResult | undefined {
   const fence = stored?.fence?.[at.lane];
-  const mark = isRelative(change) ? stored?.applied?.find((one) => one.actionId === actionId) : undefined;
+  const mark = leavesMark(change) ? stored?.applied?.find((one) => one.actionId === actionId) : undefined;
   switch (judge(fence, at)) {
     case 'replay':
       return replayed(change, fence);
@@ -91,15 +91,25 @@ export function verdictOf(
       throw new SupersededError(
         `a later batch of lane ${at.lane} has changed ${entityType.name} ${change.entityId}`,
         { at, fence },
-        mark && { effect: mark.effect, version: mark.version },
+        mark && trailOf(mark),
       );
     case 'apply':
   }
-  if (mark !== undefined) return { kind: 'applied', effect: mark.effect, version: mark.version };
+  if (mark !== undefined) return { kind: 'applied', ...trailOf(mark) };
+  if (change.kind === 'create' && change.deletedVersion !== undefined)
+    return restorable(stored, change.deletedVersion);
   if (!isLiving(stored)) return addsAbsent(change) ? undefined : { kind: 'not-found' };
   if (change.kind === 'create') return { kind: 'exists' };
   const { expectedVersion } = change;
   return expectedVersion === undefined || expectedVersion === stored.version
     ? undefined
     : { kind: 'version-conflict', version: stored.version };
+}
+
+/** Decides on a change that restores a deleted entity. @returns undefined if it may be made. */
+function restorable(stored: EntityState | undefined, deletedVersion: number): ChangeResult | undefined {
+  if (stored === undefined) return { kind: 'not-found' };
+  const { version, deletedAt } = stored;
+  const isSame = deletedAt !== undefined && version === deletedVersion;
+  return isSame ? undefined : { kind: 'version-conflict', version };
 }

@@ -24,6 +24,13 @@ export interface Trail {
   readonly effect: Effect;
   /** The version that it left. */
   readonly version: number;
+  /** What the action keeps of the change, as the JSON of `EntityChanges`; absent if it keeps nothing. */
+  readonly changes?: string;
+}
+
+/** Returns what a batch did to an entity, without anything else. */
+export function trailOf({ effect, version, changes }: Trail): Trail {
+  return { effect, version, ...(changes === undefined ? {} : { changes }) };
 }
 
 /**

@@ -14,6 +14,7 @@ export * from './exact-number.ts';
 export * from './fence.ts';
 export * from './field-changes.ts';
 export * from './json-object.ts';
+export * from './kept-changes.ts';
 export * from './lease.ts';
 export * from './ledger.ts';
 export * from './lifetimes.ts';

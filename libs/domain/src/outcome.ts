@@ -33,6 +33,12 @@ export const OUTCOME_CODES = {
   PROCESSING_ERROR: 'PROCESSING_ERROR',
   /** The message that carried this entity could not be processed and is in the dead letters. */
   DEAD_LETTERED: 'DEAD_LETTERED',
+  /** An undo found the record without the version that the action had left. */
+  CHANGED_SINCE: 'CHANGED_SINCE',
+  /** An undo cannot put a record back, because the values before the change were too large to keep. */
+  CHANGES_TRUNCATED: 'CHANGES_TRUNCATED',
+  /** An undo cannot put a record back, because nothing was kept of its change. */
+  CHANGES_NOT_KEPT: 'CHANGES_NOT_KEPT',
   /** Its outcome was lost with Kafka and Redis, and an operator has accepted that: it was changed once or not at all. */
   OUTCOME_UNKNOWN: 'OUTCOME_UNKNOWN',
 } as const;
@@ -56,6 +62,8 @@ export interface Success {
   readonly effect?: Effect;
   /** The version that the action left; absent if it is unknown. */
   readonly version?: number;
+  /** What the action keeps of the change, as the JSON of `EntityChanges`; absent if it keeps nothing. */
+  readonly changes?: string;
 }
 
 /** The outcome of one entity. A success has no code; a failure or a skip always has one. */
@@ -80,9 +88,11 @@ const SUCCESSES: Readonly<Record<Effect, Success>> = Object.freeze(
  *
  * @param effect what was done to the entity, if it is known.
  * @param version the version that the action left, if it is known.
+ * @param changes what the action keeps of the change, as the JSON of `EntityChanges`.
  */
-export function success(effect?: Effect, version?: number): Success {
+export function success(effect?: Effect, version?: number, changes?: string): Success {
   const base = effect === undefined ? SUCCESS : SUCCESSES[effect];
+  if (changes !== undefined) return { ...base, ...(version === undefined ? {} : { version }), changes };
   return version === undefined ? base : { ...base, version };
 }
 

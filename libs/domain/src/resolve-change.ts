@@ -3,6 +3,7 @@ import type { Fields } from './entity.ts';
 import { isLiving, recordOf, verdictOf, type ChangeScope, type EntityState } from './entity-verdict.ts';
 import type { FieldIssue } from './errors.ts';
 import type { Trail } from './fence.ts';
+import { changesText, type ChangedFields, type KeepChanges } from './kept-changes.ts';
 import { equalValues, relativeValue } from './relative-change.ts';
 
 /** A stored entity with the fields that a change concerns. */
@@ -17,7 +18,13 @@ export type FieldsValidator = (
 
 /** The scope of a change, with the rules of its entity type. */
 export interface ResolveScope extends ChangeScope {
-  readonly entityType: ChangeScope['entityType'] & { readonly validatePatch: FieldsValidator };
+  readonly entityType: ChangeScope['entityType'] & {
+    readonly validatePatch: FieldsValidator;
+    /** The schema of a whole entity, whose shape names its fields. */
+    readonly recordSchema: { readonly shape: Readonly<Record<string, unknown>> };
+  };
+  /** What the results keep of the changes; absent: nothing. */
+  readonly changes?: KeepChanges | undefined;
 }
 
 /** The write that a change amounts to for the entity as it was read. */
@@ -46,10 +53,28 @@ export function resolveChange(
   const verdict = verdictOf(scope, change, stored);
   if (verdict !== undefined) return { kind: 'result', result: verdict };
   const version = (stored?.version ?? 0) + 1;
-  if (change.kind === 'create' || !isLiving(stored))
-    return { kind: 'write', effect: 'created', version, set: recordOf(change) ?? {}, unset: [] };
-  if (change.kind === 'delete') return { kind: 'write', effect: 'deleted', version, set: {}, unset: [] };
+  if (change.kind === 'create' || !isLiving(stored)) {
+    const set = recordOf(change) ?? {};
+    const fields = Object.keys(set);
+    const kept = keptOf(scope, { effect: 'created', fields, before: {}, after: set });
+    return { kind: 'write', effect: 'created', version, set, unset: [], ...kept };
+  }
+  if (change.kind === 'delete') {
+    const fields = fieldsOf(scope).filter((field) => stored[field] !== undefined);
+    const kept = keptOf(scope, { effect: 'deleted', fields, before: stored, after: {} });
+    return { kind: 'write', effect: 'deleted', version, set: {}, unset: [], ...kept };
+  }
   return patched(scope, change, stored);
+}
+
+/** Returns what the result keeps of a write. */
+function keptOf({ changes }: ResolveScope, changed: ChangedFields): Pick<Trail, 'changes'> {
+  const text = changesText(changes, changed);
+  return text === undefined ? {} : { changes: text };
+}
+
+function fieldsOf({ entityType }: ResolveScope): string[] {
+  return Object.keys(entityType.recordSchema.shape);
 }
 
 function patched(scope: ResolveScope, change: UpdateChange | UpsertChange, stored: StoredEntity): Resolved {
@@ -60,12 +85,16 @@ function patched(scope: ResolveScope, change: UpdateChange | UpsertChange, store
   );
   const unset = change.unset.filter((field) => stored[field] !== undefined);
   const isChanged = set.length + unset.length > 0;
+  const effect = isChanged ? 'updated' : 'unchanged';
+  const after = Object.fromEntries(set);
+  const fields = [...Object.keys(after), ...unset];
   return {
     kind: 'write',
-    effect: isChanged ? 'updated' : 'unchanged',
+    effect,
     version: isChanged ? stored.version + 1 : stored.version,
-    set: Object.fromEntries(set),
+    set: after,
     unset,
+    ...keptOf(scope, { effect, fields, before: stored, after }),
   };
 }
 
@@ -102,8 +131,9 @@ function wouldBe(field: string, values: Fields, message: string): FieldIssue {
     : { field, message };
 }
 
-/** Returns the fields that a change names, which must be read to resolve it. */
-export function fieldsNamedBy(change: EntityChange): readonly string[] {
-  if (change.kind === 'delete' || change.kind === 'create') return [];
+/** Returns the fields that must be read to resolve a change: those that it names, and all if a deletion is kept. */
+export function fieldsNamedBy(scope: ResolveScope, change: EntityChange): readonly string[] {
+  if (change.kind === 'delete') return scope.changes === undefined ? [] : fieldsOf(scope);
+  if (change.kind === 'create') return [];
   return [...Object.keys(change.set), ...change.unset, ...Object.keys(change.relative ?? {})];
 }

@@ -5,6 +5,7 @@ import type {
   Effect,
   Fence,
   Fields,
+  KeepChanges,
   Lane,
   Lease,
   OutcomeStatus,
@@ -31,10 +32,14 @@ export interface ActionDocument {
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
   /**
-   * The first action of the chain of retries. The relative changes that it made are not made again. Absent if the action
+   * The first action of the chain of retries. The changes that it made and marked are not made again. Absent if the action
    * retries none.
    */
   readonly rootActionId?: string;
+  /** What the outcomes keep of the changes; absent: nothing. */
+  readonly changes?: KeepChanges['kept'];
+  /** The action that this one undoes; absent if it undoes none. */
+  readonly undoOf?: string;
   /** Identifies the caller's request; absent if the caller gave no key. The key is unique within the account. */
   readonly idempotency?: {
     readonly key: string;
@@ -308,6 +313,8 @@ export interface LoggedOutcome {
   readonly effect?: Effect;
   /** The version of the entity that the action left; absent if it is unknown. */
   readonly version?: number;
+  /** What the action keeps of the change, as the JSON of `EntityChanges`; absent if it keeps nothing. */
+  readonly changes?: string;
 }
 
 /**
@@ -323,7 +330,7 @@ export interface EntityDocument {
   readonly version: number;
   /** Lane → the last batch of that lane that changed it (G5). */
   readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
-  /** The relative changes of the last actions, in the order in which they were made; absent if there is none. */
+  /** The marks of the last changes that left one, in the order in which they were made; absent if there is none. */
   readonly applied?: readonly AppliedMark[];
   readonly createdAt: Date;
   readonly updatedAt: Date;

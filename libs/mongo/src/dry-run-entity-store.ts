@@ -2,6 +2,7 @@ import type { EntityStore, WriteScope } from '@bulk/action-types';
 import {
   isLiving,
   resolveChange,
+  trailOf,
   UNIQUE_VIOLATION,
   type ChangeResult,
   type EntityChange,
@@ -32,7 +33,7 @@ export class DryRunEntityStore implements EntityStore {
     const unique = uniqueIndexes(scope.entityType);
     const keyOf = ({ entityId }: EntityChange): string => entityKey(scope.accountId, entityId);
     const { collection } = scope.entityType;
-    const fields = new Set([...unique.flat(), ...fieldsToRead(changes)]);
+    const fields = new Set([...unique.flat(), ...fieldsToRead(scope, changes)]);
     const states = await readStates(this.#database, collection, changes.map(keyOf), [...fields]);
     const claims: Claim[] = [];
     const resolved = changes.map((change) => {
@@ -45,8 +46,7 @@ export class DryRunEntityStore implements EntityStore {
     const taken = await findTaken(this.#database, scope, unique, claims);
     return resolved.map((one, i) => {
       if (one.kind === 'result') return one.result;
-      const { effect, version } = one;
-      return taken.has(changes[i]?.entityId ?? '') ? UNIQUE_VIOLATION : { kind: 'applied', effect, version };
+      return taken.has(changes[i]?.entityId ?? '') ? UNIQUE_VIOLATION : { kind: 'applied', ...trailOf(one) };
     });
   }
 }

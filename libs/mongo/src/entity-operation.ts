@@ -1,7 +1,10 @@
 import type { WriteScope } from '@bulk/action-types';
 import {
-  isRelative,
+  clippedChanges,
+  leavesMark,
+  MAX_MARK_CHANGES_BYTES,
   recordOf,
+  trailOf,
   type AppliedMark,
   type EntityChange,
   type EntityState,
@@ -15,7 +18,7 @@ import { entityKey, type EntityDocument } from './documents.ts';
 
 type Operation = AnyBulkWriteOperation<EntityDocument>;
 
-/** Maximum number of relative changes that an entity remembers. */
+/** Maximum number of marks that an entity keeps. */
 const MAX_MARKS = 100;
 
 /**
@@ -62,7 +65,7 @@ function patchOperation(scope: WriteScope, change: UpdateChange | UpsertChange):
  * Returns the write of a change that was resolved for the entity as it was read. Its filter contains the version that was
  * read, so that it matches nothing if the entity has changed since.
  *
- * The mark of a relative change is pushed, because a change of another lane that raised no version may have left a mark
+ * The mark of a change is pushed, because a change of another lane that raised no version may have left a mark
  * since the read.
  *
  * @param stored the entity as it was read; undefined if there was none.
@@ -73,13 +76,15 @@ export function resolvedOperation(
   write: ResolvedWrite,
   stored: EntityState | undefined,
 ): Operation {
-  const { effect, version, set, unset } = write;
+  const { effect, set, unset } = write;
   const { entityId } = change;
-  const fence: Fence = { ...placeOf(scope), trail: { effect, version } };
-  const marks = isRelative(change) ? pushingMark(scope, write) : {};
+  const fence: Fence = { ...placeOf(scope), trail: trailOf(write) };
+  const mark = leavesMark(change) ? markOf(scope, write) : undefined;
+  const marks: Document =
+    mark === undefined ? {} : { $push: { applied: { $each: [mark], $slice: -MAX_MARKS } } };
   if (effect === 'created')
     return createOperation(scope, entityId, set, { fence, version: stored?.version, marks });
-  if (effect === 'deleted') return deleteOperation(scope, entityId, stored?.version, fence);
+  if (effect === 'deleted') return deleteOperation(scope, entityId, stored?.version, fence, mark);
   const filter = livingFilter(scope, entityId, stored?.version);
   const { lane } = scope.at;
   // The fence must be there even if nothing changes: a redelivery then finds that this batch was applied.
@@ -94,11 +99,15 @@ export function resolvedOperation(
   return { updateOne: { filter, update } };
 }
 
-/** Returns the part of an update that adds the mark of a change, if the action is known. */
-function pushingMark({ actionId }: WriteScope, { effect, version }: ResolvedWrite): Document {
-  if (actionId === undefined) return {};
-  const mark: AppliedMark = { actionId, effect, version };
-  return { $push: { applied: { $each: [mark], $slice: -MAX_MARKS } } };
+/** Returns the mark of a change, if the action is known. */
+function markOf({ actionId }: WriteScope, write: ResolvedWrite): AppliedMark | undefined {
+  if (actionId === undefined) return undefined;
+  const { changes, ...trail } = trailOf(write);
+  return {
+    actionId,
+    ...trail,
+    ...(changes === undefined ? {} : { changes: clippedChanges(changes, MAX_MARK_CHANGES_BYTES) }),
+  };
 }
 
 /**
@@ -142,6 +151,7 @@ function deleteOperation(
   entityId: string,
   expectedVersion: number | undefined,
   fence: Fence = placeOf(scope),
+  mark?: AppliedMark,
 ): Operation {
   const { at, now } = scope;
   const tombstone = {
@@ -150,8 +160,8 @@ function deleteOperation(
     id: '$id',
     version: { $add: [{ $ifNull: ['$version', 0] }, 1] },
     fence: { $mergeObjects: ['$fence', { [at.lane]: { $literal: fence } }] },
-    // A replay of a relative change must find its mark. The field stays absent if there is none.
-    applied: '$applied',
+    // A replay of a change must find its mark. The field stays absent if there is none.
+    applied: mark === undefined ? '$applied' : withMark(mark),
     createdAt: '$createdAt',
     updatedAt: now,
     deletedAt: now,
@@ -162,6 +172,12 @@ function deleteOperation(
       update: [{ $replaceWith: tombstone }],
     },
   };
+}
+
+/** Returns the marks of an entity with one more. The stored marks may have become more since the entity was read. */
+function withMark(mark: AppliedMark): Document {
+  const all = { $concatArrays: [{ $ifNull: ['$applied', []] }, [{ $literal: mark }]] };
+  return { $slice: [all, -MAX_MARKS] };
 }
 
 function livingFilter(

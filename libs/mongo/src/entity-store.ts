@@ -52,7 +52,7 @@ export const ENTITY_WRITE_LIMITS: GroupLimits = { concurrency: 2, operations: 20
  * MongoDB refuses documents, it names their operations: only their entities are refused, and nothing is written again.
  *
  * A relative change (an increment, a change of a list) is computed from the entity, which is read first: one more round
- * trip for all such changes of the bulk write. Its filter contains the version that was read, and if the entity has
+ * trip for all such changes of the bulk write. So is every change whose values before and after are kept. Its filter contains the version that was read, and if the entity has
  * changed since, it is read again.
  */
 export class MongoEntityStore implements EntityStore {
@@ -174,10 +174,10 @@ export class MongoEntityStore implements EntityStore {
 
   /** Reads the entities whose changes depend on them. @throws StoreError */
   async #read(collection: string, group: readonly PendingWrite[]): Promise<ReadonlyMap<string, ReadState>> {
-    const changes = group.flatMap(({ toRead }) => toRead);
-    if (changes.length === 0) return NOTHING_READ;
+    if (group.every(({ toRead }) => toRead.length === 0)) return NOTHING_READ;
+    const fields = new Set(group.flatMap(({ scope, toRead }) => fieldsToRead(scope, toRead)));
     const keys = group.flatMap((write) => write.toRead.map((change) => write.keyOf(change)));
-    return readStates(this.#database, collection, keys, fieldsToRead(changes));
+    return readStates(this.#database, collection, keys, [...fields]);
   }
 
   /** Plans the writes of a group. One that is superseded fails, and the others continue. */

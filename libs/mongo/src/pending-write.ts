@@ -44,7 +44,7 @@ export class PendingWrite implements GroupItem {
     this.rank = performance.now() + PATIENCE_MS[scope.at.lane];
     this.urgency = LANES.indexOf(scope.at.lane);
     this.#blind = changes.map((change) =>
-      mustRead(change, readsFirst) ? undefined : planBlind(scope, change),
+      mustRead(scope, change, readsFirst) ? undefined : planBlind(scope, change),
     );
     this.toRead = changes.filter((_, i) => this.#blind[i] === undefined);
     this.bytes = changes.reduce((sum, change) => sum + OPERATION_BYTES + bytesOf(change), 0);

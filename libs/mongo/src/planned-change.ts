@@ -2,9 +2,10 @@ import type { WriteScope } from '@bulk/action-types';
 import {
   fieldsNamedBy,
   isLiving,
-  isRelative,
+  leavesMark,
   REFUSED,
   resolveChange,
+  trailOf,
   UNIQUE_VIOLATION,
   verdictOf,
   writtenBlindly,
@@ -32,14 +33,14 @@ export type PlannedChange =
     }
   | { readonly change: EntityChange; readonly result: ChangeResult };
 
-/** Returns whether the operation of a change depends on the stored entity. */
-export function mustRead(change: EntityChange, readsFirst: boolean): boolean {
-  return readsFirst || isRelative(change);
+/** Returns whether the operation of a change depends on the stored entity, or what is kept of the change does. */
+export function mustRead(scope: WriteScope, change: EntityChange, readsFirst: boolean): boolean {
+  return readsFirst || scope.changes !== undefined || leavesMark(change);
 }
 
 /** Returns the fields that must be read for these changes, in addition to the state. */
-export function fieldsToRead(changes: readonly EntityChange[]): string[] {
-  return [...new Set(changes.flatMap(fieldsNamedBy))];
+export function fieldsToRead(scope: WriteScope, changes: readonly EntityChange[]): string[] {
+  return [...new Set(changes.flatMap((change) => fieldsNamedBy(scope, change)))];
 }
 
 /** Plans the write of a change whose entity was read. @throws SupersededError */
@@ -70,9 +71,7 @@ export function operationsOf(
 export function madeResult(planned: PlannedChange, isInserted: boolean): ChangeResult {
   if (!('operation' in planned)) return planned.result;
   const { change, write } = planned;
-  return write === undefined
-    ? writtenBlindly(change, isInserted)
-    : { kind: 'applied', effect: write.effect, version: write.version };
+  return write === undefined ? writtenBlindly(change, isInserted) : { kind: 'applied', ...trailOf(write) };
 }
 
 /**

@@ -50,6 +50,11 @@ const variables = z.object({
     8,
     'Maximum number of entities of a group of batches that are processed at the same time if the action type has no processBatch. Higher values finish such groups sooner.',
   ),
+  CHANGES_MAX_BYTES: integer(
+    { min: 256, max: 65_536 },
+    16_384,
+    'Maximum size of what one outcome keeps of a change, in bytes of its JSON. A larger change is replaced by changesTruncated, and an undo cannot put its record back. Higher values keep more and make entities, results and logs larger.',
+  ),
   ...retryConfigShape,
   FIRST_POSITIONS_TTL_HOURS: optionalInteger(
     { min: 1, max: 876_000 },

@@ -99,6 +99,7 @@ export async function createContainer(
         store: new MongoEntityStore(database),
         dryRunStore: new DryRunEntityStore(database),
         entityConcurrency: config.ENTITY_CONCURRENCY,
+        changesMaxBytes: config.CHANGES_MAX_BYTES,
         now,
         log,
       }),

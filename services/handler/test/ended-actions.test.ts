@@ -132,6 +132,7 @@ describe('a consumer group that starts from the beginning of a lane', () => {
             notBefore: at,
             progress,
             effects: [],
+            changes: [],
           }),
         };
       }),

@@ -8,6 +8,7 @@ import {
 import { encodeEntities, entityBatchEncoder, MESSAGES, type BatchResult } from '@bulk/contracts';
 import {
   partitionOf,
+  type ChangesKept,
   type Entity,
   type Lane,
   type Outcome,
@@ -48,6 +49,7 @@ export interface GivenBatch {
   readonly generation?: number;
   readonly retry?: RetryOverride;
   readonly rootActionId?: string;
+  readonly changes?: ChangesKept;
 }
 
 /**
@@ -127,6 +129,7 @@ export class HandlerHarness extends ServiceHarness {
             cancelled: given.cancelled ?? false,
             retry: given.retry ?? null,
             rootActionId: given.rootActionId ?? null,
+            changes: given.changes ?? 'none',
           })({ batchNo, entities: encodeEntities(entities) }),
           partition,
           ...(given.generation === undefined ? {} : { headers: { generation: String(given.generation) } }),

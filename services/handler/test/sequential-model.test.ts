@@ -38,6 +38,7 @@ beforeAll(async () => {
     store: new MongoEntityStore(database),
     dryRunStore: new DryRunEntityStore(database),
     entityConcurrency: 4,
+    changesMaxBytes: 16_384,
     now: () => new Date(),
     log: silentLogger(),
   });
@@ -175,6 +176,7 @@ function batchAt(
       cancelled: false,
       retry: null,
       rootActionId: null,
+      changes: 'none',
       batchNo: 0,
       entities: entities.map((given, position) => toEntity(position, given)),
     },

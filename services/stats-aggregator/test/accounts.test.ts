@@ -26,10 +26,21 @@ describe('the logs and counts of an action', () => {
     const actionId = randomUUID();
     await harness.givenAction(actionId, 200);
     await harness.start();
-    await harness.publish(...numbers(20).map((n) => harness.result(actionId, n)));
+    const results = numbers(20).map((n) => harness.result(actionId, n));
+    const changes = '{"before":{"city":null},"after":{"city":"Bonn"}}';
+    const made = { effect: 'updated', version: 2, changes } as const;
+    const outcomes = results[1]!.outcomes.map((one) =>
+      one.status === 'success' ? { ...one, ...made } : one,
+    );
+    results[1] = { ...results[1]!, outcomes };
+    await harness.publish(...results);
     const action = await harness.awaitStatus(actionId, 'completed');
     const report = await checkAccounting(harness.database, actionId);
     expect(report.breaches).toEqual([]);
+    const log = await harness.database.actionLogs.findOne({ _id: `${actionId}:1` });
+    expect(log?.outcomes.map((one) => one.changes)).toEqual(
+      outcomes.map(({ status }) => (status === 'success' ? changes : undefined)),
+    );
     expect(action.codes).toEqual({ ENTITY_NOT_FOUND: 67, DUPLICATE_ENTITY: 19 });
     expect(action.startedAt).toBeInstanceOf(Date);
     expect(action.finishedAt).toBeInstanceOf(Date);

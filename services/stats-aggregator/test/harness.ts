@@ -100,6 +100,7 @@ export class AggregatorHarness extends ServiceHarness {
         attempts: 1,
         effect: null,
         version: null,
+        changes: null,
       })),
       processedAt: 1_700_000_000_000,
       ...more,

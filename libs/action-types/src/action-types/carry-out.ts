@@ -16,6 +16,8 @@ export interface Plan {
   readonly change: EntityChange;
   /** The outcome if there is no such entity. @default `ENTITY_NOT_FOUND` */
   readonly ifAbsent?: Outcome;
+  /** Returns the outcome if the entity has another version. @default `VERSION_CONFLICT` */
+  readonly ifOtherVersion?: (version: number) => Outcome;
 }
 
 /**
@@ -53,7 +55,7 @@ export async function single(outcomes: Promise<Outcome[]>): Promise<Outcome> {
 function toOutcome(result: ChangeResult | undefined, plan: Plan, entityType: string): Outcome {
   switch (result?.kind) {
     case 'applied':
-      return success(result.effect, result.version);
+      return success(result.effect, result.version, result.changes);
     case 'not-found':
       return plan.ifAbsent ?? failure(OUTCOME_CODES.ENTITY_NOT_FOUND, `no ${entityType} has this id`);
     case 'exists':
@@ -71,9 +73,12 @@ function toOutcome(result: ChangeResult | undefined, plan: Plan, entityType: str
     case 'invalid':
       return failure(OUTCOME_CODES.INVALID_ENTITY, sentence(result.issues));
     case 'version-conflict':
-      return failure(
-        OUTCOME_CODES.VERSION_CONFLICT,
-        `expected version ${expectedBy(plan.change)}, and the ${entityType} has version ${result.version}`,
+      return (
+        plan.ifOtherVersion?.(result.version) ??
+        failure(
+          OUTCOME_CODES.VERSION_CONFLICT,
+          `expected version ${expectedBy(plan.change)}, and the ${entityType} has version ${result.version}`,
+        )
       );
     case undefined:
       return failure(OUTCOME_CODES.PROCESSING_ERROR, 'the store gave no result');

@@ -289,6 +289,8 @@ export const positionOutcomeSchema = z.strictObject({
   effect: outcomeEffectSchema.nullable(),
   /** The version of the entity that the action left; null if it is unknown. A write that reads no entity knows it of an inserted entity, and of one with an expectedVersion. */
   version: z.int().nullable(),
+  /** What the action keeps of the change, a JSON object: fields, or before and after, or changesTruncated; null: nothing. */
+  changes: z.string().nullable(),
 });
 export type PositionOutcome = z.infer<typeof positionOutcomeSchema>;
 
@@ -459,6 +461,12 @@ export const batchResultAvro = {
               default: null,
               doc: 'The version of the entity that the action left; null if it is unknown. A write that reads no entity knows it of an inserted entity, and of one with an expectedVersion.',
             },
+            {
+              name: 'changes',
+              type: ['null', 'string'],
+              default: null,
+              doc: 'What the action keeps of the change, a JSON object: fields, or before and after, or changesTruncated; null: nothing.',
+            },
           ],
         },
       },
@@ -589,6 +597,10 @@ export const batchRetrySchema = z.strictObject({
 });
 export type BatchRetry = z.infer<typeof batchRetrySchema>;
 
+/** What the outcomes keep of the changes. */
+export const changesKeptSchema = z.enum(['none', 'fields', 'values']);
+export type ChangesKept = z.infer<typeof changesKeptSchema>;
+
 /** A fault that intake found. */
 export const entityFaultSchema = z.strictObject({
   /** For example INVALID_ROW. */
@@ -635,6 +647,8 @@ export const entityBatchSchema = z.strictObject({
   retry: batchRetrySchema.nullable(),
   /** For a retry of an action: the first action of the chain, whose relative changes are not made again. */
   rootActionId: z.string().nullable(),
+  /** What the outcomes keep of the changes: nothing, the names of the changed fields, or their values before and after. */
+  changes: changesKeptSchema,
   /** 0-based number of the batch within its action. */
   batchNo: z.int32(),
   /** In ascending order of position. */
@@ -734,6 +748,18 @@ export const entityBatchAvro = {
       type: ['null', 'string'],
       default: null,
       doc: 'For a retry of an action: the first action of the chain, whose relative changes are not made again.',
+    },
+    {
+      name: 'changes',
+      type: {
+        type: 'enum',
+        name: 'ChangesKept',
+        symbols: ['none', 'fields', 'values'],
+        default: 'none',
+        doc: 'What the outcomes keep of the changes.',
+      },
+      default: 'none',
+      doc: 'What the outcomes keep of the changes: nothing, the names of the changed fields, or their values before and after.',
     },
     {
       name: 'batchNo',

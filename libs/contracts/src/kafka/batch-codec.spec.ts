@@ -22,7 +22,13 @@ const entities = [
   { position: 3, id: 'c3', ref: 'row 4', fields: { name: 'Ünal', age: null } },
   { position: 7, id: 'c7', ref: null, fields: {} },
 ];
-const mode = { dryRun: true, cancelled: false, retry: { maxAttempts: 2 }, rootActionId: 'a0' };
+const mode = {
+  dryRun: true,
+  cancelled: false,
+  retry: { maxAttempts: 2 },
+  rootActionId: 'a0',
+  changes: 'values',
+} as const;
 const message = entityBatchEncoder(
   identity,
   config,
@@ -47,6 +53,7 @@ describe('an entity batch', () => {
       cancelled: false,
       retry: null,
       rootActionId: null,
+      changes: 'none',
     });
   });
 
@@ -64,7 +71,13 @@ describe('a batch result', () => {
   const outcomes = [
     { position: 3, entityId: 'c3', ref: 'row 4', outcome: success(), attempts: 1 },
     { position: 4, entityId: 'c4', ref: null, outcome: success('updated', 7), attempts: 1 },
-    { position: 5, entityId: 'c5', ref: null, outcome: success('deleted'), attempts: 1 },
+    {
+      position: 5,
+      entityId: 'c5',
+      ref: null,
+      outcome: success('deleted', 3, '{"fields":["city"]}'),
+      attempts: 1,
+    },
     { position: 7, entityId: 'c7', ref: null, outcome: failure('NOT_FOUND', 'no such contact'), attempts: 3 },
   ];
   const result = encodeBatchResult({ identity, batchNo: 5 }, source, outcomes, new Date(0));

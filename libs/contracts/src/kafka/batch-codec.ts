@@ -1,5 +1,12 @@
 import type { ActionIdentity, Effect, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
-import { jsonObjectSchema, retryOverrideSchema, success, type Outcome } from '@bulk/domain';
+import {
+  boundedChanges,
+  jsonObjectSchema,
+  retryOverrideSchema,
+  success,
+  type ChangesKept,
+  type Outcome,
+} from '@bulk/domain';
 import { MalformedMessageError } from './malformed-message-error.ts';
 import { FIRST_GENERATION } from './headers.ts';
 import type { BatchEntity, BatchResult, BatchSource, EntityBatch } from './messages.ts';
@@ -16,13 +23,15 @@ export interface EntityBatchContent {
   readonly retry: RetryOverride | null;
   /** For a retry of an action: the first action of the chain, whose relative changes are not made again; else null. */
   readonly rootActionId: string | null;
+  /** What the outcomes keep of the changes. */
+  readonly changes: ChangesKept;
   readonly batchNo: number;
   readonly entities: readonly Entity[];
 }
 
 /** How a batch is processed. */
 export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry'> &
-  Partial<Pick<EntityBatchContent, 'rootActionId'>>;
+  Partial<Pick<EntityBatchContent, 'rootActionId' | 'changes'>>;
 
 const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
@@ -53,7 +62,7 @@ export function encodeEntities(entities: readonly Entity[]): EncodedEntity[] {
 export function entityBatchEncoder(
   { actionId, accountId, actionType, entityType, lane }: ActionIdentity,
   config: Fields,
-  { dryRun, cancelled, retry, rootActionId = null }: BatchMode = FOR_REAL,
+  { dryRun, cancelled, retry, rootActionId = null, changes = 'none' }: BatchMode = FOR_REAL,
 ): (batch: EncodedBatch) => EntityBatch {
   const shared = {
     actionId,
@@ -66,6 +75,7 @@ export function entityBatchEncoder(
     cancelled,
     retry: encodeRetry(retry),
     rootActionId,
+    changes,
   };
   return ({ batchNo, entities }) => ({
     ...shared,
@@ -87,6 +97,7 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
     cancelled: message.cancelled,
     retry: message.retry === null ? null : decodeRetry(message.retry),
     rootActionId: message.rootActionId,
+    changes: message.changes,
     batchNo: message.batchNo,
     entities: message.entities.map(({ position, id, ref, fields, fault }) => ({
       position,
@@ -121,7 +132,11 @@ export interface AttemptedOutcome extends PositionOutcome {
   readonly attempts: number;
 }
 
-/** Encodes the result of a batch. @param generation generation of the message that carried the batch. */
+/**
+ * Encodes the result of a batch. Changes that exceed the bound of a batch are replaced by a mark.
+ *
+ * @param generation generation of the message that carried the batch.
+ */
 export function encodeBatchResult(
   batch: Pick<EntityBatchContent, 'identity' | 'batchNo'>,
   source: BatchSource,
@@ -130,6 +145,7 @@ export function encodeBatchResult(
   generation: number = FIRST_GENERATION,
 ): BatchResult {
   const { actionId, accountId, actionType, entityType } = batch.identity;
+  const changes = boundedChanges(outcomes.map(({ outcome }) => changesOf(outcome)));
   return {
     resultId: resultIdOf(actionId, batch.batchNo),
     actionId,
@@ -139,7 +155,7 @@ export function encodeBatchResult(
     batchNo: batch.batchNo,
     generation,
     source,
-    outcomes: outcomes.map(({ position, entityId, ref, outcome, attempts }) => ({
+    outcomes: outcomes.map(({ position, entityId, ref, outcome, attempts }, i) => ({
       position,
       entityId,
       ref,
@@ -148,6 +164,7 @@ export function encodeBatchResult(
       message: outcome.message,
       attempts,
       ...encodeEffect(outcome),
+      changes: changes[i] ?? null,
     })),
     processedAt: processedAt.getTime(),
   };
@@ -156,10 +173,14 @@ export function encodeBatchResult(
 /** Decodes the outcomes of a result. @throws MalformedMessageError if a failure or skip has no code. */
 export function decodeOutcomes(message: BatchResult): AttemptedOutcome[] {
   return message.outcomes.map(
-    ({ position, entityId, ref, status, code, message: text, attempts, effect, version }) => {
+    ({ position, entityId, ref, status, code, message: text, attempts, effect, version, changes }) => {
       const outcome: Outcome =
         status === 'success'
-          ? success(effect === null || effect === 'other' ? undefined : effect, version ?? undefined)
+          ? success(
+              effect === null || effect === 'other' ? undefined : effect,
+              version ?? undefined,
+              changes ?? undefined,
+            )
           : { status, code: required(code, position), message: text ?? '' };
       return { position, entityId, ref, outcome, attempts };
     },
@@ -177,6 +198,11 @@ export function encodeEffect(outcome: Outcome): EncodedEffect {
   return outcome.status === 'success'
     ? { effect: outcome.effect ?? null, version: outcome.version ?? null }
     : NO_EFFECT;
+}
+
+/** Returns what an outcome keeps of its change. */
+export function changesOf(outcome: Outcome): string | undefined {
+  return outcome.status === 'success' ? outcome.changes : undefined;
 }
 
 const NO_EFFECT: EncodedEffect = Object.freeze({ effect: null, version: null });

@@ -14,6 +14,8 @@ export const ACCEPTED: ActionView = {
   dryRun: false,
   retry: null,
   retryOf: null,
+  changes: 'none',
+  undoOf: null,
   callbackUrl: null,
   callback: null,
   status: 'pending',
@@ -71,6 +73,7 @@ export const LOG_ENTRIES: LogEntry[] = [
     at: '2026-11-24T09:00:00.320Z',
     effect: 'updated',
     version: null,
+    changes: null,
   },
   {
     position: 1,
@@ -83,6 +86,7 @@ export const LOG_ENTRIES: LogEntry[] = [
     at: '2026-11-24T09:00:00.320Z',
     effect: null,
     version: null,
+    changes: null,
   },
 ];
 
@@ -174,6 +178,15 @@ export const REQUESTS: Readonly<
   delete: {
     summary: 'Delete leads',
     value: { actionType: 'delete', entityType: 'lead', entities: [{ id: 'lead-8' }, { id: 'lead-9' }] },
+  },
+  undoable: {
+    summary: 'Keep the values before and after, so that the action can be undone',
+    value: {
+      actionType: 'update',
+      changes: 'values',
+      config: { set: { status: 'inactive' } },
+      entities: [{ id: 'contact-1' }, { id: 'contact-2' }],
+    },
   },
   dryRun: {
     summary: 'Predict the outcomes without changing anything',

@@ -3,10 +3,13 @@ import {
   ACTION_STATUSES,
   actionIdSchema,
   actionStatusSchema,
+  CHANGES_KEPT,
+  changesKeptSchema,
   DEFAULT_ENTITY_TYPE,
   DEFAULT_LANE,
   EFFECTS,
   effectSchema,
+  entityChangesSchema,
   incomingEntitySchema,
   LANES,
   laneSchema,
@@ -64,6 +67,9 @@ export const actionParametersSchema = z.strictObject({
     .boolean('expected true or false')
     .default(false)
     .meta({ description: 'Whether to predict the outcomes without changing anything.' }),
+  changes: changesKeptSchema.optional().meta({
+    description: `What each outcome keeps of the change: ${CHANGES_KEPT.join(', ')} (the names of the changed fields, or their values before and after). Only an action with \`values\` can be undone. Default: \`values\` in a dry run, else \`none\`.`,
+  }),
   priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
   retry: retryOverrideSchema.optional().meta({
     description:
@@ -126,6 +132,8 @@ export const actionViewSchema = z.object({
   retryOf: actionIdSchema
     .nullable()
     .meta({ description: 'The action whose failed positions this one tries again.' }),
+  changes: changesKeptSchema.meta({ description: 'What each outcome keeps of the change.' }),
+  undoOf: actionIdSchema.nullable().meta({ description: 'The action that this one undoes.' }),
   status: actionStatusSchema.meta({ description: ACTION_STATUSES.join(', ') }),
   cancelling: z.boolean().meta({
     description: 'Whether the action was cancelled and its unprocessed positions are still being skipped.',
@@ -172,6 +180,10 @@ export const logEntrySchema = z.object({
   version: z.int().positive().nullable().meta({
     description:
       'The version of the entity that the action left; null if it is unknown. It is known of a created entity, of one with an `expectedVersion`, after a relative change, and in a dry run.',
+  }),
+  changes: entityChangesSchema.nullable().meta({
+    description:
+      'What the action keeps of the change: `fields`, the names of the changed fields, or `before` and `after`, their values, with null for an absent one. `changesTruncated` means that the values were too large to keep. null for an action with `changes=none`, a failure, a skip, and a record that is unchanged.',
   }),
 });
 export type LogEntry = z.infer<typeof logEntrySchema>;

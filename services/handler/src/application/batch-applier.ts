@@ -10,6 +10,7 @@ import {
   OUTCOME_CODES,
   PermanentError,
   SupersededError,
+  type ChangesKept,
   type Entity,
   type EntityFault,
   type FieldIssue,
@@ -42,6 +43,8 @@ export interface BatchApplierOptions {
    * `processBatch`.
    */
   readonly entityConcurrency: number;
+  /** Maximum size of what one outcome keeps of a change, in bytes of its JSON. */
+  readonly changesMaxBytes: number;
   readonly now: () => Date;
   readonly log: Pick<Logger, 'error'>;
 }
@@ -144,14 +147,15 @@ export class BatchApplier {
     { content, at, policy, progress, overtaken, confirmOwnership, slots }: BatchAt,
     open: readonly Entity[],
   ): Promise<void> {
-    const { registry, store, dryRunStore, now, entityConcurrency } = this.#options;
-    const { identity, config, dryRun, rootActionId } = content;
+    const { registry, store, dryRunStore, now, entityConcurrency, changesMaxBytes } = this.#options;
+    const { identity, config, dryRun, rootActionId, changes } = content;
+    const chained = chainedStore(dryRun ? dryRunStore : ownedStore(store, confirmOwnership), rootActionId);
     const handler = registry.handler(identity.actionType);
     const context: ActionContext = {
       identity,
       entityType: registry.entityType(identity.entityType),
       at,
-      store: chainedStore(dryRun ? dryRunStore : ownedStore(store, confirmOwnership), rootActionId),
+      store: keepingStore(chained, changes, changesMaxBytes),
       now: now(),
       dryRun,
       idempotencyToken: (position) => idempotencyTokenOf(identity.actionId, position),
@@ -259,4 +263,10 @@ function chainedStore(store: EntityStore, rootActionId: string | null): EntitySt
     write: (scope, changes) =>
       store.write(scope.actionId === undefined ? scope : { ...scope, actionId: rootActionId }, changes),
   };
+}
+
+/** Wraps a store so that its results keep of the changes what the action asks for. */
+function keepingStore(store: EntityStore, kept: ChangesKept, maxBytes: number): EntityStore {
+  if (kept === 'none') return store;
+  return { write: (scope, changes) => store.write({ ...scope, changes: { kept, maxBytes } }, changes) };
 }

@@ -1,5 +1,6 @@
-import type { AttemptedOutcome } from '@bulk/contracts';
+import { changesOf, type AttemptedOutcome } from '@bulk/contracts';
 import {
+  boundedChanges,
   effectSchema,
   failure,
   OUTCOME_CODES,
@@ -35,6 +36,13 @@ export type ProgressSnapshot = z.infer<typeof progressSnapshotSchema>;
 export const effectsSnapshotSchema = z.array(z.tuple([position, effectSchema, count.nullable()]));
 export type EffectsSnapshot = z.infer<typeof effectsSnapshotSchema>;
 
+/**
+ * What the outcomes of a snapshot keep of their changes: position and the JSON of the changes. It travels apart too, for
+ * the same reason.
+ */
+export const changesSnapshotSchema = z.array(z.tuple([position, z.string()]));
+export type ChangesSnapshot = z.infer<typeof changesSnapshotSchema>;
+
 /** An outcome that is decided, with the try of the batch that decided it. */
 export interface Settled {
   readonly outcome: Outcome;
@@ -62,9 +70,14 @@ export class BatchProgress {
   /** Position → how often its entity asked for another try. */
   readonly #requests = new Map<number, number>();
 
-  static from(snapshot: ProgressSnapshot, effects: EffectsSnapshot = []): BatchProgress {
+  static from(
+    snapshot: ProgressSnapshot,
+    effects: EffectsSnapshot = [],
+    changes: ChangesSnapshot = [],
+  ): BatchProgress {
+    const kept = new Map(changes);
     const known = new Map(
-      effects.map(([at, effect, version]) => [at, success(effect, version ?? undefined)]),
+      effects.map(([at, effect, version]) => [at, success(effect, version ?? undefined, kept.get(at))]),
     );
     const progress = new BatchProgress();
     progress.attempts = snapshot.attempts;
@@ -96,6 +109,16 @@ export class BatchProgress {
         ? [[at, outcome.effect, outcome.version ?? null]]
         : [],
     );
+  }
+
+  /** Returns what the outcomes keep of their changes, within the bound of a batch. */
+  changes(): ChangesSnapshot {
+    const kept = [...this.#settled].flatMap(([at, { outcome }]): ChangesSnapshot => {
+      const changes = changesOf(outcome);
+      return changes === undefined ? [] : [[at, changes]];
+    });
+    const texts = boundedChanges(kept.map(([, text]) => text));
+    return kept.map(([at, text], i) => [at, texts[i] ?? text]);
   }
 
   /** The highest number of requests of an open entity; 0 if no entity has asked for another try. */

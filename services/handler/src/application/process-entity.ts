@@ -45,7 +45,7 @@ export async function processGuarded(
     if (error instanceof SupersededError) {
       if (!overtaken) throw error;
       // An earlier try made the change and its answer was lost. The later batch changed the entity after it.
-      if (error.made !== undefined) return success(error.made.effect, error.made.version);
+      if (error.made !== undefined) return success(error.made.effect, error.made.version, error.made.changes);
       return failure(OUTCOME_CODES.SUPERSEDED, 'a later action has changed this entity');
     }
     if (isRetryable(error)) {

@@ -1,4 +1,5 @@
 import {
+  changesOf,
   encodeBatchResult,
   HEADERS,
   type AttemptedOutcome,
@@ -119,7 +120,11 @@ function sizeOf(outcomes: readonly AttemptedOutcome[]): number {
   let bytes = 0;
   for (const { entityId, ref, outcome } of outcomes) {
     const characters =
-      entityId.length + (ref?.length ?? 0) + (outcome.code?.length ?? 0) + (outcome.message?.length ?? 0);
+      entityId.length +
+      (ref?.length ?? 0) +
+      (outcome.code?.length ?? 0) +
+      (outcome.message?.length ?? 0) +
+      (changesOf(outcome)?.length ?? 0);
     bytes += OUTCOME_BYTES + characters * CHARACTER_BYTES;
   }
   return bytes;

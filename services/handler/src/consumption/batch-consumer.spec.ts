@@ -79,6 +79,7 @@ beforeEach(() => {
       store,
       dryRunStore: store,
       entityConcurrency: 1,
+      changesMaxBytes: 16_384,
       now,
       log,
     }),

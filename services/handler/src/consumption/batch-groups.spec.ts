@@ -69,6 +69,7 @@ function laneBatch(
       cancelled: false,
       retry: null,
       rootActionId: null,
+      changes: 'none',
       batchNo,
       entities: ids.map((id, position) => ({ position, id, ref: null, fields: {} })),
     },

@@ -48,7 +48,9 @@ export class BatchOpener {
       isAlone: !isWhole(content.identity.actionType),
       overtaken,
       progress:
-        waited === undefined ? new BatchProgress() : BatchProgress.from(waited.progress, waited.effects),
+        waited === undefined
+          ? new BatchProgress()
+          : BatchProgress.from(waited.progress, waited.effects, waited.changes),
       firstTriedAt: waited?.firstTriedAt ?? now().getTime(),
       postponed: waited?.postponed ?? 0,
     };

@@ -2,8 +2,10 @@ import { MalformedMessageError } from '@bulk/contracts';
 import type { ReceivedMessage } from '@bulk/kafka';
 import { z } from 'zod';
 import {
+  changesSnapshotSchema,
   effectsSnapshotSchema,
   progressSnapshotSchema,
+  type ChangesSnapshot,
   type EffectsSnapshot,
   type ProgressSnapshot,
 } from '../application/batch-progress.ts';
@@ -32,6 +34,7 @@ const headersSchema = z.object({
   'retry-progress': z.string(),
   // An older handler sends none.
   'retry-effects': z.string().default('[]'),
+  'retry-changes': z.string().default('[]'),
 });
 
 /** A batch that waits for another try. */
@@ -46,6 +49,7 @@ export interface Postponed {
   readonly notBefore: number;
   readonly progress: ProgressSnapshot;
   readonly effects: EffectsSnapshot;
+  readonly changes: ChangesSnapshot;
 }
 
 /**
@@ -59,6 +63,7 @@ export function encodeRetryHeaders({
   notBefore,
   progress,
   effects,
+  changes,
 }: Postponed): ReceivedMessage['headers'] {
   return {
     ...message.headers,
@@ -70,6 +75,7 @@ export function encodeRetryHeaders({
     'retry-not-before': String(notBefore),
     'retry-progress': JSON.stringify(progress),
     'retry-effects': JSON.stringify(effects),
+    ...(changes.length === 0 ? {} : { 'retry-changes': JSON.stringify(changes) }),
   };
 }
 
@@ -93,6 +99,7 @@ export function encodePlaceHeaders(message: ReceivedMessage, now: number): Recei
     notBefore: now,
     progress: { attempts: 0, faults: 0, isolated: false, successes: [], others: [], requests: [] },
     effects: [],
+    changes: [],
   });
 }
 
@@ -121,6 +128,7 @@ export function decodeRetryHeaders(received: ReceivedMessage): Postponed {
       notBefore: headers['retry-not-before'],
       progress: progressSnapshotSchema.parse(JSON.parse(headers['retry-progress'])),
       effects: effectsSnapshotSchema.parse(JSON.parse(headers['retry-effects'])),
+      changes: changesSnapshotSchema.parse(JSON.parse(headers['retry-changes'])),
     };
   } catch (cause) {
     throw new MalformedMessageError('expected the headers of a retry topic', cause);

@@ -57,6 +57,7 @@ export class RetryTopics {
       notBefore: at + (tiersMs[tier] ?? 0),
       progress: progress.snapshot(),
       effects: progress.effects(),
+      changes: progress.changes(),
     });
     await this.#mark(batch, cause);
     const { key, value, partition } = message;

@@ -21,6 +21,8 @@ export function toActionView(action: AccountAction): ActionView {
     dryRun: action.dryRun,
     retry: action.retry ?? null,
     retryOf: action.retryOf,
+    changes: action.changes ?? 'none',
+    undoOf: action.undoOf ?? null,
     callbackUrl: action.callback?.url ?? null,
     callback: action.callback === undefined ? null : toCallbackView(action.callback),
     status,

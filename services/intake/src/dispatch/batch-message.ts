@@ -6,7 +6,16 @@ import type { StagedBatch } from './staged-batch.ts';
 /** The fields of an action that travel with each of its batches. */
 export type BatchedAction = Pick<
   ActionDocument,
-  '_id' | 'accountId' | 'actionType' | 'entityType' | 'lane' | 'config' | 'dryRun' | 'retry' | 'rootActionId'
+  | '_id'
+  | 'accountId'
+  | 'actionType'
+  | 'entityType'
+  | 'lane'
+  | 'config'
+  | 'dryRun'
+  | 'retry'
+  | 'rootActionId'
+  | 'changes'
 >;
 
 /**
@@ -25,6 +34,7 @@ export function batchMessages(
     cancelled,
     retry: action.retry ?? null,
     rootActionId: action.rootActionId ?? null,
+    changes: action.changes ?? 'none',
   });
   return batches.map((batch) => ({
     key: _id,

@@ -1,5 +1,5 @@
 import type { LogEntry, LogPagination, LogsQuery } from '@bulk/contracts';
-import { processed, type OutcomeStatus } from '@bulk/domain';
+import { parseEntityChanges, processed, type OutcomeStatus } from '@bulk/domain';
 import { StoreError, type ActionDocument, type ActionLogDocument, type Database } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
 import { mergeByPosition, type Direction } from './merge-by-position.ts';
@@ -225,11 +225,12 @@ export class LogReader {
 function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | undefined): LogEntry[] {
   return outcomes
     .filter(({ status }) => type === undefined || status === type)
-    .map(({ effect = null, version = null, ...outcome }) => ({
+    .map(({ effect = null, version = null, changes, ...outcome }) => ({
       ...outcome,
       at: at.toISOString(),
       effect,
       version,
+      changes: changes === undefined ? null : (parseEntityChanges(changes) ?? null),
     }));
 }
 

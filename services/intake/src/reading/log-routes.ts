@@ -41,8 +41,9 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
     ctx: Context,
     { format, accountId, actionId, type, exact }: Download,
   ): Promise<undefined> => {
-    const { _id } = await actions.get(accountId, actionId);
-    const text = resultsText(logs.all(_id, type), { format, exact });
+    const { _id, changes } = await actions.get(accountId, actionId);
+    const withChanges = changes !== undefined;
+    const text = resultsText(logs.all(_id, type), { format, exact, withChanges });
     const marked = markedIfBrokenOff(text, { format, response: ctx.res, cutOff });
     await stream(ctx, marked, MEDIA_TYPES[format]);
     ctx.attachment(`${_id}-${type ?? 'results'}.${format}`, { type: 'attachment' });

@@ -19,6 +19,9 @@ export const RESULT_COLUMNS = [
   'version',
 ] as const;
 
+/** The last column, if the action keeps its changes. */
+const CHANGES_COLUMN = 'changes';
+
 export interface ResultsTextOptions {
   readonly format: ResultFormat;
   /**
@@ -26,6 +29,8 @@ export interface ResultsTextOptions {
    * @default false
    */
   readonly exact?: boolean;
+  /** Adds a column with the changes as JSON to a CSV. @default false */
+  readonly withChanges?: boolean;
 }
 
 /**
@@ -34,28 +39,32 @@ export interface ResultsTextOptions {
  */
 export async function* resultsText(
   entries: AsyncIterable<LogEntry>,
-  { format, exact = false }: ResultsTextOptions,
+  options: ResultsTextOptions,
 ): AsyncGenerator<string> {
-  const head = headText(format);
+  const head = headText(options);
   if (head !== '') yield head;
   let rows: LogEntry[] = [];
   for await (const entry of entries) {
     rows.push(entry);
     if (rows.length < ROWS) continue;
-    yield rowsText(rows, { format, exact });
+    yield rowsText(rows, options);
     rows = [];
   }
-  if (rows.length > 0) yield rowsText(rows, { format, exact });
+  if (rows.length > 0) yield rowsText(rows, options);
 }
 
 /** Returns the text before the first row. */
-function headText(format: ResultFormat): string {
-  return format === 'csv' ? stringify([[...RESULT_COLUMNS]]) : '';
+function headText({ format, withChanges = false }: ResultsTextOptions): string {
+  const columns = withChanges ? [...RESULT_COLUMNS, CHANGES_COLUMN] : RESULT_COLUMNS;
+  return format === 'csv' ? stringify([[...columns]]) : '';
 }
 
 /** Writes outcomes in a format. */
-function rowsText(rows: readonly LogEntry[], { format, exact = false }: ResultsTextOptions): string {
-  return format === 'csv' ? csvRows(rows, exact) : ndjsonRows(rows);
+function rowsText(
+  rows: readonly LogEntry[],
+  { format, exact = false, withChanges = false }: ResultsTextOptions,
+): string {
+  return format === 'csv' ? csvRows(rows, exact, withChanges) : ndjsonRows(rows);
 }
 
 /** Returns the row at the end of a broken-off text. It has a status that no outcome has. */
@@ -65,9 +74,9 @@ export function incompleteText({ status, code, message }: IncompleteResults, for
   return stringify([RESULT_COLUMNS.map((column) => cells[column])]);
 }
 
-function csvRows(rows: readonly LogEntry[], exact: boolean): string {
+function csvRows(rows: readonly LogEntry[], exact: boolean, withChanges: boolean): string {
   return stringify(
-    rows.map(({ position, entityId, ref, status, code, message, attempts, at, effect, version }) => [
+    rows.map(({ position, entityId, ref, status, code, message, attempts, at, effect, version, changes }) => [
       position,
       entityId,
       ref,
@@ -78,6 +87,7 @@ function csvRows(rows: readonly LogEntry[], exact: boolean): string {
       at,
       effect,
       version,
+      ...(withChanges ? [changes === null ? null : JSON.stringify(changes)] : []),
     ]),
     exact ? {} : { escape_formulas: true, cast: { string: asPlainText } },
   );

@@ -2,7 +2,7 @@ import { Readable } from 'node:stream';
 import { finished } from 'node:stream/promises';
 import type { ActionRegistry } from '@bulk/action-types';
 import type { ActionParameters } from '@bulk/contracts';
-import { CodedError, type IncomingRow } from '@bulk/domain';
+import { CodedError, defaultChangesKept, type IncomingRow } from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
 import type { QuotaState } from '../quotas/quota.ts';
@@ -75,7 +75,7 @@ export class CreateAction {
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
     const { registry, newActionId, schedule } = this.#options;
     const { parameters, entities, idempotency } = request;
-    const handler = registry.handler(parameters.actionType);
+    const handler = registry.requestableHandler(parameters.actionType);
     const entityType = registry.entityType(parameters.entityType);
     const scheduledFor = startOf(parameters.scheduledFor, schedule);
     const config = await handler.validatePayload({ entityType, config: parameters.config });
@@ -92,6 +92,7 @@ export class CreateAction {
         dryRun: parameters.dryRun,
         scheduledFor,
         retryOf: null,
+        ...keptChanges(parameters),
         ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
         ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
       },
@@ -170,6 +171,14 @@ export class CreateAction {
       throw error;
     }
   }
+}
+
+/** Returns what an action keeps of its changes; nothing for `none`. */
+function keptChanges({
+  dryRun,
+  changes = defaultChangesKept(dryRun),
+}: ActionParameters): Pick<ActionDraft, 'changes'> {
+  return changes === 'none' ? {} : { changes };
 }
 
 /** @throws what the entities throw. */

@@ -49,7 +49,7 @@ export class RetryAction {
         details: { status },
       });
     }
-    const { actionType, entityType, lane, config, dryRun, retry, callback } = action;
+    const { actionType, entityType, lane, config, dryRun, retry, callback, changes } = action;
     const draft = {
       identity: { actionId: newActionId(), accountId, actionType, entityType, lane },
       config,
@@ -59,6 +59,7 @@ export class RetryAction {
       // A failed position may have been applied: a dead letter, a lost outcome. So the whole chain shares its marks.
       rootActionId: action.rootActionId ?? actionId,
       ...(retry === undefined ? {} : { retry }),
+      ...(changes === undefined ? {} : { changes }),
       ...(callback === undefined ? {} : { callbackUrl: callback.url }),
     };
     return createAction.stage(draft, failedEntities.read(actionId), key);

@@ -12,6 +12,7 @@ import {
   type Batch,
   type Fields,
   type IncomingRow,
+  type KeepChanges,
   type RetryOverride,
 } from '@bulk/domain';
 import {
@@ -46,6 +47,10 @@ export interface ActionDraft {
   readonly retryOf: string | null;
   /** The first action of the chain of retries, whose relative changes are not made again; absent if there is none. */
   readonly rootActionId?: string;
+  /** What the outcomes keep of the changes; absent: nothing. */
+  readonly changes?: KeepChanges['kept'];
+  /** The action that this one undoes; absent if it undoes none. */
+  readonly undoOf?: string;
   /** Absent if the action has no callback. */
   readonly callbackUrl?: string;
 }

@@ -13,6 +13,7 @@ const outcome = (position: number, more: Partial<Outcome> = {}): Outcome => ({
   attempts: 1,
   effect: null,
   version: null,
+  changes: null,
   ...more,
 });
 const result = (outcomes: Outcome[]): BatchResult => ({

@@ -32,10 +32,14 @@ export function toDocument(log: BatchLog): ActionLogDocument {
 }
 
 /** Returns what a log keeps of a success; nothing for what is unknown, so that most entries stay small. */
-function effectOf(outcome: Outcome): Pick<LoggedOutcome, 'effect' | 'version'> {
+function effectOf(outcome: Outcome): Pick<LoggedOutcome, 'effect' | 'version' | 'changes'> {
   if (outcome.status !== 'success') return {};
-  const { effect, version } = outcome;
-  return { ...(effect === undefined ? {} : { effect }), ...(version === undefined ? {} : { version }) };
+  const { effect, version, changes } = outcome;
+  return {
+    ...(effect === undefined ? {} : { effect }),
+    ...(version === undefined ? {} : { version }),
+    ...(changes === undefined ? {} : { changes }),
+  };
 }
 
 /** Returns all versions that a log still holds, the current outcomes last. */

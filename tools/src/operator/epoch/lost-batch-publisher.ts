@@ -101,8 +101,14 @@ function identityOf({
 }
 
 function contentOf(action: ActionDocument, batch: LostBatch['batch'], cancelled: boolean) {
-  const { config, dryRun, retry = null, rootActionId = null } = action;
-  return entityBatchEncoder(identityOf(action), config, { dryRun, cancelled, retry, rootActionId })(batch);
+  const { config, dryRun, retry = null, rootActionId = null, changes = 'none' } = action;
+  return entityBatchEncoder(identityOf(action), config, {
+    dryRun,
+    cancelled,
+    retry,
+    rootActionId,
+    changes,
+  })(batch);
 }
 
 function headersOf({ actionId, batchNo }: LostBatch['batch']): Record<string, string> {
