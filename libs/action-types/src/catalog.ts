@@ -3,6 +3,7 @@ import { contact } from './entity-types/contact/contact.ts';
 import { lead } from './entity-types/lead/lead.ts';
 import { CreateHandler } from './action-types/create.ts';
 import { DeleteHandler } from './action-types/delete.ts';
+import { UndoHandler } from './action-types/undo.ts';
 import { UpdateHandler } from './action-types/update.ts';
 import { UpsertHandler } from './action-types/upsert.ts';
 import { ActionRegistry } from './registry.ts';
@@ -16,6 +17,7 @@ export const ACTION_HANDLERS = [
   new CreateHandler(),
   new UpsertHandler(),
   new DeleteHandler(),
+  new UndoHandler(),
 ];
 
 export function createRegistry(): ActionRegistry {

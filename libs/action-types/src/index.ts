@@ -5,6 +5,7 @@ export * from './entity-type.ts';
 export * from './handler.ts';
 export * from './action-types/create.ts';
 export * from './action-types/delete.ts';
+export { UNDO, UndoHandler, type UndoneChange } from './action-types/undo.ts';
 export * from './action-types/update.ts';
 export * from './action-types/upsert.ts';
 export * from './registry.ts';

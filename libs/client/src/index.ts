@@ -13,7 +13,9 @@ export type {
 export {
   CodedError,
   type ActionStatus,
+  type ChangesKept,
   type Effect,
+  type EntityChanges,
   type FieldChanges,
   type Lane,
   type OutcomeStatus,
@@ -45,6 +47,7 @@ export type {
   LogsPage,
   ResultsFile,
   ResultsOptions,
+  UndoOptions,
   UploadOptions,
   UploadParameters,
 } from './rest-types.ts';

@@ -231,6 +231,16 @@ describe('control', () => {
       expect(asked).toHaveLength(2);
     },
   );
+
+  it('can undo an action, or only predict the undo', async () => {
+    const { client, asked } = await givenApi(() => accepted);
+    expect(await client.undo(ID)).toEqual(view);
+    await client.undo(ID, { dryRun: true });
+    expect(asked.map(({ method, url }) => [method, url.pathname, url.search])).toEqual([
+      ['POST', `/api/bulk-actions/${ID}/undo`, ''],
+      ['POST', `/api/bulk-actions/${ID}/undo`, '?dryRun=true'],
+    ]);
+  });
 });
 
 describe('results', () => {

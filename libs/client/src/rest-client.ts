@@ -27,6 +27,7 @@ import type {
   LogsPage,
   ResultsFile,
   ResultsOptions,
+  UndoOptions,
   UploadOptions,
   UploadParameters,
 } from './rest-types.ts';
@@ -140,6 +141,18 @@ export class RestClient {
   /** Tries the failed positions of an ended action again. @returns the new action, whose `retryOf` is the old one. */
   retryAction(actionId: string): Promise<ActionView> {
     return this.#control(actionId, 'retry');
+  }
+
+  /**
+   * Puts back what was there before an ended action that ran with `changes: 'values'`.
+   *
+   * @returns the new action, whose `undoOf` is the old one.
+   */
+  undo(actionId: string, { dryRun, signal }: UndoOptions = {}): Promise<ActionView> {
+    return this.#http.one(
+      { method: 'POST', path: pathOf(actionId, '/undo'), query: { dryRun }, signal },
+      actionViewSchema,
+    );
   }
 
   /** Returns counts, rate and estimated end of an action. */

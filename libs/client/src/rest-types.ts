@@ -87,3 +87,9 @@ export interface ResultsOptions {
   readonly type?: OutcomeStatus;
   readonly signal?: AbortSignal;
 }
+
+export interface UndoOptions {
+  /** Only predicts the outcomes of the undo. @default false */
+  readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}

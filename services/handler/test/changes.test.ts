@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { UpdateHandler } from '@bulk/action-types';
 import type { BatchResult } from '@bulk/contracts';
-import { CodedError } from '@bulk/domain';
+import { CodedError, type EntityChanges } from '@bulk/domain';
 import { entity, HandlerHarness, idsIn, withActionType, type GivenBatch } from './harness.ts';
 
 let harness: HandlerHarness;
@@ -23,6 +23,8 @@ function adding(ids: readonly string[], more: Partial<GivenBatch> = {}): GivenBa
   };
 }
 
+const keptOf = ({ outcomes }: BatchResult) =>
+  outcomes.map(({ changes }) => (changes === null ? null : (JSON.parse(changes) as EntityChanges)));
 const effects = ({ outcomes }: BatchResult) => outcomes.map(({ effect, version }) => [effect, version]);
 
 describe('increments and changes of lists', () => {
@@ -82,7 +84,7 @@ describe('increments and changes of lists', () => {
       );
   });
 
-  it('are made once when their batch waits in a retry topic, and its outcomes keep their effects', async () => {
+  it('are made once when their batch waits in a retry topic, and its outcomes keep their effects and values', async () => {
     harness = await HandlerHarness.create({ RETRY_IN_PLACE_MS: '50', RETRY_TIERS_MS: '500,600,700' });
     const [other, ...ids] = idsIn(0, 3) as [string, string, string];
     await harness.givenContacts([other, ...ids]);
@@ -96,7 +98,7 @@ describe('increments and changes of lists', () => {
         throw new CodedError('UPSTREAM_AWAY', 'not now', { retryable: true });
       },
     });
-    const batch = adding(ids, { actionType: 'own', config: {} });
+    const batch = adding(ids, { actionType: 'own', config: {}, changes: 'values' });
     const next = adding([other]);
     await harness.publish(batch, next);
     await harness.start(registry, { ENTITY_CONCURRENCY: '1' });
@@ -108,6 +110,8 @@ describe('increments and changes of lists', () => {
       ['updated', 2],
       ['updated', 2],
     ]);
+    const kept = { before: { score: null }, after: { score: 5 } };
+    expect(keptOf(result!)).toEqual([kept, kept]);
     expect(result!.outcomes.map(({ attempts }) => attempts)).toEqual([1, expect.any(Number)]);
     for (const id of ids) expect(await harness.contact(id)).toMatchObject({ score: 5, version: 2 });
   });
@@ -146,7 +150,7 @@ describe('increments and changes of lists', () => {
         return outcome;
       },
     });
-    const overtaken = adding([id], { actionType: 'own', config: {} });
+    const overtaken = adding([id], { actionType: 'own', config: {}, changes: 'values' });
     const later = adding([id]);
     await harness.publish(overtaken, later);
     await harness.start(registry);
@@ -155,6 +159,98 @@ describe('increments and changes of lists', () => {
     isLost = false;
     const [result] = await harness.awaitResults(1, overtaken.actionId);
     expect(effects(result!)).toEqual([['updated', 2]]);
+    expect(keptOf(result!)).toEqual([{ before: { score: null }, after: { score: 5 } }]);
     expect(await harness.contact(id)).toMatchObject({ score: 10, version: 3 });
+  });
+});
+
+describe('an undo', () => {
+  it('puts back once what is unchanged since, however often its batch is delivered or replayed', async () => {
+    harness = await HandlerHarness.create();
+    const [updated, deleted, created, changed, same] = idsIn(0, 5) as [
+      string,
+      string,
+      string,
+      string,
+      string,
+    ];
+    await harness.givenContacts([updated, deleted, changed, same]);
+    await harness.database.entities('contacts').updateOne({ id: same }, { $set: { city: 'Bonn' } });
+    const start = await harness.contact(deleted);
+    const common = { changes: 'values' } as const;
+    const set = { city: 'Bonn' };
+    const update = adding([updated, changed, same], { ...common, config: { set } });
+    const removal = adding([deleted], { ...common, actionType: 'delete', config: {} });
+    const addition = adding([created], {
+      ...common,
+      actionType: 'create',
+      config: { set: { lastName: 'New' } },
+    });
+    const later = adding([changed], { config: { set: { city: 'Ulm' } }, changes: 'fields' });
+    await harness.publish(update, removal, addition, later);
+    await harness.start();
+    const actions = [update, removal, addition, later].map(({ actionId }) => actionId);
+    const results = await harness.awaitResults(4, ...actions);
+    const bonn = { before: { city: null }, after: set };
+    expect(actions.map((id) => keptOf(results.find(({ actionId }) => actionId === id)!))).toEqual([
+      [bonn, bonn, null],
+      [{ before: { lastName: 'Before' }, after: {} }],
+      [{ before: {}, after: { lastName: 'New' } }],
+      [{ fields: ['city'] }],
+    ]);
+
+    const undo: GivenBatch = {
+      ...common,
+      actionId: randomUUID(),
+      batchNo: 0,
+      partition: 0,
+      actionType: 'undo',
+      entities: [
+        entity(0, updated, { effect: 'updated', version: 2, before: { city: null } }),
+        entity(1, changed, { effect: 'updated', version: 2, before: { city: null } }),
+        entity(2, deleted, { effect: 'deleted', version: 2, before: { lastName: 'Before' } }),
+        entity(3, created, { effect: 'created', version: 1, before: {} }),
+        entity(4, same, { effect: 'updated', version: 1, before: { shoeSize: 43 } }),
+      ],
+    };
+    const foretold = { ...undo, actionId: randomUUID(), dryRun: true };
+    await harness.publish(foretold);
+    await harness.awaitResults(1, foretold.actionId);
+    await harness.publish(undo, { ...undo, generation: 1 });
+    const undone = await harness.awaitResults(3, undo.actionId, foretold.actionId);
+    for (const result of undone) {
+      expect(effects(result)).toEqual([
+        ['updated', 3],
+        [null, null],
+        ['created', 3],
+        ['deleted', 2],
+        [null, null],
+      ]);
+      expect(keptOf(result)).toEqual([
+        { before: set, after: { city: null } },
+        null,
+        { before: {}, after: { lastName: 'Before' } },
+        { before: { lastName: 'New' }, after: {} },
+        null,
+      ]);
+      expect(
+        result.outcomes.map(({ code, message }) => [code, message]).filter(([code]) => code !== null),
+      ).toEqual([
+        ['CHANGED_SINCE', 'the action left version 2, and the contact has version 3'],
+        ['INVALID_ENTITY', 'shoeSize: a contact no longer has it'],
+      ]);
+    }
+    const after = await harness.contacts();
+    expect(await harness.contact(deleted)).toMatchObject({ lastName: start!['lastName'], version: 3 });
+    expect((await harness.contact(updated))?.['city']).toBeUndefined();
+    expect(await harness.contact(changed)).toMatchObject({ city: 'Ulm', version: 3 });
+    expect(await harness.contact(created)).toMatchObject({ deletedAt: expect.any(Date), version: 2 });
+
+    await harness.stop();
+    await harness.rewind();
+    await harness.start();
+    const again = (await harness.awaitResults(4, undo.actionId)).slice(2);
+    expect(again.map(({ outcomes }) => outcomes)).toEqual(again.map(() => undone.at(-1)?.outcomes));
+    expect(await harness.contacts()).toEqual(after);
   });
 });

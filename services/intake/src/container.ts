@@ -17,6 +17,7 @@ import { FailedEntities } from './submission/failed-entities.ts';
 import { IdempotencyKeys } from './submission/idempotency.ts';
 import { ProgressEvents } from './dispatch/progress-events.ts';
 import { RetryAction } from './submission/retry-action.ts';
+import { UndoAction } from './submission/undo-action.ts';
 import type { IntakeConfig } from './config.ts';
 import { dispatchSettingsOf } from './dispatch/dispatch-config.ts';
 import { DispatchStore } from './dispatch/dispatch-store.ts';
@@ -257,12 +258,13 @@ function bindApi(
     const createAction = resolution.get(TOKENS.createAction);
     const dispatcher = resolution.get(TOKENS.dispatcher);
     const events = resolution.get(TOKENS.progressEvents);
+    const logs = new LogReader(database, config.KAFKA_LANE_PARTITIONS);
     const router = createRouter({
       createAction,
       webhooks: resolution.get(TOKENS.webhooks),
       registry,
       actions,
-      logs: new LogReader(database, config.KAFKA_LANE_PARTITIONS),
+      logs,
       control: new ActionControl({
         database,
         actions,
@@ -276,6 +278,13 @@ function bindApi(
         actions,
         createAction,
         failedEntities: new FailedEntities(database, config.KAFKA_LANE_PARTITIONS),
+        newActionId: uuidv7,
+      }),
+      undoAction: new UndoAction({
+        actions,
+        createAction,
+        logs,
+        maxEntityBytes: config.MAX_ENTITY_BYTES,
         newActionId: uuidv7,
       }),
       bodyLimitBytes: config.BODY_LIMIT_BYTES,

@@ -6,6 +6,7 @@ import { addLogRoutes, type LogRoutesOptions } from './reading/log-routes.ts';
 import { addReadRoutes, type ReadRoutesOptions } from './reading/read-routes.ts';
 import { addCreateRoute, type CreateRouteOptions } from './submission/create-route.ts';
 import { addRetryRoute, type RetryRouteOptions } from './submission/retry-route.ts';
+import { addUndoRoute, type UndoRouteOptions } from './submission/undo-route.ts';
 import { addWebhookRoutes, type WebhookRoutesOptions } from './webhooks/webhook-routes.ts';
 
 export type RoutesOptions = CreateRouteOptions &
@@ -13,6 +14,7 @@ export type RoutesOptions = CreateRouteOptions &
   LogRoutesOptions &
   ControlRoutesOptions &
   RetryRouteOptions &
+  UndoRouteOptions &
   WebhookRoutesOptions;
 
 /**
@@ -27,6 +29,7 @@ export function createRouter(options: RoutesOptions): Router {
   addLogRoutes(router, options);
   addControlRoutes(router, options);
   addRetryRoute(router, options);
+  addUndoRoute(router, options);
   addWebhookRoutes(router, options);
   checkComplete(router);
   return router;

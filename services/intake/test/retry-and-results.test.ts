@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { logEntrySchema, type LogEntry } from '@bulk/contracts';
 import type { OutcomeStatus } from '@bulk/domain';
+import type { LoggedOutcome } from '@bulk/mongo';
 import { eventually } from '@bulk/testing';
 import { parse } from 'csv-parse/sync';
 import { entitiesOf, IntakeHarness, positionsOf } from './harness.ts';
@@ -18,25 +19,34 @@ const STATUSES: OutcomeStatus[] = ['success', 'failure', 'success', 'skipped'];
 const statusOf = (position: number): OutcomeStatus => STATUSES[position % STATUSES.length]!;
 const failing = entitiesOf(SIZE).filter((_, position) => statusOf(position) === 'failure');
 
+/** What a success did. */
+type Made = (position: number) => Pick<LoggedOutcome, 'effect' | 'version' | 'changes'>;
+const UPDATED = { effect: 'updated', version: 2 } as const;
+
 /** Creates an action that has run, with the logs that stats-aggregator would have written. */
-async function ended(config: Record<string, unknown> = {}): Promise<string> {
+async function ended(
+  config: Record<string, unknown> = {},
+  parameters: Record<string, unknown> = {},
+  made: Made = () => UPDATED,
+): Promise<string> {
   const { body } = await harness.post({
     actionType: 'update',
     priority: 'low',
     config,
     retry: { maxAttempts: 9 },
+    ...parameters,
     entities: entitiesOf(SIZE).map((entity, i) => ({ ...entity, ref: `row, ${i}` })),
   });
   const actionId = String(body.data?.['actionId']);
   await eventually('it is dispatched', async () => {
     return (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done === true;
   });
-  await withOutcomes(actionId);
+  await withOutcomes(actionId, made);
   return actionId;
 }
 
 /** Writes the logs and the end of a dispatched action, as stats-aggregator would. */
-async function withOutcomes(actionId: string): Promise<void> {
+async function withOutcomes(actionId: string, made: Made = () => UPDATED): Promise<void> {
   const batches = await harness.database.stagedBatches.find({ actionId }).toArray();
   const counts = { success: 0, failure: 0, skipped: 0 };
   for (const { _id, batchNo, partition, entities } of batches) {
@@ -46,7 +56,7 @@ async function withOutcomes(actionId: string): Promise<void> {
       own[status] += 1;
       counts[status] += 1;
       const failed = status !== 'success';
-      return { position, entityId: id, ref, status, code: failed ? 'A_CODE' : null, message: failed ? 'why, "so"\n' : null, attempts: 1, ...(failed ? {} : { effect: 'updated' as const, version: 2 }) };
+      return { position, entityId: id, ref, status, code: failed ? 'A_CODE' : null, message: failed ? 'why, "so"\n' : null, attempts: 1, ...(failed ? {} : made(position)) };
     }); // prettier-ignore
     await harness.database.actionLogs.insertOne({
       _id, actionId, batchNo, partition, counts: own, outcomes,
@@ -146,6 +156,100 @@ describe('POST /bulk-actions/:id/retry', () => {
   });
 });
 
+const undo = (actionId: string, query = '') => harness.send('POST', `/bulk-actions/${actionId}/undo${query}`);
+const VALUES = { changes: 'values' };
+const NAMES = { before: { lastName: 'Old' }, after: { lastName: 'New' } };
+/** The successes are the even positions. */
+const MADE: Record<number, ReturnType<Made>> = {
+  0: { effect: 'unchanged', version: 1 },
+  2: { effect: 'updated', version: 2, changes: '{"fields":["lastName"],"changesTruncated":true}' },
+  4: { effect: 'created', version: 1, changes: '{"changesTruncated":true}' },
+  6: { effect: 'deleted', version: 5, changes: '{"before":{"lastName":"Old"},"after":{}}' },
+  8: {},
+};
+const madeAt: Made = (position) =>
+  MADE[position] ?? { effect: 'updated', version: 2, changes: JSON.stringify(NAMES) };
+
+describe('POST /bulk-actions/:id/undo', () => {
+  it('creates one action of the records that were changed, with what was there before', async () => {
+    const actionId = await ended({}, VALUES, madeAt);
+    const { status, headers, body } = await undo(actionId);
+    const successes = entitiesOf(SIZE).filter((_, i) => statusOf(i) === 'success').length;
+    expect(status).toBe(202);
+    expect(body.data).toMatchObject({
+      actionType: 'undo',
+      undoOf: actionId,
+      retryOf: null,
+      changes: 'values',
+      total: successes - 1,
+      config: {},
+      retry: { maxAttempts: 9 },
+    });
+    const undoId = String(body.data?.['actionId']);
+    expect(headers.get('location')).toBe(`/bulk-actions/${undoId}`);
+    const batches = await eventually('all positions', async () => {
+      const published = await harness.published(undoId);
+      return positionsOf(published).length >= successes - 1 ? published : undefined;
+    });
+    expect(batches.every(({ batch }) => batch.changes === 'values')).toBe(true);
+    const rows = batches.flatMap(({ batch }) => batch.entities).sort((a, b) => a.position - b.position);
+    expect(rows.every(({ id, ref }) => ref === `row, ${id.slice(1)}`)).toBe(true);
+    expect(rows.slice(0, 5).map(({ id, fields, fault }) => [id, fault?.code ?? JSON.parse(fields)])).toEqual([
+      ['c2', 'CHANGES_TRUNCATED'],
+      ['c4', { effect: 'created', version: 1, before: {} }],
+      ['c6', { effect: 'deleted', version: 5, before: { lastName: 'Old' } }],
+      ['c8', 'CHANGES_NOT_KEPT'],
+      ['c10', { effect: 'updated', version: 2, before: { lastName: 'Old' } }],
+    ]);
+
+    const again = await undo(actionId);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
+    expect(again.body.data?.['actionId']).toBe(undoId);
+    const foretold = await undo(actionId, '?dryRun=true');
+    expect(foretold.body.data).toMatchObject({ dryRun: true, undoOf: actionId });
+    expect(foretold.body.data?.['actionId']).not.toBe(undoId);
+  });
+
+  it('is refused with its reason, and leaves nothing, when the action cannot be undone', async () => {
+    const [plain, dry, kept] = [
+      await ended({}, { changes: 'fields' }),
+      await ended({}, { dryRun: true }),
+      await ended({}, VALUES, madeAt),
+    ];
+    const { actions, actionLogs } = harness.database;
+    const before = await harness.traces();
+    const refusal = async (actionId: string, query = ''): Promise<unknown[]> => {
+      const { status, body } = await undo(actionId, query);
+      return [status, body.error?.code, body.error?.details];
+    };
+    expect(await refusal(plain)).toEqual([422, 'CHANGES_NOT_KEPT', { changes: 'fields' }]);
+    expect(await refusal(dry)).toEqual([422, 'DRY_RUN_NOT_UNDOABLE', undefined]);
+    expect(await refusal(kept, '?dryRun=yes')).toMatchObject([400, 'INVALID_REQUEST', [{ field: 'dryRun' }]]);
+    expect(await refusal(randomUUID())).toMatchObject([404, 'ACTION_NOT_FOUND']);
+    await actions.updateOne({ _id: kept }, { $set: { status: 'processing' } });
+    expect(await refusal(kept)).toEqual([409, 'ACTION_NOT_FINISHED', { status: 'processing' }]);
+    await actions.updateOne({ _id: kept }, { $set: { status: 'cancelled' } });
+    await actionLogs.deleteOne({ actionId: kept, batchNo: 3 });
+    expect(await refusal(kept)).toEqual([409, 'UNDO_EXPIRED', undefined]);
+    await actionLogs.updateMany({ actionId: kept }, [
+      {
+        $set: {
+          outcomes: {
+            $map: { input: '$outcomes', in: { $mergeObjects: ['$$this', { effect: 'unchanged' }] } },
+          },
+        },
+      },
+    ]);
+    const left = await actionLogs.find({ actionId: kept }).toArray();
+    const successes = left.reduce((sum, { counts }) => sum + counts.success, 0);
+    await actions.updateOne({ _id: kept }, { $set: { 'counts.success': successes } });
+    expect(await refusal(kept)).toEqual([422, 'NOTHING_TO_UNDO', undefined]);
+    expect(await harness.traces()).toEqual(before);
+    const named = await harness.post({ actionType: 'undo', entities: entitiesOf(1) });
+    expect(named).toMatchObject({ status: 400, body: { error: { code: 'UNKNOWN_ACTION_TYPE' } } });
+  });
+});
+
 const UPDATE_CONFIG = encodeURIComponent('{}');
 /** Ids and refs that spreadsheets would run as formulas. */
 const FORMULAS = [
@@ -213,6 +317,16 @@ describe('the results of an action', () => {
         version: version === null ? '' : String(version),
       })),
     );
+  });
+
+  it('have the changes as a last column of the CSV and an object of NDJSON if the action keeps them', async () => {
+    const actionId = await ended({}, VALUES, madeAt);
+    const rows = asRows((await download(`/bulk-actions/${actionId}/results.ndjson`)).text);
+    expect([rows[10]?.changes, rows[0]?.changes, rows[1]?.changes]).toEqual([NAMES, null, null]);
+    const csv = await download(`/bulk-actions/${actionId}/results.csv`);
+    const records = parse<Record<string, string>>(csv.text, { columns: true });
+    expect(Object.keys(records[0]!).at(-1)).toBe('changes');
+    expect([records[10]?.['changes'], records[0]?.['changes']]).toEqual([JSON.stringify(NAMES), '']);
   });
 
   it('start no formula in a spreadsheet as CSV, and are exact on request', async () => {

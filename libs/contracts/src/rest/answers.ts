@@ -20,12 +20,12 @@ export function json<Schema extends Body['schema']>(
 }
 
 /** Declares the answer with a new action: its URL in `Location`, and links to the operations that read it. */
-export function acceptedAction(description: string) {
+export function acceptedAction(description: string, example: typeof ACCEPTED = ACCEPTED) {
   const parameters = { id: '$response.body#/data/actionId' };
   return {
     status: 202,
     description,
-    content: json(one(actionViewSchema), answered(ACCEPTED)),
+    content: json(one(actionViewSchema), answered(example)),
     headers: locationHeaderSchema.extend(quotaHeadersSchema.shape),
     links: Object.fromEntries(
       ABOUT_AN_ACTION.map((operationId) => [operationId, { operationId, parameters }]),

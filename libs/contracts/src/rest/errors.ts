@@ -183,7 +183,7 @@ export const REST_ERRORS = {
   },
   ACTION_NOT_FINISHED: {
     status: 409,
-    when: 'only an action that has ended can be tried again',
+    when: 'only an action that has ended can be tried again or undone',
     message: 'the action has not ended yet',
     details: { status: 'processing' },
   },
@@ -191,6 +191,11 @@ export const REST_ERRORS = {
     status: 409,
     when: "the action's entities are no longer stored",
     message: 'the entities of the action are not kept any more',
+  },
+  UNDO_EXPIRED: {
+    status: 409,
+    when: 'outcomes of the action to undo are no longer stored',
+    message: 'the outcomes of the action are no longer kept',
   },
   IDEMPOTENCY_KEY_REUSED: {
     status: 409,
@@ -222,6 +227,22 @@ export const REST_ERRORS = {
     status: 422,
     when: 'the action has no failed position',
     message: 'no position of the action has failed',
+  },
+  NOTHING_TO_UNDO: {
+    status: 422,
+    when: 'the action has changed no record',
+    message: 'the action has changed no record',
+  },
+  CHANGES_NOT_KEPT: {
+    status: 422,
+    when: 'the action to undo ran without `changes=values`',
+    message: 'the action kept no values: only an action with changes=values can be undone',
+    details: { changes: 'none' },
+  },
+  DRY_RUN_NOT_UNDOABLE: {
+    status: 422,
+    when: 'the action to undo was a dry run',
+    message: 'the action was a dry run and changed nothing',
   },
   RATE_LIMITED: {
     status: 429,

@@ -35,7 +35,7 @@ export function catalogOf(registry: ActionRegistry): Catalog {
     schema: schema.meta({ description }),
   });
   return {
-    actionTypes: registry.handlers.map((handler) => ({
+    actionTypes: registry.requestable.map((handler) => ({
       name: handler.actionType,
       config: named(
         `${pascalCase(handler.actionType)}Config`,

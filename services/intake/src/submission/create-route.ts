@@ -158,7 +158,7 @@ async function stageUpload(
   };
   const body = readerOf(ctx, options, bodyLimits);
   const entityType = registry.entityType(parameters.entityType);
-  const handler = registry.handler(parameters.actionType);
+  const handler = registry.requestableHandler(parameters.actionType);
   const file =
     type === FORM ? await openFormFile(body.bytes(), ctx.get('content-type'), bodyLimits) : undefined;
   const mediaType = file?.mediaType ?? (type as UploadMediaType);

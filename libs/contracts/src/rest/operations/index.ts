@@ -4,6 +4,7 @@ import { CREATE_ACTION } from './create.ts';
 import { FIND_ACTIONS, GET_STATUS_SUMMARY, LIST_ACTIONS } from './lists.ts';
 import { GET_ACTION, GET_ACTION_LOGS, GET_ACTION_LOG_SUMMARY, GET_ACTION_STATS } from './reads.ts';
 import { DOWNLOAD_RESULTS } from './results.ts';
+import { UNDO_ACTION } from './undo.ts';
 import { GET_WEBHOOK_SECRET } from './webhooks.ts';
 
 export type { ResultFormat } from './results.ts';
@@ -24,5 +25,6 @@ export const OPERATIONS = {
   pauseAction: PAUSE_ACTION,
   resumeAction: RESUME_ACTION,
   retryAction: RETRY_ACTION,
+  undoAction: UNDO_ACTION,
   getWebhookSecret: GET_WEBHOOK_SECRET,
 } as const satisfies Readonly<Record<string, Operation>>;

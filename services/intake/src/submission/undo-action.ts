@@ -1,0 +1,106 @@
+import { UNDO } from '@bulk/action-types';
+import { RestError } from '@bulk/contracts';
+import { isFinal, type ActionStatus, type IncomingRow } from '@bulk/domain';
+import type { AccountAction, ActionStore } from '../actions/action-store.ts';
+import { actionNotFound } from '../actions/refusals.ts';
+import type { LogReader } from '../reading/log-reader.ts';
+import type { CreateAction, CreateResult } from './create-action.ts';
+import { undoRowOf } from './undo-row.ts';
+
+export interface UndoActionOptions {
+  readonly actions: ActionStore;
+  readonly createAction: CreateAction;
+  readonly logs: Pick<LogReader, 'all'>;
+  /** Largest JSON of one entity, in bytes. */
+  readonly maxEntityBytes: number;
+  readonly newActionId: () => string;
+}
+
+/** Puts back what was there before an action, as a new action. */
+export class UndoAction {
+  readonly #options: UndoActionOptions;
+
+  constructor(options: UndoActionOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Accepts a new action that undoes the successes of another one, in their order.
+   *
+   * The call is idempotent: an action has one undo. The undo keeps values too, so that it can be undone. A dry run has
+   * no key, because it may be repeated.
+   *
+   * @throws RestError if there is no such action, it has not ended, it kept no values, it was a dry run, there is
+   * nothing to undo, or its outcomes are no longer kept; QuotaExceededError; StoreError.
+   */
+  async execute(accountId: string, actionId: string, dryRun: boolean): Promise<CreateResult> {
+    const { actions, createAction, newActionId } = this.#options;
+    const action = await actions.find(accountId, actionId);
+    if (action === null) throw actionNotFound(actionId);
+    // A caller's key holds no space, so that this key is unique.
+    const key = dryRun ? undefined : { key: `undo ${actionId}`, digest: () => actionId };
+    const undone = key === undefined ? undefined : await createAction.findReplay(accountId, key);
+    if (undone !== undefined) return undone;
+    checkUndoable(action);
+    const { entityType, lane, retry, callback } = action;
+    const draft = {
+      identity: { actionId: newActionId(), accountId, actionType: UNDO, entityType, lane },
+      config: {},
+      dryRun,
+      scheduledFor: null,
+      retryOf: null,
+      undoOf: actionId,
+      changes: 'values' as const,
+      ...(retry === undefined ? {} : { retry }),
+      ...(callback === undefined ? {} : { callbackUrl: callback.url }),
+    };
+    return createAction.stage(draft, this.#rows(action), key);
+  }
+
+  /**
+   * Yields a row for each record to put back, in order of position.
+   *
+   * @throws RestError `UNDO_EXPIRED` if outcomes are missing, `NOTHING_TO_UNDO` if there is no row; StoreError.
+   */
+  async *#rows({ _id, counts }: AccountAction): AsyncGenerator<IncomingRow> {
+    const { logs, maxEntityBytes } = this.#options;
+    let successes = 0;
+    let rows = 0;
+    for await (const entry of logs.all(_id, 'success')) {
+      successes += 1;
+      const row = undoRowOf(entry, maxEntityBytes);
+      if (row === undefined) continue;
+      rows += 1;
+      yield row;
+    }
+    if (successes < counts.success) throw undoExpired(_id);
+    if (rows === 0) throw nothingToUndo(_id);
+  }
+}
+
+/** @throws RestError if an action cannot be undone. */
+function checkUndoable({ _id, status: stored, dryRun, changes, counts }: AccountAction): void {
+  const status = stored as ActionStatus;
+  if (!isFinal(status)) {
+    throw new RestError('ACTION_NOT_FINISHED', `action ${_id} is ${status}: undo it at its end`, {
+      details: { status },
+    });
+  }
+  if (dryRun) throw new RestError('DRY_RUN_NOT_UNDOABLE', `action ${_id} was a dry run and changed nothing`);
+  if (changes !== 'values') {
+    throw new RestError(
+      'CHANGES_NOT_KEPT',
+      `action ${_id} kept no values: only an action with changes=values can be undone`,
+      { details: { changes: changes ?? 'none' } },
+    );
+  }
+  if (counts.success === 0) throw nothingToUndo(_id);
+}
+
+function nothingToUndo(actionId: string): RestError {
+  return new RestError('NOTHING_TO_UNDO', `action ${actionId} has changed no record`);
+}
+
+function undoExpired(actionId: string): RestError {
+  return new RestError('UNDO_EXPIRED', `the outcomes of action ${actionId} are no longer kept`);
+}

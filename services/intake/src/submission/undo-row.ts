@@ -1,0 +1,37 @@
+import type { UndoneChange } from '@bulk/action-types';
+import type { LogEntry } from '@bulk/contracts';
+import { FaultyRow, OUTCOME_CODES, type IncomingRow } from '@bulk/domain';
+
+/** Number of bytes of a row in addition to its id, its ref and the values. */
+const ROW_BYTES = 128;
+
+/**
+ * Builds the row of an undo from the outcome of a success.
+ *
+ * @param maxBytes maximum size of a row, in bytes of JSON.
+ * @returns undefined if the action left the record as it was. A `FaultyRow` if it cannot be put back.
+ */
+export function undoRowOf(
+  { entityId: id, ref, effect, version, changes }: LogEntry,
+  maxBytes: number,
+): IncomingRow | undefined {
+  if (effect === 'unchanged') return undefined;
+  // What was created is deleted, and that needs no values.
+  const before = effect === 'created' ? {} : changes?.before;
+  if (effect !== null && version !== null && before !== undefined) {
+    const size = Buffer.byteLength(JSON.stringify({ id, ref, before })) + ROW_BYTES;
+    if (size > maxBytes) return faulty('CHANGES_TRUNCATED', id, ref);
+    const fields: UndoneChange = { effect, version, before };
+    return { ...fields, id, ...(ref === null ? {} : { ref }) };
+  }
+  return faulty(changes?.changesTruncated === true ? 'CHANGES_TRUNCATED' : 'CHANGES_NOT_KEPT', id, ref);
+}
+
+const MESSAGES = {
+  CHANGES_TRUNCATED: 'the values before the change were too large to keep',
+  CHANGES_NOT_KEPT: 'the action kept nothing of the change of this record',
+} as const satisfies Partial<Record<keyof typeof OUTCOME_CODES, string>>;
+
+function faulty(code: keyof typeof MESSAGES, id: string, ref: string | null): FaultyRow {
+  return new FaultyRow({ code: OUTCOME_CODES[code], message: MESSAGES[code] }, { id, ref });
+}
