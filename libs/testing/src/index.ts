@@ -8,6 +8,8 @@ export * from './hostile-requests.ts';
 export * from './linked.ts';
 export * from './lossy-producer.ts';
 export * from './query-plans.ts';
+export type { ModelChange } from './model-change.ts';
+export * from './model-undo.ts';
 export * from './sequential-model.ts';
 export * from './service-context.ts';
 export * from './service-harness.ts';

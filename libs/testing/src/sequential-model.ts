@@ -1,6 +1,7 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { EntityType } from '@bulk/action-types';
 import type { Effect, FieldChanges, Fields, OutcomeStatus } from '@bulk/domain';
+import { changeOf, type ModelChange } from './model-change.ts';
 
 /** An entity as a test sends it. */
 export interface GivenEntity {
@@ -28,6 +29,8 @@ export interface ModelEntity {
 export interface ModelResult<Stored = Fields> {
   readonly outcomes: readonly ModelOutcome[];
   readonly entities: ReadonlyMap<string, Stored>;
+  /** Position → the values before and after of each changed field. */
+  readonly changes: ReadonlyMap<number, ModelChange>;
 }
 
 /** The action types that the model knows. It does not know unique values. */
@@ -41,6 +44,7 @@ type Step = ModelEntity | string;
  *
  * @param before entity id → the stored entity.
  * @param config the config of the action.
+ * @param keepsValues whether the action keeps values, so that a `set` of what is there leaves an entity unchanged.
  */
 export function modelAction(
   actionType: ModelledActionType,
@@ -48,8 +52,10 @@ export function modelAction(
   before: ReadonlyMap<string, ModelEntity>,
   given: readonly GivenEntity[],
   config: FieldChanges = {},
+  keepsValues = false,
 ): ModelResult<ModelEntity> {
   const entities = new Map(before);
+  const changes = new Map<number, ModelChange>();
   const seen = new Set<string>();
   const outcomes = given.map((sent, position): ModelOutcome => {
     const { id } = sent;
@@ -60,10 +66,13 @@ export function modelAction(
     const stored = entities.get(id);
     const next = STEPS[actionType](entityType, Object.fromEntries(own), config, stored);
     if (typeof next === 'string') return { ...at, status: 'failure', code: next };
-    entities.set(id, next);
-    return { ...at, status: 'success', code: null, effect: effectOf(stored, next) };
+    const isSame = keepsValues && isLiving(stored) && isDeepStrictEqual(stored.fields, next.fields);
+    const after = isSame ? stored : next;
+    entities.set(id, after);
+    if (!isSame) changes.set(position, changeOf(stored?.fields ?? null, after.fields));
+    return { ...at, status: 'success', code: null, effect: effectOf(stored, after) };
   });
-  return { outcomes, entities };
+  return { outcomes, entities, changes };
 }
 
 /**
@@ -77,11 +86,16 @@ export function modelUpdate(
   given: readonly GivenEntity[],
 ): ModelResult {
   const stored = new Map([...before].map(([id, fields]) => [id, { version: 1, fields }]));
-  const { outcomes, entities } = modelAction('update', entityType, stored, given);
-  return { outcomes, entities: new Map([...entities].map(([id, { fields }]) => [id, fields ?? {}])) };
+  const { outcomes, entities, changes } = modelAction('update', entityType, stored, given);
+  return {
+    outcomes,
+    changes,
+    entities: new Map([...entities].map(([id, { fields }]) => [id, fields ?? {}])),
+  };
 }
 
-function effectOf(before: ModelEntity | undefined, after: ModelEntity): Effect {
+/** Returns what a change did to an entity. */
+export function effectOf(before: ModelEntity | undefined, after: ModelEntity): Effect {
   if (after.fields === null) return 'deleted';
   if (!isLiving(before)) return 'created';
   return before.version === after.version ? 'unchanged' : 'updated';
@@ -200,7 +214,8 @@ function created(type: EntityType, fields: Fields, stored: ModelEntity | undefin
   return { version: (stored?.version ?? 0) + 1, fields: record.value };
 }
 
-function isLiving(stored: ModelEntity | undefined): stored is { version: number; fields: Fields } {
+/** Returns whether an entity exists, and is not only the remains of a deleted one. */
+export function isLiving(stored: ModelEntity | undefined): stored is { version: number; fields: Fields } {
   return stored !== undefined && stored.fields !== null;
 }
 

@@ -2,18 +2,21 @@ import { randomUUID } from 'node:crypto';
 import { isDeepStrictEqual } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact, createRegistry } from '@bulk/action-types';
-import { encodeEffect } from '@bulk/contracts';
-import { SupersededError, toEntity } from '@bulk/domain';
+import { changesOf, encodeEffect } from '@bulk/contracts';
+import { parseEntityChanges, SupersededError, toEntity, type ChangesKept } from '@bulk/domain';
 import { DryRunEntityStore, ensureIndexes, MongoEntityStore, type Database } from '@bulk/mongo';
 import { connectRedis, FirstPositions } from '@bulk/redis';
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import {
   modelAction,
+  modelUndo,
+  undoneOf,
   TestInstallation,
   type ModelEntity,
   type ModelledActionType,
   type ModelOutcome,
   type ModelResult,
+  type ModelUndone,
 } from '@bulk/testing';
 import fc from 'fast-check';
 import { BatchApplier, type BatchAt } from '../src/application/batch-applier.ts';
@@ -101,7 +104,14 @@ const batch = fc.oneof(
     }),
   },
 );
-const batches = fc.array(fc.tuple(batch, fc.nat(20)), { minLength: 12, maxLength: 20, size: 'max' });
+/** A batch, what its action keeps, an earlier batch that comes late, and perhaps an earlier one that is undone. */
+const step = fc.tuple(
+  batch,
+  fc.constantFrom<ChangesKept>('none', 'values', 'values'),
+  fc.nat(20),
+  sometimes(2, 3, fc.constantFrom(0, 0, 0, 1, 2)),
+);
+const batches = fc.array(step, { minLength: 12, maxLength: 20, size: 'max' });
 
 /** Counts what happened in all runs, so that a test notices a generator without effect. */
 const happened = new Map<string, number>();
@@ -118,6 +128,7 @@ const EVERYTHING = [
   ...['update', 'upsert', 'delete'].map((type) => `${type} VERSION_CONFLICT`),
   ...['create', 'upsert'].map((type) => `${type} revives`),
   'create ENTITY_EXISTS',
+  ...['created', 'updated', 'deleted', 'CHANGED_SINCE'].map((what) => `undo ${what}`),
   'superseded',
 ].sort();
 function note(what: string): void {
@@ -131,29 +142,37 @@ describe('the batches of a lane', () => {
         const accountId = `a-${randomUUID()}`;
         const applied: Applied[] = [];
         let model: ReadonlyMap<string, ModelEntity> = new Map();
-        for (const [offset, [{ actionType: type, entities }, zombie]] of given.entries()) {
-          const at = batchAt(accountId, offset, type, entities);
-          const expected = modelAction(type, contact, model, entities);
+        const undoable: ModelUndone[][] = [];
+        for (const [i, [{ actionType: type, entities }, kept, zombie, undone]] of given.entries()) {
+          // Between two batches there may be an undo and its replay.
+          const offset = 3 * i;
+          const at = batchAt(accountId, offset, type, entities, kept);
+          const expected = modelAction(type, contact, model, entities, {}, kept === 'values');
           for (const { code, effect } of expected.outcomes) note(`${type} ${code ?? effect}`);
           for (const [id, { fields }] of expected.entities)
             if (fields !== null && model.get(id)?.fields === null) note(`${type} revives`);
           const before = await stored(accountId);
 
           const foretold = await outcomesOf(dry(at));
-          expect(foretold).toEqual(predicted(expected, model));
+          expect(foretold).toEqual(withChanges({ ...expected, outcomes: predicted(expected, model) }, kept));
           expect(await stored(accountId)).toEqual(before);
 
-          expect(await outcomesOf(at)).toEqual(expected.outcomes);
+          const outcomes = withChanges(expected, kept);
+          expect(await outcomesOf(at)).toEqual(outcomes);
           model = expected.entities;
           const after = await stored(accountId);
           expect(fieldsOf(after)).toEqual(model);
           checkVersions(at, model);
 
-          expect(await outcomesOf(at)).toEqual(expected.outcomes);
+          expect(await outcomesOf(at)).toEqual(outcomes);
           checkVersions(at, model);
-          applied.push({ at, outcomes: expected.outcomes });
+          applied.push({ at, outcomes });
+          if (kept === 'values') undoable.unshift(undoneOf(expected));
           await applyLate(applied[zombie % applied.length]!);
           expect(await stored(accountId)).toEqual(after);
+          const rows = undone === undefined ? undefined : undoable[undone];
+          if (rows === undefined || rows.length === 0) continue;
+          model = await checkUndo(batchAt(accountId, offset + 1, 'undo', rows, 'values'), rows, model);
         }
       }),
       { numRuns: 40, endOnFailure: true },
@@ -167,6 +186,7 @@ function batchAt(
   offset: number,
   actionType: string,
   entities: readonly { readonly id: string }[],
+  changes: ChangesKept,
 ): BatchAt {
   return {
     content: {
@@ -176,7 +196,7 @@ function batchAt(
       cancelled: false,
       retry: null,
       rootActionId: null,
-      changes: 'none',
+      changes,
       batchNo: 0,
       entities: entities.map((given, position) => toEntity(position, given)),
     },
@@ -187,6 +207,34 @@ function batchAt(
     progress: new BatchProgress(),
   };
 }
+
+/** Undoes a batch, and delivers the undo again in its place and in another one. */
+async function checkUndo(
+  at: BatchAt,
+  rows: readonly ModelUndone[],
+  before: ReadonlyMap<string, ModelEntity>,
+): Promise<ReadonlyMap<string, ModelEntity>> {
+  const expected = modelUndo(before, rows);
+  for (const { code, effect } of expected.outcomes) note(`undo ${code ?? effect}`);
+  const outcomes = withChanges(expected, 'values');
+  const replay = { ...at, generation: 1, at: { ...at.at, offset: at.at.offset + 1 } };
+  for (const delivery of [dry(at), at, at, replay]) {
+    expect(await outcomesOf(delivery)).toEqual(outcomes);
+    const now = fieldsOf(await stored(at.content.identity.accountId));
+    expect(now).toEqual(delivery.content.dryRun ? before : expected.entities);
+  }
+  return expected.entities;
+}
+
+/** Adds what the outcomes of an action keep of its changes. */
+function withChanges({ outcomes, changes }: ModelResult<ModelEntity>, kept: ChangesKept): KeptOutcome[] {
+  return outcomes.map((outcome) => ({
+    ...outcome,
+    changes: kept === 'none' ? null : (changes.get(outcome.position) ?? null),
+  }));
+}
+
+type KeptOutcome = ModelOutcome & { readonly changes: unknown };
 
 function dry(batchAt: BatchAt): BatchAt {
   const identity = { ...batchAt.content.identity, actionId: randomUUID() };
@@ -200,7 +248,15 @@ async function outcomesOf(at: BatchAt): Promise<unknown> {
     const { status, code } = outcome;
     const { effect, version } = encodeEffect(outcome);
     if (version !== null) versions.set(`${at.content.identity.actionId} ${entityId}`, version);
-    return { position, entityId, status, code, effect };
+    const changes = changesOf(outcome);
+    return {
+      position,
+      entityId,
+      status,
+      code,
+      effect,
+      changes: parseEntityChanges(changes ?? 'null') ?? null,
+    };
   });
 }
 
@@ -229,7 +285,7 @@ function checkVersions({ content }: BatchAt, entities: ReadonlyMap<string, Model
 
 interface Applied {
   readonly at: BatchAt;
-  readonly outcomes: readonly ModelOutcome[];
+  readonly outcomes: readonly KeptOutcome[];
 }
 
 /**

@@ -140,7 +140,7 @@ async function runChain(chain: Chain, options: RoundOptions, state: RoundState):
   const ids: string[] = [];
   try {
     for (const action of chain.actions) {
-      const { actionId } = await submit(chain.accountId, action, api, options);
+      const { actionId } = await submit(chain.accountId, action, api, options, ids.at(-1));
       ids.push(actionId);
       await untilEnded(actionId, api, options.signal, state);
     }
@@ -150,27 +150,40 @@ async function runChain(chain: Chain, options: RoundOptions, state: RoundState):
   }
 }
 
-/** Requests an action. If its key is lost in the database, it takes another key, and says so. */
+/**
+ * Requests an action. If its key is lost in the database, it takes another key, and says so.
+ *
+ * @param before the id of the action before it, which an undo undoes.
+ */
 async function submit(
   accountId: string,
   action: PlannedAction,
   api: AnyIntake,
   { target, note }: RoundOptions,
+  before: string | undefined,
 ): Promise<{ readonly actionId: string }> {
   const { idempotencyKey } = action;
-  const create = (key: string) =>
-    api.ask((client) => client.createAction(requestOf(action), { idempotencyKey: key }));
   try {
-    return await create(idempotencyKey);
+    return await api.ask((client) => request(client, action, idempotencyKey, before));
   } catch (error) {
     if (!isKeyHeld(error) || !(await isOrphaned(target.database, accountId, idempotencyKey))) throw error;
     note(`the database holds the key ${idempotencyKey} without a document: another key`);
-    return create(`${idempotencyKey}-again`);
+    return api.ask((client) => request(client, action, `${idempotencyKey}-again`, before));
   }
 }
 
-function requestOf({ actionType, lane, entities }: PlannedAction) {
-  return { actionType, priority: lane, entities: [...entities] };
+function request(
+  client: BulkClient,
+  { actionType, lane, entities, keepsValues }: PlannedAction,
+  idempotencyKey: string,
+  before = '',
+): Promise<{ readonly actionId: string }> {
+  if (actionType === 'undo') return client.undo(before);
+  const changes = keepsValues ? 'values' : 'none';
+  return client.createAction(
+    { actionType, priority: lane, changes, entities: [...entities] },
+    { idempotencyKey },
+  );
 }
 
 async function untilEnded(

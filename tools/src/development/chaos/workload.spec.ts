@@ -19,7 +19,7 @@ describe('the workload of a round', () => {
       new Set([null, 'DUPLICATE_ENTITY', 'INVALID_ENTITY', 'ENTITY_NOT_FOUND', 'ENTITY_EXISTS']),
     );
     expect(new Set(chains.flatMap(({ actions }) => actions.map(({ actionType }) => actionType))).size).toBe(
-      4,
+      5,
     );
     expect(new Set(chains.map(({ mark }) => mark)).size).toBe(chains.length);
     for (const { mark, actions } of chains) {

@@ -2,6 +2,8 @@ import type { EntityType } from '@bulk/action-types';
 import { LANES, type Lane } from '@bulk/domain';
 import {
   modelAction,
+  modelUndo,
+  undoneOf,
   type GivenEntity,
   type ModelEntity,
   type ModelledActionType,
@@ -12,15 +14,17 @@ import { between, pick, randomFor, type Random } from '../../operator/seed/rando
 /** One action of a chain, with its expected result. */
 export interface PlannedAction {
   readonly idempotencyKey: string;
-  readonly actionType: ModelledActionType;
+  readonly actionType: ModelledActionType | 'undo';
   readonly lane: Lane;
-  readonly entities: readonly GivenEntity[];
+  /** Whether the action keeps the values of its changes. */
+  readonly keepsValues: boolean;
+  readonly entities: readonly { readonly id: string }[];
   readonly outcomes: readonly ModelOutcome[];
 }
 
 /**
  * Actions that change the same entities one after the other. Each is requested when the one before
- * has ended.
+ * has ended. An `undo` undoes the one before.
  */
 export interface Chain {
   readonly accountId: string;
@@ -56,17 +60,32 @@ export function planWorkload(text: string, entityType: EntityType, size: Workloa
 function planChain(random: Random, mark: string, entityType: EntityType, size: WorkloadSize): Chain {
   const ids = between(random, Math.ceil(size.positions / 2), size.positions);
   let entities: ReadonlyMap<string, ModelEntity> = new Map();
-  const actions = Array.from({ length: between(random, 1, size.length) }, (_, i): PlannedAction => {
+  const plan = (_: unknown, i: number): PlannedAction[] => {
     // The first action must create something.
     const actionType = i === 0 ? pick(random, ['create', 'upsert'] as const) : pick(random, TYPES);
     const given = Array.from({ length: between(random, 1, size.positions) }, (__, position) =>
       planEntity(random, actionType, `${mark}-${between(random, 0, ids)}`, position),
     );
-    const model = modelAction(actionType, entityType, entities, given);
+    const keepsValues = random() < 0.4;
+    const model = modelAction(actionType, entityType, entities, given, {}, keepsValues);
     ({ entities } = model);
     const lane = pick(random, LANES);
-    return { idempotencyKey: `${mark}-${i}`, actionType, lane, entities: given, outcomes: model.outcomes };
-  });
+    const idempotencyKey = `${mark}-${i}`;
+    const { outcomes } = model;
+    const action = { idempotencyKey, actionType, lane, keepsValues, entities: given, outcomes };
+    const rows = undoneOf(model);
+    if (!keepsValues || rows.length === 0 || random() < 0.5) return [action];
+    const undone = modelUndo(entities, rows);
+    ({ entities } = undone);
+    const undo = {
+      actionType: 'undo',
+      keepsValues: true,
+      entities: rows,
+      outcomes: undone.outcomes,
+    } as const;
+    return [action, { ...undo, idempotencyKey: `${idempotencyKey} undone`, lane }];
+  };
+  const actions = Array.from({ length: between(random, 1, size.length) }, plan).flat();
   return { accountId: pick(random, ACCOUNTS), mark, actions, entities };
 }
 
