@@ -66,7 +66,7 @@ async function scheduledAction(): Promise<string> {
   return (await harness.accepted(randomUUID(), 2, new Date('2999-01-01T00:00:00Z')))._id;
 }
 
-/** Creates an action that has outcomes of every kind. */
+/** Creates an action that has outcomes of every kind, and that can be undone. */
 async function completedAction(): Promise<string> {
   const actionId = randomUUID();
   await harness.accepted(actionId, 2, new Date('2999-01-01T00:00:00Z'));
@@ -78,6 +78,8 @@ async function completedAction(): Promise<string> {
     message: null,
     attempts: 1,
   } as const;
+  const changes = JSON.stringify({ before: { city: null }, after: { city: 'Bonn' } });
+  const made = { effect: 'updated', version: 2, changes } as const;
   const missing = { status: 'failure', code: 'ENTITY_NOT_FOUND', message: 'no contact has this id' } as const;
   await harness.database.actionLogs.insertOne({
     _id: `${actionId}:0`,
@@ -90,7 +92,7 @@ async function completedAction(): Promise<string> {
     at: new Date(),
     counts: { success: 1, failure: 1, skipped: 0 },
     outcomes: [
-      { ...done, position: 0 },
+      { ...done, ...made, position: 0 },
       { ...done, ...missing, position: 1, entityId: 'c1', ref: 'row 2' },
     ],
   });
@@ -102,6 +104,7 @@ async function completedAction(): Promise<string> {
         counts: { success: 1, failure: 1, skipped: 0 },
         codes: { ENTITY_NOT_FOUND: 1 },
         status: 'completed',
+        changes: 'values',
         startedAt: now,
         finishedAt: now,
       },

@@ -194,7 +194,9 @@ describe('POST /bulk-actions/:id/undo', () => {
     expect(batches.every(({ batch }) => batch.changes === 'values')).toBe(true);
     const rows = batches.flatMap(({ batch }) => batch.entities).sort((a, b) => a.position - b.position);
     expect(rows.every(({ id, ref }) => ref === `row, ${id.slice(1)}`)).toBe(true);
-    expect(rows.slice(0, 5).map(({ id, fields, fault }) => [id, fault?.code ?? JSON.parse(fields)])).toEqual([
+    expect(
+      rows.slice(0, 5).map(({ id, fields, fault }) => [id, fault?.code ?? (JSON.parse(fields) as unknown)]),
+    ).toEqual([
       ['c2', 'CHANGES_TRUNCATED'],
       ['c4', { effect: 'created', version: 1, before: {} }],
       ['c6', { effect: 'deleted', version: 5, before: { lastName: 'Old' } }],

@@ -1,6 +1,6 @@
 import type { UndoneChange } from '@bulk/action-types';
 import type { LogEntry } from '@bulk/contracts';
-import { FaultyRow, OUTCOME_CODES, type IncomingRow } from '@bulk/domain';
+import { FaultyRow, isDeeperThan, MAX_DEPTH, OUTCOME_CODES, type IncomingRow } from '@bulk/domain';
 
 /** Number of bytes of a row in addition to its id, its ref and the values. */
 const ROW_BYTES = 128;
@@ -20,15 +20,15 @@ export function undoRowOf(
   const before = effect === 'created' ? {} : changes?.before;
   if (effect !== null && version !== null && before !== undefined) {
     const size = Buffer.byteLength(JSON.stringify({ id, ref, before })) + ROW_BYTES;
-    if (size > maxBytes) return faulty('CHANGES_TRUNCATED', id, ref);
     const fields: UndoneChange = { effect, version, before };
+    if (size > maxBytes || isDeeperThan(fields, MAX_DEPTH)) return faulty('CHANGES_TRUNCATED', id, ref);
     return { ...fields, id, ...(ref === null ? {} : { ref }) };
   }
   return faulty(changes?.changesTruncated === true ? 'CHANGES_TRUNCATED' : 'CHANGES_NOT_KEPT', id, ref);
 }
 
 const MESSAGES = {
-  CHANGES_TRUNCATED: 'the values before the change were too large to keep',
+  CHANGES_TRUNCATED: 'the values before the change are too large, or nested too deeply, to put back',
   CHANGES_NOT_KEPT: 'the action kept nothing of the change of this record',
 } as const satisfies Partial<Record<keyof typeof OUTCOME_CODES, string>>;
 
