@@ -4,6 +4,7 @@ import { runCommand } from '../console/command.ts';
 import { benchAction, type BenchOptions } from './action-bench.ts';
 import { benchBrokers, type BrokersOptions } from './brokers-bench.ts';
 import { benchCancel, type CancelOptions } from './cancel-bench.ts';
+import { benchChanges, type ChangesOptions } from './changes-bench.ts';
 import { benchCompare, type CompareOptions } from './compare-bench.ts';
 import { benchFairness, type FairnessOptions } from './fairness-bench.ts';
 import { benchHistory, type HistoryOptions } from './history-bench.ts';
@@ -71,6 +72,15 @@ program
   .addOption(peerConcurrencyOption())
   .addOption(stackOption())
   .action((options: CompareOptions) => runCommand((context) => benchCompare(options, context)));
+
+program
+  .command('changes')
+  .description('an update that keeps nothing, names and values of its changes, in turn')
+  .addOption(contactsOption())
+  .addOption(roundsOption())
+  .addOption(concurrencyOption())
+  .addOption(stackOption())
+  .action((options: ChangesOptions) => runCommand((context) => benchChanges(options, context)));
 
 program
   .command('noop')
