@@ -52,8 +52,8 @@ export const ENTITY_WRITE_LIMITS: GroupLimits = { concurrency: 2, operations: 20
  * MongoDB refuses documents, it names their operations: only their entities are refused, and nothing is written again.
  *
  * A relative change (an increment, a change of a list) is computed from the entity, which is read first: one more round
- * trip for all such changes of the bulk write. So is every change whose values before and after are kept. Its filter contains the version that was read, and if the entity has
- * changed since, it is read again.
+ * trip for all such changes of the bulk write. A change whose values before and after are kept is read first too. The
+ * filter contains the version that was read, and if the entity has changed since, it is read again.
  */
 export class MongoEntityStore implements EntityStore {
   readonly #database: Database;
