@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { z } from 'zod';
-import { defineEntityType, fieldIssues, pathText } from './entity-type.ts';
+import { ENTITY_TYPES } from './catalog.ts';
+import { defineEntityType, fieldIssues, pathText, type EntityTypeSource } from './entity-type.ts';
 
 const deal = defineEntityType({
   name: 'deal',
@@ -109,6 +110,40 @@ describe('defineEntityType', () => {
     (field) => {
       const define = () => defineEntityType({ name: 'x', collection: 'xs', shape: { [field]: z.string() } });
       expect(define).toThrow(`"${field}" cannot be the name of a field`);
+    },
+  );
+});
+
+describe('match fields', () => {
+  const define = (source: Partial<EntityTypeSource>) => () =>
+    defineEntityType({
+      name: 'x',
+      collection: 'xs',
+      shape: { code: z.string(), area: z.string() },
+      matchFields: ['code'],
+      ...source,
+    });
+
+  it('need an index of their own, which a lookup of many values can use', () => {
+    expect(define({ indexes: [{ fields: ['code'] }] })().matchFields).toEqual(['code']);
+    const fault = 'match field "code" needs an index of its own';
+    expect(define({})).toThrow(fault);
+    expect(define({ indexes: [{ fields: ['code', 'area'] }] })).toThrow(fault);
+    expect(define({ shape: {}, indexes: [{ fields: ['code'] }] })).toThrow(fault);
+  });
+
+  it.each(ENTITY_TYPES.map((type) => [type.name, type] as const))(
+    'of every %s include externalId, which is unique within the account',
+    (_name, type) => {
+      expect(type.matchFields).toContain('externalId');
+      expect(type.indexes).toContainEqual({ fields: ['externalId'], unique: true });
+      expect(type.validatePatch({ externalId: 'x'.repeat(256) }).ok).toBe(true);
+      expect(type.validatePatch({ externalId: null })).toEqual({
+        ok: true,
+        value: { set: {}, unset: ['externalId'] },
+      });
+      for (const externalId of ['', 'x'.repeat(257), 'a\ud800', 7])
+        expect(type.validatePatch({ externalId }).ok).toBe(false);
     },
   );
 });

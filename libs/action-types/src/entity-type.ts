@@ -21,6 +21,8 @@ export interface EntityTypeSource {
   /** The fields of a whole entity, without its id. Unknown fields are refused. */
   readonly shape: Readonly<Record<string, z.ZodType>>;
   readonly indexes?: readonly EntityIndex[];
+  /** The text fields by which `matchBy` may find entities. Each needs an index of its own. */
+  readonly matchFields?: readonly string[];
   /** Groups of optional fields of which a whole entity needs at least one, e.g. `[['name', 'lastName']]`. */
   readonly needsOneOf?: readonly (readonly [string, ...string[]])[];
 }
@@ -34,6 +36,8 @@ export interface EntityType {
   readonly name: string;
   readonly collection: string;
   readonly indexes: readonly EntityIndex[];
+  /** The fields by which `matchBy` may find entities. */
+  readonly matchFields: readonly string[];
   /** The schema of a whole entity. */
   readonly recordSchema: z.ZodObject;
   /** The schema of some of an entity's fields. An optional field may be null, which clears it. */
@@ -72,12 +76,19 @@ const FIELD_NAME = /^[A-Za-z][A-Za-z0-9_]*$/;
 /**
  * Compiles an entity type.
  *
- * @throws Error if the name of a field is reserved or could not be a key of a MongoDB document.
+ * @throws Error if the name of a field is reserved or could not be a key of a MongoDB document, or if a match field is
+ *   no field or has no index of its own.
  */
 export function defineEntityType(source: EntityTypeSource): EntityType {
   for (const field of Object.keys(source.shape)) {
     if (RESERVED.has(field) || !FIELD_NAME.test(field)) {
       throw new Error(`entity type ${source.name}: "${field}" cannot be the name of a field`);
+    }
+  }
+  for (const field of source.matchFields ?? []) {
+    const isIndexed = source.indexes?.some(({ fields }) => fields.length === 1 && fields[0] === field);
+    if (!Object.hasOwn(source.shape, field) || isIndexed !== true) {
+      throw new Error(`entity type ${source.name}: match field "${field}" needs an index of its own`);
     }
   }
   const patchShape = Object.fromEntries(
@@ -95,6 +106,7 @@ export function defineEntityType(source: EntityTypeSource): EntityType {
     name: source.name,
     collection: source.collection,
     indexes: source.indexes ?? [],
+    matchFields: source.matchFields ?? [],
     recordSchema,
     patchSchema,
     validatePatch,

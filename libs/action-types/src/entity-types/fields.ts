@@ -1,3 +1,4 @@
+import { entityIdSchema } from '@bulk/domain';
 import { z } from 'zod';
 
 /** Kinds of field that several entity types share. */
@@ -24,6 +25,8 @@ export const reference = z
   .string()
   .min(1, 'expected a non-empty id')
   .max(256, 'expected at most 256 characters');
+/** The name of the entity in another system. */
+export const externalId = entityIdSchema;
 export const tags = z
   .array(z.string().min(1, 'expected a non-empty tag').max(64, 'expected at most 64 characters'))
   .max(50, 'expected at most 50 tags');

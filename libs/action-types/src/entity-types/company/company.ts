@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEntityType } from '../../entity-type.ts';
-import { country, longText, phone, reference, shortText, tags } from '../fields.ts';
+import { country, externalId, longText, phone, reference, shortText, tags } from '../fields.ts';
 
 /** An organisation. */
 export const company = defineEntityType({
@@ -17,10 +17,16 @@ export const company = defineEntityType({
     annualRevenue: z.number().min(0).optional(),
     phone: phone.optional(),
     ownerId: reference.optional(),
+    externalId: externalId.optional(),
     city: shortText.optional(),
     country: country.optional(),
     tags: tags.optional(),
     notes: longText.optional(),
   },
-  indexes: [{ fields: ['domain'], unique: true }, { fields: ['ownerId'] }],
+  indexes: [
+    { fields: ['domain'], unique: true },
+    { fields: ['ownerId'] },
+    { fields: ['externalId'], unique: true },
+  ],
+  matchFields: ['domain', 'externalId'],
 });

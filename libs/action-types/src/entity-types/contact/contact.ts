@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEntityType } from '../../entity-type.ts';
-import { age, country, email, longText, phone, reference, shortText, tags } from '../fields.ts';
+import { age, country, email, externalId, longText, phone, reference, shortText, tags } from '../fields.ts';
 
 /** A person. */
 export const contact = defineEntityType({
@@ -17,6 +17,7 @@ export const contact = defineEntityType({
     title: shortText.optional(),
     companyId: reference.optional(),
     ownerId: reference.optional(),
+    externalId: externalId.optional(),
     age: age.optional(),
     status: z.enum(['active', 'inactive', 'bounced', 'unsubscribed']).optional(),
     score: z.int().min(0).max(100).optional(),
@@ -25,5 +26,6 @@ export const contact = defineEntityType({
     tags: tags.optional(),
     notes: longText.optional(),
   },
-  indexes: [{ fields: ['email'] }, { fields: ['ownerId'] }],
+  indexes: [{ fields: ['email'] }, { fields: ['ownerId'] }, { fields: ['externalId'], unique: true }],
+  matchFields: ['email', 'externalId'],
 });

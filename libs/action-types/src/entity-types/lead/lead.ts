@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { defineEntityType } from '../../entity-type.ts';
-import { email, longText, phone, reference, shortText, tags } from '../fields.ts';
+import { email, externalId, longText, phone, reference, shortText, tags } from '../fields.ts';
 
 /** A person or organisation that may become a customer. */
 export const lead = defineEntityType({
@@ -19,8 +19,10 @@ export const lead = defineEntityType({
     stage: z.enum(['new', 'contacted', 'qualified', 'unqualified', 'converted']).optional(),
     value: z.number().min(0).optional(),
     ownerId: reference.optional(),
+    externalId: externalId.optional(),
     tags: tags.optional(),
     notes: longText.optional(),
   },
-  indexes: [{ fields: ['email'] }, { fields: ['ownerId'] }],
+  indexes: [{ fields: ['email'] }, { fields: ['ownerId'] }, { fields: ['externalId'], unique: true }],
+  matchFields: ['email', 'externalId'],
 });
