@@ -11,6 +11,12 @@ import type { z } from 'zod';
 import type { EntityStore } from './entity-store.ts';
 import type { EntityType } from './entity-type.ts';
 
+/**
+ * The entities that the rows of an action type name: existing ones; new ones, whose rows may lack an id; or either, where
+ * a row whose value `matchBy` does not find names a new one.
+ */
+export type Targets = 'existing' | 'new' | 'either';
+
 /** The part of an action that its action type validates at intake. */
 export interface ActionPayload {
   readonly entityType: EntityType;
@@ -60,6 +66,8 @@ export interface BulkActionHandler<Config = unknown> {
   readonly actionType: string;
   /** Whether only the platform creates actions of this type, and no request may name it. @default false */
   readonly isInternal?: boolean;
+  /** @default `existing` */
+  readonly targets?: Targets;
   /** The parts of the retry policy that differ for this action type. An action's own policy takes precedence. */
   readonly retry?: RetryOverride;
   /**

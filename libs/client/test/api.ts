@@ -74,6 +74,7 @@ export const view: ActionView = {
   priority: 'normal',
   config: {},
   dryRun: false,
+    matchBy: null,
   retry: null,
   retryOf: null,
   changes: 'none',

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { FaultyRow, incomingEntitySchema, toEntity } from './entity.ts';
+import { BY_ID, rowSchema } from './row-identity.ts';
 import { failure, MAX_OUTCOME_MESSAGE_LENGTH } from './outcome.ts';
 
 describe('incomingEntitySchema', () => {
@@ -15,7 +16,6 @@ describe('incomingEntitySchema', () => {
   });
 
   it.each([
-    ['no id', {}],
     ['an empty id', { id: '' }],
     ['a number as id', { id: 7 }],
     ['an id too long', { id: 'x'.repeat(257) }],
@@ -26,6 +26,25 @@ describe('incomingEntitySchema', () => {
     ['a list', ['c1']],
   ])('refuses %s', (_what, value) => {
     expect(incomingEntitySchema.safeParse(value).success).toBe(false);
+  });
+});
+
+describe('rowSchema', () => {
+  const field = { by: 'field', field: 'email' } as const;
+  it.each([
+    ['an id of its own', BY_ID, { id: 'c1' }, true],
+    ['an id of its own', BY_ID, {}, false],
+    ['an id of its own or none', { by: 'optional-id' } as const, {}, true],
+    ['an id of its own or none', { by: 'optional-id' } as const, { id: null }, false],
+    ['a field', field, { email: 'a@b.example' }, true],
+    ['a field', field, { email: 'a@b.example', id: 'c1' }, false],
+    ['a field', field, { email: 'a@b.example', id: null }, false],
+  ])('of rows with %s decides whether an id may be there: %j %j', (_what, identity, row, valid) => {
+    expect(rowSchema(identity).safeParse(row).success).toBe(valid);
+  });
+
+  it('does not let a row without an id become a position', () => {
+    expect(() => toEntity(3, { email: 'a@b.example' })).toThrow('the row at position 3 has no id');
   });
 });
 

@@ -21,12 +21,12 @@ export const entityIdSchema = z
   .refine(isWellFormed, 'expected well-formed Unicode');
 
 /**
- * An entity as a caller sends it: `id`, an optional `ref` (the caller's own row identity, returned in results), and the
+ * An entity as a caller sends it: `id` (`rowSchema` says whether a request needs it), an optional `ref` (the caller's own row identity, returned in results), and the
  * fields. Only `id` and `ref` are checked here. The entity type checks the fields, and they can fail only this entity.
  */
 export const incomingEntitySchema = z.looseObject(
   {
-    id: entityIdSchema,
+    id: entityIdSchema.optional().meta({ description: 'Absent with `matchBy`, and optional for `create`.' }),
     ref: z
       .string()
       .max(MAX_ENTITY_ID_LENGTH, `expected at most ${MAX_ENTITY_ID_LENGTH} characters`)
@@ -83,9 +83,14 @@ export interface Entity {
   readonly fault?: EntityFault;
 }
 
-/** Splits a row into its identity and its fields. */
+/**
+ * Splits a row into its identity and its fields.
+ *
+ * @throws Error if the row has no id: intake gives or finds the ids before it stages the rows.
+ */
 export function toEntity(position: number, incoming: IncomingRow): Entity {
   if (incoming instanceof FaultyRow) return { position, ...incoming };
   const { id, ref, ...fields } = incoming;
+  if (id === undefined) throw new Error(`the row at position ${position} has no id`);
   return { position, id, ref: ref ?? null, fields };
 }

@@ -13,6 +13,8 @@ export type Effect = z.infer<typeof effectSchema>;
 export const OUTCOME_CODES = {
   /** No entity of this id in this account. */
   ENTITY_NOT_FOUND: 'ENTITY_NOT_FOUND',
+  /** More than one entity has the value by which `matchBy` finds the entity of a row. */
+  AMBIGUOUS_MATCH: 'AMBIGUOUS_MATCH',
   /** The entity to create exists already. */
   ENTITY_EXISTS: 'ENTITY_EXISTS',
   /** The entity does not have the version that the caller expects (`expectedVersion`). */

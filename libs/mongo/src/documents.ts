@@ -27,6 +27,8 @@ export interface ActionDocument {
   readonly config: Fields;
   /** Whether the outcomes are only predicted, and nothing is changed. */
   readonly dryRun: boolean;
+  /** The field whose value found the entities of the rows; absent if the rows named ids. */
+  readonly matchBy?: string;
   /** The parts of the retry policy that the action overrides; absent if none. */
   readonly retry?: RetryOverride;
   /** The action whose failed positions this one tries again. */

@@ -13,10 +13,13 @@ export type CellReader = (text: string) => unknown;
  * Returns how the cells of a column are read. Text stays text if the field accepts it. Otherwise the cell is read as
  * JSON (a number, true or false, a list) if the field accepts that. A cell that fits neither stays text, and handler
  * reports the fault in that entity's outcome.
+ *
+ * @param idIsOptional whether an empty cell of the column `id` is no id.
  */
-export function cellReader(column: string, entityType: EntityType): CellReader {
+export function cellReader(column: string, entityType: EntityType, idIsOptional = false): CellReader {
   // A spreadsheet's #N/A is not a valid id.
-  if (column === 'id') return (text) => (text === CSV_NULL ? null : text);
+  if (column === 'id')
+    return (text) => (text === CSV_NULL ? null : idIsOptional && text === '' ? undefined : text);
   if (column === 'ref') return (text) => (text === '' ? undefined : text);
   const takes = takesOf(column, entityType);
   const takesNumbers = takes(0) || takes(1);

@@ -1,6 +1,6 @@
 import { pipeline, Readable } from 'node:stream';
 import { changeOf, type NamedFieldChange } from '@bulk/action-types';
-import { CodedError, InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { CodedError, InvalidInputError, type IncomingEntity, type RowIdentity } from '@bulk/domain';
 import { CsvError, parse, type Options } from 'csv-parse';
 import { cellReader, type CellReader } from './cells.ts';
 import { CsvLines } from './csv-lines.ts';
@@ -55,6 +55,7 @@ export async function* csvEntities(
   let emptyRows = linesBefore;
   // Rows are converted here and not after the stream: a stream that breaks drops the rows that it still holds, and
   // their faults.
+  const { identity } = options;
   const take = (record: string[], { lines: parserLines }: { lines: number }): IncomingEntity | undefined => {
     const line = lines.next(record, parserLines);
     if (columns === undefined) {
@@ -65,7 +66,7 @@ export async function* csvEntities(
       emptyRows += 1;
       return undefined;
     }
-    const entity = entityOf(record, columns, (place, message) =>
+    const entity = entityOf(record, columns, identity, (place, message) =>
       faults.add(`line ${line}${place === '' ? '' : `: ${place}`}`, message),
     );
     faults.afterRow();
@@ -114,7 +115,7 @@ function readColumns(titles: readonly string[], options: CsvOptions): (ReadColum
     (column) =>
       column && {
         ...column,
-        read: cellReader(column.name, options.entityType),
+        read: cellReader(column.name, options.entityType, options.identity?.by === 'optional-id'),
         change: changeOf(column.name, options.entityType),
       },
   );
@@ -128,6 +129,7 @@ function isEmpty(record: readonly string[]): boolean {
 function entityOf(
   record: readonly string[],
   columns: readonly (ReadColumn | undefined)[],
+  identity: RowIdentity | undefined,
   fault: (place: string, message: string) => void,
 ): IncomingEntity | undefined {
   const named = columns.length;
@@ -157,7 +159,7 @@ function entityOf(
   }
   // fromEntries, since a column may be called __proto__.
   const entity: unknown = Object.fromEntries([...values, ...changes]);
-  const found = entityFault(entity);
+  const found = entityFault(entity, identity);
   if (found === undefined) return entity as IncomingEntity;
   fault(found.field, found.message);
   return undefined;

@@ -1,5 +1,5 @@
 import { changeNames, type EntityType } from '@bulk/action-types';
-import { InvalidInputError, type FieldIssue } from '@bulk/domain';
+import { BY_ID, InvalidInputError, type FieldIssue, type RowIdentity } from '@bulk/domain';
 import { quoted, withoutInvisible } from './visible.ts';
 
 /** A column of a CSV. */
@@ -12,6 +12,8 @@ export interface Column {
 
 export interface HeaderOptions {
   readonly entityType: EntityType;
+  /** How the rows name their entities. @default by their ids */
+  readonly identity?: RowIdentity | undefined;
   /** Returns the columns that the action cannot use. */
   readonly unknownColumns: (columns: readonly string[]) => readonly string[];
 }
@@ -43,7 +45,7 @@ export function namesOf(entityType: EntityType): string[] {
  */
 export function columnsOf(
   titles: readonly string[],
-  { entityType, unknownColumns }: HeaderOptions,
+  { entityType, identity = BY_ID, unknownColumns }: HeaderOptions,
 ): (Column | undefined)[] {
   const known = namesOf(entityType);
   const byFolded = groupedByFolded(known);
@@ -67,10 +69,17 @@ export function columnsOf(
     });
   });
   const names = columns.flatMap((column) => column?.name ?? []);
-  if (!names.includes('id')) {
-    issues.push({ field: 'id', message: `expected a column id, found ${titles.map(quoted).join(', ')}` });
+  const key = keyOf(identity);
+  if (key !== undefined && !names.includes(key)) {
+    issues.push({ field: key, message: `expected a column ${key}, found ${titles.map(quoted).join(', ')}` });
   }
-  const unknown = new Set(unknownColumns(names.filter((name) => name !== 'id' && name !== 'ref')));
+  if (identity.by === 'field' && names.includes('id')) {
+    issues.push({
+      field: 'id',
+      message: `expected no column id, because rows are matched by ${identity.field}`,
+    });
+  }
+  const unknown = new Set(unknownColumns(names.filter((name) => !['id', 'ref', key].includes(name))));
   columns.forEach((column, i) => {
     if (column === undefined || !unknown.has(column.name)) return;
     issues.push({
@@ -82,6 +91,18 @@ export function columnsOf(
     throw new InvalidInputError('INVALID_HEADER', 'the first row of the CSV is invalid', issues);
   }
   return columns;
+}
+
+/** Returns the column that every file must have. */
+function keyOf(identity: RowIdentity): string | undefined {
+  switch (identity.by) {
+    case 'id':
+      return 'id';
+    case 'optional-id':
+      return undefined;
+    case 'field':
+      return identity.field;
+  }
 }
 
 function groupedByFolded(names: readonly string[]): Map<string, string[]> {

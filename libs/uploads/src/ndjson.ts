@@ -1,4 +1,4 @@
-import { InvalidInputError, type IncomingEntity } from '@bulk/domain';
+import { InvalidInputError, type IncomingEntity, type RowIdentity } from '@bulk/domain';
 import { checkEmptyLines } from './empty-lines.ts';
 import { utf8Of } from './encoding.ts';
 import { entityFault } from './entity.ts';
@@ -13,6 +13,8 @@ export interface NdjsonOptions {
   readonly maxLineBytes: number;
   /** Maximum number of lines without an entity. */
   readonly maxEmptyLines: number;
+  /** How the rows name their entities. @default by their ids */
+  readonly identity?: RowIdentity | undefined;
   /** The charset that `content-type` declares. Default: UTF-8, or the one of a byte order mark. */
   readonly charset?: string | undefined;
 }
@@ -27,7 +29,7 @@ export interface NdjsonOptions {
  */
 export async function* ndjsonEntities(
   bytes: AsyncIterable<Uint8Array>,
-  { maxLineBytes, maxEmptyLines, charset }: NdjsonOptions,
+  { maxLineBytes, maxEmptyLines, identity, charset }: NdjsonOptions,
 ): AsyncGenerator<IncomingEntity> {
   const faults = new RowFaults('NDJSON');
   let line = 0;
@@ -42,7 +44,7 @@ export async function* ndjsonEntities(
       }
       const parsed = parseJson(text);
       const fault = parsed.ok
-        ? entityFault(parsed.value)
+        ? entityFault(parsed.value, identity)
         : { field: '', message: `expected one JSON object per line, ${parsed.message}` };
       if (fault !== undefined)
         faults.add(`line ${line}${fault.field === '' ? '' : `: ${fault.field}`}`, fault.message);

@@ -100,6 +100,16 @@ const variables = z.object({
     20,
     'Maximum number of batches that one write stages. Higher values mean fewer and larger writes to MongoDB.',
   ),
+  MATCH_GROUP_ROWS: integer(
+    { min: 1, max: 10_000 },
+    500,
+    'Maximum number of rows that one query matches (matchBy). Higher values mean fewer and longer queries and take more memory.',
+  ),
+  MATCH_GROUP_WAIT_MS: integer(
+    { min: 0, max: MINUTE_MS },
+    250,
+    'Maximum time that an arrived row waits for further rows before it is matched, in ms. Higher values mean fewer queries for slow uploads.',
+  ),
   STAGING_TIMEOUT_MS: integer(
     { min: 1_000, max: 1_440 * MINUTE_MS },
     15 * MINUTE_MS,

@@ -34,6 +34,7 @@ import { createRouter } from './routes.ts';
 import { startSchedules } from './schedules.ts';
 import { CutOff } from './http/stopping.ts';
 import { createIntakeMetrics, type IntakeMetrics } from './metrics.ts';
+import { RowMatcher } from './matching/matched-rows.ts';
 import { LogReader } from './reading/log-reader.ts';
 import { documentationOf } from './documentation/documentation.ts';
 import { createFirstPositionUpkeep, type FirstPositionUpkeep } from './clean-up/first-position-upkeep.ts';
@@ -220,7 +221,17 @@ function bindSubmission(
         lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
         now,
       }),
+      matcher: new RowMatcher({
+        database,
+        group: {
+          rows: config.MATCH_GROUP_ROWS,
+          bytes: config.UPLOAD_BUFFER_BYTES,
+          waitMs: config.MATCH_GROUP_WAIT_MS,
+        },
+        maxEntityBytes: config.MAX_ENTITY_BYTES,
+      }),
       newActionId: uuidv7,
+      newEntityId: uuidv7,
       onAccepted: () => dispatcher.wake(),
       recorder: measured.creation,
       schedule: { maxDays: config.MAX_SCHEDULE_DAYS, now },

@@ -14,6 +14,7 @@ const configSchema = setConfigSchema("Fields of every new entity; an entity's ow
  */
 export class CreateHandler implements BulkActionHandler<SetConfig> {
   readonly actionType = 'create';
+  readonly targets = 'new';
 
   getConfigSchema(): z.ZodType<SetConfig> {
     return configSchema;

@@ -11,6 +11,7 @@ import type { ChangeConfig } from './set-config.ts';
  */
 export class UpsertHandler extends ChangeHandler {
   readonly actionType = 'upsert';
+  readonly targets = 'either';
 
   constructor() {
     super("Fields to set on every entity, also on created ones. An entity's own fields win.");

@@ -12,6 +12,7 @@ export const ACCEPTED: ActionView = {
   priority: 'normal',
   config: { set: { ownerId: 'user-7' } },
   dryRun: false,
+  matchBy: null,
   retry: null,
   retryOf: null,
   changes: 'none',
@@ -173,6 +174,35 @@ export const REQUESTS: Readonly<
       actionType: 'upsert',
       entityType: 'company',
       entities: [{ id: 'company-1', name: 'Analytical Engines', city: 'London' }],
+    },
+  },
+  createWithoutIds: {
+    summary: 'Create leads whose ids the platform chooses',
+    value: {
+      actionType: 'create',
+      entityType: 'lead',
+      entities: [{ ref: 'row 1', name: 'Ada Lovelace', externalId: 'crm-4711' }],
+    },
+  },
+  matchByEmail: {
+    summary: 'Change contacts that are found by their e-mail addresses',
+    value: {
+      actionType: 'update',
+      entityType: 'contact',
+      matchBy: 'email',
+      entities: [
+        { email: 'ada@example.com', ref: 'row 1', city: 'London' },
+        { email: 'charles@example.com', ref: 'row 2', city: 'Totnes' },
+      ],
+    },
+  },
+  upsertByExternalId: {
+    summary: 'Change companies that another system names, and create the others',
+    value: {
+      actionType: 'upsert',
+      entityType: 'company',
+      matchBy: 'externalId',
+      entities: [{ externalId: 'erp-1001', name: 'Analytical Engines', city: 'London' }],
     },
   },
   delete: {

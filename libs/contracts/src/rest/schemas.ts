@@ -70,6 +70,15 @@ export const actionParametersSchema = z.strictObject({
   changes: changesKeptSchema.optional().meta({
     description: `What each outcome keeps of the change: ${CHANGES_KEPT.join(', ')} (the names of the changed fields, or their values before and after). Only an action with \`values\` can be undone. Default: \`values\` in a dry run, else \`none\`.`,
   }),
+  matchBy: z
+    .string()
+    .min(1, 'expected the name of a field')
+    .max(64, 'expected at most 64 characters')
+    .optional()
+    .meta({
+      description:
+        'The field whose value finds the entity of each row, in place of `id`: `email` of a contact or a lead, `domain` of a company, `externalId` of any. Rows then have no `id`.',
+    }),
   priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
   retry: retryOverrideSchema.optional().meta({
     description:
@@ -126,6 +135,12 @@ export const actionViewSchema = z.object({
   priority: laneSchema,
   config: z.record(z.string(), z.unknown()),
   dryRun: z.boolean(),
+  matchBy: z
+    .string()
+    .nullable()
+    .meta({
+      description: 'The field whose value found the entities of the rows; null if the rows named ids.',
+    }),
   retry: retryOverrideSchema
     .nullable()
     .meta({ description: 'The retry policy of the request; null if the request had none.' }),

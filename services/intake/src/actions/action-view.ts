@@ -19,6 +19,7 @@ export function toActionView(action: AccountAction): ActionView {
     priority: action.lane,
     config: { ...action.config },
     dryRun: action.dryRun,
+    matchBy: action.matchBy ?? null,
     retry: action.retry ?? null,
     retryOf: action.retryOf,
     changes: action.changes ?? 'none',

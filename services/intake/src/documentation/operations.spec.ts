@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { createRegistry } from '@bulk/action-types';
 import { OPERATIONS, REQUESTS, type Body, type Operation } from '@bulk/contracts';
+import { checkMatchBy, rowIdentityOf } from '../matching/match-rule.ts';
 import { parseCreateRequest } from '../submission/parse-request.ts';
 import { catalogOf } from './catalog.ts';
 import { createOpenApiDocument } from './document.ts';
@@ -65,8 +66,10 @@ describe('the examples of POST /bulk-actions', () => {
     const { parameters, entities } = await parseCreateRequest(
       { rest: value, entities: value.entities },
       { maxEntities: 100, maxEntityBytes: 1_000 },
+      (given) => rowIdentityOf(registry, given),
     );
     const entityType = registry.entityType(parameters.entityType);
+    checkMatchBy(registry.handler(parameters.actionType), entityType, parameters.matchBy);
     const { config } = parameters;
     await expect(
       registry.handler(parameters.actionType).validatePayload({ entityType, config }),

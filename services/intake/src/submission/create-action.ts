@@ -17,6 +17,9 @@ import {
   type IdempotencyKey,
   type IdempotencyKeys,
 } from './idempotency.ts';
+import { withEntityIds } from '../matching/entity-ids.ts';
+import type { RowMatcher } from '../matching/matched-rows.ts';
+import { checkMatchBy } from '../matching/match-rule.ts';
 import { startOf, type ScheduleOptions } from './schedule.ts';
 
 /**
@@ -46,7 +49,10 @@ export interface CreateActionOptions {
   readonly webhooks: Webhooks;
   /** `undefined` if no account has a quota. */
   readonly quotas: Quotas | undefined;
+  readonly matcher: RowMatcher;
   readonly newActionId: () => string;
+  /** Returns the id of a new entity whose row has none. */
+  readonly newEntityId: () => string;
   /** Called after each acceptance of an action that is not dispatched yet. */
   readonly onAccepted: () => void;
   readonly recorder: CreateRecorder;
@@ -73,10 +79,11 @@ export class CreateAction {
    * QuotaExceededError; StoreError; what the entities throw.
    */
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
-    const { registry, newActionId, schedule } = this.#options;
+    const { registry, newActionId, newEntityId, schedule } = this.#options;
     const { parameters, entities, idempotency } = request;
     const handler = registry.requestableHandler(parameters.actionType);
     const entityType = registry.entityType(parameters.entityType);
+    checkMatchBy(handler, entityType, parameters.matchBy);
     const scheduledFor = startOf(parameters.scheduledFor, schedule);
     const config = await handler.validatePayload({ entityType, config: parameters.config });
     return this.stage(
@@ -90,18 +97,23 @@ export class CreateAction {
         },
         config: configSchema.parse(config),
         dryRun: parameters.dryRun,
+        ...(parameters.matchBy === undefined ? {} : { matchBy: parameters.matchBy }),
         scheduledFor,
         retryOf: null,
         ...keptChanges(parameters),
         ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
         ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
       },
-      entities,
+      handler.targets === 'new' ? withEntityIds(entities, newEntityId) : entities,
       idempotency,
     );
   }
 
-  /** Stages and accepts a validated draft; see `execute`. */
+  /**
+   * Stages and accepts a validated draft; see `execute`.
+   *
+   * @param entities rows with ids. With `matchBy`, the others are matched.
+   */
   async stage(
     draft: ActionDraft,
     entities: CreateRequest['entities'],
@@ -160,7 +172,7 @@ export class CreateAction {
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
-      const action = await staging.stage(draft, entities, idempotency, claim);
+      const action = await staging.stage(draft, this.#matched(draft, entities), idempotency, claim);
       recorder.accepted(action.lane, action.total, seconds());
       if (action.dispatch.lease === null) onAccepted();
       return { action, replayed: false, ...(claim === undefined ? {} : { quotas: claim.states }) };
@@ -170,6 +182,18 @@ export class CreateAction {
       recorder.notAccepted(refused ? 'refused' : 'failed', seconds());
       throw error;
     }
+  }
+
+  #matched(draft: ActionDraft, entities: CreateRequest['entities']): CreateRequest['entities'] {
+    const { registry, matcher } = this.#options;
+    const { identity, matchBy: field } = draft;
+    if (field === undefined) return entities;
+    return matcher.matched(entities, {
+      accountId: identity.accountId,
+      entityType: registry.entityType(identity.entityType),
+      targets: registry.handler(identity.actionType).targets ?? 'existing',
+      field,
+    });
   }
 }
 

@@ -20,6 +20,7 @@ import { created } from './created.ts';
 import { accountOf, earlyAccountOf } from '../http/admission.ts';
 import type { Budget } from '../http/budget.ts';
 import { bindUnadmitted } from '../http/bind.ts';
+import { rowIdentityOf } from '../matching/match-rule.ts';
 import { readJsonBody } from './json-body.ts';
 import type { CutOff } from '../http/stopping.ts';
 import { validate } from '../http/validate.ts';
@@ -96,7 +97,7 @@ async function createFromJson(
   key: string | undefined,
   options: CreateRouteOptions,
 ): Promise<CreateResult> {
-  const { createAction, limits, bodies, bodyLimitBytes, maxCompressionRatio } = options;
+  const { createAction, registry, limits, bodies, bodyLimitBytes, maxCompressionRatio } = options;
   const reader = readerOf(ctx, options, {
     limitBytes: bodyLimitBytes,
     maxRatio: maxCompressionRatio,
@@ -109,7 +110,9 @@ async function createFromJson(
       maxElements: limits.maxEntities,
       maxEntityBytes: limits.maxEntityBytes,
     });
-    const { parameters, entities } = await parseCreateRequest(body, limits);
+    const { parameters, entities } = await parseCreateRequest(body, limits, (given) =>
+      rowIdentityOf(registry, given),
+    );
     const accountId = await accountOf(ctx, jsonAccount(ctx, parameters.accountId));
     return await createAction.execute(accountId, {
       parameters,
@@ -166,17 +169,19 @@ async function stageUpload(
   const bytes = (file ?? body).bytes();
   // As many empty lines as entities: every second line of a file may be empty.
   const maxEmptyLines = limits.maxEntities;
+  const identity = rowIdentityOf(registry, parameters);
   const entities: AsyncIterable<IncomingEntity> =
     mediaType === 'text/csv'
       ? csvEntities(bytes, {
           delimiter,
           charset,
           entityType,
+          identity,
           maxRowBytes: limits.maxEntityBytes,
           maxEmptyLines,
           unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
         })
-      : ndjsonEntities(bytes, { maxLineBytes: limits.maxEntityBytes, maxEmptyLines, charset });
+      : ndjsonEntities(bytes, { maxLineBytes: limits.maxEntityBytes, maxEmptyLines, identity, charset });
   const digest = (): string => (file ?? body).digest(mediaType, ctx.querystring);
   try {
     return await createAction.execute(accountId, {

@@ -2,13 +2,15 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { fieldIssues } from '@bulk/action-types';
 import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
 import {
-  incomingEntitySchema,
   inexactNumbers,
   InvalidInputError,
   jsonObjectSchema,
   protoKeys,
   type FieldIssue,
+  type Fields,
+  rowSchema,
   type IncomingEntity,
+  type RowIdentity,
 } from '@bulk/domain';
 import { checkedSize } from './entity-size.ts';
 
@@ -48,9 +50,14 @@ const ENTITIES_PER_TURN = 500;
 /**
  * Checks the JSON body of POST /bulk-actions, except what belongs to the action type.
  *
+ * @param identityOf returns how the entities of a request with these parameters are named.
  * @throws InvalidInputError that names every field at fault; what the entities throw.
  */
-export async function parseCreateRequest(body: RequestBody, limits: EntityLimits): Promise<ParsedRequest> {
+export async function parseCreateRequest(
+  body: RequestBody,
+  limits: EntityLimits,
+  identityOf: (parameters: Fields) => RowIdentity,
+): Promise<ParsedRequest> {
   const object = jsonObjectSchema.safeParse(body.rest);
   if (!object.success) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
@@ -65,7 +72,7 @@ export async function parseCreateRequest(body: RequestBody, limits: EntityLimits
     ...inexactNumbers(rest),
     ...(parameters.success ? [] : fieldIssues(parameters.error)),
   ];
-  const entities = await checkedEntities(body.entities, limits, issues);
+  const entities = await checkedEntities(body.entities, limits, identityOf(rest), issues);
   if (!parameters.success || issues.length > 0) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
   }
@@ -75,6 +82,7 @@ export async function parseCreateRequest(body: RequestBody, limits: EntityLimits
 async function checkedEntities(
   entities: EntityList | undefined,
   { maxEntities, maxEntityBytes }: EntityLimits,
+  identity: RowIdentity,
   issues: FieldIssue[],
 ): Promise<EntityList<IncomingEntity>> {
   if (entities === undefined || entities.length === 0) {
@@ -88,10 +96,11 @@ async function checkedEntities(
     });
     return [];
   }
+  const schema = rowSchema(identity);
   let position = 0;
   let oversized: InvalidInputError | undefined;
   for (const entity of entities) {
-    const result = incomingEntitySchema.safeParse(entity);
+    const result = schema.safeParse(entity);
     if (!result.success) issues.push(...fieldIssues(result.error, ['entities', position]));
     else if (issues.length === 0)
       oversized ??= faultOfSize(entity as IncomingEntity, position, maxEntityBytes);

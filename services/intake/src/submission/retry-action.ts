@@ -49,11 +49,13 @@ export class RetryAction {
         details: { status },
       });
     }
-    const { actionType, entityType, lane, config, dryRun, retry, callback, changes } = action;
+    const { actionType, entityType, lane, config, dryRun, matchBy, retry, callback, changes } = action;
     const draft = {
       identity: { actionId: newActionId(), accountId, actionType, entityType, lane },
       config,
       dryRun,
+      // Rows that were not matched are matched again; the others keep their entities.
+      ...(matchBy === undefined ? {} : { matchBy }),
       scheduledFor: null,
       retryOf: actionId,
       // A failed position may have been applied: a dead letter, a lost outcome. So the whole chain shares its marks.

@@ -40,6 +40,8 @@ export interface ActionDraft {
   readonly identity: ActionIdentity;
   readonly config: Fields;
   readonly dryRun: boolean;
+  /** The field whose value finds the entity of a row; absent if the rows name ids. */
+  readonly matchBy?: string;
   readonly scheduledFor: Date | null;
   /** Absent if the action has no retry policy of its own. */
   readonly retry?: RetryOverride;
@@ -81,6 +83,9 @@ const SIGN_OF_LIFE_MS = 500;
 /** Maximum number of staged batches, and their bytes, that the dispatch gets without reading them. */
 const HANDED_OVER_BATCHES = 100;
 const HANDED_OVER_BYTES = 262_144;
+
+/** Maximum number of bytes that a match adds to a row, whose size as it was sent is checked before: an id or a fault. */
+const MATCH_BYTES = 8_192;
 
 /** The batches of an upload as they are stored. */
 interface Staged {
@@ -144,7 +149,7 @@ export class StagingArea {
     let staged: Staged | undefined;
     try {
       await quota?.open();
-      staged = await this.#stageBatches(draft.identity, entities, quota, document.updatedAt);
+      staged = await this.#stageBatches(draft, entities, quota, document.updatedAt);
       if (staged.total === 0) throw noEntities();
       const digest = idempotency?.digest();
       lease = isDue ? this.#dispatch?.firstLease() : undefined;
@@ -166,12 +171,13 @@ export class StagingArea {
   }
 
   async #stageBatches(
-    identity: ActionIdentity,
+    { identity, matchBy }: ActionDraft,
     entities: Iterable<IncomingRow> | AsyncIterable<IncomingRow>,
     quota: QuotaClaim | undefined,
     insertedAt: Date,
   ): Promise<Staged> {
     const { batchSize, partitions, groupBatches, bufferBytes, maxEntityBytes } = this.#options;
+    const maxRowBytes = maxEntityBytes + (matchBy === undefined ? 0 : MATCH_BYTES);
     const batcher = new Batcher({
       entityType: identity.entityType,
       partitions,
@@ -201,7 +207,7 @@ export class StagingArea {
       held = batcher.openBytes;
     };
     for await (const incoming of entities) {
-      const bytes = checkedSize(incoming, total, maxEntityBytes);
+      const bytes = checkedSize(incoming, total, maxRowBytes);
       const entity = toEntity(total, incoming);
       total += 1;
       held += bytes;

@@ -1,6 +1,6 @@
 import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { incomingEntitySchema, type Fields, type IncomingEntity } from '@bulk/domain';
+import { BY_ID, rowSchema, type Fields, type IncomingEntity } from '@bulk/domain';
 import { workspaceRoot } from '@bulk/local-stack';
 import { between, pick, randomFor } from '../../operator/seed/random.ts';
 import { SAMPLE_CONTACTS } from '../../operator/seed/records.ts';
@@ -39,7 +39,7 @@ export function readActionFile(path: string): IncomingEntity[] {
   return readFileSync(path, 'utf8')
     .trimEnd()
     .split('\n')
-    .map((line) => incomingEntitySchema.parse(JSON.parse(line)));
+    .map((line) => rowSchema(BY_ID).parse(JSON.parse(line)));
 }
 
 /**

@@ -23,6 +23,10 @@ export const CREATE_ACTION = {
     'does not exist, or one of its fields is unknown or of the wrong type), its outcome in the logs says so.',
     'An entity that is named twice is changed once: its first position counts, and the others are skipped.',
     '',
+    'With `matchBy` the value of a field, such as `email`, finds the entity of each row, and rows have no `id`. A row whose',
+    'value belongs to no entity or to several is a failure of that row; `upsert` adds the entity if there is none. A',
+    '`create` gives an id to each row without one.',
+    '',
     'You can also send only the entities: as `text/csv`, `application/x-ndjson` or the one file of a `multipart/form-data`',
     'body, as browsers and `curl -F file=@contacts.csv` send it. The parameters are then in the query. (A JSON body contains',
     'them itself, and its query has none.) Such a body is streamed, and may hold ten million entities. Any body may be',
@@ -41,7 +45,7 @@ export const CREATE_ACTION = {
     },
     'text/csv': upload(
       [
-        'The first row names the columns: `id`, optionally `ref` and `expectedVersion`, and fields. Case, spaces, `_` and `-` in a name do not matter.',
+        'The first row names the columns: `id` (with `matchBy` the field that it names, and for `create` neither is needed), optionally `ref` and `expectedVersion`, and fields. Case, spaces, `_` and `-` in a name do not matter.',
         'An empty cell leaves its field unchanged, and `#N/A` clears it. Empty rows are ignored.',
         'The text is UTF-8 unless a byte order mark or `charset` says otherwise. The delimiter is found from the first row, or from a line `sep=;` before it.',
       ].join(' '),
