@@ -114,6 +114,7 @@ describe('uploadEntities', () => {
         actionType: 'update',
         priority: 'low',
         dryRun: true,
+        matchBy: 'externalId',
         config: { set: { a: 1 } },
         retry: { maxAttempts: 7 },
       },
@@ -131,6 +132,7 @@ describe('uploadEntities', () => {
       actionType: 'update',
       priority: 'low',
       dryRun: 'true',
+      matchBy: 'externalId',
       config: '{"set":{"a":1}}',
       retry: '{"maxAttempts":7}',
     });

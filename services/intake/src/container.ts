@@ -57,6 +57,9 @@ const LATE_WRITE_TIMEOUTS = 3;
  */
 const HAND_BACK_PART = 0.3;
 
+/** Part of the bytes that an upload may hold in which its rows wait for their match. */
+const MATCH_GROUP_PART = 0.25;
+
 export const TOKENS = {
   database: Symbol('Database') as ServiceIdentifier<Database>,
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
@@ -225,7 +228,7 @@ function bindSubmission(
         database,
         group: {
           rows: config.MATCH_GROUP_ROWS,
-          bytes: config.UPLOAD_BUFFER_BYTES,
+          bytes: Math.ceil(config.UPLOAD_BUFFER_BYTES * MATCH_GROUP_PART),
           waitMs: config.MATCH_GROUP_WAIT_MS,
         },
         maxEntityBytes: config.MAX_ENTITY_BYTES,

@@ -163,6 +163,22 @@ describe('matchBy', () => {
     expect((await rowsOf(ndjson)).map(({ id, fields }) => [id, fields])).toEqual([['c1', { city: 'Ulm' }]]);
   });
 
+  it('fails only the row when the row has the largest size and depth that are allowed', async () => {
+    const accountId = await given();
+    const deep = (levels: number): unknown => (levels === 0 ? 'x' : [deep(levels - 1)]);
+    const row = { email: 'none@x.example', deep: deep(63), notes: '' };
+    const notes = 'x'.repeat(2_000 - JSON.stringify(row).length);
+    const sent = (more: Values) =>
+      upload(
+        accountId,
+        'actionType=update&matchBy=email',
+        `${JSON.stringify({ ...row, ...more })}\n`,
+        'application/x-ndjson',
+      );
+    expect((await rowsOf(await sent({ notes })))[0]).toMatchObject({ code: 'ENTITY_NOT_FOUND' });
+    expect((await sent({ notes: `${notes}x` })).body.error?.code).toBe('ENTITY_TOO_LARGE');
+  });
+
   it('makes one record when two upserts of a new externalId run at the same time, however often they are delivered', async () => {
     const accountId = await given();
     const body = {

@@ -49,6 +49,9 @@ export const callbackUrlSchema = z
   .max(MAX_CALLBACK_URL, `expected at most ${MAX_CALLBACK_URL} characters`)
   .refine(isCallbackUrl, 'expected an http or https URL without credentials and without a fragment');
 
+/** Longest name of a field, in UTF-16 units. */
+const MAX_FIELD_NAME = 256;
+
 /** The parameters of a new action: the body of POST /bulk-actions without the entities. */
 export const actionParametersSchema = z.strictObject({
   actionType: typeNameSchema.meta({ description: 'The action type, e.g. update.' }),
@@ -73,11 +76,10 @@ export const actionParametersSchema = z.strictObject({
   matchBy: z
     .string()
     .min(1, 'expected the name of a field')
-    .max(64, 'expected at most 64 characters')
+    .max(MAX_FIELD_NAME, `expected at most ${MAX_FIELD_NAME} characters`)
     .optional()
     .meta({
-      description:
-        'The field whose value finds the entity of each row, in place of `id`: `email` of a contact or a lead, `domain` of a company, `externalId` of any. Rows then have no `id`.',
+      description: 'The field whose value finds the entity of each row. Rows then have no `id`.',
     }),
   priority: laneSchema.default(DEFAULT_LANE).meta({ description: `The lane: ${LANES.join(', ')}.` }),
   retry: retryOverrideSchema.optional().meta({
@@ -135,12 +137,9 @@ export const actionViewSchema = z.object({
   priority: laneSchema,
   config: z.record(z.string(), z.unknown()),
   dryRun: z.boolean(),
-  matchBy: z
-    .string()
-    .nullable()
-    .meta({
-      description: 'The field whose value found the entities of the rows; null if the rows named ids.',
-    }),
+  matchBy: z.string().nullable().meta({
+    description: 'The field whose value found the entities of the rows; null if the rows named ids.',
+  }),
   retry: retryOverrideSchema
     .nullable()
     .meta({ description: 'The retry policy of the request; null if the request had none.' }),

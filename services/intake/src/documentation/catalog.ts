@@ -17,6 +17,8 @@ interface CatalogActionType {
 
 interface CatalogEntityType {
   readonly name: string;
+  /** The fields by which `matchBy` may find entities. */
+  readonly matchFields: readonly string[];
   /** The schemas of a whole entity (`Contact`), and of some of its fields (`ContactPatch`). */
   readonly record: NamedSchema;
   readonly patch: NamedSchema;
@@ -43,8 +45,9 @@ export function catalogOf(registry: ActionRegistry): Catalog {
         `\`config\` of an action of type \`${handler.actionType}\`.`,
       ),
     })),
-    entityTypes: registry.entityTypes.map(({ name, recordSchema, patchSchema }) => ({
+    entityTypes: registry.entityTypes.map(({ name, matchFields, recordSchema, patchSchema }) => ({
       name,
+      matchFields,
       record: named(pascalCase(name), recordSchema, `The fields of a whole ${name}, without its id.`),
       patch: named(
         `${pascalCase(name)}Patch`,
@@ -80,6 +83,7 @@ export function uploadParametersSchema({ actionTypes, entityTypes }: Catalog): z
       .enum(entityTypes.map(({ name }) => name))
       .optional()
       .meta({ description: entityType.description }),
+    matchBy: matchByOf(entityTypes),
   });
 }
 
@@ -97,12 +101,26 @@ export function createRequestSchema({ actionTypes, entityTypes }: Catalog): z.Zo
       .enum(entityTypes.map(({ name }) => name))
       .default(DEFAULT_ENTITY_TYPE)
       .meta({ description: 'What to do it to.' }),
+    matchBy: matchByOf(entityTypes),
     config: (first === undefined ? shape.config : z.union([first, ...others]).optional()).meta({
       description: `The action type's own settings: ${list(actionTypes.map(({ config }) => config))}.`,
     }),
     entities: shape.entities.meta({
       description: `What to do it to, in order. An entity has an \`id\`, unless \`matchBy\` names a field or the action type is \`create\`. In addition to it and \`ref\` it has fields, those of ${list(entityTypes.map(({ patch }) => patch))}; a fault in them becomes the outcome of that entity and does not affect the others.`,
     }),
+  });
+}
+
+/** Returns the schema of `matchBy` with the fields of each entity type. */
+function matchByOf(entityTypes: readonly CatalogEntityType[]) {
+  const { matchBy } = createActionRequestSchema.shape;
+  const fields = entityTypes
+    .filter(({ matchFields }) => matchFields.length > 0)
+    .map(
+      ({ name, matchFields }) => `${matchFields.map((field) => `\`${field}\``).join(' or ')} of a ${name}`,
+    );
+  return matchBy.meta({
+    description: [matchBy.description, `Possible: ${fields.join('; ') || 'none'}.`].join(' '),
   });
 }
 

@@ -1,4 +1,4 @@
-import { InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingRow } from '@bulk/domain';
+import { FaultyRow, InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingRow } from '@bulk/domain';
 
 /**
  * Returns the size of an entity: the number of bytes of its JSON.
@@ -7,7 +7,8 @@ import { InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingRow } from '@b
  * it is nested too deeply.
  */
 export function checkedSize(entity: IncomingRow, position: number, maxBytes: number): number {
-  if (isDeeperThan(entity, MAX_DEPTH)) {
+  // The fields of a faulty row are as deep as they were sent.
+  if (isDeeperThan(entity instanceof FaultyRow ? entity.fields : entity, MAX_DEPTH)) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', [
       { field: `entities[${position}]`, message: `expected at most ${MAX_DEPTH} levels of nesting` },
     ]);
