@@ -226,7 +226,7 @@ function parseElement(schema: z.core.$ZodType | undefined, value: unknown): z.Zo
 }
 
 /** Returns the schema of a field's values without what makes it optional. */
-function plain(schema: z.core.$ZodType): z.core.$ZodType {
+export function plain(schema: z.core.$ZodType): z.core.$ZodType {
   if (
     schema instanceof z.ZodOptional ||
     schema instanceof z.ZodNullable ||

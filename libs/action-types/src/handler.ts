@@ -68,6 +68,8 @@ export interface BulkActionHandler<Config = unknown> {
   readonly isInternal?: boolean;
   /** @default `existing` */
   readonly targets?: Targets;
+  /** Whether an action may name its entities by a filter. Only for types that change existing entities. @default false */
+  readonly takesFilter?: boolean;
   /** The parts of the retry policy that differ for this action type. An action's own policy takes precedence. */
   readonly retry?: RetryOverride;
   /**

@@ -2,6 +2,7 @@ export * from './catalog.ts';
 export { changeNames, changeOf, type NamedFieldChange } from './action-types/entity-fields.ts';
 export * from './entity-store.ts';
 export * from './entity-type.ts';
+export * from './filters/index.ts';
 export * from './handler.ts';
 export * from './action-types/create.ts';
 export * from './action-types/delete.ts';

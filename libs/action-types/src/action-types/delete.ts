@@ -14,6 +14,7 @@ export type DeleteConfig = z.infer<typeof configSchema>;
 /** Removes existing entities. An entity of the request is its id, optionally with the version that it must have. */
 export class DeleteHandler implements BulkActionHandler<DeleteConfig> {
   readonly actionType = 'delete';
+  readonly takesFilter = true;
 
   getConfigSchema(): z.ZodType<DeleteConfig> {
     return configSchema;

@@ -11,6 +11,7 @@ import type { ChangeConfig } from './set-config.ts';
  */
 export class UpdateHandler extends ChangeHandler {
   readonly actionType = 'update';
+  readonly takesFilter = true;
 
   constructor() {
     super("Fields to set on every entity. An entity's own fields win.");
