@@ -1,4 +1,4 @@
-import { failureSchema, successSchema, type ErrorBody, type Pagination } from '@bulk/contracts';
+import { failureSchema, successSchema, type ErrorBody } from '@bulk/contracts';
 import { z } from 'zod';
 import { AbortedError, BulkApiError, InvalidAnswerError, NetworkError } from './errors.ts';
 import type { Fetch, FetchAnswer } from './fetch.ts';
@@ -52,7 +52,7 @@ export class HttpApi {
   }
 
   /** Returns a page of a collection. It throws like `one`. */
-  async page<T, P extends Pagination>(
+  async page<T, P>(
     request: ApiRequest,
     schema: z.ZodType<T>,
     pagination: z.ZodType<P>,

@@ -31,6 +31,7 @@ import type {
   UploadOptions,
   UploadParameters,
 } from './rest-types.ts';
+import { RecordsClient } from './records-client.ts';
 import { linesOf } from './text-stream.ts';
 
 /** Maximum time for an upload and its answer, in ms. */
@@ -42,10 +43,11 @@ const UPLOAD_TIMEOUT_MS = 600_000;
  * Calls throw BulkApiError if the API refuses them, NetworkError if there is no answer, InvalidAnswerError if the
  * client does not understand the answer, and AbortedError if their signal aborts.
  */
-export class RestClient {
+export class RestClient extends RecordsClient {
   readonly #http: HttpApi;
 
   protected constructor(http: HttpApi) {
+    super(http);
     this.#http = http;
   }
 

@@ -6,6 +6,7 @@ import type {
   LogEntry,
   LogPagination,
   ActionPagination,
+  RecordSort,
 } from '@bulk/contracts';
 import type { ActionStatus, Lane, OutcomeStatus } from '@bulk/domain';
 
@@ -15,8 +16,8 @@ export interface CreateOptions {
   readonly signal?: AbortSignal;
 }
 
-/** The parameters of `createAction`, without the entities. */
-export type UploadParameters = Omit<CreateActionRequest, 'entities'> & {
+/** The parameters of `createAction`, without the entities or the filter. */
+export type UploadParameters = Omit<CreateActionRequest, 'entities' | 'filter' | 'failOnEmpty'> & {
   /** The URL that is notified when the action has ended. */
   readonly callbackUrl?: string;
   /** The delimiter of a CSV. @default the one that the API finds in the header */
@@ -91,5 +92,25 @@ export interface ResultsOptions {
 export interface UndoOptions {
   /** Only predicts the outcomes of the undo. @default false */
   readonly dryRun?: boolean;
+  readonly signal?: AbortSignal;
+}
+
+/** Conditions on the fields of records, such as `{ ownerId: 'user-1', score: { gte: 50 } }`. */
+export type RecordFilter = Readonly<Record<string, unknown>>;
+
+export interface ListEntitiesOptions {
+  /** @default all records */
+  readonly filter?: RecordFilter;
+  /** A field, or `-field` for descending order. @default `id` */
+  readonly sort?: RecordSort;
+  /** Number of records per request, 1 to 1000. @default 1000 */
+  readonly limit?: number;
+}
+
+export interface ExportEntitiesOptions extends Pick<ResultsFile, 'format' | 'exact'> {
+  /** @default all records */
+  readonly filter?: RecordFilter;
+  /** The fields in the order of the columns after `id`; `expectedVersion` adds the version. @default all fields */
+  readonly fields?: readonly string[];
   readonly signal?: AbortSignal;
 }

@@ -13,6 +13,14 @@ import type {
   StoredStatus,
 } from '@bulk/domain';
 
+/** How the records of a filter are found, and what that costs. */
+export interface FilterPlan {
+  /** Whether an index answers a condition. Otherwise all records of the account and type are read. */
+  readonly indexed: boolean;
+  /** Number of records that are read to find those that match, with deleted ones. */
+  readonly examined: number;
+}
+
 /**
  * Collection `actions`. Written by intake (creation, dispatch), handler (postponed batches), stats-aggregator (counts,
  * status) and notifier (callback).
@@ -25,6 +33,10 @@ export interface ActionDocument {
   readonly entityType: string;
   readonly lane: Lane;
   readonly config: Fields;
+  /** The filter that named the entities, as the caller sent it; absent if the caller listed them. */
+  readonly filter?: Fields;
+  /** What the read of the filter cost; absent without a filter. */
+  readonly filterPlan?: FilterPlan;
   /** Whether the outcomes are only predicted, and nothing is changed. */
   readonly dryRun: boolean;
   /** The field whose value found the entities of the rows; absent if the rows named ids. */

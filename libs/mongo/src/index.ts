@@ -9,6 +9,7 @@ export * from './database-owner.ts';
 export * from './documents.ts';
 export * from './dry-run-entity-store.ts';
 export * from './entity-lookup.ts';
+export * from './entities/index.ts';
 export * from './entity-store.ts';
 export * from './errors.ts';
 export * from './group-commit.ts';

@@ -3,7 +3,7 @@ import { createRegistry, type ActionRegistry } from '@bulk/action-types';
 import { createAuthenticator } from '@bulk/auth';
 import { consumerGroups, type TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
-import { openDatabase, type Database } from '@bulk/mongo';
+import { openDatabase, RecordReader, type Database } from '@bulk/mongo';
 import { configuredLifetimes, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { callbackPolicyOf, webhookSecretsOf } from '@bulk/webhooks';
 import { Container, type ServiceIdentifier } from 'inversify';
@@ -13,6 +13,7 @@ import { uuidv7 } from 'uuidv7';
 import { ActionControl } from './control/action-control.ts';
 import { ActionStore } from './actions/action-store.ts';
 import { CreateAction } from './submission/create-action.ts';
+import { CreateFiltered } from './submission/create-filtered.ts';
 import { FailedEntities } from './submission/failed-entities.ts';
 import { IdempotencyKeys } from './submission/idempotency.ts';
 import { ProgressEvents } from './dispatch/progress-events.ts';
@@ -236,6 +237,7 @@ function bindSubmission(
       newActionId: uuidv7,
       newEntityId: uuidv7,
       onAccepted: () => dispatcher.wake(),
+      onEnded: (action) => resolution.get(TOKENS.progressEvents).tell(action),
       recorder: measured.creation,
       schedule: { maxDays: config.MAX_SCHEDULE_DAYS, now },
     });
@@ -273,8 +275,19 @@ function bindApi(
     const dispatcher = resolution.get(TOKENS.dispatcher);
     const events = resolution.get(TOKENS.progressEvents);
     const logs = new LogReader(database, config.KAFKA_LANE_PARTITIONS);
+    const cutOff = resolution.get(TOKENS.cutOff);
+    const records = new RecordReader(database, { timeoutMs: config.FILTER_TIMEOUT_MS });
+    const reads = new Budget({
+      total: config.FILTER_READS_IN_FLIGHT,
+      perAccount: config.FILTER_READS_IN_FLIGHT_ACCOUNT,
+      unit: 'reads of records',
+    });
+    const maxEntities = config.MAX_ENTITIES;
     const router = createRouter({
       createAction,
+      createFiltered: new CreateFiltered({ createAction, registry, records, reads, maxEntities, cutOff }),
+      records,
+      reads,
       webhooks: resolution.get(TOKENS.webhooks),
       registry,
       actions,
@@ -314,8 +327,8 @@ function bindApi(
         perAccount: config.UPLOADS_IN_FLIGHT_ACCOUNT,
         unit: 'uploads',
       }),
-      limits: { maxEntities: config.MAX_ENTITIES, maxEntityBytes: config.MAX_ENTITY_BYTES },
-      cutOff: resolution.get(TOKENS.cutOff),
+      limits: { maxEntities, maxEntityBytes: config.MAX_ENTITY_BYTES },
+      cutOff,
       now,
     });
     return createApp({

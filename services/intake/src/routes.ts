@@ -3,6 +3,7 @@ import { OPERATIONS } from '@bulk/contracts';
 import { routePath } from './http/bind.ts';
 import { addControlRoutes, type ControlRoutesOptions } from './control/control-routes.ts';
 import { addLogRoutes, type LogRoutesOptions } from './reading/log-routes.ts';
+import { addRecordRoutes, type RecordRoutesOptions } from './records/record-routes.ts';
 import { addReadRoutes, type ReadRoutesOptions } from './reading/read-routes.ts';
 import { addCreateRoute, type CreateRouteOptions } from './submission/create-route.ts';
 import { addRetryRoute, type RetryRouteOptions } from './submission/retry-route.ts';
@@ -11,6 +12,7 @@ import { addWebhookRoutes, type WebhookRoutesOptions } from './webhooks/webhook-
 
 export type RoutesOptions = CreateRouteOptions &
   ReadRoutesOptions &
+  RecordRoutesOptions &
   LogRoutesOptions &
   ControlRoutesOptions &
   RetryRouteOptions &
@@ -27,6 +29,7 @@ export function createRouter(options: RoutesOptions): Router {
   addCreateRoute(router, options);
   addReadRoutes(router, options);
   addLogRoutes(router, options);
+  addRecordRoutes(router, options);
   addControlRoutes(router, options);
   addRetryRoute(router, options);
   addUndoRoute(router, options);

@@ -155,6 +155,11 @@ export const REST_ERRORS = {
     when: 'the account has no such action',
     message: 'there is no action 0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6 in this account',
   },
+  ENTITY_NOT_FOUND: {
+    status: 404,
+    when: 'the account has no such record',
+    message: 'there is no contact contact-1 in this account',
+  },
   NOT_FOUND: {
     status: 404,
     when: 'there is nothing at this path',
@@ -222,6 +227,16 @@ export const REST_ERRORS = {
     status: 422,
     when: 'webhooks may not be sent to this URL',
     message: 'the callback URL is not allowed',
+  },
+  FILTER_MATCHES_NOTHING: {
+    status: 422,
+    when: 'no record matches the filter, and the request has `failOnEmpty`',
+    message: 'no contact of this account matches the filter',
+  },
+  FILTER_TIMEOUT: {
+    status: 422,
+    when: 'the records of a filter were not read within FILTER_TIMEOUT_MS; use a condition on `id` or on a field with an index, or a narrower one',
+    message: 'the records of the filter were not read within 300000 ms',
   },
   NOTHING_TO_RETRY: {
     status: 422,

@@ -11,6 +11,8 @@ export const ACCEPTED: ActionView = {
   entityType: 'contact',
   priority: 'normal',
   config: { set: { ownerId: 'user-7' } },
+  filter: null,
+  filterPlan: null,
   dryRun: false,
   matchBy: null,
   retry: null,
@@ -216,6 +218,15 @@ export const REQUESTS: Readonly<
       changes: 'values',
       config: { set: { status: 'inactive' } },
       entities: [{ id: 'contact-1' }, { id: 'contact-2' }],
+    },
+  },
+  filter: {
+    summary: 'Change every record that meets conditions',
+    value: {
+      actionType: 'update',
+      entityType: 'contact',
+      config: { set: { ownerId: 'user-7' } },
+      filter: { ownerId: 'user-1', status: { in: ['active', 'inactive'] }, tags: { contains: 'vip' } },
     },
   },
   dryRun: {

@@ -6,6 +6,7 @@ export const TAGS = {
   Actions: 'Start a bulk action, and list actions.',
   Progress: 'Follow one action: its state, its progress, and the outcome of each position.',
   Control: 'Cancel, pause, resume and retry.',
+  Records: 'Read, list and export the records that actions change.',
   Webhooks: 'Get a notification at the end of an action.',
 } as const;
 export type Tag = keyof typeof TAGS;

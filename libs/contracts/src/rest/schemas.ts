@@ -18,6 +18,7 @@ import {
   typeNameSchema,
 } from '@bulk/domain';
 import { z } from 'zod';
+import { filterTargetShape, filterViewShape } from './filter-target.ts';
 
 /** The first and the last instant that ISO 8601 writes with a four-digit year, in ms. */
 const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
@@ -92,9 +93,10 @@ export const actionParametersSchema = z.strictObject({
 });
 export type ActionParameters = z.infer<typeof actionParametersSchema>;
 
-/** The JSON body of POST /bulk-actions. */
+/** The JSON body of POST /bulk-actions. It has either `entities` or `filter`. */
 export const createActionRequestSchema = actionParametersSchema.extend({
-  entities: z.array(incomingEntitySchema).min(1, 'expected at least one entity'),
+  entities: z.array(incomingEntitySchema).min(1, 'expected at least one entity').optional(),
+  ...filterTargetShape,
 });
 export type CreateActionRequest = z.input<typeof createActionRequestSchema>;
 
@@ -136,6 +138,7 @@ export const actionViewSchema = z.object({
   entityType: typeNameSchema,
   priority: laneSchema,
   config: z.record(z.string(), z.unknown()),
+  ...filterViewShape,
   dryRun: z.boolean(),
   matchBy: z.string().nullable().meta({
     description: 'The field whose value found the entities of the rows; null if the rows named ids.',

@@ -2,8 +2,11 @@ import {
   ACCEPTED_STATUS,
   ACTION_STATUSES,
   controllableStatuses,
+  EMPTY_TALLY,
   FINAL_STATUSES,
+  isFinal,
   OUTCOME_CODES,
+  outcomeStage,
   processed,
   STAGING,
   statusAfterControl,
@@ -66,7 +69,7 @@ export function stagedFields(
 }
 
 /**
- * Returns the update that accepts an upload.
+ * Returns the update that accepts an upload. An action without positions has all its outcomes, so it ends at once.
  *
  * @param digest digest of the request; undefined if the request has no idempotency key.
  */
@@ -75,10 +78,12 @@ export function acceptance(
   digest: string | undefined,
   now: Date,
 ): Document[] {
+  const status = statusAfterOutcomes(ACCEPTED_STATUS, outcomeStage(EMPTY_TALLY, size.total));
   return [
     {
       $set: {
-        status: ACCEPTED_STATUS,
+        status,
+        ...(isFinal(status) ? { finishedAt: finishedAt(now), 'dispatch.done': true } : {}),
         ...size,
         updatedAt: now,
         version: NEXT_VERSION,

@@ -18,6 +18,8 @@ export function toActionView(action: AccountAction): ActionView {
     entityType: action.entityType,
     priority: action.lane,
     config: { ...action.config },
+    filter: action.filter === undefined ? null : { ...action.filter },
+    filterPlan: action.filterPlan ?? null,
     dryRun: action.dryRun,
     matchBy: action.matchBy ?? null,
     retry: action.retry ?? null,

@@ -106,7 +106,7 @@ export function createRequestSchema({ actionTypes, entityTypes }: Catalog): z.Zo
       description: `The action type's own settings: ${list(actionTypes.map(({ config }) => config))}.`,
     }),
     entities: shape.entities.meta({
-      description: `What to do it to, in order. An entity has an \`id\`, unless \`matchBy\` names a field or the action type is \`create\`. In addition to it and \`ref\` it has fields, those of ${list(entityTypes.map(({ patch }) => patch))}; a fault in them becomes the outcome of that entity and does not affect the others.`,
+      description: `What to do it to, in order; in its place there may be a \`filter\`. An entity has an \`id\`, unless \`matchBy\` names a field or the action type is \`create\`. In addition to it and \`ref\` it has fields, those of ${list(entityTypes.map(({ patch }) => patch))}; a fault in them becomes the outcome of that entity and does not affect the others.`,
     }),
   });
 }

@@ -1,5 +1,5 @@
 import type Router from '@koa/router';
-import type { Operation } from '@bulk/contracts';
+import { actionPathSchema, type Operation } from '@bulk/contracts';
 import { actionIdSchema, InvalidInputError } from '@bulk/domain';
 import type { Context } from 'koa';
 import type { z } from 'zod';
@@ -12,7 +12,11 @@ export interface OperationRequest<O extends Operation> {
   readonly accountId: string;
   readonly query: O extends { readonly query: infer Query extends z.ZodType } ? z.output<Query> : undefined;
   /** The id of the action in the path. */
-  readonly actionId: O extends { readonly pathParameters: z.ZodObject } ? string : undefined;
+  readonly actionId: O extends { readonly pathParameters: typeof actionPathSchema } ? string : undefined;
+  /** The validated parameters in the path. */
+  readonly path: O extends { readonly pathParameters: infer Path extends z.ZodObject }
+    ? z.output<Path>
+    : undefined;
 }
 
 /**
@@ -42,9 +46,13 @@ export function bind<const O extends Operation>(
   route(router, operation, async (ctx) => {
     const query = operation.query === undefined ? undefined : validate(operation.query, ctx.query);
     const accountId = await accountOf(ctx, accountIn(query));
-    const actionId = operation.pathParameters === undefined ? undefined : actionIdOf(ctx);
-    // The types of both follow from the operation that created them.
-    const request = { ctx, accountId, query, actionId } as OperationRequest<O>;
+    const actionId = operation.pathParameters === actionPathSchema ? actionIdOf(ctx) : undefined;
+    const path =
+      actionId === undefined && operation.pathParameters !== undefined
+        ? validate(operation.pathParameters, ctx['params'])
+        : { id: actionId };
+    // The types of all follow from the operation that created them.
+    const request = { ctx, accountId, query, actionId, path } as OperationRequest<O>;
     answer(ctx, operation, await handle(request));
   });
 }

@@ -1,7 +1,7 @@
 import { AccountForbiddenError, UnauthenticatedError } from '@bulk/auth';
 import { RestError, restErrorOf, type FailureEnvelope } from '@bulk/contracts';
 import { CodedError, InvalidInputError } from '@bulk/domain';
-import { isStoreOutage } from '@bulk/mongo';
+import { isStoreOutage, RecordReadTimeoutError } from '@bulk/mongo';
 
 /** The answer to a request that failed. */
 export interface ErrorResponse {
@@ -30,6 +30,7 @@ export function toErrorResponse(error: unknown): ErrorResponse {
       new RestError('UNAUTHENTICATED', error.message, { headers: { 'www-authenticate': error.challenge } }),
     );
   }
+  if (error instanceof RecordReadTimeoutError) return of(new RestError('FILTER_TIMEOUT', error.message));
   if (error instanceof AccountForbiddenError) return of(new RestError('ACCOUNT_FORBIDDEN', error.message));
   if ((error instanceof CodedError && error.retryable) || isStoreOutage(error)) {
     return of(new RestError('DEPENDENCY_UNAVAILABLE', restErrorOf('DEPENDENCY_UNAVAILABLE').message));

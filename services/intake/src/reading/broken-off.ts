@@ -1,7 +1,5 @@
-import type { ResultFormat } from '@bulk/contracts';
 import type { ServerResponse } from 'node:http';
 import { delay } from '@bulk/runtime';
-import { incompleteText } from './results-export.ts';
 import { toErrorResponse } from '../http/error-response.ts';
 import type { CutOff } from '../http/stopping.ts';
 
@@ -11,14 +9,15 @@ const LOOK_EVERY_MS = 20;
 const LAST_ROW_MS = 10_000;
 
 export interface BrokenOffOptions {
-  readonly format: ResultFormat;
+  /** Returns the row that says that the text is incomplete, and why. */
+  readonly lastRow: (error: { readonly code: string; readonly message: string }) => string;
   readonly response: ServerResponse;
   /** Ends the download when the service stops. */
   readonly cutOff: CutOff;
 }
 
 /**
- * Ends a text of results that fails, or that the service cuts off, with a row that says so.
+ * Ends a text of rows that fails, or that the service cuts off, with a row that says so.
  *
  * Then it throws, so that the connection breaks off. A reader of the text finds the row, and a
  * reader of HTTP finds the missing end.
@@ -27,7 +26,7 @@ export interface BrokenOffOptions {
  */
 export async function* markedIfBrokenOff(
   text: AsyncGenerator<string>,
-  { format, response, cutOff }: BrokenOffOptions,
+  { lastRow, response, cutOff }: BrokenOffOptions,
 ): AsyncGenerator<string> {
   let begun = false;
   try {
@@ -41,7 +40,7 @@ export async function* markedIfBrokenOff(
     // Before the first piece, a proper error response is still possible.
     if (!begun) throw error;
     const { code, message } = toErrorResponse(error).body.error;
-    yield incompleteText({ status: 'incomplete', code, message }, format);
+    yield lastRow({ code, message });
     await sent(response);
     throw error;
   } finally {

@@ -1,4 +1,3 @@
-import { Readable } from 'node:stream';
 import type Router from '@koa/router';
 import { OPERATIONS, type ResultFormat, type ResultsQuery } from '@bulk/contracts';
 import type { Context } from 'koa';
@@ -7,7 +6,8 @@ import { bind } from '../http/bind.ts';
 import type { CutOff } from '../http/stopping.ts';
 import { markedIfBrokenOff } from './broken-off.ts';
 import type { LogReader } from './log-reader.ts';
-import { resultsText } from './results-export.ts';
+import { incompleteText, resultsText } from './results-export.ts';
+import { streamText, TEXT_MEDIA_TYPES } from './stream-text.ts';
 
 export interface LogRoutesOptions {
   readonly actions: ActionStore;
@@ -15,11 +15,6 @@ export interface LogRoutesOptions {
   /** Ends downloads when the service stops. */
   readonly cutOff: CutOff;
 }
-
-const MEDIA_TYPES: Readonly<Record<ResultFormat, string>> = {
-  csv: 'text/csv; charset=utf-8; header=present',
-  ndjson: 'application/x-ndjson; charset=utf-8',
-};
 
 interface Download {
   readonly format: ResultFormat;
@@ -44,8 +39,12 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
     const { _id, changes } = await actions.get(accountId, actionId);
     const withChanges = changes !== undefined;
     const text = resultsText(logs.all(_id, type), { format, exact, withChanges });
-    const marked = markedIfBrokenOff(text, { format, response: ctx.res, cutOff });
-    await stream(ctx, marked, MEDIA_TYPES[format]);
+    const marked = markedIfBrokenOff(text, {
+      lastRow: ({ code, message }) => incompleteText({ status: 'incomplete', code, message }, format),
+      response: ctx.res,
+      cutOff,
+    });
+    await streamText(ctx, marked, TEXT_MEDIA_TYPES[format]);
     ctx.attachment(`${_id}-${type ?? 'results'}.${format}`, { type: 'attachment' });
   };
   bind(router, OPERATIONS.downloadResultsCsv, ({ ctx, accountId, actionId, query: { type, exact } }) =>
@@ -54,34 +53,4 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
   bind(router, OPERATIONS.downloadResultsNdjson, ({ ctx, accountId, actionId, query: { type } }) =>
     download(ctx, { format: 'ndjson', accountId, actionId, type, exact: true }),
   );
-}
-
-/**
- * Answers with a text that is written as fast as the client reads it.
- *
- * Its first piece is awaited, so that an early error gets a proper answer. A later error breaks off
- * the connection, which no client takes for the end.
- */
-async function stream(ctx: Context, text: AsyncGenerator<string>, mediaType: string): Promise<void> {
-  // HEAD reads nothing, because its text would never be closed.
-  const body = ctx.method === 'HEAD' ? [] : resumed(await text.next(), text);
-  ctx.status = 200;
-  ctx.body = Readable.from(body, { objectMode: false });
-  ctx.set('content-type', mediaType);
-}
-
-/**
- * Continues a generator after its first result.
- *
- * A generator around it would not do: one that is left before its first piece never runs, and so
- * never closes what is inside.
- */
-function resumed(first: IteratorResult<string>, text: AsyncGenerator<string>): AsyncIterable<string> {
-  let given: IteratorResult<string> | undefined = first;
-  const next = (): Promise<IteratorResult<string>> => {
-    const result = given;
-    given = undefined;
-    return result === undefined ? text.next() : Promise.resolve(result);
-  };
-  return { [Symbol.asyncIterator]: () => ({ next, return: () => text.return(undefined) }) };
 }

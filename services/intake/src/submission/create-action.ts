@@ -55,6 +55,8 @@ export interface CreateActionOptions {
   readonly newEntityId: () => string;
   /** Called after each acceptance of an action that is not dispatched yet. */
   readonly onAccepted: () => void;
+  /** Called after the acceptance of an action that has ended with it, because it has no positions. */
+  readonly onEnded: (action: ActionDocument) => void;
   readonly recorder: CreateRecorder;
   readonly schedule: ScheduleOptions;
 }
@@ -79,34 +81,42 @@ export class CreateAction {
    * QuotaExceededError; StoreError; what the entities throw.
    */
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
-    const { registry, newActionId, newEntityId, schedule } = this.#options;
+    const { registry, newEntityId } = this.#options;
     const { parameters, entities, idempotency } = request;
+    const draft = await this.draft(accountId, parameters);
+    const isNew = registry.handler(parameters.actionType).targets === 'new';
+    return this.stage(draft, isNew ? withEntityIds(entities, newEntityId) : entities, idempotency);
+  }
+
+  /**
+   * Validates what belongs to the action type, without any entity.
+   *
+   * @throws InvalidInputError that names the field.
+   */
+  async draft(accountId: string, parameters: ActionParameters): Promise<ActionDraft> {
+    const { registry, newActionId, schedule } = this.#options;
     const handler = registry.requestableHandler(parameters.actionType);
     const entityType = registry.entityType(parameters.entityType);
     checkMatchBy(handler, entityType, parameters.matchBy);
     const scheduledFor = startOf(parameters.scheduledFor, schedule);
     const config = await handler.validatePayload({ entityType, config: parameters.config });
-    return this.stage(
-      {
-        identity: {
-          actionId: newActionId(),
-          accountId,
-          actionType: parameters.actionType,
-          entityType: parameters.entityType,
-          lane: parameters.priority,
-        },
-        config: configSchema.parse(config),
-        dryRun: parameters.dryRun,
-        ...(parameters.matchBy === undefined ? {} : { matchBy: parameters.matchBy }),
-        scheduledFor,
-        retryOf: null,
-        ...keptChanges(parameters),
-        ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
-        ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
+    return {
+      identity: {
+        actionId: newActionId(),
+        accountId,
+        actionType: parameters.actionType,
+        entityType: parameters.entityType,
+        lane: parameters.priority,
       },
-      handler.targets === 'new' ? withEntityIds(entities, newEntityId) : entities,
-      idempotency,
-    );
+      config: configSchema.parse(config),
+      dryRun: parameters.dryRun,
+      ...(parameters.matchBy === undefined ? {} : { matchBy: parameters.matchBy }),
+      scheduledFor,
+      retryOf: null,
+      ...keptChanges(parameters),
+      ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
+      ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
+    };
   }
 
   /**
@@ -129,7 +139,9 @@ export class CreateAction {
       if (!isKeyTaken(error)) throw error;
     }
     // The request is the same one only if its whole body is the same.
-    const replay = await this.findReplay(draft.identity.accountId, idempotency, entities);
+    // The records of a filter are no part of it, and are not read again.
+    const sent = draft.filter === undefined ? entities : [];
+    const replay = await this.findReplay(draft.identity.accountId, idempotency, sent);
     if (replay !== undefined) return replay;
     try {
       return await this.#accept(draft, entities, idempotency);
@@ -167,14 +179,15 @@ export class CreateAction {
     entities: CreateRequest['entities'],
     idempotency: IdempotencyKey | undefined,
   ): Promise<CreateResult> {
-    const { staging, quotas, onAccepted, recorder } = this.#options;
+    const { staging, quotas, onAccepted, onEnded, recorder } = this.#options;
     const claim = quotas?.claim(draft.identity.accountId, draft.identity.actionId);
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
       const action = await staging.stage(draft, this.#matched(draft, entities), idempotency, claim);
       recorder.accepted(action.lane, action.total, seconds());
-      if (action.dispatch.lease === null) onAccepted();
+      if (action.dispatch.done) onEnded(action);
+      else if (action.dispatch.lease === null) onAccepted();
       return { action, replayed: false, ...(claim === undefined ? {} : { quotas: claim.states }) };
     } catch (error) {
       if (idempotency !== undefined && isKeyTaken(error)) throw error;

@@ -11,6 +11,7 @@ import { InvalidInputError, MAX_DEPTH, type IncomingEntity } from '@bulk/domain'
 import { csvEntities, ndjsonEntities } from '@bulk/uploads';
 import type { Context } from 'koa';
 import type { CreateAction, CreateResult } from './create-action.ts';
+import type { CreateFiltered } from './create-filtered.ts';
 import { parseCreateRequest, type EntityLimits } from './parse-request.ts';
 import { BodyReader, drain, type BodyLimits } from './body-reader.ts';
 import { openFormFile, type UploadMediaType } from './file-part.ts';
@@ -27,6 +28,7 @@ import { validate } from '../http/validate.ts';
 
 export interface CreateRouteOptions {
   readonly createAction: CreateAction;
+  readonly createFiltered: CreateFiltered;
   readonly registry: ActionRegistry;
   readonly limits: EntityLimits;
   /** Maximum size of a JSON body, which is read whole, in bytes. */
@@ -110,15 +112,17 @@ async function createFromJson(
       maxElements: limits.maxEntities,
       maxEntityBytes: limits.maxEntityBytes,
     });
-    const { parameters, entities } = await parseCreateRequest(body, limits, (given) =>
+    const { parameters, entities, target } = await parseCreateRequest(body, limits, (given) =>
       rowIdentityOf(registry, given),
     );
     const accountId = await accountOf(ctx, jsonAccount(ctx, parameters.accountId));
-    return await createAction.execute(accountId, {
-      parameters,
-      entities,
-      idempotency: key === undefined ? undefined : { key, digest: () => reader.digest() },
-    });
+    const idempotency = key === undefined ? undefined : { key, digest: () => reader.digest() };
+    if (target === undefined) {
+      return await createAction.execute(accountId, { parameters, entities, idempotency });
+    }
+    share.release();
+    const request = { parameters, target, idempotency, gone: goneSignal(ctx) };
+    return await options.createFiltered.execute(accountId, request);
   } finally {
     share.release();
   }

@@ -1,6 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises';
 import { fieldIssues } from '@bulk/action-types';
-import { actionParametersSchema, type ActionParameters } from '@bulk/contracts';
+import { actionParametersSchema, filterTargetShape, type ActionParameters } from '@bulk/contracts';
 import {
   inexactNumbers,
   InvalidInputError,
@@ -12,6 +12,7 @@ import {
   type IncomingEntity,
   type RowIdentity,
 } from '@bulk/domain';
+import type { FilterTarget } from './create-filtered.ts';
 import { checkedSize } from './entity-size.ts';
 
 /** Entities that may be parsed again on each iteration. */
@@ -30,8 +31,13 @@ export interface RequestBody {
 /** A JSON request that has been checked as a whole. */
 export interface ParsedRequest {
   readonly parameters: ActionParameters;
+  /** Empty if there is a target. */
   readonly entities: EntityList<IncomingEntity>;
+  /** The filter that names the entities, in place of a list. */
+  readonly target: FilterTarget | undefined;
 }
+
+const jsonParametersSchema = actionParametersSchema.extend(filterTargetShape);
 
 export interface EntityLimits {
   readonly maxEntities: number;
@@ -66,17 +72,39 @@ export async function parseCreateRequest(
   }
   // fromEntries, because a key may be called __proto__.
   const rest = Object.fromEntries(Object.entries(object.data).filter(([key]) => key !== 'entities'));
-  const parameters = actionParametersSchema.safeParse(rest);
+  const parameters = jsonParametersSchema.safeParse(rest);
   const issues: FieldIssue[] = [
     ...protoKeys(rest),
     ...inexactNumbers(rest),
     ...(parameters.success ? [] : fieldIssues(parameters.error)),
   ];
-  const entities = await checkedEntities(body.entities, limits, identityOf(rest), issues);
+  const isFiltered = Object.hasOwn(rest, 'filter');
+  issues.push(...targetIssues(body, rest));
+  const entities = isFiltered ? [] : await checkedEntities(body.entities, limits, identityOf(rest), issues);
   if (!parameters.success || issues.length > 0) {
     throw new InvalidInputError('INVALID_REQUEST', 'the request is invalid', issues);
   }
-  return { parameters: parameters.data, entities };
+  const { filter, failOnEmpty = false, ...others } = parameters.data;
+  return {
+    parameters: others,
+    entities,
+    target: filter === undefined ? undefined : { filter, failOnEmpty },
+  };
+}
+
+function targetIssues({ entities }: RequestBody, rest: Readonly<Record<string, unknown>>): FieldIssue[] {
+  const isFiltered = Object.hasOwn(rest, 'filter');
+  return [
+    ...(isFiltered && entities !== undefined
+      ? [{ field: 'filter', message: 'expected either entities or filter, not both' }]
+      : []),
+    ...(isFiltered && Object.hasOwn(rest, 'matchBy')
+      ? [{ field: 'matchBy', message: 'expected only with entities: a filter finds the records itself' }]
+      : []),
+    ...(!isFiltered && Object.hasOwn(rest, 'failOnEmpty')
+      ? [{ field: 'failOnEmpty', message: 'expected only with a filter' }]
+      : []),
+  ];
 }
 
 async function checkedEntities(
@@ -86,7 +114,7 @@ async function checkedEntities(
   issues: FieldIssue[],
 ): Promise<EntityList<IncomingEntity>> {
   if (entities === undefined || entities.length === 0) {
-    issues.push({ field: 'entities', message: 'expected a list of at least one entity' });
+    issues.push({ field: 'entities', message: 'expected a list of at least one entity, or a filter' });
     return [];
   }
   if (entities.length > maxEntities) {

@@ -24,6 +24,7 @@ import {
   unclaimedUpload,
   type ActionDocument,
   type Database,
+  type FilterPlan,
   type StagedBatchDocument,
 } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
@@ -39,6 +40,9 @@ import type { DirectDispatch, FirstLease } from '../dispatch/first-lease.ts';
 export interface ActionDraft {
   readonly identity: ActionIdentity;
   readonly config: Fields;
+  /** The filter that names the entities, and the cost of its read; absent if the caller lists them. */
+  readonly filter?: Fields;
+  readonly filterPlan?: FilterPlan;
   readonly dryRun: boolean;
   /** The field whose value finds the entity of a row; absent if the rows name ids. */
   readonly matchBy?: string;
@@ -150,9 +154,10 @@ export class StagingArea {
     try {
       await quota?.open();
       staged = await this.#stageBatches(draft, entities, quota, document.updatedAt);
-      if (staged.total === 0) throw noEntities();
+      // A filter may match nothing.
+      if (staged.total === 0 && draft.filter === undefined) throw noEntities();
       const digest = idempotency?.digest();
-      lease = isDue ? this.#dispatch?.firstLease() : undefined;
+      lease = isDue && staged.total > 0 ? this.#dispatch?.firstLease() : undefined;
       const action = await this.#accept(actionId, staged, digest, lease);
       lease?.begin(action, staged.batches);
       await quota?.settle(true);

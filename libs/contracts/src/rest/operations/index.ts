@@ -3,6 +3,7 @@ import { CANCEL_ACTION, PAUSE_ACTION, RESUME_ACTION, RETRY_ACTION } from './cont
 import { CREATE_ACTION } from './create.ts';
 import { FIND_ACTIONS, GET_STATUS_SUMMARY, LIST_ACTIONS } from './lists.ts';
 import { GET_ACTION, GET_ACTION_LOGS, GET_ACTION_LOG_SUMMARY, GET_ACTION_STATS } from './reads.ts';
+import { EXPORT_ENTITIES, GET_ENTITY, LIST_ENTITIES } from './records.ts';
 import { DOWNLOAD_RESULTS } from './results.ts';
 import { UNDO_ACTION } from './undo.ts';
 import { GET_WEBHOOK_SECRET } from './webhooks.ts';
@@ -26,5 +27,9 @@ export const OPERATIONS = {
   resumeAction: RESUME_ACTION,
   retryAction: RETRY_ACTION,
   undoAction: UNDO_ACTION,
+  listEntities: LIST_ENTITIES,
+  exportEntitiesCsv: EXPORT_ENTITIES.csv,
+  exportEntitiesNdjson: EXPORT_ENTITIES.ndjson,
+  getEntity: GET_ENTITY,
   getWebhookSecret: GET_WEBHOOK_SECRET,
 } as const satisfies Readonly<Record<string, Operation>>;
