@@ -17,6 +17,7 @@ import { OUTCOME_CODES } from './outcome.ts';
  *        ┌──────────────────────── paused ──────────────────┐  last outcome
  *        └──────────────────────────────────────────────────┘──────────────▶ completed or cancelled
  *
+ * - An action without positions, whose filter matched nothing, is `completed` by its acceptance.
  * - An outcome may be counted before the dispatch is recorded, so `pending` may become `processing` or final at once.
  * - `cancel` changes no status but that of a paused action, which it resumes. The action ends with its last outcome.
  * - `failed` is part of the public interface; no transition leads to it today.

@@ -157,6 +157,16 @@ describe.each(ACTION_STATUSES)('the updates of an action that is %s', (status) =
   });
 });
 
+it('end an action without positions by its acceptance', async () => {
+  const actionId = await givenAction();
+  const after = await updated(actionId, acceptance({ total: 0, batchCount: 0 }, undefined, NOW), {
+    status: STAGING,
+  });
+  expect(after.status).toBe(statusAfterOutcomes(ACCEPTED_STATUS, outcomeStage(EMPTY_TALLY, 0)));
+  expect(after).toMatchObject({ finishedAt: NOW, dispatch: { done: true } });
+  expect(after.dispatch.dueAt).toBeUndefined();
+});
+
 const step = fc.oneof(
   fc.constantFrom(...CONTROLS).map((control) => ({ kind: 'control', control }) as const),
   fc.constant({ kind: 'publish' } as const),

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
 import { entityKey, ensureIndexes, type EntityDocument } from '@bulk/mongo';
-import { eventually } from '@bulk/testing';
+import { eventually, TopicReader } from '@bulk/testing';
 import { csvEntities } from '@bulk/uploads';
 import { IntakeHarness, positionsOf, type Answer } from './harness.ts';
 
 let harness: IntakeHarness;
+let progress: TopicReader;
 
 const CITIES = ['Bonn', 'Köln', 'Berlin'];
 const SMALL = 30;
@@ -36,6 +37,9 @@ const insert = (documents: readonly EntityDocument[]) => contacts().insertMany([
 beforeAll(async () => {
   harness = await IntakeHarness.create();
   await ensureIndexes(harness.database, [contact]);
+  const { kafka, topics } = harness.installation;
+  progress = await TopicReader.open(kafka, [topics.progress]);
+  harness.installation.onDispose(() => progress.close());
   const all = Array.from({ length: SMALL }, (_, i) => recordAt('acme', i));
   const gone = { ...recordAt('acme', SMALL), deletedAt: new Date(AT) };
   const evil = {
@@ -158,6 +162,11 @@ describe('an action with a filter', () => {
     expect(stored).toMatchObject({ status: 'completed', batchCount: 0, dispatch: { done: true, lease: null } });
     expect(stored?.callback?.dueAt).toBeInstanceOf(Date);
     expect(stored?.dispatch.dueAt).toBeUndefined();
+
+    await eventually('the progress topic says so', () => {
+      const values = progress.messages.filter(({ message }) => message.key?.toString() === idOf(answer));
+      return values.length > 0 || undefined;
+    });
 
     const refused = await act(nothing, { failOnEmpty: true });
     expect([refused.status, refused.body.error?.code]).toEqual([422, 'FILTER_MATCHES_NOTHING']);
@@ -325,6 +334,10 @@ describe('the records of an account', () => {
 
   it('are read by a bounded number of requests of an account at once', async () => {
     const headers = { 'x-account-id': 'big' };
+    for (let i = 0; i < 3; i += 1) {
+      const head = await fetch(`${harness.url}/entities/contact/export.csv`, { method: 'HEAD', headers });
+      expect(head.status).toBe(200);
+    }
     const open = await Promise.all(
       [1, 2].map(() => fetch(`${harness.url}/entities/contact/export.csv`, { headers })),
     );
