@@ -39,8 +39,9 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
     const { _id, changes } = await actions.get(accountId, actionId);
     const withChanges = changes !== undefined;
     const text = resultsText(logs.all(_id, type), { format, exact, withChanges });
+    const columns = { format, withChanges };
     const marked = markedIfBrokenOff(text, {
-      lastRow: ({ code, message }) => incompleteText({ status: 'incomplete', code, message }, format),
+      lastRow: ({ code, message }) => incompleteText({ status: 'incomplete', code, message }, columns),
       response: ctx.res,
       cutOff,
     });

@@ -22,15 +22,19 @@ export const RESULT_COLUMNS = [
 /** The last column, if the action keeps its changes. */
 const CHANGES_COLUMN = 'changes';
 
-export interface ResultsTextOptions {
+/** What decides about the columns of a row. */
+export interface ResultsColumns {
   readonly format: ResultFormat;
+  /** Adds a column with the changes as JSON to a CSV. @default false */
+  readonly withChanges?: boolean;
+}
+
+export interface ResultsTextOptions extends ResultsColumns {
   /**
    * Writes the cells of a CSV as they are, even those that a spreadsheet would run as formulas.
    * @default false
    */
   readonly exact?: boolean;
-  /** Adds a column with the changes as JSON to a CSV. @default false */
-  readonly withChanges?: boolean;
 }
 
 /**
@@ -54,9 +58,12 @@ export async function* resultsText(
 }
 
 /** Returns the text before the first row. */
-function headText({ format, withChanges = false }: ResultsTextOptions): string {
-  const columns = withChanges ? [...RESULT_COLUMNS, CHANGES_COLUMN] : RESULT_COLUMNS;
-  return format === 'csv' ? stringify([[...columns]]) : '';
+function headText(options: ResultsColumns): string {
+  return options.format === 'csv' ? stringify([columnsOf(options)]) : '';
+}
+
+function columnsOf({ withChanges = false }: ResultsColumns): string[] {
+  return withChanges ? [...RESULT_COLUMNS, CHANGES_COLUMN] : [...RESULT_COLUMNS];
 }
 
 /** Writes outcomes in a format. */
@@ -68,10 +75,13 @@ function rowsText(
 }
 
 /** Returns the row at the end of a broken-off text. It has a status that no outcome has. */
-export function incompleteText({ status, code, message }: IncompleteResults, format: ResultFormat): string {
-  if (format === 'ndjson') return `${JSON.stringify({ status, code, message })}\n`;
-  const cells: Partial<Record<(typeof RESULT_COLUMNS)[number], string>> = { status, code, message };
-  return stringify([RESULT_COLUMNS.map((column) => cells[column])]);
+export function incompleteText(
+  { status, code, message }: IncompleteResults,
+  options: ResultsColumns,
+): string {
+  if (options.format === 'ndjson') return `${JSON.stringify({ status, code, message })}\n`;
+  const cells = new Map<string, string>(Object.entries({ status, code, message }));
+  return stringify([columnsOf(options).map((column) => cells.get(column))]);
 }
 
 function csvRows(rows: readonly LogEntry[], exact: boolean, withChanges: boolean): string {
