@@ -43,8 +43,8 @@ export async function findByField(
   let open = [...new Set(values)];
   while (open.length > 0) {
     const page = Math.max(MIN_PAGE, 2 * open.length);
-    // With `$exists` the server can use a unique index, which contains only entities that have the field.
-    const filter: Filter<EntityDocument> = { accountId, [field]: { $exists: true, $in: open } };
+    // No value is null, so the server can use a unique index, which contains only entities that have the field.
+    const filter: Filter<EntityDocument> = { accountId, [field]: { $in: open } };
     const { found, read } = await readPage(database, entityType, filter, field, page, maxIds);
     const complete = read < page;
     for (const [value, { keys, count }] of found) {
