@@ -20,6 +20,8 @@ export interface CreateOptions {
 export type UploadParameters = Omit<CreateActionRequest, 'entities' | 'filter' | 'failOnEmpty'> & {
   /** The URL that is notified when the action has ended. */
   readonly callbackUrl?: string;
+  /** Whether the cells of a CSV are as `exportEntities` writes them without `exact`. @default false */
+  readonly escaped?: boolean;
   /** The delimiter of a CSV. @default the one that the API finds in the header */
   readonly delimiter?: 'comma' | 'semicolon' | 'tab' | 'pipe';
 };

@@ -9,6 +9,7 @@ import { delimiterOf, readCsvStart } from './delimiter.ts';
 import { checkEmptyLines } from './empty-lines.ts';
 import { utf8Of } from './encoding.ts';
 import { entityFault } from './entity.ts';
+import { unescapeFormulas } from './formulas.ts';
 import { columnsOf, foldName, namesOf, type Column, type HeaderOptions } from './header.ts';
 import { RowFaults } from './place.ts';
 import { quoted } from './visible.ts';
@@ -18,6 +19,8 @@ export interface CsvOptions extends HeaderOptions {
   readonly delimiter?: string | undefined;
   /** The charset that `content-type` declares. Default: UTF-8, or the one of a byte order mark. */
   readonly charset?: string | undefined;
+  /** Whether formulas in the cells are escaped, as `escapeFormulas` does. @default false */
+  readonly escaped?: boolean | undefined;
   /** Maximum size of a row, in bytes. */
   readonly maxRowBytes: number;
   /** Maximum number of lines without a cell. */
@@ -115,10 +118,15 @@ function readColumns(titles: readonly string[], options: CsvOptions): (ReadColum
     (column) =>
       column && {
         ...column,
-        read: cellReader(column.name, options.entityType, options.identity?.by === 'optional-id'),
+        read: cellsOf(column.name, options),
         change: changeOf(column.name, options.entityType),
       },
   );
+}
+
+function cellsOf(column: string, { entityType, escaped = false, identity }: CsvOptions): CellReader {
+  const read = cellReader(column, entityType, identity?.by === 'optional-id');
+  return escaped ? (text) => read(unescapeFormulas(text)) : read;
 }
 
 function isEmpty(record: readonly string[]): boolean {

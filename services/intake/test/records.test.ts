@@ -53,7 +53,7 @@ beforeAll(async () => {
   await harness.start({
     MAX_ENTITIES: String(MANY),
     FILTER_READS_IN_FLIGHT_ACCOUNT: '2',
-    WEBHOOK_SECRET: 'a master secret of this test',
+    WEBHOOK_SECRET: 'a master secret of this installation',
   });
 });
 afterAll(() => harness.installation.dispose());
@@ -310,6 +310,18 @@ describe('the records of an account', () => {
         JSON.parse(JSON.stringify({ id, expectedVersion: version, lastName, tags, score, phone })),
       ),
     );
+  }); // prettier-ignore
+
+  it('come back unchanged from an export for spreadsheets by an upload that says so', async () => {
+    const text = await (
+      await fetch(`${harness.url}/entities/contact/export.csv?fields=lastName,tags,phone`, { headers: { 'x-account-id': 'acme' } })
+    ).text();
+    const answer = await harness.upload('/bulk-actions?actionType=update&escaped=true', text, { 'content-type': 'text/csv' });
+    expect(answer.status).toBe(202);
+    const evil = await eventually('the row with the formula', async () =>
+      (await harness.published(idOf(answer))).flatMap(({ batch }) => batch.entities).find(({ id }) => id === 'c-000031'),
+    );
+    expect(JSON.parse(evil.fields)).toEqual({ lastName: '=1+1', phone: '+49 228 1', tags: [] });
   }); // prettier-ignore
 
   it('are exported safely for spreadsheets by default, and as NDJSON without absent fields', async () => {

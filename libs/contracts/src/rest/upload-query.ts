@@ -46,6 +46,14 @@ export const uploadQuerySchema = z.strictObject({
     .transform((text) => text === 'true')
     .optional()
     .meta({ description: 'Whether to predict the outcomes without changing anything.' }),
+  escaped: z
+    .enum(['true', 'false'], 'expected true or false')
+    .optional()
+    .transform((text) => text === 'true')
+    .meta({
+      description:
+        'Whether the cells of a CSV are as an export writes them without `exact=true`: the apostrophe before each formula is removed. Default: false, and cells are taken as they are.',
+    }),
   delimiter: z
     .enum(['comma', 'semicolon', 'tab', 'pipe'], 'expected one of comma, semicolon, tab, pipe')
     .optional()

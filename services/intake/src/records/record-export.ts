@@ -1,8 +1,8 @@
 import type { EntityType } from '@bulk/action-types';
 import { EXPORTED_VERSION, type ResultFormat } from '@bulk/contracts';
 import type { EntityRecord } from '@bulk/mongo';
+import { escapeFormulas } from '@bulk/uploads';
 import { stringify } from 'csv-stringify/sync';
-import { asPlainText } from '../reading/plain-text.ts';
 import { invalidQuery } from './filter-query.ts';
 
 /** Number of records that become one text, so that writes are few and large. */
@@ -65,7 +65,7 @@ export function incompleteRecordsText(
 
 function csvRows(records: readonly EntityRecord[], columns: readonly string[], exact: boolean): string {
   const rows = records.map((record) => columns.map((column) => cell(valueOf(record, column))));
-  return stringify(rows, exact ? {} : { cast: { string: asPlainText } });
+  return stringify(rows, exact ? {} : { cast: { string: escapeFormulas } });
 }
 
 function ndjsonRows(records: readonly EntityRecord[], columns: readonly string[]): string {

@@ -157,7 +157,7 @@ async function stageUpload(
   options: CreateRouteOptions,
 ): Promise<CreateResult> {
   const { createAction, registry, limits, uploadLimitBytes, maxCompressionRatio } = options;
-  const { parameters, delimiter } = parseUploadQuery(ctx.query);
+  const { parameters, delimiter, escaped } = parseUploadQuery(ctx.query);
   const bodyLimits = {
     limitBytes: uploadLimitBytes,
     maxRatio: maxCompressionRatio,
@@ -178,6 +178,7 @@ async function stageUpload(
     mediaType === 'text/csv'
       ? csvEntities(bytes, {
           delimiter,
+          escaped,
           charset,
           entityType,
           identity,

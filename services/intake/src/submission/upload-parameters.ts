@@ -14,6 +14,8 @@ export interface UploadParameters {
   readonly parameters: ActionParameters;
   /** Delimiter of the cells of a CSV; `undefined` if it must be found from the file. */
   readonly delimiter: string | undefined;
+  /** Whether formulas in the cells of a CSV are escaped. */
+  readonly escaped: boolean;
 }
 
 /**
@@ -24,7 +26,7 @@ export interface UploadParameters {
 export function parseUploadQuery(query: unknown): UploadParameters {
   const parsed = uploadQuerySchema.safeParse(query);
   if (!parsed.success) throw invalid(parsed.error);
-  const { delimiter, ...parameters } = parsed.data;
+  const { delimiter, escaped, ...parameters } = parsed.data;
   const unseen = [
     ...protoKeys({ config: parameters.config, retry: parameters.retry }),
     ...lostNumbers(query, 'config'),
@@ -38,7 +40,7 @@ export function parseUploadQuery(query: unknown): UploadParameters {
       { field: 'config', message: `expected at most ${MAX_DEPTH} levels of nesting` },
     ]);
   }
-  return { parameters: checked.data, delimiter };
+  return { parameters: checked.data, delimiter, escaped };
 }
 
 function invalid(error: Parameters<typeof fieldIssues>[0]): InvalidInputError {

@@ -75,7 +75,7 @@ export const EXPORT_ENTITIES = {
     operationId: 'exportEntitiesCsv',
     query: csvExportQuerySchema,
     example: 'id,lastName,ownerId,tags\ncontact-1,Lovelace,user-1,"[""vip""]"\n',
-    note: ' An absent field is an empty cell, and a list is JSON, as an upload reads both. A value that a spreadsheet would run as a formula gets a leading apostrophe, unless the request has `exact=true`.',
+    note: ' An absent field is an empty cell, and a list is JSON, as an upload reads both. A value that a spreadsheet would run as a formula gets a leading apostrophe, unless the request has `exact=true`. An upload with `escaped=true` removes it.',
   }),
   ndjson: exported({
     format: 'ndjson',
