@@ -1,4 +1,4 @@
-import type { Outcome } from './outcome.ts';
+import { EFFECTS, type Effect, type Outcome } from './outcome.ts';
 
 /** Number of positions by outcome. */
 export interface Counts {
@@ -7,10 +7,17 @@ export interface Counts {
   readonly skipped: number;
 }
 
+/** Number of successes by what they did. Successes whose effect is unknown are in none of them. */
+export type EffectCounts = Readonly<Record<Effect, number>>;
+
 /** Counts, with the number of failures and skips per code. */
 export interface Tally extends Counts {
   readonly codes: Readonly<Record<string, number>>;
+  /** Number of successes per effect; absent: none has a known effect. */
+  readonly effects?: Readonly<Partial<Record<Effect, number>>>;
 }
+
+export const NO_EFFECTS: EffectCounts = Object.freeze({ created: 0, updated: 0, unchanged: 0, deleted: 0 });
 
 export const EMPTY_TALLY: Tally = Object.freeze({
   success: 0,
@@ -23,20 +30,24 @@ export const EMPTY_TALLY: Tally = Object.freeze({
 export function tally(outcomes: Iterable<Outcome>): Tally {
   const counts = { success: 0, failure: 0, skipped: 0 };
   const codes: Record<string, number> = {};
-  for (const { status, code } of outcomes) {
+  const effects: Partial<Record<Effect, number>> = {};
+  for (const outcome of outcomes) {
+    const { status, code } = outcome;
     counts[status] += 1;
     if (code !== null) codes[code] = (codes[code] ?? 0) + 1;
+    else if (outcome.effect !== undefined) effects[outcome.effect] = (effects[outcome.effect] ?? 0) + 1;
   }
-  return { ...counts, codes };
+  return { ...counts, codes, ...presentEffects(effects) };
 }
 
-/** Adds two tallies. A code whose sum is 0 is left out. */
+/** Adds two tallies. A code or an effect whose sum is 0 is left out. */
 export function addTallies(a: Tally, b: Tally): Tally {
   return combine(a, b, 1);
 }
 
 /**
- * Subtracts tally `b` from tally `a`. Parts of the result may be negative. A code whose difference is 0 is left out.
+ * Subtracts tally `b` from tally `a`. Parts of the result may be negative. A code or an effect whose difference is 0 is
+ * left out.
  */
 export function subtractTallies(a: Tally, b: Tally): Tally {
   return combine(a, b, -1);
@@ -50,7 +61,18 @@ function combine(a: Tally, b: Tally, sign: 1 | -1): Tally {
     failure: a.failure + sign * b.failure,
     skipped: a.skipped + sign * b.skipped,
     codes: Object.fromEntries(Object.entries(codes).filter(([, n]) => n !== 0)),
+    ...presentEffects(
+      Object.fromEntries(
+        EFFECTS.map((effect) => [effect, (a.effects?.[effect] ?? 0) + sign * (b.effects?.[effect] ?? 0)]),
+      ),
+    ),
   };
+}
+
+/** Returns the effects that are not 0, as a part of a tally; nothing if there is none. */
+function presentEffects(effects: NonNullable<Tally['effects']>): Pick<Tally, 'effects'> {
+  const present = Object.entries(effects).filter(([, n]) => n !== 0);
+  return present.length === 0 ? {} : { effects: Object.fromEntries(present) };
 }
 
 /** Returns the number of positions that have an outcome. */

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { processed, type Tally } from './accounting.ts';
+import { hasFailed, type FailureLimit } from './failure-limit.ts';
 import { OUTCOME_CODES } from './outcome.ts';
 
 /**
@@ -11,26 +12,30 @@ import { OUTCOME_CODES } from './outcome.ts';
  *           │
  *           ▼     first window         first outcome            last outcome
  *        pending ─────────────▶ queued ─────────────▶ processing ───────────▶ completed
- *          │  ▲                 │  ▲                   │  ▲      └───────────▶ cancelled  (cancelling has
- * pause │  │ resume    pause │  │ resume      pause │  │ resume                         skipped a position)
- *          ▼  │                 ▼  │                   ▼  │
+ *          │  ▲                 │  ▲                   │  ▲      ├───────────▶ cancelled  (cancelling has
+ * pause │  │ resume    pause │  │ resume      pause │  │ resume│                        skipped a position)
+ *          ▼  │                 ▼  │                   ▼  │      └───────────▶ failed     (too many failures)
  *        ┌──────────────────────── paused ──────────────────┐  last outcome
- *        └──────────────────────────────────────────────────┘──────────────▶ completed or cancelled
+ *        └──────────────────────────────────────────────────┘──────────────▶ completed, cancelled or failed
  *
  * - An action without positions, whose filter matched nothing, is `completed` by its acceptance.
  * - An outcome may be counted before the dispatch is recorded, so `pending` may become `processing` or final at once.
  * - `cancel` changes no status but that of a paused action, which it resumes. The action ends with its last outcome.
- * - `failed` is part of the public interface; no transition leads to it today.
+ * - More failures than the action's limit tolerates pause the action, or skip its rest as `cancel` does. Then the
+ *   action ends as `failed`, also if no position was left to skip.
  * - A final status never changes, whatever a replay does to the counts.
  *
  * `dispatch` says what the dispatch does in a status: `waiting` before its first window, `started` after it, `none`:
  * nothing is published. A status without a `next` is final. The order is that of the public enums.
  */
 const LIFE = {
-  pending: { dispatch: 'waiting', next: ['queued', 'processing', 'paused', 'completed', 'cancelled'] },
-  queued: { dispatch: 'started', next: ['processing', 'paused', 'completed', 'cancelled'] },
-  processing: { dispatch: 'started', next: ['paused', 'completed', 'cancelled'] },
-  paused: { dispatch: 'none', next: ['pending', 'queued', 'processing', 'completed', 'cancelled'] },
+  pending: {
+    dispatch: 'waiting',
+    next: ['queued', 'processing', 'paused', 'completed', 'failed', 'cancelled'],
+  },
+  queued: { dispatch: 'started', next: ['processing', 'paused', 'completed', 'failed', 'cancelled'] },
+  processing: { dispatch: 'started', next: ['paused', 'completed', 'failed', 'cancelled'] },
+  paused: { dispatch: 'none', next: ['pending', 'queued', 'processing', 'completed', 'failed', 'cancelled'] },
   completed: { dispatch: 'none', next: [] },
   failed: { dispatch: 'none', next: [] },
   cancelled: { dispatch: 'none', next: [] },
@@ -100,22 +105,38 @@ export function statusAfterPublication(status: ActionStatus): ActionStatus {
 }
 
 /**
- * How many positions of an action have an outcome. `cancelled` means all of them, and a cancellation skipped at least
- * one.
+ * How many positions of an action have an outcome, and what its failures mean. `failing` and `halted`: too many of some
+ * have failed, so that the rest is skipped, or the action pauses. `all`, `cancelled` and `failed` mean all positions:
+ * a cancellation skipped at least one, or too many have failed.
  */
-export const OUTCOME_STAGES = ['none', 'some', 'all', 'cancelled'] as const;
+export const OUTCOME_STAGES = ['none', 'some', 'failing', 'halted', 'all', 'cancelled', 'failed'] as const;
 export type OutcomeStage = (typeof OUTCOME_STAGES)[number];
 
-/** Returns the stage of an action of which `sum` of `total` positions have an outcome. */
-export function outcomeStage(sum: Tally, total: number): OutcomeStage {
+/**
+ * Returns the stage of an action of which `sum` of `total` positions have an outcome.
+ *
+ * @param limit its failure limit, after these outcomes were judged.
+ * @param cancelRequested whether its rest was given up, by a cancellation or by the limit.
+ */
+export function outcomeStage(
+  sum: Tally,
+  total: number,
+  limit?: FailureLimit,
+  cancelRequested = false,
+): OutcomeStage {
   const done = processed(sum);
-  if (done >= total) return (sum.codes[OUTCOME_CODES.ACTION_CANCELLED] ?? 0) > 0 ? 'cancelled' : 'all';
-  return done > 0 ? 'some' : 'none';
+  if (done >= total) {
+    if (hasFailed(limit)) return 'failed';
+    return (sum.codes[OUTCOME_CODES.ACTION_CANCELLED] ?? 0) > 0 ? 'cancelled' : 'all';
+  }
+  if (done === 0) return 'none';
+  if (hasFailed(limit)) return 'failing';
+  return limit?.state === 'reached' && !cancelRequested ? 'halted' : 'some';
 }
 
 /**
  * Returns the status of an action after outcomes are counted. A final status stays. A paused action stays paused until
- * its last outcome. A cancellation that came too late to skip a position changes nothing.
+ * its last outcome, or until it fails. A cancellation that came too late to skip a position changes nothing.
  */
 export function statusAfterOutcomes(status: ActionStatus, stage: OutcomeStage): ActionStatus {
   if (isFinal(status)) return status;
@@ -124,10 +145,17 @@ export function statusAfterOutcomes(status: ActionStatus, stage: OutcomeStage): 
       return status;
     case 'some':
       return isDispatched(status) ? 'processing' : status;
+    case 'failing':
+      // As a cancellation does, so that the dispatch skips the rest.
+      return 'processing';
+    case 'halted':
+      return 'paused';
     case 'all':
       return 'completed';
     case 'cancelled':
       return 'cancelled';
+    case 'failed':
+      return 'failed';
   }
 }
 

@@ -12,6 +12,7 @@ export * from './entity-change.ts';
 export * from './entity-verdict.ts';
 export * from './errors.ts';
 export * from './exact-number.ts';
+export * from './failure-limit.ts';
 export * from './fence.ts';
 export * from './field-changes.ts';
 export * from './json-object.ts';

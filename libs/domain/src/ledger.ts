@@ -1,11 +1,13 @@
 import { addTallies, EMPTY_TALLY, tally, type Tally } from './accounting.ts';
-import type { Outcome, OutcomeStatus } from './outcome.ts';
+import { EFFECTS, success, type Effect, type Outcome, type OutcomeStatus } from './outcome.ts';
 
 /** The outcome of a position as it is logged. */
 export interface LedgerEntry {
   readonly position: number;
   readonly status: OutcomeStatus;
   readonly code: string | null;
+  /** What a success did; absent if it is unknown. */
+  readonly effect?: Effect;
 }
 
 /** Positions from `first` to `last`, both included. */
@@ -86,13 +88,16 @@ export class Ledger {
 
 /** A figure that differs between the counts and the logs. */
 export interface CountDrift {
-  /** `success`, `failure`, `skipped`, or a code. */
+  /** `success`, `failure`, `skipped`, a code, or an effect. */
   readonly what: string;
   readonly counted: number;
   readonly logged: number;
 }
 
-/** Returns the figures in which the counts and codes differ from those of the logs. */
+/**
+ * Returns the figures in which the counts differ from those of the logs. Counts without effects, as actions of an older
+ * version have them, are not compared by effect.
+ */
 export function driftOf(counted: Tally, logged: Tally): CountDrift[] {
   const codes = new Set([...Object.keys(counted.codes), ...Object.keys(logged.codes)]);
   return [
@@ -106,11 +111,14 @@ export function driftOf(counted: Tally, logged: Tally): CountDrift[] {
       counted: counted.codes[code] ?? 0,
       logged: logged.codes[code] ?? 0,
     })),
+    ...(counted.effects === undefined ? [] : EFFECTS).map((effect) => ({
+      what: effect,
+      counted: counted.effects?.[effect] ?? 0,
+      logged: logged.effects?.[effect] ?? 0,
+    })),
   ].filter((figure) => figure.counted !== figure.logged);
 }
 
-function outcomeOf({ status, code }: LedgerEntry): Outcome {
-  return status === 'success'
-    ? { status, code: null, message: null }
-    : { status, code: code ?? '', message: '' };
+function outcomeOf({ status, code, effect }: LedgerEntry): Outcome {
+  return status === 'success' ? success(effect) : { status, code: code ?? '', message: '' };
 }

@@ -27,6 +27,8 @@ export const OUTCOME_CODES = {
   UNIQUE_VIOLATION: 'UNIQUE_VIOLATION',
   /** Its action was cancelled before the entity was processed. */
   ACTION_CANCELLED: 'ACTION_CANCELLED',
+  /** Too many positions of its action had failed before the entity was processed. */
+  ACTION_FAILED: 'ACTION_FAILED',
   /** The entity was tried as often as its action's retry policy allows. */
   RETRIES_EXHAUSTED: 'RETRIES_EXHAUSTED',
   /** A later action changed the entity while this one waited for another try. The later action takes precedence. */
@@ -110,6 +112,20 @@ export function skipped(code: string, message: string): Outcome {
 export const CANCELLED_OUTCOME: Outcome = Object.freeze(
   skipped(OUTCOME_CODES.ACTION_CANCELLED, 'the action was cancelled before it was its turn'),
 );
+
+/** The outcome of every unprocessed position of an action of which too many positions have failed. */
+export const FAILED_OUTCOME: Outcome = Object.freeze(
+  skipped(OUTCOME_CODES.ACTION_FAILED, 'too many entities of the action had failed before it was its turn'),
+);
+
+/** Why the rest of an action was given up: a caller has cancelled the action, or too many positions have failed. */
+export type StopCause = 'cancelled' | 'failed';
+
+/** The outcome of each position that is skipped because the rest of its action was given up. */
+export const REST_OUTCOMES: Readonly<Record<StopCause, Outcome>> = Object.freeze({
+  cancelled: CANCELLED_OUTCOME,
+  failed: FAILED_OUTCOME,
+});
 
 /** The outcome of a position whose entity may have been changed, when nothing is left that says so. */
 export const UNKNOWN_OUTCOME: Outcome = Object.freeze(

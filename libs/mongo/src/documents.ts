@@ -3,6 +3,8 @@ import type {
   AppliedMark,
   Counts,
   Effect,
+  EffectCounts,
+  FailureLimit,
   Fence,
   Fields,
   KeepChanges,
@@ -61,7 +63,12 @@ export interface ActionDocument {
     readonly digest: string | null;
   };
   readonly status: StoredStatus;
-  /** When its cancellation was requested: batches that are not dispatched yet are skipped. */
+  /** How many positions may fail; absent if any number may. stats-aggregator judges it when it counts. */
+  readonly failureLimit?: FailureLimit;
+  /**
+   * When its rest was given up, by a cancellation or by its failure limit (`stopCauseOf`): batches that are not
+   * dispatched yet are skipped.
+   */
   readonly cancelRequestedAt: Date | null;
   /** Rises with every change of status or counts. */
   readonly version: number;
@@ -72,6 +79,8 @@ export interface ActionDocument {
   readonly counts: Counts;
   /** Code of a failure or skip → number of positions. */
   readonly codes: Readonly<Record<string, number>>;
+  /** Successes by what they did. Absent in actions that an older version accepted. */
+  readonly effects?: EffectCounts;
   /**
    * Partition of the results topic → offset of the last message whose outcomes are in `counts` (G3). Under
    * `SKIPPED_IN_DISPATCH`: the last batch that was skipped without a message.
@@ -133,7 +142,7 @@ export interface DispatchState {
    */
   readonly mayBePublished?: number;
   /**
-   * In a cancelled action: batches from this one on were never published and never will be. The dispatch skips them. It
+   * In an action whose rest was given up: batches from this one on were never published and never will be. The dispatch skips them. It
    * is set once, before the first of them has a log, and never changes.
    */
   readonly skipFrom?: number;

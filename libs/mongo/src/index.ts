@@ -1,6 +1,7 @@
 export * from './actions/action-times.ts';
 export * from './actions/dispatch-state.ts';
 export * from './actions/status-updates.ts';
+export * from './actions/stop-cause.ts';
 export * from './actions/upload-claims.ts';
 export * from './check-indexes.ts';
 export * from './config.ts';

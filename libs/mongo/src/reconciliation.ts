@@ -3,7 +3,9 @@ import {
   driftOf,
   isAccepted,
   isFinal,
+  judgedLimit,
   Ledger,
+  NO_EFFECTS,
   outcomeStage,
   processed,
   statusAfterOutcomes,
@@ -81,6 +83,8 @@ interface Compared {
   readonly action: ActionDocument;
   readonly ledger: Ledger;
   readonly status: ActionStatus;
+  /** Whether the failures exceed the limit, so that the action has failed. */
+  readonly limitReached: boolean;
   readonly found: Reconciliation;
 }
 
@@ -91,8 +95,16 @@ async function compare(database: Database, actionId: string): Promise<Compared |
   const { status: before } = action;
   if (!isAccepted(before)) return undefined;
   const ledger = await ledgerOf(database, action);
-  const status = statusAfterOutcomes(before, outcomeStage(ledger.tally, action.total));
-  const counted = { ...action.counts, codes: action.codes };
+  const { total, counts, codes, effects, cancelRequestedAt } = action;
+  const stopping = cancelRequestedAt !== null;
+  // Failures are judged only at the end: a repair neither pauses an action nor gives up its rest.
+  const limit =
+    processed(ledger.tally) < total
+      ? action.failureLimit
+      : judgedLimit(action.failureLimit, ledger.tally, { ended: isFinal(before), stopping, total });
+  const stage = outcomeStage(ledger.tally, total, limit, stopping);
+  const status = stage === 'halted' ? before : statusAfterOutcomes(before, stage);
+  const counted = { ...counts, codes, ...(effects === undefined ? {} : { effects }) };
   const drift: Reconciliation['drift'] = [
     ...driftOf(counted, ledger.tally),
     ...(action.countedBatches === ledger.batches
@@ -107,7 +119,7 @@ async function compare(database: Database, actionId: string): Promise<Compared |
     missing: ledger.missing(),
     surplus: ledger.doubled + ledger.beyond,
   };
-  return { action, ledger, status, found };
+  return { action, ledger, status, limitReached: status === 'failed', found };
 }
 
 async function ledgerOf(database: Database, { _id, total, applied }: ActionDocument): Promise<Ledger> {
@@ -115,7 +127,15 @@ async function ledgerOf(database: Database, { _id, total, applied }: ActionDocum
   const logs = database.actionLogs
     .find(
       { actionId: _id },
-      { projection: { source: 1, 'outcomes.position': 1, 'outcomes.status': 1, 'outcomes.code': 1 } },
+      {
+        projection: {
+          source: 1,
+          'outcomes.position': 1,
+          'outcomes.status': 1,
+          'outcomes.code': 1,
+          'outcomes.effect': 1,
+        },
+      },
     )
     .sort({ actionId: 1, partition: 1, batchNo: 1 })
     .batchSize(100);
@@ -126,8 +146,12 @@ async function ledgerOf(database: Database, { _id, total, applied }: ActionDocum
 }
 
 /** Writes the repair. @returns false if the action has changed since it was read. */
-async function write(database: Database, { action, ledger, status }: Compared, now: Date): Promise<boolean> {
-  const { success, failure, skipped, codes } = ledger.tally;
+async function write(
+  database: Database,
+  { action, ledger, status, limitReached }: Compared,
+  now: Date,
+): Promise<boolean> {
+  const { success, failure, skipped, codes, effects } = ledger.tally;
   const begun = processed(ledger.tally) > 0;
   // Times of an action never go backwards, whatever the clock of this process shows.
   const { createdAt, queuedAt, startedAt, updatedAt } = action;
@@ -142,6 +166,8 @@ async function write(database: Database, { action, ledger, status }: Compared, n
     repaired({
       counts: { success, failure, skipped },
       codes,
+      ...(action.effects === undefined ? {} : { effects: { ...NO_EFFECTS, ...effects } }),
+      limitReached,
       countedBatches: ledger.batches,
       status,
       startedAt: action.startedAt ?? (begun ? at : null),

@@ -1,5 +1,5 @@
 import { resultIdOf } from '@bulk/contracts';
-import { CANCELLED_OUTCOME } from '@bulk/domain';
+import type { Outcome } from '@bulk/domain';
 import type { ActionLogDocument, StagedBatchDocument } from './documents.ts';
 
 /**
@@ -17,10 +17,11 @@ export type SkippableBatch = Pick<StagedBatchDocument, 'batchNo' | 'partition'> 
   }[];
 };
 
-/** Returns the log of a batch of a cancelled action that was never published: every position is skipped. */
+/** Returns the log of a batch that was never published: every position has the same outcome, a skip. */
 export function skippedLogOf(
   actionId: string,
   { batchNo, partition, entities }: SkippableBatch,
+  outcome: Outcome,
   at: Date,
 ): ActionLogDocument {
   return {
@@ -35,7 +36,7 @@ export function skippedLogOf(
       position,
       entityId: id,
       ref,
-      ...CANCELLED_OUTCOME,
+      ...outcome,
       attempts: 1,
     })),
     source: { partition: SKIPPED_IN_DISPATCH, offset: batchNo },

@@ -8,8 +8,10 @@ import {
   EMPTY_TALLY,
   isAccepted,
   isDispatched,
+  hasFailed,
   isFinal,
   judgeControl,
+  judgedLimit,
   mayBecome,
   MILESTONES,
   OUTCOME_STAGES,
@@ -20,6 +22,7 @@ import {
   statusAfterOutcomes,
   statusAfterPublication,
   type ActionStatus,
+  type FailureLimit,
   type Milestone,
   type OutcomeStage,
   type Tally,
@@ -96,8 +99,34 @@ const outcomes: Readonly<Record<OutcomeStage, Tally>> = {
   none: EMPTY_TALLY,
   some: { ...EMPTY_TALLY, success: 3 },
   all: { ...EMPTY_TALLY, success: TOTAL },
+  failing: { ...EMPTY_TALLY, success: 3, failure: 3, codes: { F: 3 } },
+  halted: { ...EMPTY_TALLY, success: 3, failure: 3, codes: { F: 3 } },
   cancelled: { ...EMPTY_TALLY, success: 5, skipped: 15, codes: { ACTION_CANCELLED: 15 } },
+  failed: { ...EMPTY_TALLY, success: 5, failure: 3, skipped: 12, codes: { F: 3, ACTION_FAILED: 12 } },
 };
+
+const failing: FailureLimit = { max: 2, unit: 'failures', then: 'fail' };
+const limits: Readonly<Partial<Record<OutcomeStage, FailureLimit>>> = {
+  some: { ...failing, max: 3 },
+  failing,
+  halted: { ...failing, then: 'pause' },
+  // A share of few positions is judged at the end.
+  failed: { max: 1_000, unit: 'basisPoints', then: 'fail' },
+};
+
+/** The state of an action that its failures decide, by the rules of the domain. */
+function judged(
+  before: ActionDocument,
+  sum: Tally,
+): Pick<ActionDocument, 'failureLimit'> & { stage: OutcomeStage } {
+  const stopping = before.cancelRequestedAt !== null;
+  const ended = isFinal(statusOf(before));
+  const limit = judgedLimit(before.failureLimit, sum, { ended, stopping, total: TOTAL });
+  return {
+    ...(limit === undefined ? {} : { failureLimit: limit }),
+    stage: outcomeStage(sum, TOTAL, limit, stopping),
+  };
+}
 
 const lease = { owner: 'me/1', until: new Date(60_000) };
 const upTo = { partition: 0, offset: 0 };
@@ -128,15 +157,25 @@ describe.each(ACTION_STATUSES)('the updates of an action that is %s', (status) =
     for (const stage of OUTCOME_STAGES) {
       const tally = outcomes[stage];
       const counting = { tally, batches: 1, upTo };
-      const done = stage === 'all' || stage === 'cancelled';
+      const done = ['all', 'cancelled', 'failed'].includes(stage);
+      const failureLimit = limits[stage];
       for (const update of [
         counted(counting, [0], NOW),
         skipped(counting, { nextBatch: 4, done, lease }, NOW),
       ]) {
-        const actionId = await givenAction({ status, finishedAt });
+        const actionId = await givenAction({
+          status,
+          finishedAt,
+          ...(failureLimit === undefined ? {} : { failureLimit }),
+        });
+        const expected = judged(await find(actionId), tally);
+        if (!isFinal(status)) expect(expected.stage).toBe(stage);
         const after = await updated(actionId, update);
-        expect(outcomeStage({ ...after.counts, codes: after.codes }, TOTAL)).toBe(stage);
-        expect([stage, after.status]).toEqual([stage, statusAfterOutcomes(status, stage)]);
+        expect([stage, after.status]).toEqual([stage, statusAfterOutcomes(status, expected.stage)]);
+        expect(after.failureLimit).toEqual(expected.failureLimit);
+        expect(after.cancelRequestedAt !== null).toBe(expected.stage === 'failing');
+        const limited = expected.stage === 'failing' || expected.stage === 'halted';
+        if (limited) expect(after.dispatch.dueAt !== undefined).toBe(isDispatched(statusOf(after)));
         expect(after.finishedAt !== null).toBe(isFinal(statusOf(after)));
       }
     }
@@ -175,10 +214,24 @@ const step = fc.oneof(
     .map((counts) => ({ kind: 'count', ...counts }) as const),
 );
 
+const limit = fc.oneof(
+  fc.record<FailureLimit>({
+    max: fc.nat(4),
+    unit: fc.constant('failures'),
+    then: fc.constantFrom('fail', 'pause'),
+  }),
+  fc.record<FailureLimit>({
+    max: fc.integer({ min: 1, max: 4_000 }),
+    unit: fc.constant('basisPoints'),
+    then: fc.constantFrom('fail', 'pause'),
+  }),
+);
+
 it('leads an action through any sequence of steps as the rules of the domain say', async () => {
+  const life = fc.array(step, { minLength: 3, maxLength: 15 });
   await fc.assert(
-    fc.asyncProperty(fc.array(step, { minLength: 3, maxLength: 15 }), async (steps) => {
-      const actionId = await givenAction();
+    fc.asyncProperty(life, fc.option(limit), async (steps, given) => {
+      const actionId = await givenAction(given === null ? {} : { failureLimit: given });
       const size = { total: TOTAL, batchCount: 100 };
       let action = await updated(actionId, acceptance(size, undefined, NOW), { status: STAGING });
       expect(action.status).toBe(ACCEPTED_STATUS);
@@ -189,9 +242,12 @@ it('leads an action through any sequence of steps as the rules of the domain say
         const status = statusOf(before);
         const now = new Date((at += 10));
         let expected = status;
+        let expectedLimit = before.failureLimit;
         if (each.kind === 'control') {
           const changes = judgeControl(each.control, status, before.cancelRequestedAt !== null) === 'change';
           if (changes) expected = statusAfterControl(each.control, status, reached(before));
+          if (changes && each.control === 'resume' && expectedLimit?.state === 'reached')
+            expectedLimit = { ...expectedLimit, state: 'lifted' };
           action = await updated(actionId, controlled(each.control, now), controllable(each.control));
         } else if (each.kind === 'publish') {
           expected = statusAfterPublication(status);
@@ -206,11 +262,16 @@ it('leads an action through any sequence of steps as the rules of the domain say
           const tally = { success, failure, skipped: cancelled, codes };
           if (processed(sum) + processed(tally) <= TOTAL) {
             sum = addTallies(sum, tally);
-            expected = statusAfterOutcomes(status, outcomeStage(sum, TOTAL));
+            const { stage, failureLimit } = judged(before, sum);
+            expected = statusAfterOutcomes(status, stage);
+            expectedLimit = failureLimit;
           }
           action = await updated(actionId, counted({ tally, batches: 1, upTo }, [], now), fits(tally));
         }
         expect(action.status).toBe(expected);
+        expect(action.failureLimit).toEqual(expectedLimit);
+        const stopped = hasFailed(action.failureLimit) && !isFinal(statusOf(action));
+        if (stopped) expect(action.cancelRequestedAt).not.toBeNull();
         expect({ ...action.counts, codes: action.codes }).toEqual(sum);
         if (action.version !== before.version) checkDerived(before, action);
       }

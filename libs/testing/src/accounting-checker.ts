@@ -2,7 +2,9 @@ import {
   addTallies,
   driftOf,
   EMPTY_TALLY,
+  hasFailed,
   OUTCOME_CODES,
+  success,
   tally,
   type Outcome,
   type Tally,
@@ -34,7 +36,8 @@ export async function checkAccounting(database: Database, actionId: string): Pro
   if (action === null) throw new Error(`there is no action ${actionId}`);
   const logs = await database.actionLogs.find({ actionId }).toArray();
   const outcomes = logs.flatMap((log) => log.outcomes).sort((a, b) => a.position - b.position);
-  const counted: Tally = { ...action.counts, codes: action.codes };
+  const { counts, codes, effects } = action;
+  const counted: Tally = { ...counts, codes, ...(effects === undefined ? {} : { effects }) };
   const logged = logs.reduce<Tally>(
     (sum, log) => addTallies(sum, tally(log.outcomes.map(toOutcome))),
     EMPTY_TALLY,
@@ -43,7 +46,8 @@ export async function checkAccounting(database: Database, actionId: string): Pro
   const sum = counted.success + counted.failure + counted.skipped;
   if (sum !== action.total) breaches.push(`success + failure + skipped is ${sum}, total is ${action.total}`);
   const cancelled = (counted.codes[OUTCOME_CODES.ACTION_CANCELLED] ?? 0) > 0;
-  if (action.status !== (cancelled ? 'cancelled' : 'completed')) {
+  const ended = hasFailed(action.failureLimit) ? 'failed' : cancelled ? 'cancelled' : 'completed';
+  if (action.status !== ended) {
     breaches.push(`the action is ${action.status}, with the codes ${JSON.stringify(counted.codes)}`);
   }
   return { total: action.total, counted, logged, outcomes, breaches };
@@ -79,8 +83,6 @@ function tallyBreaches(counted: Tally, logged: Tally): string[] {
   );
 }
 
-function toOutcome({ status, code, message }: LoggedOutcome): Outcome {
-  return status === 'success'
-    ? { status, code: null, message: null }
-    : { status, code: code ?? '', message: message ?? '' };
+function toOutcome({ status, code, message, effect }: LoggedOutcome): Outcome {
+  return status === 'success' ? success(effect) : { status, code: code ?? '', message: message ?? '' };
 }

@@ -45,6 +45,7 @@ export interface GivenBatch {
   readonly config?: Record<string, unknown>;
   readonly dryRun?: boolean;
   readonly cancelled?: boolean;
+  readonly failed?: boolean;
   /** Above 0 for a replay. */
   readonly generation?: number;
   readonly retry?: RetryOverride;
@@ -127,6 +128,7 @@ export class HandlerHarness extends ServiceHarness {
           value: entityBatchEncoder(identity, config, {
             dryRun: given.dryRun ?? false,
             cancelled: given.cancelled ?? false,
+            failed: given.failed ?? false,
             retry: given.retry ?? null,
             rootActionId: given.rootActionId ?? null,
             changes: given.changes ?? 'none',

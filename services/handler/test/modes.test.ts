@@ -88,7 +88,7 @@ describe('a dry run', () => {
   });
 });
 
-describe('a batch of a cancelled action', () => {
+describe('a batch of a cancelled or failing action', () => {
   it('skips every position without validation or changes', async () => {
     const [id] = idsIn(1, 1, 'cancel') as [string];
     await harness.givenContacts([id]);
@@ -99,6 +99,7 @@ describe('a batch of a cancelled action', () => {
       partition: 1,
       actionType,
       cancelled: true,
+      failed: actionType === 'delete',
       entities: [
         entity(7, id, { city: 'Bonn' }, 'row 7'),
         entity(9, id, {}),
@@ -108,6 +109,7 @@ describe('a batch of a cancelled action', () => {
     await harness.publish(...batches);
     const results = await harness.awaitResults(3, ...batches.map(({ actionId }) => actionId));
     for (const result of results) {
+      const code = result.actionType === 'delete' ? 'ACTION_FAILED' : 'ACTION_CANCELLED';
       expect(result.batchNo).toBe(3);
       expect(
         result.outcomes.map(({ position, entityId, ref, status, code }) => [
@@ -118,9 +120,9 @@ describe('a batch of a cancelled action', () => {
           code,
         ]),
       ).toEqual([
-        [7, id, 'row 7', 'skipped', 'ACTION_CANCELLED'],
-        [9, id, null, 'skipped', 'ACTION_CANCELLED'],
-        [10, 'x', null, 'skipped', 'ACTION_CANCELLED'],
+        [7, id, 'row 7', 'skipped', code],
+        [9, id, null, 'skipped', code],
+        [10, 'x', null, 'skipped', code],
       ]);
     }
     expect(await harness.contacts()).toEqual(before);

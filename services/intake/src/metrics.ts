@@ -21,7 +21,7 @@ export interface DispatchRecorder {
   published(lane: Lane, batches: number): void;
   /** Records that a fault has interrupted a dispatch. */
   failed(): void;
-  /** Records batches of a cancelled action that were skipped without Kafka. */
+  /** Records batches of a cancelled or failing action that were skipped without Kafka. */
   skipped(lane: Lane, batches: number): void;
   /** Records batches that were missing in Kafka and were published again. */
   missing(lane: Lane, batches: number): void;
@@ -138,12 +138,12 @@ function dispatchRecorder(metrics: Metrics): DispatchRecorder {
   });
   const skipped = metrics.counter({
     name: 'bulk_dispatch_skipped_batches_total',
-    help: 'Batches of cancelled actions that were skipped without going through Kafka.',
+    help: 'Batches of cancelled and failed actions that were skipped without going through Kafka.',
     labels: ['lane'],
   });
   const cancelled = metrics.counter({
     name: 'bulk_dispatch_actions_cancelled_total',
-    help: 'Cancelled actions that ended with the last batch that was skipped without Kafka. Those whose last outcome came through Kafka are counted by bulk_stats_actions_finished_total.',
+    help: 'Cancelled and failed actions that ended with the last batch that was skipped without Kafka. Those whose last outcome came through Kafka are counted by bulk_stats_actions_finished_total.',
     labels: ['lane'],
   });
   const missing = metrics.counter({

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ActionProgress } from '@bulk/contracts';
+import { failure } from '@bulk/domain';
 import { reconcile, SKIPPED_IN_DISPATCH, type ActionDocument, type ActionLogDocument } from '@bulk/mongo';
 import { checkAccounting, eventually, TopicReader } from '@bulk/testing';
 import { ActionDispatch, type ActionDispatchOptions } from '../src/dispatch/action-dispatch.ts';
@@ -73,9 +74,12 @@ const eventsOf = (actionId: string): Promise<ActionProgress[]> => harness.progre
 /**
  * Expects that nothing is left to count, the counts are those of the logs, and times are in order.
  */
-async function expectCancelled(actionId: string): Promise<ActionDocument> {
+async function expectCancelled(
+  actionId: string,
+  status: 'cancelled' | 'failed' = 'cancelled',
+): Promise<ActionDocument> {
   const action = await stored(actionId);
-  expect(action).toMatchObject({ status: 'cancelled', countedBatches: action.batchCount });
+  expect(action).toMatchObject({ status, countedBatches: action.batchCount });
   expect((await checkAccounting(harness.database, actionId)).breaches).toEqual([]);
   expect(await reconcile(harness.database, actionId)).toMatchObject({ drift: [], missing: [], surplus: 0 });
   const times = [action.createdAt, action.queuedAt, action.startedAt, action.finishedAt];
@@ -248,5 +252,143 @@ describe('a window that may be in Kafka although it is not recorded', () => {
     await cancelled(_id);
     await dispatch(_id, storeAhead(1_000));
     expect(batchNos(await harness.awaitPublished(_id, 2 * WINDOW))).toEqual([0, 0, 1, 1, 2, 2]);
+  });
+});
+
+describe('an action with a failure limit', () => {
+  const FAILED = failure('ENTITY_NOT_FOUND', 'm');
+  const bodyOf = (size: number, more: object) => ({
+    actionType: 'update',
+    config: { set: { city: 'Bonn' } },
+    entities: Array.from({ length: size }, (_, i) => ({ id: `limited-${i}` })),
+    ...more,
+  });
+  const control = async (actionId: string, verb: string) => {
+    const { status, body } = await harness.send('POST', `/bulk-actions/${actionId}/${verb}`);
+    return [status, body.data?.['status'] ?? body.error?.details];
+  };
+
+  it('ends as failed with its reason, and each position that was not dispatched is skipped', async () => {
+    const service = await harness.start({
+      BATCH_SIZE: '10',
+      DISPATCH_IN_FLIGHT_BATCHES: '9',
+      DISPATCH_WINDOW_BATCHES: '3',
+    });
+    const { body } = await harness.post(bodyOf(400, { maxFailures: 3 }));
+    expect(body.data).toMatchObject({ maxFailures: 3, onMaxFailures: 'fail', reason: null });
+    const actionId = String(body.data?.['actionId']);
+    await harness.awaitPublished(actionId, 9);
+    expect((await control(actionId, 'pause'))[0]).toBe(200);
+    const [first, ...others] = await harness.published(actionId);
+    await account(harness.database, [first!], FAILED);
+    // The limit ends the pause of the action, and its rest is skipped.
+    const failing = (await harness.get(`/bulk-actions/${actionId}`)).body.data;
+    const reason = { code: 'TOO_MANY_FAILURES', message: 'more than 3 failed (maxFailures)' };
+    expect(failing).toMatchObject({ status: 'processing', cancelling: false, reason });
+    expect(await control(actionId, 'pause')).toEqual([409, { status: 'processing', cancelling: false }]);
+    expect(await control(actionId, 'resume')).toEqual([409, { status: 'processing', cancelling: false }]);
+    expect(await control(actionId, 'cancel')).toEqual([200, 'processing']);
+    await eventually('the rest is skipped', async () => (await stored(actionId)).dispatch.done);
+    await account(harness.database, others);
+    const { counts, codes, batchCount } = await expectCancelled(actionId, 'failed');
+    expect(counts.failure).toBeGreaterThan(3);
+    expect(codes).toEqual({ ENTITY_NOT_FOUND: counts.failure, ACTION_FAILED: counts.skipped });
+    expect(await harness.published(actionId)).toHaveLength(9);
+    expect(batchCount).toBeGreaterThan(9);
+    const stats = await harness.get(`/bulk-actions/${actionId}/stats`);
+    expect(stats.body.data).toMatchObject({ status: 'failed', reason, percent: 100, eta: null });
+    const page = await harness.get(`/bulk-actions/${actionId}/logs?type=skipped&limit=1&skip=9`);
+    expect(page.body.data).toMatchObject([{ status: 'skipped', code: 'ACTION_FAILED' }]);
+    expect(page.body.pagination).toMatchObject({ total: counts.skipped });
+    expect(await control(actionId, 'cancel')).toEqual([409, { status: 'failed', cancelling: false }]);
+    await service.stop();
+  });
+
+  it('pauses with its reason, and after a resume the limit no longer applies', async () => {
+    const service = await harness.start({
+      BATCH_SIZE: '10',
+      DISPATCH_IN_FLIGHT_BATCHES: '9',
+      DISPATCH_WINDOW_BATCHES: '3',
+    });
+    const query = '/bulk-actions?actionType=update&maxFailures=5%25&onMaxFailures=pause';
+    const file = ['id,city', ...Array.from({ length: 400 }, (_, i) => `row-${i},Bonn`)].join('\n');
+    const { body } = await harness.upload(query, file, { 'content-type': 'text/csv' });
+    expect(body.data).toMatchObject({ maxFailures: '5%', onMaxFailures: 'pause', reason: null });
+    const actionId = String(body.data?.['actionId']);
+    const { batchCount } = await stored(actionId);
+    let counted = 0;
+    while ((await stored(actionId)).status !== 'paused') {
+      const published = await harness.awaitPublished(actionId, Math.min(batchCount, counted + 9));
+      await account(harness.database, published, FAILED);
+      counted = published.length;
+    }
+    const view = (await harness.get(`/bulk-actions/${actionId}`)).body.data;
+    const reason = {
+      code: 'TOO_MANY_FAILURES',
+      message: 'more than 5% of the outcomes failed (maxFailures)',
+    };
+    expect(view).toMatchObject({ status: 'paused', cancelling: false, reason });
+    expect(view?.['processed']).toBeGreaterThanOrEqual(100);
+    expect((await stored(actionId)).dispatch.dueAt).toBeUndefined();
+    expect(await control(actionId, 'resume')).toEqual([200, 'processing']);
+    while ((await stored(actionId)).status === 'processing') {
+      const published = await harness.awaitPublished(actionId, Math.min(batchCount, counted + 9));
+      await account(harness.database, published, FAILED);
+      counted = published.length;
+    }
+    expect(await stored(actionId)).toMatchObject({ status: 'completed', counts: { failure: 400 } });
+    expect((await harness.get(`/bulk-actions/${actionId}`)).body.data).toMatchObject({ reason: null });
+    await service.stop();
+  });
+
+  it('skips its rest once when its dispatcher dies, and a window in doubt goes through Kafka as failed', async () => {
+    const { _id } = await harness.accepted(randomUUID(), 500);
+    const limit = { failureLimit: { max: 0, unit: 'failures', then: 'fail' } } as const;
+    await harness.database.actions.updateOne({ _id }, { $set: limit });
+    const dead = await claim('dead/3');
+    expect(await dead.step()).toBe('more');
+    expect(await dead.step()).toBe('more');
+    await harness.database.actions.updateOne({ _id }, { $set: { 'dispatch.nextBatch': WINDOW } });
+    const [first, ...others] = await harness.awaitPublished(_id, 2 * WINDOW);
+    await account(harness.database, [first!], FAILED);
+    expect(await stored(_id)).toMatchObject({ status: 'processing', failureLimit: { state: 'reached' } });
+
+    // The next owner logs a run and dies before it counts the run.
+    const next = await claim('dead/4', storeAhead(AFTER_LEASE));
+    const skips = storeAhead(AFTER_LEASE).skips;
+    const skipFrom = 2 * WINDOW;
+    const run = await skips.read(_id, skipFrom, 50, 'failed');
+    expect(await skips.begin(_id, next.owner, skipFrom)).toBe(true);
+    expect(await skips.log(_id, run)).toHaveLength(run.batches.length);
+    await dispatch(_id, storeAhead(2 * AFTER_LEASE));
+    const all = await harness.awaitPublished(_id, 3 * WINDOW);
+    const marked = all.filter(({ batch }) => batch.cancelled && batch.failed);
+    expect(batchNos(marked)).toEqual([WINDOW, WINDOW + 1, WINDOW + 2]);
+    await account(harness.database, [first!, ...others, ...marked]);
+    const ended = await expectCancelled(_id, 'failed');
+    expect(Object.keys(ended.codes).sort()).toEqual(['ACTION_FAILED', 'ENTITY_NOT_FOUND']);
+    expect(ended.codes['ACTION_FAILED']).toBe(ended.counts.skipped);
+  });
+
+  it('is refused with the field at fault when it makes no sense, and nothing is left behind', async () => {
+    const service = await harness.start();
+    const bad = [-1, 1.5, '0%', '100', 'abc', null].map((maxFailures) => ({ maxFailures }));
+    for (const parameters of [
+      ...bad,
+      { maxFailures: 1, onMaxFailures: 'stop' },
+      { onMaxFailures: 'pause' },
+    ]) {
+      const field = Object.keys(parameters).at(-1);
+      const { status, body } = await harness.post(bodyOf(1, parameters));
+      expect([status, body.error?.details]).toEqual([400, [{ field, message: expect.any(String) }]]);
+    }
+    for (const text of ['101%25', '1.5', '-1', '%25', '']) {
+      const path = `/bulk-actions?actionType=update&maxFailures=${text}`;
+      const { status, body } = await harness.upload(path, 'id\na\n', { 'content-type': 'text/csv' });
+      const issues = [{ field: 'maxFailures', message: expect.any(String) }];
+      expect([status, body.error?.details]).toEqual([400, issues]);
+    }
+    expect(await harness.database.actions.countDocuments()).toBe(0);
+    await service.stop();
   });
 });

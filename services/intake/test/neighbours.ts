@@ -1,5 +1,5 @@
 import { consumerGroups, MESSAGES } from '@bulk/contracts';
-import { success, tally, type Outcome } from '@bulk/domain';
+import { REST_OUTCOMES, success, tally, type Outcome } from '@bulk/domain';
 import { counted, type Database } from '@bulk/mongo';
 import type { Consumer } from 'kafkajs';
 import type { IntakeHarness, PublishedBatch } from './harness.ts';
@@ -7,16 +7,17 @@ import type { IntakeHarness, PublishedBatch } from './harness.ts';
 /**
  * Does with batches what handler and stats-aggregator do: the first copy of each counts, and its
  * log names its source.
+ *
+ * @param applied the outcome of each position of a batch that is not skipped.
  */
 export async function account(
   { actions, actionLogs }: Database,
   batches: readonly PublishedBatch[],
+  applied: Outcome = success(),
 ): Promise<void> {
   for (const [offset, { batch, partition }] of batches.entries()) {
     const { actionId, batchNo, entities } = batch;
-    const outcome: Outcome = batch.cancelled
-      ? { status: 'skipped', code: 'ACTION_CANCELLED', message: 'm' }
-      : success();
+    const outcome: Outcome = batch.cancelled ? REST_OUTCOMES[batch.failed ? 'failed' : 'cancelled'] : applied;
     const source = { partition: 0, offset };
     const { codes, ...counts } = tally(entities.map(() => outcome));
     const { upsertedCount } = await actionLogs.updateOne(

@@ -641,8 +641,10 @@ export const entityBatchSchema = z.strictObject({
   config: z.string(),
   /** Whether outcomes are only foretold: everything is validated and looked up, nothing is changed. */
   dryRun: z.boolean(),
-  /** Whether the action was cancelled before this batch was published: its positions are skipped. */
+  /** Whether the rest of the action was given up before this batch was published: its positions are skipped. */
   cancelled: z.boolean(),
+  /** Whether too many positions of the action failed before this batch was published. Then cancelled is true too, and the code of the skips is ACTION_FAILED. */
+  failed: z.boolean(),
   /** The action's own retry policy. */
   retry: batchRetrySchema.nullable(),
   /** For a retry of an action: the first action of the chain, whose relative changes are not made again. */
@@ -708,7 +710,13 @@ export const entityBatchAvro = {
       name: 'cancelled',
       type: 'boolean',
       default: false,
-      doc: 'Whether the action was cancelled before this batch was published: its positions are skipped.',
+      doc: 'Whether the rest of the action was given up before this batch was published: its positions are skipped.',
+    },
+    {
+      name: 'failed',
+      type: 'boolean',
+      default: false,
+      doc: 'Whether too many positions of the action failed before this batch was published. Then cancelled is true too, and the code of the skips is ACTION_FAILED.',
     },
     {
       name: 'retry',

@@ -24,7 +24,8 @@ const entities = [
 ];
 const mode = {
   dryRun: true,
-  cancelled: false,
+  cancelled: true,
+  failed: true,
   retry: { maxAttempts: 2 },
   rootActionId: 'a0',
   changes: 'values',
@@ -51,6 +52,7 @@ describe('an entity batch', () => {
     expect(decodeEntityBatch(plain)).toMatchObject({
       dryRun: false,
       cancelled: false,
+      failed: false,
       retry: null,
       rootActionId: null,
       changes: 'none',

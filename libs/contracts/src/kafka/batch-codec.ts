@@ -17,8 +17,10 @@ export interface EntityBatchContent {
   readonly config: Fields;
   /** Whether the outcomes are only predicted, and nothing is changed. */
   readonly dryRun: boolean;
-  /** Whether the action was cancelled before this batch was published, so that its positions are skipped. */
+  /** Whether the rest of the action was given up before this batch was published, so that its positions are skipped. */
   readonly cancelled: boolean;
+  /** Whether a cancelled batch was given up because too many positions of its action had failed. */
+  readonly failed?: boolean;
   /** The parts of the retry policy that the action overrides; null if none. */
   readonly retry: RetryOverride | null;
   /** For a retry of an action: the first action of the chain, whose relative changes are not made again; else null. */
@@ -31,7 +33,7 @@ export interface EntityBatchContent {
 
 /** How a batch is processed. */
 export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry'> &
-  Partial<Pick<EntityBatchContent, 'rootActionId' | 'changes'>>;
+  Partial<Pick<EntityBatchContent, 'failed' | 'rootActionId' | 'changes'>>;
 
 const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
@@ -62,7 +64,7 @@ export function encodeEntities(entities: readonly Entity[]): EncodedEntity[] {
 export function entityBatchEncoder(
   { actionId, accountId, actionType, entityType, lane }: ActionIdentity,
   config: Fields,
-  { dryRun, cancelled, retry, rootActionId = null, changes = 'none' }: BatchMode = FOR_REAL,
+  { dryRun, cancelled, failed = false, retry, rootActionId = null, changes = 'none' }: BatchMode = FOR_REAL,
 ): (batch: EncodedBatch) => EntityBatch {
   const shared = {
     actionId,
@@ -73,6 +75,7 @@ export function entityBatchEncoder(
     config: JSON.stringify(config),
     dryRun,
     cancelled,
+    failed,
     retry: encodeRetry(retry),
     rootActionId,
     changes,
@@ -95,6 +98,7 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
     config: jsonObject(message.config, 'config'),
     dryRun: message.dryRun,
     cancelled: message.cancelled,
+    failed: message.failed,
     retry: message.retry === null ? null : decodeRetry(message.retry),
     rootActionId: message.rootActionId,
     changes: message.changes,

@@ -19,9 +19,12 @@ export const ACCEPTED: ActionView = {
   retryOf: null,
   changes: 'none',
   undoOf: null,
+  maxFailures: null,
+  onMaxFailures: null,
   callbackUrl: null,
   callback: null,
   status: 'pending',
+  reason: null,
   cancelling: false,
   total: 2,
   processed: 0,
@@ -29,6 +32,7 @@ export const ACCEPTED: ActionView = {
   failure: 0,
   skipped: 0,
   percent: 0,
+  effects: { created: 0, updated: 0, unchanged: 0, deleted: 0 },
   scheduledFor: null,
   createdAt: '2026-11-24T09:00:00.000Z',
   queuedAt: null,
@@ -44,9 +48,29 @@ export const COMPLETED: ActionView = {
   success: 1,
   failure: 1,
   percent: 100,
+  effects: { created: 0, updated: 1, unchanged: 0, deleted: 0 },
   queuedAt: '2026-11-24T09:00:00.120Z',
   startedAt: '2026-11-24T09:00:00.310Z',
   finishedAt: '2026-11-24T09:00:00.330Z',
+};
+
+/** An action of which too many positions have failed. */
+export const FAILED: ActionView = {
+  ...ACCEPTED,
+  maxFailures: 100,
+  onMaxFailures: 'fail',
+  status: 'failed',
+  reason: { code: 'TOO_MANY_FAILURES', message: 'more than 100 failed (maxFailures)' },
+  total: 10_000,
+  processed: 10_000,
+  success: 1_880,
+  failure: 120,
+  skipped: 8_000,
+  percent: 100,
+  effects: { created: 0, updated: 1_880, unchanged: 0, deleted: 0 },
+  queuedAt: '2026-11-24T09:00:00.120Z',
+  startedAt: '2026-11-24T09:00:00.310Z',
+  finishedAt: '2026-11-24T09:00:02.330Z',
 };
 
 export const STATS: ActionStats = {
@@ -62,6 +86,8 @@ export const STATS: ActionStats = {
   startedAt: '2026-11-24T09:00:00.310Z',
   finishedAt: null,
   eta: '2026-11-24T09:00:05.072Z',
+  reason: null,
+  effects: { created: 0, updated: 4_102, unchanged: 88, deleted: 0 },
 };
 
 export const LOG_ENTRIES: LogEntry[] = [
@@ -105,6 +131,7 @@ export const LOG_SUMMARY: LogSummary = {
   failure: 1,
   skipped: 0,
   codes: { ENTITY_NOT_FOUND: 1 },
+  effects: { created: 0, updated: 1, unchanged: 0, deleted: 0 },
 };
 
 /**
@@ -160,6 +187,17 @@ export const REQUESTS: Readonly<
       scheduledFor: '2026-12-31T22:00:00+01:00',
       config: { set: { tags: ['key account'] } },
       entities: [{ id: 'company-1' }, { id: 'company-2' }],
+    },
+  },
+  limited: {
+    summary: 'Give up the rest when more than 5% have failed',
+    value: {
+      actionType: 'update',
+      entityType: 'contact',
+      maxFailures: '5%',
+      onMaxFailures: 'fail',
+      config: { set: { status: 'active' } },
+      entities: [{ id: 'contact-1' }, { id: 'contact-2' }],
     },
   },
   create: {

@@ -19,6 +19,12 @@ import {
 } from '@bulk/domain';
 import { z } from 'zod';
 import { filterTargetShape, filterViewShape } from './filter-target.ts';
+import {
+  effectsView,
+  failureLimitShape,
+  failureLimitViewShape,
+  reasonView,
+} from './failure-limit-schemas.ts';
 
 /** The first and the last instant that ISO 8601 writes with a four-digit year, in ms. */
 const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
@@ -87,6 +93,7 @@ export const actionParametersSchema = z.strictObject({
     description:
       'How entities with transient faults are retried. Absent values come from the action type or the installation.',
   }),
+  ...failureLimitShape,
   callbackUrl: callbackUrlSchema
     .optional()
     .meta({ description: 'The URL that gets a signed POST when the action ends.', format: 'uri' }),
@@ -151,11 +158,14 @@ export const actionViewSchema = z.object({
     .meta({ description: 'The action whose failed positions this one tries again.' }),
   changes: changesKeptSchema.meta({ description: 'What each outcome keeps of the change.' }),
   undoOf: actionIdSchema.nullable().meta({ description: 'The action that this one undoes.' }),
+  ...failureLimitViewShape,
   status: actionStatusSchema.meta({ description: ACTION_STATUSES.join(', ') }),
+  reason: reasonView,
   cancelling: z.boolean().meta({
     description: 'Whether the action was cancelled and its unprocessed positions are still being skipped.',
   }),
   ...countsShape,
+  effects: effectsView,
   callbackUrl: z.string().nullable(),
   callback: callbackViewSchema.nullable().meta({ description: 'null if there is no callbackUrl.' }),
   scheduledFor: answeredInstant.nullable(),
@@ -166,8 +176,8 @@ export const actionViewSchema = z.object({
 });
 export type ActionView = z.infer<typeof actionViewSchema>;
 
-/** GET /bulk-actions/:id/stats. */
-export const actionStatsSchema = z.object({
+/** The figures of an action's progress, in REST and on the WebSocket. */
+export const actionFiguresSchema = z.object({
   actionId: actionIdSchema,
   status: actionStatusSchema,
   ...countsShape,
@@ -179,6 +189,10 @@ export const actionStatsSchema = z.object({
   finishedAt: answeredInstant.nullable(),
   eta: answeredInstant.nullable(),
 });
+export type ActionFigures = z.infer<typeof actionFiguresSchema>;
+
+/** GET /bulk-actions/:id/stats. */
+export const actionStatsSchema = actionFiguresSchema.extend({ reason: reasonView, effects: effectsView });
 export type ActionStats = z.infer<typeof actionStatsSchema>;
 
 /** One row of GET /bulk-actions/:actionId/logs. */
@@ -224,6 +238,7 @@ export const logSummarySchema = z.object({
   failure: z.int().nonnegative(),
   skipped: z.int().nonnegative(),
   codes: z.record(z.string(), z.int().positive()),
+  effects: effectsView,
 });
 export type LogSummary = z.infer<typeof logSummarySchema>;
 

@@ -1,5 +1,6 @@
 import { DEFAULT_ENTITY_TYPE, DEFAULT_LANE } from '@bulk/domain';
 import { z } from 'zod';
+import { failureLimitQueryShape } from './failure-limit-schemas.ts';
 import { actionParametersSchema } from './schemas.ts';
 
 /** Media types of an upload's body. A JSON body also contains the parameters. */
@@ -54,6 +55,7 @@ export const uploadQuerySchema = z.strictObject({
       description:
         'Whether the cells of a CSV are as an export writes them without `exact=true`: the apostrophe before each formula is removed. Default: false, and cells are taken as they are.',
     }),
+  ...failureLimitQueryShape,
   delimiter: z
     .enum(['comma', 'semicolon', 'tab', 'pipe'], 'expected one of comma, semicolon, tab, pipe')
     .optional()

@@ -1,6 +1,6 @@
 import { accountIdSchema, actionIdSchema, actionStatusSchema, typeNameSchema } from '@bulk/domain';
 import { z } from 'zod';
-import { actionStatsSchema, errorBodySchema, instantSchema } from '../rest/schemas.ts';
+import { actionFiguresSchema, errorBodySchema, instantSchema } from '../rest/schemas.ts';
 
 /** The frames that a client may send, each as one JSON text frame. */
 export const clientFrameSchema = z.discriminatedUnion('event', [
@@ -16,7 +16,7 @@ export const clientFrameSchema = z.discriminatedUnion('event', [
 export type ClientFrame = z.infer<typeof clientFrameSchema>;
 
 /** The state of an action after a change. `version` rises, so a client can drop late updates. */
-export const actionUpdateSchema = actionStatsSchema.extend({
+export const actionUpdateSchema = actionFiguresSchema.extend({
   /** Absent on a connection that names no account. */
   accountId: accountIdSchema.optional(),
   actionType: typeNameSchema,

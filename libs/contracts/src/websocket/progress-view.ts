@@ -1,5 +1,5 @@
 import { progressFigures } from '@bulk/domain';
-import type { ActionStats } from '../rest/schemas.ts';
+import type { ActionFigures } from '../rest/schemas.ts';
 import type { ActionProgress } from '../kafka/messages.ts';
 import type { ActionUpdate } from './frames.ts';
 
@@ -7,7 +7,7 @@ import type { ActionUpdate } from './frames.ts';
 export type ProgressState = ActionProgress;
 
 /** Returns the figures that REST (`/stats`) and the WebSocket (`actionUpdate`) show. */
-export function toActionStats(state: ProgressState, now: Date): ActionStats {
+export function toActionStats(state: ProgressState, now: Date): ActionFigures {
   const startedAt = dateOrNull(state.startedAt);
   const finishedAt = dateOrNull(state.finishedAt);
   const { total, success, failure, skipped, pausedMs } = state;

@@ -43,32 +43,31 @@ const HAS_WORK = {
   $and: [{ $in: ['$status', DISPATCHED_STATUSES] }, { $eq: ['$dispatch.done', false] }],
 };
 
+/** When an instance may take an action, as an expression of an update: see `DispatchState.dueAt`. */
+export const DUE_AT: Document = {
+  $cond: [
+    HAS_WORK,
+    {
+      $ifNull: [
+        '$dispatch.lease.until',
+        {
+          $cond: [
+            { $eq: [{ $ifNull: ['$cancelRequestedAt', null] }, null] },
+            { $ifNull: ['$scheduledFor', DUE_NOW] },
+            DUE_NOW,
+          ],
+        },
+      ],
+    },
+    '$$REMOVE',
+  ],
+};
+
 /**
  * Stage of an update that derives `dispatch.dueAt` from the fields that it depends on. Every update of status, lease,
  * schedule or `dispatch.done` ends with it.
  */
-export const WITH_DUE_AT: Document = {
-  $set: {
-    'dispatch.dueAt': {
-      $cond: [
-        HAS_WORK,
-        {
-          $ifNull: [
-            '$dispatch.lease.until',
-            {
-              $cond: [
-                { $eq: [{ $ifNull: ['$cancelRequestedAt', null] }, null] },
-                { $ifNull: ['$scheduledFor', DUE_NOW] },
-                DUE_NOW,
-              ],
-            },
-          ],
-        },
-        '$$REMOVE',
-      ],
-    },
-  },
-};
+export const WITH_DUE_AT: Document = { $set: { 'dispatch.dueAt': DUE_AT } };
 
 /** Stage of an update that derives `dispatch.inFlight`. Every update of the batches that it depends on ends with it. */
 export const WITH_IN_FLIGHT: Document = {

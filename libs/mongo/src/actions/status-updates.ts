@@ -5,6 +5,7 @@ import {
   EMPTY_TALLY,
   FINAL_STATUSES,
   isFinal,
+  NO_EFFECTS,
   OUTCOME_CODES,
   outcomeStage,
   processed,
@@ -15,6 +16,7 @@ import {
   type ActionStatus,
   type Control,
   type Counts,
+  type EffectCounts,
   type Lease,
   type Milestone,
   type Tally,
@@ -23,6 +25,14 @@ import type { Document } from 'mongodb';
 import type { ActionDocument, ResultSource } from '../documents.ts';
 import { finishedAt, queuedAt, startedAt, updatedAt } from './action-times.ts';
 import { WITH_DUE_AT, WITH_IN_FLIGHT, withBatchesCounted } from './dispatch-state.ts';
+import {
+  FAILING,
+  HALTED,
+  LIFTED_LIMIT,
+  PROCESSED,
+  withJudgedLimit,
+  WITH_DUE_AT_IF_LIMITED,
+} from './limit-updates.ts';
 
 /*
  * Every write of an action's status, as update pipelines: the status depends on fields that the same update changes, or
@@ -58,6 +68,7 @@ export function stagedFields(
     countedBatches: 0,
     counts: { success: 0, failure: 0, skipped: 0 },
     codes: {},
+    effects: NO_EFFECTS,
     applied: {},
     dispatch: { nextBatch: 0, done: false, lease: null, firstPositions: true },
     createdAt: now,
@@ -110,6 +121,7 @@ export function controlled(control: Control, now: Date): Document[] {
         status: byMilestone((reached) => moved((status) => statusAfterControl(control, status, reached))),
         ...(control === 'pause' ? {} : { pausedMs: pausedMs(now) }),
         ...(control === 'cancel' ? { cancelRequestedAt: now } : {}),
+        ...(control === 'resume' ? { failureLimit: LIFTED_LIMIT } : {}),
         version: NEXT_VERSION,
         updatedAt: updatedAt(now),
       },
@@ -155,21 +167,19 @@ export interface CountedOutcomes {
   readonly upTo: ResultSource;
 }
 
-const PROCESSED = { $add: ['$counts.success', '$counts.failure', '$counts.skipped'] };
-
 /** Returns a filter condition: the number of outcomes of `tally` does not exceed the rest of the action. */
 export function fits(tally: Tally): Document {
   return { $expr: { $lte: [{ $add: [PROCESSED, processed(tally)] }, '$total'] } };
 }
 
 /**
- * Returns the update that adds outcomes to the counts of an action and moves its status. A final status stays;
- * `version` rises.
+ * Returns the update that adds outcomes to the counts of an action, judges its failures and moves its status. A final
+ * status stays; `version` rises.
  *
  * @param settled batches that are no longer postponed.
  */
 export function counted(outcomes: CountedOutcomes, settled: readonly number[], now: Date): Document[] {
-  return [...withOutcomes(outcomes, now), ...withBatchesCounted(settled)];
+  return [...withOutcomes(outcomes, now), ...withBatchesCounted(settled), WITH_DUE_AT_IF_LIMITED];
 }
 
 /**
@@ -188,6 +198,10 @@ export function skipped(outcomes: CountedOutcomes, batches: DispatchedBatches, n
 export interface RepairedAction {
   readonly counts: Counts;
   readonly codes: Tally['codes'];
+  /** Absent if the action does not count effects. */
+  readonly effects?: EffectCounts;
+  /** Whether the failures exceed the limit, so that the action has failed. */
+  readonly limitReached: boolean;
   readonly countedBatches: number;
   readonly status: ActionStatus;
   readonly startedAt: Date | null;
@@ -196,9 +210,10 @@ export interface RepairedAction {
 }
 
 /** Returns the update that sets the counts and the status of an action to those of its logs. */
-export function repaired({ codes, ...fields }: RepairedAction): Document[] {
+export function repaired({ codes, limitReached, ...fields }: RepairedAction): Document[] {
+  const limit = limitReached ? { 'failureLimit.state': 'reached' } : {};
   return [
-    { $set: { ...fields, codes: { $literal: codes }, version: NEXT_VERSION } },
+    { $set: { ...fields, ...limit, codes: { $literal: codes }, version: NEXT_VERSION } },
     WITH_DUE_AT,
     WITH_IN_FLIGHT,
   ];
@@ -257,6 +272,10 @@ function withOutcomes({ tally, batches, upTo }: CountedOutcomes, now: Date): Doc
     return [`codes.${code}`, n > 0 ? sum : { $cond: [{ $eq: [sum, 0] }, '$$REMOVE', sum] }];
   });
   const isFinal = { $in: ['$status', FINAL_STATUSES] };
+  const effects = Object.entries(tally.effects ?? {}).map(([effect, n]): [string, Document] => [
+    effect,
+    added(`effects.${effect}`, n),
+  ]);
   const begun = { $gt: [PROCESSED, 0] };
   const complete = { $gte: [PROCESSED, '$total'] };
   const cancelled = { $gt: [{ $ifNull: [`$codes.${OUTCOME_CODES.ACTION_CANCELLED}`, 0] }, 0] };
@@ -267,12 +286,14 @@ function withOutcomes({ tally, batches, upTo }: CountedOutcomes, now: Date): Doc
         'counts.failure': added('counts.failure', tally.failure),
         'counts.skipped': added('counts.skipped', tally.skipped),
         ...Object.fromEntries(codes),
+        ...(effects.length === 0 ? {} : { effects: addedEffects(Object.fromEntries(effects)) }),
         countedBatches: added('countedBatches', batches),
         [`applied.${upTo.partition}`]: upTo.offset,
         version: NEXT_VERSION,
         updatedAt: updatedAt(now),
       },
     },
+    withJudgedLimit(now),
     {
       $set: {
         startedAt: { $cond: [begun, startedAt(now), '$startedAt'] },
@@ -282,10 +303,16 @@ function withOutcomes({ tally, batches, upTo }: CountedOutcomes, now: Date): Doc
           $switch: {
             branches: [
               {
+                case: { $and: [complete, FAILING] },
+                then: moved((s) => statusAfterOutcomes(s, 'failed')),
+              },
+              {
                 case: { $and: [complete, cancelled] },
                 then: moved((s) => statusAfterOutcomes(s, 'cancelled')),
               },
               { case: complete, then: moved((s) => statusAfterOutcomes(s, 'all')) },
+              { case: { $and: [begun, FAILING] }, then: moved((s) => statusAfterOutcomes(s, 'failing')) },
+              { case: { $and: [begun, HALTED] }, then: moved((s) => statusAfterOutcomes(s, 'halted')) },
               { case: begun, then: moved((s) => statusAfterOutcomes(s, 'some')) },
             ],
             default: moved((s) => statusAfterOutcomes(s, 'none')),
@@ -294,4 +321,10 @@ function withOutcomes({ tally, batches, upTo }: CountedOutcomes, now: Date): Doc
       },
     },
   ];
+}
+
+/** Adds to the effects of an action that counts them. An action of an older version never starts to. */
+function addedEffects(added: Document): Document {
+  const counts = { $eq: [{ $type: '$effects' }, 'object'] };
+  return { $cond: [counts, { $mergeObjects: ['$effects', added] }, '$$REMOVE'] };
 }

@@ -1,7 +1,6 @@
 import type { ActionContext, ActionRegistry, BulkActionHandler, EntityStore } from '@bulk/action-types';
 import type { AttemptedOutcome, EntityBatchContent } from '@bulk/contracts';
 import {
-  CANCELLED_OUTCOME,
   CodedError,
   failure,
   idempotencyTokenOf,
@@ -9,6 +8,7 @@ import {
   isOutcomeCode,
   OUTCOME_CODES,
   PermanentError,
+  REST_OUTCOMES,
   SupersededError,
   type ChangesKept,
   type Entity,
@@ -94,8 +94,8 @@ export type Applied =
  * applied again and gives the outcomes of its first run (G2). A replay has a new offset, so it is
  * applied after whatever has changed its entities meanwhile (G5).
  *
- * A dry run predicts its outcomes and writes nothing. If the action was cancelled before the batch
- * was published, the batch is not processed and each of its positions is skipped.
+ * A dry run predicts its outcomes and writes nothing. If the rest of the action was given up before
+ * the batch was published, the batch is not processed and each of its positions is skipped.
  */
 export class BatchApplier {
   readonly #options: BatchApplierOptions;
@@ -126,8 +126,10 @@ export class BatchApplier {
     });
     if (claim.kind === 'published-twice') return claim;
     progress.claimed = true;
-    if (content.cancelled)
-      return { kind: 'settled', outcomes: progress.outcomes(entities, CANCELLED_OUTCOME) };
+    if (content.cancelled) {
+      const outcome = REST_OUTCOMES[content.failed === true ? 'failed' : 'cancelled'];
+      return { kind: 'settled', outcomes: progress.outcomes(entities, outcome) };
+    }
     for (const { position, fault } of entities)
       if (fault !== undefined) progress.settle(position, faultyOutcome(fault));
     const { firsts, duplicates } = splitDuplicates(sound, claim.first);

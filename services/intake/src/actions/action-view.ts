@@ -1,11 +1,12 @@
 import type { ActionView } from '@bulk/contracts';
-import { actionStatusSchema, isFinal, progressFigures } from '@bulk/domain';
+import { actionStatusSchema, isFinal, maxFailuresOf, progressFigures, reasonOf } from '@bulk/domain';
+import { stopCauseOf } from '@bulk/mongo';
 import { toCallbackView } from '../webhooks/callback.ts';
 import type { AccountAction } from './action-store.ts';
 
 /** Builds the view of an action that the API shows. */
 export function toActionView(action: AccountAction): ActionView {
-  const { total, counts, startedAt, finishedAt } = action;
+  const { total, counts, effects = null, failureLimit, startedAt, finishedAt } = action;
   const status = actionStatusSchema.parse(action.status);
   const figures = progressFigures(
     { ...counts, total, startedAt, finishedAt, pausedSince: null, pausedMs: 0 },
@@ -28,12 +29,16 @@ export function toActionView(action: AccountAction): ActionView {
     undoOf: action.undoOf ?? null,
     callbackUrl: action.callback?.url ?? null,
     callback: action.callback === undefined ? null : toCallbackView(action.callback),
+    maxFailures: failureLimit === undefined ? null : maxFailuresOf(failureLimit),
+    onMaxFailures: failureLimit?.then ?? null,
     status,
-    cancelling: action.cancelRequestedAt !== null && !isFinal(status),
+    reason: reasonOf(failureLimit, status === 'paused'),
+    cancelling: stopCauseOf(action) === 'cancelled' && !isFinal(status),
     total,
     processed: figures.processed,
     ...counts,
     percent: figures.percent,
+    effects,
     scheduledFor: iso(action.scheduledFor),
     createdAt: action.createdAt.toISOString(),
     queuedAt: iso(action.queuedAt),

@@ -1,20 +1,29 @@
 import { RestError } from '@bulk/contracts';
-import type { ActionStatus } from '@bulk/domain';
+import type { ActionStatus, StopCause } from '@bulk/domain';
+
+const STOPPING: Readonly<Record<StopCause, string>> = {
+  cancelled: ' and being cancelled',
+  failed: ' and failing',
+};
 
 /** Builds the refusal for an action that the account does not have. */
 export function actionNotFound(actionId: string): RestError {
   return new RestError('ACTION_NOT_FOUND', `there is no action ${actionId} in this account`);
 }
 
-/** Builds the refusal of a command that the action's status does not allow. */
+/**
+ * Builds the refusal of a command that the action's status does not allow.
+ *
+ * @param stopping why the rest of an unfinished action is being skipped; `undefined` if it is not.
+ */
 export function statusConflict(
   what: string,
   actionId: string,
   status: ActionStatus,
-  cancelling: boolean,
+  stopping: StopCause | undefined,
 ): RestError {
-  const is = cancelling ? `${status} and being cancelled` : status;
+  const is = `${status}${stopping === undefined ? '' : STOPPING[stopping]}`;
   return new RestError('ACTION_STATUS_CONFLICT', `cannot ${what} action ${actionId}: it is ${is}`, {
-    details: { status, cancelling },
+    details: { status, cancelling: stopping === 'cancelled' },
   });
 }

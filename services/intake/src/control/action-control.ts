@@ -1,5 +1,12 @@
 import { isFinal, judgeControl, type ActionStatus, type Control } from '@bulk/domain';
-import { controllable, controlled, stored, type ActionDocument, type Database } from '@bulk/mongo';
+import {
+  controllable,
+  controlled,
+  stopCauseOf,
+  stored,
+  type ActionDocument,
+  type Database,
+} from '@bulk/mongo';
 import { actionNotFound, statusConflict } from '../actions/refusals.ts';
 import type { ActionStore, AccountAction } from '../actions/action-store.ts';
 
@@ -19,7 +26,8 @@ export interface ActionControlOptions {
  * No control reaches what is in flight. The dispatch publishes at most DISPATCH_IN_FLIGHT_BATCHES
  * ahead of the counts, so that a paused action stops within that window. The dispatch skips what
  * was never published of a cancelled action (`SkippedActions`). The action is `cancelled` when the
- * last position has its outcome.
+ * last position has its outcome. The rest of a failing action is being skipped as well, so a cancel
+ * leaves it as it is.
  */
 export class ActionControl {
   readonly #options: ActionControlOptions;
@@ -61,8 +69,8 @@ export class ActionControl {
     const found = await actions.find(accountId, actionId);
     if (found === null) throw actionNotFound(actionId);
     const status = found.status as ActionStatus;
-    const cancelled = found.cancelRequestedAt !== null;
-    if (judgeControl(control, status, cancelled) === 'done') return found;
-    throw statusConflict(control, actionId, status, cancelled && !isFinal(status));
+    const cause = stopCauseOf(found);
+    if (judgeControl(control, status, cause !== undefined) === 'done') return found;
+    throw statusConflict(control, actionId, status, isFinal(status) ? undefined : cause);
   }
 }

@@ -1,5 +1,5 @@
 import { HEADERS, type ActionSubmitted, type TopicNames } from '@bulk/contracts';
-import { CodedError, LeaseTerm, type Lane } from '@bulk/domain';
+import { CodedError, LeaseTerm, type Lane, type StopCause } from '@bulk/domain';
 import type { ActionDocument, DispatchState } from '@bulk/mongo';
 import { withSpan } from '@bulk/runtime/telemetry';
 import { batchMessages } from './batch-message.ts';
@@ -139,10 +139,15 @@ export class ActionDispatch {
   /**
    * Whether the rest of the action is skipped instead of published.
    *
-   * This is so if the action is cancelled and Kafka holds no batch from the next one on.
+   * This is so if the rest was given up and Kafka holds no batch from the next one on.
    */
   get isToSkip(): boolean {
-    return this.#progress.cancelled && this.#nextBatch >= this.#skipFrom;
+    return this.#progress.stopCause !== undefined && this.#nextBatch >= this.#skipFrom;
+  }
+
+  /** Why the rest of the action is skipped, as of the last look; `undefined` if it is not. */
+  get stopCause(): StopCause | undefined {
+    return this.#progress.stopCause;
   }
 
   /** The action as it was when this instance claimed it. */
@@ -234,11 +239,11 @@ export class ActionDispatch {
 
   async #step(atMost: number): Promise<StepResult> {
     const { store, leaseMs, monotonic, onChanged } = this.#options;
-    const { cancelled } = this.#progress;
+    const { stopCause } = this.#progress;
     const first = this.#nextBatch === 0;
     // The action must not end unannounced, so its announcement is confirmed before any batch is sent.
     const [window] = await Promise.all([
-      this.#readWindow(cancelled ? Math.min(atMost, this.#skipFrom - this.#nextBatch) : atMost),
+      this.#readWindow(stopCause === undefined ? atMost : Math.min(atMost, this.#skipFrom - this.#nextBatch)),
       first ? this.#announce() : undefined,
     ]);
     // Nothing may come between this check and `#inDoubt`: a lease that is handed back before it
@@ -247,7 +252,7 @@ export class ActionDispatch {
     const at = monotonic();
     this.#inDoubt = true;
     const nextBatch = this.#nextBatch + window.length;
-    const sending = this.#publish(window, cancelled);
+    const sending = this.#publish(window, stopCause);
     this.#reader.readAhead(nextBatch);
     await sending;
     const done = nextBatch >= this.#action.batchCount;
@@ -283,7 +288,7 @@ export class ActionDispatch {
   }
 
   /**
-   * The first batch that a cancelled action skips. A former holder of its lease may have published
+   * The first batch that is skipped once the rest is given up. A former holder of its lease may have published
    * batches below it.
    */
   get #skipFrom(): number {
@@ -339,9 +344,9 @@ export class ActionDispatch {
     return window;
   }
 
-  async #publish(window: readonly StagedBatch[], cancelled: boolean): Promise<void> {
+  async #publish(window: readonly StagedBatch[], stopCause: StopCause | undefined): Promise<void> {
     const { lane } = this.#action;
-    const messages = batchMessages(this.#action, window, cancelled);
+    const messages = batchMessages(this.#action, window, stopCause);
     await this.#options.producer.send(this.#options.topics.entityBatches[lane], messages);
     this.#options.onPublished?.(lane, window.length);
   }

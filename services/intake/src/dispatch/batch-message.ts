@@ -1,4 +1,5 @@
 import { entityBatchEncoder, HEADERS } from '@bulk/contracts';
+import type { StopCause } from '@bulk/domain';
 import type { OutgoingMessage } from '@bulk/kafka';
 import type { ActionDocument } from '@bulk/mongo';
 import type { StagedBatch } from './staged-batch.ts';
@@ -21,17 +22,20 @@ export type BatchedAction = Pick<
 /**
  * Builds the messages of batches for the topic of their lane. They are the same whenever they are
  * published.
+ *
+ * @param stopCause why their positions are skipped; `undefined` if they are applied.
  */
 export function batchMessages(
   action: BatchedAction,
   batches: readonly StagedBatch[],
-  cancelled: boolean,
+  stopCause: StopCause | undefined,
 ): OutgoingMessage[] {
   const { _id, accountId, actionType, entityType, lane, config, dryRun } = action;
   const identity = { actionId: _id, accountId, actionType, entityType, lane };
   const encode = entityBatchEncoder(identity, config, {
     dryRun,
-    cancelled,
+    cancelled: stopCause !== undefined,
+    failed: stopCause === 'failed',
     retry: action.retry ?? null,
     rootActionId: action.rootActionId ?? null,
     changes: action.changes ?? 'none',

@@ -1,5 +1,12 @@
-import { isAccepted, isDispatched } from '@bulk/domain';
-import { POSTPONED_BATCHES, type ActionDocument, type DispatchState } from '@bulk/mongo';
+import { isAccepted, isDispatched, type StopCause } from '@bulk/domain';
+import {
+  POSTPONED_BATCHES,
+  STOP_PROJECTION,
+  stopCauseOf,
+  type ActionDocument,
+  type DispatchState,
+  type StoppableAction,
+} from '@bulk/mongo';
 
 /** The state of an action, as far as its dispatch needs it. */
 export interface DispatchProgress {
@@ -7,8 +14,8 @@ export interface DispatchProgress {
   readonly owner: string | null;
   /** Whether the action's batches are to be published: the action is neither paused nor ended. */
   readonly open: boolean;
-  /** Whether the action is cancelled, so that batches published from now on are skipped. */
-  readonly cancelled: boolean;
+  /** Why batches published from now on are skipped; `undefined` if they are not. */
+  readonly stopCause: StopCause | undefined;
   /** Number of batches whose outcomes are counted. */
   readonly countedBatches: number;
   /** Number of batches that wait in a retry topic. */
@@ -16,14 +23,15 @@ export interface DispatchProgress {
 }
 
 /** The fields of an action's document that `progressOf` needs. */
-export type ProgressFields = Pick<ActionDocument, 'status' | 'cancelRequestedAt' | 'countedBatches'> & {
-  readonly dispatch: Pick<DispatchState, 'lease'>;
-};
+export type ProgressFields = Pick<ActionDocument, 'status' | 'countedBatches'> &
+  StoppableAction & {
+    readonly dispatch: Pick<DispatchState, 'lease'>;
+  };
 
 /** Projects those fields, and the number of postponed batches instead of the batches. */
 export const PROGRESS = {
   status: 1,
-  cancelRequestedAt: 1,
+  ...STOP_PROJECTION,
   countedBatches: 1,
   'dispatch.lease': 1,
   postponed: POSTPONED_BATCHES,
@@ -38,7 +46,7 @@ export function progressOf(action: ProgressFields, postponed: number): DispatchP
   return {
     owner: action.dispatch.lease?.owner ?? null,
     open: isAccepted(action.status) && isDispatched(action.status),
-    cancelled: action.cancelRequestedAt !== null,
+    stopCause: stopCauseOf(action),
     countedBatches: action.countedBatches,
     postponed,
   };

@@ -40,7 +40,7 @@ export interface DispatcherOptions extends ActionDispatchOptions {
   readonly retryDelayMs: number;
   /** Minimum time between two reads of how much of the leased actions is in flight, in ms. */
   readonly pollMs: number;
-  /** Called when batches of a cancelled action are skipped and counted; never throws. */
+  /** Called when batches of a cancelled or failing action are skipped and counted; never throws. */
   readonly onSkipped?: (lane: Lane, batches: number) => void;
   /** Called when an action ends because the rest of it is skipped; never throws. */
   readonly onEnded?: (action: ActionDocument) => void;
@@ -215,7 +215,7 @@ export class Dispatcher implements DirectDispatch {
     }
     if (this.#isTimeToLook || (expecting && !this.#isRecent)) this.#known = await this.#look();
     if (this.#known) {
-      this.#skipCancelled();
+      this.#skipStopped();
       this.#startSteps();
     }
     if (this.#active.length === 0) return UNTIL_WOKEN;
@@ -236,8 +236,8 @@ export class Dispatcher implements DirectDispatch {
     }
   }
 
-  /** Hands over the cancelled actions of which no more batches are published. */
-  #skipCancelled(): void {
+  /** Hands over the cancelled and failing actions of which no more batches are published. */
+  #skipStopped(): void {
     for (const dispatch of this.#resting.filter(({ isToSkip }) => isToSkip)) {
       if (!this.#skipped.hasPlace) return;
       this.#active = this.#active.filter((other) => other !== dispatch);

@@ -1,6 +1,6 @@
 import type { ConsumerGroups, TopicNames } from '@bulk/contracts';
 import { Consumption, ProduceError, type Kafka, type MessageProducer, type Offsets } from '@bulk/kafka';
-import type { ActionDocument, SweepMark, SweepState } from '@bulk/mongo';
+import { stopCauseOf, type ActionDocument, type SweepMark, type SweepState } from '@bulk/mongo';
 import { backoffCeiling, instantAfter, type Lane } from '@bulk/domain';
 import type { Logger } from '@bulk/runtime';
 import { batchMessages } from './batch-message.ts';
@@ -190,7 +190,7 @@ export class GapSweeper {
     if (batches.length === 0) return batchNos.length;
     await producer.send(
       topics.entityBatches[action.lane],
-      batchMessages(action, batches, action.cancelRequestedAt !== null),
+      batchMessages(action, batches, stopCauseOf(action)),
     );
     onMissing?.(action.lane, batches.length);
     return batches.length;

@@ -1,4 +1,13 @@
-import { chunksOf, CodedError, leaseFor, OUTCOME_CODES, type Lease, type Tally } from '@bulk/domain';
+import {
+  chunksOf,
+  CodedError,
+  leaseFor,
+  REST_OUTCOMES,
+  tally,
+  type Lease,
+  type StopCause,
+  type Tally,
+} from '@bulk/domain';
 import {
   fits,
   insertLogs,
@@ -26,9 +35,11 @@ export class SkipRefusedError extends CodedError {
   }
 }
 
-/** Consecutive batches of a cancelled action. */
+/** Consecutive batches of an action whose rest was given up. */
 export interface SkippedRun {
   readonly from: number;
+  /** Why they are skipped. It decides about their outcome. */
+  readonly cause: StopCause;
   readonly batches: readonly SkippableBatch[];
 }
 
@@ -42,7 +53,7 @@ const RUN_BATCHES = 100;
 const INSERTED = 50;
 
 /**
- * Skips batches of cancelled actions in MongoDB alone, with their logs and counts. All times are
+ * Skips batches of cancelled and failing actions in MongoDB alone, with their logs and counts. All times are
  * those of this process.
  */
 export class SkipStore {
@@ -84,10 +95,16 @@ export class SkipStore {
    * Reads staged batches from `from` on, in order.
    *
    * @param positions number of positions after which no further batch is read.
+   * @param cause why they are skipped.
    * @returns up to `RUN_BATCHES` batches.
    * @throws StoreError.
    */
-  async read(actionId: string, from: number, positions: number): Promise<SkippedRun> {
+  async read(
+    actionId: string,
+    from: number,
+    positions: number,
+    cause: StopCause = 'cancelled',
+  ): Promise<SkippedRun> {
     const batches: SkippableBatch[] = [];
     let read = 0;
     try {
@@ -109,7 +126,7 @@ export class SkipStore {
         read += batch.entities.length;
         if (read >= positions) break;
       }
-      return { from, batches };
+      return { from, cause, batches };
     } catch (error) {
       throw new StoreError(error);
     }
@@ -122,13 +139,13 @@ export class SkipStore {
    * counted from a message.
    * @throws StoreError.
    */
-  async log(actionId: string, { batches }: SkippedRun): Promise<SkippableBatch[]> {
+  async log(actionId: string, { cause, batches }: SkippedRun): Promise<SkippableBatch[]> {
     const at = this.#now();
     const taken = await Promise.all(
       chunksOf(batches, INSERTED).map((chunk) =>
         insertLogs(
           this.#database,
-          chunk.map((batch) => skippedLogOf(actionId, batch, at)),
+          chunk.map((batch) => skippedLogOf(actionId, batch, REST_OUTCOMES[cause], at)),
         ),
       ),
     );
@@ -148,7 +165,7 @@ export class SkipStore {
   async advance(
     actionId: string,
     owner: string,
-    { from, batches }: SkippedRun,
+    { from, cause, batches }: SkippedRun,
     own: readonly SkippableBatch[],
     batchCount: number,
   ): Promise<ActionDocument | undefined> {
@@ -156,7 +173,7 @@ export class SkipStore {
     const nextBatch = from + batches.length;
     const done = nextBatch >= batchCount;
     const held = { _id: actionId, 'dispatch.lease.owner': owner, 'dispatch.nextBatch': from };
-    const sum = tallyOf(own);
+    const sum = tallyOf(own, cause);
     const upTo = { partition: SKIPPED_IN_DISPATCH, offset: nextBatch - 1 };
     const after = await stored(
       this.#database.actions.findOneAndUpdate(
@@ -193,8 +210,6 @@ export class SkipStore {
   }
 }
 
-function tallyOf(batches: readonly SkippableBatch[]): Tally {
-  const positions = batches.reduce((sum, { entities }) => sum + entities.length, 0);
-  const codes = positions === 0 ? {} : { [OUTCOME_CODES.ACTION_CANCELLED]: positions };
-  return { success: 0, failure: 0, skipped: positions, codes };
+function tallyOf(batches: readonly SkippableBatch[], cause: StopCause): Tally {
+  return tally(batches.flatMap(({ entities }) => entities.map(() => REST_OUTCOMES[cause])));
 }

@@ -1,4 +1,11 @@
-import { isFinal, isRetryable, renewalInterval, type ActionStatus, type Lane } from '@bulk/domain';
+import {
+  isFinal,
+  isRetryable,
+  renewalInterval,
+  type ActionStatus,
+  type Lane,
+  type StopCause,
+} from '@bulk/domain';
 import type { ActionDocument } from '@bulk/mongo';
 import { UNTIL_WOKEN, WorkerLoop, type Logger } from '@bulk/runtime';
 import { StagedBatchMissingError, type ActionDispatch } from './action-dispatch.ts';
@@ -28,7 +35,7 @@ const CONCURRENCY = 4;
 const RUN_POSITIONS = 10_000;
 
 /**
- * Ends cancelled actions without Kafka, in MongoDB alone.
+ * Ends cancelled and failing actions without Kafka, in MongoDB alone.
  *
  * Each batch that was never published gets its outcome here, run by run: first the logs, then one
  * update of the action that counts them. Only the holder of the lease counts. If the holder dies in
@@ -67,12 +74,12 @@ export class SkippedActions {
     const keeping = new WorkerLoop({ round: () => this.#keep(dispatch) });
     keeping.start(renewalInterval(this.#options.leaseMs));
     try {
-      if (await this.#skipAll(dispatch)) log.info({ actionId }, 'Rest of a cancelled action skipped');
+      if (await this.#skipAll(dispatch)) log.info({ actionId }, 'Rest of an action skipped');
       else await dispatch.release();
     } catch (error) {
       if (isRetryable(error))
-        log.warn({ actionId, err: error }, 'Skipping of a cancelled action interrupted; retrying later');
-      else log.error({ actionId, err: error }, 'Skipping of a cancelled action failed');
+        log.warn({ actionId, err: error }, 'Skipping the rest of an action interrupted; retrying later');
+      else log.error({ actionId, err: error }, 'Skipping the rest of an action failed');
       // If this fails too, the lease expires by itself.
       await dispatch
         .postpone(retryDelayMs)
@@ -103,17 +110,18 @@ export class SkippedActions {
    * @returns `false` if this instance must not continue: another instance has the lease, or this
    * one stops.
    */
-  async #skipAll({ actionId, owner, nextBatch, action }: ActionDispatch): Promise<boolean> {
+  async #skipAll({ actionId, owner, nextBatch, action, stopCause }: ActionDispatch): Promise<boolean> {
     const { store, onSkipped } = this.#options;
     const { batchCount, lane } = action;
+    if (stopCause === undefined) return false;
     if (!(await store.begin(actionId, owner, nextBatch))) return false;
-    let run = await this.#read(actionId, nextBatch);
+    let run = await this.#read(actionId, nextBatch, stopCause);
     while (!this.#stopping) {
       const next = run.from + run.batches.length;
       // The next run is read while this one is written.
       const [after, following] = await Promise.all([
         this.#write(actionId, owner, run, batchCount),
-        next < batchCount ? this.#read(actionId, next) : undefined,
+        next < batchCount ? this.#read(actionId, next, stopCause) : undefined,
       ]);
       if (after === undefined) return false;
       onSkipped?.(lane, run.batches.length);
@@ -124,8 +132,8 @@ export class SkippedActions {
     return false;
   }
 
-  async #read(actionId: string, from: number): Promise<SkippedRun> {
-    const run = await this.#options.store.read(actionId, from, RUN_POSITIONS);
+  async #read(actionId: string, from: number, cause: StopCause): Promise<SkippedRun> {
+    const run = await this.#options.store.read(actionId, from, RUN_POSITIONS, cause);
     const missing = run.batches.findIndex(({ batchNo }, i) => batchNo !== from + i);
     if (run.batches.length === 0) throw new StagedBatchMissingError(actionId, from);
     if (missing >= 0) throw new StagedBatchMissingError(actionId, from + missing);

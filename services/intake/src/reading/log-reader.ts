@@ -234,10 +234,7 @@ function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | un
     }));
 }
 
-/**
- * Returns whether no further outcome will come. An action that failed as a whole never gets one for
- * each position.
- */
-function isComplete({ status, counts, total }: CountedAction): boolean {
-  return status === 'failed' || processed(counts) === total;
+/** Returns whether every position has an outcome, whatever the status of the action. */
+function isComplete({ counts, total }: CountedAction): boolean {
+  return processed(counts) === total;
 }

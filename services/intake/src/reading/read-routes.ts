@@ -1,5 +1,6 @@
 import type Router from '@koa/router';
 import { OPERATIONS, toActionStats, type ListActionsQuery } from '@bulk/contracts';
+import { reasonOf } from '@bulk/domain';
 import { progressStateOf } from '@bulk/mongo';
 import type { ActionStore } from '../actions/action-store.ts';
 import { toActionView } from '../actions/action-view.ts';
@@ -35,12 +36,15 @@ export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOption
     data: toActionView(await actions.get(accountId, actionId)),
   }));
 
-  bind(router, OPERATIONS.getActionStats, async ({ accountId, actionId }) => ({
-    data: toActionStats(progressStateOf(await actions.get(accountId, actionId)), now()),
-  }));
+  bind(router, OPERATIONS.getActionStats, async ({ accountId, actionId }) => {
+    const action = await actions.get(accountId, actionId);
+    const reason = reasonOf(action.failureLimit, action.status === 'paused');
+    const figures = toActionStats(progressStateOf(action), now());
+    return { data: { ...figures, reason, effects: action.effects ?? null } };
+  });
 
   bind(router, OPERATIONS.getActionLogSummary, async ({ accountId, actionId }) => {
-    const { _id, counts, codes } = await actions.get(accountId, actionId);
-    return { data: { actionId: _id, ...counts, codes } };
+    const { _id, counts, codes, effects = null } = await actions.get(accountId, actionId);
+    return { data: { actionId: _id, ...counts, codes, effects } };
   });
 }

@@ -20,6 +20,7 @@ import {
 import { withEntityIds } from '../matching/entity-ids.ts';
 import type { RowMatcher } from '../matching/matched-rows.ts';
 import { checkMatchBy } from '../matching/match-rule.ts';
+import { failureLimitOf } from './failure-limit.ts';
 import { startOf, type ScheduleOptions } from './schedule.ts';
 
 /**
@@ -114,6 +115,7 @@ export class CreateAction {
       scheduledFor,
       retryOf: null,
       ...keptChanges(parameters),
+      ...failureLimitOf(parameters),
       ...(parameters.retry === undefined ? {} : { retry: parameters.retry }),
       ...(parameters.callbackUrl === undefined ? {} : { callbackUrl: parameters.callbackUrl }),
     };

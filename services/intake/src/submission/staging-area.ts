@@ -10,6 +10,7 @@ import {
   toEntity,
   type ActionIdentity,
   type Batch,
+  type FailureLimit,
   type Fields,
   type IncomingRow,
   type KeepChanges,
@@ -49,6 +50,8 @@ export interface ActionDraft {
   readonly scheduledFor: Date | null;
   /** Absent if the action has no retry policy of its own. */
   readonly retry?: RetryOverride;
+  /** Absent if any number of positions may fail. */
+  readonly failureLimit?: FailureLimit;
   /** The action whose failed positions this one tries again. */
   readonly retryOf: string | null;
   /** The first action of the chain of retries, whose relative changes are not made again; absent if there is none. */

@@ -1,5 +1,5 @@
 import { resultIdOf } from '@bulk/contracts';
-import { tally, type Outcome } from '@bulk/domain';
+import { success, tally, type Outcome } from '@bulk/domain';
 import type { ActionLogDocument, LoggedOutcome, ReplacedOutcomes } from '@bulk/mongo';
 import type { BatchLog } from './batch-log.ts';
 import type { LoggedVersion } from './counting.ts';
@@ -74,8 +74,6 @@ function tallyOf(outcomes: readonly LoggedOutcome[]): LoggedVersion['tally'] {
   return tally(outcomes.map(toOutcome));
 }
 
-function toOutcome({ status, code, message }: LoggedOutcome): Outcome {
-  return status === 'success'
-    ? { status, code: null, message: null }
-    : { status, code: code ?? '', message: message ?? '' };
+function toOutcome({ status, code, message, effect }: LoggedOutcome): Outcome {
+  return status === 'success' ? success(effect) : { status, code: code ?? '', message: message ?? '' };
 }

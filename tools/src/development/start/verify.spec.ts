@@ -24,8 +24,15 @@ const stats: ActionStats = {
   startedAt: null,
   finishedAt: null,
   eta: null,
+  reason: null,
+  effects: null,
 };
-const logs: LogSummary = { ...right, actionId, codes: { DUPLICATE_ENTITY: 1, ENTITY_NOT_FOUND: 1 } };
+const logs: LogSummary = {
+  ...right,
+  actionId,
+  codes: { DUPLICATE_ENTITY: 1, ENTITY_NOT_FOUND: 1 },
+  effects: null,
+};
 
 describe('differences', () => {
   it('are empty when counts, logs and file agree', () => {

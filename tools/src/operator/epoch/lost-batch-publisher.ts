@@ -5,10 +5,10 @@ import {
   type BatchResult,
   type EntityBatchContent,
 } from '@bulk/contracts';
-import { UNKNOWN_OUTCOME } from '@bulk/domain';
+import { UNKNOWN_OUTCOME, type StopCause } from '@bulk/domain';
 import { encodePlaceHeaders } from '@bulk/handler/retry-headers';
 import { MessageProducer } from '@bulk/kafka';
-import type { ActionDocument } from '@bulk/mongo';
+import { stopCauseOf, type ActionDocument } from '@bulk/mongo';
 import { UNKNOWN_PLACE } from '@bulk/redis';
 import { silentLogger } from '@bulk/runtime';
 import type { Findings, LostBatch, SeenBatch } from './lost-batches.ts';
@@ -75,7 +75,7 @@ export class LostBatchPublisher {
     const { codec, topics } = this.#found;
     const topic = topics.entityBatches[action.lane];
     const key = Buffer.from(action._id);
-    const value = await codec.encode(topic, contentOf(action, batch, false));
+    const value = await codec.encode(topic, contentOf(action, batch, undefined));
     const { partition } = batch;
     const message = { topic, partition, offset: place - this.#base, key, value, headers: headersOf(batch) };
     const headers = encodePlaceHeaders(message, Date.now());
@@ -83,7 +83,7 @@ export class LostBatchPublisher {
   }
 
   async #publish({ action, batch }: LostBatch): Promise<void> {
-    const value = contentOf(action, batch, action.cancelRequestedAt !== null);
+    const value = contentOf(action, batch, stopCauseOf(action));
     await this.#producer.send(this.#found.topics.entityBatches[action.lane], [
       { key: action._id, value, partition: batch.partition, headers: headersOf(batch) },
     ]);
@@ -100,15 +100,12 @@ function identityOf({
   return { actionId, accountId, actionType, entityType, lane };
 }
 
-function contentOf(action: ActionDocument, batch: LostBatch['batch'], cancelled: boolean) {
+function contentOf(action: ActionDocument, batch: LostBatch['batch'], stopCause: StopCause | undefined) {
   const { config, dryRun, retry = null, rootActionId = null, changes = 'none' } = action;
-  return entityBatchEncoder(identityOf(action), config, {
-    dryRun,
-    cancelled,
-    retry,
-    rootActionId,
-    changes,
-  })(batch);
+  const skip = { cancelled: stopCause !== undefined, failed: stopCause === 'failed' };
+  return entityBatchEncoder(identityOf(action), config, { dryRun, ...skip, retry, rootActionId, changes })(
+    batch,
+  );
 }
 
 function headersOf({ actionId, batchNo }: LostBatch['batch']): Record<string, string> {

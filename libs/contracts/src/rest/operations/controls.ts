@@ -8,7 +8,7 @@ import { accountQuerySchema, actionViewSchema } from '../schemas.ts';
 export const CANCEL_ACTION = control(
   'cancel',
   'Cancel an action: positions that are not processed yet are skipped',
-  'The positions that are not processed yet are skipped within moments (`ACTION_CANCELLED`). Until the last one is skipped, `cancelling` is true. Then the action is `cancelled`, or `completed` if no position was left to skip.',
+  'The positions that are not processed yet are skipped within moments (`ACTION_CANCELLED`). Until the last one is skipped, `cancelling` is true. Then the action is `cancelled`, or `completed` if no position was left to skip. An action that is failing (`reason`) stays so: its rest is being skipped already.',
   { ...ACCEPTED, cancelling: true },
 );
 
@@ -22,7 +22,7 @@ export const PAUSE_ACTION = control(
 export const RESUME_ACTION = control(
   'resume',
   'Resume a paused action',
-  'The action continues where it was paused.',
+  'The action continues where it was paused. If its failure limit has paused it, the limit no longer applies.',
   { ...ACCEPTED, status: 'queued' },
 );
 

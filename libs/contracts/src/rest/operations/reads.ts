@@ -1,7 +1,15 @@
 import { json, ok } from '../answers.ts';
 import { actionPathSchema, logPage, one } from '../envelopes.ts';
 import { ACTION_ERRORS } from '../errors.ts';
-import { answered, answeredLogPage, COMPLETED, LOG_ENTRIES, LOG_SUMMARY, STATS } from '../examples.ts';
+import {
+  answered,
+  answeredLogPage,
+  COMPLETED,
+  FAILED,
+  LOG_ENTRIES,
+  LOG_SUMMARY,
+  STATS,
+} from '../examples.ts';
 import type { Operation } from '../operation.ts';
 import {
   accountQuerySchema,
@@ -21,8 +29,14 @@ export const GET_ACTION = {
   tag: 'Progress',
   summary: 'One action, without its entities',
   description:
-    'The action and its counts. `status` is `pending` (accepted; it may wait for `scheduledFor`), `queued`, `processing`, `paused`, or one of the final `completed` (every position has an outcome, whatever it is), `failed` (cannot be carried out) and `cancelled`.',
-  success: ok('The action.', json(one(actionViewSchema), answered(COMPLETED))),
+    'The action and its counts. `status` is `pending` (accepted; it may wait for `scheduledFor`), `queued`, `processing`, `paused`, or one of the final `completed` (every position has an outcome, whatever it is), `failed` (more positions failed than `maxFailures` tolerates; the rest is skipped, and `reason` says why) and `cancelled`.',
+  success: ok(
+    'The action.',
+    json(one(actionViewSchema), {
+      ...answered(COMPLETED),
+      failed: { value: { success: true, data: FAILED } },
+    }),
+  ),
 } as const satisfies Operation;
 
 export const GET_ACTION_STATS = {
@@ -56,8 +70,8 @@ export const GET_ACTION_LOG_SUMMARY = {
   path: '/bulk-actions/{id}/logs/summary',
   operationId: 'getActionLogSummary',
   tag: 'Progress',
-  summary: 'Counts per outcome and per code',
+  summary: 'Counts per outcome, per code and per effect',
   description:
-    'The reasons why positions failed or were skipped, with the number of positions for each reason.',
+    'The reasons why positions failed or were skipped, with the number of positions for each reason, and successes by what they did.',
   success: ok('The counts.', json(one(logSummarySchema), answered(LOG_SUMMARY))),
 } as const satisfies Operation;
