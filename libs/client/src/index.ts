@@ -47,6 +47,7 @@ export type {
   ListActionsOptions,
   ListEntitiesOptions,
   LogsOptions,
+  OutcomeFilter,
   LogsPage,
   RecordFilter,
   ResultsFile,

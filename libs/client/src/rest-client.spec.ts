@@ -252,12 +252,17 @@ describe('results', () => {
       setTimeout(() => response.end('\n1,2\n'), 20);
     });
     const parts: string[] = [];
-    for await (const part of client.results(ID, { format: 'csv', type: 'failure', exact: true }))
+    for await (const part of client.results(ID, {
+      format: 'csv',
+      code: ['A', 'B'],
+      ref: 'row 1',
+      exact: true,
+    }))
       parts.push(part);
     expect(parts.length).toBeGreaterThan(1);
     expect(parts.join('')).toBe('position,ö\n1,2\n');
     expect(asked[0]!.url.pathname + asked[0]!.url.search).toBe(
-      `/api/bulk-actions/${ID}/results.csv?type=failure&exact=true`,
+      `/api/bulk-actions/${ID}/results.csv?code=A%2CB&ref=row+1&exact=true`,
     );
   });
 

@@ -165,7 +165,7 @@ export class RestClient extends RecordsClient {
   /** Returns a page of outcomes by position. */
   getLogs(actionId: string, options: LogsOptions = {}): Promise<LogsPage> {
     return this.#http.page(
-      { path: pathOf(actionId, '/logs'), query: { ...options } },
+      { path: pathOf(actionId, '/logs'), query: { ...options, code: asList(options.code) } },
       logEntrySchema,
       logPaginationSchema,
     );
@@ -204,11 +204,11 @@ export class RestClient extends RecordsClient {
    */
   results(
     actionId: string,
-    { format, type, exact, signal }: ResultsOptions & ResultsFile,
+    { format, type, code, id, ref, exact, signal }: ResultsOptions & ResultsFile,
   ): AsyncGenerator<string> {
     return this.#http.text({
       path: pathOf(actionId, `/results.${format}`),
-      query: { type, exact: format === 'csv' ? exact : undefined },
+      query: { type, code: asList(code), id, ref, exact: format === 'csv' ? exact : undefined },
       headers: { accept: `${format === 'csv' ? 'text/csv' : 'application/x-ndjson'}, application/json` },
       signal,
     });
@@ -277,6 +277,11 @@ function randomKey(): string {
     `${variant}${hex.slice(17, 20)}`,
     hex.slice(20),
   ].join('-');
+}
+
+/** Returns codes as one parameter of a query. */
+function asList(codes: string | readonly string[] | undefined): string | undefined {
+  return codes === undefined || typeof codes === 'string' ? codes : codes.join(',');
 }
 
 /** Converts parameters to JSON for a query, without absent ones. */

@@ -52,9 +52,20 @@ export interface ActionsPage {
   readonly pagination: ActionPagination;
 }
 
-export interface LogsOptions {
+/** Selects outcomes of an action. An outcome matches if it matches each condition that is given. */
+export interface OutcomeFilter {
   /** Only outcomes of this kind. */
   readonly type?: OutcomeStatus;
+  /** Only failures and skips with one of these codes. */
+  readonly code?: string | readonly string[];
+  /** Only outcomes of the entity with this id. */
+  readonly id?: string;
+  /** Only outcomes of positions with this ref. */
+  readonly ref?: string;
+}
+
+/** With `code`, `id` or `ref`, `skip` is refused. A page can then be empty although `more` is true. */
+export interface LogsOptions extends OutcomeFilter {
   /** 1 to 1000; default 50. */
   readonly limit?: number;
   /** Number of outcomes before the page, among the outcomes so far. */
@@ -85,9 +96,7 @@ export interface ResultsFile {
   readonly exact?: boolean;
 }
 
-export interface ResultsOptions {
-  /** Only outcomes of this kind. */
-  readonly type?: OutcomeStatus;
+export interface ResultsOptions extends OutcomeFilter {
   readonly signal?: AbortSignal;
 }
 

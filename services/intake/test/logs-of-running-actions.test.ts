@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { logEntrySchema, logPaginationSchema, type LogPagination } from '@bulk/contracts';
-import { OUTCOME_STATUSES, type OutcomeStatus } from '@bulk/domain';
+import { OUTCOME_STATUSES, partitionOf as routed, type OutcomeStatus } from '@bulk/domain';
 import type { ActionLogDocument } from '@bulk/mongo';
 import fc from 'fast-check';
 import { IntakeHarness, PARTITIONS } from './harness.ts';
@@ -17,15 +17,25 @@ const SIZE = 60;
 const BATCH = 4;
 const statusAt = (position: number): OutcomeStatus =>
   position % 7 === 3 ? 'failure' : position % 5 === 1 ? 'skipped' : 'success';
-const partitionOf = (position: number): number => (position * position + (position >> 2)) % PARTITIONS;
+const codeAt = (position: number): string => (position % 2 === 0 ? 'SOME_CODE' : 'OTHER_CODE');
+const refAt = (position: number): string => `row ${position % 10}`;
+const partitionOf = (position: number): number => routed('contact', `c${position}`, PARTITIONS);
 
 function logOf(actionId: string, batchNo: number, positions: readonly number[]): ActionLogDocument {
   const counts = { success: 0, failure: 0, skipped: 0 };
   const outcomes = positions.map((position) => {
     const status = statusAt(position);
     counts[status] += 1;
-    const code = status === 'success' ? null : 'SOME_CODE';
-    return { position, entityId: `c${position}`, ref: null, status, code, message: code, attempts: 1 };
+    const code = status === 'success' ? null : codeAt(position);
+    return {
+      position,
+      entityId: `c${position}`,
+      ref: refAt(position),
+      status,
+      code,
+      message: code,
+      attempts: 1,
+    };
   });
   return {
     _id: `${actionId}:${batchNo}`, actionId, batchNo, partition: partitionOf(positions[0]!), counts, outcomes,
@@ -221,5 +231,75 @@ describe('the logs in the order of `sort`', () => {
         { field: 'sort', message: 'expected one of position, -position' },
       ]);
     }
+  });
+});
+
+describe('the filters of logs and results', () => {
+  const filters: readonly [string, (position: number) => boolean][] = [
+    ['code=SOME_CODE', (p) => statusAt(p) !== 'success' && codeAt(p) === 'SOME_CODE'],
+    ['code=SOME_CODE,OTHER_CODE&type=failure', (p) => statusAt(p) === 'failure'],
+    ['code=OTHER_CODE&code=NO_SUCH_CODE', (p) => statusAt(p) !== 'success' && codeAt(p) === 'OTHER_CODE'],
+    ['code=SOME_CODE&type=success', () => false],
+    ['id=c17', (p) => p === 17],
+    ['ref=row%203', (p) => p % 10 === 3],
+    ['id=c13&ref=row%203&code=OTHER_CODE', (p) => p === 13 && statusAt(p) !== 'success'],
+    ['id=nobody', () => false],
+  ];
+
+  it('select the same outcomes of an ended action in pages, in both orders, and in downloads', async () => {
+    const actionId = await given();
+    for (const log of batchesOf(actionId)) await record(log);
+    const coded = wanted().filter((p) => statusAt(p) !== 'success');
+    const SOME_CODE = coded.filter((p) => codeAt(p) === 'SOME_CODE').length;
+    const codes = { SOME_CODE, OTHER_CODE: coded.length - SOME_CODE };
+    await harness.database.actions.updateOne({ _id: actionId }, { $set: { codes } });
+    for (const [query, selects] of filters) {
+      const expected = wanted().filter(selects);
+      for (const order of ['', '&sort=-position']) {
+        const found: number[] = [];
+        let after: string | undefined = '';
+        while (after !== undefined) {
+          const { positions, pagination } = await page(actionId, `${query}&limit=3${order}${after}`);
+          found.push(...positions);
+          after = pagination.more === true ? `&after=${pagination.next}` : undefined;
+        }
+        expect([query, found]).toEqual([query, order === '' ? expected : [...expected].reverse()]);
+      }
+      const headers = { 'x-account-id': 'acme' };
+      const path = `/bulk-actions/${actionId}/results.ndjson?${query}`;
+      const text = await (await fetch(`${harness.url}${path}`, { headers })).text();
+      const rows = text.split('\n').filter((line) => line !== '');
+      expect(rows.map((line) => logEntrySchema.parse(JSON.parse(line)).position)).toEqual(expected);
+    }
+    expect((await page(actionId, 'code=SOME_CODE&limit=1')).pagination.total).toBe(SOME_CODE);
+  });
+
+  it('end a page of a running action before the first position without an outcome', async () => {
+    const actionId = await given();
+    const batches = batchesOf(actionId);
+    const late = batches.find(({ outcomes }) => outcomes.some(({ position }) => position === 17))!;
+    for (const log of batches) if (log !== late) await record(log);
+    const before = await page(actionId, 'id=c17');
+    expect(before).toMatchObject({ positions: [], pagination: { more: true } });
+    const gap = late.firstPosition;
+    expect(before.pagination.next ?? -1).toBe(gap - 1);
+    await record(late);
+    const after = gap === 0 ? '' : `&after=${gap - 1}`;
+    expect((await page(actionId, `id=c17${after}`)).positions).toEqual([17]);
+  });
+
+  it.each([
+    ['code=not-a-code', 'code'],
+    ['code=', 'code'],
+    ['code=A&code=b', 'code'],
+    ['id=', 'id'],
+    ['ref=', 'ref'],
+    ['id=a&id=b', 'id'],
+    ['code=A&skip=0', 'skip'],
+  ])('refuse %s with 400 and the name of the field', async (query, field) => {
+    const { status, body } = await harness.get(`/bulk-actions/${randomUUID()}/logs?${query}`);
+    expect(status).toBe(400);
+    const [issue] = body.error?.details as { field: string }[];
+    expect(issue?.field.startsWith(field)).toBe(true);
   });
 });

@@ -93,7 +93,11 @@ async function askEverything(): Promise<void> {
   await logs.page(action, logsQuerySchema.parse({ type: 'failure', after: '7' }));
   await logs.page(action, logsQuerySchema.parse({ sort: '-position' }));
   await logs.page(action, logsQuerySchema.parse({ sort: '-position', type: 'failure', after: '7' }));
-  for await (const entry of logs.all(_id, 'skipped')) expect(entry).toBeDefined();
+  await logs.page(action, logsQuerySchema.parse({ code: 'INVALID_ENTITY', after: '7' }));
+  await logs.page(action, logsQuerySchema.parse({ id: 'c1', ref: 'r', sort: '-position' }));
+  for (const filter of [{ type: 'skipped' }, { code: ['SOME_CODE'], id: 'c1' }] as const) {
+    for await (const entry of logs.all(action, filter)) expect(entry).toBeDefined();
+  }
   for await (const entity of new FailedEntities(database, PARTITIONS).read(_id)) expect(entity).toBeDefined();
 
   await releaseFirstPositions(_id);

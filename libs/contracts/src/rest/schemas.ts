@@ -25,6 +25,7 @@ import {
   failureLimitViewShape,
   reasonView,
 } from './failure-limit-schemas.ts';
+import { logFilterShape } from './log-filter-schema.ts';
 
 /** The first and the last instant that ISO 8601 writes with a four-digit year, in ms. */
 const FIRST_INSTANT = Date.parse('0001-01-01T00:00:00Z');
@@ -294,14 +295,14 @@ export const LOG_SORTS = ['position', '-position'] as const;
  */
 export const logsQuerySchema = z
   .strictObject({
-    type: outcomeStatusSchema.optional().meta({ description: 'Only outcomes of this kind.' }),
+    ...logFilterShape,
     limit: pageQueryShape.limit,
     skip: skipParameter.optional().meta(
       documentedAs({
         minimum: 0,
         maximum: MAX_QUERY_NUMBER,
         description:
-          'Outcomes before the page, counted among the outcomes so far. While the action runs, pages by `skip` can repeat or omit outcomes.',
+          'Outcomes before the page, instead of `after`, and not with `code`, `id` or `ref`. They are counted among the outcomes so far. While the action runs, pages by `skip` can repeat or omit outcomes.',
       }),
     ),
     after: queryNumber('a position: a whole number from 0')
@@ -323,12 +324,16 @@ export const logsQuerySchema = z
   .refine((query) => query.after === undefined || (query.skip ?? 0) === 0, {
     path: ['after'],
     message: 'expected either after or skip, not both',
+  })
+  .refine(({ skip, code, id, ref }) => skip === undefined || (code ?? id ?? ref) === undefined, {
+    path: ['skip'],
+    message: 'expected after instead of skip together with code, id or ref',
   });
 export type LogsQuery = z.infer<typeof logsQuerySchema>;
 
 /** Query of GET /bulk-actions/:id/results.ndjson. */
 export const resultsQuerySchema = z.strictObject({
-  type: outcomeStatusSchema.optional().meta({ description: 'Only outcomes of this kind.' }),
+  ...logFilterShape,
   accountId: accountIdSchema.optional(),
 });
 

@@ -1,7 +1,8 @@
 import type { LogEntry, LogPagination, LogsQuery } from '@bulk/contracts';
-import { parseEntityChanges, processed, type OutcomeStatus } from '@bulk/domain';
+import { parseEntityChanges, partitionOf, processed, type OutcomeStatus } from '@bulk/domain';
 import { StoreError, type ActionDocument, type ActionLogDocument, type Database } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
+import { ALL, countOf, kindsOf, matches, type LogFilter } from './log-filter.ts';
 import { mergeByPosition, type Direction } from './merge-by-position.ts';
 
 /** One page of an action's logs. */
@@ -10,12 +11,14 @@ export interface LogPage {
   readonly pagination: LogPagination;
 }
 
-/** The fields of an action that reading its logs needs. */
-type CountedAction = Pick<ActionDocument, '_id' | 'status' | 'counts' | 'total'>;
+/** The fields of an action by which its logs are found. */
+type ReadAction = Pick<ActionDocument, '_id' | 'entityType'>;
+/** The fields of an action that a page of its logs needs. */
+type CountedAction = ReadAction & Pick<ActionDocument, 'counts' | 'codes' | 'total'>;
 
 /** Number of log documents that the cursor of one partition fetches at a time. */
 const FETCH = 4;
-/** Maximum number of positions that one page of a running action reads. */
+/** Maximum number of outcomes that one page reads. */
 const POSITIONS = 20_000;
 
 /** A page in order of position, and its end. */
@@ -32,7 +35,7 @@ interface Run {
 
 /** A page after a number of outcomes. */
 interface Skipping {
-  readonly type: OutcomeStatus | undefined;
+  readonly filter: LogFilter;
   readonly skip: number;
   readonly limit: number;
   readonly direction: Direction;
@@ -53,31 +56,34 @@ export class LogReader {
   }
 
   /**
-   * Reads a page. `pagination.total` is the number of outcomes of the type that were counted when
-   * the action was read.
+   * Reads a page. `pagination.total` is the number of outcomes of the type and the codes that were
+   * counted when the action was read.
    *
    * Outcomes of lower positions may come later, because a batch can be postponed. So a page without
    * `skip` of a running action ends before the first position that has no outcome: a caller that
    * continues there misses nothing. In descending order such a page would be empty until the end,
    * so it holds the outcomes so far.
    *
+   * A page without `skip` reads at most `POSITIONS` outcomes, whatever the filter selects. Then it
+   * ends, and `next` is the last position that was read.
+   *
    * @throws StoreError.
    */
-  async page(action: CountedAction, { type, limit, skip, after, sort }: LogsQuery): Promise<LogPage> {
-    const total = type === undefined ? processed(action.counts) : action.counts[type];
+  async page(action: CountedAction, { limit, skip, after, sort, ...filter }: LogsQuery): Promise<LogPage> {
+    const total = countOf(filter, { ...action.counts, codes: action.codes });
     const counted = { total, limit, skip: skip ?? 0 };
     try {
       const direction = sort === 'position' ? 1 : -1;
       if (skip !== undefined && after === undefined) {
-        const entries = await this.#skipped(action, { type, skip, limit, direction });
+        const entries = await this.#skipped(action, { filter, skip, limit, direction });
         return { entries, pagination: counted };
       }
       const { entries, more, upTo } =
         direction === -1
-          ? await this.#descending(action, type, after, limit)
+          ? await this.#descending(action, filter, after, limit)
           : isComplete(action)
-            ? await this.#ofComplete(action._id, type, after ?? -1, limit)
-            : await this.#ofRunning(action._id, type, after ?? -1, limit);
+            ? await this.#ofComplete(action, filter, after ?? -1, limit)
+            : await this.#ofRunning(action, filter, after ?? -1, limit);
       const next = more && upTo >= 0 ? { next: upTo } : {};
       return { entries, pagination: { ...counted, more, ...next } };
     } catch (error) {
@@ -85,17 +91,14 @@ export class LogReader {
     }
   }
 
-  async #skipped(
-    { _id, counts, total }: CountedAction,
-    { type, skip, limit, direction }: Skipping,
-  ): Promise<LogEntry[]> {
+  async #skipped(action: CountedAction, { filter, skip, limit, direction }: Skipping): Promise<LogEntry[]> {
     // If every position has an outcome, the k-th outcome is that of position k, so that a deep page
     // needs no counting.
-    const direct = type === undefined && processed(counts) === total;
+    const direct = filter.type === undefined && isComplete(action);
     const entries: LogEntry[] = [];
     let left = direct ? 0 : skip;
-    const after = direction === 1 ? skip - 1 : total - skip;
-    for await (const entry of this.#entries(_id, type, direct ? after : undefined, direction)) {
+    const after = direction === 1 ? skip - 1 : action.total - skip;
+    for await (const entry of this.#entries(action, filter, direct ? after : undefined, direction)) {
       if (left > 0) left -= 1;
       else entries.push(entry);
       if (entries.length >= limit) break;
@@ -103,33 +106,27 @@ export class LogReader {
     return entries;
   }
 
-  async #ofComplete(
-    actionId: string,
-    type: OutcomeStatus | undefined,
-    after: number,
-    limit: number,
-  ): Promise<Run> {
+  async #ofComplete(action: CountedAction, filter: LogFilter, after: number, limit: number): Promise<Run> {
     const entries: LogEntry[] = [];
-    for await (const entry of this.#entries(actionId, type, after)) {
-      if (entries.length === limit) return { entries, more: true, upTo: entries.at(-1)?.position ?? after };
-      entries.push(entry);
+    let upTo = after;
+    let read = 0;
+    for await (const entry of this.#entries(action, filter, after)) {
+      if (entries.length === limit || read === POSITIONS) return { entries, more: true, upTo };
+      read += 1;
+      upTo = entry.position;
+      if (matches(filter, entry)) entries.push(entry);
     }
     return { entries, more: false, upTo: after };
   }
 
-  /** Reads all positions, whatever the type, because only they show where an outcome is missing. */
-  async #ofRunning(
-    actionId: string,
-    type: OutcomeStatus | undefined,
-    after: number,
-    limit: number,
-  ): Promise<Run> {
+  /** Reads all positions, whatever the filter, because only they show where an outcome is missing. */
+  async #ofRunning(action: CountedAction, filter: LogFilter, after: number, limit: number): Promise<Run> {
     const entries: LogEntry[] = [];
     let upTo = after;
-    for await (const entry of this.#entries(actionId, undefined, after)) {
+    for await (const entry of this.#entries(action, ALL, after)) {
       if (entry.position !== upTo + 1) break;
       upTo = entry.position;
-      if (type === undefined || entry.status === type) entries.push(entry);
+      if (matches(filter, entry)) entries.push(entry);
       if (entries.length === limit || upTo - after === POSITIONS) break;
     }
     return { entries, more: true, upTo };
@@ -137,49 +134,66 @@ export class LogReader {
 
   async #descending(
     action: CountedAction,
-    type: OutcomeStatus | undefined,
+    filter: LogFilter,
     after: number | undefined,
     limit: number,
   ): Promise<Run> {
     const entries: LogEntry[] = [];
     let upTo = after ?? -1;
-    for await (const entry of this.#entries(action._id, type, after, -1)) {
-      if (entries.length === limit) return { entries, more: true, upTo };
-      entries.push(entry);
+    let read = 0;
+    for await (const entry of this.#entries(action, filter, after, -1)) {
+      if (entries.length === limit || read === POSITIONS) return { entries, more: true, upTo };
+      read += 1;
       upTo = entry.position;
+      if (matches(filter, entry)) entries.push(entry);
     }
     return { entries, more: !isComplete(action) && upTo !== 0, upTo };
   }
 
   /**
-   * Reads all outcomes so far, or those of a type, in order of position and on demand.
+   * Reads the outcomes so far that a filter selects, in order of position and on demand.
    *
    * For a running action, outcomes that arrive during the read may be included.
    *
    * @throws StoreError.
    */
-  async *all(actionId: string, type: OutcomeStatus | undefined): AsyncGenerator<LogEntry> {
+  async *all(action: ReadAction, filter: LogFilter = ALL): AsyncGenerator<LogEntry> {
     try {
-      yield* this.#entries(actionId, type, undefined);
+      for await (const entry of this.#entries(action, filter, undefined)) {
+        if (matches(filter, entry)) yield entry;
+      }
     } catch (error) {
       throw new StoreError(error);
     }
   }
 
+  /**
+   * Reads the outcomes of the kinds, and of the partition, in which a filter can find something. The
+   * caller compares each of them.
+   */
   #entries(
-    actionId: string,
-    type: OutcomeStatus | undefined,
+    { _id: actionId, entityType }: ReadAction,
+    filter: LogFilter,
     after: number | undefined,
     direction: Direction = 1,
   ): AsyncGenerator<LogEntry> {
-    const sources = Array.from({ length: this.#partitions }, (_, partition) => {
-      const logs = {
-        actionId,
-        partition,
-        ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }),
-      };
-      return direction === 1 ? this.#ascending(logs, type, after ?? -1) : this.#backwards(logs, type, after);
-    });
+    const partitions =
+      filter.id === undefined
+        ? Array.from({ length: this.#partitions }, (_, partition) => partition)
+        : [partitionOf(entityType, filter.id, this.#partitions)];
+    // A log may have outcomes of two kinds. Each source has those of one, so that none comes twice.
+    const sources = partitions.flatMap((partition) =>
+      kindsOf(filter).map((type) => {
+        const logs = {
+          actionId,
+          partition,
+          ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }),
+        };
+        return direction === 1
+          ? this.#ascending(logs, type, after ?? -1)
+          : this.#backwards(logs, type, after);
+      }),
+    );
     return mergeByPosition(sources, after, direction);
   }
 

@@ -1,10 +1,11 @@
 import type Router from '@koa/router';
-import { OPERATIONS, type ResultFormat, type ResultsQuery } from '@bulk/contracts';
+import { OPERATIONS, type ResultFormat } from '@bulk/contracts';
 import type { Context } from 'koa';
 import type { ActionStore } from '../actions/action-store.ts';
 import { bind } from '../http/bind.ts';
 import type { CutOff } from '../http/stopping.ts';
 import { markedIfBrokenOff } from './broken-off.ts';
+import type { LogFilter } from './log-filter.ts';
 import type { LogReader } from './log-reader.ts';
 import { incompleteText, resultsText } from './results-export.ts';
 import { streamText, TEXT_MEDIA_TYPES } from './stream-text.ts';
@@ -20,7 +21,7 @@ interface Download {
   readonly format: ResultFormat;
   readonly accountId: string;
   readonly actionId: string;
-  readonly type: ResultsQuery['type'];
+  readonly filter: LogFilter;
   /** See `csvResultsQuerySchema`. */
   readonly exact: boolean;
 }
@@ -34,11 +35,11 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
 
   const download = async (
     ctx: Context,
-    { format, accountId, actionId, type, exact }: Download,
+    { format, accountId, actionId, filter, exact }: Download,
   ): Promise<undefined> => {
-    const { _id, changes } = await actions.get(accountId, actionId);
-    const withChanges = changes !== undefined;
-    const text = resultsText(logs.all(_id, type), { format, exact, withChanges });
+    const action = await actions.get(accountId, actionId);
+    const withChanges = action.changes !== undefined;
+    const text = resultsText(logs.all(action, filter), { format, exact, withChanges });
     const columns = { format, withChanges };
     const marked = markedIfBrokenOff(text, {
       lastRow: ({ code, message }) => incompleteText({ status: 'incomplete', code, message }, columns),
@@ -46,12 +47,12 @@ export function addLogRoutes(router: Router, { actions, logs, cutOff }: LogRoute
       cutOff,
     });
     await streamText(ctx, marked, TEXT_MEDIA_TYPES[format]);
-    ctx.attachment(`${_id}-${type ?? 'results'}.${format}`, { type: 'attachment' });
+    ctx.attachment(`${action._id}-${filter.type ?? 'results'}.${format}`, { type: 'attachment' });
   };
-  bind(router, OPERATIONS.downloadResultsCsv, ({ ctx, accountId, actionId, query: { type, exact } }) =>
-    download(ctx, { format: 'csv', accountId, actionId, type, exact }),
+  bind(router, OPERATIONS.downloadResultsCsv, ({ ctx, accountId, actionId, query: { exact, ...filter } }) =>
+    download(ctx, { format: 'csv', accountId, actionId, filter, exact }),
   );
-  bind(router, OPERATIONS.downloadResultsNdjson, ({ ctx, accountId, actionId, query: { type } }) =>
-    download(ctx, { format: 'ndjson', accountId, actionId, type, exact: true }),
+  bind(router, OPERATIONS.downloadResultsNdjson, ({ ctx, accountId, actionId, query: filter }) =>
+    download(ctx, { format: 'ndjson', accountId, actionId, filter, exact: true }),
   );
 }

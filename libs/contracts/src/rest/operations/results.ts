@@ -51,7 +51,7 @@ function results<Query extends z.ZodObject>({
     operationId,
     tag: 'Progress',
     summary: `All outcomes of an action as ${format.toUpperCase()}, streamed`,
-    description: `A line for each position that has an outcome, in order. Of a running action these are the outcomes so far, and positions between them can be missing: download it again when the action has ended. A download that fails on its way ends with one more ${format === 'csv' ? 'row' : 'line'}, whose \`status\` is \`incomplete\` and whose \`code\` and \`message\` say why; for a client that reads slowly this one may be missing. Then the connection breaks off without the end of the answer, so that no HTTP client takes the download for whole.${format === 'csv' ? FORMULAS : ''}`,
+    description: `A line for each position that has an outcome and matches \`type\`, \`code\`, \`id\` and \`ref\`, in order. Of a running action these are the outcomes so far, and positions between them can be missing: download it again when the action has ended. A download that fails on its way ends with one more ${format === 'csv' ? 'row' : 'line'}, whose \`status\` is \`incomplete\` and whose \`code\` and \`message\` say why; for a client that reads slowly this one may be missing. Then the connection breaks off without the end of the answer, so that no HTTP client takes the download for whole.${format === 'csv' ? FORMULAS : ''}`,
     pathParameters: actionPathSchema,
     query,
     success: ok('The outcomes.', {
