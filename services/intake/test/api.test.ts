@@ -315,6 +315,7 @@ describe('the logs of an action', () => {
       actionId,
       ...counts,
       codes: { SOME_CODE: counts.failure + counts.skipped },
+      effects: { created: 0, updated: 0, unchanged: 0, deleted: 0 },
     });
     const stats = await harness.get(`/bulk-actions/${actionId}/stats`);
     expect(actionStatsSchema.strict().parse(stats.body.data)).toMatchObject({
