@@ -55,6 +55,12 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'contract-'));
   harness = await IntakeHarness.create();
   await harness.start({ WEBHOOK_SECRET: randomUUID() });
+  // The record that the examples name.
+  const now = new Date();
+  const record = { accountId: 'acme', id: 'contact-1', version: 1, createdAt: now, updatedAt: now };
+  await harness.database
+    .entities('contacts')
+    .insertOne({ _id: 'acme:contact-1', ...record, lastName: 'Lovelace', tags: ['vip'] });
 }, PROVISIONING_MS);
 afterAll(async () => {
   await harness.installation.dispose();

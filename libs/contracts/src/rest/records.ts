@@ -9,9 +9,6 @@ export type RecordSort = (typeof RECORD_SORTS)[number];
 /** Name of the version of a record in an export: an upload takes it as the version that the record must have. */
 export const EXPORTED_VERSION = 'expectedVersion';
 
-/** Longest value of `after`, in characters. */
-const MAX_CURSOR = 2_000;
-
 const entityTypeParameter = typeNameSchema.meta({
   description: 'The entity type, e.g. contact.',
   example: 'contact',
@@ -39,11 +36,7 @@ export const listEntitiesQuerySchema = z.strictObject({
     .default('id')
     .meta({ description: 'Order of the records; a leading "-" means descending.' }),
   limit: pageQueryShape.limit,
-  after: z
-    .string()
-    .max(MAX_CURSOR, 'expected the `pagination.next` of an earlier page')
-    .optional()
-    .meta({ description: 'The `pagination.next` of the page before.' }),
+  after: z.string().optional().meta({ description: 'The `pagination.next` of the page before.' }),
   ...accountQueryShape,
 });
 export type ListEntitiesQuery = z.infer<typeof listEntitiesQuerySchema>;
