@@ -306,9 +306,7 @@ describe('the records of an account', () => {
     for await (const row of csvEntities(chunks(text), options)) rows.push(row);
     const expected = [...Array.from({ length: SMALL }, (_, i) => recordAt('acme', i)), { ...recordAt('acme', SMALL + 1), lastName: '=1+1', phone: '+49 228 1' }];
     expect(rows).toEqual(
-      expected.map(({ id, version, lastName, tags, score, phone }: Record<string, unknown>) =>
-        JSON.parse(JSON.stringify({ id, expectedVersion: version, lastName, tags, score, phone })),
-      ),
+      expected.map(({ id, version, lastName, tags, score, phone }: Record<string, unknown>) => ({ id, expectedVersion: version, lastName, tags, score, phone })),
     );
   }); // prettier-ignore
 
@@ -355,7 +353,7 @@ describe('the records of an account', () => {
     );
     const refused = await harness.get('/entities/contact?limit=1', headers);
     expect([refused.status, refused.body.error?.code]).toEqual([429, 'ACCOUNT_TOO_BUSY']);
-    await Promise.all(open.map((response) => response.body?.cancel()));
+    for (const response of open) await response.body?.cancel();
     await eventually('there is room again', async () => {
       return (await harness.get('/entities/contact?limit=1', headers)).status === 200;
     });

@@ -51,15 +51,14 @@ const SYSTEM_FIELDS: Readonly<Record<string, FilterField>> = {
 /** Returns how a filter may use a field; undefined if records of the type have no such field. */
 export function filterFieldOf({ recordSchema }: EntityType, name: string): FilterField | undefined {
   if (Object.hasOwn(SYSTEM_FIELDS, name)) return SYSTEM_FIELDS[name];
-  const schema: z.core.$ZodType | undefined = Object.hasOwn(recordSchema.shape, name)
-    ? recordSchema.shape[name]
-    : undefined;
+  const shape: Readonly<Record<string, z.core.$ZodType>> = recordSchema.shape;
+  const schema = Object.hasOwn(shape, name) ? shape[name] : undefined;
   return schema === undefined ? undefined : fieldOf(plain(schema));
 }
 
 function fieldOf(schema: z.core.$ZodType): FilterField {
-  const { type } = schema._zod.def;
-  switch (type) {
+  const { def } = schema._zod;
+  switch (def.type) {
     case 'string':
       return { operators: TEXTUAL, exact: limited(schema), bound: text };
     case 'number':

@@ -30,7 +30,7 @@ describe('recordQuery', () => {
       country: { in: ['DE', null] },
       name: { ne: 'x' },
     });
-    expect(filter['$and'].slice(2)).toEqual([
+    expect((filter['$and'] as unknown[]).slice(2)).toEqual([
       { city: { $eq: 'Bonn' } },
       { score: { $gte: 1 } },
       { score: { $lt: 5 } },

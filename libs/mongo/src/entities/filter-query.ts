@@ -56,7 +56,7 @@ export function accountKeys(accountId: string): Document {
 
 /** Returns the smallest text that is greater than every text with this start; undefined if there is none. */
 export function afterPrefix(prefix: string): string | undefined {
-  const points = [...prefix].map((character) => character.codePointAt(0) ?? 0);
+  const points = Array.from(prefix, (character) => character.codePointAt(0) ?? 0);
   while (points.at(-1) === LAST_CODE_POINT) points.pop();
   const last = points.pop();
   if (last === undefined) return undefined;
