@@ -89,7 +89,10 @@ export interface Entity {
  * @throws Error if the row has no id: intake gives or finds the ids before it stages the rows.
  */
 export function toEntity(position: number, incoming: IncomingRow): Entity {
-  if (incoming instanceof FaultyRow) return { position, ...incoming };
+  if (incoming instanceof FaultyRow) {
+    const { id, ref, fields, fault } = incoming;
+    return { position, id, ref, fields, fault };
+  }
   const { id, ref, ...fields } = incoming;
   if (id === undefined) throw new Error(`the row at position ${position} has no id`);
   return { position, id, ref: ref ?? null, fields };

@@ -62,11 +62,12 @@ export class UndoAction {
    *
    * @throws RestError `UNDO_EXPIRED` if outcomes are missing, `NOTHING_TO_UNDO` if there is no row; StoreError.
    */
-  async *#rows({ _id, counts }: AccountAction): AsyncGenerator<IncomingRow> {
+  async *#rows(action: AccountAction): AsyncGenerator<IncomingRow> {
     const { logs, maxEntityBytes } = this.#options;
+    const { _id, counts } = action;
     let successes = 0;
     let rows = 0;
-    for await (const entry of logs.all(_id, 'success')) {
+    for await (const entry of logs.all(action, { type: 'success' })) {
       successes += 1;
       const row = undoRowOf(entry, maxEntityBytes);
       if (row === undefined) continue;
