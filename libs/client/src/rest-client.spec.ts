@@ -117,6 +117,8 @@ describe('uploadEntities', () => {
         matchBy: 'externalId',
         config: { set: { a: 1 } },
         retry: { maxAttempts: 7 },
+        invalidRows: 'refuse',
+        columns: { City: 'city', Old: null },
       },
       body(),
       { contentType: 'text/csv', idempotencyKey: 'k' },
@@ -135,7 +137,28 @@ describe('uploadEntities', () => {
       matchBy: 'externalId',
       config: '{"set":{"a":1}}',
       retry: '{"maxAttempts":7}',
+      invalidRows: 'refuse',
+      columns: '{"City":"city","Old":null}',
     });
+  });
+
+  it('saves, reads and deletes column mappings by name', async () => {
+    const mapping = { entityType: 'contact', columns: { City: 'city', Old: null } };
+    const saved = { name: 'my export/1', ...mapping, updatedAt: '2026-11-24T09:00:00.000Z' };
+    const { client, asked } = await givenApi(({ method, url }) => ({
+      body: { success: true, data: method === 'GET' && url.pathname.endsWith('s') ? [saved] : saved },
+    }));
+    expect(await client.putColumnMapping(saved.name, mapping)).toEqual(saved);
+    expect(await client.getColumnMapping(saved.name)).toEqual(saved);
+    expect(await client.listColumnMappings()).toEqual([saved]);
+    expect(await client.deleteColumnMapping(saved.name)).toEqual(saved);
+    expect(asked.map(({ method, url }) => `${method} ${url.pathname}`)).toEqual([
+      'PUT /api/column-mappings/my%20export%2F1',
+      'GET /api/column-mappings/my%20export%2F1',
+      'GET /api/column-mappings',
+      'DELETE /api/column-mappings/my%20export%2F1',
+    ]);
+    expect(JSON.parse(asked[0]!.body)).toEqual(mapping);
   });
 
   it('declares a compressed body', async () => {

@@ -2,6 +2,7 @@ import {
   actionPaginationSchema,
   actionStatsSchema,
   actionViewSchema,
+  columnMappingSchema,
   incompleteResultsSchema,
   logEntrySchema,
   logPaginationSchema,
@@ -10,6 +11,8 @@ import {
   statusSummarySchema,
   type ActionStats,
   type ActionView,
+  type ColumnMapping,
+  type ColumnMappingInput,
   type CreateActionRequest,
   type IncompleteResults,
   type LogEntry,
@@ -76,10 +79,10 @@ export class RestClient extends RecordsClient {
     options: UploadOptions,
   ): Promise<ActionView> {
     const { contentType, contentEncoding, timeoutMs = UPLOAD_TIMEOUT_MS, signal } = options;
-    const { config, retry, ...query } = parameters;
+    const { config, retry, columns, ...query } = parameters;
     return this.#create(
       {
-        query: { ...query, ...asJson({ config, retry }) },
+        query: { ...query, ...asJson({ config, retry, columns }) },
         body: requestBodyOf(body),
         timeoutMs,
         signal,
@@ -221,6 +224,34 @@ export class RestClient extends RecordsClient {
     }
   }
 
+  /** Returns the saved column mappings of the account, by name. */
+  listColumnMappings(): Promise<ColumnMapping[]> {
+    return this.#http.one({ path: MAPPINGS }, columnMappingSchema.array());
+  }
+
+  getColumnMapping(name: string): Promise<ColumnMapping> {
+    return this.#http.one({ path: mappingPath(name) }, columnMappingSchema);
+  }
+
+  /** Saves a column mapping under a name, in place of the one that has it, for `mapping` of `uploadEntities`. */
+  putColumnMapping(name: string, mapping: ColumnMappingInput): Promise<ColumnMapping> {
+    return this.#http.one(
+      {
+        method: 'PUT',
+        path: mappingPath(name),
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(mapping),
+        idempotent: true,
+      },
+      columnMappingSchema,
+    );
+  }
+
+  /** Deletes a saved column mapping. @returns the mapping that was deleted. */
+  deleteColumnMapping(name: string): Promise<ColumnMapping> {
+    return this.#http.one({ method: 'DELETE', path: mappingPath(name) }, columnMappingSchema);
+  }
+
   #create(
     request: Omit<ApiRequest, 'path'>,
     { idempotencyKey = randomKey() }: CreateOptions,
@@ -244,10 +275,15 @@ export class RestClient extends RecordsClient {
 }
 
 const ACTIONS = 'bulk-actions';
+const MAPPINGS = 'column-mappings';
 const resultsRowSchema = logEntrySchema.or(incompleteResultsSchema);
 
 function pathOf(actionId: string, rest = ''): string {
   return `${ACTIONS}/${encodeURIComponent(actionId)}${rest}`;
+}
+
+function mappingPath(name: string): string {
+  return `${MAPPINGS}/${encodeURIComponent(name)}`;
 }
 
 /** Parses a line of results. @throws InvalidAnswerError, also if the line reports that the results are incomplete. */

@@ -2,7 +2,9 @@ import type {
   ACTION_SORTS,
   LOG_SORTS,
   ActionView,
+  ColumnMap,
   CreateActionRequest,
+  InvalidRows,
   LogEntry,
   LogPagination,
   ActionPagination,
@@ -24,6 +26,16 @@ export type UploadParameters = Omit<CreateActionRequest, 'entities' | 'filter' |
   readonly escaped?: boolean;
   /** The delimiter of a CSV. @default the one that the API finds in the header */
   readonly delimiter?: 'comma' | 'semicolon' | 'tab' | 'pipe';
+  /**
+   * What becomes of rows that are no entities: each fails at its own position, or the upload is refused.
+   *
+   * @default `fail`
+   */
+  readonly invalidRows?: InvalidRows;
+  /** The fields of the columns of a CSV, by title; null ignores a column. */
+  readonly columns?: ColumnMap;
+  /** The name of a saved column mapping, in place of `columns`. */
+  readonly mapping?: string;
 };
 
 export interface UploadOptions extends CreateOptions {

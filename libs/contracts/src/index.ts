@@ -6,6 +6,7 @@ export * from './kafka/messages.ts';
 export * from './kafka/rights.ts';
 export * from './kafka/topic-table.ts';
 export * from './kafka/topics.ts';
+export * from './rest/column-mappings.ts';
 export * from './rest/envelopes.ts';
 export * from './rest/errors.ts';
 export { REQUESTS } from './rest/examples.ts';

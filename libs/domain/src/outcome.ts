@@ -11,6 +11,8 @@ export type Effect = z.infer<typeof effectSchema>;
 
 /** Codes that the engine itself gives. An action type may give codes of its own, in the same form. */
 export const OUTCOME_CODES = {
+  /** The row of a file is no entity: a wrong number of cells, no valid id, not JSON, too large. */
+  INVALID_ROW: 'INVALID_ROW',
   /** No entity of this id in this account. */
   ENTITY_NOT_FOUND: 'ENTITY_NOT_FOUND',
   /** More than one entity has the value by which `matchBy` finds the entity of a row. */

@@ -5,6 +5,7 @@ import type {
   AccountQuotaDocument,
   ActionDocument,
   ActionLogDocument,
+  ColumnMappingsDocument,
   DeadLetterMarkDocument,
   DispatchLaneDocument,
   EntityDocument,
@@ -31,6 +32,7 @@ export class Database {
   readonly actionLogs: Collection<ActionLogDocument>;
   readonly dispatchLanes: Collection<DispatchLaneDocument>;
   readonly accountQuotas: Collection<AccountQuotaDocument>;
+  readonly columnMappings: Collection<ColumnMappingsDocument>;
   readonly deadLetterMarks: Collection<DeadLetterMarkDocument>;
   readonly #client: MongoClient;
 
@@ -42,6 +44,7 @@ export class Database {
     this.actionLogs = db.collection('action_logs');
     this.dispatchLanes = db.collection('dispatch_lanes');
     this.accountQuotas = db.collection('account_quotas');
+    this.columnMappings = db.collection('column_mappings');
     this.deadLetterMarks = db.collection('dead_letter_marks');
   }
 

@@ -196,6 +196,25 @@ export interface DeadLetterMarkDocument {
   readonly failedAt: number;
 }
 
+/** A saved mapping of the columns of CSV files. */
+export interface StoredColumnMapping {
+  readonly name: string;
+  readonly entityType: string;
+  /** The map as JSON text: a title may contain characters that a key of a document may not. */
+  readonly columns: string;
+  readonly updatedAt: Date;
+}
+
+/**
+ * Collection `column_mappings`: one document per account that has saved mappings, so that one update holds their number
+ * within its bound. Their sizes are bounded too.
+ */
+export interface ColumnMappingsDocument {
+  /** accountId. */
+  readonly _id: string;
+  readonly mappings: readonly StoredColumnMapping[];
+}
+
 /**
  * Collection `account_quotas`: one document per account, with the part of its quotas that its work uses. intake writes
  * it if a quota is configured. Every update keeps the sums equal to the holds.

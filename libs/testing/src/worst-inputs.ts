@@ -8,7 +8,7 @@ export interface WorstInput {
   readonly gzip: boolean;
 }
 
-const UPLOAD_PATH = '/bulk-actions?actionType=update';
+const UPLOAD_PATH = '/bulk-actions?actionType=update&invalidRows=refuse';
 
 /**
  * Returns the worst known bodies: tiny entities, deep nesting, escapes, empty lines, an unclosed quote. The end of each

@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import { ENTITY_TYPES } from '@bulk/action-types';
-import { InvalidInputError } from '@bulk/domain';
+import { FaultyRow, InvalidInputError, type IncomingRow } from '@bulk/domain';
 import fc from 'fast-check';
 import { csvEntities, type CsvOptions } from './csv.ts';
+import { sourceOf } from './source.ts';
 
 const contact = ENTITY_TYPES.find(({ name }) => name === 'contact')!;
 const KNOWN = new Set(['expectedVersion', 'lastName', 'score', 'email', 'notes', 'city']);
@@ -26,6 +27,7 @@ async function of(
     entityType: contact,
     maxRowBytes: 200,
     maxEmptyLines: 20,
+    invalidRows: 'fail',
     unknownColumns: (names: readonly string[]) => names.filter((name) => !KNOWN.has(name)),
     ...options,
   };
@@ -34,7 +36,7 @@ async function of(
 }
 
 async function refusal(file: string | Buffer, options: Partial<CsvOptions> = {}): Promise<InvalidInputError> {
-  const error = await of(file, options).catch((caught: unknown) => caught);
+  const error = await of(file, { invalidRows: 'refuse', ...options }).catch((caught: unknown) => caught);
   expect(error).toBeInstanceOf(InvalidInputError);
   return error as InvalidInputError;
 }
@@ -167,6 +169,124 @@ describe('csvEntities', () => {
     expect(await refusal(text)).toMatchObject({ code, issues: [{ field }] });
   });
 
+  const INVALID = (message: string | RegExp, known: { id?: string; ref?: string } = {}): FaultyRow =>
+    new FaultyRow(
+      { code: 'INVALID_ROW', message: expect.stringMatching(message) as unknown as string },
+      known,
+    );
+
+  it('fails each invalid row with its line, its column and the reason, and yields the others', async () => {
+    const rows = [
+      'Id,Ref,notes,score',
+      'c1,r1,fine,1',
+      'c2,r2',
+      'c3,r3,a,1,b',
+      ',r4,a,1',
+      '#N/A,r5,a,1',
+      'c6,r6,5" pipe,1',
+      'c7,r7,"two',
+      `lines",${'['.repeat(70)}`,
+      `c8,${'r'.repeat(150)},${'x'.repeat(300)},1`,
+      `${'i'.repeat(180)},,x,`,
+      'c11,r11,last,2',
+    ];
+    const found = [
+      { id: 'c1', ref: 'r1', notes: 'fine', score: 1 },
+      INVALID(/^line 3: expected 4 cells, found 2$/, { id: 'c2', ref: 'r2' }),
+      INVALID(/^line 4: expected 4 cells, found 5; cell 5 has no column: "b"$/, { id: 'c3', ref: 'r3' }),
+      INVALID(/^line 5, column "Id": expected a non-empty string$/, { ref: 'r4' }),
+      INVALID(/^line 6, column "Id": expected a non-empty string$/, { ref: 'r5' }),
+      INVALID(/^line 7, column "notes": found a quote within a cell/, { id: 'c6', ref: 'r6' }),
+      { id: 'c7', ref: 'r7', notes: 'two\nlines', score: '['.repeat(70) },
+      INVALID(/^line 10, column "notes": expected a row of at most 200 bytes/, {
+        id: 'c8',
+        ref: 'r'.repeat(150),
+      }),
+      INVALID(/^line 11: expected an entity of at most 200 bytes of JSON, found 201$/, {
+        id: 'i'.repeat(180),
+      }),
+      { id: 'c11', ref: 'r11', notes: 'last', score: 2 },
+    ];
+    for (const size of [1, 7, 10_000]) expect(await of(rows.join('\n'), {}, [size])).toEqual(found);
+  });
+
+  it.each([
+    ['has text after a closing quote', 'c2,"x\nc3,"y"\n', 'INVALID_ROW', 'line 3: notes'],
+    ['has a quote that is not closed', 'c2,"x\nc3,y\n', 'INVALID_ROW', 'line 3: notes'],
+    ['ends within a huge cell', `c2,"${'x'.repeat(300)}`, 'INVALID_ROW', 'line 3: notes'],
+    [
+      'has a huge row with a line break in it',
+      `c2,"${'x\n'.repeat(150)}"\nc3,y`,
+      'ENTITY_TOO_LARGE',
+      'line 3: notes',
+    ],
+  ])('refuses a file whose rows cannot be separated because it %s', async (_what, rows, code, field) => {
+    for (const size of [1, 7, 10_000]) {
+      const error = await of(`id,notes\nc1,A\n${rows}`, {}, [size]).catch((caught: unknown) => caught);
+      expect(error).toMatchObject({ code, issues: [{ field }] });
+    }
+  });
+
+  it('maps columns by their titles, and by what is left of them without case, spaces and hyphens', async () => {
+    const columns = {
+      'Key ': 'id',
+      'E-Mail': 'email',
+      EMAIL: null,
+      mail: null,
+      _score: 'score',
+      notes: 'notes',
+    };
+    const text = 'key;E-Mail;e mail;Mail;_score;Notes;City;\nc1;a;b;c;7;n;Bonn;\n';
+    expect(await of(text, { columns })).toEqual([
+      { id: 'c1', email: 'a', score: 7, notes: 'n', city: 'Bonn' },
+    ]);
+    expect(await of('Key|x y\nc1|a,b\n', { columns: { Key: 'id', 'X-Y': 'city' } })).toEqual([
+      { id: 'c1', city: 'a,b' },
+    ]);
+  });
+
+  it('names each column of the map that the file lacks, each unknown target and each field with two columns', async () => {
+    const columns = { Surnam: 'lastName', city: 'town', Mail: 'email', Notes: 'increment.score' };
+    const { code, issues } = await refusal('id,Surname,city,Mail,email,Notes\nc1,A,B,C,D,E\n', { columns });
+    expect(code).toBe('INVALID_HEADER');
+    expect(issues).toEqual([
+      {
+        field: 'columns["Surnam"]',
+        message:
+          'expected the title of a column, found "id", "Surname", "city", "Mail", "email", "Notes"; did you mean "Surname"?',
+      },
+      {
+        field: 'columns["city"]',
+        message:
+          'expected the name of a field, id, ref, expectedVersion, or null, found "town"; did you mean "tags"?',
+      },
+      { field: 'column 5 "email"', message: 'expected each column once; column 4 is "email" already' },
+      { field: 'column 2 "Surname"', message: expect.stringContaining('unknown field') as unknown as string },
+      { field: 'column 3 "city"', message: 'this action cannot use "town"' },
+      { field: 'column 6 "Notes"', message: 'this action cannot use "increment.score"' },
+    ]);
+  });
+
+  it('ignores columns whose title starts with an underscore', async () => {
+    expect(await of('_row,id,_status,score,_x\n1,c1,"fail""ed",3,\n')).toEqual([{ id: 'c1', score: 3 }]);
+  });
+
+  it('keeps each row and the header as they were sent, if asked', async () => {
+    const rows = ['c1; A ;failure;7', 'c2', '"c3";"A\r\n""b""";"x";8', `c4;${'y'.repeat(300)};;9`];
+    const text = `${BOM}"id";notes;_status;_row\r\n${rows.join('\r\n')}`;
+    const found = await of(text, { keepSource: true }, [3]);
+    const file = { header: '"id";notes;_status;_row', delimiter: ';' };
+    const own = (_status: string, _row: string) => new Map(Object.entries({ _status, _row }));
+    expect(found.map((row) => sourceOf(row as IncomingRow))).toEqual([
+      { text: rows[0], line: 2, own: own('failure', '7'), file },
+      { text: rows[1], line: 3, own: own('', ''), file },
+      { text: rows[2], line: 4, own: own('x', '8'), file },
+      { text: null, line: 6, own: own('', ''), file },
+    ]);
+    expect(found[2]).toMatchObject({ id: 'c3', notes: 'A\r\n"b"' });
+    expect(JSON.stringify(found[0])).toBe('{"id":"c1","notes":" A "}');
+  });
+
   it('names every faulty row by its line in the file', async () => {
     const { issues, message } = await refusal('id,notes\r\nc1,"a\r\nb\r\nc"\r\nc2\r\n\r\nc3,x\rc4,y,z\n,q\n');
     expect(issues.map(({ field }) => field)).toEqual(['line 5', 'line 8', 'line 9: id']);
@@ -174,7 +294,7 @@ describe('csvEntities', () => {
     expect((await refusal(`id,city\n${'c1\n'.repeat(50)}`)).issues).toHaveLength(20);
   });
 
-  it('yields nothing after its first faulty row', async () => {
+  it('yields nothing after its first faulty row if invalid rows are refused', async () => {
     const seen: unknown[] = [];
     const file = (async function* () {
       yield await Promise.resolve(Buffer.from('id,city\nc1,A\nc2\nc3,C\n'));
@@ -184,6 +304,7 @@ describe('csvEntities', () => {
         entityType: contact,
         maxRowBytes: 200,
         maxEmptyLines: 20,
+        invalidRows: 'refuse',
         unknownColumns: () => [],
       }))
         seen.push(entity);
@@ -198,7 +319,9 @@ describe('csvEntities', () => {
       throw new Error('the connection is gone');
     })();
     const options = { entityType: contact, maxRowBytes: 200, maxEmptyLines: 20, unknownColumns: () => [] };
-    await expect(csvEntities(file, options).next()).rejects.toMatchObject({ code: 'INVALID_ROW' });
+    await expect(csvEntities(file, { ...options, invalidRows: 'refuse' }).next()).rejects.toMatchObject({
+      code: 'INVALID_ROW',
+    });
   });
 
   it('names the lines, the byte and the likely cause if a file is not UTF-8', async () => {

@@ -1,11 +1,14 @@
-import { changeNames, type EntityType } from '@bulk/action-types';
+import type { EntityType } from '@bulk/action-types';
+import type { ColumnMap } from '@bulk/contracts';
 import { BY_ID, InvalidInputError, type FieldIssue, type RowIdentity } from '@bulk/domain';
+import { mapTitles } from './column-map.ts';
+import { foldName, namesOf, suggestedName } from './names.ts';
 import { quoted, withoutInvisible } from './visible.ts';
 
 /** A column of a CSV. */
-export interface Column {
-  /** Its name in an entity. */
-  readonly name: string;
+export interface HeaderColumn {
+  /** Its name in an entity; null if its cells are ignored. */
+  readonly name: string | null;
   /** Its name in the file. */
   readonly title: string;
 }
@@ -16,28 +19,17 @@ export interface HeaderOptions {
   readonly identity?: RowIdentity | undefined;
   /** Returns the columns that the action cannot use. */
   readonly unknownColumns: (columns: readonly string[]) => readonly string[];
+  /** What the caller says about columns. Columns that it does not name count as without it. */
+  readonly columns?: ColumnMap | undefined;
 }
 
-/** Names that every entity may have in addition to its fields. */
-const OWN_NAMES = ['id', 'ref', 'expectedVersion'] as const;
-/** Maximum number of single-character edits between a title and a suggested name. */
-const MAX_DISTANCE = 4;
-
-/** Normalises a name: case, white space, `_`, `-` and invisible characters do not count. */
-export function foldName(name: string): string {
-  return withoutInvisible(name)
-    .normalize('NFC')
-    .toLowerCase()
-    .replace(/[\s_-]+/gu, '');
-}
-
-/** Returns the names that a column may have: a field, or a change of one such as `increment.score`. */
-export function namesOf(entityType: EntityType): string[] {
-  return [...OWN_NAMES, ...Object.keys(entityType.patchSchema.shape), ...changeNames(entityType)];
+/** Returns whether a column is one that our results add, such as `_row`. Its cells set nothing. */
+export function isOwn(title: string): boolean {
+  return withoutInvisible(title).startsWith('_');
 }
 
 /**
- * Identifies each column. A title that is not exactly a name counts as the only name that equals it except for case,
+ * Identifies each column, first by the caller's map. A title that starts with `_` is ignored. A title that is not exactly a name counts as the only name that equals it except for case,
  * white space, `_` and `-`.
  *
  * @returns a column for each title; undefined for an empty title at the end of the row, which must have no cells.
@@ -45,24 +37,28 @@ export function namesOf(entityType: EntityType): string[] {
  */
 export function columnsOf(
   titles: readonly string[],
-  { entityType, identity = BY_ID, unknownColumns }: HeaderOptions,
-): (Column | undefined)[] {
+  { entityType, identity = BY_ID, unknownColumns, columns: map = {} }: HeaderOptions,
+): (HeaderColumn | undefined)[] {
   const known = namesOf(entityType);
   const byFolded = groupedByFolded(known);
   const lastNamed = titles.findLastIndex((title) => withoutInvisible(title) !== '');
-  const issues: FieldIssue[] = [];
-  const columns = titles.map((title, i): Column | undefined => {
+  const mapped = mapTitles(titles, map, known);
+  const issues: FieldIssue[] = [...mapped.issues];
+  const columns = titles.map((title, i): HeaderColumn | undefined => {
     const place = placeOf(i, title);
+    const target = mapped.targets.get(i);
+    if (target !== undefined) return { name: target, title };
     if (i > lastNamed) return undefined;
     if (withoutInvisible(title) === '') {
       issues.push({ field: place, message: 'expected a name in the first row' });
       return undefined;
     }
-    return { name: nameOf(title, known, byFolded), title };
+    return { name: isOwn(title) ? null : nameOf(title, known, byFolded), title };
   });
   columns.forEach((column, i) => {
-    const first = columns.findIndex((other) => other !== undefined && other.name === column?.name);
-    if (column === undefined || first === i) return;
+    if (column === undefined || column.name === null) return;
+    const first = columns.findIndex((other) => other?.name === column.name);
+    if (first === i) return;
     issues.push({
       field: placeOf(i, column.title),
       message: `expected each column once; column ${first + 1} is ${quoted(column.name)} already`,
@@ -81,10 +77,12 @@ export function columnsOf(
   }
   const unknown = new Set(unknownColumns(names.filter((name) => !['id', 'ref', key].includes(name))));
   columns.forEach((column, i) => {
-    if (column === undefined || !unknown.has(column.name)) return;
+    if (column === undefined || column.name === null || !unknown.has(column.name)) return;
     issues.push({
       field: placeOf(i, column.title),
-      message: `unknown field${suggestion(column.title, known)}`,
+      message: mapped.targets.has(i)
+        ? `this action cannot use ${quoted(column.name)}`
+        : `unknown field${suggestedName(column.title, known)}`,
     });
   });
   if (issues.length > 0) {
@@ -124,31 +122,4 @@ function nameOf(
   if (known.includes(plain)) return plain;
   const [only, ...others] = byFolded.get(foldName(title)) ?? [];
   return only !== undefined && others.length === 0 ? only : plain;
-}
-
-function suggestion(title: string, known: readonly string[]): string {
-  const folded = foldName(title);
-  let nearest: { readonly name: string; readonly distance: number } | undefined;
-  for (const name of known) {
-    const distance = distanceOf(folded, foldName(name));
-    if (distance <= Math.min(MAX_DISTANCE, name.length) && distance < (nearest?.distance ?? Infinity))
-      nearest = { name, distance };
-  }
-  const part = known.find((name) => folded.endsWith(foldName(name)) || folded.startsWith(foldName(name)));
-  const name = part ?? nearest?.name;
-  return name === undefined ? '' : `; did you mean ${quoted(name)}?`;
-}
-
-/** Returns Levenshtein's distance. */
-function distanceOf(a: string, b: string): number {
-  let row = Array.from({ length: b.length + 1 }, (_, i) => i);
-  for (let i = 1; i <= a.length; i += 1) {
-    const next = [i];
-    for (let j = 1; j <= b.length; j += 1) {
-      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
-      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
-    }
-    row = next;
-  }
-  return row[b.length] ?? 0;
 }

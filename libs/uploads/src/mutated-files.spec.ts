@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { ENTITY_TYPES } from '@bulk/action-types';
-import { inexactNumbers, InvalidInputError } from '@bulk/domain';
+import { FaultyRow, inexactNumbers, InvalidInputError } from '@bulk/domain';
 import { CSV_FILE, mutated, mutations, NDJSON_FILE } from '@bulk/testing/mutated-bytes';
 import fc from 'fast-check';
 import { CSV_NULL } from './cells.ts';
@@ -91,7 +91,7 @@ function strictCsvEntities(file: Buffer): unknown[] | undefined {
     Object.fromEntries(
       columns.flatMap((column, i): [string, unknown][] => {
         const cell = i === 0 ? cells[i]?.replace(/^\ufeff/u, '') : cells[i];
-        if (column === undefined || (cell === '' && column.name !== 'id')) return [];
+        if (column === undefined || column.name === null || (cell === '' && column.name !== 'id')) return [];
         return [[column.name, cell === CSV_NULL ? null : cell]];
       }),
     ),
@@ -104,6 +104,12 @@ function strictLines(file: Buffer): string[] | undefined {
     .filter((line) => line.trim() !== '');
 }
 
+/** Checks a reading in which invalid rows fail against one in which they are refused. */
+function checkFailing(failing: unknown[] | undefined, refusing: unknown[] | undefined): void {
+  if (refusing !== undefined) expect(failing).toEqual(refusing);
+  else if (failing !== undefined) expect(failing.some((row) => row instanceof FaultyRow)).toBe(true);
+}
+
 describe('a randomly changed file', () => {
   it('is refused with a coded error or read exactly, as CSV', async () => {
     expect(strictCsvEntities(CSV_FILE)).toHaveLength(3);
@@ -111,7 +117,9 @@ describe('a randomly changed file', () => {
     await fc.assert(
       fc.asyncProperty(mutations, fc.integer({ min: 1, max: 40 }), async (changes, size) => {
         const file = mutated(CSV_FILE, changes);
-        const found = await read(csvEntities(cut(file, size), { ...LIMITS, ...HEADER, delimiter: ',' }));
+        const options = { ...LIMITS, ...HEADER, delimiter: ',' };
+        const found = await read(csvEntities(cut(file, size), { ...options, invalidRows: 'refuse' }));
+        checkFailing(await read(csvEntities(cut(file, size), { ...options, invalidRows: 'fail' })), found);
         if (found === undefined) return;
         accepted += 1;
         expect(found).toEqual(strictCsvEntities(file));
@@ -127,7 +135,8 @@ describe('a randomly changed file', () => {
     await fc.assert(
       fc.asyncProperty(mutations, fc.integer({ min: 1, max: 40 }), async (changes, size) => {
         const file = mutated(NDJSON_FILE, changes);
-        const found = await read(ndjsonEntities(cut(file, size), LIMITS));
+        const found = await read(ndjsonEntities(cut(file, size), { ...LIMITS, invalidRows: 'refuse' }));
+        checkFailing(await read(ndjsonEntities(cut(file, size), { ...LIMITS, invalidRows: 'fail' })), found);
         if (found === undefined) return;
         accepted += 1;
         const lines = strictLines(file);

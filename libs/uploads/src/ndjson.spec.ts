@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import type { InvalidRows } from '@bulk/contracts';
+import { FaultyRow } from '@bulk/domain';
 import { ndjsonEntities } from './ndjson.ts';
 
 const MAX_EMPTY = 1_000;
@@ -15,19 +17,22 @@ async function* cut(text: string, sizes: readonly number[]): AsyncGenerator<Buff
   }
 }
 
-async function all(bytes: AsyncIterable<Buffer>, maxLineBytes = 1_000): Promise<unknown[]> {
+async function all(
+  bytes: AsyncIterable<Buffer>,
+  maxLineBytes = 1_000,
+  invalidRows: InvalidRows = 'fail',
+): Promise<unknown[]> {
   const found: unknown[] = [];
-  for await (const entity of ndjsonEntities(bytes, { maxLineBytes, maxEmptyLines: MAX_EMPTY }))
+  for await (const entity of ndjsonEntities(bytes, { maxLineBytes, maxEmptyLines: MAX_EMPTY, invalidRows }))
     found.push(entity);
   return found;
 }
-const of = (text: string | Buffer, maxLineBytes?: number): Promise<unknown[]> =>
-  all(
-    (async function* () {
-      yield await Promise.resolve(Buffer.from(text));
-    })(),
-    maxLineBytes,
-  );
+async function* whole(text: string | Buffer): AsyncGenerator<Buffer> {
+  yield await Promise.resolve(Buffer.from(text));
+}
+const of = (text: string | Buffer): Promise<unknown[]> => all(whole(text));
+const refusing = (text: string | Buffer, maxLineBytes?: number): Promise<unknown[]> =>
+  all(whole(text), maxLineBytes, 'refuse');
 
 describe('ndjsonEntities', () => {
   it('yields the same entities however the bytes are split', async () => {
@@ -78,17 +83,52 @@ describe('ndjsonEntities', () => {
     expect(await of('{"id":"a","ref":null}')).toEqual([{ id: 'a', ref: null }]);
   });
 
+  it('fails each invalid line with its number, its key and the reason, and yields the others', async () => {
+    const lines = [
+      '{"id":"a"}',
+      '{"id":',
+      '[1]',
+      '{"id":"","ref":"r4"}',
+      '{"id":"e","ref":7}',
+      '{"id":"f","id":"g"}',
+      `{"id":"${'x'.repeat(300)}"}`,
+      `{"id":"h","n":[${'1e999,'.repeat(10)}1]}`,
+      `{"id":"i","n":${'['.repeat(63)}1e999${']'.repeat(63)}}`,
+      '',
+      '{"id":"last"}',
+    ];
+    const invalid = (message: RegExp, known: { id?: string; ref?: string } = {}): FaultyRow =>
+      new FaultyRow(
+        { code: 'INVALID_ROW', message: expect.stringMatching(message) as unknown as string },
+        known,
+      );
+    const found = [
+      { id: 'a' },
+      invalid(/^line 2: expected one JSON object per line, found an end/),
+      invalid(/^line 3: expected an object with an id/),
+      invalid(/^line 4, key "id": expected a non-empty string$/, { ref: 'r4' }),
+      invalid(/^line 5, key "ref": .*string/, { id: 'e' }),
+      invalid(/^line 6: .*key "id" twice/),
+      invalid(/^line 7: expected at most 200 bytes$/),
+      invalid(/^line 8: expected an entity of at most 200 bytes of JSON, found \d+$/, { id: 'h' }),
+      invalid(/^line 9: expected at most 64 levels of nesting$/, { id: 'i' }),
+      { id: 'last' },
+    ];
+    for (const sizes of [[1], [7], [10_000]])
+      expect(await all(cut(lines.join('\n'), sizes), 200)).toEqual(found);
+  });
+
   it('names at most 20 faulty lines', async () => {
     const lines = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? `{"id":"${i}"}` : 'x'));
-    await expect(of(lines.join('\n'))).rejects.toMatchObject({
+    await expect(refusing(lines.join('\n'))).rejects.toMatchObject({
       message: '15 rows of the NDJSON are invalid',
       issues: Array.from({ length: 15 }, (_, i) => ({ field: `line ${2 * i + 2}` })),
     });
-    await expect(of('x\n'.repeat(30))).rejects.toMatchObject({ issues: { length: 20 } });
+    await expect(refusing('x\n'.repeat(30))).rejects.toMatchObject({ issues: { length: 20 } });
   });
 
   it("says where a line stops being JSON, without the parser's message", async () => {
-    await expect(of('{"id":"a" "b":1}')).rejects.toMatchObject({
+    await expect(refusing('{"id":"a" "b":1}')).rejects.toMatchObject({
       issues: [
         {
           message:
@@ -108,7 +148,7 @@ describe('ndjsonEntities', () => {
 
     ['a long line', `{"id":"a"}\n{"id":"${'x'.repeat(200)}"}\n`, 'ENTITY_TOO_LARGE', 'line 2'],
     ['a long line without end', `{"id":"a"}\n{"id":"${'x'.repeat(200)}`, 'ENTITY_TOO_LARGE', 'line 2'],
-  ])('refuses %s and names the line', async (_what, text, code, field) => {
-    await expect(of(text, 100)).rejects.toMatchObject({ code, issues: [{ field }] });
+  ])('refuses %s, if invalid rows are refused, and names the line', async (_what, text, code, field) => {
+    await expect(refusing(text, 100)).rejects.toMatchObject({ code, issues: [{ field }] });
   });
 });

@@ -8,6 +8,7 @@ import { tracingConfigShape } from '@bulk/runtime/telemetry';
 import { z } from 'zod';
 import { dispatchConfigShape } from './dispatch/dispatch-config.ts';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
+import { mappingConfigShape } from './mappings/mapping-config.ts';
 import { recordsConfigShape } from './records/records-config.ts';
 import { checkQuotaConfig, quotaConfigShape } from './quotas/quota-config.ts';
 
@@ -25,6 +26,7 @@ const variables = z.object({
   ...authConfigShape,
   ...rateLimitConfigShape,
   ...quotaConfigShape,
+  ...mappingConfigShape,
   ...recordsConfigShape,
   PORT: integer({ min: 0, max: 65_535 }, 3_000, 'Port of the REST API; 0: any free one.'),
   ADMIN_PORT: integer(

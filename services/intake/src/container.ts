@@ -42,6 +42,7 @@ import { createFirstPositionUpkeep, type FirstPositionUpkeep } from './clean-up/
 import { Janitor } from './clean-up/janitor.ts';
 import { StagingArea } from './submission/staging-area.ts';
 import { quotaLimitsOf } from './quotas/quota-config.ts';
+import { ColumnMappings } from './mappings/column-mappings.ts';
 import { Quotas } from './quotas/quotas.ts';
 import { Webhooks } from './webhooks/webhooks.ts';
 
@@ -291,6 +292,12 @@ function bindApi(
       webhooks: resolution.get(TOKENS.webhooks),
       registry,
       actions,
+      mappings: new ColumnMappings({
+        database,
+        registry,
+        perAccount: config.COLUMN_MAPPINGS_ACCOUNT,
+        now,
+      }),
       logs,
       control: new ActionControl({
         database,

@@ -3,6 +3,7 @@ import { OPERATIONS } from '@bulk/contracts';
 import { routePath } from './http/bind.ts';
 import { addControlRoutes, type ControlRoutesOptions } from './control/control-routes.ts';
 import { addLogRoutes, type LogRoutesOptions } from './reading/log-routes.ts';
+import { addMappingRoutes, type MappingRoutesOptions } from './mappings/mapping-routes.ts';
 import { addRecordRoutes, type RecordRoutesOptions } from './records/record-routes.ts';
 import { addReadRoutes, type ReadRoutesOptions } from './reading/read-routes.ts';
 import { addCreateRoute, type CreateRouteOptions } from './submission/create-route.ts';
@@ -16,6 +17,7 @@ export type RoutesOptions = CreateRouteOptions &
   LogRoutesOptions &
   ControlRoutesOptions &
   RetryRouteOptions &
+  MappingRoutesOptions &
   UndoRouteOptions &
   WebhookRoutesOptions;
 
@@ -32,6 +34,7 @@ export function createRouter(options: RoutesOptions): Router {
   addRecordRoutes(router, options);
   addControlRoutes(router, options);
   addRetryRoute(router, options);
+  addMappingRoutes(router, options);
   addUndoRoute(router, options);
   addWebhookRoutes(router, options);
   checkComplete(router);

@@ -44,7 +44,7 @@ const staging = (): Promise<number> => harness.database.actions.countDocuments({
 describe('a request', () => {
   it.each<[string, string, string | Buffer, Record<string, string>, number, string]>([
     ['an entity nested 4,500 levels in JSON', '/bulk-actions', action(`{"id":"a","x":${nested(4_500)}}`), JSON_TYPE, 400, 'INVALID_REQUEST'],
-    ['an entity nested 4,500 levels in NDJSON', UPDATE, `{"id":"a","x":${nested(4_500)}}\n`, NDJSON, 400, 'INVALID_ROW'],
+    ['an entity nested 4,500 levels in NDJSON', `${UPDATE}&invalidRows=refuse`, `{"id":"a","x":${nested(4_500)}}\n`, NDJSON, 400, 'INVALID_ROW'],
     ['a config nested 4,500 levels', '/bulk-actions', `{"actionType":"update","config":${nested(4_500)},"entities":[{"id":"a"}]}`, JSON_TYPE, 400, 'INVALID_REQUEST'],
     ['a config nested 200 levels in the query', `${UPDATE}&config=${encodeURIComponent(nested(200))}`, 'id\na\n', CSV, 400, 'INVALID_REQUEST'],
     ['brackets without end', '/bulk-actions', '['.repeat(190_000), JSON_TYPE, 400, 'INVALID_REQUEST'],

@@ -38,8 +38,9 @@ async function published({ status, body }: Answer): Promise<Fields[]> {
   return batches
     .flatMap(({ batch }) => batch.entities)
     .sort((a, b) => a.position - b.position)
-    .map(({ id, ref, fields }) => ({
+    .map(({ id, ref, fields, fault }) => ({
       id,
+      ...((fault ?? null) === null ? {} : { fault: fault?.message }),
       ...(ref === null ? {} : { ref }),
       ...(JSON.parse(fields) as Fields),
     }));
@@ -96,6 +97,17 @@ describe('a file as people really send it', () => {
     ]);
   });
 
+  it('fails only the ragged rows', async () => {
+    const rows = await published(await send('13-ragged-rows.csv', CSV));
+    expect(rows).toHaveLength(250);
+    expect(rows.filter(({ fault }) => fault !== undefined).map(({ fault }) => fault)).toEqual([
+      'line 41: expected 3 cells, found 2',
+      'line 42: expected 3 cells, found 4; cell 4 has no column: "extra"',
+      'line 201: expected 3 cells, found 1',
+      expect.stringMatching(/^line 251, column "id": /),
+    ]);
+  });
+
   it('keeps ids and refs that a spreadsheet would read as formulas', async () => {
     const entities = await published(await send('25-formula-refs.ndjson', NDJSON));
     expect(entities.map(({ ref }) => ref)).toEqual([
@@ -140,7 +152,7 @@ describe('a file with ambiguous content', () => {
     ['35a-deep-entity.json', JSON_TYPE, 'INVALID_REQUEST', { '(body)': /levels of nesting/ }],
   ])('is refused with every fault in its place and leaves nothing behind: %s', async (file, headers, code, faults) => {
     const before = await harness.traces();
-    const { status, body } = await send(file, headers, headers === JSON_TYPE ? '/bulk-actions' : UPSERT);
+    const { status, body } = await send(file, headers, headers === JSON_TYPE ? '/bulk-actions' : `${UPSERT}&invalidRows=refuse`);
     expect([status, body.error?.code]).toEqual([400, code]);
     const found = Object.fromEntries((body.error?.details ?? []).map(({ field, message }) => [field, message]));
     expect(found).toEqual(

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
+import { createRegistry } from '@bulk/action-types';
 import { ACTION_SORTS, listActionsQuerySchema, logsQuerySchema } from '@bulk/contracts';
 import { ACTION_STATUSES, LANES } from '@bulk/domain';
 import { ensureIndexes, type Database } from '@bulk/mongo';
@@ -19,6 +20,7 @@ import { FirstPositionRelease } from '../src/clean-up/first-position-release.ts'
 import { FirstPositionRenewal } from '../src/clean-up/first-position-renewal.ts';
 import { Janitor } from '../src/clean-up/janitor.ts';
 import type { StagingArea } from '../src/submission/staging-area.ts';
+import { ColumnMappings } from '../src/mappings/column-mappings.ts';
 import { Quotas } from '../src/quotas/quotas.ts';
 import { entitiesOf, IntakeHarness, PARTITIONS } from './harness.ts';
 
@@ -108,6 +110,10 @@ async function askEverything(): Promise<void> {
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
   await new Janitor(database, { ...options, now: later }, silentLogger()).sweep();
   await askForQuotas(staging);
+  const mappings = new ColumnMappings({ database, registry: createRegistry(), perAccount: 1, now });
+  await mappings.put('acme', 'mine', { entityType: 'contact', columns: { Key: 'id' } });
+  await mappings.list('acme');
+  await mappings.remove('acme', 'mine');
 }
 
 /** Stages an upload that is refused for a quota, and one that is accepted. */
@@ -182,12 +188,15 @@ it('every query of intake uses an index', async () => {
     'find account_quotas',
     'find action_logs',
     'find actions',
+    'find column_mappings',
     'find dispatch_lanes',
     'find staged_batches',
     'findAndModify account_quotas',
     'findAndModify actions',
+    'findAndModify column_mappings',
     'update account_quotas',
     'update actions',
+    'update column_mappings',
     'update dispatch_lanes',
   ]);
   expect(await plans.scans(database)).toEqual([]);

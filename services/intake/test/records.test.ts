@@ -302,7 +302,7 @@ describe('the records of an account', () => {
       'c-000000,1,Name 0,"[""vip"",""a,b \\""c\\""""]",,',
     ]);
     const rows: unknown[] = [];
-    const options = { delimiter: undefined, charset: undefined, entityType: contact, maxRowBytes: 10_000, maxEmptyLines: 1, unknownColumns: () => [] };
+    const options = { delimiter: undefined, charset: undefined, entityType: contact, maxRowBytes: 10_000, maxEmptyLines: 1, invalidRows: 'refuse' as const, unknownColumns: () => [] };
     for await (const row of csvEntities(chunks(text), options)) rows.push(row);
     const expected = [...Array.from({ length: SMALL }, (_, i) => recordAt('acme', i)), { ...recordAt('acme', SMALL + 1), lastName: '=1+1', phone: '+49 228 1' }];
     expect(rows).toEqual(

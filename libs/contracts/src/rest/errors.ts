@@ -73,19 +73,19 @@ export const REST_ERRORS = {
   },
   ENTITY_TOO_LARGE: {
     status: 400,
-    when: 'the JSON of one entity is larger than MAX_ENTITY_BYTES',
+    when: 'the JSON of one entity is larger than MAX_ENTITY_BYTES; with `invalidRows=fail` only if the row is one that may have swallowed others',
     message: 'an entity is too large',
     details: [{ field: 'entities[60]', message: 'expected at most 65536 bytes of JSON' }],
   },
   INVALID_HEADER: {
     status: 400,
-    when: 'the first row of a CSV has no column `id`, names a column twice, or names a column that the action cannot use',
+    when: 'the first row of a CSV has no column `id`, names a column twice, or names a column that the action cannot use, or `columns` names a column that the file lacks',
     message: 'the first row of the CSV is invalid',
     details: [{ field: 'column 2 "lastnam"', message: 'unknown field; did you mean "lastName"?' }],
   },
   INVALID_ROW: {
     status: 400,
-    when: 'rows of an upload are not entities; `details` names up to 20 of them, and the upload is discarded',
+    when: 'rows of an upload are no entities and `invalidRows` is `refuse`, or the rows of a CSV cannot be separated; `details` names up to 20 of them, and the upload is discarded',
     message: '2 rows of the CSV are invalid',
     details: [
       { field: 'line 17: id', message: 'expected a non-empty string' },
@@ -154,6 +154,11 @@ export const REST_ERRORS = {
     status: 404,
     when: 'the account has no such action',
     message: 'there is no action 0193a3c4-5b6f-7c1d-8e2f-a1b2c3d4e5f6 in this account',
+  },
+  MAPPING_NOT_FOUND: {
+    status: 404,
+    when: 'the account has no saved column mapping of this name',
+    message: 'there is no column mapping "crm-export" in this account',
   },
   ENTITY_NOT_FOUND: {
     status: 404,
@@ -227,6 +232,12 @@ export const REST_ERRORS = {
     status: 422,
     when: 'webhooks may not be sent to this URL',
     message: 'the callback URL is not allowed',
+  },
+  TOO_MANY_MAPPINGS: {
+    status: 422,
+    when: 'the account has COLUMN_MAPPINGS_ACCOUNT saved column mappings already',
+    message: 'an account may save 100 column mappings; delete one first',
+    details: { limit: 100 },
   },
   FILTER_MATCHES_NOTHING: {
     status: 422,

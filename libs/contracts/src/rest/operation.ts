@@ -6,6 +6,7 @@ export const TAGS = {
   Actions: 'Start a bulk action, and list actions.',
   Progress: 'Follow one action: its state, its progress, and the outcome of each position.',
   Control: 'Cancel, pause, resume and retry.',
+  'Column mappings': 'Save how the columns of CSV files map to fields.',
   Records: 'Read, list and export the records that actions change.',
   Webhooks: 'Get a notification at the end of an action.',
 } as const;
@@ -48,7 +49,7 @@ export type OperationError = RestErrorCode | { readonly code: RestErrorCode; rea
  * references are derived from it.
  */
 export interface Operation {
-  readonly method: 'get' | 'post';
+  readonly method: 'get' | 'post' | 'put' | 'delete';
   /** The path, with parameters in braces: `/bulk-actions/{id}`. */
   readonly path: string;
   readonly operationId: string;

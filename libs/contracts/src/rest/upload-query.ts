@@ -1,6 +1,7 @@
 import { DEFAULT_ENTITY_TYPE, DEFAULT_LANE } from '@bulk/domain';
 import { z } from 'zod';
 import { failureLimitQueryShape } from './failure-limit-schemas.ts';
+import { mappingNameSchema } from './column-mappings.ts';
 import { actionParametersSchema } from './schemas.ts';
 
 /** Media types of an upload's body. A JSON body also contains the parameters. */
@@ -8,6 +9,11 @@ export const UPLOAD_MEDIA_TYPES = ['application/x-ndjson', 'text/csv'] as const;
 
 /** The possible delimiters of a CSV, the most usual first. */
 export const DELIMITERS = { comma: ',', semicolon: ';', tab: '\t', pipe: '|' } as const;
+
+/** What becomes of a file with invalid rows: those rows fail, or the whole file is refused. */
+export const INVALID_ROWS = ['fail', 'refuse'] as const;
+export type InvalidRows = (typeof INVALID_ROWS)[number];
+export const DEFAULT_INVALID_ROWS: InvalidRows = 'fail';
 
 /** Parses a parameter from JSON text. Its content is validated with all other parameters. */
 function jsonText() {
@@ -64,4 +70,17 @@ export const uploadQuerySchema = z.strictObject({
       description:
         'The delimiter of a CSV. Default: the one that a first line sep=… names, else the one found in the header.',
     }),
+  invalidRows: z
+    .enum(INVALID_ROWS, `expected one of ${INVALID_ROWS.join(', ')}`)
+    .optional()
+    .meta({
+      description: `What becomes of rows that are no entities. fail: each is the failure of its own position (\`INVALID_ROW\`). refuse: the request is refused and names up to 20 of them. Default: ${DEFAULT_INVALID_ROWS}.`,
+    }),
+  columns: jsonText().optional().meta({
+    description:
+      'The fields of the columns of a CSV, as JSON, by title; null ignores a column: {"E-mail address":"email","Notes (old)":null}. Columns that it does not name are identified by their titles.',
+  }),
+  mapping: mappingNameSchema.optional().meta({
+    description: 'The name of a saved column mapping, in place of `columns`.',
+  }),
 });

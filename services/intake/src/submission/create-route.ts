@@ -7,8 +7,7 @@ import {
   RestError,
   UPLOAD_MEDIA_TYPES,
 } from '@bulk/contracts';
-import { InvalidInputError, MAX_DEPTH, type IncomingEntity } from '@bulk/domain';
-import { csvEntities, ndjsonEntities } from '@bulk/uploads';
+import { InvalidInputError, MAX_DEPTH } from '@bulk/domain';
 import type { Context } from 'koa';
 import type { CreateAction, CreateResult } from './create-action.ts';
 import type { CreateFiltered } from './create-filtered.ts';
@@ -16,11 +15,14 @@ import { parseCreateRequest, type EntityLimits } from './parse-request.ts';
 import { BodyReader, drain, type BodyLimits } from './body-reader.ts';
 import { openFormFile, type UploadMediaType } from './file-part.ts';
 import { parseUploadQuery } from './upload-parameters.ts';
+import { columnsOf, uploadedRows } from './upload-rows.ts';
 import { atMost } from './at-most.ts';
 import { created } from './created.ts';
 import { accountOf, earlyAccountOf } from '../http/admission.ts';
 import type { Budget } from '../http/budget.ts';
 import { bindUnadmitted } from '../http/bind.ts';
+import { goneSignal } from '../http/gone-signal.ts';
+import type { ColumnMappings } from '../mappings/column-mappings.ts';
 import { rowIdentityOf } from '../matching/match-rule.ts';
 import { readJsonBody } from './json-body.ts';
 import type { CutOff } from '../http/stopping.ts';
@@ -30,6 +32,7 @@ export interface CreateRouteOptions {
   readonly createAction: CreateAction;
   readonly createFiltered: CreateFiltered;
   readonly registry: ActionRegistry;
+  readonly mappings: ColumnMappings;
   readonly limits: EntityLimits;
   /** Maximum size of a JSON body, which is read whole, in bytes. */
   readonly bodyLimitBytes: number;
@@ -81,17 +84,6 @@ function createFrom(ctx: Context, options: CreateRouteOptions): Promise<CreateRe
     'UNSUPPORTED_MEDIA_TYPE',
     `expected content-type application/json, ${UPLOAD_MEDIA_TYPES.join(', ')} or ${FORM}, found ${given}`,
   );
-}
-
-/** Returns a signal that aborts when the client leaves before its answer was sent. */
-function goneSignal({ res }: Context): AbortSignal {
-  const gone = new AbortController();
-  const look = (): void => {
-    if (!res.writableFinished) gone.abort(new Error('the client is gone'));
-  };
-  if (res.closed) look();
-  else res.once('close', look);
-  return gone.signal;
 }
 
 async function createFromJson(
@@ -156,8 +148,8 @@ async function stageUpload(
   key: string | undefined,
   options: CreateRouteOptions,
 ): Promise<CreateResult> {
-  const { createAction, registry, limits, uploadLimitBytes, maxCompressionRatio } = options;
-  const { parameters, delimiter, escaped } = parseUploadQuery(ctx.query);
+  const { createAction, registry, mappings, limits, uploadLimitBytes, maxCompressionRatio } = options;
+  const { parameters, file: fileParameters } = parseUploadQuery(ctx.query);
   const bodyLimits = {
     limitBytes: uploadLimitBytes,
     maxRatio: maxCompressionRatio,
@@ -170,28 +162,19 @@ async function stageUpload(
     type === FORM ? await openFormFile(body.bytes(), ctx.get('content-type'), bodyLimits) : undefined;
   const mediaType = file?.mediaType ?? (type as UploadMediaType);
   const charset = file === undefined ? ctx.request.charset || undefined : file.charset;
-  const bytes = (file ?? body).bytes();
-  // As many empty lines as entities: every second line of a file may be empty.
-  const maxEmptyLines = limits.maxEntities;
-  const identity = rowIdentityOf(registry, parameters);
-  const entities: AsyncIterable<IncomingEntity> =
-    mediaType === 'text/csv'
-      ? csvEntities(bytes, {
-          delimiter,
-          escaped,
-          charset,
-          entityType,
-          identity,
-          maxRowBytes: limits.maxEntityBytes,
-          maxEmptyLines,
-          unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
-        })
-      : ndjsonEntities(bytes, { maxLineBytes: limits.maxEntityBytes, maxEmptyLines, identity, charset });
   const digest = (): string => (file ?? body).digest(mediaType, ctx.querystring);
   try {
+    const columns = await columnsOf(fileParameters, (name) =>
+      mappings.columnsFor(accountId, name, entityType.name),
+    );
+    const identity = rowIdentityOf(registry, parameters);
+    const rows = uploadedRows(
+      { mediaType, charset, bytes: (file ?? body).bytes() },
+      { file: fileParameters, columns, entityType, identity, handler, limits },
+    );
     return await createAction.execute(accountId, {
       parameters,
-      entities: atMost(entities, limits.maxEntities),
+      entities: atMost(rows, limits.maxEntities),
       idempotency: key === undefined ? undefined : { key, digest },
     });
   } finally {

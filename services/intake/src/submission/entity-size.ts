@@ -3,6 +3,8 @@ import { FaultyRow, InvalidInputError, isDeeperThan, MAX_DEPTH, type IncomingRow
 /**
  * Returns the size of an entity: the number of bytes of its JSON.
  *
+ * A row at fault has no limit: it holds its fault, an id and a ref, which are bounded already.
+ *
  * @throws InvalidInputError `ENTITY_TOO_LARGE` if the size exceeds `maxBytes`; `INVALID_REQUEST` if
  * it is nested too deeply.
  */
@@ -14,7 +16,7 @@ export function checkedSize(entity: IncomingRow, position: number, maxBytes: num
     ]);
   }
   const bytes = Buffer.byteLength(JSON.stringify(entity));
-  if (bytes <= maxBytes) return bytes;
+  if (bytes <= maxBytes || entity instanceof FaultyRow) return bytes;
   throw new InvalidInputError('ENTITY_TOO_LARGE', 'an entity is too large', [
     { field: `entities[${position}]`, message: `expected at most ${maxBytes} bytes, found ${bytes}` },
   ]);

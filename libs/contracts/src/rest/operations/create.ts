@@ -50,13 +50,14 @@ export const CREATE_ACTION = {
     'text/csv': upload(
       [
         'The first row names the columns: `id` (with `matchBy` the field that it names, and for `create` neither is needed), optionally `ref` and `expectedVersion`, and fields. Case, spaces, `_` and `-` in a name do not matter.',
-        'An empty cell leaves its field unchanged, and `#N/A` clears it. Empty rows are ignored.',
+        'An empty cell leaves its field unchanged, and `#N/A` clears it. Empty rows are ignored, and so are columns whose name starts with `_`.',
+        'The parameters `columns` and `mapping` map other names. A row that is no entity fails (`INVALID_ROW`), unless `invalidRows` is `refuse`; a file whose rows cannot be separated, for example because a quote is not closed, is always refused.',
         'The text is UTF-8 unless a byte order mark or `charset` says otherwise. The delimiter is found from the first row, or from a line `sep=;` before it.',
       ].join(' '),
       'id,ownerId\ncontact-1,user-7\ncontact-2,user-8\n',
     ),
     'application/x-ndjson': upload(
-      'One entity per line, in JSON.',
+      'One entity per line, in JSON. A line that is no entity fails (`INVALID_ROW`), unless `invalidRows` is `refuse`.',
       '{"id":"contact-1","ownerId":"user-7"}\n{"id":"contact-2","ownerId":"user-8"}\n',
     ),
     'multipart/form-data': {
@@ -99,6 +100,7 @@ export const CREATE_ACTION = {
     'FILTER_TIMEOUT',
     'CALLBACK_URL_FORBIDDEN',
     { code: 'WEBHOOKS_DISABLED', status: 422 },
+    { code: 'MAPPING_NOT_FOUND', status: 422 },
   ],
 } as const satisfies Operation;
 

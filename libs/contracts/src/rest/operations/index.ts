@@ -1,4 +1,10 @@
 import type { Operation } from '../operation.ts';
+import {
+  DELETE_COLUMN_MAPPING,
+  GET_COLUMN_MAPPING,
+  LIST_COLUMN_MAPPINGS,
+  PUT_COLUMN_MAPPING,
+} from './column-mappings.ts';
 import { CANCEL_ACTION, PAUSE_ACTION, RESUME_ACTION, RETRY_ACTION } from './controls.ts';
 import { CREATE_ACTION } from './create.ts';
 import { FIND_ACTIONS, GET_STATUS_SUMMARY, LIST_ACTIONS } from './lists.ts';
@@ -26,6 +32,10 @@ export const OPERATIONS = {
   pauseAction: PAUSE_ACTION,
   resumeAction: RESUME_ACTION,
   retryAction: RETRY_ACTION,
+  listColumnMappings: LIST_COLUMN_MAPPINGS,
+  getColumnMapping: GET_COLUMN_MAPPING,
+  putColumnMapping: PUT_COLUMN_MAPPING,
+  deleteColumnMapping: DELETE_COLUMN_MAPPING,
   undoAction: UNDO_ACTION,
   listEntities: LIST_ENTITIES,
   exportEntitiesCsv: EXPORT_ENTITIES.csv,
