@@ -9,6 +9,8 @@ export type {
   LogEntry,
   LogPagination,
   LogSummary,
+  ResultWithInput,
+  RetryRequest,
   StatusSummary,
 } from '@bulk/contracts';
 export {

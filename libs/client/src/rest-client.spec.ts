@@ -241,6 +241,42 @@ describe('lists', () => {
 });
 
 describe('control', () => {
+  it('can send corrected results again, as a retry of their action', async () => {
+    const { client, asked } = await givenApi(() => accepted);
+    const text = 'id,_row\n1,1\n';
+    await client.uploadCorrected(ID, text, { delimiter: 'comma', idempotencyKey: 'mine' });
+    expect(asked[0]).toMatchObject({
+      method: 'POST',
+      body: text,
+      headers: { 'content-type': 'text/csv', 'idempotency-key': 'mine' },
+    });
+    expect(Object.fromEntries(asked[0]!.url.searchParams)).toEqual({ retryOf: ID, delimiter: 'comma' });
+  });
+
+  it('can iterate over results with what was sent', async () => {
+    const row = { ...entry(1), input: { id: 'c1', city: 'Bonn' } };
+    const { client, asked } = await givenApi(() => (response) => response.end(`${JSON.stringify(row)}\n`));
+    const rows = [];
+    for await (const each of client.iterateResults(ID, { include: 'input' })) rows.push(each);
+    expect(rows).toEqual([row]);
+    expect(asked[0]!.url.searchParams.get('include')).toBe('input');
+  });
+
+  it('can retry codes and corrected rows, with a key for the call', async () => {
+    let tries = 0;
+    const { client, asked } = await givenApi(() =>
+      ++tries === 1 ? refused(409, { 'retry-after': '0' }) : accepted,
+    );
+    const demand = { codes: ['VERSION_CONFLICT'], entities: [{ position: 3, city: 'Bonn' }] };
+    expect(await client.retryAction(ID, demand, { idempotencyKey: 'mine' })).toEqual(view);
+    const asking = `POST /api/bulk-actions/${ID}/retry ${JSON.stringify(demand)}`;
+    expect(asked.map(({ method, url, body }) => `${method} ${url.pathname} ${body}`)).toEqual([
+      asking,
+      asking,
+    ]);
+    expect(asked.map(({ headers }) => headers['idempotency-key'])).toEqual(['mine', 'mine']);
+  });
+
   it.each(['cancel', 'pause', 'resume', 'retry'] as const)(
     'can %s an action without a retry',
     async (what) => {

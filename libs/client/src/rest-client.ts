@@ -8,6 +8,7 @@ import {
   logPaginationSchema,
   logSummarySchema,
   MAX_LIMIT,
+  resultWithInputSchema,
   statusSummarySchema,
   type ActionStats,
   type ActionView,
@@ -17,6 +18,8 @@ import {
   type IncompleteResults,
   type LogEntry,
   type LogSummary,
+  type ResultWithInput,
+  type RetryRequest,
   type StatusSummary,
 } from '@bulk/contracts';
 import { InvalidAnswerError } from './errors.ts';
@@ -78,11 +81,19 @@ export class RestClient extends RecordsClient {
     body: UploadBody,
     options: UploadOptions,
   ): Promise<ActionView> {
-    const { contentType, contentEncoding, timeoutMs = UPLOAD_TIMEOUT_MS, signal } = options;
     const { config, retry, columns, ...query } = parameters;
+    return this.#upload({ ...query, ...asJson({ config, retry, columns }) }, body, options);
+  }
+
+  #upload(
+    query: NonNullable<ApiRequest['query']>,
+    body: UploadBody,
+    options: UploadOptions,
+  ): Promise<ActionView> {
+    const { contentType, contentEncoding, timeoutMs = UPLOAD_TIMEOUT_MS, signal } = options;
     return this.#create(
       {
-        query: { ...query, ...asJson({ config, retry, columns }) },
+        query,
         body: requestBodyOf(body),
         timeoutMs,
         signal,
@@ -143,9 +154,36 @@ export class RestClient extends RecordsClient {
     return this.#control(actionId, 'resume');
   }
 
-  /** Tries the failed positions of an ended action again. @returns the new action, whose `retryOf` is the old one. */
-  retryAction(actionId: string): Promise<ActionView> {
-    return this.#control(actionId, 'retry');
+  /**
+   * Tries failed positions of an ended action again. Positions that another retry tries, or has fixed, are left out.
+   *
+   * Without a request it tries all of them, and a repeated call returns the same action. With a request every call is a
+   * retry of its own, which is safe to repeat with the same `idempotencyKey`; see `createAction`.
+   *
+   * @returns the new action, whose `retryOf` is the old one.
+   */
+  retryAction(actionId: string, request?: RetryRequest, options: CreateOptions = {}): Promise<ActionView> {
+    if (request === undefined) return this.#control(actionId, 'retry');
+    return this.#create(
+      { path: pathOf(actionId, '/retry'), body: JSON.stringify(request), signal: options.signal },
+      options,
+      { 'content-type': 'application/json' },
+    );
+  }
+
+  /**
+   * Sends the results of an action again as a CSV that a person has corrected. They come from `results` with `include:
+   * 'input'`. The rows are matched by `_row`, and rows that have succeeded are left out; see `uploadEntities`.
+   *
+   * @returns the new action, a retry of the old one. Its `leftOut` has the number of rows that were left out.
+   */
+  uploadCorrected(
+    actionId: string,
+    body: UploadBody,
+    options: Omit<UploadOptions, 'contentType'> & Pick<UploadParameters, 'delimiter'> = {},
+  ): Promise<ActionView> {
+    const { delimiter, ...rest } = options;
+    return this.#upload({ retryOf: actionId, delimiter }, body, { ...rest, contentType: 'text/csv' });
   }
 
   /**
@@ -207,18 +245,18 @@ export class RestClient extends RecordsClient {
    */
   results(
     actionId: string,
-    { format, type, code, id, ref, exact, signal }: ResultsOptions & ResultsFile,
+    { format, type, code, id, ref, include, exact, signal }: ResultsOptions & ResultsFile,
   ): AsyncGenerator<string> {
     return this.#http.text({
       path: pathOf(actionId, `/results.${format}`),
-      query: { type, code: asList(code), id, ref, exact: format === 'csv' ? exact : undefined },
+      query: { type, code: asList(code), id, ref, include, exact: format === 'csv' ? exact : undefined },
       headers: { accept: `${format === 'csv' ? 'text/csv' : 'application/x-ndjson'}, application/json` },
       signal,
     });
   }
 
   /** Iterates over all outcomes in one request, from the file that `results` returns. */
-  async *iterateResults(actionId: string, options: ResultsOptions = {}): AsyncGenerator<LogEntry> {
+  async *iterateResults(actionId: string, options: ResultsOptions = {}): AsyncGenerator<ResultWithInput> {
     for await (const line of linesOf(this.results(actionId, { ...options, format: 'ndjson' }))) {
       yield parsedEntry(line);
     }
@@ -253,15 +291,15 @@ export class RestClient extends RecordsClient {
   }
 
   #create(
-    request: Omit<ApiRequest, 'path'>,
+    request: Omit<ApiRequest, 'path'> & Partial<Pick<ApiRequest, 'path'>>,
     { idempotencyKey = randomKey() }: CreateOptions,
     headers: Readonly<Record<string, string>>,
   ): Promise<ActionView> {
     return this.#http.one(
       {
+        path: ACTIONS,
         ...request,
         method: 'POST',
-        path: ACTIONS,
         headers: { ...headers, 'idempotency-key': idempotencyKey },
         idempotent: true,
       },
@@ -276,7 +314,7 @@ export class RestClient extends RecordsClient {
 
 const ACTIONS = 'bulk-actions';
 const MAPPINGS = 'column-mappings';
-const resultsRowSchema = logEntrySchema.or(incompleteResultsSchema);
+const resultsRowSchema = resultWithInputSchema.or(incompleteResultsSchema);
 
 function pathOf(actionId: string, rest = ''): string {
   return `${ACTIONS}/${encodeURIComponent(actionId)}${rest}`;
@@ -287,13 +325,13 @@ function mappingPath(name: string): string {
 }
 
 /** Parses a line of results. @throws InvalidAnswerError, also if the line reports that the results are incomplete. */
-function parsedEntry(line: string): LogEntry {
+function parsedEntry(line: string): ResultWithInput {
   const row = parsedRow(line);
   if (row.status !== 'incomplete') return row;
   throw new InvalidAnswerError(`the results are incomplete: ${row.message}`);
 }
 
-function parsedRow(line: string): LogEntry | IncompleteResults {
+function parsedRow(line: string): ResultWithInput | IncompleteResults {
   try {
     return resultsRowSchema.parse(JSON.parse(line));
   } catch (cause) {

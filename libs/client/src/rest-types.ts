@@ -109,6 +109,8 @@ export interface ResultsFile {
 }
 
 export interface ResultsOptions extends OutcomeFilter {
+  /** Adds what was sent for each position, as long as it is kept. @default only the outcomes */
+  readonly include?: 'input';
   readonly signal?: AbortSignal;
 }
 

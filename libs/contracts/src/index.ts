@@ -16,6 +16,7 @@ export * from './rest/operation.ts';
 export * from './rest/operations/index.ts';
 export * from './rest/records.ts';
 export * from './rest/rest-error.ts';
+export * from './rest/retry-request.ts';
 export * from './rest/schemas.ts';
 export * from './rest/upload-query.ts';
 export * from './webhooks/events.ts';

@@ -56,6 +56,12 @@ export interface ActionDocument {
   readonly changes?: KeepChanges['kept'];
   /** The action that this one undoes; absent if it undoes none. */
   readonly undoOf?: string;
+  /** The place of a retry among all retries of the same first action; absent if the action retries none. */
+  readonly retryChain?: RetryLink;
+  /** Rows of a corrected file that were left out; absent if the action is not from such a file. */
+  readonly leftOut?: LeftOut;
+  /** The form in which its rows were sent; absent if they make no table. It is written with the acceptance. */
+  readonly input?: SentForm;
   /** Identifies the caller's request; absent if the caller gave no key. The key is unique within the account. */
   readonly idempotency?: {
     readonly key: string;
@@ -101,6 +107,35 @@ export interface ActionDocument {
   readonly updatedAt: Date;
   /** Total duration of its pauses between its first outcome and its last resumption, in ms; absent: 0. */
   readonly pausedMs?: number;
+}
+
+/** Links a retry to the other retries of the same first action. It is written with the acceptance. */
+export interface RetryLink {
+  /** The first action of the chain. The origins of the retry's entities are positions of that action. */
+  readonly id: string;
+  /** From 1, in the order of acceptance. A unique index makes two simultaneous retries exclude each other. */
+  readonly no: number;
+  /** The number of failures of the action `retryOf` when this retry read them. */
+  readonly failures: number;
+}
+
+/** The form of an action's rows: that of its CSV file, or the columns that its entities would have in a CSV. */
+export type SentForm =
+  | {
+      /** The first row of the file without its line end. */
+      readonly header: string;
+      readonly delimiter: string;
+      /** JSON of the map from its titles to fields, which need not be legal in BSON; absent if there is none. */
+      readonly columnMap?: string;
+      /** Whether formulas in its cells are escaped; absent if not. */
+      readonly escaped?: boolean;
+    }
+  | { readonly columns: readonly string[] };
+
+/** Number of rows of a corrected file that were not tried again, by the outcome that they had. */
+export interface LeftOut {
+  readonly success: number;
+  readonly skipped: number;
 }
 
 /** A claim on an upload that will be removed; see `actions/upload-claims.ts`. */
@@ -302,6 +337,13 @@ export interface StagedBatchDocument {
   readonly partition: number;
   /** The fields are JSON text, since a caller's field names need not be legal in BSON. */
   readonly entities: readonly EncodedEntity[];
+  /** For a retry: the position of each entity in the first action of its chain. The dispatch does not read it. */
+  readonly origins?: readonly number[];
+  /**
+   * For a CSV: the row of each entity as it was sent; null if it was too large to be kept. The dispatch does not read
+   * it.
+   */
+  readonly sources?: readonly (string | null)[];
 }
 
 /**

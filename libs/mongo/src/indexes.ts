@@ -27,6 +27,12 @@ const ACTION_INDEXES: readonly IndexDescription[] = [
     unique: true,
     partialFilterExpression: { 'idempotency.key': { $exists: true } },
   },
+  // The retries of a chain, in order. Decides between retries of the same entities that come at the same time.
+  {
+    key: { 'retryChain.id': 1, 'retryChain.no': 1 },
+    unique: true,
+    partialFilterExpression: { 'retryChain.no': { $exists: true } },
+  },
   // Due dispatches, by time. Leases are given in turn over lanes and accounts, in the order of the actions due at
   // once.
   {

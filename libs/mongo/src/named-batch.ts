@@ -25,7 +25,7 @@ export async function findNamedBatch(
 ): Promise<NamedBatch | undefined> {
   const [action, batch] = await Promise.all([
     stored(database.actions.findOne({ _id: actionId, ...ACCEPTED })),
-    stored(database.stagedBatches.findOne({ _id: `${actionId}:${batchNo}` })),
+    stored(database.stagedBatches.findOne({ _id: `${actionId}:${batchNo}` }, { projection: { sources: 0 } })),
   ]);
   if (action === null || batch === null) return undefined;
   const { accountId, actionType, entityType, lane } = action;

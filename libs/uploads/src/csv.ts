@@ -108,7 +108,8 @@ class RowReader {
     }
     if (this.#columns === undefined) {
       this.#columns = new CsvColumns(row.cells, this.#options);
-      this.#file = { header: bytes?.toString() ?? '', delimiter: this.#delimiter };
+      const { columns, escaped } = this.#options;
+      this.#file = { header: bytes?.toString() ?? '', delimiter: this.#delimiter, columns, escaped };
       return undefined;
     }
     const incoming = this.#convert(row, this.#columns);

@@ -1,3 +1,4 @@
+import type { ColumnMap } from '@bulk/contracts';
 import type { IncomingRow } from '@bulk/domain';
 
 /** The file of a row, as it was sent. */
@@ -5,6 +6,10 @@ export interface SourceFile {
   /** The row that names the columns, without its line end. */
   readonly header: string;
   readonly delimiter: string;
+  /** What the caller says about the columns; absent if nothing. */
+  readonly columns?: ColumnMap | undefined;
+  /** Whether formulas in its cells are escaped. @default false */
+  readonly escaped?: boolean | undefined;
 }
 
 /** A row of a CSV as it was sent, after decoding to UTF-8. */

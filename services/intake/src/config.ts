@@ -121,8 +121,8 @@ const variables = z.object({
   ),
   STAGED_RETENTION_MS: integer(
     { min: 0, max: 525_600 * MINUTE_MS },
-    1_440 * MINUTE_MS,
-    "How long an action's batches are kept after its end, in ms. A retry of its failed entities is possible until then. Higher values take more disk space.",
+    10_080 * MINUTE_MS,
+    "How long an action's batches are kept after its end, in ms. Until then, its failed entities can be retried and its results downloaded with the caller's columns. Higher values take more disk space.",
   ),
   ...dispatchConfigShape,
   REQUEST_TIMEOUT_MS: integer(

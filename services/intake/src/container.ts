@@ -17,6 +17,9 @@ import { CreateFiltered } from './submission/create-filtered.ts';
 import { FailedEntities } from './submission/failed-entities.ts';
 import { IdempotencyKeys } from './submission/idempotency.ts';
 import { ProgressEvents } from './dispatch/progress-events.ts';
+import { InputReader } from './input/input-reader.ts';
+import { CorrectedFile } from './retries/corrected-file.ts';
+import { RetryChain } from './retries/retry-chain.ts';
 import { RetryAction } from './submission/retry-action.ts';
 import { UndoAction } from './submission/undo-action.ts';
 import type { IntakeConfig } from './config.ts';
@@ -284,11 +287,33 @@ function bindApi(
       unit: 'reads of records',
     });
     const maxEntities = config.MAX_ENTITIES;
+    const chain = new RetryChain(database);
+    const input = new InputReader(database, config.KAFKA_LANE_PARTITIONS);
+    const retryAction = new RetryAction({
+      actions,
+      createAction,
+      failedEntities: new FailedEntities(database, config.KAFKA_LANE_PARTITIONS),
+      chain,
+      input,
+      registry,
+      newActionId: uuidv7,
+    });
     const router = createRouter({
       createAction,
       createFiltered: new CreateFiltered({ createAction, registry, records, reads, maxEntities, cutOff }),
       records,
       reads,
+      correctedFile: new CorrectedFile({
+        database,
+        registry,
+        actions,
+        chain,
+        input,
+        retryAction,
+        createAction,
+      }),
+      chain,
+      input,
       webhooks: resolution.get(TOKENS.webhooks),
       registry,
       actions,
@@ -308,12 +333,7 @@ function bindApi(
         },
         now,
       }),
-      retryAction: new RetryAction({
-        actions,
-        createAction,
-        failedEntities: new FailedEntities(database, config.KAFKA_LANE_PARTITIONS),
-        newActionId: uuidv7,
-      }),
+      retryAction,
       undoAction: new UndoAction({
         actions,
         createAction,

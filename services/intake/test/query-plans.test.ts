@@ -19,6 +19,10 @@ import { LogReader } from '../src/reading/log-reader.ts';
 import { FirstPositionRelease } from '../src/clean-up/first-position-release.ts';
 import { FirstPositionRenewal } from '../src/clean-up/first-position-renewal.ts';
 import { Janitor } from '../src/clean-up/janitor.ts';
+import { InputReader } from '../src/input/input-reader.ts';
+import { failedPositions } from '../src/retries/failed-positions.ts';
+import { RetryChain } from '../src/retries/retry-chain.ts';
+import { withOrigin } from '../src/retries/row-origin.ts';
 import type { StagingArea } from '../src/submission/staging-area.ts';
 import { ColumnMappings } from '../src/mappings/column-mappings.ts';
 import { Quotas } from '../src/quotas/quotas.ts';
@@ -102,6 +106,8 @@ async function askEverything(): Promise<void> {
   }
   for await (const entity of new FailedEntities(database, PARTITIONS).read(_id)) expect(entity).toBeDefined();
 
+  await askForRetries(_id, staging);
+
   await releaseFirstPositions(_id);
 
   const options = { stagingTimeoutMs: 0, stagedRetentionMs: 0, lateWriteMs: 0 };
@@ -114,6 +120,23 @@ async function askEverything(): Promise<void> {
   await mappings.put('acme', 'mine', { entityType: 'contact', columns: { Key: 'id' } });
   await mappings.list('acme');
   await mappings.remove('acme', 'mine');
+}
+
+/** Accepts a retry of an action, and asks what the next one may try. */
+async function askForRetries(_id: string, staging: StagingArea): Promise<void> {
+  const retryChain = { id: _id, no: 1, failures: 1 };
+  const rows = [withOrigin({ id: 'c0' }, 0)];
+  await staging.stage({ ...draft(), retryOf: _id }, rows, undefined, undefined, () => ({ retryChain }));
+  const chain = new RetryChain(database);
+  const failed = { _id, counts: { success: 0, failure: 1, skipped: 0 } };
+  expect(await chain.totals(failed)).toBeDefined();
+  expect((await chain.next(failed)).open.has(0)).toBe(true);
+  await failedPositions(database, failed);
+  const input = new InputReader(database, PARTITIONS);
+  expect(await input.form(_id)).toEqual({ columns: ['id', 'lastName'] });
+  for await (const row of input.all({ _id, entityType: 'contact' }, { type: 'failure' }))
+    expect(row).toBeDefined();
+  for await (const row of input.all({ _id, entityType: 'contact' }, {})) expect(row).toBeDefined();
 }
 
 /** Stages an upload that is refused for a quota, and one that is accepted. */

@@ -149,7 +149,7 @@ describe('a quota of work', () => {
     const account = newAccount();
     const faulty = [...entitiesOf(90).map((entity) => JSON.stringify(entity)), '7'].join('\n');
     for (let i = 0; i < 4; i += 1) {
-      const { status } = await harness.upload('/bulk-actions?actionType=update', faulty, {
+      const { status } = await harness.upload('/bulk-actions?actionType=update&invalidRows=refuse', faulty, {
         'content-type': 'application/x-ndjson',
         'x-account-id': account,
       });

@@ -5,7 +5,7 @@ import type { OutcomeStatus } from '@bulk/domain';
 import type { LoggedOutcome } from '@bulk/mongo';
 import { eventually } from '@bulk/testing';
 import { parse } from 'csv-parse/sync';
-import { entitiesOf, IntakeHarness, positionsOf } from './harness.ts';
+import { entitiesOf, IntakeHarness, positionsOf, type Answer } from './harness.ts';
 
 let harness: IntakeHarness;
 beforeAll(async () => {
@@ -41,23 +41,33 @@ async function ended(
   await eventually('it is dispatched', async () => {
     return (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done === true;
   });
-  await withOutcomes(actionId, made);
+  await withOutcomes(actionId, statusOf, undefined, made);
   return actionId;
 }
 
 /** Writes the logs and the end of a dispatched action, as stats-aggregator would. */
-async function withOutcomes(actionId: string, made: Made = () => UPDATED): Promise<void> {
+async function withOutcomes(
+  actionId: string,
+  of: (position: number, id: string) => OutcomeStatus | undefined = statusOf,
+  codeOf: (position: number) => string = () => 'A_CODE',
+  made: Made = () => UPDATED,
+): Promise<void> {
   const batches = await harness.database.stagedBatches.find({ actionId }).toArray();
   const counts = { success: 0, failure: 0, skipped: 0 };
+  const codes: Record<string, number> = {};
   for (const { _id, batchNo, partition, entities } of batches) {
     const own = { success: 0, failure: 0, skipped: 0 };
-    const outcomes = entities.map(({ position, id, ref }) => {
-      const status = statusOf(position);
+    const outcomes = entities.flatMap(({ position, id, ref }) => {
+      const status = of(position, id);
+      if (status === undefined) return [];
+      const code = codeOf(position);
+      if (status !== 'success') codes[code] = (codes[code] ?? 0) + 1;
       own[status] += 1;
       counts[status] += 1;
       const failed = status !== 'success';
-      return { position, entityId: id, ref, status, code: failed ? 'A_CODE' : null, message: failed ? 'why, "so"\n' : null, attempts: 1, ...(failed ? {} : made(position)) };
+      return { position, entityId: id, ref, status, code: failed ? code : null, message: failed ? 'why, "so"\n' : null, attempts: 1, ...(failed ? {} : made(position)) };
     }); // prettier-ignore
+    if (outcomes.length === 0) continue;
     await harness.database.actionLogs.insertOne({
       _id, actionId, batchNo, partition, counts: own, outcomes,
       firstPosition: entities[0]!.position,
@@ -66,13 +76,40 @@ async function withOutcomes(actionId: string, made: Made = () => UPDATED): Promi
       at: new Date(1_000),
     }); // prettier-ignore
   }
-  await harness.database.actions.updateOne(
-    { _id: actionId },
-    { $set: { status: 'completed', counts, finishedAt: new Date() } },
-  );
+  const total = batches.reduce((sum, { entities }) => sum + entities.length, 0);
+  const isDone = counts.success + counts.failure + counts.skipped === total;
+  const ending = isDone
+    ? { status: 'completed' as const, finishedAt: new Date() }
+    : { status: 'processing' as const };
+  await harness.database.actions.updateOne({ _id: actionId }, { $set: { counts, codes, ...ending } });
+}
+
+/** Waits until an action of the API is dispatched. @returns its id. */
+async function dispatched({ body }: Answer): Promise<string> {
+  const actionId = String(body.data?.['actionId']);
+  await eventually('it is dispatched', async () => {
+    return (await harness.database.actions.findOne({ _id: actionId }))?.dispatch.done === true;
+  });
+  return actionId;
+}
+
+/** Returns what was staged for an action, in order of position. */
+async function staged(actionId: string): Promise<Record<string, unknown>[]> {
+  const batches = await harness.database.stagedBatches.find({ actionId }).toArray();
+  return batches
+    .flatMap(({ entities }) => entities)
+    .sort((a, b) => a.position - b.position)
+    .map(({ id, ref, fields }) => ({ id, ref, ...(JSON.parse(fields) as object) }));
 }
 
 const retry = (actionId: string) => harness.send('POST', `/bulk-actions/${actionId}/retry`);
+const retryWith = (actionId: string, body: unknown, headers: Record<string, string> = {}) =>
+  harness.upload(`/bulk-actions/${actionId}/retry`, JSON.stringify(body), {
+    'content-type': 'application/json',
+    ...headers,
+  });
+const afterRetries = async (actionId: string): Promise<unknown> =>
+  (await harness.get(`/bulk-actions/${actionId}`)).body.data?.['afterRetries'];
 
 describe('POST /bulk-actions/:id/retry', () => {
   it('creates an action of exactly the failed positions, in order, as they were sent', async () => {
@@ -252,6 +289,141 @@ describe('POST /bulk-actions/:id/undo', () => {
   });
 });
 
+describe('POST /bulk-actions/:id/retry with a body', () => {
+  /** Of 12 positions, 0 to 3 succeed, 4 to 7 fail with CODE_A, 8 to 10 with CODE_B, and 11 is skipped. */
+  const OUTCOMES: OutcomeStatus[] = [...Array<OutcomeStatus>(4).fill('success'), ...Array<OutcomeStatus>(7).fill('failure'), 'skipped']; // prettier-ignore
+  const ids = (rows: readonly Record<string, unknown>[]): unknown[] => rows.map(({ id }) => id);
+
+  async function parent(): Promise<string> {
+    const entities = entitiesOf(12).map((entity, i) => ({ ...entity, ref: `row ${i}`, city: 'Old' }));
+    const actionId = await dispatched(await harness.post({ actionType: 'update', entities }));
+    await withOutcomes(
+      actionId,
+      (position) => OUTCOMES[position],
+      (position) => (position < 8 ? 'CODE_A' : 'CODE_B'),
+    );
+    return actionId;
+  }
+
+  it('tries only failures of the codes, or corrected rows, and never again what a retry tries or has fixed', async () => {
+    const actionId = await parent();
+    expect(await afterRetries(actionId)).toBeUndefined();
+    const ofCode = await retryWith(actionId, { codes: ['CODE_B'] });
+    expect([ofCode.status, ofCode.body.data]).toMatchObject([202, { retryOf: actionId, total: 3 }]);
+    const first = await dispatched(ofCode);
+    expect(ids(await staged(first))).toEqual(['c8', 'c9', 'c10']);
+    // Its positions are open, so that they are nobody else's.
+    expect(await retryWith(actionId, { codes: ['CODE_B'] })).toMatchObject({
+      status: 422,
+      body: { error: { code: 'NOTHING_TO_RETRY', details: { codes: ['CODE_B'] } } },
+    });
+    expect(await afterRetries(actionId)).toEqual({ actions: 1, success: 4, failure: 7, skipped: 1 });
+    await withOutcomes(first, (_, id) => (id === 'c9' ? 'failure' : 'success'));
+    expect(await afterRetries(actionId)).toEqual({ actions: 1, success: 6, failure: 5, skipped: 1 });
+
+    const entities = [
+      { ref: 'row 9', id: 'c99', city: 'New' },
+      { position: 5, lastName: 'Right' },
+    ];
+    const second = await dispatched(await retryWith(actionId, { entities }));
+    expect(await staged(second)).toEqual([
+      { id: 'c5', ref: 'row 5', lastName: 'Right' },
+      { id: 'c99', ref: 'row 9', city: 'New' },
+    ]);
+    await withOutcomes(second, (_, id) => (id === 'c5' ? 'failure' : 'success'));
+    expect(await afterRetries(actionId)).toEqual({ actions: 2, success: 7, failure: 4, skipped: 1 });
+
+    // The retry of a retry belongs to the same chain, and so does a retry of everything without a body.
+    const third = await dispatched(await retryWith(second, {}));
+    expect(await staged(third)).toEqual([{ id: 'c5', ref: 'row 5', lastName: 'Right' }]);
+    const rest = await dispatched(await retry(actionId));
+    expect(ids(await staged(rest))).toEqual(['c4', 'c6', 'c7']);
+    await withOutcomes(third, () => 'success');
+    await withOutcomes(rest, (_, id) => (id === 'c4' ? 'skipped' : 'success'));
+    expect(await afterRetries(actionId)).toEqual({ actions: 4, success: 10, failure: 1, skipped: 1 });
+    expect(await afterRetries(second)).toEqual({ actions: 1, success: 2, failure: 0, skipped: 0 });
+    const last = await dispatched(await retryWith(actionId, { codes: ['CODE_A'] }));
+    expect(ids(await staged(last))).toEqual(['c4']);
+    expect(await retryWith(first, {})).toMatchObject({ body: { error: { code: 'NOTHING_TO_RETRY' } } });
+  });
+
+  it('is carried out once for each Idempotency-Key, and excludes a simultaneous retry', async () => {
+    const actionId = await parent();
+    const key = { 'idempotency-key': randomUUID() };
+    const first = await retryWith(actionId, { codes: ['CODE_A'] }, key);
+    const again = await retryWith(actionId, { codes: ['CODE_A'] }, key);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
+    expect(again.body.data?.['actionId']).toBe(first.body.data?.['actionId']);
+    expect(await retryWith(actionId, { codes: ['CODE_B'] }, key)).toMatchObject({
+      status: 409,
+      body: { error: { code: 'IDEMPOTENCY_KEY_REUSED' } },
+    });
+    const other = await parent();
+    const answers = await Promise.all(Array.from({ length: 5 }, () => retryWith(other, {})));
+    const accepted = answers.filter(({ status }) => status === 202);
+    expect(accepted).toHaveLength(1);
+    for (const { status, body } of answers)
+      if (status !== 202) expect(['RETRY_IN_PROGRESS', 'NOTHING_TO_RETRY']).toContain(body.error?.code);
+    const actions = await harness.database.actions
+      .find({ retryOf: other, status: { $ne: 'staging' } })
+      .toArray();
+    expect(actions).toHaveLength(1);
+  });
+
+  it('counts no position twice when a dead letter of a retried action is replayed', async () => {
+    const actionId = await parent();
+    const first = await dispatched(await retryWith(actionId, { codes: ['CODE_B'] }));
+    await withOutcomes(first, () => 'success');
+    // The replay turns one of the three into a success of the first action.
+    await harness.database.actions.updateOne(
+      { _id: actionId },
+      { $inc: { 'counts.success': 1, 'counts.failure': -1 } },
+    );
+    expect(await afterRetries(actionId)).toEqual({ actions: 1, success: 7, failure: 4, skipped: 1 });
+  });
+
+  it('is refused as a whole, with the field at fault, and does nothing', async () => {
+    const actionId = await parent();
+    const gone = await parent();
+    const done = await dispatched(await retryWith(gone, { entities: [{ position: 4 }] }));
+    await withOutcomes(done, () => 'success');
+    await harness.database.stagedBatches.deleteMany({ actionId: done });
+    const before = await harness.traces();
+    const refused = async (body: unknown, of = actionId): Promise<unknown> => {
+      const { status, body: answer } = await retryWith(of, body);
+      return [status, answer.error?.code, ...(answer.error?.details ?? []).map(({ field }) => field)];
+    };
+    const invalid = (...fields: string[]): unknown[] => [400, 'INVALID_REQUEST', ...fields];
+    expect(await refused({ codes: [] })).toEqual(invalid('codes'));
+    expect(await refused({ codes: ['lower'], more: 1 })).toEqual(invalid('codes[0]', 'more'));
+    expect(await refused({ entities: [] })).toEqual(invalid('entities'));
+    expect(await refused([1])).toEqual([400, 'INVALID_REQUEST', '(body)']);
+    expect(
+      await refused({ entities: [{ position: 4 }, { city: 'x' }, { position: 5, ref: 'row 5' }] }),
+    ).toEqual(invalid('entities[1]', 'entities[2]'));
+    expect(await refused({ entities: [{ position: 4 }, { position: 5 }, { position: 4 }] })).toEqual(
+      invalid('entities[2].position'),
+    );
+    expect(await refused({ entities: [{ position: 4 }, { ref: 'row 4' }] })).toEqual(
+      invalid('entities[1].ref'),
+    );
+    expect(
+      await refused({ entities: [{ position: 4 }, { position: 0 }, { position: 12 }, { ref: 'row 1' }] }),
+    ).toEqual(invalid('entities[3].ref', 'entities[1].position', 'entities[2].position'));
+    expect(await refused({ entities: [{ position: 4, id: '' }] })).toEqual(invalid('entities[0].id'));
+    expect(await refused({}, gone)).toEqual([409, 'RETRY_EXPIRED']);
+    expect(await retryWith(actionId, { codes: ['CODE_A', 'CODE_C'] })).toMatchObject({
+      status: 422,
+      body: { error: { code: 'NOTHING_TO_RETRY', details: { codes: ['CODE_C'] } } },
+    });
+    const text = await harness.upload(`/bulk-actions/${actionId}/retry`, '{}', {
+      'content-type': 'text/plain',
+    });
+    expect([text.status, text.body.error?.code]).toEqual([415, 'UNSUPPORTED_MEDIA_TYPE']);
+    expect(await harness.traces()).toEqual(before);
+  });
+});
+
 const UPDATE_CONFIG = encodeURIComponent('{}');
 /** Ids and refs that spreadsheets would run as formulas. */
 const FORMULAS = [
@@ -393,4 +565,168 @@ describe('the results of an action', () => {
       expect(await refused(`/bulk-actions/${_id}/${file}`, {})).toEqual([400, 'ACCOUNT_REQUIRED']);
     },
   );
+});
+
+const OWN = ['_row', '_status', '_code', '_message', '_effect', '_version', '_id'];
+const csv = (query: string, text: string, headers: Record<string, string> = {}) =>
+  harness.upload(`/bulk-actions?${query}`, text, { 'content-type': 'text/csv', ...headers });
+/** Uploads a CSV and gives it outcomes; see `statusOf`. */
+async function uploaded(text: string): Promise<string> {
+  const actionId = await dispatched(await csv('actionType=update', text));
+  await withOutcomes(actionId);
+  return actionId;
+}
+const withInput = async (actionId: string, query = ''): Promise<string> =>
+  (await download(`/bulk-actions/${actionId}/results.csv?include=input${query}`)).text;
+
+describe('the results of an action with what was sent', () => {
+  it('are the columns of the file byte for byte, then ours, and none of an earlier download', async () => {
+    const file =
+      '"id";  city ;_row;lastName;_foo;_status;\r\n' +
+      'c0;"Bo;nn";7;"say ""yes""";=1+1;success\r\n' +
+      'c1; Köln ;8;=SUM(A1);x;failure;\r\n' +
+      '=c2;;;;;\r\n';
+    const actionId = await uploaded(file);
+    const head = `"id";  city ;lastName;_foo;${OWN.join(';')}\n`;
+    const failed = 'c1; Köln ;=SUM(A1);x;2;failure;A_CODE;"why, ""so""\n";;;c1\n';
+    expect(await withInput(actionId)).toBe(
+      `${head}c0;"Bo;nn";"say ""yes""";=1+1;1;success;;;updated;2;c0\n${failed}=c2;;;;3;success;;;updated;2;'=c2\n`,
+    );
+    expect(await withInput(actionId, '&type=failure')).toBe(`${head}${failed}`);
+    const { text } = await download(`/bulk-actions/${actionId}/results.ndjson?include=input&type=failure`);
+    expect(JSON.parse(text)).toMatchObject({
+      position: 1,
+      status: 'failure',
+      input: { id: 'c1', city: ' Köln ', lastName: '=SUM(A1)' },
+    });
+  });
+
+  it('have the columns of an upload if the entities came as JSON, and are refused when nothing is kept', async () => {
+    const actionId = await dispatched(
+      await harness.post({
+        actionType: 'update',
+        entities: [
+          { id: 'j0', city: 'B,n', set: { lastName: 'X' }, increment: { score: 2 } },
+          { id: 'j1', ref: 'r', unset: ['notes'], addToList: { tags: ['a'] }, city: null },
+        ],
+      }),
+    );
+    await withOutcomes(actionId);
+    expect(await withInput(actionId)).toBe(
+      `id,city,lastName,increment.score,ref,notes,addToList.tags,${OWN.join(',')}\n` +
+        'j0,"B,n",X,2,,,,1,success,,,updated,2,j0\n' +
+        'j1,#N/A,,,r,#N/A,"[""a""]",2,failure,A_CODE,"why, ""so""\n",,,j1\n',
+    );
+    await harness.database.stagedBatches.deleteMany({ actionId });
+    for (const file of RESULTS) {
+      const answer = await harness.get(`/bulk-actions/${actionId}/${file}?include=input`);
+      expect([answer.status, answer.body.error?.code]).toEqual([409, 'INPUT_EXPIRED']);
+      expect((await harness.get(`/bulk-actions/${actionId}/${file}?include=all`)).status).toBe(400);
+    }
+  });
+
+  it('keep the columns of the file in a retry of some codes', async () => {
+    const actionId = await uploaded('id,city\nc0,"A"\nc1,"B"\nc2,C\n');
+    const retried = await dispatched(await retryWith(actionId, { codes: ['A_CODE'] }));
+    await withOutcomes(retried, () => 'success');
+    expect(await withInput(retried)).toBe(`id,city,${OWN.join(',')}\nc1,"B",1,success,,,updated,2,c1\n`);
+  });
+});
+
+describe('an upload with retryOf', () => {
+  /** Rows 1, 3 and 5 succeed, 2 and 6 fail, and 4 is skipped. */
+  const file = `id,city\n${[0, 1, 2, 3, 4, 5].map((i) => `c${i},"Old ${i}"\n`).join('')}`;
+  const corrected = (text: string): string => {
+    const [head = '', ...rows] = text.replaceAll('"why, ""so""\n"', 'why').trimEnd().split('\n');
+    const edited = rows.map((row) =>
+      row.replace('"Old 1"', 'New 1').replace('c0,"Old 0",1,success', 'c0,"Old 0",1,failure'),
+    );
+    return [head, ...edited.reverse()].join('\r\n');
+  };
+
+  it('tries only the failed rows, in the order of the file, whatever its cells say', async () => {
+    const actionId = await uploaded(file);
+    const sent = corrected(await withInput(actionId));
+    const key = { 'idempotency-key': randomUUID() };
+    const answer = await csv(`retryOf=${actionId}&actionType=update&entityType=contact&config={}`, sent, key);
+    expect([answer.status, answer.body.data]).toMatchObject([
+      202,
+      { retryOf: actionId, total: 2, actionType: 'update', leftOut: { success: 3, skipped: 1 } },
+    ]);
+    const retried = await dispatched(answer);
+    expect(await staged(retried)).toEqual([
+      { id: 'c5', ref: null, city: 'Old 5' },
+      { id: 'c1', ref: null, city: 'New 1' },
+    ]);
+    // The rows are being tried.
+    expect(await csv(`retryOf=${actionId}`, sent)).toMatchObject({
+      status: 400,
+      body: {
+        error: { code: 'INVALID_ROW', details: [{ field: 'line 2: _row' }, { field: 'line 6: _row' }] },
+      },
+    });
+    await withOutcomes(retried, (_, id) => (id === 'c1' ? 'success' : 'failure'));
+    expect(await afterRetries(actionId)).toEqual({ actions: 1, success: 4, failure: 1, skipped: 1 });
+    const again = await csv(`retryOf=${actionId}&actionType=update&entityType=contact&config={}`, sent, key);
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
+
+    // The results of the retry are corrected in the same way, and have our columns once.
+    const second = await withInput(retried);
+    expect(second.split(/\r?\n/)[0]).toBe(`id,city,${OWN.join(',')}`);
+    const last = await dispatched(await csv(`retryOf=${retried}`, second.replace('"Old 5"', 'New 5')));
+    expect(await staged(last)).toEqual([{ id: 'c5', ref: null, city: 'New 5' }]);
+    await withOutcomes(last, () => 'success');
+    expect(await afterRetries(actionId)).toEqual({ actions: 2, success: 5, failure: 0, skipped: 1 });
+    expect(await csv(`retryOf=${actionId}`, sent)).toMatchObject({
+      status: 422,
+      body: { error: { code: 'NOTHING_TO_RETRY' } },
+    });
+  });
+
+  it('keeps the map of the columns of the file', async () => {
+    const columns = encodeURIComponent(
+      JSON.stringify({ 'The $key': 'id', 'Living.in': 'city', Notes: null }),
+    );
+    const text = 'The $key,Living.in,Notes\nc0,A,=x\nc1,B,=y\n';
+    const actionId = await dispatched(await csv(`actionType=update&columns=${columns}`, text));
+    await withOutcomes(actionId);
+    const sent = (await withInput(actionId)).replace('c1,B', 'c1,New');
+    const retried = await dispatched(await csv(`retryOf=${actionId}`, sent));
+    expect(await staged(retried)).toEqual([{ id: 'c1', ref: null, city: 'New' }]);
+  });
+
+  it('fails a faulty row, and leaves out failed rows whose cell says success', async () => {
+    const actionId = await uploaded(file);
+    const [head = ''] = (await withInput(actionId)).split('\n');
+    const answer = await csv(`retryOf=${actionId}`, `${head}\n,x,2,failure,,,,,\nc5,y,6,success,,,,,\n`);
+    expect(answer.body.data).toMatchObject({ total: 1, leftOut: { success: 1, skipped: 0 } });
+    const { entities } = (await harness.database.stagedBatches.findOne({
+      actionId: String(answer.body.data?.['actionId']),
+    }))!;
+    expect(entities).toMatchObject([{ id: '', fault: { code: 'INVALID_ROW' } }]);
+  });
+
+  it('is refused as a whole, with the line and the value at fault, and does nothing', async () => {
+    const actionId = await uploaded(file);
+    const before = await harness.traces();
+    const refused = async (text: string, query = ''): Promise<unknown> => {
+      const { status, body } = await csv(`retryOf=${actionId}${query}`, text);
+      return [status, body.error?.code, ...(body.error?.details ?? []).map(({ field }) => field)];
+    };
+    const invalid = (...fields: string[]): unknown[] => [400, 'INVALID_REQUEST', ...fields];
+    expect(await refused('id,city\nc1,x\n')).toEqual([400, 'INVALID_HEADER', '_row']);
+    const rows = ['c1,x,2', 'c1,x,', 'c1,x,0', 'c1,x,7', 'c1,x,2', 'c1,x,1e0'];
+    const lines = [3, 4, 5, 6, 7].map((line) => `line ${line}: _row`);
+    expect(await refused(`id,city,_row\n${rows.join('\n')}\n`)).toEqual([400, 'INVALID_ROW', ...lines]);
+    const good = 'id,city,_row\nc1,x,2\n';
+    expect(await refused(good, '&entityType=lead&dryRun=true')).toEqual(invalid('entityType', 'dryRun'));
+    expect(await refused(good, '&config={"set":{"city":"x"}}')).toEqual(invalid('config'));
+    expect(await refused(good, '&scheduledFor=2999-01-01T00:00:00Z')).toEqual(invalid('scheduledFor'));
+    expect((await csv('retryOf=7', good)).status).toBe(400);
+    expect((await csv(`retryOf=${randomUUID()}`, good)).status).toBe(404);
+    const ndjson = { 'content-type': 'application/x-ndjson' };
+    const other = await harness.upload(`/bulk-actions?retryOf=${actionId}`, '{"id":"c1"}', ndjson);
+    expect([other.status, other.body.error?.code]).toEqual([415, 'UNSUPPORTED_MEDIA_TYPE']);
+    expect(await harness.traces()).toEqual(before);
+  });
 });

@@ -207,6 +207,22 @@ export const REST_ERRORS = {
     when: 'outcomes of the action to undo are no longer stored',
     message: 'the outcomes of the action are no longer kept',
   },
+  INPUT_EXPIRED: {
+    status: 409,
+    when: 'what was sent for the action is no longer stored, or has more than 1,000 columns',
+    message: 'what was sent for the action is no longer kept',
+  },
+  RETRY_IN_PROGRESS: {
+    status: 409,
+    retryAfterS: 1,
+    when: 'another retry of the same entities was accepted at the same time; nothing was done, send the request again',
+    message: 'another retry of the action was accepted at the same time: send the request again',
+  },
+  TOO_MANY_RETRIES: {
+    status: 409,
+    when: 'the action and its retries have been retried 1,000 times',
+    message: 'an action can be retried 1000 times, its retries included',
+  },
   IDEMPOTENCY_KEY_REUSED: {
     status: 409,
     when: 'the key was used for another request',
@@ -251,8 +267,9 @@ export const REST_ERRORS = {
   },
   NOTHING_TO_RETRY: {
     status: 422,
-    when: 'the action has no failed position',
-    message: 'no position of the action has failed',
+    when: 'nothing is left that the request may try again: no position has failed, none with one of the `codes`, or other retries try or have fixed all of them',
+    message: 'no failed position of the action has the code VERSION_CONFLICT',
+    details: { codes: ['VERSION_CONFLICT'] },
   },
   NOTHING_TO_UNDO: {
     status: 422,

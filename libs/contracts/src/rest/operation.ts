@@ -68,6 +68,8 @@ export interface Operation {
   readonly headers?: z.ZodObject;
   /** By media type. */
   readonly body?: Readonly<Record<string, Body>>;
+  /** Whether the body may be absent. @default false */
+  readonly bodyOptional?: boolean;
   readonly success: Success;
   readonly errors: readonly OperationError[];
 }

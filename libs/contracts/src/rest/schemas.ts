@@ -138,6 +138,28 @@ export const callbackViewSchema = z.object({
 });
 export type CallbackView = z.infer<typeof callbackViewSchema>;
 
+/** Rows of a corrected file that were not tried again. */
+const leftOutSchema = z
+  .object({
+    success: z.int().nonnegative().meta({ description: 'Rows that had succeeded.' }),
+    skipped: z.int().nonnegative().meta({ description: 'Rows that had been skipped.' }),
+  })
+  .meta({
+    description: 'The rows of the file that were left out; present in an upload with `retryOf`.',
+  });
+
+const afterRetriesSchema = z
+  .object({
+    actions: z.int().positive().meta({ description: 'Number of its retries, and of the retries of those.' }),
+    success: z.int().nonnegative(),
+    failure: z.int().nonnegative(),
+    skipped: z.int().nonnegative(),
+  })
+  .meta({
+    description:
+      'The counts of the action, where a failure that a retry has turned into a success counts as success. Each position counts once. In GET /bulk-actions/{id} of an action that was retried and still has failures of its own.',
+  });
+
 /** An action as the API shows it, without its entities. */
 export const actionViewSchema = z.object({
   actionId: actionIdSchema,
@@ -160,6 +182,8 @@ export const actionViewSchema = z.object({
   changes: changesKeptSchema.meta({ description: 'What each outcome keeps of the change.' }),
   undoOf: actionIdSchema.nullable().meta({ description: 'The action that this one undoes.' }),
   ...failureLimitViewShape,
+  leftOut: leftOutSchema.optional(),
+  afterRetries: afterRetriesSchema.optional(),
   status: actionStatusSchema.meta({ description: ACTION_STATUSES.join(', ') }),
   reason: reasonView,
   cancelling: z.boolean().meta({
@@ -331,9 +355,22 @@ export const logsQuerySchema = z
   });
 export type LogsQuery = z.infer<typeof logsQuerySchema>;
 
+/** A line of results.ndjson with `include=input`. */
+export const resultWithInputSchema = logEntrySchema.extend({
+  input: z
+    .record(z.string(), z.unknown())
+    .optional()
+    .meta({ description: 'The entity as it was read; with `include=input` only.' }),
+});
+export type ResultWithInput = z.infer<typeof resultWithInputSchema>;
+
 /** Query of GET /bulk-actions/:id/results.ndjson. */
 export const resultsQuerySchema = z.strictObject({
   ...logFilterShape,
+  include: z.literal('input', 'expected input').optional().meta({
+    description:
+      'Adds what was sent for each position. A CSV has the columns of the file as they were sent, then `_row`, `_status`, `_code`, `_message`, `_effect`, `_version` and `_id`; a line of NDJSON has `input`.',
+  }),
   accountId: accountIdSchema.optional(),
 });
 

@@ -33,6 +33,13 @@ function jsonText() {
  */
 export const uploadQuerySchema = z.strictObject({
   ...actionParametersSchema.shape,
+  actionType: actionParametersSchema.shape.actionType
+    .optional()
+    .meta({ description: 'The action type, e.g. update. Required without `retryOf`.' }),
+  retryOf: z.uuid('expected a UUID').optional().meta({
+    description:
+      'The action whose results (`results.csv?include=input`) are sent again, corrected. The rows are matched by `_row`, and those that have succeeded are left out. The parameters are those of that action: another value is refused, and none is needed.',
+  }),
   // These have no defaults: documentation tools fill in defaults, and would send them with a JSON body too.
   // `actionParametersSchema` supplies the defaults.
   entityType: actionParametersSchema.shape.entityType

@@ -15,7 +15,7 @@ import { actionNotFound } from './refusals.ts';
  * Leaves out the bookkeeping of counts and dispatch, which neither a view of an action nor its
  * control needs.
  */
-const PROJECTION = { applied: 0, dispatch: 0, idempotency: 0 } as const;
+const PROJECTION = { applied: 0, dispatch: 0, idempotency: 0, input: 0 } as const;
 export type AccountAction = Omit<ActionDocument, keyof typeof PROJECTION>;
 
 /**

@@ -27,6 +27,7 @@ export function toActionView(action: AccountAction): ActionView {
     retryOf: action.retryOf,
     changes: action.changes ?? 'none',
     undoOf: action.undoOf ?? null,
+    ...(action.leftOut === undefined ? {} : { leftOut: { ...action.leftOut } }),
     callbackUrl: action.callback?.url ?? null,
     callback: action.callback === undefined ? null : toCallbackView(action.callback),
     maxFailures: failureLimit === undefined ? null : maxFailuresOf(failureLimit),

@@ -16,7 +16,7 @@ import { claimed } from './in-doubt.ts';
 import { SharedWindows } from './shared-windows.ts';
 import { sharesInFlight, type ShareInFlight } from './shares-in-flight.ts';
 import { SkipStore } from './skip-store.ts';
-import { bytesOf, type StagedBatch, type WindowLimits } from './staged-batch.ts';
+import { bytesOf, PUBLISHED, type StagedBatch, type WindowLimits } from './staged-batch.ts';
 
 /**
  * Restricts which due action is claimed. By default it is the first in the order of lane, account
@@ -166,7 +166,7 @@ export class DispatchStore {
       const cursor = this.#database.stagedBatches.find(
         { actionId, batchNo: { $gte: from, $lt: from + limits.batches } },
         // One more than there can be, so that MongoDB closes the cursor with its first answer.
-        { sort: { batchNo: 1 }, batchSize: Math.min(FETCH, limits.batches + 1) },
+        { ...PUBLISHED, sort: { batchNo: 1 }, batchSize: Math.min(FETCH, limits.batches + 1) },
       );
       for await (const batch of cursor) {
         bytes += bytesOf(batch) + extraBytes;

@@ -1,7 +1,7 @@
 import { STARTED_STATUSES, instantAfter } from '@bulk/domain';
 import { stored, StoreError, type ActionDocument, type Database, type SweepState } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
-import type { StagedBatch, WindowLimits } from './staged-batch.ts';
+import { PUBLISHED, type StagedBatch, type WindowLimits } from './staged-batch.ts';
 
 /** Number of staged batches that are read together. */
 const CHUNK = 500;
@@ -94,7 +94,7 @@ export class GapStore {
     try {
       const cursor = this.#database.stagedBatches.find(
         { actionId, batchNo: { $in: wanted } },
-        { sort: { batchNo: 1 }, batchSize: 10 },
+        { ...PUBLISHED, sort: { batchNo: 1 }, batchSize: 10 },
       );
       for await (const batch of cursor) {
         bytes += Buffer.byteLength(JSON.stringify(batch.entities));

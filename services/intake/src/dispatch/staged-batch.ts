@@ -7,6 +7,9 @@ export interface StagedBatch {
   readonly entities: readonly EncodedEntity[];
 }
 
+/** Reads of a staged batch only what is published. */
+export const PUBLISHED = { projection: { batchNo: 1, partition: 1, entities: 1 } } as const;
+
 /** Limits of what one read of a window returns. The first batch is always read. */
 export interface WindowLimits {
   readonly batches: number;

@@ -106,7 +106,9 @@ function operationObject(operation: Operation, refusals: Refusals): ZodOpenApiOp
       ...(query === undefined ? {} : { query }),
       header: headers === undefined ? requestHeadersSchema : requestHeadersSchema.extend(headers.shape),
     },
-    ...(body === undefined ? {} : { requestBody: { required: true, content: contentOf(body) } }),
+    ...(body === undefined
+      ? {}
+      : { requestBody: { required: operation.bodyOptional !== true, content: contentOf(body) } }),
     responses: { [success.status]: successObject(success), ...refusals.of(operation.errors) },
   };
 }

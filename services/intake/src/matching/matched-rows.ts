@@ -12,6 +12,7 @@ import { quoted } from '@bulk/uploads';
 import { z } from 'zod';
 import { checkedSize } from '../submission/entity-size.ts';
 import { groupsOf, type GroupBounds } from './row-groups.ts';
+import { withNotesOf } from './row-notes.ts';
 
 /** What rows are matched with. */
 export interface MatchScope {
@@ -137,12 +138,15 @@ function readRow(row: IncomingRow, { entityType, field }: MatchScope): ReadRow {
 }
 
 /** Returns the entity that a faulty row was sent as. */
-function sentOf({ ref, fields }: FaultyRow): IncomingEntity {
-  return { ...fields, ...(ref === null ? {} : { ref }) };
+function sentOf(row: FaultyRow): IncomingEntity {
+  const { ref, fields } = row;
+  return withNotesOf({ ...fields, ...(ref === null ? {} : { ref }) }, row);
 }
 
-function faulty({ id, ref, ...fields }: IncomingEntity, fault: EntityFault): FaultyRow {
-  return new FaultyRow(fault, { ...(id === undefined ? {} : { id }), ref: ref ?? null, fields });
+function faulty(row: IncomingEntity, fault: EntityFault): FaultyRow {
+  const { id, ref, ...fields } = row;
+  const known = { ...(id === undefined ? {} : { id }), ref: ref ?? null, fields };
+  return withNotesOf(new FaultyRow(fault, known), row);
 }
 
 /**
@@ -151,7 +155,8 @@ function faulty({ id, ref, ...fields }: IncomingEntity, fault: EntityFault): Fau
  */
 function identified(row: IncomingEntity, id: string, { field, targets }: MatchScope): IncomingEntity {
   if (targets === 'either') return { ...row, id };
-  return { ...Object.fromEntries(Object.entries(row).filter(([name]) => name !== field)), id };
+  const others = Object.entries(row).filter(([name]) => name !== field);
+  return withNotesOf({ ...Object.fromEntries(others), id }, row);
 }
 
 function ambiguous({ ids, count, complete }: FoundEntities, entityType: string, field: string): EntityFault {

@@ -236,7 +236,8 @@ export class LogReader {
   }
 }
 
-function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | undefined): LogEntry[] {
+/** Returns the outcomes of a log, or those of a type, as the API shows them. */
+export function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | undefined): LogEntry[] {
   return outcomes
     .filter(({ status }) => type === undefined || status === type)
     .map(({ effect = null, version = null, changes, ...outcome }) => ({

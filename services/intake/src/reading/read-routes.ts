@@ -4,15 +4,17 @@ import { reasonOf } from '@bulk/domain';
 import { progressStateOf } from '@bulk/mongo';
 import type { ActionStore } from '../actions/action-store.ts';
 import { toActionView } from '../actions/action-view.ts';
+import type { RetryChain } from '../retries/retry-chain.ts';
 import { bind, type OperationAnswer } from '../http/bind.ts';
 
 export interface ReadRoutesOptions {
   readonly actions: ActionStore;
+  readonly chain: RetryChain;
   readonly now: () => Date;
 }
 
 /** Adds the routes that read actions. */
-export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOptions): void {
+export function addReadRoutes(router: Router, { actions, chain, now }: ReadRoutesOptions): void {
   const list = async (request: {
     readonly accountId: string;
     readonly query: ListActionsQuery;
@@ -32,9 +34,11 @@ export function addReadRoutes(router: Router, { actions, now }: ReadRoutesOption
     data: await actions.summary(accountId),
   }));
 
-  bind(router, OPERATIONS.getAction, async ({ accountId, actionId }) => ({
-    data: toActionView(await actions.get(accountId, actionId)),
-  }));
+  bind(router, OPERATIONS.getAction, async ({ accountId, actionId }) => {
+    const action = await actions.get(accountId, actionId);
+    const afterRetries = await chain.totals(action);
+    return { data: { ...toActionView(action), ...(afterRetries === undefined ? {} : { afterRetries }) } };
+  });
 
   bind(router, OPERATIONS.getActionStats, async ({ accountId, actionId }) => {
     const action = await actions.get(accountId, actionId);

@@ -7,7 +7,7 @@ import type { ActionDocument } from '@bulk/mongo';
 import { z } from 'zod';
 import type { QuotaState } from '../quotas/quota.ts';
 import type { Quotas } from '../quotas/quotas.ts';
-import type { ActionDraft, StagingArea } from './staging-area.ts';
+import type { ActionDraft, AtAcceptance, StagingArea } from './staging-area.ts';
 import type { Webhooks } from '../webhooks/webhooks.ts';
 import type { CreateRecorder } from './create-recorder.ts';
 import {
@@ -82,11 +82,8 @@ export class CreateAction {
    * QuotaExceededError; StoreError; what the entities throw.
    */
   async execute(accountId: string, request: CreateRequest): Promise<CreateResult> {
-    const { registry, newEntityId } = this.#options;
     const { parameters, entities, idempotency } = request;
-    const draft = await this.draft(accountId, parameters);
-    const isNew = registry.handler(parameters.actionType).targets === 'new';
-    return this.stage(draft, isNew ? withEntityIds(entities, newEntityId) : entities, idempotency);
+    return this.stage(await this.draft(accountId, parameters), entities, idempotency);
   }
 
   /**
@@ -122,21 +119,22 @@ export class CreateAction {
   }
 
   /**
-   * Stages and accepts a validated draft; see `execute`.
+   * Stages and accepts a validated draft; see `execute` and `StagingArea.stage`.
    *
-   * @param entities rows with ids. With `matchBy`, the others are matched.
+   * @param entities rows with ids. With `matchBy`, the others are matched; those of new entities get ids.
    */
   async stage(
     draft: ActionDraft,
     entities: CreateRequest['entities'],
     idempotency?: IdempotencyKey,
+    atAcceptance?: AtAcceptance,
   ): Promise<CreateResult> {
     const { webhooks } = this.#options;
     if (draft.callbackUrl !== undefined) webhooks.checkCallback(draft.callbackUrl);
-    if (idempotency === undefined) return this.#accept(draft, entities, idempotency);
+    if (idempotency === undefined) return this.#accept(draft, entities, idempotency, atAcceptance);
     try {
       // Most keys are new: the unique index finds the others, before any entity is read.
-      return await this.#accept(draft, entities, idempotency);
+      return await this.#accept(draft, entities, idempotency, atAcceptance);
     } catch (error) {
       if (!isKeyTaken(error)) throw error;
     }
@@ -146,7 +144,7 @@ export class CreateAction {
     const replay = await this.findReplay(draft.identity.accountId, idempotency, sent);
     if (replay !== undefined) return replay;
     try {
-      return await this.#accept(draft, entities, idempotency);
+      return await this.#accept(draft, entities, idempotency, atAcceptance);
     } catch (error) {
       if (isKeyTaken(error)) throw inProgress(idempotency.key);
       throw error;
@@ -180,13 +178,15 @@ export class CreateAction {
     draft: ActionDraft,
     entities: CreateRequest['entities'],
     idempotency: IdempotencyKey | undefined,
+    atAcceptance: AtAcceptance | undefined,
   ): Promise<CreateResult> {
     const { staging, quotas, onAccepted, onEnded, recorder } = this.#options;
     const claim = quotas?.claim(draft.identity.accountId, draft.identity.actionId);
     const startedAt = performance.now();
     const seconds = (): number => (performance.now() - startedAt) / 1_000;
     try {
-      const action = await staging.stage(draft, this.#matched(draft, entities), idempotency, claim);
+      const identified = this.#identified(draft, entities);
+      const action = await staging.stage(draft, identified, idempotency, claim, atAcceptance);
       recorder.accepted(action.lane, action.total, seconds());
       if (action.dispatch.done) onEnded(action);
       else if (action.dispatch.lease === null) onAccepted();
@@ -199,14 +199,17 @@ export class CreateAction {
     }
   }
 
-  #matched(draft: ActionDraft, entities: CreateRequest['entities']): CreateRequest['entities'] {
-    const { registry, matcher } = this.#options;
+  /** Gives ids to rows without one. */
+  #identified(draft: ActionDraft, entities: CreateRequest['entities']): CreateRequest['entities'] {
+    const { registry, matcher, newEntityId } = this.#options;
     const { identity, matchBy: field } = draft;
+    const { targets = 'existing' } = registry.handler(identity.actionType);
+    if (targets === 'new') return withEntityIds(entities, newEntityId);
     if (field === undefined) return entities;
     return matcher.matched(entities, {
       accountId: identity.accountId,
       entityType: registry.entityType(identity.entityType),
-      targets: registry.handler(identity.actionType).targets ?? 'existing',
+      targets,
       field,
     });
   }

@@ -1,12 +1,6 @@
 import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/action-types';
-import {
-  accountQuerySchema,
-  idempotencyKeySchema,
-  OPERATIONS,
-  RestError,
-  UPLOAD_MEDIA_TYPES,
-} from '@bulk/contracts';
+import { accountQuerySchema, OPERATIONS, RestError, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
 import { InvalidInputError, MAX_DEPTH } from '@bulk/domain';
 import type { Context } from 'koa';
 import type { CreateAction, CreateResult } from './create-action.ts';
@@ -14,6 +8,8 @@ import type { CreateFiltered } from './create-filtered.ts';
 import { parseCreateRequest, type EntityLimits } from './parse-request.ts';
 import { BodyReader, drain, type BodyLimits } from './body-reader.ts';
 import { openFormFile, type UploadMediaType } from './file-part.ts';
+import { checkCorrectable, type CorrectedFile } from '../retries/corrected-file.ts';
+import { parseCorrectedQuery } from '../retries/corrected-query.ts';
 import { parseUploadQuery } from './upload-parameters.ts';
 import { columnsOf, uploadedRows } from './upload-rows.ts';
 import { atMost } from './at-most.ts';
@@ -21,16 +17,18 @@ import { created } from './created.ts';
 import { accountOf, earlyAccountOf } from '../http/admission.ts';
 import type { Budget } from '../http/budget.ts';
 import { bindUnadmitted } from '../http/bind.ts';
-import { goneSignal } from '../http/gone-signal.ts';
 import type { ColumnMappings } from '../mappings/column-mappings.ts';
 import { rowIdentityOf } from '../matching/match-rule.ts';
 import { readJsonBody } from './json-body.ts';
+import { goneSignal } from '../http/gone-signal.ts';
 import type { CutOff } from '../http/stopping.ts';
+import { idempotencyKeyOf } from './idempotency-header.ts';
 import { validate } from '../http/validate.ts';
 
 export interface CreateRouteOptions {
   readonly createAction: CreateAction;
   readonly createFiltered: CreateFiltered;
+  readonly correctedFile: CorrectedFile;
   readonly registry: ActionRegistry;
   readonly mappings: ColumnMappings;
   readonly limits: EntityLimits;
@@ -130,8 +128,11 @@ async function createFromUpload(
   key: string | undefined,
   options: CreateRouteOptions,
 ): Promise<CreateResult> {
-  const { parameters } = parseUploadQuery(ctx.query);
-  const accountId = await accountOf(ctx, parameters.accountId);
+  const corrected = parseCorrectedQuery(ctx.query);
+  const accountId = await accountOf(
+    ctx,
+    corrected === undefined ? parseUploadQuery(ctx.query).parameters.accountId : corrected.accountId,
+  );
   const place = options.uploads.open(accountId);
   try {
     place.take(1);
@@ -148,8 +149,11 @@ async function stageUpload(
   key: string | undefined,
   options: CreateRouteOptions,
 ): Promise<CreateResult> {
-  const { createAction, registry, mappings, limits, uploadLimitBytes, maxCompressionRatio } = options;
-  const { parameters, file: fileParameters } = parseUploadQuery(ctx.query);
+  const { createAction, correctedFile, registry, mappings, limits, uploadLimitBytes, maxCompressionRatio } =
+    options;
+  const corrected = parseCorrectedQuery(ctx.query);
+  const parent = await correctedFile.parent(accountId, corrected);
+  const { parameters, file: fileParameters } = parent ?? parseUploadQuery(ctx.query);
   const bodyLimits = {
     limitBytes: uploadLimitBytes,
     maxRatio: maxCompressionRatio,
@@ -161,22 +165,23 @@ async function stageUpload(
   const file =
     type === FORM ? await openFormFile(body.bytes(), ctx.get('content-type'), bodyLimits) : undefined;
   const mediaType = file?.mediaType ?? (type as UploadMediaType);
+  if (parent !== undefined) checkCorrectable(mediaType);
   const charset = file === undefined ? ctx.request.charset || undefined : file.charset;
   const digest = (): string => (file ?? body).digest(mediaType, ctx.querystring);
+  const idempotency = key === undefined ? undefined : { key, digest };
   try {
     const columns = await columnsOf(fileParameters, (name) =>
       mappings.columnsFor(accountId, name, entityType.name),
     );
-    const identity = rowIdentityOf(registry, parameters);
+    const identity = parent?.identity ?? rowIdentityOf(registry, parameters);
     const rows = uploadedRows(
       { mediaType, charset, bytes: (file ?? body).bytes() },
       { file: fileParameters, columns, entityType, identity, handler, limits },
     );
-    return await createAction.execute(accountId, {
-      parameters,
-      entities: atMost(rows, limits.maxEntities),
-      idempotency: key === undefined ? undefined : { key, digest },
-    });
+    const entities = atMost(rows, limits.maxEntities);
+    return parent === undefined
+      ? await createAction.execute(accountId, { parameters, entities, idempotency })
+      : await correctedFile.execute(parent.action, entities, idempotency);
   } finally {
     // Not awaited: a requested chunk may never arrive.
     void file?.close();
@@ -204,10 +209,4 @@ function jsonAccount(ctx: Context, inBody: string | undefined): string | undefin
     ]);
   }
   return inBody ?? accountId;
-}
-
-function idempotencyKeyOf(ctx: Context): string | undefined {
-  const given = ctx.req.headers['idempotency-key'];
-  if (given === undefined) return undefined;
-  return validate(idempotencyKeySchema, { 'idempotency-key': given })['idempotency-key'];
 }

@@ -1,14 +1,21 @@
 import { RestError } from '@bulk/contracts';
 import { FaultyRow, type Fields, type IncomingRow } from '@bulk/domain';
 import { stored, StoreError, type Database, type StagedBatchDocument } from '@bulk/mongo';
+import { retryExpired } from '../retries/retry-chain.ts';
 import { mergeByPosition } from '../reading/merge-by-position.ts';
 
 /** Number of log documents that the cursor of one partition fetches at a time. */
 const FETCH = 4;
 
-interface FailedEntity {
+/** A failed position, with what was sent for it. */
+export interface FailedRow {
   readonly position: number;
-  readonly entity: IncomingRow;
+  /** Its position in the first action of the chain of retries. */
+  readonly origin: number;
+  readonly code: string;
+  readonly row: IncomingRow;
+  /** The row of a CSV as it was sent; undefined if it was not. */
+  readonly source: string | null | undefined;
 }
 
 /**
@@ -27,26 +34,27 @@ export class FailedEntities {
   }
 
   /**
-   * Yields the failed entities in order of position. Holds one batch per partition.
+   * Yields the failed rows in order of position. Holds one batch per partition.
    *
    * @throws RestError `RETRY_EXPIRED` if a batch is no longer kept; StoreError.
    */
-  async *read(actionId: string): AsyncGenerator<IncomingRow> {
+  async *read(actionId: string): AsyncGenerator<FailedRow> {
     const sources = Array.from({ length: this.#partitions }, (_, partition) =>
       this.#ofPartition(actionId, partition),
     );
-    for await (const { entity } of mergeByPosition(sources)) yield entity;
+    yield* mergeByPosition(sources);
   }
 
-  async *#ofPartition(actionId: string, partition: number): AsyncGenerator<FailedEntity[]> {
+  async *#ofPartition(actionId: string, partition: number): AsyncGenerator<FailedRow[]> {
     const logs = this.#database.actionLogs.find(
       { actionId, partition, 'counts.failure': { $gt: 0 } },
       { sort: { lastPosition: 1 }, batchSize: FETCH, projection: { outcomes: 1 } },
     );
     try {
       for await (const { _id, outcomes } of logs) {
-        const failed = outcomes.filter(({ status }) => status === 'failure').map(({ position }) => position);
-        yield this.#entitiesOf(await this.#batch(actionId, _id), new Set(failed));
+        const failed = outcomes.filter(({ status }) => status === 'failure');
+        const codes = new Map(failed.map(({ position, code }) => [position, code ?? '']));
+        yield this.#rowsOf(await this.#batch(actionId, _id), codes);
       }
     } catch (error) {
       throw error instanceof RestError || error instanceof StoreError ? error : new StoreError(error);
@@ -62,23 +70,19 @@ export class FailedEntities {
     return batch;
   }
 
-  #entitiesOf({ entities }: StagedBatchDocument, positions: ReadonlySet<number>): FailedEntity[] {
-    return entities
-      .filter(({ position }) => positions.has(position))
-      .map(({ position, id, ref, fields: text, fault }) => {
-        // Checked when they were accepted. A copy by zod would lack a field `__proto__`.
-        const fields = JSON.parse(text) as Fields;
-        const entity = fault
-          ? new FaultyRow(fault, { id, ref, fields })
-          : { ...fields, id, ...(ref === null ? {} : { ref }) };
-        return { position, entity };
-      });
+  #rowsOf(
+    { entities, origins, sources }: StagedBatchDocument,
+    codes: ReadonlyMap<number, string>,
+  ): FailedRow[] {
+    return entities.flatMap(({ position, id, ref, fields: text, fault }, i) => {
+      const code = codes.get(position);
+      if (code === undefined) return [];
+      // Checked when they were accepted. A copy by zod would lack a field `__proto__`.
+      const fields = JSON.parse(text) as Fields;
+      const row = fault
+        ? new FaultyRow(fault, { id, ref, fields })
+        : { ...fields, id, ...(ref === null ? {} : { ref }) };
+      return [{ position, origin: origins?.[i] ?? position, code, row, source: sources?.[i] }];
+    });
   }
-}
-
-export function retryExpired(actionId: string): RestError {
-  return new RestError(
-    'RETRY_EXPIRED',
-    `the entities of action ${actionId} are no longer kept: send the failed entities again`,
-  );
 }

@@ -10,6 +10,7 @@ import {
   toEntity,
   type ActionIdentity,
   type Batch,
+  type Entity,
   type FailureLimit,
   type Fields,
   type IncomingRow,
@@ -23,15 +24,21 @@ import {
   stored,
   StoreError,
   unclaimedUpload,
+  type SentForm,
   type ActionDocument,
   type Database,
   type FilterPlan,
   type StagedBatchDocument,
 } from '@bulk/mongo';
 import type { Logger } from '@bulk/runtime';
+import { sourceOf } from '@bulk/uploads';
+import { FormOfInput } from '../input/form-of-input.ts';
 import { currentTraceparent } from '@bulk/runtime/telemetry';
-import type { IdempotencyKey } from './idempotency.ts';
+import type { Document } from 'mongodb';
+import { isKeyTaken, type IdempotencyKey } from './idempotency.ts';
 import type { QuotaClaim } from '../quotas/quotas.ts';
+import { retryInProgress } from '../retries/retry-chain.ts';
+import { originOf } from '../retries/row-origin.ts';
 import { newCallback } from '../webhooks/callback.ts';
 import { checkedSize } from './entity-size.ts';
 import { removeStagedBatches } from '../clean-up/removal.ts';
@@ -63,6 +70,15 @@ export interface ActionDraft {
   /** Absent if the action has no callback. */
   readonly callbackUrl?: string;
 }
+
+/** What the acceptance of an action stores in addition to its size. */
+export type AcceptedFacts = Pick<ActionDocument, 'retryChain' | 'leftOut' | 'input'>;
+
+/** Returns what is known of an action only when all of its entities are read. */
+export type AtAcceptance = () => AcceptedFacts;
+
+/** An entity on its way to its batch. */
+type StagedEntity = Entity & { readonly origin?: number; readonly source?: string | null };
 
 export interface StagingOptions {
   readonly batchSize: number;
@@ -98,6 +114,7 @@ const MATCH_BYTES = 8_192;
 interface Staged {
   readonly total: number;
   readonly batchCount: number;
+  readonly input: SentForm | undefined;
   /** All batches of a small upload; empty for a larger one. */
   readonly batches: readonly StagedBatchDocument[];
 }
@@ -138,6 +155,7 @@ export class StagingArea {
    *
    * @param idempotency the key is stored with the first write, the digest with the acceptance.
    * @param quota takes room for the action and its rows; absent if the account has no quota.
+   * @param atAcceptance returns what the acceptance stores. It is called after the last entity.
    * @throws InvalidInputError if an entity is too large, or there is none; QuotaExceededError;
    * StoreError; what `entities` throws.
    */
@@ -146,6 +164,7 @@ export class StagingArea {
     entities: Iterable<IncomingRow> | AsyncIterable<IncomingRow>,
     idempotency?: IdempotencyKey,
     quota?: QuotaClaim,
+    atAcceptance: AtAcceptance = () => ({}),
   ): Promise<ActionDocument> {
     const { actionId } = draft.identity;
     const isDue = draft.scheduledFor === null;
@@ -161,7 +180,7 @@ export class StagingArea {
       if (staged.total === 0 && draft.filter === undefined) throw noEntities();
       const digest = idempotency?.digest();
       lease = isDue && staged.total > 0 ? this.#dispatch?.firstLease() : undefined;
-      const action = await this.#accept(actionId, staged, digest, lease);
+      const action = await this.#accept(actionId, staged, atAcceptance(), digest, lease);
       lease?.begin(action, staged.batches);
       await quota?.settle(true);
       return action;
@@ -186,13 +205,14 @@ export class StagingArea {
   ): Promise<Staged> {
     const { batchSize, partitions, groupBatches, bufferBytes, maxEntityBytes } = this.#options;
     const maxRowBytes = maxEntityBytes + (matchBy === undefined ? 0 : MATCH_BYTES);
-    const batcher = new Batcher({
+    const batcher = new Batcher<StagedEntity>({
       entityType: identity.entityType,
       partitions,
       batchSize,
       maxBatchBytes: MAX_BATCH_BYTES,
     });
-    let group: Batch[] = [];
+    const form = new FormOfInput();
+    let group: Batch<StagedEntity>[] = [];
     let total = 0;
     let held = 0;
     let unclaimed = { rows: 0, bytes: 0 };
@@ -215,8 +235,10 @@ export class StagingArea {
       held = batcher.openBytes;
     };
     for await (const incoming of entities) {
-      const bytes = checkedSize(incoming, total, maxRowBytes);
-      const entity = toEntity(total, incoming);
+      const sent = checkedSize(incoming, total, maxRowBytes);
+      const entity = toStagedEntity(total, incoming);
+      const bytes = sent + Buffer.byteLength(entity.source ?? '');
+      form.add(incoming, entity);
       total += 1;
       held += bytes;
       size += bytes;
@@ -229,7 +251,7 @@ export class StagingArea {
     }
     group.push(...batcher.flush());
     await write();
-    return { total, batchCount: batcher.batchCount, batches };
+    return { total, batchCount: batcher.batchCount, batches, input: form.form };
   }
 
   #isFresh(insertedAt: Date): boolean {
@@ -255,18 +277,27 @@ export class StagingArea {
 
   async #accept(
     actionId: string,
-    { total, batchCount }: Staged,
+    { total, batchCount, input }: Staged,
+    given: AcceptedFacts,
     digest: string | undefined,
     lease: FirstLease | undefined,
   ): Promise<ActionDocument> {
     const now = this.#options.now();
+    const facts: AcceptedFacts = { ...given, ...(input === undefined ? {} : { input }) };
+    const literals = Object.entries(facts).map(([name, value]) => [name, { $literal: value }]);
+    const stages = [
+      ...acceptance({ total, batchCount }, digest, now),
+      ...(literals.length === 0 ? [] : [{ $set: Object.fromEntries(literals) as Document }]),
+      ...(lease?.stages ?? []),
+    ];
     const accepted = await stored(
-      this.#database.actions.findOneAndUpdate(
-        { _id: actionId, ...unclaimedUpload() },
-        [...acceptance({ total, batchCount }, digest, now), ...(lease?.stages ?? [])],
-        { returnDocument: 'after' },
-      ),
-    );
+      this.#database.actions.findOneAndUpdate({ _id: actionId, ...unclaimedUpload() }, stages, {
+        returnDocument: 'after',
+      }),
+    ).catch((error: unknown) => {
+      // The only unique index that an acceptance can violate is that of the chain of retries.
+      throw isKeyTaken(error) ? retryInProgress() : error;
+    });
     if (accepted === null) throw new StagingExpiredError(actionId);
     return accepted;
   }
@@ -316,8 +347,31 @@ export class StagingArea {
   }
 }
 
-function toStagedBatch(actionId: string, { batchNo, partition, entities }: Batch): StagedBatchDocument {
-  return { _id: `${actionId}:${batchNo}`, actionId, batchNo, partition, entities: encodeEntities(entities) };
+function toStagedEntity(position: number, incoming: IncomingRow): StagedEntity {
+  const origin = originOf(incoming);
+  const source = sourceOf(incoming);
+  return {
+    ...toEntity(position, incoming),
+    ...(origin === undefined ? {} : { origin }),
+    ...(source === undefined ? {} : { source: source.text }),
+  };
+}
+
+function toStagedBatch(
+  actionId: string,
+  { batchNo, partition, entities }: Batch<StagedEntity>,
+): StagedBatchDocument {
+  const origins = entities.flatMap(({ origin }) => origin ?? []);
+  const sources = entities.map(({ source }) => source ?? null);
+  return {
+    _id: `${actionId}:${batchNo}`,
+    actionId,
+    batchNo,
+    partition,
+    entities: encodeEntities(entities),
+    ...(origins.length === 0 ? {} : { origins }),
+    ...(entities.some(({ source }) => source !== undefined) ? { sources } : {}),
+  };
 }
 
 function noEntities(): InvalidInputError {

@@ -54,6 +54,7 @@ export function uploadedRows(
       invalidRows,
       maxRowBytes: limits.maxEntityBytes,
       maxEmptyLines,
+      keepSource: true,
       unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
     });
   if (columns !== undefined) throw onlyForCsv(mapping === undefined ? 'columns' : 'mapping');

@@ -3,7 +3,14 @@ import type { ActionDocument, Database, StagedBatchDocument } from '@bulk/mongo'
 import type { Collection } from 'mongodb';
 import { UNSTARTED } from './undrained.ts';
 
-type StagedEntity = StagedBatchDocument['entities'][number];
+/** An entity with what its batch holds of it in lists of their own. */
+interface StagedEntity {
+  readonly id: string;
+  readonly position: number;
+  readonly entity: StagedBatchDocument['entities'][number];
+  readonly origin: number | undefined;
+  readonly source: string | null | undefined;
+}
 
 /** Collection `restaged_actions`: actions whose batches were cut again, until the migration is complete. */
 interface RestagedAction {
@@ -130,10 +137,18 @@ export class Restaging {
         actionId,
         batchNo,
         partition,
-        entities: own,
+        entities: own.map(({ entity }) => entity),
+        ...(own.some(({ origin }) => origin !== undefined)
+          ? { origins: own.map(({ origin, position }) => origin ?? position) }
+          : {}),
+        ...(own.some(({ source }) => source !== undefined)
+          ? { sources: own.map(({ source }) => source ?? null) }
+          : {}),
       });
-      for await (const entity of entities) {
-        const batch = batcher.add(entity, Buffer.byteLength(entity.fields) + entity.id.length);
+      for await (const staged of entities) {
+        const { entity, source } = staged;
+        const bytes = Buffer.byteLength(entity.fields) + entity.id.length + Buffer.byteLength(source ?? '');
+        const batch = batcher.add(staged, bytes);
         if (batch !== undefined) yield documentOf(batch);
       }
       yield* batcher.flush().map(documentOf);
@@ -172,7 +187,16 @@ export class Restaging {
       .find({ actionId, partition })
       .sort({ batchNo: 1 })
       .batchSize(2);
-    for await (const { entities } of batches) yield* entities;
+    for await (const { entities, origins, sources } of batches) {
+      for (const [i, entity] of entities.entries())
+        yield {
+          id: entity.id,
+          position: entity.position,
+          entity,
+          origin: origins?.[i],
+          source: sources?.[i],
+        };
+    }
   }
 
   async #insert(

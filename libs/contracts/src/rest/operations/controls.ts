@@ -3,7 +3,8 @@ import { actionPathSchema, one } from '../envelopes.ts';
 import { ACTION_ERRORS } from '../errors.ts';
 import { ACCEPTED, answered } from '../examples.ts';
 import type { Operation } from '../operation.ts';
-import { accountQuerySchema, actionViewSchema } from '../schemas.ts';
+import { retryRequestSchema } from '../retry-request.ts';
+import { accountQuerySchema, actionViewSchema, idempotencyKeySchema } from '../schemas.ts';
 
 export const CANCEL_ACTION = control(
   'cancel',
@@ -32,14 +33,51 @@ export const RETRY_ACTION = {
   operationId: 'retryAction',
   tag: 'Control',
   summary: 'Try the failed positions of an action again, as a new action',
-  description:
-    'Creates a new action from the positions that failed, in their order, with the same config. Its `retryOf` names the original action. An action has one retry, so a repeated request gets the same action. To try positions again that fail in the retry, retry the retry.',
+  description: [
+    'Creates a new action from the positions that failed, in their order, with the same config. Its `retryOf` names the',
+    'original action. A position that another retry has fixed, or is trying, is left out.',
+    '',
+    'Without a body, a repeated request gets the same action. With a body, every request is a retry of its own: send it with',
+    'an `Idempotency-Key`. `codes` selects failures by their codes. `entities` has corrected rows. With `entities` alone',
+    'only these positions are tried; with both, the failures of these codes as well. An entity names its position by',
+    '`position` or `ref`. A position that is unknown, named twice, did not fail, or is left out refuses the request.',
+  ].join('\n'),
   pathParameters: actionPathSchema,
   query: accountQuerySchema,
+  headers: idempotencyKeySchema.partial(),
+  body: json(retryRequestSchema, {
+    codes: {
+      summary: 'Try only the failures of some codes',
+      value: { codes: ['VERSION_CONFLICT', 'RETRIES_EXHAUSTED'] },
+    },
+    corrected: {
+      summary: 'Try corrected rows',
+      value: {
+        entities: [
+          { position: 1, email: 'ada@example.com' },
+          { ref: 'row 7', id: 'contact-7', city: 'Bonn' },
+        ],
+      },
+    },
+  }),
+  bodyOptional: true,
   success: acceptedAction('The new action.'),
   errors: [
     ...ACTION_ERRORS,
     'CROSS_SITE_REQUEST',
+    'INVALID_JSON',
+    'ENTITY_TOO_LARGE',
+    'PAYLOAD_TOO_LARGE',
+    'UNSUPPORTED_MEDIA_TYPE',
+    'INVALID_GZIP',
+    'UPLOAD_BROKEN_OFF',
+    'REQUEST_TIMEOUT',
+    'SERVICE_STOPPING',
+    'ACCOUNT_TOO_BUSY',
+    'TOO_BUSY',
+    'RETRY_IN_PROGRESS',
+    'TOO_MANY_RETRIES',
+    'IDEMPOTENCY_KEY_REUSED',
     'ACTION_NOT_FINISHED',
     'RETRY_EXPIRED',
     'IDEMPOTENCY_IN_PROGRESS',

@@ -10,6 +10,10 @@ import { csvResultsQuerySchema, resultsQuerySchema } from '../schemas.ts';
 const FORMULAS =
   ' A value that a spreadsheet would run as a formula (one that starts with `=`, `+`, `-` or `@`, for example) gets a leading apostrophe, unless the request has `exact=true`.';
 
+/** Note on what was sent. */
+const WITH_INPUT =
+  ' With `include=input` each position has what was sent for it, as long as that is kept (7 days after the end of the action, by default). Then a CSV is the file as it was sent, with columns of ours behind it: correct it and send it again with `retryOf`. Only our columns are escaped, whatever `exact` is.';
+
 /** A format of the downloads of results. */
 export type ResultFormat = 'csv' | 'ndjson';
 
@@ -51,12 +55,12 @@ function results<Query extends z.ZodObject>({
     operationId,
     tag: 'Progress',
     summary: `All outcomes of an action as ${format.toUpperCase()}, streamed`,
-    description: `A line for each position that has an outcome and matches \`type\`, \`code\`, \`id\` and \`ref\`, in order. Of a running action these are the outcomes so far, and positions between them can be missing: download it again when the action has ended. A download that fails on its way ends with one more ${format === 'csv' ? 'row' : 'line'}, whose \`status\` is \`incomplete\` and whose \`code\` and \`message\` say why; for a client that reads slowly this one may be missing. Then the connection breaks off without the end of the answer, so that no HTTP client takes the download for whole.${format === 'csv' ? FORMULAS : ''}`,
+    description: `A line for each position that has an outcome and matches \`type\`, \`code\`, \`id\` and \`ref\`, in order. Of a running action these are the outcomes so far, and positions between them can be missing: download it again when the action has ended. A download that fails on its way ends with one more ${format === 'csv' ? 'row' : 'line'}, whose \`status\` is \`incomplete\` and whose \`code\` and \`message\` say why; for a client that reads slowly this one may be missing. Then the connection breaks off without the end of the answer, so that no HTTP client takes the download for whole.${format === 'csv' ? FORMULAS : ''}${WITH_INPUT}`,
     pathParameters: actionPathSchema,
     query,
     success: ok('The outcomes.', {
       [mediaType]: { schema: z.string(), examples: { answer: { value: example } } },
     }),
-    errors: ACTION_ERRORS,
+    errors: [...ACTION_ERRORS, 'INPUT_EXPIRED'],
   } as const satisfies Operation;
 }

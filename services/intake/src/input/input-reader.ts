@@ -1,0 +1,131 @@
+import { columnMapSchema, RestError, type LogEntry } from '@bulk/contracts';
+import { partitionOf, type Fields, type OutcomeStatus } from '@bulk/domain';
+import {
+  stored,
+  StoreError,
+  type ActionDocument,
+  type Database,
+  type SentForm,
+  type StagedBatchDocument,
+} from '@bulk/mongo';
+import type { SourceFile } from '@bulk/uploads';
+import { kindsOf, matches, type LogFilter } from '../reading/log-filter.ts';
+import { entriesOf } from '../reading/log-reader.ts';
+import { mergeByPosition } from '../reading/merge-by-position.ts';
+
+/** Number of log documents that the cursor of one partition fetches at a time. */
+const FETCH = 4;
+
+/** An outcome, with the row that was sent for its position. */
+export interface InputRow {
+  readonly position: number;
+  readonly entry: LogEntry;
+  /** The entity as it was read. */
+  readonly entity: { readonly id: string; readonly ref: string | null; readonly fields: Fields };
+  /** The row of a CSV as it was sent; null if it was not, or was too large to be kept. */
+  readonly source: string | null;
+}
+
+/** Reads the outcomes of an action together with what was sent, which is kept for a while. */
+export class InputReader {
+  readonly #database: Database;
+  readonly #partitions: number;
+
+  /** @param partitions number of partitions of the lanes' topics. */
+  constructor(database: Database, partitions: number) {
+    this.#database = database;
+    this.#partitions = partitions;
+  }
+
+  /**
+   * Reads in which form the rows of an action were sent.
+   *
+   * @throws RestError `INPUT_EXPIRED` if what was sent is no longer kept, or makes no table; StoreError.
+   */
+  async form(actionId: string): Promise<SentForm> {
+    const { actions, stagedBatches } = this.#database;
+    const [action, batch] = await Promise.all([
+      stored(actions.findOne({ _id: actionId }, { projection: { input: 1 } })),
+      stored(stagedBatches.findOne({ actionId, batchNo: 0 }, { projection: { _id: 1 } })),
+    ]);
+    const input = action?.input;
+    if (input === undefined || batch === null) throw inputExpired(actionId);
+    return input;
+  }
+
+  /** Reads the CSV file of an action; undefined if its rows were sent otherwise. @throws StoreError. */
+  async file(actionId: string): Promise<SourceFile | undefined> {
+    const { actions } = this.#database;
+    const action = await stored(actions.findOne({ _id: actionId }, { projection: { input: 1 } }));
+    const input = action?.input;
+    if (input === undefined || !('header' in input)) return undefined;
+    const { header, delimiter, columnMap, escaped } = input;
+    const columns = columnMap === undefined ? undefined : columnMapSchema.parse(JSON.parse(columnMap));
+    return { header, delimiter, columns, escaped };
+  }
+
+  /**
+   * Yields the outcomes so far that a filter selects, with their rows, in order of position. It holds one batch for each
+   * partition and kind of outcome.
+   *
+   * @throws RestError `INPUT_EXPIRED` if a batch is no longer kept; StoreError.
+   */
+  async *all(
+    { _id: actionId, entityType }: Pick<ActionDocument, '_id' | 'entityType'>,
+    filter: LogFilter,
+  ): AsyncGenerator<InputRow> {
+    const partitions =
+      filter.id === undefined
+        ? Array.from({ length: this.#partitions }, (_, partition) => partition)
+        : [partitionOf(entityType, filter.id, this.#partitions)];
+    // A log may have outcomes of two kinds. Each source has those of one, so that none comes twice.
+    const sources = partitions.flatMap((partition) =>
+      kindsOf(filter).map((type) => this.#ofPartition(actionId, partition, type)),
+    );
+    for await (const row of mergeByPosition(sources)) if (matches(filter, row.entry)) yield row;
+  }
+
+  async *#ofPartition(
+    actionId: string,
+    partition: number,
+    type: OutcomeStatus | undefined,
+  ): AsyncGenerator<InputRow[]> {
+    const counted = type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } };
+    const logs = this.#database.actionLogs.find(
+      { actionId, partition, lastPosition: { $gte: 0 }, ...counted },
+      { sort: { lastPosition: 1 }, batchSize: FETCH },
+    );
+    try {
+      for await (const log of logs) {
+        // A batch and its log have the same id.
+        const batch = await stored(this.#database.stagedBatches.findOne({ _id: log._id }));
+        if (batch === null) throw inputExpired(actionId);
+        yield joined(entriesOf(log, type), batch);
+      }
+    } catch (error) {
+      throw error instanceof RestError || error instanceof StoreError ? error : new StoreError(error);
+    } finally {
+      await logs.close();
+    }
+  }
+}
+
+function joined(entries: readonly LogEntry[], { entities, sources }: StagedBatchDocument): InputRow[] {
+  const indexes = new Map(entities.map(({ position }, i) => [position, i]));
+  return entries.flatMap((entry) => {
+    const index = indexes.get(entry.position) ?? -1;
+    const entity = entities[index];
+    if (entity === undefined) return [];
+    const { position, id, ref, fields } = entity;
+    // Checked when it was accepted. A copy by zod would lack a field `__proto__`.
+    const sent = { id, ref, fields: JSON.parse(fields) as Fields };
+    return [{ position, entry, entity: sent, source: sources?.[index] ?? null }];
+  });
+}
+
+function inputExpired(actionId: string): RestError {
+  return new RestError(
+    'INPUT_EXPIRED',
+    `what was sent for action ${actionId} is no longer kept, or has too many columns: download the results without include=input`,
+  );
+}
