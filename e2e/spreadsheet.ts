@@ -12,7 +12,7 @@ export interface Sheet {
 
 /** Opens a CSV. A byte order mark before it is no part of the first title. */
 export function openSheet(text: string, delimiter: string): Sheet {
-  const [titles = [], ...rows] = parse<string[]>(text, { delimiter, bom: true });
+  const [titles = [], ...rows] = parse(text, { delimiter, bom: true });
   return {
     titles,
     rows: rows.map((cells) => Object.fromEntries(titles.map((title, i) => [title, cells[i] ?? '']))),
