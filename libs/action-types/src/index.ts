@@ -6,7 +6,7 @@ export * from './filters/index.ts';
 export * from './handler.ts';
 export * from './action-types/create.ts';
 export * from './action-types/delete.ts';
-export { UNDO, UndoHandler, type UndoneChange } from './action-types/undo.ts';
+export { UNDO, type UndoneChange } from './action-types/undo.ts';
 export * from './action-types/update.ts';
 export * from './action-types/upsert.ts';
 export * from './registry.ts';

@@ -8,7 +8,6 @@ export * from './hostile-requests.ts';
 export * from './linked.ts';
 export * from './lossy-producer.ts';
 export * from './query-plans.ts';
-export type { ModelChange } from './model-change.ts';
 export * from './model-undo.ts';
 export * from './sequential-model.ts';
 export * from './service-context.ts';

@@ -10,7 +10,7 @@ import { z } from 'zod';
 import { IntakeHarness } from './harness.ts';
 
 const PROVISIONING_MS = 300_000;
-const RUN_MS = 120_000;
+const RUN_MS = 300_000;
 /** Number of requests per operation and kind of generation. */
 const EXAMPLES = 20;
 const CHECKS = [
