@@ -168,15 +168,17 @@ describe('matchBy', () => {
     const deep = (levels: number): unknown => (levels === 0 ? 'x' : [deep(levels - 1)]);
     const row = { email: 'none@x.example', deep: deep(63), notes: '' };
     const notes = 'x'.repeat(2_000 - JSON.stringify(row).length);
-    const sent = (more: Values) =>
+    const sent = (more: Values, invalidRows = 'refuse') =>
       upload(
         accountId,
-        'actionType=update&matchBy=email',
+        `actionType=update&matchBy=email&invalidRows=${invalidRows}`,
         `${JSON.stringify({ ...row, ...more })}\n`,
         'application/x-ndjson',
       );
     expect((await rowsOf(await sent({ notes })))[0]).toMatchObject({ code: 'ENTITY_NOT_FOUND' });
     expect((await sent({ notes: `${notes}x` })).body.error?.code).toBe('ENTITY_TOO_LARGE');
+    const failed = await rowsOf(await sent({ notes: `${notes}x` }, 'fail'));
+    expect(failed).toMatchObject([{ id: '', fields: {}, code: 'INVALID_ROW' }]);
   });
 
   it('makes one record when two upserts of a new externalId run at the same time, however often they are delivered', async () => {

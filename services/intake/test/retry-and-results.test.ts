@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { logEntrySchema, type LogEntry } from '@bulk/contracts';
 import type { OutcomeStatus } from '@bulk/domain';
-import type { LoggedOutcome } from '@bulk/mongo';
+import { entityKey, type LoggedOutcome } from '@bulk/mongo';
 import { eventually } from '@bulk/testing';
 import { parse } from 'csv-parse/sync';
 import { entitiesOf, IntakeHarness, positionsOf, type Answer } from './harness.ts';
@@ -241,6 +241,11 @@ describe('POST /bulk-actions/:id/undo', () => {
       ['c10', { effect: 'updated', version: 2, before: { lastName: 'Old' } }],
     ]);
 
+    await withOutcomes(undoId, () => 'failure');
+    expect(await retryWith(undoId, { entities: [{ position: 1, effect: 'deleted' }] })).toMatchObject({
+      status: 400,
+      body: { error: { code: 'INVALID_REQUEST', details: [{ field: 'entities' }] } },
+    });
     const again = await undo(actionId);
     expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
     expect(again.body.data?.['actionId']).toBe(undoId);
@@ -593,6 +598,8 @@ describe('the results of an action with what was sent', () => {
       `${head}c0;"Bo;nn";"say ""yes""";=1+1;1;success;;;updated;2;c0\n${failed}=c2;;;;3;success;;;updated;2;'=c2\n`,
     );
     expect(await withInput(actionId, '&type=failure')).toBe(`${head}${failed}`);
+    expect(await withInput(actionId, '&code=A_CODE&id=c1')).toBe(`${head}${failed}`);
+    expect(await withInput(actionId, '&code=B_CODE')).toBe(head);
     const { text } = await download(`/bulk-actions/${actionId}/results.ndjson?include=input&type=failure`);
     expect(JSON.parse(text)).toMatchObject({
       position: 1,
@@ -693,6 +700,77 @@ describe('an upload with retryOf', () => {
     const sent = (await withInput(actionId)).replace('c1,B', 'c1,New');
     const retried = await dispatched(await csv(`retryOf=${actionId}`, sent));
     expect(await staged(retried)).toEqual([{ id: 'c1', ref: null, city: 'New' }]);
+  });
+
+  it('reads escaped cells as the file was read, unless the request says otherwise', async () => {
+    const text = "id,lastName\nc0,A\nc1,'=1+1\n";
+    const actionId = await dispatched(await csv('actionType=update&escaped=true', text));
+    await withOutcomes(actionId);
+    const sent = await withInput(actionId);
+    expect(sent).toContain("\nc1,'=1+1,2,failure,");
+    const retried = await dispatched(await csv(`retryOf=${actionId}`, sent));
+    expect(await staged(retried)).toEqual([{ id: 'c1', ref: null, lastName: '=1+1' }]);
+    await withOutcomes(retried, () => 'failure');
+    const exact = await withInput(retried);
+    const last = await dispatched(await csv(`retryOf=${retried}&escaped=false`, exact));
+    expect(await staged(last)).toEqual([{ id: 'c1', ref: null, lastName: "'=1+1" }]);
+  });
+
+  it('keeps the ids that a create gave to rows without one', async () => {
+    const actionId = await dispatched(await csv('actionType=create', 'lastName\nA\nB\n'));
+    const before = await staged(actionId);
+    await withOutcomes(actionId);
+    const sent = (await withInput(actionId)).replace('\nB,', '\nNew,');
+    const retried = await dispatched(await csv(`retryOf=${actionId}`, sent));
+    expect(await staged(retried)).toEqual([{ id: before[1]?.['id'], ref: null, lastName: 'New' }]);
+    await withOutcomes(retried, () => 'failure');
+    const unnamed = (await withInput(retried)).replace(String(before[1]?.['id']), '');
+    const last = await staged(await dispatched(await csv(`retryOf=${retried}`, unnamed)));
+    expect(last).toMatchObject([{ id: expect.stringMatching(/^[0-9a-f-]{36}$/), lastName: 'New' }]);
+    expect(last[0]?.['id']).not.toBe(before[1]?.['id']);
+  });
+
+  it('matches the rows of a file again, and keeps their columns and places', async () => {
+    const text = 'email,city\nm0@x.example,A\nm1@x.example,B\nm2@x.example,C\n';
+    const actionId = await dispatched(await csv('actionType=upsert&matchBy=email', text));
+    const before = await staged(actionId);
+    await withOutcomes(actionId);
+    const sent = (await withInput(actionId)).replace('m1@x.example,B', 'm1@x.example,New');
+    expect(sent.split('\n')[0]).toBe(`email,city,${OWN.join(',')}`);
+    const answer = await csv(`retryOf=${actionId}&matchBy=email`, sent);
+    expect(answer.body.data).toMatchObject({ matchBy: 'email', total: 1, leftOut: { success: 2 } });
+    const retried = await dispatched(answer);
+    const row = { id: before[1]?.['id'], ref: null, email: 'm1@x.example', city: 'New' };
+    expect(await staged(retried)).toEqual([row]);
+    await withOutcomes(retried, () => 'success');
+    expect(await afterRetries(actionId)).toMatchObject({ actions: 1, success: 3, failure: 0 });
+    expect(await withInput(retried)).toContain('\nm1@x.example,New,1,success,');
+  });
+
+  it('takes a corrected value that finds another entity, or the ids of matched entities', async () => {
+    const entities = ['n0', 'n1', 'n2'].map((name) => ({ email: `${name}@x.example`, city: 'Old' }));
+    const body = { actionType: 'update', matchBy: 'email', entities };
+    const actionId = await dispatched(await harness.post(body));
+    // No contact has one of the addresses, so that every row is a failure of its own.
+    await withOutcomes(actionId, () => 'failure');
+    await harness.database.entities('contacts').insertOne({
+      _id: entityKey('acme', 'n9'), accountId: 'acme', id: 'n9', email: 'n9@x.example', version: 1, createdAt: new Date(), updatedAt: new Date(),
+    }); // prettier-ignore
+    const corrected = [
+      { position: 1, email: 'n9@x.example', city: 'New' },
+      { position: 2, id: 'n7' },
+    ];
+    const retried = await dispatched(await retryWith(actionId, { entities: corrected }));
+    expect(await staged(retried)).toEqual([
+      { id: 'n9', ref: null, city: 'New' },
+      { id: 'n7', ref: null },
+    ]);
+    await withOutcomes(retried, () => 'failure');
+    const sent = (await withInput(retried)).replace('n9,New', 'n9,Newer');
+    const last = await dispatched(await csv(`retryOf=${retried}`, sent));
+    expect(await staged(last)).toMatchObject([{ id: 'n9', city: 'Newer' }, { id: 'n7' }]);
+    const limited = await csv(`retryOf=${retried}&maxFailures=1`, sent);
+    expect(limited).toMatchObject({ status: 400, body: { error: { details: [{ field: 'maxFailures' }] } } });
   });
 
   it('fails a faulty row, and leaves out failed rows whose cell says success', async () => {
