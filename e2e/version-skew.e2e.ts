@@ -2,8 +2,9 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { workspaceRoot } from '@bulk/local-stack';
+import { entityKey } from '@bulk/mongo';
 import { loadConfig, silentLogger } from '@bulk/runtime';
-import { eventually, linkTo, type BreakableLink } from '@bulk/testing';
+import { checkAccounting, eventually, linkTo, type BreakableLink } from '@bulk/testing';
 import { ServiceGroup, type ServiceName } from '@bulk/tools';
 import { install, installConfigSchema } from '@bulk/tools/install';
 import { noteSkipped } from '@bulk/tools/skipped-checks';
@@ -33,7 +34,7 @@ const STUBS = {
 
 const GROUP = 'the services of an earlier version';
 const TITLES = {
-  intakeFirst: 'complete actions of a present intake',
+  intakeFirst: 'complete actions of a present intake, and carry out no row that it found faulty',
   intakeLast: 'leave a batch that waits to the present ones, which complete actions of an earlier intake',
   rolling: 'take a waiting batch back, and complete actions together with the present ones',
 };
@@ -118,31 +119,44 @@ describe(GROUP, () => {
   const groupOf = (version: Version, names: readonly ServiceName[]): ServiceGroup =>
     running.get(`${version} ${names.join()}`)!;
 
+  /** Uploads an action of an update to the intake of a version. @returns its id. */
+  async function upload(version: Version, given: Scenario): Promise<string> {
+    await system.givenContacts(given.before);
+    return send(
+      version,
+      'actionType=update',
+      given.entities.map((entity) => JSON.stringify(entity)),
+    );
+  }
+
   /**
-   * Uploads an action to the intake of a version. It uses no client: the names of times in answers have changed for
-   * callers, which is not what is tested here.
+   * Uploads lines to the intake of a version. It uses no client: the names of times in answers have changed for callers,
+   * which is not what is tested here.
    *
    * @returns the id of the action.
    */
-  async function upload(version: Version, given: Scenario): Promise<string> {
-    await system.givenContacts(given.before);
-    const response = await fetch(`${groupOf(version, ['intake']).intakeUrl}/bulk-actions?actionType=update`, {
+  async function send(version: Version, query: string, lines: readonly string[]): Promise<string> {
+    const response = await fetch(`${groupOf(version, ['intake']).intakeUrl}/bulk-actions?${query}`, {
       method: 'POST',
       headers: { 'x-account-id': ACCOUNT, 'content-type': 'application/x-ndjson' },
-      body: given.entities.map((entity) => `${JSON.stringify(entity)}\n`).join(''),
+      body: lines.map((line) => `${line}\n`).join(''),
     });
     const answer: unknown = await response.json();
     expect([response.status, answer]).toEqual([202, expect.objectContaining({ success: true })]);
     return acceptedSchema.parse(answer).data.actionId;
   }
 
-  /** Waits for the end of an action, and compares it with the model. */
-  async function expectModel(actionId: string, mark: string, given: Scenario): Promise<void> {
+  async function ended(actionId: string, mark: string): Promise<void> {
     await eventually(
       `${mark} has ended`,
       async () => (await system.database.actions.findOne({ _id: actionId }))?.status === 'completed',
       { timeoutMs: 60_000 },
     );
+  }
+
+  /** Waits for the end of an action, and compares it with the model. */
+  async function expectModel(actionId: string, mark: string, given: Scenario): Promise<void> {
+    await ended(actionId, mark);
     await system.expectOutcome(actionId, mark, modelOf(given), false);
   }
 
@@ -170,6 +184,23 @@ describe(GROUP, () => {
     }
   }
 
+  /** Sends faulty rows to the present intake. Expects that the earlier handler, which ignores their faults, fails them. */
+  async function failsFaultyRows(query: string, mark: string): Promise<void> {
+    const before = { version: 1, fields: { lastName: 'Before', city: 'Bonn' } };
+    await system.givenContacts(new Map([[mark, before.fields]]));
+    const actionId = await send('present', query, [`{"id":"${mark}","ref":7}`, 'no JSON']);
+    await ended(actionId, mark);
+    const { breaches, outcomes } = await checkAccounting(system.database, actionId);
+    expect(breaches).toEqual([]);
+    expect(outcomes.map(({ entityId, status, code }) => [entityId, status, code])).toEqual([
+      [mark, 'failure', 'INVALID_ENTITY'],
+      ['', 'failure', 'INVALID_ENTITY'],
+    ]);
+    await system.expectContacts(mark, new Map([[mark, before]]));
+    const contacts = system.database.entities('contacts');
+    expect(await contacts.findOne({ _id: entityKey(ACCOUNT, '') })).toBeNull();
+  }
+
   /** Uploads an action while handler does not reach MongoDB, until a batch is in a retry topic. @returns its id. */
   async function postponed(version: Version, given: Scenario): Promise<string> {
     const admin = system.installation.kafka.admin();
@@ -194,6 +225,9 @@ describe(GROUP, () => {
     async () => {
       await start('present', ['intake']);
       await completes('present', 'earlier', 'first');
+      await failsFaultyRows('actionType=delete', 'faulty-delete');
+      const config = encodeURIComponent(JSON.stringify({ set: { lastName: 'Carried out' } }));
+      await failsFaultyRows(`actionType=upsert&config=${config}`, 'faulty-upsert');
     },
     120_000,
   );

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { decodeEntity } from '@bulk/contracts';
 import { inexactNumber } from '@bulk/domain';
 import { eventually } from '@bulk/testing';
 import { IntakeHarness, positionsOf, type Answer } from './harness.ts';
@@ -38,12 +39,15 @@ async function published({ status, body }: Answer): Promise<Fields[]> {
   return batches
     .flatMap(({ batch }) => batch.entities)
     .sort((a, b) => a.position - b.position)
-    .map(({ id, ref, fields, fault }) => ({
-      id,
-      ...((fault ?? null) === null ? {} : { fault: fault?.message }),
-      ...(ref === null ? {} : { ref }),
-      ...(JSON.parse(fields) as Fields),
-    }));
+    .map((entity) => {
+      const { id, ref, fields, fault } = decodeEntity(entity);
+      return {
+        id,
+        ...(fault === undefined ? {} : { fault: fault.message }),
+        ...(ref === null ? {} : { ref }),
+        ...(fields as Fields),
+      };
+    });
 }
 
 describe('a file as people really send it', () => {

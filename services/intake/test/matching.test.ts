@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact, UpsertHandler, type ActionContext } from '@bulk/action-types';
-import { derivedEntityId, type Entity } from '@bulk/domain';
+import { decodeEntity } from '@bulk/contracts';
+import { derivedEntityId } from '@bulk/domain';
 import { entityKey, MongoEntityStore } from '@bulk/mongo';
 import { eventually, QueryPlans } from '@bulk/testing';
 import { RowMatcher } from '../src/matching/matched-rows.ts';
@@ -62,12 +63,10 @@ async function rowsOf(answer: Answer): Promise<Row[]> {
   return published
     .flatMap(({ batch }) => batch.entities)
     .sort((a, b) => a.position - b.position)
-    .map(({ id, ref, fields, fault }) => ({
-      id,
-      ref,
-      fields: JSON.parse(fields) as Values,
-      ...(fault === null ? {} : { code: fault.code, message: fault.message }),
-    }));
+    .map((entity) => {
+      const { id, ref, fields, fault } = decodeEntity(entity);
+      return { id, ref, fields, ...fault };
+    });
 }
 
 const refusals = ({ status, body }: Answer) => [
@@ -343,12 +342,7 @@ function apply({ batch, partition, offset }: PublishedBatch, accountId: string, 
     dryRun: false,
     idempotencyToken: String,
   };
-  const entities = batch.entities.map(({ position, id, ref, fields }): Entity => ({
-    position,
-    id,
-    ref,
-    fields: JSON.parse(fields) as Values,
-  }));
+  const entities = batch.entities.map((entity) => decodeEntity(entity));
   return handler.processBatch(entities, {}, context);
 }
 

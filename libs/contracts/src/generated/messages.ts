@@ -618,7 +618,7 @@ export const batchEntitySchema = z.strictObject({
   id: z.string(),
   /** The caller's own row identity. */
   ref: z.string().nullable(),
-  /** What the caller sent beside id and ref, a JSON object. */
+  /** What the caller sent beside id and ref, a JSON object. With a fault, it is the value of the one field (fault), so that older handlers refuse it. */
   fields: z.string(),
   /** Why the position cannot be applied; it becomes its failure. Null: the position is applied. */
   fault: entityFaultSchema.nullable(),
@@ -802,7 +802,7 @@ export const entityBatchAvro = {
             {
               name: 'fields',
               type: 'string',
-              doc: 'What the caller sent beside id and ref, a JSON object.',
+              doc: 'What the caller sent beside id and ref, a JSON object. With a fault, it is the value of the one field (fault), so that older handlers refuse it.',
             },
             {
               name: 'fault',

@@ -1,6 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
-import { failure, success } from '@bulk/domain';
+import { failure, success, type Fields } from '@bulk/domain';
 import {
+  decodeEntity,
   decodeEntityBatch,
   decodeOutcomes,
   encodeBatchResult,
@@ -59,9 +60,37 @@ describe('an entity batch', () => {
     });
   });
 
+  it('has fields that older components refuse where a position has a fault, which they ignore', () => {
+    const fault = { code: 'AMBIGUOUS_MATCH', message: 'two contacts have this email' };
+    const sent = { position: 3, id: '', ref: null, fields: JSON.parse('{"__proto__":1}') as Fields };
+    const [encoded] = encodeEntities([{ ...sent, fault }]);
+    expect(encoded).toEqual({
+      position: 3,
+      id: '',
+      ref: null,
+      fields: '{"(fault)":{"__proto__":1}}',
+      fault,
+    });
+    expect(decodeEntity(encoded!)).toEqual({ ...sent, fault });
+    // An older intake that publishes the batch, or retries the position, leaves out the fault.
+    const lost = { ...sent, fields: encoded!.fields };
+    expect(decodeEntity(lost)).toEqual({
+      ...sent,
+      fault: { code: 'INVALID_ENTITY', message: expect.stringContaining('older version') },
+    });
+    for (const fields of [{ '(fault)': 'mine' }, { '(fault)': {}, city: 'Bonn' }, {}])
+      expect(decodeEntity(encodeEntities([{ ...sent, fields }])[0]!)).toEqual({ ...sent, fields });
+  });
+
   it.each([
     ['a config', { ...message, config: '[]' }],
-    ['fields', { ...message, entities: [{ position: 0, id: 'c0', ref: null, fields: '{', fault: null }] }],
+    [
+      'fields',
+      {
+        ...message,
+        entities: [{ position: 0, id: 'c0', ref: null, fields: '{', fault: null }],
+      },
+    ],
     ['a retry policy', { ...message, retry: { maxAttempts: -1, initialDelayMs: null, maxDelayMs: null } }],
   ])('is malformed if %s is invalid', (_what, malformed) => {
     expect(() => decodeEntityBatch(malformed)).toThrow(MalformedMessageError);

@@ -1,7 +1,16 @@
-import type { ActionIdentity, Effect, Entity, Fields, PositionOutcome, RetryOverride } from '@bulk/domain';
+import type {
+  ActionIdentity,
+  Effect,
+  Entity,
+  EntityFault,
+  Fields,
+  PositionOutcome,
+  RetryOverride,
+} from '@bulk/domain';
 import {
   boundedChanges,
   jsonObjectSchema,
+  OUTCOME_CODES,
   retryOverrideSchema,
   success,
   type ChangesKept,
@@ -47,6 +56,21 @@ export interface EncodedBatch {
 }
 
 /**
+ * The only field of an entity with a fault, in the form in which it is staged and published. It holds what was sent.
+ *
+ * Components of older versions ignore `fault`. No entity type has a field of this name and `delete` takes no field, so
+ * their action types refuse the entity and change nothing.
+ */
+const FAULT_FIELD = '(fault)';
+
+/** The fault of an entity whose `fault` an older intake did not pass on. */
+const LOST_FAULT: EntityFault = {
+  code: OUTCOME_CODES.INVALID_ENTITY,
+  message:
+    'the row has a fault, and an older version of intake did not pass on which one: retry the action to see it',
+};
+
+/**
  * Encodes entities in the form in which a message carries them. They are staged in this form, and the dispatch copies
  * them.
  */
@@ -55,9 +79,32 @@ export function encodeEntities(entities: readonly Entity[]): EncodedEntity[] {
     position,
     id,
     ref,
-    fields: JSON.stringify(fields),
-    ...(fault === undefined ? {} : { fault }),
+    ...(fault === undefined
+      ? { fields: JSON.stringify(fields) }
+      : { fields: JSON.stringify({ [FAULT_FIELD]: fields }), fault }),
   }));
+}
+
+/**
+ * Decodes an entity that was staged. @throws MalformedMessageError if `fields` is not a JSON object.
+ */
+export function decodeEntity({ position, id, ref, fields: text, fault: known }: EncodedEntity): Entity {
+  const fields = jsonObject(text, `fields of position ${position}`);
+  const sent = wrappedFields(fields);
+  const fault = known ?? (sent === undefined ? undefined : LOST_FAULT);
+  return {
+    position,
+    id,
+    ref,
+    fields: sent ?? fields,
+    ...(fault === undefined ? {} : { fault }),
+  };
+}
+
+/** Returns what was sent for an entity with a fault; undefined if the fields are not wrapped. */
+function wrappedFields(fields: Fields): Fields | undefined {
+  if (!Object.hasOwn(fields, FAULT_FIELD) || Object.keys(fields).length > 1) return undefined;
+  return jsonObjectSchema.safeParse(fields[FAULT_FIELD]).data;
 }
 
 /** Returns the encoder of an action's batches. It encodes the shared parts of the batches once. */
@@ -103,13 +150,7 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
     rootActionId: message.rootActionId,
     changes: message.changes,
     batchNo: message.batchNo,
-    entities: message.entities.map(({ position, id, ref, fields, fault }) => ({
-      position,
-      id,
-      ref,
-      fields: jsonObject(fields, `fields of position ${position}`),
-      ...(fault === null ? {} : { fault }),
-    })),
+    entities: message.entities.map((entity) => decodeEntity(entity)),
   };
 }
 

@@ -1,4 +1,4 @@
-import { columnMapSchema, RestError, type LogEntry } from '@bulk/contracts';
+import { columnMapSchema, decodeEntity, RestError, type LogEntry } from '@bulk/contracts';
 import { partitionOf, type Fields, type OutcomeStatus } from '@bulk/domain';
 import {
   stored,
@@ -116,10 +116,9 @@ function joined(entries: readonly LogEntry[], { entities, sources }: StagedBatch
     const index = indexes.get(entry.position) ?? -1;
     const entity = entities[index];
     if (entity === undefined) return [];
-    const { position, id, ref, fields } = entity;
-    // Checked when it was accepted. A copy by zod would lack a field `__proto__`.
-    const sent = { id, ref, fields: JSON.parse(fields) as Fields };
-    return [{ position, entry, entity: sent, source: sources?.[index] ?? null }];
+    return [
+      { position: entity.position, entry, entity: decodeEntity(entity), source: sources?.[index] ?? null },
+    ];
   });
 }
 

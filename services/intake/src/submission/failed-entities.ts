@@ -1,5 +1,5 @@
-import { RestError } from '@bulk/contracts';
-import { FaultyRow, type Fields, type IncomingRow } from '@bulk/domain';
+import { decodeEntity, RestError } from '@bulk/contracts';
+import { FaultyRow, type IncomingRow } from '@bulk/domain';
 import { stored, StoreError, type Database, type StagedBatchDocument } from '@bulk/mongo';
 import { retryExpired } from '../retries/retry-chain.ts';
 import { mergeByPosition } from '../reading/merge-by-position.ts';
@@ -74,14 +74,15 @@ export class FailedEntities {
     { entities, origins, sources }: StagedBatchDocument,
     codes: ReadonlyMap<number, string>,
   ): FailedRow[] {
-    return entities.flatMap(({ position, id, ref, fields: text, fault }, i) => {
+    return entities.flatMap((entity, i) => {
+      const { position } = entity;
       const code = codes.get(position);
       if (code === undefined) return [];
-      // Checked when they were accepted. A copy by zod would lack a field `__proto__`.
-      const fields = JSON.parse(text) as Fields;
-      const row = fault
-        ? new FaultyRow(fault, { id, ref, fields })
-        : { ...fields, id, ...(ref === null ? {} : { ref }) };
+      const { id, ref, fields, fault } = decodeEntity(entity);
+      const row =
+        fault === undefined
+          ? { ...fields, id, ...(ref === null ? {} : { ref }) }
+          : new FaultyRow(fault, { id, ref, fields });
       return [{ position, origin: origins?.[i] ?? position, code, row, source: sources?.[i] }];
     });
   }
