@@ -18,6 +18,11 @@ interface Marked {
    * again. A relative change always leaves one.
    */
   readonly marked?: boolean;
+  /**
+   * The position that asks for the change, in the first action of the chain of retries. The mark keeps it. handler sets
+   * it; absent: unknown.
+   */
+  readonly position?: number;
 }
 
 /** Changes fields of an existing entity. */
@@ -77,12 +82,14 @@ export interface AppliedChange {
  * - `exists`: the entity to create exists already.
  * - `unique-violation`: a unique value belongs to another entity.
  * - `refused`: the database refuses the entity as it would become. A retry would not change that.
+ * - `duplicate`: another position of the same chain of retries has changed the entity, namely `position`.
  * - `version-conflict`: the entity has another version than expected, namely `version`.
  * - `invalid`: a field would get a value that the entity type does not allow, as `issues` say.
  */
 export type ChangeResult =
   | AppliedChange
   | { readonly kind: 'not-found' | 'exists' | 'unique-violation' | 'refused' }
+  | { readonly kind: 'duplicate'; readonly position: number }
   | { readonly kind: 'version-conflict'; readonly version: number }
   | { readonly kind: 'invalid'; readonly issues: readonly FieldIssue[] };
 

@@ -55,6 +55,25 @@ describe('verdictOf', () => {
     expect(verdictOf({ ...scope, actionId: 'a2' }, relative, stored({ applied }))).toBeUndefined();
   });
 
+  it('skips a change that another position of the same chain of retries has made', () => {
+    const trail = { effect: 'updated', version: 2 } as const;
+    const made = stored({ applied: [{ actionId: 'a1', position: 0, ...trail }] });
+    const relative: EntityChange = { ...update, relative: { score: { kind: 'increment', by: 7 } } };
+    const at = (position: number): EntityChange => ({ ...relative, position });
+    const again = { ...scope, actionId: 'a1' };
+    const applied = { kind: 'applied', ...trail };
+    expect(verdictOf(again, at(0), made)).toEqual(applied);
+    expect(verdictOf(again, at(1), made)).toEqual({ kind: 'duplicate', position: 0 });
+    // Neither an older intake nor the mark of an older handler names a position.
+    expect(verdictOf(again, relative, made)).toEqual(applied);
+    expect(verdictOf(again, at(1), stored({ applied: [{ actionId: 'a1', ...trail }] }))).toEqual(applied);
+    expect(verdictOf({ ...scope, actionId: 'a2' }, at(1), made)).toBeUndefined();
+    const overtaken = { ...made, fence: fence(11) };
+    const superseded = (made?: object) => expect.objectContaining({ name: 'SupersededError', made });
+    expect(() => verdictOf(again, at(0), overtaken)).toThrow(superseded(trail));
+    expect(() => verdictOf(again, at(1), overtaken)).toThrow(superseded());
+  });
+
   it('fails with SupersededError if a later batch of the lane has changed the entity', () => {
     expect(() => verdictOf(scope, update, stored({ fence: fence(11) }))).toThrow(SupersededError);
   });

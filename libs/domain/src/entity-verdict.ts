@@ -5,7 +5,10 @@ import { judge, trailOf, type Fence, type LanePosition, type Trail } from './fen
 
 /** A change that an action made to an entity and that a replay does not make again. */
 export interface AppliedMark extends Trail {
+  /** The action; of a chain of retries, the first one. */
   readonly actionId: string;
+  /** The position that asked for the change, in that action. Absent: unknown, as in the marks of older versions. */
+  readonly position?: number;
 }
 
 /** The part of a stored entity that decides on a change. */
@@ -73,9 +76,12 @@ function replayed(change: EntityChange, fence: Fence | undefined): AppliedChange
  * Decides on a change from the stored entity. The fence comes first: it alone proves that this batch changed the entity
  * in an earlier run, whatever other lanes have done to it since (G2).
  *
+ * A mark of the same chain decides next. That of the same position gives the result of the change that was made. That
+ * of another position makes this one a duplicate, as it would within one action (G4).
+ *
  * @returns the result, or undefined if the change may be made, unless a unique index refuses it.
- * @throws SupersededError if a later batch of the lane has changed the entity (G5). It says what this action did to the
- *   entity before, if the change leaves a mark and was made.
+ * @throws SupersededError if a later batch of the lane has changed the entity (G5). It says what this position did to
+ *   the entity before, if the change leaves a mark and was made.
  */
 export function verdictOf(
   { at, entityType, actionId }: ChangeScope,
@@ -84,6 +90,7 @@ export function verdictOf(
 ): ChangeResult | undefined {
   const fence = stored?.fence?.[at.lane];
   const mark = leavesMark(change) ? stored?.applied?.find((one) => one.actionId === actionId) : undefined;
+  const other = mark === undefined ? undefined : otherPosition(mark, change);
   switch (judge(fence, at)) {
     case 'replay':
       return replayed(change, fence);
@@ -91,10 +98,11 @@ export function verdictOf(
       throw new SupersededError(
         `a later batch of lane ${at.lane} has changed ${entityType.name} ${change.entityId}`,
         { at, fence },
-        mark && trailOf(mark),
+        other === undefined ? mark && trailOf(mark) : undefined,
       );
     case 'apply':
   }
+  if (other !== undefined) return { kind: 'duplicate', position: other };
   if (mark !== undefined) return { kind: 'applied', ...trailOf(mark) };
   if (change.kind === 'create' && change.deletedVersion !== undefined)
     return restorable(stored, change.deletedVersion);
@@ -104,6 +112,11 @@ export function verdictOf(
   return expectedVersion === undefined || expectedVersion === stored.version
     ? undefined
     : { kind: 'version-conflict', version: stored.version };
+}
+
+/** Returns the position of a mark if it is known to be another one than that of the change. */
+function otherPosition({ position }: AppliedMark, change: EntityChange): number | undefined {
+  return change.position === undefined || change.position === position ? undefined : position;
 }
 
 /** Decides on a change that restores a deleted entity. @returns undefined if it may be made. */

@@ -81,6 +81,8 @@ export interface Entity {
   readonly fields: Fields;
   /** Why the position cannot be applied; absent if it can. */
   readonly fault?: EntityFault;
+  /** In a retry: the position that it tries again, in the first action of the chain. Absent: unknown, or no retry. */
+  readonly origin?: number;
 }
 
 /**

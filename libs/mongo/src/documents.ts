@@ -337,7 +337,7 @@ export interface StagedBatchDocument {
   readonly partition: number;
   /** The fields are JSON text, since a caller's field names need not be legal in BSON. */
   readonly entities: readonly EncodedEntity[];
-  /** For a retry: the position of each entity in the first action of its chain. The dispatch does not read it. */
+  /** For a retry: the position of each entity in the first action of its chain. */
   readonly origins?: readonly number[];
   /**
    * For a CSV: the row of each entity as it was sent; null if it was too large to be kept. The dispatch does not read

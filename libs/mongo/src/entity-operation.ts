@@ -79,7 +79,7 @@ export function resolvedOperation(
   const { effect, set, unset } = write;
   const { entityId } = change;
   const fence: Fence = { ...placeOf(scope), trail: trailOf(write) };
-  const mark = leavesMark(change) ? markOf(scope, write) : undefined;
+  const mark = leavesMark(change) ? markOf(scope, change, write) : undefined;
   const marks: Document =
     mark === undefined ? {} : { $push: { applied: { $each: [mark], $slice: -MAX_MARKS } } };
   if (effect === 'created')
@@ -100,11 +100,16 @@ export function resolvedOperation(
 }
 
 /** Returns the mark of a change, if the action is known. */
-function markOf({ actionId }: WriteScope, write: ResolvedWrite): AppliedMark | undefined {
+function markOf(
+  { actionId }: WriteScope,
+  { position }: EntityChange,
+  write: ResolvedWrite,
+): AppliedMark | undefined {
   if (actionId === undefined) return undefined;
   const { changes, ...trail } = trailOf(write);
   return {
     actionId,
+    ...(position === undefined ? {} : { position }),
     ...trail,
     ...(changes === undefined ? {} : { changes: clippedChanges(changes, MAX_MARK_CHANGES_BYTES) }),
   };

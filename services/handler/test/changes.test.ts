@@ -137,6 +137,44 @@ describe('increments and changes of lists', () => {
       expect(await harness.contact(id)).toMatchObject({ score: 5, version: 2 });
   });
 
+  it('are not made, and not reported as made, when another position of the chain has changed the entity', async () => {
+    harness = await HandlerHarness.create();
+    const [taken, other] = idsIn(0, 2) as [string, string];
+    await harness.givenContacts([taken, other]);
+    const first = adding([taken]);
+    await harness.publish(first);
+    await harness.start();
+    await harness.awaitResults(1, first.actionId);
+    // Row 1 matches by now the contact that row 0 has changed, and row 0 is tried again.
+    const retried = (position: number, id: string, origin: number, more: Partial<GivenBatch> = {}) =>
+      adding([], {
+        entities: [{ ...entity(position, id, { increment: { score: 7 } }), origin }],
+        rootActionId: first.actionId,
+        ...more,
+      });
+    const dryRun = retried(0, taken, 1, { dryRun: true });
+    const [moved, same, own] = [retried(0, taken, 1), retried(3, taken, 0), retried(0, other, 2)];
+    const batches = [dryRun, moved, same, own];
+    await harness.publish(...batches);
+    const results = await harness.awaitResults(4, ...batches.map(({ actionId }) => actionId));
+    const skip = [
+      'skipped',
+      'DUPLICATE_ENTITY',
+      expect.stringMatching(/^position 0 of the first action has changed this contact/u),
+      null,
+    ];
+    const done = ['success', null, null, 2];
+    expect(
+      batches.map(({ actionId }) =>
+        results
+          .find((one) => one.actionId === actionId)
+          ?.outcomes.flatMap(({ status, code, message, version }) => [status, code, message, version]),
+      ),
+    ).toEqual([skip, skip, done, done]);
+    expect(await harness.contact(taken)).toMatchObject({ score: 5, version: 2 });
+    expect(await harness.contact(other)).toMatchObject({ score: 7, version: 2 });
+  });
+
   it('are reported as made when their answer was lost and a later batch has overtaken the retry', async () => {
     harness = await HandlerHarness.create({ RETRY_IN_PLACE_MS: '50', RETRY_TIERS_MS: '500,600,700' });
     const [id] = idsIn(0, 1) as [string];

@@ -132,7 +132,11 @@ export class HandlerHarness extends ServiceHarness {
             retry: given.retry ?? null,
             rootActionId: given.rootActionId ?? null,
             changes: given.changes ?? 'none',
-          })({ batchNo, entities: encodeEntities(entities) }),
+          })({
+            batchNo,
+            entities: encodeEntities(entities),
+            origins: entities.flatMap(({ origin }) => origin ?? []),
+          }),
           partition,
           ...(given.generation === undefined ? {} : { headers: { generation: String(given.generation) } }),
         },

@@ -152,6 +152,11 @@ describe('POST /bulk-actions/:id/retry', () => {
     });
     const roots = batches.map((some) => [...new Set(some.map(({ batch }) => batch.rootActionId))]);
     expect(roots).toEqual([[null], [actionId], [actionId]]);
+    const origins = batches.map((some) =>
+      some.flatMap(({ batch }) => batch.entities.map(({ id, origin }) => [`c${origin}`, id])),
+    );
+    expect(origins[0]?.every(([origin]) => origin === 'cnull')).toBe(true);
+    for (const retried of origins.slice(1)) for (const [origin, id] of retried) expect(origin).toBe(id);
     expect(second.body.data).toMatchObject({ retryOf: firstId });
   });
 

@@ -71,7 +71,7 @@ describe('an upload', () => {
       return batches.length > 0 ? batches : undefined;
     });
     expect(published[0]?.batch.entities).toEqual([
-      { position: 0, id: 'c1', ref: 'row 1', fields: '{"score":7}', fault: null },
+      { position: 0, id: 'c1', ref: 'row 1', fields: '{"score":7}', fault: null, origin: null },
     ]);
   });
 

@@ -1,6 +1,7 @@
 import {
   failure,
   OUTCOME_CODES,
+  skipped,
   success,
   type Entity,
   type FieldIssue,
@@ -60,6 +61,11 @@ function toOutcome(result: ChangeResult | undefined, plan: Plan, entityType: str
       return plan.ifAbsent ?? failure(OUTCOME_CODES.ENTITY_NOT_FOUND, `no ${entityType} has this id`);
     case 'exists':
       return failure(OUTCOME_CODES.ENTITY_EXISTS, `there is a ${entityType} of this id`);
+    case 'duplicate':
+      return skipped(
+        OUTCOME_CODES.DUPLICATE_ENTITY,
+        `position ${result.position} of the first action has changed this ${entityType} already, and each ${entityType} is changed once in an action and its retries`,
+      );
     case 'unique-violation':
       return failure(
         OUTCOME_CODES.UNIQUE_VIOLATION,

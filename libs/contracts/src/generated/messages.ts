@@ -622,6 +622,8 @@ export const batchEntitySchema = z.strictObject({
   fields: z.string(),
   /** Why the position cannot be applied; it becomes its failure. Null: the position is applied. */
   fault: entityFaultSchema.nullable(),
+  /** In a retry: the position that it tries again, in the first action of the chain. Null: unknown, or no retry. */
+  origin: z.int32().nullable(),
 });
 export type BatchEntity = z.infer<typeof batchEntitySchema>;
 
@@ -820,6 +822,12 @@ export const entityBatchAvro = {
               ],
               default: null,
               doc: 'Why the position cannot be applied; it becomes its failure. Null: the position is applied.',
+            },
+            {
+              name: 'origin',
+              type: ['null', 'int'],
+              default: null,
+              doc: 'In a retry: the position that it tries again, in the first action of the chain. Null: unknown, or no retry.',
             },
           ],
         },

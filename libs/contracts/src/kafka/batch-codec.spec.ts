@@ -35,7 +35,7 @@ const message = entityBatchEncoder(
   identity,
   config,
   mode,
-)({ batchNo: 5, entities: encodeEntities(entities) });
+)({ batchNo: 5, entities: encodeEntities(entities), origins: [8, 9] });
 
 describe('an entity batch', () => {
   it('keeps its content when encoded and decoded', () => {
@@ -44,7 +44,7 @@ describe('an entity batch', () => {
       config,
       ...mode,
       batchNo: 5,
-      entities,
+      entities: entities.map((entity, i) => ({ ...entity, origin: 8 + i })),
     });
   });
 
@@ -88,7 +88,7 @@ describe('an entity batch', () => {
       'fields',
       {
         ...message,
-        entities: [{ position: 0, id: 'c0', ref: null, fields: '{', fault: null }],
+        entities: [{ position: 0, id: 'c0', ref: null, fields: '{', fault: null, origin: null }],
       },
     ],
     ['a retry policy', { ...message, retry: { maxAttempts: -1, initialDelayMs: null, maxDelayMs: null } }],

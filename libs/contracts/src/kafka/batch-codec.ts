@@ -47,12 +47,14 @@ export type BatchMode = Pick<EntityBatchContent, 'dryRun' | 'cancelled' | 'retry
 const FOR_REAL: BatchMode = { dryRun: false, cancelled: false, retry: null };
 
 /** An entity as it is staged. */
-export type EncodedEntity = Omit<BatchEntity, 'fault'> & Partial<Pick<BatchEntity, 'fault'>>;
+export type EncodedEntity = Omit<BatchEntity, 'fault' | 'origin'> & Partial<Pick<BatchEntity, 'fault'>>;
 
 /** A batch in its staged form: its entities are already encoded. */
 export interface EncodedBatch {
   readonly batchNo: number;
   readonly entities: readonly EncodedEntity[];
+  /** For a retry: the position of each entity in the first action of its chain. */
+  readonly origins?: readonly number[];
 }
 
 /**
@@ -87,8 +89,13 @@ export function encodeEntities(entities: readonly Entity[]): EncodedEntity[] {
 
 /**
  * Decodes an entity that was staged. @throws MalformedMessageError if `fields` is not a JSON object.
+ *
+ * @param origin the position that it tries again, in the first action of its chain of retries.
  */
-export function decodeEntity({ position, id, ref, fields: text, fault: known }: EncodedEntity): Entity {
+export function decodeEntity(
+  { position, id, ref, fields: text, fault: known }: EncodedEntity,
+  origin?: number | null,
+): Entity {
   const fields = jsonObject(text, `fields of position ${position}`);
   const sent = wrappedFields(fields);
   const fault = known ?? (sent === undefined ? undefined : LOST_FAULT);
@@ -98,6 +105,7 @@ export function decodeEntity({ position, id, ref, fields: text, fault: known }: 
     ref,
     fields: sent ?? fields,
     ...(fault === undefined ? {} : { fault }),
+    ...(origin === undefined || origin === null ? {} : { origin }),
   };
 }
 
@@ -127,10 +135,14 @@ export function entityBatchEncoder(
     rootActionId,
     changes,
   };
-  return ({ batchNo, entities }) => ({
+  return ({ batchNo, entities, origins }) => ({
     ...shared,
     batchNo,
-    entities: entities.map((entity) => ({ ...entity, fault: entity.fault ?? null })),
+    entities: entities.map((entity, i) => ({
+      ...entity,
+      fault: entity.fault ?? null,
+      origin: origins?.[i] ?? null,
+    })),
   });
 }
 
@@ -150,7 +162,7 @@ export function decodeEntityBatch(message: EntityBatch): EntityBatchContent {
     rootActionId: message.rootActionId,
     changes: message.changes,
     batchNo: message.batchNo,
-    entities: message.entities.map((entity) => decodeEntity(entity)),
+    entities: message.entities.map((entity) => decodeEntity(entity, entity.origin)),
   };
 }
 

@@ -1,4 +1,10 @@
-import type { ActionContext, ActionRegistry, BulkActionHandler, EntityStore } from '@bulk/action-types';
+import type {
+  ActionContext,
+  ActionRegistry,
+  BulkActionHandler,
+  EntityChange,
+  EntityStore,
+} from '@bulk/action-types';
 import type { AttemptedOutcome, EntityBatchContent } from '@bulk/contracts';
 import {
   CodedError,
@@ -6,6 +12,7 @@ import {
   idempotencyTokenOf,
   inexactNumbers,
   isOutcomeCode,
+  leavesMark,
   OUTCOME_CODES,
   PermanentError,
   REST_OUTCOMES,
@@ -151,7 +158,8 @@ export class BatchApplier {
   ): Promise<void> {
     const { registry, store, dryRunStore, now, entityConcurrency, changesMaxBytes } = this.#options;
     const { identity, config, dryRun, rootActionId, changes } = content;
-    const chained = chainedStore(dryRun ? dryRunStore : ownedStore(store, confirmOwnership), rootActionId);
+    const entityStore = dryRun ? dryRunStore : ownedStore(store, confirmOwnership);
+    const chained = chainedStore(entityStore, rootActionId, open);
     const handler = registry.handler(identity.actionType);
     const context: ActionContext = {
       identity,
@@ -258,12 +266,27 @@ function ownedStore(store: EntityStore, confirmOwnership: BatchAt['confirmOwners
   };
 }
 
-/** Wraps a store so that a retry of an action finds the relative changes that the first action of its chain made. */
-function chainedStore(store: EntityStore, rootActionId: string | null): EntityStore {
-  if (rootActionId === null) return store;
+/**
+ * Wraps a store so that an action and its retries share their marks, and each mark names the position that asked for the
+ * change. An older intake does not say which positions a retry tries again.
+ */
+function chainedStore(
+  store: EntityStore,
+  rootActionId: string | null,
+  entities: readonly Entity[],
+): EntityStore {
+  const positions = new Map(
+    entities.map(({ id, position, origin }) => [id, rootActionId === null ? position : origin]),
+  );
+  const positioned = (change: EntityChange): EntityChange => {
+    const position = leavesMark(change) ? positions.get(change.entityId) : undefined;
+    return position === undefined ? change : { ...change, position };
+  };
   return {
-    write: (scope, changes) =>
-      store.write(scope.actionId === undefined ? scope : { ...scope, actionId: rootActionId }, changes),
+    write: (scope, changes) => {
+      const isChained = rootActionId !== null && scope.actionId !== undefined;
+      return store.write(isChained ? { ...scope, actionId: rootActionId } : scope, changes.map(positioned));
+    },
   };
 }
 

@@ -266,7 +266,9 @@ describe('BatchConsumer', () => {
     const batches = ['a', 'b', 'c'].map((name) => ({
       ...VALID,
       actionId: name,
-      entities: [{ position: 0, id: name, ref: null, fields: '{"lastName":"After"}', fault: null }],
+      entities: [
+        { position: 0, id: name, ref: null, fields: '{"lastName":"After"}', fault: null, origin: null },
+      ],
     }));
     failingReports = new Map([['b', 3]]);
     await deliver(...batches);
@@ -281,7 +283,9 @@ describe('BatchConsumer', () => {
       ...VALID,
       actionId: name,
       actionType: name === 'unknown' ? name : 'update',
-      entities: [{ position: 0, id: name, ref: null, fields: '{"lastName":"After"}', fault: null }],
+      entities: [
+        { position: 0, id: name, ref: null, fields: '{"lastName":"After"}', fault: null, origin: null },
+      ],
     }));
     await deliver(...batches, '{}');
     expect(results.map(({ outcomes }) => outcomes.map(({ code }) => code))).toEqual([

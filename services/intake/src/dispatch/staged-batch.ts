@@ -5,10 +5,12 @@ export interface StagedBatch {
   readonly batchNo: number;
   readonly partition: number;
   readonly entities: readonly EncodedEntity[];
+  /** For a retry: the position of each entity in the first action of its chain. */
+  readonly origins?: readonly number[];
 }
 
 /** Reads of a staged batch only what is published. */
-export const PUBLISHED = { projection: { batchNo: 1, partition: 1, entities: 1 } } as const;
+export const PUBLISHED = { projection: { batchNo: 1, partition: 1, entities: 1, origins: 1 } } as const;
 
 /** Limits of what one read of a window returns. The first batch is always read. */
 export interface WindowLimits {

@@ -78,7 +78,7 @@ export type AcceptedFacts = Pick<ActionDocument, 'retryChain' | 'leftOut' | 'inp
 export type AtAcceptance = () => AcceptedFacts;
 
 /** An entity on its way to its batch. */
-type StagedEntity = Entity & { readonly origin?: number; readonly source?: string | null };
+type StagedEntity = Entity & { readonly source?: string | null };
 
 export interface StagingOptions {
   readonly batchSize: number;
