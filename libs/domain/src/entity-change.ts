@@ -23,6 +23,11 @@ interface Marked {
    * it; absent: unknown.
    */
   readonly position?: number;
+  /**
+   * The record must not have been created, or if it is to be restored, deleted, after this time. After its tombstone has
+   * expired, another record of the same id starts at version 1 again and can reach any version. Absent: any time.
+   */
+  readonly notAfter?: Date | undefined;
 }
 
 /** Changes fields of an existing entity. */

@@ -74,6 +74,18 @@ describe('verdictOf', () => {
     expect(() => verdictOf(again, at(1), overtaken)).toThrow(superseded());
   });
 
+  it('refuses a change of a record that was created, or deleted, after the one that is meant', () => {
+    const [notAfter, earlier, later] = [new Date(5), new Date(5), new Date(6)];
+    const living = { ...update, expectedVersion: 3, notAfter };
+    const conflict = { kind: 'version-conflict', version: 3 };
+    expect(verdictOf(scope, living, stored({ createdAt: earlier }))).toBeUndefined();
+    expect(verdictOf(scope, living, stored())).toBeUndefined();
+    expect(verdictOf(scope, living, stored({ createdAt: later }))).toEqual(conflict);
+    const restore: EntityChange = { ...create, deletedVersion: 3, notAfter };
+    expect(verdictOf(scope, restore, stored({ createdAt: earlier, deletedAt: earlier }))).toBeUndefined();
+    expect(verdictOf(scope, restore, stored({ createdAt: earlier, deletedAt: later }))).toEqual(conflict);
+  });
+
   it('fails with SupersededError if a later batch of the lane has changed the entity', () => {
     expect(() => verdictOf(scope, update, stored({ fence: fence(11) }))).toThrow(SupersededError);
   });

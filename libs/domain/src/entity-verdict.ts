@@ -18,6 +18,8 @@ export interface EntityState {
   readonly fence?: Readonly<Partial<Record<Lane, Fence>>>;
   /** When it was deleted; absent if the entity exists. */
   readonly deletedAt?: Date;
+  /** When it was created; absent if another program added it. */
+  readonly createdAt?: Date;
   /** The marks of the last actions. A replay of a dead letter, which has another place, finds its own. */
   readonly applied?: readonly AppliedMark[];
 }
@@ -105,11 +107,12 @@ export function verdictOf(
   if (other !== undefined) return { kind: 'duplicate', position: other };
   if (mark !== undefined) return { kind: 'applied', ...trailOf(mark) };
   if (change.kind === 'create' && change.deletedVersion !== undefined)
-    return restorable(stored, change.deletedVersion);
+    return restorable(stored, change.deletedVersion, change.notAfter);
   if (!isLiving(stored)) return addsAbsent(change) ? undefined : { kind: 'not-found' };
   if (change.kind === 'create') return { kind: 'exists' };
-  const { expectedVersion } = change;
-  return expectedVersion === undefined || expectedVersion === stored.version
+  const { expectedVersion, notAfter } = change;
+  const isExpected = expectedVersion === undefined || expectedVersion === stored.version;
+  return isExpected && !isAfter(stored.createdAt, notAfter)
     ? undefined
     : { kind: 'version-conflict', version: stored.version };
 }
@@ -120,9 +123,17 @@ function otherPosition({ position }: AppliedMark, change: EntityChange): number 
 }
 
 /** Decides on a change that restores a deleted entity. @returns undefined if it may be made. */
-function restorable(stored: EntityState | undefined, deletedVersion: number): ChangeResult | undefined {
+function restorable(
+  stored: EntityState | undefined,
+  deletedVersion: number,
+  notAfter: Date | undefined,
+): ChangeResult | undefined {
   if (stored === undefined) return { kind: 'not-found' };
   const { version, deletedAt } = stored;
-  const isSame = deletedAt !== undefined && version === deletedVersion;
+  const isSame = deletedAt !== undefined && version === deletedVersion && !isAfter(deletedAt, notAfter);
   return isSame ? undefined : { kind: 'version-conflict', version };
+}
+
+function isAfter(time: Date | undefined, limit: Date | undefined): boolean {
+  return time !== undefined && limit !== undefined && time > limit;
 }

@@ -16,6 +16,7 @@ import {
 import type { AnyBulkWriteOperation, Condition, Document, Filter } from 'mongodb';
 import { entityKey, type EntityDocument } from './documents.ts';
 
+type Target = Pick<EntityChange, 'entityId' | 'notAfter'>;
 type Operation = AnyBulkWriteOperation<EntityDocument>;
 
 /** Maximum number of marks that an entity keeps. */
@@ -32,9 +33,9 @@ export function operationOf(scope: WriteScope, change: EntityChange): Operation 
     case 'upsert':
       return patchOperation(scope, change);
     case 'create':
-      return createOperation(scope, change.entityId, change.set);
+      return createOperation(scope, change, change.set);
     case 'delete':
-      return deleteOperation(scope, change.entityId, change.expectedVersion);
+      return deleteOperation(scope, change, change.expectedVersion);
   }
 }
 
@@ -45,7 +46,7 @@ function patchOperation(scope: WriteScope, change: UpdateChange | UpsertChange):
   const { set, unset, entityId, expectedVersion } = change;
   const record = recordOf(change);
   const patched = new Set([...Object.keys(set), ...unset]);
-  const filter = livingFilter(scope, entityId, expectedVersion);
+  const filter = livingFilter(scope, change, expectedVersion);
   if (record === undefined) {
     const update: Document = { $set: { ...set, ...stamp(scope) }, ...unsetting(unset), $inc: { version: 1 } };
     return { updateOne: { filter, update } };
@@ -77,15 +78,14 @@ export function resolvedOperation(
   stored: EntityState | undefined,
 ): Operation {
   const { effect, set, unset } = write;
-  const { entityId } = change;
   const fence: Fence = { ...placeOf(scope), trail: trailOf(write) };
   const mark = leavesMark(change) ? markOf(scope, change, write) : undefined;
   const marks: Document =
     mark === undefined ? {} : { $push: { applied: { $each: [mark], $slice: -MAX_MARKS } } };
   if (effect === 'created')
-    return createOperation(scope, entityId, set, { fence, version: stored?.version, marks });
-  if (effect === 'deleted') return deleteOperation(scope, entityId, stored?.version, fence, mark);
-  const filter = livingFilter(scope, entityId, stored?.version);
+    return createOperation(scope, change, set, { fence, version: stored?.version, marks });
+  if (effect === 'deleted') return deleteOperation(scope, change, stored?.version, fence, mark);
+  const filter = livingFilter(scope, change, stored?.version);
   const { lane } = scope.at;
   // The fence must be there even if nothing changes: a redelivery then finds that this batch was applied.
   if (effect === 'unchanged')
@@ -124,11 +124,14 @@ function markOf(
  */
 function createOperation(
   scope: WriteScope,
-  entityId: string,
+  { entityId, notAfter }: Target,
   record: Document,
   read?: { readonly fence: Fence; readonly version: number | undefined; readonly marks: Document },
 ): Operation {
-  const filter: Filter<EntityDocument> = { ...fenceFilter(scope, entityId), deletedAt: { $exists: true } };
+  const filter: Filter<EntityDocument> = {
+    ...fenceFilter(scope, entityId),
+    deletedAt: { $exists: true, ...notAfterCondition(notAfter) },
+  };
   const fields = { ...record, ...identity(scope, entityId) };
   if (read === undefined) {
     const update: Document = {
@@ -153,7 +156,7 @@ function createOperation(
 /** Replaces the entity by a tombstone. Without it, an older create of a stalled handler would bring the entity back. */
 function deleteOperation(
   scope: WriteScope,
-  entityId: string,
+  target: Target,
   expectedVersion: number | undefined,
   fence: Fence = placeOf(scope),
   mark?: AppliedMark,
@@ -173,7 +176,7 @@ function deleteOperation(
   };
   return {
     updateOne: {
-      filter: livingFilter(scope, entityId, expectedVersion),
+      filter: livingFilter(scope, target, expectedVersion),
       update: [{ $replaceWith: tombstone }],
     },
   };
@@ -187,14 +190,20 @@ function withMark(mark: AppliedMark): Document {
 
 function livingFilter(
   scope: WriteScope,
-  entityId: string,
+  { entityId, notAfter }: Target,
   version: number | undefined,
 ): Filter<EntityDocument> {
   return {
     ...fenceFilter(scope, entityId),
     deletedAt: { $exists: false },
     ...(version === undefined ? {} : { version: atVersion(version) }),
+    ...(notAfter === undefined ? {} : { createdAt: notAfterCondition(notAfter) }),
   };
+}
+
+/** Returns the condition that a time is not after a limit. It holds for an absent time too. */
+function notAfterCondition(limit: Date | undefined): { readonly $not?: { readonly $gt: Date } } {
+  return limit === undefined ? {} : { $not: { $gt: limit } };
 }
 
 /** Returns the condition that an entity has a version. One that another program added may have none, which counts as 0. */

@@ -4,10 +4,13 @@ import type { EntityDocument } from './documents.ts';
 import { StoreError } from './errors.ts';
 
 /** The projection that reads an `EntityState`. */
-const STATE_FIELDS = { version: 1, fence: 1, deletedAt: 1, applied: 1 } as const satisfies Record<
-  keyof EntityState,
-  1
->;
+const STATE_FIELDS = {
+  version: 1,
+  fence: 1,
+  deletedAt: 1,
+  createdAt: 1,
+  applied: 1,
+} as const satisfies Record<keyof EntityState, 1>;
 
 /** What an entity without a version counts as: other programs may add one. */
 const UNVERSIONED: Pick<EntityState, 'version'> = { version: 0 };

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 import type { ChangeResult, EntityChange, WriteScope } from '@bulk/action-types';
 import { parseEntityChanges, type Lane } from '@bulk/domain';
-import { create, EntityFixture, remove, scope, update, upsert } from './entity-fixture.ts';
+import { create, EntityFixture, now, remove, scope, update, upsert } from './entity-fixture.ts';
 
 let fixture: EntityFixture;
 beforeAll(async () => {
@@ -99,5 +99,29 @@ describe('MongoEntityStore, changes that are kept', () => {
     expect(done(await fixture.store.write(keeping(6, 'normal', 'a3'), [restore]))).toEqual([
       'version-conflict',
     ]);
+  });
+
+  it('leaves another record alone that has the id and the version of the one that is meant', async () => {
+    const [before, since] = [new Date(now.getTime() - 1), now];
+    await fixture.write(scope(1), ['c1', 'c2', 'c3'].map((id) => create(id, { lastName: 'Other' }))); // prettier-ignore
+    await fixture.write(scope(2), [remove('c3')]);
+    const changes = (notAfter: Date): EntityChange[] => [
+      { ...update('c1', { lastName: 'Old' }, [], 1), notAfter, marked: true } as EntityChange,
+      { ...remove('c2', 1), notAfter, marked: true } as EntityChange,
+      { kind: 'create', entityId: 'c3', set: { lastName: 'Old' }, deletedVersion: 2, notAfter, marked: true },
+    ];
+    const stored = await fixture.all();
+    const refused = ['version-conflict 1', 'version-conflict 1', 'version-conflict 2'];
+    expect(await fixture.write(keeping(3), changes(before), fixture.dryRun)).toEqual(refused);
+    expect(await fixture.write(keeping(3), changes(before))).toEqual(refused);
+    expect(await fixture.all()).toEqual(stored);
+    expect(await fixture.write(keeping(4), changes(since))).toEqual(['applied', 'applied', 'applied']);
+  });
+
+  it('has the time in the filter too, so that a record that takes the place after the read stays', async () => {
+    await fixture.write(scope(1), [create('c1', { lastName: 'Other' })]);
+    const change = { ...update('c1', { lastName: 'Old' }, [], 1), notAfter: new Date(0) };
+    expect(await fixture.write(scope(2), [change])).toEqual(['version-conflict 1']);
+    expect(await fixture.stored('c1')).toMatchObject({ lastName: 'Other', version: 1 });
   });
 });

@@ -205,14 +205,17 @@ describe('increments and changes of lists', () => {
 describe('an undo', () => {
   it('puts back once what is unchanged since, however often its batch is delivered or replayed', async () => {
     harness = await HandlerHarness.create();
-    const [updated, deleted, created, changed, same] = idsIn(0, 5) as [
+    const [updated, deleted, created, changed, same, other] = idsIn(0, 6) as [
+      string,
       string,
       string,
       string,
       string,
       string,
     ];
-    await harness.givenContacts([updated, deleted, changed, same]);
+    await harness.givenContacts([updated, deleted, changed, same, other]);
+    const longAgo = new Date(0).toISOString();
+    await harness.database.entities('contacts').updateOne({ id: other }, { $set: { createdAt: new Date() } });
     await harness.database.entities('contacts').updateOne({ id: same }, { $set: { city: 'Bonn' } });
     const start = await harness.contact(deleted);
     const common = { changes: 'values' } as const;
@@ -249,6 +252,8 @@ describe('an undo', () => {
         entity(2, deleted, { effect: 'deleted', version: 2, before: { lastName: 'Before' } }),
         entity(3, created, { effect: 'created', version: 1, before: {} }),
         entity(4, same, { effect: 'updated', version: 1, before: { shoeSize: 43 } }),
+        // The record of the action was deleted long ago, and its tombstone has expired.
+        entity(5, other, { effect: 'created', version: 1, at: longAgo, before: {} }),
       ],
     };
     const foretold = { ...undo, actionId: randomUUID(), dryRun: true };
@@ -263,6 +268,7 @@ describe('an undo', () => {
         ['created', 3],
         ['deleted', 2],
         [null, null],
+        [null, null],
       ]);
       expect(keptOf(result)).toEqual([
         { before: set, after: { city: null } },
@@ -270,12 +276,17 @@ describe('an undo', () => {
         { before: {}, after: { lastName: 'Before' } },
         { before: { lastName: 'New' }, after: {} },
         null,
+        null,
       ]);
       expect(
         result.outcomes.map(({ code, message }) => [code, message]).filter(([code]) => code !== null),
       ).toEqual([
         ['CHANGED_SINCE', 'the action left version 2, and the contact has version 3'],
         ['INVALID_ENTITY', 'shoeSize: a contact no longer has it'],
+        [
+          'CHANGED_SINCE',
+          'the contact that the action changed is gone, and another one has had its id since',
+        ],
       ]);
     }
     const after = await harness.contacts();

@@ -215,6 +215,7 @@ const madeAt: Made = (position) =>
 describe('POST /bulk-actions/:id/undo', () => {
   it('creates one action of the records that were changed, with what was there before', async () => {
     const actionId = await ended({}, VALUES, madeAt);
+    const at = new Date(1_000).toISOString();
     const { status, headers, body } = await undo(actionId);
     const successes = entitiesOf(SIZE).filter((_, i) => statusOf(i) === 'success').length;
     expect(status).toBe(202);
@@ -240,10 +241,10 @@ describe('POST /bulk-actions/:id/undo', () => {
       rows.slice(0, 5).map(({ id, fields, fault }) => [id, fault?.code ?? (JSON.parse(fields) as unknown)]),
     ).toEqual([
       ['c2', 'CHANGES_TRUNCATED'],
-      ['c4', { effect: 'created', version: 1, before: {} }],
-      ['c6', { effect: 'deleted', version: 5, before: { lastName: 'Old' } }],
+      ['c4', { effect: 'created', version: 1, at, before: {} }],
+      ['c6', { effect: 'deleted', version: 5, at, before: { lastName: 'Old' } }],
       ['c8', 'CHANGES_NOT_KEPT'],
-      ['c10', { effect: 'updated', version: 2, before: { lastName: 'Old' } }],
+      ['c10', { effect: 'updated', version: 2, at, before: { lastName: 'Old' } }],
     ]);
 
     await withOutcomes(undoId, () => 'failure');
@@ -254,6 +255,38 @@ describe('POST /bulk-actions/:id/undo', () => {
     const again = await undo(actionId);
     expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([202, 'true']);
     expect(again.body.data?.['actionId']).toBe(undoId);
+
+    // A replay of a dead letter makes one more change, and finds another one that was made before its outcome was lost.
+    const { actions, actionLogs } = harness.database;
+    const [log] = await actionLogs.find({ actionId, firstPosition: 0 }).toArray();
+    const outcomes = log!.outcomes.map((outcome) =>
+      outcome.position === 1
+        ? { ...outcome, status: 'success' as const, code: null, message: null, ...madeAt(1) }
+        : outcome,
+    );
+    await actionLogs.updateOne(
+      { _id: log!._id },
+      { $set: { outcomes, generation: 1 }, $inc: { 'counts.success': 1, 'counts.failure': -1 } },
+    );
+    await actions.updateOne({ _id: actionId }, { $inc: { 'counts.success': 1, 'counts.failure': -1 } });
+    const next = await undo(actionId);
+    expect([next.status, next.headers.get('idempotency-replayed')]).toEqual([202, null]);
+    const nextId = String(next.body.data?.['actionId']);
+    expect(next.body.data?.['total']).toBe(
+      successes + outcomes.filter(({ position }) => position === 1).length,
+    );
+    const second = await eventually('its first positions', async () => {
+      const some = (await harness.published(nextId)).flatMap(({ batch }) => batch.entities);
+      return some.some(({ position }) => position === 0) ? some : undefined;
+    });
+    expect(second.find(({ position }) => position === 0)).toMatchObject({
+      id: 'c0',
+      fault: { code: 'CHANGES_NOT_KEPT' },
+    });
+
+    // It may also replace successes between two reads of the undo.
+    await actions.updateOne({ _id: actionId }, { $inc: { 'counts.success': 3, 'counts.failure': -3 } });
+    expect((await undo(actionId, '?dryRun=true')).status).toBe(202);
     const foretold = await undo(actionId, '?dryRun=true');
     expect(foretold.body.data).toMatchObject({ dryRun: true, undoOf: actionId });
     expect(foretold.body.data?.['actionId']).not.toBe(undoId);

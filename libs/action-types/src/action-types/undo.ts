@@ -20,16 +20,26 @@ const configSchema = z
   .meta({ description: 'No settings: the outcomes of the undone action say what is put back.' });
 export type UndoConfig = z.infer<typeof configSchema>;
 
-/** The row of an undo: what the action did to it, the version that it left, and the values before. */
+/**
+ * The row of an undo: what the action did to it, the version that it left, the time of the outcome, and the values before.
+ */
 export const undoneChangeSchema = z.strictObject({
   effect: effectSchema.exclude(['unchanged']),
   version: z.int().positive(),
+  // The handler that wrote the record takes this time after its write, and a repetition only a later one.
+  at: z.iso.datetime().optional(),
   before: z.record(z.string(), z.unknown()),
 });
 export type UndoneChange = z.infer<typeof undoneChangeSchema>;
 
 /** The name of the action type that undoes another action. */
 export const UNDO = 'undo';
+
+/**
+ * Maximum difference between the clocks of two handlers, in ms. It is far below the lifetime of a tombstone, before whose
+ * end no other record can have the version of the one that the action changed.
+ */
+const CLOCK_DIFFERENCE_MS = 300_000;
 
 /**
  * Puts back what was there before an action. Each change expects the version that the action left, so a record that has
@@ -78,23 +88,27 @@ function planUndo(entityId: string, sent: Fields, entityType: EntityType): Valid
       ifOtherVersion: (found) =>
         failure(
           OUTCOME_CODES.CHANGED_SINCE,
-          `the action left version ${version}, and the ${name} has version ${found}`,
+          found === version
+            ? `the ${name} that the action changed is gone, and another one has had its id since`
+            : `the action left version ${version}, and the ${name} has version ${found}`,
         ),
     },
   };
 }
 
-function changeBack(entityId: string, { effect, version, before }: UndoneChange): EntityChange {
+function changeBack(entityId: string, { effect, version, at, before }: UndoneChange): EntityChange {
+  const notAfter = at === undefined ? undefined : new Date(Date.parse(at) + CLOCK_DIFFERENCE_MS);
+  const common = { entityId, notAfter, marked: true } as const;
   const values = Object.entries(before);
   const set = Object.fromEntries(values.filter(([, value]) => value !== null));
   switch (effect) {
     case 'created':
-      return { kind: 'delete', entityId, expectedVersion: version, marked: true };
+      return { kind: 'delete', ...common, expectedVersion: version };
     case 'deleted':
-      return { kind: 'create', entityId, set, deletedVersion: version, marked: true };
+      return { kind: 'create', ...common, set, deletedVersion: version };
     case 'updated': {
       const unset = values.flatMap(([field, value]) => (value === null ? [field] : []));
-      return { kind: 'update', entityId, set, unset, expectedVersion: version, marked: true };
+      return { kind: 'update', ...common, set, unset, expectedVersion: version };
     }
   }
 }

@@ -9,12 +9,9 @@ import {
   type StagedBatchDocument,
 } from '@bulk/mongo';
 import type { SourceFile } from '@bulk/uploads';
-import { kindsOf, matches, type LogFilter } from '../reading/log-filter.ts';
-import { entriesOf } from '../reading/log-reader.ts';
+import { findsSuccesses, kindsOf, matches, type LogFilter } from '../reading/log-filter.ts';
+import { entryOf, logOptions, outcomesOf, type ReadOutcome } from '../reading/log-reader.ts';
 import { mergeByPosition } from '../reading/merge-by-position.ts';
-
-/** Number of log documents that the cursor of one partition fetches at a time. */
-const FETCH = 4;
 
 /** An outcome, with the row that was sent for its position. */
 export interface InputRow {
@@ -71,36 +68,41 @@ export class InputReader {
    * @throws RestError `INPUT_EXPIRED` if a batch is no longer kept; StoreError.
    */
   async *all(
-    { _id: actionId, entityType }: Pick<ActionDocument, '_id' | 'entityType'>,
+    { _id: actionId, entityType, changes }: Pick<ActionDocument, '_id' | 'entityType' | 'changes'>,
     filter: LogFilter,
   ): AsyncGenerator<InputRow> {
     const partitions =
       filter.id === undefined
         ? Array.from({ length: this.#partitions }, (_, partition) => partition)
         : [partitionOf(entityType, filter.id, this.#partitions)];
+    const options = logOptions(changes, findsSuccesses(filter));
     // A log may have outcomes of two kinds. Each source has those of one, so that none comes twice.
     const sources = partitions.flatMap((partition) =>
-      kindsOf(filter).map((type) => this.#ofPartition(actionId, partition, type)),
+      kindsOf(filter).map((type) => this.#ofPartition({ actionId, partition }, options, filter, type)),
     );
-    for await (const row of mergeByPosition(sources)) if (matches(filter, row.entry)) yield row;
+    for await (const row of mergeByPosition(sources)) yield row;
   }
 
   async *#ofPartition(
-    actionId: string,
-    partition: number,
+    { actionId, partition }: { readonly actionId: string; readonly partition: number },
+    options: ReturnType<typeof logOptions>,
+    filter: LogFilter,
     type: OutcomeStatus | undefined,
   ): AsyncGenerator<InputRow[]> {
     const counted = type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } };
     const logs = this.#database.actionLogs.find(
       { actionId, partition, lastPosition: { $gte: 0 }, ...counted },
-      { sort: { lastPosition: 1 }, batchSize: FETCH },
+      { ...options, sort: { lastPosition: 1 } },
     );
     try {
       for await (const log of logs) {
         // A batch and its log have the same id.
         const batch = await stored(this.#database.stagedBatches.findOne({ _id: log._id }));
         if (batch === null) throw inputExpired(actionId);
-        yield joined(entriesOf(log, type), batch);
+        yield joined(
+          outcomesOf(log, type).filter((outcome) => matches(filter, outcome)),
+          batch,
+        );
       }
     } catch (error) {
       throw error instanceof RestError || error instanceof StoreError ? error : new StoreError(error);
@@ -110,14 +112,19 @@ export class InputReader {
   }
 }
 
-function joined(entries: readonly LogEntry[], { entities, sources }: StagedBatchDocument): InputRow[] {
+function joined(outcomes: readonly ReadOutcome[], { entities, sources }: StagedBatchDocument): InputRow[] {
   const indexes = new Map(entities.map(({ position }, i) => [position, i]));
-  return entries.flatMap((entry) => {
-    const index = indexes.get(entry.position) ?? -1;
+  return outcomes.flatMap((outcome) => {
+    const index = indexes.get(outcome.position) ?? -1;
     const entity = entities[index];
     if (entity === undefined) return [];
     return [
-      { position: entity.position, entry, entity: decodeEntity(entity), source: sources?.[index] ?? null },
+      {
+        position: entity.position,
+        entry: entryOf(outcome),
+        entity: decodeEntity(entity),
+        source: sources?.[index] ?? null,
+      },
     ];
   });
 }

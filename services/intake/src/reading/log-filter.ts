@@ -34,6 +34,11 @@ export function kindsOf({ type, code }: LogFilter): readonly (OutcomeStatus | un
   return type === 'success' ? [] : [type];
 }
 
+/** Returns whether a success can match. Only successes keep what they changed. */
+export function findsSuccesses(filter: LogFilter): boolean {
+  return kindsOf(filter).some((type) => type === undefined || type === 'success');
+}
+
 /** Returns the number of counted outcomes that match `type` and `code`. */
 export function countOf({ type, code }: LogFilter, { codes, ...counts }: Tally): number {
   const ofType = type === undefined ? processed(counts) : counts[type];

@@ -1,8 +1,15 @@
 import type { LogEntry, LogPagination, LogsQuery } from '@bulk/contracts';
 import { parseEntityChanges, partitionOf, processed, type OutcomeStatus } from '@bulk/domain';
-import { StoreError, type ActionDocument, type ActionLogDocument, type Database } from '@bulk/mongo';
+import {
+  stored,
+  StoreError,
+  type ActionDocument,
+  type ActionLogDocument,
+  type Database,
+  type LoggedOutcome,
+} from '@bulk/mongo';
 import type { Filter } from 'mongodb';
-import { ALL, countOf, kindsOf, matches, type LogFilter } from './log-filter.ts';
+import { ALL, countOf, findsSuccesses, kindsOf, matches, type LogFilter } from './log-filter.ts';
 import { mergeByPosition, type Direction } from './merge-by-position.ts';
 
 /** One page of an action's logs. */
@@ -12,12 +19,37 @@ export interface LogPage {
 }
 
 /** The fields of an action by which its logs are found. */
-type ReadAction = Pick<ActionDocument, '_id' | 'entityType'>;
+type ReadAction = Pick<ActionDocument, '_id' | 'entityType' | 'changes'>;
 /** The fields of an action that a page of its logs needs. */
 type CountedAction = ReadAction & Pick<ActionDocument, 'counts' | 'codes' | 'total'>;
 
 /** Number of log documents that the cursor of one partition fetches at a time. */
 const FETCH = 4;
+
+/** An outcome as its log holds it, with what it shares with the others of the log. */
+export interface ReadOutcome extends LoggedOutcome {
+  readonly at: Date;
+  /** How often the batch was replayed. */
+  readonly generation: number;
+}
+
+/**
+ * Returns how a cursor reads logs. With changes a log holds up to 2 MiB more, so they are left out where they are not
+ * needed, and else each cursor holds one log. Outcomes that a replay has replaced are never read.
+ *
+ * @param withChanges whether the reader needs what the outcomes keep of their changes.
+ */
+export function logOptions(changes: ActionDocument['changes'], withChanges: boolean): LogOptions {
+  return {
+    batchSize: withChanges && changes !== undefined ? 1 : FETCH,
+    projection: { replaced: 0, ...(withChanges ? {} : { 'outcomes.changes': 0 }) },
+  };
+}
+
+interface LogOptions {
+  readonly batchSize: number;
+  readonly projection: Readonly<Record<string, 0>>;
+}
 /** Maximum number of outcomes that one page reads. */
 const POSITIONS = 20_000;
 
@@ -100,7 +132,7 @@ export class LogReader {
     const after = direction === 1 ? skip - 1 : action.total - skip;
     for await (const entry of this.#entries(action, filter, direct ? after : undefined, direction)) {
       if (left > 0) left -= 1;
-      else entries.push(entry);
+      else entries.push(entryOf(entry));
       if (entries.length >= limit) break;
     }
     return entries;
@@ -114,7 +146,7 @@ export class LogReader {
       if (entries.length === limit || read === POSITIONS) return { entries, more: true, upTo };
       read += 1;
       upTo = entry.position;
-      if (matches(filter, entry)) entries.push(entry);
+      if (matches(filter, entry)) entries.push(entryOf(entry));
     }
     return { entries, more: false, upTo: after };
   }
@@ -123,10 +155,11 @@ export class LogReader {
   async #ofRunning(action: CountedAction, filter: LogFilter, after: number, limit: number): Promise<Run> {
     const entries: LogEntry[] = [];
     let upTo = after;
-    for await (const entry of this.#entries(action, ALL, after)) {
+    const withChanges = findsSuccesses(filter);
+    for await (const entry of this.#entries(action, ALL, after, 1, withChanges)) {
       if (entry.position !== upTo + 1) break;
       upTo = entry.position;
-      if (matches(filter, entry)) entries.push(entry);
+      if (matches(filter, entry)) entries.push(entryOf(entry));
       if (entries.length === limit || upTo - after === POSITIONS) break;
     }
     return { entries, more: true, upTo };
@@ -145,7 +178,7 @@ export class LogReader {
       if (entries.length === limit || read === POSITIONS) return { entries, more: true, upTo };
       read += 1;
       upTo = entry.position;
-      if (matches(filter, entry)) entries.push(entry);
+      if (matches(filter, entry)) entries.push(entryOf(entry));
     }
     return { entries, more: !isComplete(action) && upTo !== 0, upTo };
   }
@@ -158,13 +191,32 @@ export class LogReader {
    * @throws StoreError.
    */
   async *all(action: ReadAction, filter: LogFilter = ALL): AsyncGenerator<LogEntry> {
+    for await (const outcome of this.outcomes(action, filter)) yield entryOf(outcome);
+  }
+
+  /** Reads the same outcomes as `all`, as their logs hold them. @throws StoreError. */
+  async *outcomes(action: ReadAction, filter: LogFilter): AsyncGenerator<ReadOutcome> {
     try {
-      for await (const entry of this.#entries(action, filter, undefined)) {
-        if (matches(filter, entry)) yield entry;
+      for await (const outcome of this.#entries(action, filter, undefined)) {
+        if (matches(filter, outcome)) yield outcome;
       }
     } catch (error) {
       throw new StoreError(error);
     }
+  }
+
+  /** Returns whether the logs still hold every outcome that was counted. @throws StoreError. */
+  async holdsAll({ _id: actionId, counts }: Pick<ActionDocument, '_id' | 'counts'>): Promise<boolean> {
+    const kept = { $add: ['$counts.success', '$counts.failure', '$counts.skipped'] };
+    const [sum] = await stored(
+      this.#database.actionLogs
+        .aggregate<{ readonly kept: number }>([
+          { $match: { actionId } },
+          { $group: { _id: null, kept: { $sum: kept } } },
+        ])
+        .toArray(),
+    );
+    return (sum?.kept ?? 0) >= processed(counts);
   }
 
   /**
@@ -172,11 +224,13 @@ export class LogReader {
    * caller compares each of them.
    */
   #entries(
-    { _id: actionId, entityType }: ReadAction,
+    { _id: actionId, entityType, changes }: ReadAction,
     filter: LogFilter,
     after: number | undefined,
     direction: Direction = 1,
-  ): AsyncGenerator<LogEntry> {
+    withChanges = findsSuccesses(filter),
+  ): AsyncGenerator<ReadOutcome> {
+    const options = logOptions(changes, withChanges);
     const partitions =
       filter.id === undefined
         ? Array.from({ length: this.#partitions }, (_, partition) => partition)
@@ -190,8 +244,8 @@ export class LogReader {
           ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }),
         };
         return direction === 1
-          ? this.#ascending(logs, type, after ?? -1)
-          : this.#backwards(logs, type, after);
+          ? this.#ascending(logs, options, type, after ?? -1)
+          : this.#backwards(logs, options, type, after);
       }),
     );
     return mergeByPosition(sources, after, direction);
@@ -199,35 +253,45 @@ export class LogReader {
 
   async *#ascending(
     logs: Filter<ActionLogDocument>,
+    options: LogOptions,
     type: OutcomeStatus | undefined,
     after: number,
-  ): AsyncGenerator<LogEntry[]> {
+  ): AsyncGenerator<ReadOutcome[]> {
     // This is the order of batchNo, too. The indexes find `after` without a scan of what lies
     // before it, and those of a type hold only the logs with an outcome of the type.
-    for await (const log of this.#buckets({ ...logs, lastPosition: { $gt: after } }, 1)) {
-      yield entriesOf(log, type);
+    for await (const log of this.#buckets({ ...logs, lastPosition: { $gt: after } }, options, 1)) {
+      yield outcomesOf(log, type);
     }
   }
 
   async *#backwards(
     logs: Filter<ActionLogDocument>,
+    options: LogOptions,
     type: OutcomeStatus | undefined,
     before: number | undefined,
-  ): AsyncGenerator<LogEntry[]> {
+  ): AsyncGenerator<ReadOutcome[]> {
     if (before !== undefined) {
       // The logs of a partition do not overlap, so at most one of them has positions on both sides.
       const [across] = await this.#database.actionLogs
-        .find({ ...logs, lastPosition: { $gte: before } }, { sort: { lastPosition: 1 }, limit: 1 })
+        .find(
+          { ...logs, lastPosition: { $gte: before } },
+          { ...options, sort: { lastPosition: 1 }, limit: 1 },
+        )
         .toArray();
-      if (across !== undefined && across.firstPosition < before) yield entriesOf(across, type).reverse();
+      if (across !== undefined && across.firstPosition < before) yield outcomesOf(across, type).reverse();
     }
     const below = before === undefined ? {} : { lastPosition: { $lt: before } };
-    for await (const log of this.#buckets({ ...logs, ...below }, -1)) yield entriesOf(log, type).reverse();
+    for await (const log of this.#buckets({ ...logs, ...below }, options, -1))
+      yield outcomesOf(log, type).reverse();
   }
 
-  async *#buckets(logs: Filter<ActionLogDocument>, direction: Direction): AsyncGenerator<ActionLogDocument> {
+  async *#buckets(
+    logs: Filter<ActionLogDocument>,
+    options: LogOptions,
+    direction: Direction,
+  ): AsyncGenerator<ActionLogDocument> {
     const sort = { lastPosition: direction };
-    const cursor = this.#database.actionLogs.find(logs, { sort, batchSize: FETCH });
+    const cursor = this.#database.actionLogs.find(logs, { ...options, sort });
     try {
       yield* cursor;
     } finally {
@@ -236,17 +300,26 @@ export class LogReader {
   }
 }
 
-/** Returns the outcomes of a log, or those of a type, as the API shows them. */
-export function entriesOf({ outcomes, at }: ActionLogDocument, type: OutcomeStatus | undefined): LogEntry[] {
+/** Returns the outcomes of a log, or those of a type. */
+export function outcomesOf(
+  { outcomes, at, generation = 0 }: ActionLogDocument,
+  type: OutcomeStatus | undefined,
+): ReadOutcome[] {
   return outcomes
     .filter(({ status }) => type === undefined || status === type)
-    .map(({ effect = null, version = null, changes, ...outcome }) => ({
-      ...outcome,
-      at: at.toISOString(),
-      effect,
-      version,
-      changes: changes === undefined ? null : (parseEntityChanges(changes) ?? null),
-    }));
+    .map((outcome) => ({ ...outcome, at, generation }));
+}
+
+/** Returns an outcome as the API shows it. */
+export function entryOf(outcome: ReadOutcome): LogEntry {
+  const { generation: _, at, effect, version, changes, ...rest } = outcome;
+  return {
+    ...rest,
+    at: at.toISOString(),
+    effect: effect ?? null,
+    version: version ?? null,
+    changes: changes === undefined ? null : (parseEntityChanges(changes) ?? null),
+  };
 }
 
 /** Returns whether every position has an outcome, whatever the status of the action. */

@@ -48,7 +48,11 @@ export class FailedEntities {
   async *#ofPartition(actionId: string, partition: number): AsyncGenerator<FailedRow[]> {
     const logs = this.#database.actionLogs.find(
       { actionId, partition, 'counts.failure': { $gt: 0 } },
-      { sort: { lastPosition: 1 }, batchSize: FETCH, projection: { outcomes: 1 } },
+      {
+        sort: { lastPosition: 1 },
+        batchSize: FETCH,
+        projection: { 'outcomes.status': 1, 'outcomes.position': 1, 'outcomes.code': 1 },
+      },
     );
     try {
       for await (const { _id, outcomes } of logs) {

@@ -10,7 +10,7 @@ import { undoRowOf } from './undo-row.ts';
 export interface UndoActionOptions {
   readonly actions: ActionStore;
   readonly createAction: CreateAction;
-  readonly logs: Pick<LogReader, 'all'>;
+  readonly logs: Pick<LogReader, 'outcomes' | 'holdsAll'>;
   /** Largest JSON of one entity, in bytes. */
   readonly maxEntityBytes: number;
   readonly newActionId: () => string;
@@ -27,8 +27,8 @@ export class UndoAction {
   /**
    * Accepts a new action that undoes the successes of another one, in their order.
    *
-   * The call is idempotent: an action has one undo. The undo keeps values too, so that it can be undone. A dry run has
-   * no key, because it may be repeated.
+   * The call is idempotent: an action has one undo, until a replay of its dead letters adds successes. The undo keeps
+   * values too, so that it can be undone. A dry run has no key, because it may be repeated.
    *
    * @throws RestError if there is no such action, it has not ended, it kept no values, it was a dry run, there is
    * nothing to undo, or its outcomes are no longer kept; QuotaExceededError; StoreError.
@@ -38,7 +38,9 @@ export class UndoAction {
     const action = await actions.find(accountId, actionId);
     if (action === null) throw actionNotFound(actionId);
     // A caller's key holds no space, so that this key is unique.
-    const key = dryRun ? undefined : { key: `undo ${actionId}`, digest: () => actionId };
+    const key = dryRun
+      ? undefined
+      : { key: `undo ${actionId} ${action.counts.success}`, digest: () => actionId };
     const undone = key === undefined ? undefined : await createAction.findReplay(accountId, key);
     if (undone !== undefined) return undone;
     checkUndoable(action);
@@ -64,17 +66,19 @@ export class UndoAction {
    */
   async *#rows(action: AccountAction): AsyncGenerator<IncomingRow> {
     const { logs, maxEntityBytes } = this.#options;
-    const { _id, counts } = action;
+    const { _id, counts, retryOf } = action;
+    const isRetry = (retryOf ?? null) !== null;
     let successes = 0;
     let rows = 0;
-    for await (const entry of logs.all(action, { type: 'success' })) {
+    for await (const entry of logs.outcomes(action, { type: 'success' })) {
       successes += 1;
-      const row = undoRowOf(entry, maxEntityBytes);
+      const row = undoRowOf(entry, isRetry, maxEntityBytes);
       if (row === undefined) continue;
       rows += 1;
       yield row;
     }
-    if (successes < counts.success) throw undoExpired(_id);
+    // A replay may have replaced successes since the action was read.
+    if (successes < counts.success && !(await logs.holdsAll(action))) throw undoExpired(_id);
     if (rows === 0) throw nothingToUndo(_id);
   }
 }
