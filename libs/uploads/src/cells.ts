@@ -1,13 +1,15 @@
 import { changeOf, type EntityType } from '@bulk/action-types';
 import { inexactNumbers } from '@bulk/domain';
 import { z } from 'zod';
+import { CSV_NULL } from './formulas.ts';
 import { parseJson } from './json-text.ts';
 
-/** The text of a cell that clears a field, as in Salesforce's bulk files. */
-export const CSV_NULL = '#N/A';
-
-/** Converts the text of a cell into the value of a field; undefined if the row does not set the field. */
-export type CellReader = (text: string) => unknown;
+/**
+ * Converts the text of a cell into the value of a field; undefined if the row does not set the field.
+ *
+ * @param wasEscaped whether the text stood behind an apostrophe, so that it clears no field. @default false
+ */
+export type CellReader = (text: string, wasEscaped?: boolean) => unknown;
 
 /**
  * Returns how the cells of a column are read. Text stays text if the field accepts it. Otherwise the cell is read as
@@ -19,13 +21,14 @@ export type CellReader = (text: string) => unknown;
 export function cellReader(column: string, entityType: EntityType, idIsOptional = false): CellReader {
   // A spreadsheet's #N/A is not a valid id.
   if (column === 'id')
-    return (text) => (text === CSV_NULL ? null : idIsOptional && text === '' ? undefined : text);
+    return (text, wasEscaped = false) =>
+      text === CSV_NULL && !wasEscaped ? null : idIsOptional && text === '' ? undefined : text;
   if (column === 'ref') return (text) => (text === '' ? undefined : text);
   const takes = takesOf(column, entityType);
   const takesNumbers = takes(0) || takes(1);
-  return (text) => {
+  return (text, wasEscaped = false) => {
     if (text === '') return undefined;
-    if (text === CSV_NULL) return null;
+    if (text === CSV_NULL && !wasEscaped) return null;
     if (takes(text)) return text;
     const value = jsonOf(text);
     if (value === undefined || value === null) return text;

@@ -90,7 +90,11 @@ function toReadColumn({ title, name }: HeaderColumn, options: ColumnsOptions): R
 
 function cellsOf(name: string, { entityType, escaped = false, identity }: ColumnsOptions): CellReader {
   const read = cellReader(name, entityType, identity?.by === 'optional-id');
-  return escaped ? (text) => read(unescapeFormulas(text)) : read;
+  if (!escaped) return read;
+  return (text) => {
+    const plain = unescapeFormulas(text);
+    return read(plain, plain !== text);
+  };
 }
 
 /** A name is quoted and followed by a colon and a comma. A change is nested, and its value is quoted as well. */

@@ -313,6 +313,36 @@ describe('csvEntities', () => {
     expect(seen).toEqual([{ id: 'c1', city: 'A' }]);
   });
 
+  it.each([
+    ['an export of records', 'id,lastName\nc1,Ada\n,,incomplete,SERVICE_STOPPING,it stops\n', 3],
+    [
+      'an export that a spreadsheet saved',
+      'id;lastName;;;\nc1;Ada;;;\n;;incomplete;FILTER_TIMEOUT;late\n',
+      3,
+    ],
+    ['results', 'position,id,ref,status,code,message\n0,c1,,failure,X,y\n,,,incomplete,INTERNAL,x\n', 3],
+    [
+      'results with what was sent',
+      'id,lastName,_row,_status,_code,_message,_id\n,,,incomplete,INTERNAL,x,\n',
+      2,
+    ],
+  ])('refuses a file that is the beginning of %s, also if invalid rows fail', async (_, text, line) => {
+    const options = { unknownColumns: () => [] };
+    for (const invalidRows of ['fail', 'refuse'] as const) {
+      const { code, issues } = await refusal(text, { ...options, invalidRows });
+      const message = expect.stringContaining('the download of the file broke off');
+      expect({ code, issues }).toEqual({ code: 'INVALID_ROW', issues: [{ field: `line ${line}`, message }] });
+    }
+    expect(await of(text.replace(/incomplete/u, 'complete'), options)).toHaveLength(line - 1);
+  });
+
+  it('clears a field by #N/A, and takes an escaped one for a text', async () => {
+    const text = "id,city,lastName\nc1,#N/A,'#N/A\n";
+    const escaped = await of(text, { escaped: true });
+    expect(escaped).toEqual([{ id: 'c1', city: null, lastName: '#N/A' }]);
+    expect(await of(text)).toEqual([{ id: 'c1', city: null, lastName: "'#N/A" }]);
+  });
+
   it('fails with the first fault when the input breaks after it', async () => {
     const file = (async function* () {
       yield await Promise.resolve(Buffer.from('id,city\nc1\nc2,B\n'));

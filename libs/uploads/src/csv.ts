@@ -6,6 +6,7 @@ import { CsvRows, type CsvRow } from './csv-rows.ts';
 import { delimiterOf, readCsvStart } from './delimiter.ts';
 import { checkEmptyLines } from './empty-lines.ts';
 import { utf8Of } from './encoding.ts';
+import { INCOMPLETE_MESSAGE, isIncompleteRow } from './incomplete.ts';
 import { boundsFault, entityFault, knownOf } from './entity.ts';
 import { InvalidRowPolicy, type RowFault } from './invalid-rows.ts';
 import { foldName, namesOf } from './names.ts';
@@ -81,6 +82,7 @@ class RowReader {
   readonly #policy: InvalidRowPolicy;
   readonly #delimiter: string;
   #columns: CsvColumns | undefined;
+  #titles: readonly string[] = [];
   #file: SourceFile;
   #emptyRows: number;
 
@@ -108,18 +110,25 @@ class RowReader {
     }
     if (this.#columns === undefined) {
       this.#columns = new CsvColumns(row.cells, this.#options);
+      this.#titles = row.cells;
       const { columns, escaped } = this.#options;
       this.#file = { header: bytes?.toString() ?? '', delimiter: this.#delimiter, columns, escaped };
       return undefined;
     }
+    if (isIncompleteRow(row.cells, this.#titles)) this.#refuse(row);
     const incoming = this.#convert(row, this.#columns);
     this.#policy.afterRow();
     if (incoming === undefined || this.#policy.refuses) return undefined;
     return this.#options.keepSource === true ? this.#sourced(incoming, row, this.#columns) : incoming;
   }
 
-  #refuse({ line }: CsvRow, { cell, message, code }: CsvFault): void {
-    this.#policy.refuse({ line, name: this.#columns?.titleAt(cell), message, code });
+  /** @param fault absent if the row says that the file is incomplete. */
+  #refuse({ line }: CsvRow, fault?: CsvFault): void {
+    if (fault === undefined) this.#policy.refuse({ line, message: INCOMPLETE_MESSAGE });
+    else {
+      const { cell, message, code } = fault;
+      this.#policy.refuse({ line, name: this.#columns?.titleAt(cell), message, code });
+    }
     this.#policy.throwIfRefused();
   }
 

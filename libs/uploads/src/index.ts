@@ -1,8 +1,7 @@
-export { CSV_NULL } from './cells.ts';
 export { csvEntities, type CsvOptions } from './csv.ts';
 export { UnknownCharsetError, utf8Of } from './encoding.ts';
 export { columnMapIssues } from './column-map.ts';
-export { escapeFormulas } from './formulas.ts';
+export { CSV_NULL, escapeFormulas } from './formulas.ts';
 export { parseJson, type ParsedJson } from './json-text.ts';
 export { ndjsonEntities, type NdjsonOptions } from './ndjson.ts';
 export { sourceOf, withSource, type RowSource, type SourceFile } from './source.ts';

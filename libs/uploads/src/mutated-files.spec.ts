@@ -3,7 +3,7 @@ import { ENTITY_TYPES } from '@bulk/action-types';
 import { FaultyRow, inexactNumbers, InvalidInputError } from '@bulk/domain';
 import { CSV_FILE, mutated, mutations, NDJSON_FILE } from '@bulk/testing/mutated-bytes';
 import fc from 'fast-check';
-import { CSV_NULL } from './cells.ts';
+import { CSV_NULL } from './formulas.ts';
 import { csvEntities } from './csv.ts';
 import { entityFault } from './entity.ts';
 import { columnsOf, type HeaderOptions } from './header.ts';

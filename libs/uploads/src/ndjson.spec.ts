@@ -118,6 +118,19 @@ describe('ndjsonEntities', () => {
       expect(await all(cut(lines.join('\n'), sizes), 200)).toEqual(found);
   });
 
+  it.each(['fail', 'refuse'] as const)(
+    'refuses the beginning of a download with invalidRows=%s',
+    async (mode) => {
+      const text = '{"id":"c1"}\n{"status":"incomplete","code":"FILTER_TIMEOUT","message":"late"}\n';
+      await expect(all(whole(text), 1_000, mode)).rejects.toMatchObject({
+        code: 'INVALID_ROW',
+        issues: [{ field: 'line 2', message: expect.stringContaining('the download of the file broke off') }],
+      });
+      const entity = { id: 'c1', status: 'incomplete', code: 'FILTER_TIMEOUT', message: 'late' };
+      expect(await of(JSON.stringify(entity))).toEqual([entity]);
+    },
+  );
+
   it('names at most 20 faulty lines', async () => {
     const lines = Array.from({ length: 30 }, (_, i) => (i % 2 === 0 ? `{"id":"${i}"}` : 'x'));
     await expect(refusing(lines.join('\n'))).rejects.toMatchObject({

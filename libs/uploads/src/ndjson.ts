@@ -2,6 +2,7 @@ import type { InvalidRows } from '@bulk/contracts';
 import type { IncomingEntity, IncomingRow, RowIdentity } from '@bulk/domain';
 import { checkEmptyLines } from './empty-lines.ts';
 import { utf8Of } from './encoding.ts';
+import { INCOMPLETE_MESSAGE, isIncompleteLine } from './incomplete.ts';
 import { boundsFault, entityFault, knownOf } from './entity.ts';
 import { InvalidRowPolicy } from './invalid-rows.ts';
 import { parseJson } from './json-text.ts';
@@ -70,6 +71,10 @@ function rowOf(
   const parsed = parseJson(text);
   if (!parsed.ok)
     return policy.take({ line, message: `expected one JSON object per line, ${parsed.message}` });
+  if (isIncompleteLine(parsed.value)) {
+    policy.refuse({ line, message: INCOMPLETE_MESSAGE });
+    policy.throwIfRefused();
+  }
   const fault = entityFault(parsed.value, identity);
   if (fault !== undefined) {
     const name = fault.field === '' ? undefined : fault.field;
