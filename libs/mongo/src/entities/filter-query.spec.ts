@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { company, contact, parseFilter, type EntityType } from '@bulk/action-types';
+import { company, contact, defineEntityType, parseFilter, type EntityType } from '@bulk/action-types';
+import { z } from 'zod';
 import { afterPrefix, recordQuery, type RecordQuery } from './filter-query.ts';
 
 function queryOf(sent: unknown, type: EntityType = contact): RecordQuery {
@@ -45,7 +46,7 @@ describe('recordQuery', () => {
   it('reads the narrowest part of an index that a condition allows', () => {
     const accountAndOwner = { accountId: 1, ownerId: 1 };
     expect(queryOf({ city: 'Bonn', ownerId: { startsWith: 'u' }, email: 'a@b.de' })).toMatchObject({
-      bounds: { accountId: 'acme', email: { $eq: 'a@b.de' } },
+      bounds: { accountId: 'acme', $and: [{ email: { $eq: 'a@b.de' } }] },
       hint: { accountId: 1, email: 1 },
       indexed: true,
     });
@@ -55,6 +56,36 @@ describe('recordQuery', () => {
         $and: [{ _id: { $gte: 'acme:c-', $lt: 'acme:c.' } }, { _id: { $gte: 'acme:', $lt: 'acme;' } }],
       },
       hint: { _id: 1 },
+      indexed: true,
+    });
+  });
+
+  it('counts what all conditions on the field of the index leave', () => {
+    expect(queryOf({ ownerId: { gte: 'u', lt: 'v', ne: 'u1' }, city: 'Bonn' }).bounds).toEqual({
+      accountId: 'acme',
+      $and: [{ ownerId: { $gte: 'u' } }, { ownerId: { $lt: 'v' } }, { ownerId: { $ne: 'u1' } }],
+    });
+    expect(queryOf({ id: { gt: 'a', lte: 'b' } }).bounds).toEqual({
+      $and: [
+        { _id: { $gt: 'acme:a' } },
+        { _id: { $lte: 'acme:b' } },
+        { _id: { $gte: 'acme:', $lt: 'acme;' } },
+      ],
+    });
+  });
+
+  it('uses a unique index of several fields only if it contains every record that matches', () => {
+    const seat = defineEntityType({
+      name: 'seat',
+      collection: 'seats',
+      shape: { room: z.string(), row: z.number().optional() },
+      indexes: [{ fields: ['room', 'row'], unique: true }],
+    });
+    for (const row of [undefined, null, { exists: true }, { ne: 1 }, { in: [1, null] }])
+      expect(queryOf({ room: 'a', ...(row === undefined ? {} : { row }) }, seat).indexed).toBe(false);
+    expect(queryOf({ room: 'a', row: { gte: 1 } }, seat)).toMatchObject({
+      bounds: { accountId: 'acme', $and: [{ room: { $eq: 'a' } }] },
+      hint: { accountId: 1, room: 1, row: 1 },
       indexed: true,
     });
   });

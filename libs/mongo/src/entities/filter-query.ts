@@ -23,7 +23,8 @@ export interface RecordQuery {
  * Translates a filter to a query of MongoDB, which matches living records of one account only.
  *
  * The index is chosen here and not by the server, so that the number of records that are read is known before they are
- * read: a condition on `id`, or the narrowest one on the first field of an index of the entity type. Values of a caller
+ * read: a condition on `id`, or the narrowest one on the first field of an index of the entity type. All conditions on that
+ * field bound the part of the index that is read. Values of a caller
  * are only ever operands of `$eq`, `$in` and the like, so that no operator of a caller reaches MongoDB.
  */
 export function recordQuery(entityType: EntityType, accountId: string, filter: EntityFilter): RecordQuery {
@@ -31,7 +32,7 @@ export function recordQuery(entityType: EntityType, accountId: string, filter: E
   const conditions = [account, { deletedAt: null }, ...filter.map((one) => toDocument(one, accountId))];
   const best = narrowest(entityType, filter);
   if (best === undefined || best.field === 'id') {
-    const keys = [...(best === undefined ? [] : [toDocument(best, accountId)]), accountKeys(accountId)];
+    const keys = [...documentsOf('id', filter, accountId), accountKeys(accountId)];
     const bounds = { $and: keys };
     return {
       bounds,
@@ -41,9 +42,9 @@ export function recordQuery(entityType: EntityType, accountId: string, filter: E
     };
   }
   return {
-    bounds: { ...account, ...toDocument(best, accountId) },
+    bounds: { ...account, $and: documentsOf(best.field, filter, accountId) },
     filter: { ...account, $and: conditions.slice(1) },
-    hint: indexKey(entityType, best.field),
+    hint: indexKey(entityType, best.field, filter),
     indexed: true,
   };
 }
@@ -67,19 +68,32 @@ export function afterPrefix(prefix: string): string | undefined {
 const BOUNDING = ['eq', 'in', 'startsWith', 'gte', 'gt', 'lte', 'lt'] as const;
 
 function narrowest(entityType: EntityType, filter: EntityFilter): Condition | undefined {
-  const first = new Set(['id', ...entityType.indexes.map(({ fields }) => fields[0])]);
-  const bounding = filter.filter((condition) => first.has(condition.field) && needsAValue(condition));
+  const first = new Set(['id', ...usableIndexes(entityType, filter).map(({ fields }) => fields[0])]);
+  const bounding = filter.filter((condition) => first.has(condition.field) && isBounding(condition));
   return BOUNDING.flatMap((operator) => bounding.filter((condition) => condition.operator === operator))[0];
 }
 
-/** Returns whether a condition holds only for records that have the field. A unique index has no others. */
-function needsAValue(condition: Condition): boolean {
+/** Returns the indexes that contain every record of a filter. A unique index lacks the records without one of its fields. */
+function usableIndexes({ indexes }: EntityType, filter: EntityFilter): EntityType['indexes'] {
+  const needed = new Set(filter.filter(isBounding).map(({ field }) => field));
+  return indexes.filter(
+    ({ unique, fields }) => unique !== true || fields.every((field) => needed.has(field)),
+  );
+}
+
+/** Returns whether a condition bounds an index, and holds only for records that have the field. */
+function isBounding(condition: Condition): boolean {
+  if (!BOUNDING.some((operator) => operator === condition.operator)) return false;
   if (condition.operator === 'in') return !condition.values.includes(null);
   return condition.operator === 'eq' ? condition.value !== null : true;
 }
 
-function indexKey({ indexes }: EntityType, field: string): Document {
-  const fields = indexes.find((index) => index.fields[0] === field)?.fields ?? [];
+function documentsOf(field: string, filter: EntityFilter, accountId: string): Document[] {
+  return filter.flatMap((one) => (one.field === field ? [toDocument(one, accountId)] : []));
+}
+
+function indexKey(entityType: EntityType, field: string, filter: EntityFilter): Document {
+  const fields = usableIndexes(entityType, filter).find((index) => index.fields[0] === field)?.fields ?? [];
   return Object.fromEntries(['accountId', ...fields].map((name): [string, 1] => [name, 1]));
 }
 
