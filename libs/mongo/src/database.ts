@@ -77,6 +77,25 @@ export class Database {
     });
   }
 
+  /**
+   * Connects for reads that MongoDB may take long to answer. On the connections of `connect` they would fail first.
+   *
+   * @param reads.timeoutMs maximum time that MongoDB takes for one read.
+   * @param reads.atOnce maximum number of reads at once, each of which has a connection.
+   * @throws as `connect` does.
+   */
+  static connectForReads(
+    appName: string,
+    config: MongoConfig,
+    { timeoutMs, atOnce }: { readonly timeoutMs: number; readonly atOnce: number },
+  ): Promise<Database> {
+    return Database.#connect(appName, config, {
+      maxPoolSize: atOnce,
+      // MongoDB ends the read in time, and its answer says why.
+      socketTimeoutMS: timeoutMs + config.MONGODB_TIMEOUT_MS,
+    });
+  }
+
   static async #connect(
     appName: string,
     config: MongoConfig,

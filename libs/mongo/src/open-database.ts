@@ -14,6 +14,7 @@ import { ensureIndexes } from './indexes.ts';
 
 /** Name of the database on `/healthz`. */
 export const MONGODB = 'mongodb';
+const READS = 'mongodb reads';
 const INDEXES = 'mongodb indexes';
 /** Name on `/healthz` of the check that the database belongs to the installation. */
 export const OWNER = 'mongodb owner';
@@ -42,6 +43,24 @@ export async function openDatabase(
   await openDependency(OWNER, () => claimDatabase(database, config.TOPIC_PREFIX), context);
   if (config.ENSURE_INDEXES) await openIndexes(appName, config, entityTypes, context);
   else await openDependency(INDEXES, () => checkIndexes(database, entityTypes, config), context);
+  return database;
+}
+
+/**
+ * Waits for MongoDB and connects for long reads; see `Database.connectForReads`. The connections are closed when the
+ * service releases what it opened.
+ *
+ * @throws the signal's reason if the service is stopped first.
+ */
+export async function openReads(
+  appName: string,
+  config: MongoConfig,
+  reads: Parameters<typeof Database.connectForReads>[2],
+  context: ServiceContext,
+): Promise<Database> {
+  const connect = (): Promise<Database> => Database.connectForReads(appName, config, reads);
+  const database = await openDependency(READS, connect, context);
+  context.releasers.push(READS, () => database.close());
   return database;
 }
 

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { dispatchConfigShape } from './dispatch/dispatch-config.ts';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
 import { mappingConfigShape } from './mappings/mapping-config.ts';
-import { recordsConfigShape } from './records/records-config.ts';
+import { checkRecordsConfig, recordsConfigShape } from './records/records-config.ts';
 import { checkQuotaConfig, quotaConfigShape } from './quotas/quota-config.ts';
 
 const MINUTE_MS = 60_000;
@@ -87,7 +87,7 @@ const variables = z.object({
   MAX_ENTITY_BYTES: integer(
     { min: 64, max: 1_048_576 },
     65_536,
-    'Maximum size of the JSON of one entity, in bytes.',
+    'Maximum size of the JSON of one entity, in bytes. An id that the platform adds does not count.',
   ),
   MAX_SCHEDULE_DAYS: integer(
     { min: 0, max: 36_525 },
@@ -160,6 +160,7 @@ export const intakeConfigSchema = variables
   .superRefine(checkMongoConfig)
   .superRefine(checkWebhookConfig)
   .superRefine(checkRedisConfig)
-  .superRefine(checkQuotaConfig);
+  .superRefine(checkQuotaConfig)
+  .superRefine(checkRecordsConfig);
 
 export type IntakeConfig = z.infer<typeof intakeConfigSchema>;

@@ -3,7 +3,7 @@ import { createRegistry, type ActionRegistry } from '@bulk/action-types';
 import { createAuthenticator } from '@bulk/auth';
 import { consumerGroups, type TopicNames } from '@bulk/contracts';
 import { openMessaging, openProducer, type Kafka, type MessageProducer } from '@bulk/kafka';
-import { openDatabase, RecordReader, type Database } from '@bulk/mongo';
+import { openDatabase, openReads, RecordReader, type Database } from '@bulk/mongo';
 import { configuredLifetimes, startAdminServer, type ServiceContext } from '@bulk/runtime';
 import { callbackPolicyOf, webhookSecretsOf } from '@bulk/webhooks';
 import { Container, type ServiceIdentifier } from 'inversify';
@@ -65,8 +65,12 @@ const HAND_BACK_PART = 0.3;
 /** Part of the bytes that an upload may hold in which its rows wait for their match. */
 const MATCH_GROUP_PART = 0.25;
 
+/** Number of signs of life of the read of a filter within the time after which it would count as broken off. */
+const PULSES = 4;
+
 export const TOKENS = {
   database: Symbol('Database') as ServiceIdentifier<Database>,
+  longReads: Symbol('Database for long reads') as ServiceIdentifier<Database>,
   topics: Symbol('TopicNames') as ServiceIdentifier<TopicNames>,
   kafka: Symbol('Kafka') as ServiceIdentifier<Kafka>,
   producer: Symbol('MessageProducer') as ServiceIdentifier<MessageProducer>,
@@ -105,6 +109,12 @@ export async function createContainer(
   options: ContainerOptions = {},
 ): Promise<Container> {
   const database = await openDatabase('bulk-intake', config, registry.entityTypes, context);
+  const longReads = await openReads(
+    'bulk-intake',
+    config,
+    { timeoutMs: config.FILTER_TIMEOUT_MS, atOnce: config.FILTER_READS_IN_FLIGHT },
+    context,
+  );
   const messaging = await openMessaging('intake', config, context);
   const opened = await openProducer(messaging, context);
   const producer = options.producer?.(opened) ?? opened;
@@ -113,6 +123,7 @@ export async function createContainer(
 
   const container = new Container({ defaultScope: 'Singleton' });
   container.bind(TOKENS.database).toConstantValue(database);
+  container.bind(TOKENS.longReads).toConstantValue(longReads);
   container.bind(TOKENS.topics).toConstantValue(messaging.topics);
   container.bind(TOKENS.producer).toConstantValue(producer);
   container.bind(TOKENS.cutOff).toConstantValue(new CutOff());
@@ -196,6 +207,7 @@ function bindSubmission(
           groupBatches: config.STAGING_GROUP_BATCHES,
           bufferBytes: config.UPLOAD_BUFFER_BYTES,
           maxEntityBytes: config.MAX_ENTITY_BYTES,
+          filterPulseMs: Math.min(config.IDEMPOTENCY_STALE_MS, config.STAGING_TIMEOUT_MS) / PULSES,
           lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
           now,
         },
@@ -280,7 +292,10 @@ function bindApi(
     const events = resolution.get(TOKENS.progressEvents);
     const logs = new LogReader(database, config.KAFKA_LANE_PARTITIONS);
     const cutOff = resolution.get(TOKENS.cutOff);
-    const records = new RecordReader(database, { timeoutMs: config.FILTER_TIMEOUT_MS });
+    const records = new RecordReader(database, {
+      reads: resolution.get(TOKENS.longReads),
+      timeoutMs: config.FILTER_TIMEOUT_MS,
+    });
     const reads = new Budget({
       total: config.FILTER_READS_IN_FLIGHT,
       perAccount: config.FILTER_READS_IN_FLIGHT_ACCOUNT,

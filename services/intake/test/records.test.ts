@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { contact } from '@bulk/action-types';
 import { entityKey, ensureIndexes, type EntityDocument } from '@bulk/mongo';
-import { eventually, TopicReader } from '@bulk/testing';
+import { BreakableLink, eventually, TopicReader } from '@bulk/testing';
 import { csvEntities } from '@bulk/uploads';
+import { incompleteRecordsText } from '../src/records/record-export.ts';
 import { IntakeHarness, positionsOf, type Answer } from './harness.ts';
 
 let harness: IntakeHarness;
@@ -340,6 +341,46 @@ describe('the records of an account', () => {
       400,
       ['fields[1]', 'fields[2]'],
     ]);
+  });
+
+  it('are read for longer than other operations wait, until the client leaves', async () => {
+    const earlier = harness.url;
+    const { hostname, port } = new URL(harness.config().MONGODB_URI);
+    const link = await BreakableLink.to(hostname, Number(port));
+    harness.installation.onDispose(() => link.close());
+    await harness.start({
+      MONGODB_URI: `mongodb://127.0.0.1:${link.port}/?directConnection=true`,
+      MONGODB_TIMEOUT_MS: '1000',
+      FILTER_READS_IN_FLIGHT_ACCOUNT: '1',
+      WEBHOOK_SECRET: 'a master secret of this installation',
+    });
+    const { url } = harness;
+    expect((await list({ limit: '1' })).status).toBe(200);
+    link.delay(800);
+    expect((await list({ limit: '1' })).status).toBe(200);
+    link.delay(8_000);
+    const left = AbortSignal.timeout(300);
+    const headers = { 'x-account-id': 'acme' };
+    await expect(fetch(`${url}/entities/contact`, { headers, signal: left })).rejects.toThrow();
+    link.delay(0);
+    const leftAt = performance.now();
+    await eventually('there is room again', async () => (await list({ limit: '1' })).status === 200);
+    expect(performance.now() - leftAt).toBeLessThan(5_000);
+    harness.url = earlier;
+  }, 60_000);
+
+  it('are not taken from the beginning of an export, and nothing is staged', async () => {
+    const before = await harness.database.actions.countDocuments({});
+    const error = { code: 'SERVICE_STOPPING', message: 'it stops' };
+    for (const [format, rows, type] of [
+      ['csv', 'id,lastName\nc-000001,Ada\n', 'text/csv'],
+      ['ndjson', '{"id":"c-000001","lastName":"Ada"}\n', 'application/x-ndjson'],
+    ] as const) {
+      const text = `${rows}${incompleteRecordsText(error, format, ['id', 'lastName'])}`;
+      const answer = await harness.upload('/bulk-actions?actionType=update', text, { 'content-type': type });
+      expect([answer.status, answer.body.error?.code]).toEqual([400, 'INVALID_ROW']);
+    }
+    expect(await harness.database.actions.countDocuments({})).toBe(before);
   });
 
   it('are read by a bounded number of requests of an account at once', async () => {

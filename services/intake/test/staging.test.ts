@@ -1,9 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { contact } from '@bulk/action-types';
 import type { Database } from '@bulk/mongo';
 import { silentLogger } from '@bulk/runtime';
 import { MongoNetworkError } from 'mongodb';
 import { Janitor } from '../src/clean-up/janitor.ts';
+import { RowMatcher } from '../src/matching/matched-rows.ts';
 import { StagingExpiredError } from '../src/submission/staging-area.ts';
 import { draftOf, entitiesOf, IntakeHarness, LATE_WRITE_MS } from './harness.ts';
 
@@ -49,6 +52,42 @@ describe('staging', () => {
       'the connection is gone',
     );
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
+  });
+
+  it('shows life while a filter is read that matches nothing, and only then', async () => {
+    const seen: Record<string, number[]> = { filter: [], upload: [] };
+    for (const kind of ['filter', 'upload'] as const) {
+      const actionId = randomUUID();
+      async function* slow(): AsyncGenerator<{ id: string }> {
+        for (let i = 0; i < 4; i += 1) {
+          await sleep(150);
+          const found = await harness.database.actions.findOne({ _id: actionId });
+          seen[kind]!.push(found!.updatedAt.getTime());
+        }
+        yield { id: 'c1' };
+      }
+      const draft = { ...draftOf(actionId), ...(kind === 'filter' ? { filter: { city: 'Ulm' } } : {}) };
+      await harness.staging(undefined, undefined, 10, undefined, 50).stage(draft, slow());
+      const { updatedAt } = (await harness.database.actions.findOne({ _id: actionId }))!;
+      await sleep(150);
+      expect((await harness.database.actions.findOne({ _id: actionId }))!.updatedAt).toEqual(updatedAt);
+    }
+    expect(new Set(seen['filter']).size).toBe(4);
+    expect(new Set(seen['upload']).size).toBe(1);
+  });
+
+  it('measures a row without an id that was added to it', async () => {
+    const row = (bytes: number) => ({ lastName: 'x'.repeat(bytes - '{"lastName":""}'.length) });
+    const stage = (bytes: number) =>
+      harness.staging().stage(draftOf(randomUUID()), [{ ...row(bytes), id: randomUUID() }]);
+    expect(await stage(2_000)).toMatchObject({ total: 1 });
+    await expect(stage(2_001)).rejects.toMatchObject({ code: 'ENTITY_TOO_LARGE' });
+    const group = { rows: 500, bytes: 1_000_000, waitMs: 1_000 };
+    const matcher = new RowMatcher({ database: harness.database, group, maxEntityBytes: 2_000 });
+    const scope = { accountId: 'acme', entityType: contact, targets: 'either', field: 'email' } as const;
+    // A retry matches rows that an earlier action has given an id.
+    for await (const matched of matcher.matched([{ ...row(2_000), id: 'c1' }], scope))
+      expect(matched).toMatchObject({ id: 'c1' });
   });
 
   it('refuses an empty upload', async () => {

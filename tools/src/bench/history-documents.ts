@@ -36,6 +36,7 @@ export async function stageTemplates(
     partitions: 12,
     groupBatches: 20,
     maxEntityBytes: 10_000,
+    filterPulseMs: 10_000,
     lateWriteMs: 1_000,
     now,
   };

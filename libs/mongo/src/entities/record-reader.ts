@@ -36,6 +36,8 @@ export interface RecordPlace {
 }
 
 export interface RecordReaderOptions {
+  /** Has the connections of the reads of filters, which wait for as long as `timeoutMs`. @default those of `database` */
+  readonly reads?: Database;
   /** Maximum time that MongoDB takes for one read of records, in ms. The time of the reader's own work does not count. */
   readonly timeoutMs: number;
   /** Number of keys that one query of a scan covers. */
@@ -54,14 +56,23 @@ const TIME_EXPIRED = 50;
 const SCAN_KEYS = 50_000;
 const FETCH = 1_000;
 
-/** Reads the records of accounts. A deleted record is absent. */
+/**
+ * Reads the records of accounts. A deleted record is absent.
+ *
+ * The reads of a filter take a signal that ends them, in MongoDB too, and throw its reason when it aborts.
+ */
 export class RecordReader {
   readonly #database: Database;
+  readonly #reads: Database;
   readonly #timeoutMs: number;
   readonly #scanKeys: number;
 
-  constructor(database: Database, { timeoutMs, scanKeys = SCAN_KEYS }: RecordReaderOptions) {
+  constructor(
+    database: Database,
+    { timeoutMs, reads = database, scanKeys = SCAN_KEYS }: RecordReaderOptions,
+  ) {
     this.#database = database;
+    this.#reads = reads;
     this.#timeoutMs = timeoutMs;
     this.#scanKeys = scanKeys;
   }
@@ -80,12 +91,17 @@ export class RecordReader {
   }
 
   /** Counts what a read of a filter costs. @throws StoreError, RecordReadTimeoutError */
-  async plan(accountId: string, entityType: EntityType, filter: EntityFilter): Promise<FilterPlan> {
+  async plan(
+    accountId: string,
+    entityType: EntityType,
+    filter: EntityFilter,
+    signal?: AbortSignal,
+  ): Promise<FilterPlan> {
     const { bounds, hint, indexed } = recordQuery(entityType, accountId, filter);
-    const examined = await this.#timed(() =>
-      this.#database
+    const examined = await this.#timed(signal, () =>
+      this.#reads
         .entities(entityType.collection)
-        .countDocuments(bounds, { hint, maxTimeMS: this.#timeoutMs }),
+        .countDocuments(bounds, { hint, maxTimeMS: this.#timeoutMs, signal }),
     );
     return { indexed, examined };
   }
@@ -96,24 +112,30 @@ export class RecordReader {
     entityType: EntityType,
     filter: EntityFilter,
     { by, direction, limit, after }: RecordPage,
+    signal?: AbortSignal,
   ): Promise<EntityRecord[]> {
     const query = recordQuery(entityType, accountId, filter);
     const start = after === undefined ? [] : [startAfter(by, direction, after, accountId)];
     const sort: Document = by === 'id' ? { _id: direction } : { [by]: direction, _id: direction };
-    return this.#timed(async () => {
-      const documents = await this.#database
+    return this.#timed(signal, async () => {
+      const documents = await this.#reads
         .entities(entityType.collection)
-        .find({ $and: [query.filter, ...start] }, { ...this.#options(query), sort, limit })
+        .find({ $and: [query.filter, ...start] }, { ...this.#options(query), sort, limit, signal })
         .toArray();
       return documents.map((document) => toRecord(entityType, document));
     });
   }
 
   /** Yields the ids of the records of a filter, in their order. Holds one answer of MongoDB. It throws like `records`. */
-  async *ids(accountId: string, entityType: EntityType, filter: EntityFilter): AsyncGenerator<string> {
-    const projection = { _id: 1 };
+  async *ids(
+    accountId: string,
+    entityType: EntityType,
+    filter: EntityFilter,
+    signal?: AbortSignal,
+  ): AsyncGenerator<string> {
+    const read = { watch: new ReadWatch(this.#timeoutMs), projection: { _id: 1 }, signal };
     const skipped = entityKey(accountId, '').length;
-    for await (const { _id } of this.#documents(accountId, entityType, filter, projection)) {
+    for await (const { _id } of this.#documents(accountId, entityType, filter, read)) {
       yield _id.slice(skipped);
     }
   }
@@ -128,8 +150,10 @@ export class RecordReader {
     accountId: string,
     entityType: EntityType,
     filter: EntityFilter,
+    signal?: AbortSignal,
   ): AsyncGenerator<EntityRecord> {
-    for await (const document of this.#documents(accountId, entityType, filter)) {
+    const read = { watch: new ReadWatch(this.#timeoutMs), signal };
+    for await (const document of this.#documents(accountId, entityType, filter, read)) {
       yield toRecord(entityType, document);
     }
   }
@@ -138,12 +162,11 @@ export class RecordReader {
     accountId: string,
     entityType: EntityType,
     filter: EntityFilter,
-    projection?: Document,
+    read: Read,
   ): AsyncGenerator<EntityDocument> {
     const query = recordQuery(entityType, accountId, filter);
-    const watch = new ReadWatch(this.#timeoutMs);
-    if (query.indexed) yield* this.#cursor(entityType, query, watch, projection);
-    else yield* this.#scan(accountId, entityType, query, watch, projection);
+    if (query.indexed) yield* this.#cursor(entityType, query, read);
+    else yield* this.#scan(accountId, entityType, query, read);
   }
 
   /** Reads all records of an account, in parts, so that no answer of MongoDB takes long however few records match. */
@@ -151,26 +174,27 @@ export class RecordReader {
     accountId: string,
     entityType: EntityType,
     query: RecordQuery,
-    watch: ReadWatch,
-    projection: Document | undefined,
+    read: Read,
   ): AsyncGenerator<EntityDocument> {
-    const collection = this.#database.entities(entityType.collection);
+    const { watch, signal } = read;
+    const collection = this.#reads.entities(entityType.collection);
     let after: Document = {};
     for (;;) {
       const rest = { $and: [accountKeys(accountId), after] };
-      const last = await this.#timed(() =>
+      const last = await this.#timed(signal, () =>
         watch.time(() =>
           collection.findOne(rest, {
             projection: { _id: 1 },
             sort: { _id: 1 },
             skip: this.#scanKeys - 1,
             maxTimeMS: watch.leftMs,
+            signal,
           }),
         ),
       );
       const part = last === null ? after : { $and: [after, { _id: { $lte: last._id } }] };
       const filter = { $and: [query.filter, part] };
-      yield* this.#cursor(entityType, { ...query, filter }, watch, projection);
+      yield* this.#cursor(entityType, { ...query, filter }, read);
       if (last === null) return;
       after = { _id: { $gt: last._id } };
     }
@@ -179,19 +203,19 @@ export class RecordReader {
   async *#cursor(
     entityType: EntityType,
     query: RecordQuery,
-    watch: ReadWatch,
-    projection: Document | undefined,
+    { watch, projection, signal }: Read,
   ): AsyncGenerator<EntityDocument> {
-    const cursor = this.#database.entities(entityType.collection).find(query.filter, {
+    const cursor = this.#reads.entities(entityType.collection).find(query.filter, {
       ...this.#options(query),
       maxTimeMS: watch.leftMs,
       sort: { _id: 1 },
       batchSize: FETCH,
+      signal,
       ...(projection === undefined ? {} : { projection }),
     });
     try {
       for (;;) {
-        const document = await this.#timed(() => watch.time(() => cursor.next()));
+        const document = await this.#timed(signal, () => watch.time(() => cursor.next()));
         if (document === null) return;
         yield document;
       }
@@ -204,11 +228,12 @@ export class RecordReader {
     return { hint, maxTimeMS: this.#timeoutMs, allowDiskUse: true };
   }
 
-  /** @throws StoreError, RecordReadTimeoutError */
-  async #timed<T>(read: () => Promise<T>): Promise<T> {
+  /** @throws StoreError, RecordReadTimeoutError; the reason of the signal. */
+  async #timed<T>(signal: AbortSignal | undefined, read: () => Promise<T>): Promise<T> {
     try {
       return await read();
     } catch (error) {
+      signal?.throwIfAborted();
       if (error instanceof RecordReadTimeoutError) throw error;
       if (error instanceof MongoServerError && error.code === TIME_EXPIRED) {
         throw new RecordReadTimeoutError(this.#timeoutMs);
@@ -216,6 +241,15 @@ export class RecordReader {
       throw new StoreError(error);
     }
   }
+}
+
+/** What the parts of one read share. */
+interface Read {
+  readonly watch: ReadWatch;
+  /** @default all fields */
+  readonly projection?: Document | undefined;
+  /** Ends the read. */
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Adds up the time that a read waits for MongoDB. */

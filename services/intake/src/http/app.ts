@@ -4,6 +4,7 @@ import type { Logger } from '@bulk/runtime';
 import Koa, { type Context, type Middleware } from 'koa';
 import { refuseCrossSite } from './cross-site.ts';
 import { toErrorResponse } from './error-response.ts';
+import { ClientGoneError } from './gone-signal.ts';
 import { measure, type HttpRecorder } from './measure.ts';
 import { requestIdOf } from './request-id.ts';
 import { ServiceStoppingError } from './stopping.ts';
@@ -61,6 +62,7 @@ function envelope(log: Logger): Middleware {
       // An outage ends by itself. Only an unforeseen error needs an operator.
       if (error instanceof ServiceStoppingError)
         log.info(facts(), 'Request refused: the service is stopping');
+      else if (error instanceof ClientGoneError) log.debug(facts(), 'Request left by its client');
       else if (status === 503) log.warn({ ...facts(), err: error }, 'Request failed; dependency unavailable');
       else if (status >= 500) log.error({ ...facts(), err: error }, 'Request failed');
       else log.debug({ ...facts(), code: body.error.code }, 'Request refused');

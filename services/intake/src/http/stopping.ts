@@ -27,6 +27,11 @@ export class CutOff {
     return this.#abort.signal.aborted;
   }
 
+  /** Aborts at that moment with a ServiceStoppingError. */
+  get signal(): AbortSignal {
+    return this.#abort.signal;
+  }
+
   now(): void {
     this.#abort.abort(new ServiceStoppingError());
   }

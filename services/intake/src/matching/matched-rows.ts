@@ -10,7 +10,7 @@ import {
 import { findByField, readField, type Database, type FoundEntities } from '@bulk/mongo';
 import { quoted } from '@bulk/uploads';
 import { z } from 'zod';
-import { checkedSize } from '../submission/entity-size.ts';
+import { checkedRowSize } from '../submission/entity-size.ts';
 import { groupsOf, type GroupBounds } from './row-groups.ts';
 import { withNotesOf } from './row-notes.ts';
 
@@ -68,7 +68,7 @@ export class RowMatcher {
     let position = 0;
     const sizeOf = (row: IncomingRow): number => {
       // A fault may be larger than the row that it belongs to.
-      const bytes = checkedSize(row instanceof FaultyRow ? sentOf(row) : row, position, maxEntityBytes);
+      const bytes = checkedRowSize(row instanceof FaultyRow ? sentOf(row) : row, position, maxEntityBytes);
       position += 1;
       return bytes;
     };

@@ -5,6 +5,7 @@ import type { EntityRecord, RecordReader } from '@bulk/mongo';
 import type { Context } from 'koa';
 import { bind } from '../http/bind.ts';
 import type { Budget, Share } from '../http/budget.ts';
+import { goneSignal } from '../http/gone-signal.ts';
 import type { CutOff } from '../http/stopping.ts';
 import { markedIfBrokenOff } from '../reading/broken-off.ts';
 import { streamText, TEXT_MEDIA_TYPES } from '../reading/stream-text.ts';
@@ -34,7 +35,7 @@ interface Export {
 export function addRecordRoutes(router: Router, options: RecordRoutesOptions): void {
   const { registry, records, reads, cutOff } = options;
 
-  bind(router, OPERATIONS.listEntities, async ({ accountId, path, query }) => {
+  bind(router, OPERATIONS.listEntities, async ({ ctx, accountId, path, query }) => {
     const { sort, limit } = query;
     const entityType = registry.entityType(path.entityType);
     const filter = filterOfQuery(entityType, query.filter);
@@ -42,9 +43,10 @@ export function addRecordRoutes(router: Router, options: RecordRoutesOptions): v
     const share = reads.open(accountId);
     try {
       share.take(1);
+      const signal = AbortSignal.any([goneSignal(ctx), cutOff.signal]);
       // One more than the page holds shows whether there is another page.
       const page = { ...orderOf(sort), limit: limit + 1, after };
-      const found = await records.page(accountId, entityType, filter, page);
+      const found = await records.page(accountId, entityType, filter, page, signal);
       const shown = found.slice(0, limit);
       const last = shown.at(-1);
       const next = found.length > limit && last !== undefined ? cursorAfter(sort, last) : null;
@@ -81,7 +83,9 @@ export function addRecordRoutes(router: Router, options: RecordRoutesOptions): v
     const columns = columnsOf(entityType, wanted.fields);
     const share = reads.open(accountId);
     share.take(1);
-    const text = recordsText(records.records(accountId, entityType, filter), { format, columns, exact });
+    const signal = AbortSignal.any([goneSignal(ctx), cutOff.signal]);
+    const found = records.records(accountId, entityType, filter, signal);
+    const text = recordsText(found, { format, columns, exact });
     const marked = markedIfBrokenOff(text, {
       lastRow: (error) => incompleteRecordsText(error, format, columns),
       response: ctx.res,

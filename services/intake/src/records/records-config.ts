@@ -1,11 +1,12 @@
-import { integer } from '@bulk/runtime';
+import { faultOf, integer } from '@bulk/runtime';
+import type { z } from 'zod';
 
 /** Settings of the reads of records: filters, lists and exports. */
 export const recordsConfigShape = {
   FILTER_READS_IN_FLIGHT: integer(
     { min: 1, max: 10_000 },
     32,
-    'Maximum number of reads of records (filters of actions, lists, exports) that one process carries out at once. Further requests are answered with 503.',
+    'Maximum number of reads of records (filters of actions, lists, exports) that one process carries out at once. Each of them has a connection to MongoDB of its own. Further requests are answered with 503.',
   ),
   FILTER_READS_IN_FLIGHT_ACCOUNT: integer(
     { min: 1, max: 10_000 },
@@ -15,6 +16,15 @@ export const recordsConfigShape = {
   FILTER_TIMEOUT_MS: integer(
     { min: 100, max: 3_600_000 },
     300_000,
-    'Maximum time that MongoDB takes to read the records of one filter, in ms. A request that takes longer is refused with 422. Higher values allow filters without an index on larger accounts.',
+    'Maximum time that MongoDB takes to read the records of one filter, in ms. A request that takes longer is refused with 422. It must be below STAGING_TIMEOUT_MS. Higher values allow filters without an index on larger accounts.',
   ),
 };
+
+/** Checks that the janitor takes no filter that is being read for an upload that broke off. */
+export function checkRecordsConfig(
+  config: { readonly FILTER_TIMEOUT_MS: number; readonly STAGING_TIMEOUT_MS: number },
+  context: z.RefinementCtx,
+): void {
+  if (config.FILTER_TIMEOUT_MS < config.STAGING_TIMEOUT_MS) return;
+  faultOf(context)('FILTER_TIMEOUT_MS', 'expected a value below STAGING_TIMEOUT_MS');
+}

@@ -51,7 +51,7 @@ export class CreateFiltered {
    * ServiceStoppingError.
    */
   async execute(accountId: string, request: FilteredRequest): Promise<CreateResult> {
-    const { createAction, registry, records, reads } = this.#options;
+    const { createAction, registry, records, reads, cutOff } = this.#options;
     const { parameters, target, idempotency, gone } = request;
     const draft = await createAction.draft(accountId, parameters);
     const entityType = registry.entityType(parameters.entityType);
@@ -61,8 +61,9 @@ export class CreateFiltered {
     const share = reads.open(accountId);
     try {
       share.take(1);
-      const filterPlan = await records.plan(accountId, entityType, filter);
-      const matches = { accountId, entityType, filter, failOnEmpty: target.failOnEmpty, gone };
+      const signal = AbortSignal.any([gone, cutOff.signal]);
+      const filterPlan = await cutOff.orElse(records.plan(accountId, entityType, filter, signal));
+      const matches = { accountId, entityType, filter, failOnEmpty: target.failOnEmpty, signal };
       // Each iteration reads again: a request may have to be staged a second time.
       const entities = { [Symbol.asyncIterator]: () => this.#matches(matches) };
       return await createAction.stage({ ...draft, filter: target.filter, filterPlan }, entities, idempotency);
@@ -89,14 +90,14 @@ export class CreateFiltered {
     entityType,
     filter,
     failOnEmpty,
-    gone,
+    signal,
   }: Matches): AsyncGenerator<IncomingEntity> {
     const { records, maxEntities, cutOff } = this.#options;
-    const ids = records.ids(accountId, entityType, filter);
+    const ids = records.ids(accountId, entityType, filter, signal);
     let count = 0;
     try {
       for (;;) {
-        gone.throwIfAborted();
+        signal.throwIfAborted();
         const next = await cutOff.orElse(ids.next());
         if (next.done === true) break;
         count += 1;
@@ -122,7 +123,8 @@ interface Matches {
   readonly entityType: EntityType;
   readonly filter: EntityFilter;
   readonly failOnEmpty: boolean;
-  readonly gone: AbortSignal;
+  /** Aborts when the client leaves or the service stops. */
+  readonly signal: AbortSignal;
 }
 
 function invalid(message: string): InvalidInputError {

@@ -40,7 +40,7 @@ import type { QuotaClaim } from '../quotas/quotas.ts';
 import { retryInProgress } from '../retries/retry-chain.ts';
 import { originOf } from '../retries/row-origin.ts';
 import { newCallback } from '../webhooks/callback.ts';
-import { checkedSize } from './entity-size.ts';
+import { checkedRowSize } from './entity-size.ts';
 import { removeStagedBatches } from '../clean-up/removal.ts';
 import type { DirectDispatch, FirstLease } from '../dispatch/first-lease.ts';
 
@@ -95,6 +95,8 @@ export interface StagingOptions {
   readonly maxEntityBytes: number;
   /** How long a write that was given up may still arrive at MongoDB, in ms. */
   readonly lateWriteMs: number;
+  /** Time between two signs of life while a filter is read, in ms. A read that matches few records writes nothing else. */
+  readonly filterPulseMs: number;
   readonly now: () => Date;
 }
 
@@ -173,9 +175,11 @@ export class StagingArea {
     await stored(this.#database.actions.insertOne(document));
     let lease: FirstLease | undefined;
     let staged: Staged | undefined;
+    const pulse = draft.filter === undefined ? undefined : this.#pulse(actionId);
     try {
       await quota?.open();
       staged = await this.#stageBatches(draft, entities, quota, document.updatedAt);
+      clearInterval(pulse);
       // A filter may match nothing.
       if (staged.total === 0 && draft.filter === undefined) throw noEntities();
       const digest = idempotency?.digest();
@@ -193,6 +197,7 @@ export class StagingArea {
       if (accepted === undefined) throw error;
       return accepted;
     } finally {
+      clearInterval(pulse);
       lease?.cancel();
     }
   }
@@ -235,7 +240,7 @@ export class StagingArea {
       held = batcher.openBytes;
     };
     for await (const incoming of entities) {
-      const sent = checkedSize(incoming, total, maxRowBytes);
+      const sent = checkedRowSize(incoming, total, maxRowBytes);
       const entity = toStagedEntity(total, incoming);
       const bytes = sent + Buffer.byteLength(entity.source ?? '');
       form.add(incoming, entity);
@@ -257,6 +262,22 @@ export class StagingArea {
   #isFresh(insertedAt: Date): boolean {
     const age = this.#options.now().getTime() - insertedAt.getTime();
     return age >= 0 && age < SIGN_OF_LIFE_MS;
+  }
+
+  /**
+   * Shows from time to time that the upload is alive, until the timer is cleared. Only the read of a filter may wait for so
+   * long without a write: FILTER_TIMEOUT_MS bounds it, and no client delays it.
+   */
+  #pulse(actionId: string): NodeJS.Timeout {
+    let isOpen = false;
+    const beat = async (): Promise<void> => {
+      if (isOpen) return;
+      isOpen = true;
+      // The next write or the acceptance finds what is wrong.
+      await this.#signOfLife(actionId).catch(() => undefined);
+      isOpen = false;
+    };
+    return setInterval(() => void beat(), this.#options.filterPulseMs);
   }
 
   /**
