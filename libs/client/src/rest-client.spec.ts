@@ -180,6 +180,21 @@ describe('uploadEntities', () => {
     expect(asked).toHaveLength(tries);
   });
 
+  it('waits for the answer to a filter for as long as for the answer to an upload', async () => {
+    const late = (response: ServerResponse): void => {
+      setTimeout(() => response.end(JSON.stringify({ success: true, data: view })), 200);
+    };
+    const { client } = await givenApi(() => late, { requestTimeoutMs: 50, retry: { maxAttempts: 1 } });
+    const request = { actionType: 'update' };
+    const filtered = { ...request, filter: { city: 'Ulm' } };
+    await expect(client.createAction(filtered)).resolves.toMatchObject({ actionId: ID });
+    const noAnswer = { code: 'NETWORK_ERROR' };
+    await expect(client.createAction(filtered, { timeoutMs: 50 })).rejects.toMatchObject(noAnswer);
+    const listed = { ...request, entities: [{ id: 'c1' }] };
+    await expect(client.createAction(listed)).rejects.toMatchObject(noAnswer);
+    await expect(client.createAction(listed, { timeoutMs: 5_000 })).resolves.toMatchObject({ actionId: ID });
+  });
+
   it('gives up on an API that does not answer', async () => {
     const { client } = await givenApi(() => undefined);
     const options = { contentType: 'text/csv', timeoutMs: 50 } as const;

@@ -65,7 +65,8 @@ export class RestClient extends RecordsClient {
    * same `idempotencyKey` to find out.
    */
   createAction(request: CreateActionRequest, options: CreateOptions = {}): Promise<ActionView> {
-    return this.#create({ body: JSON.stringify(request), signal: options.signal }, options, {
+    const { timeoutMs = request.filter === undefined ? undefined : UPLOAD_TIMEOUT_MS, signal } = options;
+    return this.#create({ body: JSON.stringify(request), timeoutMs, signal }, options, {
       'content-type': 'application/json',
     });
   }
@@ -164,8 +165,9 @@ export class RestClient extends RecordsClient {
    */
   retryAction(actionId: string, request?: RetryRequest, options: CreateOptions = {}): Promise<ActionView> {
     if (request === undefined) return this.#control(actionId, 'retry');
+    const { timeoutMs, signal } = options;
     return this.#create(
-      { path: pathOf(actionId, '/retry'), body: JSON.stringify(request), signal: options.signal },
+      { path: pathOf(actionId, '/retry'), body: JSON.stringify(request), timeoutMs, signal },
       options,
       { 'content-type': 'application/json' },
     );

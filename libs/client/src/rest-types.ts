@@ -15,6 +15,12 @@ import type { ActionStatus, Lane, OutcomeStatus } from '@bulk/domain';
 export interface CreateOptions {
   /** 1 to 255 printable ASCII characters. @default a random UUID for each call */
   readonly idempotencyKey?: string;
+  /**
+   * Maximum time for the request and its answer, in ms.
+   *
+   * @default 600,000 with a filter, whose records are read before the answer; else `requestTimeoutMs`
+   */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 
