@@ -106,6 +106,12 @@ describe('parseFilter', () => {
     expect(fieldsOf({ score: { in: values(999) }, age: { in: values(2) } })).toEqual(['filter']);
     expect(fieldsOf({ score: { in: values(1_000) } })).toEqual([]);
     expect(fieldsOf({ city: 'x'.repeat(1_001) })).toEqual(['filter.city']);
+    const texts = (n: number): string[] => Array.from({ length: n }, () => 'x'.repeat(997));
+    expect(issuesOf({ id: { in: texts(65) } })).toEqual([]);
+    const tooLarge = [{ field: 'filter', message: 'expected at most 65536 bytes of JSON' }];
+    expect(issuesOf({ id: { in: texts(66) } })).toEqual(tooLarge);
+    const deep: unknown = JSON.parse('{"a":'.repeat(2_000) + '1' + '}'.repeat(2_000));
+    expect(issuesOf({ city: deep })).toEqual(tooLarge);
   });
 
   it('takes only operators that fit the kind of a field', () => {

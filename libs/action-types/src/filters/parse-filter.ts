@@ -1,4 +1,4 @@
-import { inexactNumbers, protoKeys, type FieldIssue } from '@bulk/domain';
+import { inexactNumbers, isDeeperThan, MAX_DEPTH, protoKeys, type FieldIssue } from '@bulk/domain';
 import { z } from 'zod';
 import type { EntityType, Validated } from '../entity-type.ts';
 import { fieldIssues, pathText } from '../issues.ts';
@@ -9,6 +9,8 @@ import { FILTER_OPERATORS, type Condition, type EntityFilter, type FilterOperato
 export const MAX_CONDITIONS = 20;
 /** Maximum number of values of all conditions of a filter. */
 export const MAX_FILTER_VALUES = 1_000;
+/** Maximum size of the JSON of a filter, in bytes. An action keeps its filter, and lists of actions show it. */
+export const MAX_FILTER_BYTES = 65_536;
 
 type Path = readonly PropertyKey[];
 type Parsed = { readonly condition: Condition } | { readonly issues: readonly FieldIssue[] };
@@ -22,6 +24,10 @@ type Parsed = { readonly condition: Condition } | { readonly issues: readonly Fi
  */
 export function parseFilter(entityType: EntityType, sent: unknown, at = 'filter'): Validated<EntityFilter> {
   if (!isObject(sent)) return refused([{ field: at, message: 'expected an object of conditions' }]);
+  // A filter that is nested too deeply has no JSON.
+  if (isDeeperThan(sent, MAX_DEPTH) || Buffer.byteLength(JSON.stringify(sent)) > MAX_FILTER_BYTES) {
+    return refused([{ field: at, message: `expected at most ${MAX_FILTER_BYTES} bytes of JSON` }]);
+  }
   const unseen = [...protoKeys(sent, at), ...inexactNumbers(sent, at)];
   if (unseen.length > 0) return refused(unseen);
   // A filter with very many fields is not parsed to its end.

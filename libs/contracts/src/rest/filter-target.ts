@@ -4,7 +4,7 @@ import { z } from 'zod';
 export const filterTargetShape = {
   filter: z.record(z.string(), z.unknown(), 'expected an object of conditions').optional().meta({
     description:
-      'Conditions on the fields of the records to change, in place of `entities`: `{ "ownerId": "user-1", "score": { "gte": 50 } }`. All must hold. Operators: eq, ne, in, lt, lte, gt, gte, exists, contains, startsWith. Only for action types that change existing entities.',
+      'Conditions on the fields of the records to change, in place of `entities`: `{ "ownerId": "user-1", "score": { "gte": 50 } }`. All must hold. At most 64 KiB of JSON. Operators: eq, ne, in, lt, lte, gt, gte, exists, contains, startsWith. Only for action types that change existing entities.',
   }),
   failOnEmpty: z
     .boolean('expected true or false')
