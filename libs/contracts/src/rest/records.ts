@@ -39,7 +39,6 @@ export const listEntitiesQuerySchema = z.strictObject({
   after: z.string().optional().meta({ description: 'The `pagination.next` of the page before.' }),
   ...accountQueryShape,
 });
-export type ListEntitiesQuery = z.infer<typeof listEntitiesQuerySchema>;
 
 /** Query of GET /entities/{entityType}/export.ndjson. */
 export const exportQuerySchema = z.strictObject({
@@ -76,4 +75,3 @@ export const entityPaginationSchema = z.object({
     .nullable()
     .meta({ description: 'The value of `after` for the next page; null if this page is the last one.' }),
 });
-export type EntityPagination = z.infer<typeof entityPaginationSchema>;

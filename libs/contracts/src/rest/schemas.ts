@@ -411,7 +411,6 @@ export const paginationSchema = z.object({
   limit: z.int().positive(),
   skip: z.int().nonnegative(),
 });
-export type Pagination = z.infer<typeof paginationSchema>;
 
 /** `pagination` of the lists of actions. */
 export const actionPaginationSchema = paginationSchema.extend({

@@ -42,7 +42,7 @@ export const GET_ENTITY = {
   tag: 'Records',
   summary: 'One record with its version',
   description:
-    'The record as it is stored. To change it only if nobody else has, send its `version` as `expectedVersion`.',
+    'The record as it is stored. To change it only if nobody else has, send its `version` as `expectedVersion`. The ids `export.csv`, `export.ndjson`, `.` and `..` mean something else in a path: read such a record with a list and `filter={"id":"export.csv"}`.',
   pathParameters: recordPathSchema,
   query: accountQuerySchema,
   success: ok('The record.', json(one(entityRecordSchema), answered(RECORD))),
@@ -56,7 +56,7 @@ export const LIST_ENTITIES = {
   tag: 'Records',
   summary: 'The records of a type, by page',
   description:
-    'A page of the records that meet the filter. Continue with `after=<pagination.next>` and the same filter and sort until `next` is null. No page repeats a record whose place in the order has not changed. An order by `createdAt` or `updatedAt` reads all records that the filter may match.',
+    'A page of the records that meet the filter. Continue with `after=<pagination.next>` and the same filter and sort until `next` is null. No page repeats a record whose place in the order has not changed. An order by `createdAt` or `updatedAt` reads all records that the filter may match, and so does an order by `id` if an index answers a condition on another field. To read very many records, use the export, which reads them once.',
   pathParameters: recordsPathSchema,
   query: listEntitiesQuerySchema,
   success: ok(
@@ -75,7 +75,7 @@ export const EXPORT_ENTITIES = {
     operationId: 'exportEntitiesCsv',
     query: csvExportQuerySchema,
     example: 'id,lastName,ownerId,tags\ncontact-1,Lovelace,user-1,"[""vip""]"\n',
-    note: ' An absent field is an empty cell, and a list is JSON, as an upload reads both. A value that a spreadsheet would run as a formula gets a leading apostrophe, unless the request has `exact=true`. An upload with `escaped=true` removes it.',
+    note: ' An absent field is an empty cell, and a list is JSON, as an upload reads both. A text that a spreadsheet would run as a formula or turn into a number or a date gets a leading apostrophe, and so does the text `#N/A`, unless the request has `exact=true`. An upload with `escaped=true` removes it.',
   }),
   ndjson: exported({
     format: 'ndjson',
@@ -104,7 +104,7 @@ function exported<Query extends z.ZodObject>(options: ExportOptions<Query>) {
     operationId,
     tag: 'Records',
     summary: `The records of a type as ${format.toUpperCase()}, streamed`,
-    description: `A row for each record that meets the filter, in the order of their ids. Each record is as it is when it is read. The file can be sent as an upload.${note} A download that fails on its way ends with one more row that cannot be imported: it is no entity, and it says \`incomplete\` and why. Then the connection breaks off without the end of the answer.`,
+    description: `A row for each record that meets the filter, in the order of their ids. Each record is as it is when it is read. The file can be sent as an upload.${note} A download that fails on its way ends with one more row that says \`incomplete\` and why. An upload refuses a file with such a row. Then the connection breaks off without the end of the answer.`,
     pathParameters: recordsPathSchema,
     query,
     success: ok('The records.', {
