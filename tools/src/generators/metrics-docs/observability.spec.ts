@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
+import { OUTCOME_CODES } from '@bulk/domain';
 import { parse } from 'yaml';
 import { z } from 'zod';
 import { CONFIGURATION_FILE } from '../config-docs/config-table.ts';
@@ -236,9 +237,7 @@ describe('the documentation of operations', () => {
     ];
     expect(variables.length).toBeGreaterThan(5);
     const constants = [
-      'DEAD_LETTERED',
       'MALFORMED_MESSAGE',
-      'PROCESSING_ERROR',
       'HANDLER_CONTRACT',
       'FENCE_AHEAD_OF_LOG',
       'TOPIC_REPLACED',
@@ -251,9 +250,9 @@ describe('the documentation of operations', () => {
       'NOT_DRAINED',
       'NOT_REPLACED',
       'FIRST_POSITIONS_LOST',
-      'OUTCOME_UNKNOWN',
     ];
-    const known = new Set([...constants, ...overlaySettings(), ...composeVariables()]);
+    const codes = Object.keys(OUTCOME_CODES);
+    const known = new Set([...constants, ...codes, ...overlaySettings(), ...composeVariables()]);
     expect(variables.filter((name) => !settings.includes(`\`${name}\``) && !known.has(name ?? ''))).toEqual(
       [],
     );
