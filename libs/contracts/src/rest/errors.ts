@@ -85,7 +85,7 @@ export const REST_ERRORS = {
   },
   INVALID_ROW: {
     status: 400,
-    when: 'rows of an upload are no entities and `invalidRows` is `refuse`, or the rows of a CSV cannot be separated; `details` names up to 20 of them, and the upload is discarded',
+    when: 'rows of an upload are no entities and `invalidRows` is `refuse`, or the rows of a CSV cannot be separated, or the file is the beginning of a download that broke off; `details` names up to 20 of them, and the upload is discarded',
     message: '2 rows of the CSV are invalid',
     details: [
       { field: 'line 17: id', message: 'expected a non-empty string' },
