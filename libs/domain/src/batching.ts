@@ -102,7 +102,7 @@ export class Batcher<E extends Routed = Entity> {
 }
 
 /** Returns what decides about the partition of an entity: its id. A position without an id may go to any partition. */
-function routingIdOf({ id, position }: Routed): string {
+export function routingIdOf({ id, position }: Routed): string {
   return id === '' ? String(position) : id;
 }
 

@@ -1,4 +1,4 @@
-import { Batcher, CodedError, MAX_BATCH_BYTES, partitionOf } from '@bulk/domain';
+import { Batcher, CodedError, MAX_BATCH_BYTES, partitionOf, routingIdOf } from '@bulk/domain';
 import type { ActionDocument, Database, StagedBatchDocument } from '@bulk/mongo';
 import type { Collection } from 'mongodb';
 import { UNSTARTED } from './undrained.ts';
@@ -69,7 +69,7 @@ export class Restaging {
         batches += 1;
         entities += batch.entities.length;
         const astray = batch.entities.some(
-          ({ id }) => partitionOf(entityType, id, this.#partitions) !== batch.partition,
+          (entity) => partitionOf(entityType, routingIdOf(entity), this.#partitions) !== batch.partition,
         );
         if (astray) throw new NotRestagedError(_id, `are not cut for ${this.#partitions} partitions`);
       }
