@@ -1,10 +1,12 @@
 import type { ColumnMap } from '@bulk/contracts';
 import type { FieldIssue } from '@bulk/domain';
 import { foldName, suggestedName } from './names.ts';
+import { isOwnColumn } from './own-columns.ts';
 import { quoted, withoutInvisible } from './visible.ts';
 
 /** Maximum number of titles that a message lists. */
 const LISTED_TITLES = 20;
+const OURS = 'expected null or a column of your own: our results have a column of this title';
 
 /** The targets of the columns of a file. */
 export interface MappedTitles {
@@ -17,10 +19,11 @@ export interface MappedTitles {
  * Applies a map of columns to the titles of a file.
  *
  * A title matches the key that equals it, except for white space around it and invisible characters. A key that equals
- * no title matches the titles that equal it except for case, white space, `_` and `-`.
+ * no title matches the titles that equal it except for case, white space, `_` and `-`. A column of our results, such as
+ * `_id`, is matched by no key.
  *
  * @param known the names that a column may have.
- * @returns an issue for each key that names no column, and for each target that is not a known name.
+ * @returns an issue for each key that names no column or one of our results, and for each target that is not a known name.
  */
 export function mapTitles(
   titles: readonly string[],
@@ -28,13 +31,18 @@ export function mapTitles(
   known: readonly string[],
 ): MappedTitles {
   const exact = titles.map(withoutInvisible);
-  const folded = titles.map(foldName);
+  // Without case and `_`, the title `_id` of our results would be that of a column `id`.
+  const folded = titles.map((title) => (isOwnColumn(title) ? '' : foldName(title)));
   const targets = new Map<number, string | null>();
   const issues: FieldIssue[] = [];
   const keys = Object.keys(columns).map((key) => ({ key, indexes: indexesOf(exact, withoutInvisible(key)) }));
   const taken = new Set(keys.flatMap(({ indexes }) => indexes));
   for (const { key, indexes } of keys) {
     const target = columns[key] ?? null;
+    if (target !== null && isOwnColumn(key)) {
+      issues.push({ field: placeOf(key), message: OURS });
+      continue;
+    }
     const found =
       indexes.length > 0 ? indexes : indexesOf(folded, foldName(key)).filter((index) => !taken.has(index));
     if (found.length === 0) issues.push({ field: placeOf(key), message: noColumn(key, titles) });
@@ -51,13 +59,15 @@ export function mapTitles(
 /**
  * Finds the faults that a map has whatever the file is.
  *
- * @returns an issue for each target that is not a known name, and for each one that an earlier column has.
+ * @returns an issue for each column of our results, each target that is not a known name, and each one that an earlier
+ *   column has.
  */
 export function columnMapIssues(columns: ColumnMap, known: readonly string[]): FieldIssue[] {
   const issues: FieldIssue[] = [];
   const taken = new Map<string, string>();
   for (const [key, target] of Object.entries(columns)) {
     if (target === null) continue;
+    if (isOwnColumn(key)) issues.push({ field: placeOf(key), message: OURS });
     const earlier = taken.get(target);
     if (!known.includes(target)) issues.push({ field: placeOf(key), message: unknownTarget(target, known) });
     else if (earlier !== undefined)

@@ -1,7 +1,9 @@
 import { changeOf, type NamedFieldChange } from '@bulk/action-types';
+import { OUTCOME_STATUSES } from '@bulk/domain';
 import { cellReader, type CellReader } from './cells.ts';
 import { unescapeFormulas } from './formulas.ts';
-import { columnsOf, isOwn, type HeaderColumn, type HeaderOptions } from './header.ts';
+import { columnsOf, type HeaderColumn, type HeaderOptions } from './header.ts';
+import { isOwnColumn } from './own-columns.ts';
 import { quoted, withoutInvisible } from './visible.ts';
 
 interface ReadColumn {
@@ -13,14 +15,27 @@ interface ReadColumn {
   readonly change: NamedFieldChange | undefined;
 }
 
+type UsedColumn = ReadColumn & { readonly name: string };
+
 export interface ColumnsOptions extends HeaderOptions {
   /** Whether formulas in the cells are escaped, as `escapeFormulas` does. @default false */
   readonly escaped?: boolean | undefined;
 }
 
-/** The columns of a CSV, which convert its rows. */
+/** The statuses that our results give to a row; empty if a person has removed it. */
+const STATUSES: ReadonlySet<string> = new Set(['', ...OUTCOME_STATUSES]);
+const NO_CELLS: ReadonlyMap<string, string> = new Map();
+
+/**
+ * The columns of a CSV, which convert its rows. The work for a row depends on its cells and on the columns that are
+ * used, and not on the size of the header.
+ */
 export class CsvColumns {
   readonly #columns: readonly (ReadColumn | undefined)[];
+  /** The columns whose cells become members of an entity. */
+  readonly #used: readonly (UsedColumn & { readonly index: number })[];
+  /** The indexes of the columns of our results, by title. */
+  readonly #own: ReadonlyMap<string, number>;
   readonly #lastNamed: number;
   /** Upper bound of the bytes that the names of the columns add to the JSON of an entity. */
   readonly keyBytes: number;
@@ -28,6 +43,14 @@ export class CsvColumns {
   /** @throws InvalidInputError `INVALID_HEADER` naming every column at fault. */
   constructor(titles: readonly string[], options: ColumnsOptions) {
     this.#columns = columnsOf(titles, options).map((column) => column && toReadColumn(column, options));
+    this.#used = this.#columns.flatMap((column, index) =>
+      column === undefined || column.name === null ? [] : [{ ...column, name: column.name, index }],
+    );
+    const own = this.#columns.flatMap((column, index): [string, number][] =>
+      column !== undefined && isOwnColumn(column.title) ? [[withoutInvisible(column.title), index]] : [],
+    );
+    // Of two columns with one title, the first one counts.
+    this.#own = new Map(own.reverse());
     this.#lastNamed = this.#columns.findLastIndex((column) => column !== undefined);
     this.keyBytes = this.#columns.reduce((sum, column) => sum + keyBytesOf(column?.name ?? ''), 0);
   }
@@ -57,28 +80,36 @@ export class CsvColumns {
   convert(cells: readonly string[]): Record<string, unknown> {
     const values: [string, unknown][] = [];
     const changes = new Map<string, Record<string, unknown>>();
-    for (const [i, column] of this.#columns.entries()) {
-      if (column === undefined || column.name === null) continue;
+    for (const { index, name, read, change } of this.#used) {
+      const cell = cells[index] ?? '';
       // Concatenated files have a byte order mark at the start of each.
-      const text = i === 0 ? (cells[i] ?? '').replace(/^\ufeff/u, '') : (cells[i] ?? '');
-      const value = column.read(text);
+      const value = read(index === 0 ? cell.replace(/^\ufeff/u, '') : cell);
       if (value === undefined) continue;
-      const { change } = column;
-      if (change === undefined) values.push([column.name, value]);
+      if (change === undefined) values.push([name, value]);
       else changes.set(change.kind, { ...changes.get(change.kind), [change.field]: value });
     }
     // fromEntries, since a column may be called __proto__.
     return Object.fromEntries([...values, ...changes]);
   }
 
-  /** Returns the cells of the columns that are ours, such as `_row`, by title. */
+  /** Returns the cells of the columns of our results, such as `_row`, by title. */
   ownCells(cells: readonly string[]): ReadonlyMap<string, string> {
-    const own = new Map<string, string>();
-    for (const [i, column] of this.#columns.entries()) {
-      const title = column === undefined ? '' : withoutInvisible(column.title);
-      if (isOwn(title) && !own.has(title)) own.set(title, cells[i] ?? '');
-    }
-    return own;
+    if (this.#own.size === 0) return NO_CELLS;
+    return new Map(Array.from(this.#own, ([title, index]) => [title, cells[index] ?? '']));
+  }
+
+  /**
+   * Returns whether each cell is certainly that of its column.
+   *
+   * A spreadsheet may leave out empty cells at the end of a row. A row with fewer cells is believed if it has a
+   * `_status` that our results give.
+   */
+  isAligned(cells: readonly string[]): boolean {
+    const { length } = cells;
+    if (length >= this.#columns.length) return length === this.#columns.length;
+    const [row, status] = [this.#own.get('_row'), this.#own.get('_status')];
+    if (row === undefined || status === undefined || length <= Math.max(row, status)) return false;
+    return STATUSES.has((cells[status] ?? '').trim());
   }
 }
 

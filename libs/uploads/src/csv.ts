@@ -15,10 +15,14 @@ import { withSource, type SourceFile } from './source.ts';
 export interface CsvOptions extends ColumnsOptions {
   /** The delimiter. Default: the one that a line `sep=…` names, else the one found in the header. */
   readonly delimiter?: string | undefined;
+  /** A delimiter that the file may have in addition to the usual ones. */
+  readonly likelyDelimiter?: string | undefined;
   /** The charset that `content-type` declares. Default: UTF-8, or the one of a byte order mark. */
   readonly charset?: string | undefined;
   /** Maximum size of a row, and of the JSON of its entity, in bytes. */
   readonly maxRowBytes: number;
+  /** Number of bytes that a row may have in addition, for columns that set nothing. Default: 0. */
+  readonly extraRowBytes?: number;
   /** Maximum number of lines without a cell. */
   readonly maxEmptyLines: number;
   /** What becomes of invalid rows. */
@@ -45,10 +49,13 @@ export async function* csvEntities(
   bytes: AsyncIterable<Uint8Array>,
   options: CsvOptions,
 ): AsyncGenerator<IncomingRow> {
-  const { entityType, charset, maxRowBytes, invalidRows } = options;
-  const { header, hint, rest, linesBefore } = await readCsvStart(utf8Of(bytes, charset), options);
+  const { entityType, charset, invalidRows, likelyDelimiter, maxEmptyLines } = options;
+  const maxRowBytes = options.maxRowBytes + (options.extraRowBytes ?? 0);
+  const start = await readCsvStart(utf8Of(bytes, charset), { maxRowBytes, maxEmptyLines });
+  const { header, hint, rest, linesBefore } = start;
   const known = new Set([...namesOf(entityType), ...Object.keys(options.columns ?? {})].map(foldName));
-  const delimiter = options.delimiter ?? hint ?? delimiterOf(header, (name) => known.has(foldName(name)));
+  const found = (): string => delimiterOf(header, (name) => known.has(foldName(name)), likelyDelimiter);
+  const delimiter = options.delimiter ?? hint ?? found();
   const rows = new CsvRows({
     delimiter,
     maxRowBytes,
@@ -133,11 +140,13 @@ class RowReader {
   }
 
   #convert({ line, cells, bytes, fault }: CsvRow, columns: CsvColumns): IncomingRow | undefined {
-    const values = columns.convert(cells);
+    const ragged = columns.faultOf(cells);
+    // A cell that is missing or added gives the others to wrong columns, so that no cell is known. Of a row that is too
+    // large, only the end was cut.
+    const values = ragged === undefined || bytes === undefined ? columns.convert(cells) : {};
     const faulty = (found: Omit<RowFault, 'line'>): FaultyRow | undefined =>
       this.#policy.take({ line, ...found }, knownOf(values));
     if (fault !== undefined) return faulty({ ...fault, name: columns.titleAt(fault.cell) });
-    const ragged = columns.faultOf(cells);
     if (ragged !== undefined) return faulty({ message: ragged });
     const invalid = entityFault(values, this.#options.identity);
     if (invalid !== undefined)
@@ -153,7 +162,13 @@ class RowReader {
 
   #sourced(incoming: IncomingRow, { bytes, cells, line }: CsvRow, columns: CsvColumns): IncomingRow {
     const text = bytes?.toString() ?? null;
-    return withSource(incoming, { text, line, own: columns.ownCells(cells), file: this.#file });
+    return withSource(incoming, {
+      text,
+      line,
+      own: columns.ownCells(cells),
+      isAligned: columns.isAligned(cells),
+      file: this.#file,
+    });
   }
 }
 

@@ -97,9 +97,13 @@ class FirstLines {
  * Finds the delimiter of a CSV from its header: the one that results in the most known columns.
  *
  * @param isKnown whether a column of this name is known.
+ * @param likely a delimiter that is tried before the usual ones.
  */
-export function delimiterOf(header: string, isKnown: (name: string) => boolean): string {
-  const candidates = Object.values(DELIMITERS).map((delimiter) => {
+export function delimiterOf(header: string, isKnown: (name: string) => boolean, likely?: string): string {
+  const usual: readonly string[] = Object.values(DELIMITERS);
+  // A quote separates no cells.
+  const tried = likely === undefined || likely === '"' ? usual : new Set([likely, ...usual]);
+  const candidates = Array.from(tried, (delimiter) => {
     const names = split(header, delimiter);
     return { delimiter, known: names.filter(isKnown).length, columns: names.length };
   });
@@ -108,7 +112,8 @@ export function delimiterOf(header: string, isKnown: (name: string) => boolean):
   return best?.delimiter ?? DELIMITERS.comma;
 }
 
-function split(header: string, delimiter: string): string[] {
+/** Splits a header into titles, with as few demands as possible. */
+export function split(header: string, delimiter: string): string[] {
   const [names = []] = parse(header, {
     delimiter,
     record_delimiter: ['\r\n', '\n', '\r'],

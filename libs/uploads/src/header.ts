@@ -2,7 +2,9 @@ import type { EntityType } from '@bulk/action-types';
 import type { ColumnMap } from '@bulk/contracts';
 import { BY_ID, InvalidInputError, type FieldIssue, type RowIdentity } from '@bulk/domain';
 import { mapTitles } from './column-map.ts';
+import { split } from './delimiter.ts';
 import { foldName, namesOf, suggestedName } from './names.ts';
+import type { SourceFile } from './source.ts';
 import { quoted, withoutInvisible } from './visible.ts';
 
 /** A column of a CSV. */
@@ -12,6 +14,9 @@ export interface HeaderColumn {
   /** Its name in the file. */
   readonly title: string;
 }
+
+/** Maximum number of columns of a file. */
+const MAX_COLUMNS = 4_096;
 
 export interface HeaderOptions {
   readonly entityType: EntityType;
@@ -23,8 +28,8 @@ export interface HeaderOptions {
   readonly columns?: ColumnMap | undefined;
 }
 
-/** Returns whether a column is one that our results add, such as `_row`. Its cells set nothing. */
-export function isOwn(title: string): boolean {
+/** Returns whether a column is ignored because of its title, such as `_row`. */
+function isOwn(title: string): boolean {
   return withoutInvisible(title).startsWith('_');
 }
 
@@ -42,6 +47,14 @@ export function columnsOf(
   const known = namesOf(entityType);
   const byFolded = groupedByFolded(known);
   const lastNamed = titles.findLastIndex((title) => withoutInvisible(title) !== '');
+  if (lastNamed >= MAX_COLUMNS) {
+    throw invalidHeader([
+      {
+        field: placeOf(MAX_COLUMNS, titles[MAX_COLUMNS] ?? ''),
+        message: `expected at most ${MAX_COLUMNS} columns, found ${lastNamed + 1}`,
+      },
+    ]);
+  }
   const mapped = mapTitles(titles, map, known);
   const issues: FieldIssue[] = [...mapped.issues];
   const columns = titles.map((title, i): HeaderColumn | undefined => {
@@ -55,10 +68,14 @@ export function columnsOf(
     }
     return { name: isOwn(title) ? null : nameOf(title, known, byFolded), title };
   });
+  const firsts = new Map<string, number>();
   columns.forEach((column, i) => {
     if (column === undefined || column.name === null) return;
-    const first = columns.findIndex((other) => other?.name === column.name);
-    if (first === i) return;
+    const first = firsts.get(column.name);
+    if (first === undefined) {
+      firsts.set(column.name, i);
+      return;
+    }
     issues.push({
       field: placeOf(i, column.title),
       message: `expected each column once; column ${first + 1} is ${quoted(column.name)} already`,
@@ -85,10 +102,30 @@ export function columnsOf(
         : `unknown field${suggestedName(column.title, known)}`,
     });
   });
-  if (issues.length > 0) {
-    throw new InvalidInputError('INVALID_HEADER', 'the first row of the CSV is invalid', issues);
-  }
+  if (issues.length > 0) throw invalidHeader(issues);
   return columns;
+}
+
+/** Returns the names of the columns of a file that was accepted, from its header as text. */
+export function namesInHeader(
+  { header, delimiter, columns = {} }: Pick<SourceFile, 'header' | 'delimiter' | 'columns'>,
+  entityType: EntityType,
+): ReadonlySet<string> {
+  const titles = split(header, delimiter);
+  const known = namesOf(entityType);
+  const byFolded = groupedByFolded(known);
+  const { targets } = mapTitles(titles, columns, known);
+  return new Set(
+    titles.flatMap((title, i) => {
+      const target = targets.get(i);
+      if (target !== undefined) return target ?? [];
+      return isOwn(title) ? [] : nameOf(title, known, byFolded);
+    }),
+  );
+}
+
+function invalidHeader(issues: readonly FieldIssue[]): InvalidInputError {
+  return new InvalidInputError('INVALID_HEADER', 'the first row of the CSV is invalid', issues);
 }
 
 /** Returns the column that every file must have. */

@@ -18,8 +18,10 @@ export interface RowSource {
   readonly text: string | null;
   /** The 1-based line of the file at which the row starts. */
   readonly line: number;
-  /** The cells of the columns whose title starts with `_`, by title: `_row`, `_status`, … */
+  /** The cells of the columns of our results, by title: `_row`, `_status`, … */
   readonly own: ReadonlyMap<string, string>;
+  /** Whether each cell is certainly that of its column: none is missing or added. */
+  readonly isAligned: boolean;
   readonly file: SourceFile;
 }
 

@@ -144,7 +144,7 @@ describe('an upload', () => {
     const csv = `id,ref,lastName\nc1,r1,A\nc2,r2\n,r3,C\nc4,r4,"D\nE"\nc5,r5,${'x'.repeat(2_100)}\nc6,,F\n`;
     expect(await rowsOfUpload(await upload(UPDATE, csv, CSV))).toEqual([
       ['c1', { lastName: 'A' }],
-      ['c2', 'r2', 'line 3: expected 3 cells, found 2'],
+      ['', null, 'line 3: expected 3 cells, found 2'],
       ['', 'r3', 'line 4, column "id": expected a non-empty string'],
       ['c4', { lastName: 'D\nE' }],
       ['c5', 'r5', expect.stringMatching(/^line 7, column "lastName": expected a row of at most 2000 bytes/)],
@@ -257,6 +257,25 @@ describe('an upload', () => {
     await save('contacts', CONTACTS);
   });
 
+  it('is found by its key again when its mapping was replaced or deleted', async () => {
+    const csv = 'Record.$ID,Surname,Old\nc1,A,x\n';
+    const send = (body: string, query = `${UPDATE}&mapping=brief`) =>
+      upload(query, body, { ...CSV, 'idempotency-key': 'brief-1' });
+    await save('brief', CONTACTS);
+    const first = await send(csv);
+    expect(first.status).toBe(202);
+    await save('brief', { entityType: 'contact', columns: { Other: 'id' } });
+    for (const replaced of [true, false]) {
+      if (!replaced) await harness.send('DELETE', '/column-mappings/brief');
+      const again = await send(csv);
+      expect([again.headers.get('idempotency-replayed'), again.body.data?.['actionId']]).toEqual([
+        'true',
+        first.body.data?.['actionId'],
+      ]);
+    }
+    expect((await send(`${csv}c2,B,x\n`)).body.error?.code).toBe('IDEMPOTENCY_KEY_REUSED');
+  });
+
   it('may use only the mappings of its account, which are bounded, listed and deleted by name', async () => {
     const saved = await Promise.all(['b c', 'ä/%2F', 'fourth'].map((name) => save(name, CONTACTS, 'mapper')));
     expect(saved.map(({ status }) => status)).toEqual([200, 200, 200]);
@@ -289,6 +308,7 @@ describe('an upload', () => {
     ['an unknown key', 'a', { ...CONTACTS, entities: [] }, 'INVALID_REQUEST', 'entities'],
     ['an unknown entity type', 'a', { ...CONTACTS, entityType: 'planet' }, 'UNKNOWN_ENTITY_TYPE', 'entityType'],
     ['an unknown target', 'a', { ...CONTACTS, columns: { Mail: 'mail' } }, 'INVALID_REQUEST', 'columns["Mail"]'],
+    ['a column of our results', 'a', { ...CONTACTS, columns: { ' _id': 'id' } }, 'INVALID_REQUEST', 'columns[" _id"]'],
     ['a target twice', 'a', { ...CONTACTS, columns: { A: 'email', B: 'email' } }, 'INVALID_REQUEST', 'columns["B"]'],
     ['too many bytes', 'a', { ...CONTACTS, columns: Object.fromEntries(Array.from({ length: 200 }, (_, i) => [`${'x'.repeat(200)}${i}`, null])) }, 'INVALID_REQUEST', 'columns'],
   ])('cannot have a mapping saved for it with %s', async (_what, name, mapping, code, field) => {

@@ -3,12 +3,9 @@ import { stringify } from 'csv-stringify/sync';
 import { asPlainText } from '../reading/plain-text.ts';
 import { cellsOf, textOf } from './entity-cells.ts';
 import type { SentForm } from '@bulk/mongo';
+import { isOwnColumn, OWN_COLUMNS, type OwnColumn } from '@bulk/uploads';
 import type { InputRow } from './input-reader.ts';
 import { rawCells, valueOf } from './raw-cells.ts';
-
-/** The columns that follow the caller's, in this order. */
-export const OWN_COLUMNS = ['_row', '_status', '_code', '_message', '_effect', '_version', '_id'] as const;
-type OwnColumn = (typeof OWN_COLUMNS)[number];
 
 /** Number of rows that become one text, so that writes are few and large. */
 const ROWS = 500;
@@ -74,14 +71,16 @@ function sourceTable(header: string, delimiter: string): Table {
 }
 
 /** The entities of a JSON request as an upload would write them. */
-function entityTable(columns: readonly string[]): Table {
+function entityTable(names: readonly string[]): Table {
+  // A member of an entity may have the name of one of our columns. The upload of the table reads ours.
+  const columns = names.filter((name) => !isOwnColumn(name));
   const sent = (values: ReadonlyMap<string, unknown>): string =>
     stringify([columns.map((column) => (values.has(column) ? textOf(values.get(column)) : ''))], {
       record_delimiter: ',',
     });
   const none = new Map<string, unknown>();
   return {
-    head: `${stringify([[...columns]], { record_delimiter: ',' })}${ownText(OWN_COLUMNS, ',')}`,
+    head: `${stringify([columns], { record_delimiter: ',' })}${ownText(OWN_COLUMNS, ',')}`,
     line: (row) => {
       const { id, ref, fields } = row.entity;
       const values = new Map<string, unknown>([...cellsOf(fields), ['id', id], ...refCell(ref)]);
@@ -113,6 +112,5 @@ function ownText(cells: readonly OwnCell[], delimiter: string): string {
 
 /** Returns whether a column is one of an earlier download, or has no title and therefore no cells. */
 function isDropped(title: string): boolean {
-  const name = title.replaceAll(/\p{C}/gu, '').trim();
-  return name === '' || (OWN_COLUMNS as readonly string[]).includes(name);
+  return title.replaceAll(/\p{C}/gu, '').trim() === '' || isOwnColumn(title);
 }

@@ -51,7 +51,7 @@ export async function* selectedRows(
 }
 
 function sourceIn(file: SourceFile, { position, source }: FailedRow): RowSource {
-  return { text: source ?? null, line: position + 1, own: NONE, file };
+  return { text: source ?? null, line: position + 1, own: NONE, isAligned: true, file };
 }
 
 const NONE: ReadonlyMap<string, string> = new Map();
