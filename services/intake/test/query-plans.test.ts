@@ -128,7 +128,7 @@ async function askForRetries(_id: string, staging: StagingArea): Promise<void> {
   const rows = [withOrigin({ id: 'c0' }, 0)];
   await staging.stage({ ...draft(), retryOf: _id }, rows, undefined, undefined, () => ({ retryChain }));
   const chain = new RetryChain(database);
-  const failed = { _id, counts: { success: 0, failure: 1, skipped: 0 } };
+  const failed = { _id, total: 1, counts: { success: 0, failure: 1, skipped: 0 } };
   expect(await chain.totals(failed)).toBeDefined();
   expect((await chain.next(failed)).open.has(0)).toBe(true);
   await failedPositions(database, failed);

@@ -762,10 +762,14 @@ describe('an upload with retryOf', () => {
     const retried = await dispatched(await csv(`retryOf=${actionId}`, sent));
     expect(await staged(retried)).toEqual([{ id: before[1]?.['id'], ref: null, lastName: 'New' }]);
     await withOutcomes(retried, () => 'failure');
+    // Our log has the id, even if a person removes the cell or changes it.
     const unnamed = (await withInput(retried)).replace(String(before[1]?.['id']), '');
-    const last = await staged(await dispatched(await csv(`retryOf=${retried}`, unnamed)));
-    expect(last).toMatchObject([{ id: expect.stringMatching(/^[0-9a-f-]{36}$/), lastName: 'New' }]);
-    expect(last[0]?.['id']).not.toBe(before[1]?.['id']);
+    const second = await dispatched(await csv(`retryOf=${retried}`, unnamed));
+    expect(await staged(second)).toEqual([{ id: before[1]?.['id'], ref: null, lastName: 'New' }]);
+    await withOutcomes(second, () => 'failure');
+    const changed = (await withInput(second)).replace(String(before[1]?.['id']), 'other');
+    const last = await dispatched(await csv(`retryOf=${second}`, changed));
+    expect(await staged(last)).toEqual([{ id: before[1]?.['id'], ref: null, lastName: 'New' }]);
   });
 
   it('matches the rows of a file again, and keeps their columns and places', async () => {
@@ -807,6 +811,9 @@ describe('an upload with retryOf', () => {
     const sent = (await withInput(retried)).replace('n9,New', 'n9,Newer');
     const last = await dispatched(await csv(`retryOf=${retried}`, sent));
     expect(await staged(last)).toMatchObject([{ id: 'n9', city: 'Newer' }, { id: 'n7' }]);
+    await withOutcomes(last, () => 'failure');
+    const third = await dispatched(await csv(`retryOf=${last}`, await withInput(last)));
+    expect(await staged(third)).toMatchObject([{ id: 'n9', city: 'Newer' }, { id: 'n7' }]);
     const limited = await csv(`retryOf=${retried}&maxFailures=1`, sent);
     expect(limited).toMatchObject({ status: 400, body: { error: { details: [{ field: 'maxFailures' }] } } });
   });
@@ -822,6 +829,35 @@ describe('an upload with retryOf', () => {
     expect(entities).toMatchObject([{ id: '', fault: { code: 'INVALID_ROW' } }]);
   });
 
+  it('takes rows as large as any entity, a delimiter of its own, and no member of an entity for our column', async () => {
+    const entity = (i: number) => ({ id: `c${i}`, notes: 'x'.repeat(1_970) });
+    const big = await dispatched(
+      await csv('actionType=update', `sep=^\nid^notes\n${[0, 1].map((i) => Object.values(entity(i)).join('^')).join('\n')}\n`),
+    ); // prettier-ignore
+    await withOutcomes(big);
+    const sent = await withInput(big);
+    expect(sent).toContain(`id^notes^${OWN.join('^')}\n`);
+    const retried = await dispatched(await csv(`retryOf=${big}&invalidRows=refuse`, sent));
+    expect(await staged(retried)).toEqual([{ ...entity(1), ref: null }]);
+
+    const entities = ['c0', 'c1'].map((id) => ({ id, _row: 7, _status: 'success', city: 'A' }));
+    const named = await dispatched(await harness.post({ actionType: 'update', entities }));
+    await withOutcomes(named);
+    expect(await withInput(named, '&type=failure')).toMatch(`id,city,${OWN.join(',')}\nc1,A,2,failure,`);
+  });
+
+  it('is accepted once and answered alike when it is sent several times at once with one key', async () => {
+    const actionId = await uploaded(file);
+    const sent = corrected(await withInput(actionId));
+    const send = (key: string) => csv(`retryOf=${actionId}`, sent, { 'idempotency-key': key });
+    const key = randomUUID();
+    const answers = await Promise.all([1, 2, 3, 4].map(() => send(key)));
+    for (const { status, body } of answers)
+      expect([202, 409]).toContain(body.error?.code === 'IDEMPOTENCY_IN_PROGRESS' ? 409 : status);
+    const ids = new Set(answers.flatMap(({ body }) => body.data?.['actionId'] ?? []));
+    expect(ids.size).toBe(1);
+  });
+
   it('is refused as a whole, with the line and the value at fault, and does nothing', async () => {
     const actionId = await uploaded(file);
     const before = await harness.traces();
@@ -832,6 +868,11 @@ describe('an upload with retryOf', () => {
     const invalid = (...fields: string[]): unknown[] => [400, 'INVALID_REQUEST', ...fields];
     expect(await refused('id,city\nc1,x\n')).toEqual([400, 'INVALID_HEADER', '_row']);
     const rows = ['c1,x,2', 'c1,x,', 'c1,x,0', 'c1,x,7', 'c1,x,2', 'c1,x,1e0'];
+    const head = `id,score,${OWN.join(',')}\n`;
+    const shifted = ['c1,"x",7,2,failure,,,,,', 'c5,6,failure,,,,', 'c1,x,2,failure'].join('\n');
+    expect(await refused(`${head}${shifted}\n`)).toEqual([
+      400, 'INVALID_ROW', 'line 2: _row', 'line 3: _row',
+    ]); // prettier-ignore
     const lines = [3, 4, 5, 6, 7].map((line) => `line ${line}: _row`);
     expect(await refused(`id,city,_row\n${rows.join('\n')}\n`)).toEqual([400, 'INVALID_ROW', ...lines]);
     const good = 'id,city,_row\nc1,x,2\n';

@@ -15,6 +15,7 @@ import type { CorrectedQuery, RepeatedParameters } from './corrected-query.ts';
 import type { CreateAction, CreateResult } from '../submission/create-action.ts';
 import type { IdempotencyKey } from '../submission/idempotency.ts';
 import { checkRetryable, type RetryAction } from '../submission/retry-action.ts';
+import { namesInHeader } from '@bulk/uploads';
 import { CorrectedRows } from './corrected-rows.ts';
 import { withEarlierIds } from './earlier-ids.ts';
 import { failedPositions } from './failed-positions.ts';
@@ -37,6 +38,8 @@ export interface CorrectedAction {
   readonly action: AccountAction;
   readonly parameters: ActionParameters;
   readonly file: FileParameters;
+  /** The delimiter of the file of the action; undefined if there was none. */
+  readonly likelyDelimiter: string | undefined;
   /** How the rows name their entities. */
   readonly identity: RowIdentity;
 }
@@ -99,16 +102,16 @@ export class CorrectedFile {
     const { file } = parseUploadQuery({ ...others, actionType });
     const sent = await this.#options.input.file(retryOf);
     // The cells of a download are those that were sent.
+    const { registry } = this.#options;
+    const hasIds = sent === undefined || namesInHeader(sent, registry.entityType(entityType)).has('id');
     const escaped = others['escaped'] === undefined ? (sent?.escaped ?? false) : file.escaped;
     return {
       action,
       parameters,
       file: { ...file, columns: file.columns ?? sent?.columns, escaped },
-      // Without a file, the download has a column of the ids that were found.
-      identity:
-        matchBy !== undefined && sent === undefined
-          ? { by: 'optional-id' }
-          : rowIdentityOf(this.#options.registry, parameters),
+      likelyDelimiter: sent?.delimiter,
+      // The download of an action without a file has a column of the ids that were found, and so have its corrections.
+      identity: matchBy !== undefined && hasIds ? { by: 'optional-id' } : rowIdentityOf(registry, parameters),
     };
   }
 
@@ -138,7 +141,7 @@ export class CorrectedFile {
     const { _id: actionId, accountId, total } = action;
     // First, since the rows of a repeated request are those that its first one has tried.
     const replay =
-      idempotency === undefined ? undefined : await createAction.findReplay(accountId, idempotency, rows);
+      idempotency === undefined ? undefined : await createAction.findReplay(accountId, idempotency);
     if (replay !== undefined) return replay;
     checkRetryable(action);
     const { link, ...next } = await chain.next(action);
@@ -146,7 +149,7 @@ export class CorrectedFile {
     const corrected = new CorrectedRows({ actionId, total, positions, next });
     const selected = corrected.select(rows);
     const isNew = registry.handler(action.actionType).targets === 'new';
-    const tried = isNew ? withEarlierIds(selected) : selected;
+    const tried = isNew ? withEarlierIds(selected, database, { actionId, positions }) : selected;
     return createAction.stage(retryAction.draftOf(action), tried, idempotency, () => ({
       retryChain: link,
       leftOut: corrected.leftOut,

@@ -1,6 +1,6 @@
 import { InvalidInputError, type FieldIssue, type IncomingRow } from '@bulk/domain';
 import type { LeftOut } from '@bulk/mongo';
-import { quoted, sourceOf } from '@bulk/uploads';
+import { quoted, sourceOf, type RowSource } from '@bulk/uploads';
 import type { FailedPositions } from './failed-positions.ts';
 import { PositionSet } from './position-set.ts';
 import type { NextRetry } from './retry-chain.ts';
@@ -43,7 +43,7 @@ export class CorrectedRows {
    * Yields the rows to try.
    *
    * @throws InvalidInputError `INVALID_HEADER` if there is no column `_row`, `INVALID_ROW` naming the lines whose `_row`
-   *   is missing, unknown or repeated; RestError `NOTHING_TO_RETRY` if every row is left out; what `rows` throws.
+   *   is missing, unknown, repeated or perhaps a cell of another column; RestError `NOTHING_TO_RETRY` if every row is left out; what `rows` throws.
    */
   async *select(rows: AsyncIterable<IncomingRow>): AsyncGenerator<IncomingRow> {
     let tried = 0;
@@ -61,7 +61,7 @@ export class CorrectedRows {
   #selected(row: IncomingRow): IncomingRow | undefined {
     const { positions, next } = this.#options;
     const source = sourceOf(row);
-    const position = this.#positionOf(source?.own.get('_row'), source?.line ?? 0);
+    const position = this.#positionOf(source);
     if (position === undefined) return undefined;
     const origin = positions.originOf(position);
     const isFailed = positions.failed.has(position);
@@ -74,11 +74,17 @@ export class CorrectedRows {
     return undefined;
   }
 
-  #positionOf(cell: string | undefined, line: number): number | undefined {
+  #positionOf(source: RowSource | undefined): number | undefined {
+    const cell = source?.own.get('_row');
+    const line = source?.line ?? 0;
     if (cell === undefined) {
       throw new InvalidInputError('INVALID_HEADER', 'the first row of the CSV is invalid', [
         { field: '_row', message: 'expected the column _row of the downloaded results' },
       ]);
+    }
+    if (source?.isAligned !== true) {
+      this.#fault(line, 'expected as many cells as the first row has, so that each is in its column');
+      return undefined;
     }
     const { total } = this.#options;
     const text = cell.trim();

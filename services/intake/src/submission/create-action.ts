@@ -154,8 +154,8 @@ export class CreateAction {
   /**
    * Finds the action that an earlier request with the same key created.
    *
-   * @param entities the entities that the digest covers. They are read to the end before the
-   * digests are compared.
+   * @param entities the entities that the digest covers, unless the key has a body. They are read to
+   * the end before the digests are compared.
    * @returns `undefined` if there is no such action.
    * @throws RestError if the key belongs to another request, or its upload is under way;
    * StoreError; what the entities throw.
@@ -168,7 +168,7 @@ export class CreateAction {
     const { keys, recorder } = this.#options;
     const earlier = await keys.find(accountId, idempotency.key);
     if (earlier === undefined) return undefined;
-    await readToEnd(entities);
+    await readToEnd(idempotency.body?.() ?? entities);
     checkSameRequest(earlier, idempotency);
     recorder.replayed();
     return { action: earlier, replayed: true };
@@ -224,6 +224,6 @@ function keptChanges({
 }
 
 /** @throws what the entities throw. */
-function readToEnd(entities: CreateRequest['entities']): Promise<void> {
+function readToEnd(entities: Iterable<unknown> | AsyncIterable<unknown>): Promise<void> {
   return finished(Readable.from(entities).resume());
 }

@@ -2,6 +2,7 @@ import type Router from '@koa/router';
 import type { ActionRegistry } from '@bulk/action-types';
 import { accountQuerySchema, OPERATIONS, RestError, UPLOAD_MEDIA_TYPES } from '@bulk/contracts';
 import { InvalidInputError, MAX_DEPTH } from '@bulk/domain';
+import { OWN_BYTES } from '@bulk/uploads';
 import type { Context } from 'koa';
 import type { CreateAction, CreateResult } from './create-action.ts';
 import type { CreateFiltered } from './create-filtered.ts';
@@ -168,15 +169,31 @@ async function stageUpload(
   if (parent !== undefined) checkCorrectable(mediaType);
   const charset = file === undefined ? ctx.request.charset || undefined : file.charset;
   const digest = (): string => (file ?? body).digest(mediaType, ctx.querystring);
-  const idempotency = key === undefined ? undefined : { key, digest };
+  const bytes = (): AsyncGenerator<Buffer> => (file ?? body).bytes();
+  const idempotency = key === undefined ? undefined : { key, digest, body: bytes };
   try {
+    // The mapping may have been changed or deleted since the first request with the key.
+    const replay =
+      idempotency === undefined || fileParameters.mapping === undefined
+        ? undefined
+        : await createAction.findReplay(accountId, idempotency);
+    if (replay !== undefined) return replay;
     const columns = await columnsOf(fileParameters, (name) =>
       mappings.columnsFor(accountId, name, entityType.name),
     );
     const identity = parent?.identity ?? rowIdentityOf(registry, parameters);
     const rows = uploadedRows(
-      { mediaType, charset, bytes: (file ?? body).bytes() },
-      { file: fileParameters, columns, entityType, identity, handler, limits },
+      { mediaType, charset, bytes: bytes() },
+      {
+        file: fileParameters,
+        likelyDelimiter: parent?.likelyDelimiter,
+        extraRowBytes: parent === undefined ? 0 : OWN_BYTES,
+        columns,
+        entityType,
+        identity,
+        handler,
+        limits,
+      },
     );
     const entities = atMost(rows, limits.maxEntities);
     return parent === undefined

@@ -18,6 +18,11 @@ export interface IdempotencyKey {
   readonly key: string;
   /** Returns the digest of the request. Called when its body has been read to the end. */
   readonly digest: () => string;
+  /**
+   * Returns what the digest covers, to be read to its end; absent if the entities are that. It depends on nothing that
+   * may have changed since the first request, such as a saved mapping or the retries of an action.
+   */
+  readonly body?: () => Iterable<unknown> | AsyncIterable<unknown>;
 }
 
 export interface IdempotencyOptions {

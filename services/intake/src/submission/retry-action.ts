@@ -53,8 +53,10 @@ export class RetryAction {
   async execute(accountId: string, actionId: string, request?: RetryDemand): Promise<CreateResult> {
     const { actions, createAction, failedEntities, chain, input, registry } = this.#options;
     // A caller's key holds no space, so that this key is unique.
-    const key =
+    const given =
       request === undefined ? { key: `retry ${actionId}`, digest: () => actionId } : request.idempotency;
+    // The request was read whole. Its rows are no longer failed when another request has tried them.
+    const key = given && { ...given, body: () => [] };
     const action = await actions.find(accountId, actionId);
     if (action === null) throw actionNotFound(actionId);
     // The batches of the old action may be gone by now, and reading them would add nothing.

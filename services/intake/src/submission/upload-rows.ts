@@ -15,6 +15,10 @@ export interface UploadedFile {
 
 export interface UploadRowsOptions {
   readonly file: Omit<FileParameters, 'columns'>;
+  /** A delimiter that a CSV may have in addition to the usual ones. */
+  readonly likelyDelimiter?: string | undefined;
+  /** Number of bytes that a row of a CSV may have in addition to those of an entity. */
+  readonly extraRowBytes?: number;
   /** What the caller says about the columns of a CSV. */
   readonly columns: ColumnMap | undefined;
   readonly entityType: EntityType;
@@ -34,6 +38,8 @@ export function uploadedRows(
   { mediaType, charset, bytes }: UploadedFile,
   {
     file: { delimiter, escaped, invalidRows, mapping },
+    likelyDelimiter,
+    extraRowBytes = 0,
     columns,
     entityType,
     identity,
@@ -46,6 +52,7 @@ export function uploadedRows(
   if (mediaType === 'text/csv')
     return csvEntities(bytes, {
       delimiter,
+      likelyDelimiter,
       escaped,
       charset,
       entityType,
@@ -53,6 +60,7 @@ export function uploadedRows(
       columns,
       invalidRows,
       maxRowBytes: limits.maxEntityBytes,
+      extraRowBytes,
       maxEmptyLines,
       keepSource: true,
       unknownColumns: (names) => handler.unknownFields?.(names, entityType) ?? [],
