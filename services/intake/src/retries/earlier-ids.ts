@@ -59,7 +59,7 @@ async function identified(
   return rows.map((row) => {
     // A row that could not be read has no id.
     const id = entityIdSchema.safeParse(ids.get(unnamed.get(row) ?? -1));
-    return id.success ? { ...row, id: id.data } : row;
+    return row instanceof FaultyRow || !id.success ? row : { ...row, id: id.data };
   });
 }
 
