@@ -16,6 +16,7 @@ import {
 import { loadConfig, silentLogger } from '@bulk/runtime';
 import { acceptedAction, eventually, TestInstallation, type TopicReader } from '@bulk/testing';
 import { LostBatchPublisher } from '../src/operator/epoch/lost-batch-publisher.ts';
+import { Restaging } from '../src/operator/epoch/restage.ts';
 import { rebuildKafka, type RebuildOptions, type Rebuilt } from '../src/operator/epoch/rebuild.ts';
 
 jest.setTimeout(60_000);
@@ -70,6 +71,8 @@ interface GivenBatch {
   readonly logged?: 'success' | 'dead-lettered';
   /** @default two entities of the batch's own */
   readonly ids?: readonly string[];
+  /** Whether its second position has a fault. */
+  readonly isFaulty?: boolean;
 }
 
 /** Stores a running action whose batches are published, unless `dispatch` says otherwise. */
@@ -83,10 +86,11 @@ async function given(
   await database.actions.insertOne(
     acceptedAction({ _id, total, batchCount: batches.length, ...fields }, queuedAt),
   );
-  for (const [batchNo, { partition, place, logged, ids }] of batches.entries()) {
+  for (const [batchNo, { partition, place, logged, ids, isFaulty }] of batches.entries()) {
     const entities = [0, 1].map((i): Entity => {
       const position = batchNo * 2 + i;
-      return { position, id: ids?.[i] ?? `e${position}`, ref: null, fields: {} };
+      const fault = { code: OUTCOME_CODES.INVALID_ROW, message: 'a fault' };
+      return { position, id: ids?.[i] ?? `e${position}`, ref: null, fields: {}, ...(isFaulty === true && i === 1 ? { fault } : {}) }; // prettier-ignore
     });
     await database.stagedBatches.insertOne({
       _id: `${_id}:${batchNo}`,
@@ -254,6 +258,23 @@ describe('rebuildKafka', () => {
     expect(await firsts.claim(claim)).toEqual({ kind: 'claimed', first: [1, 3] });
   });
 
+  it('claims no first position for a row with a fault, which changes no entity', async () => {
+    const id = await given(
+      [
+        { partition: 0, logged: 'success', ids: ['x', 'y'], isFaulty: true },
+        { partition: 0, ids: ['y', 'x'] },
+      ],
+      { dispatch: { nextBatch: 1, done: false, lease: null } },
+    );
+    expect(await rebuild()).toMatchObject({ actions: 1, unknown: 0 });
+    const entities = [
+      { position: 2, id: 'y' },
+      { position: 3, id: 'x' },
+    ];
+    const claim = { actionId: id, batchNo: 1, generation: 0, partition: 0, offset: EPOCH_PLACES, entities };
+    expect(await firsts.claim(claim)).toEqual({ kind: 'claimed', first: [2, 0] });
+  });
+
   it('trusts a Redis without first positions only if the operator or an ended action vouches for it', async () => {
     const id = await given([{ partition: 0 }]);
     await expect(rebuild()).rejects.toMatchObject({ code: 'FIRST_POSITIONS_LOST' });
@@ -291,5 +312,19 @@ describe('rebuildKafka', () => {
     ]);
     expect(await rebuild()).toMatchObject({ epoch: 1, again: 0, published: 0, unknown: 1 });
     expect((await unknownOf(1, id)).map(({ batchNo }) => batchNo)).toEqual([1]);
+  });
+});
+
+describe('Restaging', () => {
+  it('verifies the batches that it has cut, also those with rows that have no id', async () => {
+    const rows = Array.from({ length: 12 }, () => ({ partition: 0, ids: ['', 'x'] }));
+    await given(rows, { status: 'pending', dispatch: { nextBatch: 0, done: false, lease: null } });
+    const restaging = new Restaging(database, 7);
+    await expect(restaging.verify()).rejects.toMatchObject({ code: 'NOT_RESTAGED' });
+    expect(await restaging.run(new AbortController().signal)).toBe(1);
+    await restaging.verify();
+    const partitions = await database.stagedBatches.distinct('partition');
+    expect(partitions.length).toBeGreaterThan(2);
+    await restaging.forget();
   });
 });

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { Batcher, type Batch, type BatcherOptions } from './batching.ts';
+import { Batcher, routingIdOf, type Batch, type BatcherOptions } from './batching.ts';
 import { partitionOf } from './routing.ts';
 
 const options = fc.record(
@@ -14,7 +14,7 @@ const options = fc.record(
 );
 /** An entity's size, for these tests. */
 const sizeOf = ({ id }: { id: string }): number => id.length;
-const ids = fc.array(fc.stringMatching(/^[a-z]{1,3}$/), { maxLength: 200 });
+const ids = fc.array(fc.stringMatching(/^[a-z]{0,3}$/), { maxLength: 200 });
 
 function batchesOf(list: readonly string[], o: BatcherOptions): Batch[] {
   const batcher = new Batcher(o);
@@ -47,7 +47,12 @@ describe('Batcher', () => {
           expect(entities.length).toBeLessThanOrEqual(o.batchSize);
           const bytes = entities.reduce((sum, entity) => sum + sizeOf(entity), 0);
           if (entities.length > 1) expect(bytes).toBeLessThanOrEqual(o.maxBatchBytes ?? bytes);
-          for (const { id } of entities) expect(partitionOf(o.entityType, id, o.partitions)).toBe(partition);
+          for (const row of entities) {
+            expect(partitionOf(o.entityType, routingIdOf(row), o.partitions)).toBe(partition);
+            // A row without an id concerns no entity, and its position spreads it.
+            const key = row.id === '' ? String(row.position) : row.id;
+            expect(partitionOf(o.entityType, key, o.partitions)).toBe(partition);
+          }
         }
       }),
     );

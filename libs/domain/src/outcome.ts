@@ -49,6 +49,19 @@ export const OUTCOME_CODES = {
   OUTCOME_UNKNOWN: 'OUTCOME_UNKNOWN',
 } as const;
 
+/** The codes of the engine that belong to skips. Its other codes belong to failures. */
+export const SKIP_CODES: ReadonlySet<string> = new Set([
+  OUTCOME_CODES.DUPLICATE_ENTITY,
+  OUTCOME_CODES.ACTION_CANCELLED,
+  OUTCOME_CODES.ACTION_FAILED,
+]);
+
+/** Returns whether outcomes of a status can have a code. An action type may give codes of its own to both kinds. */
+export function isCodeOf(status: OutcomeStatus, code: string): boolean {
+  if (status === 'success') return false;
+  return !Object.hasOwn(OUTCOME_CODES, code) || SKIP_CODES.has(code) === (status === 'skipped');
+}
+
 const OUTCOME_CODE = /^[A-Z][A-Z0-9_]{0,63}$/;
 
 /** The form of an outcome code. It contains no `.` or `$`, so that it can be a key of a MongoDB document. */

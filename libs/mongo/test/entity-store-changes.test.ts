@@ -106,8 +106,8 @@ describe('MongoEntityStore, changes that are kept', () => {
     await fixture.write(scope(1), ['c1', 'c2', 'c3'].map((id) => create(id, { lastName: 'Other' }))); // prettier-ignore
     await fixture.write(scope(2), [remove('c3')]);
     const changes = (notAfter: Date): EntityChange[] => [
-      { ...update('c1', { lastName: 'Old' }, [], 1), notAfter, marked: true } as EntityChange,
-      { ...remove('c2', 1), notAfter, marked: true } as EntityChange,
+      { ...update('c1', { lastName: 'Old' }, [], 1), notAfter, marked: true },
+      { ...remove('c2', 1), notAfter, marked: true },
       { kind: 'create', entityId: 'c3', set: { lastName: 'Old' }, deletedVersion: 2, notAfter, marked: true },
     ];
     const stored = await fixture.all();

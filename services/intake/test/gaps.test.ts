@@ -91,7 +91,11 @@ describe('batches lost by a confirmed send', () => {
     expect(published.every(({ batch }) => !batch.cancelled)).toBe(true);
     for (const { partition, batch } of published) {
       const staged = await harness.database.stagedBatches.findOne({ _id: `${_id}:${batch.batchNo}` });
-      const entities = staged!.entities.map(({ fault = null, ...entity }) => ({ ...entity, fault }));
+      const entities = staged!.entities.map(({ fault = null, ...entity }) => ({
+        ...entity,
+        fault,
+        origin: null,
+      }));
       expect([partition, batch.entities]).toEqual([staged!.partition, entities]);
     }
     const metrics = await Exposition.scrape(harness.adminPort);
@@ -210,22 +214,34 @@ describe('the gap sweeper', () => {
     expect(await sweeper(30 * AFTER_MS).sweep()).toBe(lost.length);
   });
 
-  it('publishes nothing that waits in a retry topic, of a paused action or of an action with new outcomes', async () => {
+  it('publishes nothing that waits in a retry topic, of an action that is paused before its last batch, or of one with new outcomes', async () => {
     const { actionId, lost } = await withGap();
     await handlers();
     await countedBut(actionId, lost.length);
     const { actions } = harness.database;
     const postponed = lost.slice(1);
-    await actions.updateOne({ _id: actionId }, { $set: { status: 'paused' } });
+    await actions.updateOne({ _id: actionId }, { $set: { status: 'paused', 'dispatch.done': false } });
     expect(await sweeper(10 * AFTER_MS).sweep()).toBe(0);
     await actions.updateOne(
       { _id: actionId },
-      { $set: { status: 'processing', updatedAt: new Date(Date.now() + 20 * AFTER_MS) } },
+      {
+        $set: {
+          status: 'processing',
+          'dispatch.done': true,
+          updatedAt: new Date(Date.now() + 20 * AFTER_MS),
+        },
+      },
     );
     expect(await sweeper(20 * AFTER_MS).sweep()).toBe(0);
     await actions.updateOne({ _id: actionId }, { $set: { 'dispatch.postponed': postponed } });
     expect(await sweeper(30 * AFTER_MS).sweep()).toBe(1);
     await countedBut(actionId, postponed.length);
     expect(await sweeper(60 * AFTER_MS).sweep()).toBe(0);
+    // A limit has paused it after its last batch: only the missing outcomes can end it.
+    await actions.updateOne(
+      { _id: actionId },
+      { $set: { status: 'paused', 'dispatch.inFlight': true, 'dispatch.postponed': [] } },
+    );
+    expect(await sweeper(400 * AFTER_MS).sweep()).toBe(postponed.length);
   });
 });

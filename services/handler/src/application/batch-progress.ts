@@ -1,8 +1,9 @@
 import { changesOf, type AttemptedOutcome } from '@bulk/contracts';
 import {
-  boundedChanges,
+  clippedChanges,
   effectSchema,
   failure,
+  MAX_BATCH_CHANGES_BYTES,
   OUTCOME_CODES,
   outcomeCodeSchema,
   success,
@@ -67,6 +68,8 @@ export class BatchProgress {
    */
   claimed = false;
   readonly #settled = new Map<number, Settled>();
+  /** Bytes that the outcomes may still keep of their changes, so that a batch in memory is bounded too. */
+  #changesLeft = MAX_BATCH_CHANGES_BYTES;
   /** Position → how often its entity asked for another try. */
   readonly #requests = new Map<number, number>();
 
@@ -84,7 +87,7 @@ export class BatchProgress {
     progress.faults = snapshot.faults;
     progress.isolated = snapshot.isolated;
     for (const [at, attempts] of snapshot.successes)
-      progress.#settled.set(at, { outcome: known.get(at) ?? success(), attempts });
+      progress.#settled.set(at, { outcome: progress.#bounded(known.get(at) ?? success()), attempts });
     for (const [at, attempts, status, code, message] of snapshot.others)
       progress.#settled.set(at, { outcome: { status, code, message }, attempts });
     for (const [at, requests] of snapshot.requests) progress.#requests.set(at, requests);
@@ -111,14 +114,12 @@ export class BatchProgress {
     );
   }
 
-  /** Returns what the outcomes keep of their changes, within the bound of a batch. */
+  /** Returns what the outcomes keep of their changes. */
   changes(): ChangesSnapshot {
-    const kept = [...this.#settled].flatMap(([at, { outcome }]): ChangesSnapshot => {
+    return [...this.#settled].flatMap(([at, { outcome }]): ChangesSnapshot => {
       const changes = changesOf(outcome);
       return changes === undefined ? [] : [[at, changes]];
     });
-    const texts = boundedChanges(kept.map(([, text]) => text));
-    return kept.map(([at, text], i) => [at, texts[i] ?? text]);
   }
 
   /** The highest number of requests of an open entity; 0 if no entity has asked for another try. */
@@ -133,7 +134,17 @@ export class BatchProgress {
   /** Settles a position with the number of the try under way. */
   settle(position: number, outcome: Outcome): void {
     this.#requests.delete(position);
-    this.#settled.set(position, { outcome, attempts: this.attempts });
+    this.#settled.set(position, { outcome: this.#bounded(outcome), attempts: this.attempts });
+  }
+
+  /** Returns an outcome with its changes, or with a mark in their place once the batch keeps too many. */
+  #bounded(outcome: Outcome): Outcome {
+    const changes = changesOf(outcome);
+    if (changes === undefined || outcome.status !== 'success') return outcome;
+    const kept = clippedChanges(changes, this.#changesLeft);
+    if (kept !== changes) return { ...outcome, changes: kept };
+    this.#changesLeft -= Buffer.byteLength(changes);
+    return outcome;
   }
 
   /**

@@ -1,4 +1,5 @@
 import { MalformedMessageError } from '@bulk/contracts';
+import { clippedChanges, MAX_BATCH_CHANGES_BYTES } from '@bulk/domain';
 import type { ReceivedMessage } from '@bulk/kafka';
 import { z } from 'zod';
 import {
@@ -75,8 +76,22 @@ export function encodeRetryHeaders({
     'retry-not-before': String(notBefore),
     'retry-progress': JSON.stringify(progress),
     'retry-effects': JSON.stringify(effects),
-    ...(changes.length === 0 ? {} : { 'retry-changes': JSON.stringify(changes) }),
+    ...(changes.length === 0 ? {} : { 'retry-changes': JSON.stringify(boundedAsJson(changes)) }),
   };
+}
+
+/**
+ * Bounds changes by the size of the header. They are JSON inside JSON there, which doubles each quote, and the message
+ * must still be accepted by the topic. A mark replaces what does not fit.
+ */
+function boundedAsJson(changes: ChangesSnapshot): ChangesSnapshot {
+  let left = MAX_BATCH_CHANGES_BYTES;
+  return changes.map(([at, text]) => {
+    const bytes = Buffer.byteLength(JSON.stringify(text));
+    if (bytes > left) return [at, clippedChanges(text, 0)];
+    left -= bytes;
+    return [at, text];
+  });
 }
 
 /** Returns whether the headers give the place that a batch had in its lane before. */

@@ -53,9 +53,7 @@ export class GapStore {
 
   /** Reads the action, if its batches may be published. @throws StoreError. */
   async open(actionId: string): Promise<ActionDocument | undefined> {
-    const found = await stored(
-      this.#database.actions.findOne({ _id: actionId, status: { $in: STARTED_STATUSES } }),
-    );
+    const found = await stored(this.#database.actions.findOne({ _id: actionId, ...MAY_BE_PUBLISHED }));
     return found ?? undefined;
   }
 
@@ -136,13 +134,20 @@ export class GapStore {
 }
 
 /**
- * Matches actions that stand still. Paused ones are left out: their batches must not be published.
+ * Matches actions whose missing batches may be published again. A pause only stops the dispatch: once that is done, all
+ * batches were published before the pause, and only their outcomes can end the action.
  */
+const MAY_BE_PUBLISHED: Filter<ActionDocument> = {
+  status: { $in: [...STARTED_STATUSES, 'paused'] },
+  $or: [{ status: { $ne: 'paused' } }, { 'dispatch.done': true }],
+};
+
+/** Matches actions that stand still. */
 function standingStill(now: Date, afterMs: number): Filter<ActionDocument> {
   return {
     // The action has batches that are published and neither counted nor in a retry topic.
     'dispatch.inFlight': true,
-    status: { $in: STARTED_STATUSES },
+    ...MAY_BE_PUBLISHED,
     updatedAt: { $lt: instantAfter(now, -afterMs) },
     'dispatch.sweep.dueAt': { $not: { $gt: now } },
   };

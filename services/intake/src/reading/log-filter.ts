@@ -1,5 +1,5 @@
 import type { LogEntry } from '@bulk/contracts';
-import { processed, type OutcomeStatus, type Tally } from '@bulk/domain';
+import { isCodeOf, processed, type OutcomeStatus, type Tally } from '@bulk/domain';
 
 /** Selects outcomes of an action. An outcome matches if it matches each condition that is given. */
 export interface LogFilter {
@@ -39,13 +39,16 @@ export function findsSuccesses(filter: LogFilter): boolean {
   return kindsOf(filter).some((type) => type === undefined || type === 'success');
 }
 
-/** Returns the number of counted outcomes that match `type` and `code`. */
+/**
+ * Returns the number of counted outcomes that match `type` and `code`. It is an upper bound if an action type gives a code
+ * of its own to failures and to skips, because the counts do not distinguish them.
+ */
 export function countOf({ type, code }: LogFilter, { codes, ...counts }: Tally): number {
   const ofType = type === undefined ? processed(counts) : counts[type];
   if (code === undefined) return ofType;
-  if (type === 'success') return 0;
+  const possible = [...new Set(code)].filter((each) => type === undefined || isCodeOf(type, each));
   return Math.min(
     ofType,
-    code.reduce((sum, each) => sum + (codes[each] ?? 0), 0),
+    possible.reduce((sum, each) => sum + (codes[each] ?? 0), 0),
   );
 }

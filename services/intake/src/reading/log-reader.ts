@@ -312,9 +312,15 @@ export function outcomesOf(
 
 /** Returns an outcome as the API shows it. */
 export function entryOf(outcome: ReadOutcome): LogEntry {
-  const { generation: _, at, effect, version, changes, ...rest } = outcome;
+  const { position, entityId, ref, status, code, message, attempts, at, effect, version, changes } = outcome;
   return {
-    ...rest,
+    position,
+    entityId,
+    ref,
+    status,
+    code,
+    message,
+    attempts,
     at: at.toISOString(),
     effect: effect ?? null,
     version: version ?? null,

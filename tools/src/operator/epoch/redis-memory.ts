@@ -129,7 +129,9 @@ export async function restoreFirstPositions(
       const { batchNo, entities } = batch;
       if (!logged.has(batchNo) && !named.has(batchNo)) continue;
       const [place = UNKNOWN_PLACE] = await claimedPlaces(redis, prefix, actionId, [batch]);
-      await firsts.claim({ actionId, batchNo, generation: 0, partition, offset: place, entities });
+      // As in handler: a position with a fault changes no entity, so it is the first of none.
+      const sound = entities.filter(({ fault }) => (fault ?? null) === null);
+      await firsts.claim({ actionId, batchNo, generation: 0, partition, offset: place, entities: sound });
     }
   }
 }
