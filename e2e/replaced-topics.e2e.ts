@@ -181,7 +181,7 @@ it('lanes get more partitions, and actions before, across and after the migratio
   const scheduledFor = new Date(Date.now() + TOMORROW).toISOString();
   const waiting = await create(across.entities, { scheduledFor });
   // A row that intake found faulty may have no id.
-  await system.client().createAction({
+  const faulty = await system.client().createAction({
     actionType: 'update',
     matchBy: 'email',
     entities: [{ email: 'nobody@x.example', lastName: 'Nobody' }],
@@ -204,11 +204,15 @@ it('lanes get more partitions, and actions before, across and after the migratio
   settings = { ...migrated.settings };
 
   await system.startServices(settings);
-  await system.database.actions.updateOne(
-    { _id: waiting },
+  await system.database.actions.updateMany(
+    { _id: { $in: [waiting, faulty.actionId] } },
     { $set: { scheduledFor: null, 'dispatch.dueAt': new Date(0) } },
   );
   await expectModel(waiting, 'across', across);
+  await system.client().waitForCompletion(faulty.actionId, { timeoutMs: 60_000 });
+  expect(await system.client().getLogSummary(faulty.actionId)).toMatchObject({
+    codes: { ENTITY_NOT_FOUND: 1 },
+  });
   // The fences of the former topics are behind, wherever an entity has moved.
   const again = [...early.before.keys()].map((id) => ({ id, lastName: 'Moved' }));
   const last = await create(again);

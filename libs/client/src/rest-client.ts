@@ -164,8 +164,8 @@ export class RestClient extends RecordsClient {
    * @returns the new action, whose `retryOf` is the old one.
    */
   retryAction(actionId: string, request?: RetryRequest, options: CreateOptions = {}): Promise<ActionView> {
-    if (request === undefined) return this.#control(actionId, 'retry');
-    const { timeoutMs, signal } = options;
+    const { timeoutMs = UPLOAD_TIMEOUT_MS, signal } = options;
+    if (request === undefined) return this.#control(actionId, 'retry', { timeoutMs, signal });
     return this.#create(
       { path: pathOf(actionId, '/retry'), body: JSON.stringify(request), timeoutMs, signal },
       options,
@@ -193,9 +193,12 @@ export class RestClient extends RecordsClient {
    *
    * @returns the new action, whose `undoOf` is the old one.
    */
-  undo(actionId: string, { dryRun, signal }: UndoOptions = {}): Promise<ActionView> {
+  undo(
+    actionId: string,
+    { dryRun, timeoutMs = UPLOAD_TIMEOUT_MS, signal }: UndoOptions = {},
+  ): Promise<ActionView> {
     return this.#http.one(
-      { method: 'POST', path: pathOf(actionId, '/undo'), query: { dryRun }, signal },
+      { method: 'POST', path: pathOf(actionId, '/undo'), query: { dryRun }, timeoutMs, signal },
       actionViewSchema,
     );
   }
@@ -309,8 +312,15 @@ export class RestClient extends RecordsClient {
     );
   }
 
-  #control(actionId: string, what: 'cancel' | 'pause' | 'resume' | 'retry'): Promise<ActionView> {
-    return this.#http.one({ method: 'POST', path: pathOf(actionId, `/${what}`) }, actionViewSchema);
+  #control(
+    actionId: string,
+    what: 'cancel' | 'pause' | 'resume' | 'retry',
+    options: Pick<ApiRequest, 'timeoutMs' | 'signal'> = {},
+  ): Promise<ActionView> {
+    return this.#http.one(
+      { ...options, method: 'POST', path: pathOf(actionId, `/${what}`) },
+      actionViewSchema,
+    );
   }
 }
 

@@ -123,6 +123,8 @@ export interface ResultsOptions extends OutcomeFilter {
 export interface UndoOptions {
   /** Only predicts the outcomes of the undo. @default false */
   readonly dryRun?: boolean;
+  /** Maximum time for the request and its answer, in ms. @default 600,000 */
+  readonly timeoutMs?: number;
   readonly signal?: AbortSignal;
 }
 

@@ -9,7 +9,7 @@ import { z } from 'zod';
 import { dispatchConfigShape } from './dispatch/dispatch-config.ts';
 import { rateLimitConfigShape } from './http/rate-limit-config.ts';
 import { mappingConfigShape } from './mappings/mapping-config.ts';
-import { checkRecordsConfig, recordsConfigShape } from './records/records-config.ts';
+import { recordsConfigShape } from './records/records-config.ts';
 import { checkQuotaConfig, quotaConfigShape } from './quotas/quota-config.ts';
 
 const MINUTE_MS = 60_000;
@@ -57,12 +57,12 @@ const variables = z.object({
   UPLOADS_IN_FLIGHT: integer(
     { min: 1, max: 10_000 },
     16,
-    'Maximum number of uploads that one process reads at once. Further uploads are answered with 503. Each upload needs up to about four times UPLOAD_BUFFER_BYTES of memory.',
+    'Maximum number of uploads, retries and undos that one process stages at once. Further ones are answered with 503. Each upload needs up to about four times UPLOAD_BUFFER_BYTES of memory.',
   ),
   UPLOADS_IN_FLIGHT_ACCOUNT: integer(
     { min: 1, max: 10_000 },
     8,
-    'Maximum number of uploads of one account that one process reads at once. Further uploads are answered with 429.',
+    'Maximum number of uploads, retries and undos of one account that one process stages at once. Further ones are answered with 429.',
   ),
   UPLOAD_BUFFER_BYTES: integer(
     { min: 65_536, max: 256 * MEBIBYTE },
@@ -160,7 +160,6 @@ export const intakeConfigSchema = variables
   .superRefine(checkMongoConfig)
   .superRefine(checkWebhookConfig)
   .superRefine(checkRedisConfig)
-  .superRefine(checkQuotaConfig)
-  .superRefine(checkRecordsConfig);
+  .superRefine(checkQuotaConfig);
 
 export type IntakeConfig = z.infer<typeof intakeConfigSchema>;

@@ -207,7 +207,7 @@ function bindSubmission(
           groupBatches: config.STAGING_GROUP_BATCHES,
           bufferBytes: config.UPLOAD_BUFFER_BYTES,
           maxEntityBytes: config.MAX_ENTITY_BYTES,
-          filterPulseMs: Math.min(config.IDEMPOTENCY_STALE_MS, config.STAGING_TIMEOUT_MS) / PULSES,
+          pulseMs: Math.min(config.IDEMPOTENCY_STALE_MS, config.STAGING_TIMEOUT_MS) / PULSES,
           lateWriteMs: LATE_WRITE_TIMEOUTS * config.MONGODB_TIMEOUT_MS,
           now,
         },

@@ -101,7 +101,7 @@ export class IntakeHarness extends ServiceHarness {
     database: Database = this.database,
     batchSize = 10,
     dispatch?: DirectDispatch,
-    filterPulseMs = 10_000,
+    pulseMs = 10_000,
   ): StagingArea {
     return new StagingArea(
       database,
@@ -111,7 +111,7 @@ export class IntakeHarness extends ServiceHarness {
         groupBatches: 2,
         bufferBytes: 1_000_000,
         maxEntityBytes: 2_000,
-        filterPulseMs,
+        pulseMs,
         lateWriteMs: LATE_WRITE_MS,
         now,
       },

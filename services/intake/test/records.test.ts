@@ -157,6 +157,8 @@ describe('an action with a filter', () => {
     expect((await harness.get(path)).body.data).toMatchObject(done);
     expect((await harness.get(`${path}/stats`)).body.data).toMatchObject({ status: 'completed', total: 0 });
     expect((await harness.get(`${path}/logs?after=0`)).body).toMatchObject({ data: [], pagination: { total: 0, more: false } });
+    const results = await fetch(`${harness.url}${path}/results.csv?include=input`, { headers: { 'x-account-id': 'acme' } });
+    expect([results.status, await results.text()]).toEqual([200, expect.stringMatching(/^id,_row,[\w,]+\n$/u)]);
     expect((await harness.send('POST', `${path}/retry`)).body.error?.code).toBe('NOTHING_TO_RETRY');
     // The notifier finds the webhook by its status, and the first positions are released like those of any other.
     const stored = await harness.database.actions.findOne({ _id: idOf(answer) });

@@ -818,6 +818,31 @@ describe('an upload with retryOf', () => {
     expect(limited).toMatchObject({ status: 400, body: { error: { details: [{ field: 'maxFailures' }] } } });
   });
 
+  it('matches a corrected value of an upsert again, whose download shows the id that it derived', async () => {
+    const entities = [{ email: 'typoo@x.example', score: 1 }];
+    const actionId = await dispatched(
+      await harness.post({ actionType: 'upsert', matchBy: 'email', entities }),
+    );
+    await withOutcomes(actionId, () => 'failure');
+    await harness.database.entities('contacts').insertOne({
+      _id: entityKey('acme', 'typo'), accountId: 'acme', id: 'typo', email: 'typo@x.example', version: 1, createdAt: new Date(), updatedAt: new Date(),
+    }); // prettier-ignore
+    const sent = (await withInput(actionId)).replace('typoo@', 'typo@');
+    const retried = await dispatched(await csv(`retryOf=${actionId}`, sent));
+    expect(await staged(retried)).toMatchObject([{ id: 'typo', email: 'typo@x.example', score: 1 }]);
+  });
+
+  it('refuses a row of which nothing was kept, and names its line', async () => {
+    const big = `id,lastName\n,${'x'.repeat(3_000)}\n,A\n`;
+    const actionId = await dispatched(await csv('actionType=create', big));
+    await withOutcomes(actionId, () => 'failure');
+    const { status, body } = await csv(`retryOf=${actionId}`, await withInput(actionId));
+    expect([status, body.error?.details]).toEqual([
+      400,
+      [{ field: 'line 2: _row', message: expect.stringContaining('too large to be kept') }],
+    ]);
+  });
+
   it('fails a faulty row, and leaves out failed rows whose cell says success', async () => {
     const actionId = await uploaded(file);
     const [head = ''] = (await withInput(actionId)).split('\n');

@@ -54,9 +54,10 @@ describe('staging', () => {
     expect(await harness.traces()).toMatchObject({ actions: 0, staged: 0 });
   });
 
-  it('shows life while a filter is read that matches nothing, and only then', async () => {
-    const seen: Record<string, number[]> = { filter: [], upload: [] };
-    for (const kind of ['filter', 'upload'] as const) {
+  it('shows life while a filter, or the action of a retry, is read without a row, and not for a slow upload', async () => {
+    const seen: Record<string, number[]> = { filter: [], retry: [], upload: [] };
+    const sources = { filter: { filter: { city: 'Ulm' } }, retry: { retryOf: randomUUID() }, upload: {} };
+    for (const kind of ['filter', 'retry', 'upload'] as const) {
       const actionId = randomUUID();
       async function* slow(): AsyncGenerator<{ id: string }> {
         for (let i = 0; i < 4; i += 1) {
@@ -66,13 +67,14 @@ describe('staging', () => {
         }
         yield { id: 'c1' };
       }
-      const draft = { ...draftOf(actionId), ...(kind === 'filter' ? { filter: { city: 'Ulm' } } : {}) };
+      const draft = { ...draftOf(actionId), ...sources[kind] };
       await harness.staging(undefined, undefined, 10, undefined, 50).stage(draft, slow());
       const { updatedAt } = (await harness.database.actions.findOne({ _id: actionId }))!;
       await sleep(150);
       expect((await harness.database.actions.findOne({ _id: actionId }))!.updatedAt).toEqual(updatedAt);
     }
     expect(new Set(seen['filter']).size).toBe(4);
+    expect(new Set(seen['retry']).size).toBe(4);
     expect(new Set(seen['upload']).size).toBe(1);
   });
 

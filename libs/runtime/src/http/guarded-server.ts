@@ -55,6 +55,8 @@ interface Exchange {
 
 /** Maximum time between two checks for requests that take too long, in ms. */
 const CHECK_EVERY_MS = 5_000;
+/** An answer that is a stream has about a dozen listeners of Koa, of Node's streams and of ours. Node warns from 11 on. */
+const MAX_RESPONSE_LISTENERS = 20;
 
 const BY_ERROR: Readonly<Record<string, ProtocolRefusal>> = {
   HPE_HEADER_OVERFLOW: {
@@ -174,6 +176,7 @@ export class GuardedServer {
       this.#refuse(new BodyStalledError(), socket),
     );
     request.once('close', endWatch);
+    response.setMaxListeners(MAX_RESPONSE_LISTENERS);
     response.once('close', () => exchanges.delete(exchange));
   }
 

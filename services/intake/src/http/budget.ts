@@ -58,6 +58,21 @@ export class Budget {
     };
   }
 
+  /**
+   * Runs `work` while it holds one unit.
+   *
+   * @throws RestError `TOO_BUSY` or `ACCOUNT_TOO_BUSY` if there is none; what `work` throws.
+   */
+  async within<T>(account: string, work: () => Promise<T>): Promise<T> {
+    const place = this.open(account);
+    try {
+      place.take(1);
+      return await work();
+    } finally {
+      place.release();
+    }
+  }
+
   #take(account: string | undefined, amount: number): void {
     const { total, perAccount, unit } = this.#options;
     if (this.#held + amount > total) {

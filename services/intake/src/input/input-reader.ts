@@ -42,11 +42,13 @@ export class InputReader {
   async form(actionId: string): Promise<SentForm> {
     const { actions, stagedBatches } = this.#database;
     const [action, batch] = await Promise.all([
-      stored(actions.findOne({ _id: actionId }, { projection: { input: 1 } })),
+      stored(actions.findOne({ _id: actionId }, { projection: { input: 1, total: 1 } })),
       stored(stagedBatches.findOne({ actionId, batchNo: 0 }, { projection: { _id: 1 } })),
     ]);
     const input = action?.input;
-    if (input === undefined || batch === null) throw inputExpired(actionId);
+    // A filter may have matched nothing, so that there never was a batch.
+    const isGone = batch === null && action?.total !== 0;
+    if (input === undefined || isGone) throw inputExpired(actionId);
     return input;
   }
 

@@ -1,5 +1,4 @@
-import { faultOf, integer } from '@bulk/runtime';
-import type { z } from 'zod';
+import { integer } from '@bulk/runtime';
 
 /** Settings of the reads of records: filters, lists and exports. */
 export const recordsConfigShape = {
@@ -16,15 +15,6 @@ export const recordsConfigShape = {
   FILTER_TIMEOUT_MS: integer(
     { min: 100, max: 3_600_000 },
     300_000,
-    'Maximum time that MongoDB takes to read the records of one filter, in ms. A request that takes longer is refused with 422. It must be below STAGING_TIMEOUT_MS. Higher values allow filters without an index on larger accounts.',
+    'Maximum time that MongoDB takes to read the records of one filter, in ms. A request that takes longer is refused with 422. Higher values allow filters without an index on larger accounts.',
   ),
 };
-
-/** Checks that the janitor takes no filter that is being read for an upload that broke off. */
-export function checkRecordsConfig(
-  config: { readonly FILTER_TIMEOUT_MS: number; readonly STAGING_TIMEOUT_MS: number },
-  context: z.RefinementCtx,
-): void {
-  if (config.FILTER_TIMEOUT_MS < config.STAGING_TIMEOUT_MS) return;
-  faultOf(context)('FILTER_TIMEOUT_MS', 'expected a value below STAGING_TIMEOUT_MS');
-}

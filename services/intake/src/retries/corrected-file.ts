@@ -2,6 +2,7 @@ import { isDeepStrictEqual } from 'node:util';
 import type { ActionRegistry } from '@bulk/action-types';
 import { RestError, type ActionParameters } from '@bulk/contracts';
 import {
+  FaultyRow,
   InvalidInputError,
   jsonObjectSchema,
   type FieldIssue,
@@ -147,12 +148,22 @@ export class CorrectedFile {
     const { link, ...next } = await chain.next(action);
     const positions = await failedPositions(database, action);
     const corrected = new CorrectedRows({ actionId, total, positions, next });
-    const selected = corrected.select(rows);
-    const isNew = registry.handler(action.actionType).targets === 'new';
+    const { targets } = registry.handler(action.actionType);
+    const isNew = targets === 'new';
+    // A download shows the id that an upsert derived from the value that was sent. The corrected value decides again.
+    const rematched =
+      action.matchBy !== undefined && targets === 'either' ? withoutIds(rows, action.matchBy) : rows;
+    const selected = corrected.select(rematched);
     const tried = isNew ? withEarlierIds(selected, database, { actionId, positions }) : selected;
     return createAction.stage(retryAction.draftOf(action), tried, idempotency, () => ({
       retryChain: link,
       leftOut: corrected.leftOut,
     }));
   }
+}
+
+/** Drops the ids of rows that have a value of a field, so that they are matched by it. Their notes stay. */
+async function* withoutIds(rows: AsyncIterable<IncomingRow>, field: string): AsyncGenerator<IncomingRow> {
+  for await (const row of rows)
+    yield row instanceof FaultyRow || row[field] === undefined ? row : { ...row, id: undefined };
 }

@@ -1,4 +1,4 @@
-import { InvalidInputError, type FieldIssue, type IncomingRow } from '@bulk/domain';
+import { FaultyRow, InvalidInputError, type FieldIssue, type IncomingRow } from '@bulk/domain';
 import type { LeftOut } from '@bulk/mongo';
 import { quoted, sourceOf, type RowSource } from '@bulk/uploads';
 import type { FailedPositions } from './failed-positions.ts';
@@ -70,6 +70,11 @@ export class CorrectedRows {
       this.#leftOut.success += 1;
     else if (next.open.has(origin))
       this.#fault(source?.line ?? 0, `expected a row that no unfinished retry tries, found ${position + 1}`);
+    else if (isEmptyRow(row))
+      this.#fault(
+        source?.line ?? 0,
+        'expected the cells of the row: it was too large to be kept. Fill them in, or remove the row',
+      );
     else return withOrigin(row, origin);
     return undefined;
   }
@@ -108,4 +113,9 @@ export class CorrectedRows {
     const rows = length === 1 ? '1 row' : `${length} rows`;
     throw new InvalidInputError('INVALID_ROW', `${rows} of the CSV cannot be matched`, this.#issues);
   }
+}
+
+/** Returns whether a row has no cell except ours. */
+function isEmptyRow(row: IncomingRow): boolean {
+  return !(row instanceof FaultyRow) && Object.keys(row).length === 0;
 }

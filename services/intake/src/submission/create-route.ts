@@ -134,13 +134,7 @@ async function createFromUpload(
     ctx,
     corrected === undefined ? parseUploadQuery(ctx.query).parameters.accountId : corrected.accountId,
   );
-  const place = options.uploads.open(accountId);
-  try {
-    place.take(1);
-    return await stageUpload(ctx, type, accountId, key, options);
-  } finally {
-    place.release();
-  }
+  return options.uploads.within(accountId, () => stageUpload(ctx, type, accountId, key, options));
 }
 
 async function stageUpload(

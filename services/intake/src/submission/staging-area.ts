@@ -95,8 +95,8 @@ export interface StagingOptions {
   readonly maxEntityBytes: number;
   /** How long a write that was given up may still arrive at MongoDB, in ms. */
   readonly lateWriteMs: number;
-  /** Time between two signs of life while a filter is read, in ms. A read that matches few records writes nothing else. */
-  readonly filterPulseMs: number;
+  /** Time between two signs of life of an upload that may be silent, in ms; see `mayBeSilent`. */
+  readonly pulseMs: number;
   readonly now: () => Date;
 }
 
@@ -175,7 +175,7 @@ export class StagingArea {
     await stored(this.#database.actions.insertOne(document));
     let lease: FirstLease | undefined;
     let staged: Staged | undefined;
-    const pulse = draft.filter === undefined ? undefined : this.#pulse(actionId);
+    const pulse = mayBeSilent(draft) ? this.#pulse(actionId) : undefined;
     try {
       await quota?.open();
       staged = await this.#stageBatches(draft, entities, quota, document.updatedAt);
@@ -265,8 +265,8 @@ export class StagingArea {
   }
 
   /**
-   * Shows from time to time that the upload is alive, until the timer is cleared. Only the read of a filter may wait for so
-   * long without a write: FILTER_TIMEOUT_MS bounds it, and no client delays it.
+   * Shows from time to time that the upload is alive, until the timer is cleared. It needs this if its source may be read
+   * for long without a row to write; see `mayBeSilent`.
    */
   #pulse(actionId: string): NodeJS.Timeout {
     let isOpen = false;
@@ -277,7 +277,7 @@ export class StagingArea {
       await this.#signOfLife(actionId).catch(() => undefined);
       isOpen = false;
     };
-    return setInterval(() => void beat(), this.#options.filterPulseMs);
+    return setInterval(() => void beat(), this.#options.pulseMs);
   }
 
   /**
@@ -376,6 +376,15 @@ function toStagedEntity(position: number, incoming: IncomingRow): StagedEntity {
     ...(origin === undefined ? {} : { origin }),
     ...(source === undefined ? {} : { source: source.text }),
   };
+}
+
+/**
+ * Returns whether the rows of an action are chosen from more that is read: by a filter, from the failures of the action
+ * that it retries, or from the successes of the one that it undoes. The reads are bounded (FILTER_TIMEOUT_MS, the idle
+ * time-out of a body, the logs of one action), so a dead request still ends.
+ */
+function mayBeSilent({ filter, retryOf, undoOf }: ActionDraft): boolean {
+  return filter !== undefined || retryOf !== null || undoOf !== undefined;
 }
 
 function toStagedBatch(

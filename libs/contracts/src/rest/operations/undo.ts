@@ -32,7 +32,7 @@ export const UNDO_ACTION = {
   tag: 'Control',
   summary: 'Put back what was there before an action, as a new action',
   description:
-    'Creates a new action with a position for each record that the action has created, updated or deleted. Its `undoOf` names the undone action. A record is put back only if it still has the version that the action left; otherwise its outcome is the failure `CHANGED_SINCE`. An action has one undo, so a repeated request gets the same action. The undo keeps values, so that it can be undone too. The action must have run with `changes=values`.',
+    'Creates a new action with a position for each record that the action has created, updated or deleted. Its `undoOf` names the undone action. A record is put back only if it still has the version that the action left; otherwise its outcome is the failure `CHANGED_SINCE`. A repeated request gets the same action, until a replay of dead letters changes the number of successes. A dry run may be repeated. The undo keeps values, so that it can be undone too. The action must have run with `changes=values`.',
   pathParameters: actionPathSchema,
   query: undoQuerySchema,
   success: acceptedAction('The new action.', ACCEPTED_UNDO),
@@ -43,6 +43,8 @@ export const UNDO_ACTION = {
     'UNDO_EXPIRED',
     'IDEMPOTENCY_IN_PROGRESS',
     'QUOTA_EXCEEDED',
+    'ACCOUNT_TOO_BUSY',
+    'TOO_BUSY',
     'NOTHING_TO_UNDO',
     'CHANGES_NOT_KEPT',
     'DRY_RUN_NOT_UNDOABLE',
