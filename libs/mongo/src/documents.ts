@@ -427,3 +427,8 @@ export interface EntityDocument {
 export function entityKey(accountId: string, entityId: string): string {
   return `${accountId}:${entityId}`;
 }
+
+/** Returns the id of the entity of a key. */
+export function entityIdOf(accountId: string, key: string): string {
+  return key.slice(accountId.length + 1);
+}

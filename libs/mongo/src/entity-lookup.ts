@@ -1,7 +1,7 @@
 import type { EntityType } from '@bulk/action-types';
 import type { Filter } from 'mongodb';
 import type { Database } from './database.ts';
-import { entityKey, type EntityDocument } from './documents.ts';
+import { entityIdOf, entityKey, type EntityDocument } from './documents.ts';
 import { StoreError } from './errors.ts';
 
 /** The entities of one type in one account. */
@@ -49,7 +49,7 @@ export async function findByField(
     const complete = read < page;
     for (const [value, { keys, count }] of found) {
       if (!complete && count < 2) continue;
-      settled.set(value, { ids: keys.map((key) => key.slice(accountId.length + 1)), count, complete });
+      settled.set(value, { ids: keys.map((key) => entityIdOf(accountId, key)), count, complete });
     }
     if (complete) break;
     const left = open.filter((value) => !settled.has(value));
@@ -119,7 +119,7 @@ export async function readField(
   const cursor = database.entities(entityType.collection).find(filter, { projection: { [field]: 1 } });
   try {
     for await (const document of cursor) {
-      values.set(document._id.slice(accountId.length + 1), document[field]);
+      values.set(entityIdOf(accountId, document._id), document[field]);
     }
   } catch (error) {
     throw new StoreError(error);

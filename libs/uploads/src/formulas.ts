@@ -1,15 +1,15 @@
 /** The text of a cell that clears a field, as in Salesforce's bulk files. */
 export const CSV_NULL = '#N/A';
 
+/** What may stand within a value of a spreadsheet without a meaning. */
+const BLANK = String.raw`(?:(?![\t\r\n])[\s\p{C}"'])`;
 /**
  * Matches the places where a spreadsheet could start a cell that it takes for a formula: the start of a text, or the
  * place behind a character that separates cells in some locale. White space, invisible characters, quotes and apostrophes
  * may stand before the sign.
  */
 const START = String.raw`(^|[;\t\r\n])`;
-const FORMULA = String.raw`(?=(?:(?![\t\r\n])[\s\p{C}"'])*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])`;
-/** What may stand within a value of a spreadsheet without a meaning. */
-const BLANK = String.raw`(?:(?![\t\r\n])[\s\p{C}"'])`;
+const FORMULA = String.raw`(?=${BLANK}*[=+\-@\uFF1D\uFF0B\uFF0D\uFF20])`;
 /**
  * Matches a whole text that a spreadsheet could take for a number, a date or a time: a digit, and behind it only digits and
  * the characters of such values. Apostrophes may stand before it, so that the texts that already have some are escaped too.

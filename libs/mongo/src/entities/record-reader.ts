@@ -2,7 +2,7 @@ import type { EntityFilter, EntityType } from '@bulk/action-types';
 import { CodedError, type Fields } from '@bulk/domain';
 import { MongoServerError, type Document, type FindOptions } from 'mongodb';
 import type { Database } from '../database.ts';
-import { entityKey, type EntityDocument, type FilterPlan } from '../documents.ts';
+import { entityIdOf, entityKey, type EntityDocument, type FilterPlan } from '../documents.ts';
 import { stored, StoreError } from '../errors.ts';
 import { accountKeys, recordQuery, type RecordQuery } from './filter-query.ts';
 
@@ -134,9 +134,8 @@ export class RecordReader {
     signal?: AbortSignal,
   ): AsyncGenerator<string> {
     const read = { watch: new ReadWatch(this.#timeoutMs), projection: { _id: 1 }, signal };
-    const skipped = entityKey(accountId, '').length;
     for await (const { _id } of this.#documents(accountId, entityType, filter, read)) {
-      yield _id.slice(skipped);
+      yield entityIdOf(accountId, _id);
     }
   }
 

@@ -1,17 +1,17 @@
 import { columnMapSchema, decodeEntity, RestError, type LogEntry } from '@bulk/contracts';
-import { partitionOf, type Fields, type OutcomeStatus } from '@bulk/domain';
+import type { Fields } from '@bulk/domain';
 import {
   stored,
-  StoreError,
   type ActionDocument,
   type Database,
   type SentForm,
   type StagedBatchDocument,
 } from '@bulk/mongo';
 import type { SourceFile } from '@bulk/uploads';
-import { findsSuccesses, kindsOf, matches, type LogFilter } from '../reading/log-filter.ts';
+import { findsSuccesses, matches, sourcesOf, type LogFilter, type LogSource } from '../reading/log-filter.ts';
 import { entryOf, logOptions, outcomesOf, type ReadOutcome } from '../reading/log-reader.ts';
 import { mergeByPosition } from '../reading/merge-by-position.ts';
+import { readError } from '../reading/read-error.ts';
 
 /** An outcome, with the row that was sent for its position. */
 export interface InputRow {
@@ -70,30 +70,24 @@ export class InputReader {
    * @throws RestError `INPUT_EXPIRED` if a batch is no longer kept; StoreError.
    */
   async *all(
-    { _id: actionId, entityType, changes }: Pick<ActionDocument, '_id' | 'entityType' | 'changes'>,
+    action: Pick<ActionDocument, '_id' | 'entityType' | 'changes'>,
     filter: LogFilter,
   ): AsyncGenerator<InputRow> {
-    const partitions =
-      filter.id === undefined
-        ? Array.from({ length: this.#partitions }, (_, partition) => partition)
-        : [partitionOf(entityType, filter.id, this.#partitions)];
-    const options = logOptions(changes, findsSuccesses(filter));
-    // A log may have outcomes of two kinds. Each source has those of one, so that none comes twice.
-    const sources = partitions.flatMap((partition) =>
-      kindsOf(filter).map((type) => this.#ofPartition({ actionId, partition }, options, filter, type)),
+    const options = logOptions(action.changes, findsSuccesses(filter));
+    const sources = sourcesOf(action, filter, this.#partitions).map((source) =>
+      this.#ofSource(action._id, source, options, filter),
     );
     for await (const row of mergeByPosition(sources)) yield row;
   }
 
-  async *#ofPartition(
-    { actionId, partition }: { readonly actionId: string; readonly partition: number },
+  async *#ofSource(
+    actionId: string,
+    source: LogSource,
     options: ReturnType<typeof logOptions>,
     filter: LogFilter,
-    type: OutcomeStatus | undefined,
   ): AsyncGenerator<InputRow[]> {
-    const counted = type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } };
     const logs = this.#database.actionLogs.find(
-      { actionId, partition, lastPosition: { $gte: 0 }, ...counted },
+      { ...source.logs, lastPosition: { $gte: 0 } },
       { ...options, sort: { lastPosition: 1 } },
     );
     try {
@@ -102,12 +96,12 @@ export class InputReader {
         const batch = await stored(this.#database.stagedBatches.findOne({ _id: log._id }));
         if (batch === null) throw inputExpired(actionId);
         yield joined(
-          outcomesOf(log, type).filter((outcome) => matches(filter, outcome)),
+          outcomesOf(log, source.type).filter((outcome) => matches(filter, outcome)),
           batch,
         );
       }
     } catch (error) {
-      throw error instanceof RestError || error instanceof StoreError ? error : new StoreError(error);
+      throw readError(error);
     } finally {
       await logs.close();
     }

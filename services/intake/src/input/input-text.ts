@@ -1,14 +1,12 @@
 import type { ResultFormat } from '@bulk/contracts';
 import { stringify } from 'csv-stringify/sync';
+import { inPieces } from '../reading/in-pieces.ts';
 import { asPlainText } from '../reading/plain-text.ts';
 import { cellsOf, textOf } from './entity-cells.ts';
 import type { SentForm } from '@bulk/mongo';
 import { isOwnColumn, OWN_COLUMNS, type OwnColumn } from '@bulk/uploads';
 import type { InputRow } from './input-reader.ts';
 import { rawCells, valueOf } from './raw-cells.ts';
-
-/** Number of rows that become one text, so that writes are few and large. */
-const ROWS = 500;
 
 /** Yields outcomes and what was sent as text, piece by piece and on demand. */
 export async function* inputText(
@@ -19,16 +17,7 @@ export async function* inputText(
   const table = tableOf(form);
   if (format === 'csv') yield table.head;
   const line = format === 'csv' ? (row: InputRow): string => table.line(row) : jsonLine;
-  let text = '';
-  let count = 0;
-  for await (const row of rows) {
-    text += line(row);
-    count += 1;
-    if (count % ROWS !== 0) continue;
-    yield text;
-    text = '';
-  }
-  if (text !== '') yield text;
+  yield* inPieces(rows, (piece) => piece.map(line).join(''));
 }
 
 /** Returns the line at the end of a broken-off table. It has a status that no outcome has. */

@@ -1,5 +1,7 @@
 import type { LogEntry } from '@bulk/contracts';
-import { isCodeOf, processed, type OutcomeStatus, type Tally } from '@bulk/domain';
+import { isCodeOf, partitionOf, processed, type OutcomeStatus, type Tally } from '@bulk/domain';
+import type { ActionDocument, ActionLogDocument } from '@bulk/mongo';
+import type { Filter } from 'mongodb';
 
 /** Selects outcomes of an action. An outcome matches if it matches each condition that is given. */
 export interface LogFilter {
@@ -27,11 +29,41 @@ export function matches(
  * Returns the kinds of outcomes that can match. Each has an index of its own, which leaves out the logs without such
  * an outcome. `undefined` stands for all kinds.
  */
-export function kindsOf({ type, code }: LogFilter): readonly (OutcomeStatus | undefined)[] {
+function kindsOf({ type, code }: LogFilter): readonly (OutcomeStatus | undefined)[] {
   if (code === undefined) return [type];
   // A success has no code.
   if (type === undefined) return ['failure', 'skipped'];
   return type === 'success' ? [] : [type];
+}
+
+/** The logs of one partition in which a filter can find outcomes of a kind. */
+export interface LogSource {
+  readonly logs: Filter<ActionLogDocument>;
+  /** Only outcomes of this kind are meant; undefined stands for all kinds. */
+  readonly type: OutcomeStatus | undefined;
+}
+
+/**
+ * Returns the sources of an action in which a filter can find something. A log may have outcomes of two kinds: each source
+ * means those of one, so that none comes twice.
+ *
+ * @param partitions number of partitions of the lanes' topics.
+ */
+export function sourcesOf(
+  { _id: actionId, entityType }: Pick<ActionDocument, '_id' | 'entityType'>,
+  filter: LogFilter,
+  partitions: number,
+): LogSource[] {
+  const searched =
+    filter.id === undefined
+      ? Array.from({ length: partitions }, (_, partition) => partition)
+      : [partitionOf(entityType, filter.id, partitions)];
+  return searched.flatMap((partition) =>
+    kindsOf(filter).map((type) => ({
+      logs: { actionId, partition, ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }) },
+      type,
+    })),
+  );
 }
 
 /** Returns whether a success can match. Only successes keep what they changed. */

@@ -1,5 +1,5 @@
 import type { LogEntry, LogPagination, LogsQuery } from '@bulk/contracts';
-import { parseEntityChanges, partitionOf, processed, type OutcomeStatus } from '@bulk/domain';
+import { parseEntityChanges, processed, type OutcomeStatus } from '@bulk/domain';
 import {
   stored,
   StoreError,
@@ -9,7 +9,7 @@ import {
   type LoggedOutcome,
 } from '@bulk/mongo';
 import type { Filter } from 'mongodb';
-import { ALL, countOf, findsSuccesses, kindsOf, matches, type LogFilter } from './log-filter.ts';
+import { ALL, countOf, findsSuccesses, matches, sourcesOf, type LogFilter } from './log-filter.ts';
 import { mergeByPosition, type Direction } from './merge-by-position.ts';
 
 /** One page of an action's logs. */
@@ -114,7 +114,7 @@ export class LogReader {
         direction === -1
           ? await this.#descending(action, filter, after, limit)
           : isComplete(action)
-            ? await this.#ofComplete(action, filter, after ?? -1, limit)
+            ? await this.#bounded(action, filter, after ?? -1, limit, 1)
             : await this.#ofRunning(action, filter, after ?? -1, limit);
       const next = more && upTo >= 0 ? { next: upTo } : {};
       return { entries, pagination: { ...counted, more, ...next } };
@@ -138,17 +138,24 @@ export class LogReader {
     return entries;
   }
 
-  async #ofComplete(action: CountedAction, filter: LogFilter, after: number, limit: number): Promise<Run> {
+  /** Reads outcomes up to the limits of a page; `more` only says whether these ended it. */
+  async #bounded(
+    action: CountedAction,
+    filter: LogFilter,
+    after: number | undefined,
+    limit: number,
+    direction: Direction,
+  ): Promise<Run> {
     const entries: LogEntry[] = [];
-    let upTo = after;
+    let upTo = after ?? -1;
     let read = 0;
-    for await (const entry of this.#entries(action, filter, after)) {
+    for await (const entry of this.#entries(action, filter, after, direction)) {
       if (entries.length === limit || read === POSITIONS) return { entries, more: true, upTo };
       read += 1;
       upTo = entry.position;
       if (matches(filter, entry)) entries.push(entryOf(entry));
     }
-    return { entries, more: false, upTo: after };
+    return { entries, more: false, upTo };
   }
 
   /** Reads all positions, whatever the filter, because only they show where an outcome is missing. */
@@ -171,16 +178,8 @@ export class LogReader {
     after: number | undefined,
     limit: number,
   ): Promise<Run> {
-    const entries: LogEntry[] = [];
-    let upTo = after ?? -1;
-    let read = 0;
-    for await (const entry of this.#entries(action, filter, after, -1)) {
-      if (entries.length === limit || read === POSITIONS) return { entries, more: true, upTo };
-      read += 1;
-      upTo = entry.position;
-      if (matches(filter, entry)) entries.push(entryOf(entry));
-    }
-    return { entries, more: !isComplete(action) && upTo !== 0, upTo };
+    const run = await this.#bounded(action, filter, after, limit, -1);
+    return run.more ? run : { ...run, more: !isComplete(action) && run.upTo !== 0 };
   }
 
   /**
@@ -224,29 +223,17 @@ export class LogReader {
    * caller compares each of them.
    */
   #entries(
-    { _id: actionId, entityType, changes }: ReadAction,
+    action: ReadAction,
     filter: LogFilter,
     after: number | undefined,
     direction: Direction = 1,
     withChanges = findsSuccesses(filter),
   ): AsyncGenerator<ReadOutcome> {
-    const options = logOptions(changes, withChanges);
-    const partitions =
-      filter.id === undefined
-        ? Array.from({ length: this.#partitions }, (_, partition) => partition)
-        : [partitionOf(entityType, filter.id, this.#partitions)];
-    // A log may have outcomes of two kinds. Each source has those of one, so that none comes twice.
-    const sources = partitions.flatMap((partition) =>
-      kindsOf(filter).map((type) => {
-        const logs = {
-          actionId,
-          partition,
-          ...(type === undefined ? {} : { [`counts.${type}`]: { $gt: 0 } }),
-        };
-        return direction === 1
-          ? this.#ascending(logs, options, type, after ?? -1)
-          : this.#backwards(logs, options, type, after);
-      }),
+    const options = logOptions(action.changes, withChanges);
+    const sources = sourcesOf(action, filter, this.#partitions).map(({ logs, type }) =>
+      direction === 1
+        ? this.#ascending(logs, options, type, after ?? -1)
+        : this.#backwards(logs, options, type, after),
     );
     return mergeByPosition(sources, after, direction);
   }

@@ -1,9 +1,7 @@
 import type { IncompleteResults, LogEntry, ResultFormat } from '@bulk/contracts';
 import { stringify } from 'csv-stringify/sync';
+import { inPieces } from './in-pieces.ts';
 import { asPlainText } from './plain-text.ts';
-
-/** Number of rows that become one text, so that writes are few and large. */
-const ROWS = 500;
 
 /** The columns of a CSV of results, in this order. */
 export const RESULT_COLUMNS = [
@@ -47,14 +45,7 @@ export async function* resultsText(
 ): AsyncGenerator<string> {
   const head = headText(options);
   if (head !== '') yield head;
-  let rows: LogEntry[] = [];
-  for await (const entry of entries) {
-    rows.push(entry);
-    if (rows.length < ROWS) continue;
-    yield rowsText(rows, options);
-    rows = [];
-  }
-  if (rows.length > 0) yield rowsText(rows, options);
+  yield* inPieces(entries, (rows) => rowsText(rows, options));
 }
 
 /** Returns the text before the first row. */

@@ -3,10 +3,8 @@ import { EXPORTED_VERSION, type ResultFormat } from '@bulk/contracts';
 import type { EntityRecord } from '@bulk/mongo';
 import { escapeFormulas } from '@bulk/uploads';
 import { stringify } from 'csv-stringify/sync';
+import { inPieces } from '../reading/in-pieces.ts';
 import { invalidQuery } from './filter-query.ts';
-
-/** Number of records that become one text, so that writes are few and large. */
-const ROWS = 500;
 
 const ID = 'id';
 
@@ -42,15 +40,9 @@ export async function* recordsText(
   { format, columns, exact }: RecordsTextOptions,
 ): AsyncGenerator<string> {
   if (format === 'csv') yield stringify([[...columns]]);
-  let rows: EntityRecord[] = [];
-  const text = (): string => (format === 'csv' ? csvRows(rows, columns, exact) : ndjsonRows(rows, columns));
-  for await (const record of records) {
-    rows.push(record);
-    if (rows.length < ROWS) continue;
-    yield text();
-    rows = [];
-  }
-  if (rows.length > 0) yield text();
+  yield* inPieces(records, (rows) =>
+    format === 'csv' ? csvRows(rows, columns, exact) : ndjsonRows(rows, columns),
+  );
 }
 
 /** Returns the row at the end of a broken-off export. No upload takes it: its id is empty, and it has surplus cells. */

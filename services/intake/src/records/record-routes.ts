@@ -35,14 +35,12 @@ interface Export {
 export function addRecordRoutes(router: Router, options: RecordRoutesOptions): void {
   const { registry, records, reads, cutOff } = options;
 
-  bind(router, OPERATIONS.listEntities, async ({ ctx, accountId, path, query }) => {
+  bind(router, OPERATIONS.listEntities, ({ ctx, accountId, path, query }) => {
     const { sort, limit } = query;
     const entityType = registry.entityType(path.entityType);
     const filter = filterOfQuery(entityType, query.filter);
     const after = placeOf(sort, query.after);
-    const share = reads.open(accountId);
-    try {
-      share.take(1);
+    return reads.within(accountId, async () => {
       const signal = AbortSignal.any([goneSignal(ctx), cutOff.signal]);
       // One more than the page holds shows whether there is another page.
       const page = { ...orderOf(sort), limit: limit + 1, after };
@@ -51,9 +49,7 @@ export function addRecordRoutes(router: Router, options: RecordRoutesOptions): v
       const last = shown.at(-1);
       const next = found.length > limit && last !== undefined ? cursorAfter(sort, last) : null;
       return { data: shown.map(toRecordView), pagination: { limit, next } };
-    } finally {
-      share.release();
-    }
+    });
   });
 
   // Before the route of one record, whose path matches these too.

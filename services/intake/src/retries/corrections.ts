@@ -10,9 +10,7 @@ import {
 import { fieldIssues } from '@bulk/action-types';
 import type { CorrectedEntity } from '@bulk/contracts';
 import type { FailedRow } from '../submission/failed-entities.ts';
-
-/** Maximum number of faults that an answer names. */
-const MAX_ISSUES = 100;
+import { MAX_COLLECTED_ISSUES } from '../submission/parse-request.ts';
 
 /** The members of a corrected entity that name its position, or that are handled apart. */
 const NAMING: ReadonlySet<string> = new Set(['position', 'ref', 'id']);
@@ -129,7 +127,7 @@ export class Corrections {
   }
 
   #add(field: string, message: string): void {
-    if (this.#issues.length < MAX_ISSUES) this.#issues.push({ field, message });
+    if (this.#issues.length < MAX_COLLECTED_ISSUES) this.#issues.push({ field, message });
   }
 
   #throwIfAny(): void {

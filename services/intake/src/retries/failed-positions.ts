@@ -1,5 +1,5 @@
-import { RestError } from '@bulk/contracts';
-import { stored, StoreError, type ActionDocument, type Database } from '@bulk/mongo';
+import { stored, type ActionDocument, type Database } from '@bulk/mongo';
+import { readError } from '../reading/read-error.ts';
 import { PositionSet } from './position-set.ts';
 import { retryExpired } from './retry-chain.ts';
 
@@ -57,7 +57,7 @@ export async function failedPositions(
         await readOrigins(database, _id, batchIds, { failed, origins });
     }
   } catch (error) {
-    throw error instanceof RestError || error instanceof StoreError ? error : new StoreError(error);
+    throw readError(error);
   }
   return {
     failed,

@@ -18,16 +18,11 @@ import type { Context } from 'koa';
 import { goneSignal } from '../http/gone-signal.ts';
 import type { Budget } from '../http/budget.ts';
 import type { CutOff } from '../http/stopping.ts';
-import { BodyReader } from '../submission/body-reader.ts';
+import { BodyReader, JSON_GRACE_BYTES } from '../submission/body-reader.ts';
 import { idempotencyKeyOf } from '../submission/idempotency-header.ts';
 import { readJsonBody } from '../submission/json-body.ts';
-import type { EntityLimits, EntityList } from '../submission/parse-request.ts';
+import { MAX_COLLECTED_ISSUES, type EntityLimits, type EntityList } from '../submission/parse-request.ts';
 import type { RetryDemand } from '../submission/retry-action.ts';
-
-/** Decoded bytes for which the compression ratio does not count. */
-const GRACE_BYTES = 1_048_576;
-/** Maximum number of faults that an answer names. */
-const MAX_ISSUES = 100;
 
 export interface RetryBodyOptions {
   readonly limits: EntityLimits;
@@ -59,7 +54,7 @@ export async function withRetryBody<T>(
   const { limits, bodyLimitBytes, maxCompressionRatio, cutOff, bodies } = options;
   const reader = new BodyReader(
     ctx.req,
-    { limitBytes: bodyLimitBytes, maxRatio: maxCompressionRatio, graceBytes: GRACE_BYTES },
+    { limitBytes: bodyLimitBytes, maxRatio: maxCompressionRatio, graceBytes: JSON_GRACE_BYTES },
     { gone: goneSignal(ctx), cutOff },
   );
   const share = bodies.open(accountId);
@@ -133,7 +128,7 @@ function checkedEntities(
         field: `entities[${index}]`,
         message: `expected at most ${MAX_DEPTH} levels of nesting`,
       });
-    if (issues.length >= MAX_ISSUES) break;
+    if (issues.length >= MAX_COLLECTED_ISSUES) break;
     // As it was sent: zod's copy lacks a field `__proto__`, which the handler must refuse.
     checked.push(entity as CorrectedEntity);
     index += 1;

@@ -15,6 +15,9 @@ export class UploadBrokenOffError extends RestError {
   }
 }
 
+/** Decoded bytes of a JSON body for which the compression ratio does not count. */
+export const JSON_GRACE_BYTES = 1_048_576;
+
 export interface BodyLimits extends RatioLimits {
   /** Maximum number of decoded bytes. A small gzip body can be a large one. */
   readonly limitBytes: number;

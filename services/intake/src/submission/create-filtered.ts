@@ -58,18 +58,14 @@ export class CreateFiltered {
     const filter = this.#parse(entityType, parameters.actionType, target);
     const replay = idempotency && (await createAction.findReplay(accountId, idempotency));
     if (replay !== undefined) return replay;
-    const share = reads.open(accountId);
-    try {
-      share.take(1);
+    return reads.within(accountId, async () => {
       const signal = AbortSignal.any([gone, cutOff.signal]);
       const filterPlan = await cutOff.orElse(records.plan(accountId, entityType, filter, signal));
       const matches = { accountId, entityType, filter, failOnEmpty: target.failOnEmpty, signal };
       // Each iteration reads again: a request may have to be staged a second time.
       const entities = { [Symbol.asyncIterator]: () => this.#matches(matches) };
-      return await createAction.stage({ ...draft, filter: target.filter, filterPlan }, entities, idempotency);
-    } finally {
-      share.release();
-    }
+      return createAction.stage({ ...draft, filter: target.filter, filterPlan }, entities, idempotency);
+    });
   }
 
   #parse(entityType: EntityType, actionType: string, { filter }: FilterTarget): EntityFilter {

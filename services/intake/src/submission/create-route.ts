@@ -7,7 +7,7 @@ import type { Context } from 'koa';
 import type { CreateAction, CreateResult } from './create-action.ts';
 import type { CreateFiltered } from './create-filtered.ts';
 import { parseCreateRequest, type EntityLimits } from './parse-request.ts';
-import { BodyReader, drain, type BodyLimits } from './body-reader.ts';
+import { BodyReader, drain, JSON_GRACE_BYTES, type BodyLimits } from './body-reader.ts';
 import { openFormFile, type UploadMediaType } from './file-part.ts';
 import { checkCorrectable, type CorrectedFile } from '../retries/corrected-file.ts';
 import { parseCorrectedQuery } from '../retries/corrected-query.ts';
@@ -54,7 +54,6 @@ const FORM = 'multipart/form-data';
  * Decoded bytes for which the ratio does not count, because much repetition is normal in a few
  * rows.
  */
-const JSON_GRACE_BYTES = 1_048_576;
 const UPLOAD_GRACE_BYTES = 16_777_216;
 
 /**

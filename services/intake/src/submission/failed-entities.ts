@@ -1,8 +1,9 @@
-import { decodeEntity, RestError } from '@bulk/contracts';
+import { decodeEntity } from '@bulk/contracts';
 import { FaultyRow, type IncomingRow } from '@bulk/domain';
-import { stored, StoreError, type Database, type StagedBatchDocument } from '@bulk/mongo';
+import { stored, type Database, type StagedBatchDocument } from '@bulk/mongo';
 import { retryExpired } from '../retries/retry-chain.ts';
 import { mergeByPosition } from '../reading/merge-by-position.ts';
+import { readError } from '../reading/read-error.ts';
 
 /** Number of log documents that the cursor of one partition fetches at a time. */
 const FETCH = 4;
@@ -61,7 +62,7 @@ export class FailedEntities {
         yield this.#rowsOf(await this.#batch(actionId, _id), codes);
       }
     } catch (error) {
-      throw error instanceof RestError || error instanceof StoreError ? error : new StoreError(error);
+      throw readError(error);
     } finally {
       await logs.close();
     }

@@ -48,7 +48,7 @@ export interface EntityLimits {
 /**
  * Maximum number of collected faults. A body with a million faulty rows is not checked to its end.
  */
-const MAX_COLLECTED_ISSUES = 100;
+export const MAX_COLLECTED_ISSUES = 100;
 
 /** Number of entities that are checked before other work of the process has a turn. */
 const ENTITIES_PER_TURN = 500;

@@ -1,6 +1,6 @@
 import type { ActionRegistry } from '@bulk/action-types';
 import { RestError, type CorrectedEntity, type RetryParameters } from '@bulk/contracts';
-import { InvalidInputError, isFinal, type ActionStatus } from '@bulk/domain';
+import { InvalidInputError } from '@bulk/domain';
 import type { AccountAction, ActionStore } from '../actions/action-store.ts';
 import { Corrections } from '../retries/corrections.ts';
 import type { InputReader } from '../input/input-reader.ts';
@@ -11,7 +11,7 @@ import type { CreateAction, CreateResult } from './create-action.ts';
 import type { ActionDraft } from './staging-area.ts';
 import type { IdempotencyKey } from './idempotency.ts';
 import type { FailedEntities } from './failed-entities.ts';
-import { actionNotFound } from '../actions/refusals.ts';
+import { checkEnded } from '../actions/refusals.ts';
 
 export interface RetryActionOptions {
   readonly actions: ActionStore;
@@ -57,8 +57,7 @@ export class RetryAction {
       request === undefined ? { key: `retry ${actionId}`, digest: () => actionId } : request.idempotency;
     // The request was read whole. Its rows are no longer failed when another request has tried them.
     const key = given && { ...given, body: () => [] };
-    const action = await actions.find(accountId, actionId);
-    if (action === null) throw actionNotFound(actionId);
+    const action = await actions.get(accountId, actionId);
     // The batches of the old action may be gone by now, and reading them would add nothing.
     const retried = key === undefined ? undefined : await createAction.findReplay(accountId, key);
     if (retried !== undefined) return retried;
@@ -120,13 +119,9 @@ function notCorrectable({ actionType }: AccountAction): InvalidInputError {
 }
 
 /** @throws RestError if an action has not ended, or nothing of it has failed. */
-export function checkRetryable({ _id, counts, ...action }: AccountAction): void {
-  const status = action.status as ActionStatus;
-  if (!isFinal(status)) {
-    throw new RestError('ACTION_NOT_FINISHED', `action ${_id} is ${status}: retry it at its end`, {
-      details: { status },
-    });
-  }
+export function checkRetryable(action: AccountAction): void {
+  const { _id, counts } = action;
+  const status = checkEnded(action, 'retry');
   if (counts.failure === 0) {
     throw new RestError('NOTHING_TO_RETRY', `nothing of action ${_id} has failed`, { details: { status } });
   }

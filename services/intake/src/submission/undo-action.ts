@@ -1,8 +1,8 @@
 import { UNDO } from '@bulk/action-types';
 import { RestError } from '@bulk/contracts';
-import { isFinal, type ActionStatus, type IncomingRow } from '@bulk/domain';
+import type { IncomingRow } from '@bulk/domain';
 import type { AccountAction, ActionStore } from '../actions/action-store.ts';
-import { actionNotFound } from '../actions/refusals.ts';
+import { checkEnded } from '../actions/refusals.ts';
 import type { LogReader } from '../reading/log-reader.ts';
 import type { CreateAction, CreateResult } from './create-action.ts';
 import { undoRowOf } from './undo-row.ts';
@@ -35,8 +35,7 @@ export class UndoAction {
    */
   async execute(accountId: string, actionId: string, dryRun: boolean): Promise<CreateResult> {
     const { actions, createAction, newActionId } = this.#options;
-    const action = await actions.find(accountId, actionId);
-    if (action === null) throw actionNotFound(actionId);
+    const action = await actions.get(accountId, actionId);
     // A caller's key holds no space, so that this key is unique.
     const key = dryRun
       ? undefined
@@ -84,13 +83,9 @@ export class UndoAction {
 }
 
 /** @throws RestError if an action cannot be undone. */
-function checkUndoable({ _id, status: stored, dryRun, changes, counts }: AccountAction): void {
-  const status = stored as ActionStatus;
-  if (!isFinal(status)) {
-    throw new RestError('ACTION_NOT_FINISHED', `action ${_id} is ${status}: undo it at its end`, {
-      details: { status },
-    });
-  }
+function checkUndoable(action: AccountAction): void {
+  const { _id, dryRun, changes, counts } = action;
+  checkEnded(action, 'undo');
   if (dryRun) throw new RestError('DRY_RUN_NOT_UNDOABLE', `action ${_id} was a dry run and changed nothing`);
   if (changes !== 'values') {
     throw new RestError(
