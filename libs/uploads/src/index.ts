@@ -8,4 +8,4 @@ export { ndjsonEntities, type NdjsonOptions } from './ndjson.ts';
 export { sourceOf, withSource, type RowSource, type SourceFile } from './source.ts';
 export { namesOf } from './names.ts';
 export { isOwnColumn, OWN_BYTES, OWN_COLUMNS, type OwnColumn } from './own-columns.ts';
-export { quoted } from './visible.ts';
+export { quoted, withoutInvisible } from './visible.ts';

@@ -623,6 +623,14 @@ const withInput = async (actionId: string, query = ''): Promise<string> =>
   (await download(`/bulk-actions/${actionId}/results.csv?include=input${query}`)).text;
 
 describe('the results of an action with what was sent', () => {
+  it('keep every column that the upload reads, whatever characters its title has', async () => {
+    const map = encodeURIComponent(JSON.stringify({ '\ue000': 'city' }));
+    const sent = await csv(`actionType=update&columns=${map}`, 'id,\ue000\nc0,Bonn\n');
+    const actionId = await dispatched(sent);
+    await withOutcomes(actionId, () => 'failure');
+    expect((await withInput(actionId)).split('\n')[0]).toBe(`id,\ue000,${OWN.join(',')}`);
+  });
+
   it('are the columns of the file byte for byte, then ours, and none of an earlier download', async () => {
     const file =
       '"id";  city ;_row;lastName;_foo;_status;\r\n' +

@@ -4,7 +4,7 @@ import { inPieces } from '../reading/in-pieces.ts';
 import { asPlainText } from '../reading/plain-text.ts';
 import { cellsOf, textOf } from './entity-cells.ts';
 import type { SentForm } from '@bulk/mongo';
-import { isOwnColumn, OWN_COLUMNS, type OwnColumn } from '@bulk/uploads';
+import { isOwnColumn, OWN_COLUMNS, withoutInvisible, type OwnColumn } from '@bulk/uploads';
 import type { InputRow } from './input-reader.ts';
 import { rawCells, valueOf } from './raw-cells.ts';
 
@@ -101,5 +101,5 @@ function ownText(cells: readonly OwnCell[], delimiter: string): string {
 
 /** Returns whether a column is one of an earlier download, or has no title and therefore no cells. */
 function isDropped(title: string): boolean {
-  return title.replaceAll(/\p{C}/gu, '').trim() === '' || isOwnColumn(title);
+  return withoutInvisible(title) === '' || isOwnColumn(title);
 }
